@@ -1,0 +1,114 @@
+"""What can go wrong with a request, and whose fault it is.
+
+    Fault
+    ├── downstream   the client: malformed, too_large, too_slow, unsupported, invalid, not_found, left, …
+    ├── upstream     the backend: connect, reset, first_byte_timeout, idle_timeout, cut, nonsense, busy, …
+    └── internal     ourselves: queue_full, hold_timeout, no_backend, draining, memory, bug
+
+Owns the closed set of kinds. Knows nothing of HTTP: `wire.errors` alone maps a kind to a status and a body.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Source(StrEnum):
+    """Whose fault it is."""
+
+    DOWNSTREAM = "downstream"
+    UPSTREAM = "upstream"
+    INTERNAL = "internal"
+
+
+class Retry(StrEnum):
+    """Whether the same request may be sent to another backend."""
+
+    NEVER = "never"
+    SAFE = "safe"
+    """Nothing was done with it (connect failed, the engine refused), or doing it twice harms nobody."""
+    REUSED_CONNECTION_ONLY = "reused_connection_only"
+    """The connection died before the first byte: safe when it was a pooled one, which the backend may have closed."""
+
+
+class Kind(StrEnum):
+    """What happened. Closed: also a metric label."""
+
+    # downstream
+    MALFORMED = "malformed"
+    HEAD_TOO_LARGE = "head_too_large"
+    TARGET_TOO_LONG = "target_too_long"
+    BODY_TOO_LARGE = "body_too_large"
+    BODY_TOO_SLOW = "body_too_slow"
+    TRANSFER_CODING = "transfer_coding"
+    MEDIA_TYPE = "media_type"
+    CONTENT_CODING = "content_coding"
+    EXPECTATION = "expectation"
+    INVALID = "invalid"
+    UNKNOWN_ROUTE = "unknown_route"
+    METHOD = "method"
+    MODEL_NOT_FOUND = "model_not_found"
+    LEFT = "left"
+    WRITE_STALL = "write_stall"
+    # upstream
+    CONNECT = "connect"
+    CONNECT_TIMEOUT = "connect_timeout"
+    RESET = "reset"
+    FIRST_BYTE_TIMEOUT = "first_byte_timeout"
+    IDLE_TIMEOUT = "idle_timeout"
+    CUT = "cut"
+    NONSENSE = "nonsense"
+    REDIRECT = "redirect"
+    BUSY = "busy"
+    ERROR_STATUS = "error_status"
+    STREAM_ERROR = "stream_error"
+    EVENT_TOO_LARGE = "event_too_large"
+    # internal
+    QUEUE_FULL = "queue_full"
+    HOLD_TIMEOUT = "hold_timeout"
+    NO_BACKEND = "no_backend"
+    CONNECTIONS = "connections"
+    MEMORY = "memory"
+    DRAINING = "draining"
+    BUG = "bug"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that went wrong.
+
+    `message` says what happened, which backend, whose fault and what to do, and holds at most 64 characters of input.
+    `param` and `code` are the fields of the OpenAI error object; `retry_after_s` is advice to the client, seconds.
+    """
+
+    source: Source
+    kind: Kind
+    message: str
+    retry: Retry = Retry.NEVER
+    param: str | None = None
+    code: str | None = None
+    retry_after_s: float | None = None
+
+
+class FaultError(Exception):
+    """Carries a Fault up the stack."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+def downstream(kind: Kind, message: str, *, param: str | None = None, code: str | None = None) -> Fault:
+    """A fault of the client; never retried."""
+    return Fault(Source.DOWNSTREAM, kind, message, param=param, code=code)
+
+
+def upstream(
+    kind: Kind, message: str, retry: Retry = Retry.NEVER, retry_after_s: float | None = None
+) -> Fault:
+    """A fault of a backend."""
+    return Fault(Source.UPSTREAM, kind, message, retry, retry_after_s=retry_after_s)
+
+
+def internal(kind: Kind, message: str, retry_after_s: float | None = None) -> Fault:
+    """A refusal or a bug of our own; never retried by us."""
+    return Fault(Source.INTERNAL, kind, message, retry_after_s=retry_after_s)

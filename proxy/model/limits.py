@@ -1,0 +1,165 @@
+"""Every limit of the proxy: a name, a unit, a default and its reason, in one place.
+
+The configuration composes these models; no default is written a second time anywhere else.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from proxy.model.units import KIB, MIB, Duration, Size
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """A frozen group of options; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class HeadLimits(Settings):
+    """The request line and header block of one request."""
+
+    total: Size = 32 * KIB
+    """All header fields of one request together; 431 above."""
+    field: Size = 16 * KIB
+    """One header field, name and value; 431 above. SDKs send fields above 8 KiB."""
+    count: Count = 100
+    """Number of header fields; 431 above."""
+    target: Size = 8 * KIB
+    """The request target (path and query); 414 above."""
+    timeout: Duration = 10.0
+    """Whole header block, from the accept or from the first byte of a next request; then close."""
+
+
+class BodyLimits(Settings):
+    """The body of one request."""
+
+    size: Size = 32 * MIB
+    """413 above, before reading when Content-Length says so. Images travel in base64, so bodies are large."""
+    stall: Duration = 10.0
+    """Longest pause between two reads of a body; then 408."""
+    min_rate: Size = 1 * KIB
+    """Slowest average upload per second, after `stall`; then 408."""
+    timeout: Duration = 60.0
+    """Whole body; then 408."""
+
+
+class ParameterLimits(Settings):
+    """Request fields whose size an engine pays for. Raise them where your engine allows more."""
+
+    n: Count = 128
+    """Choices per request."""
+    top_logprobs: Annotated[int, Field(ge=0)] = 20
+    """Alternatives per token."""
+    stop: Count = 64
+    """Stop sequences."""
+    tools: Count = 512
+    """Tool definitions."""
+    messages: Count = 10_000
+    """Chat messages."""
+
+
+class ConnectionLimits(Settings):
+    """Client connections."""
+
+    max: Count = 4096
+    """Open client connections (at most half of the file descriptors this process may open); more are refused fast."""
+    idle: Duration = 75.0
+    """Keep-alive between requests: above the usual 60 s of load balancers in front, which otherwise see resets."""
+    write_stall: Duration = 30.0
+    """A client that takes no byte for so long is gone (`CS`); its upstream is cancelled."""
+    buffer_high: Size = 64 * KIB
+    """Per direction: reading the other side stops above this."""
+    buffer_low: Size = 32 * KIB
+    """Per direction: reading the other side goes on below this."""
+    pipeline: Count = 32
+    """Requests of one connection that may wait behind the one being answered."""
+
+
+class UpstreamLimits(Settings):
+    """What a backend may take its time for."""
+
+    connect: Duration = 2.0
+    """TCP and TLS; then the next attempt, else 502."""
+    first_byte: Duration = 120.0
+    """From the request to the first byte of its answer (a model may be loading); then the next attempt, else 504."""
+    idle: Duration = 60.0
+    """Longest silence inside an answer; then an SSE error event (engines die without closing)."""
+    keepalive: Duration = 4.0
+    """Idle time of a pooled connection: below the 5.0 s after which vLLM and llama.cpp close theirs."""
+    event: Size = 1 * MIB
+    """One SSE event; cut with an error event above."""
+    answer_buffer: Size = 1 * MIB
+    """A whole (non-stream) answer up to this size is held back until it is complete, so that a cut one becomes a
+    clean error; a larger one is passed on as it comes."""
+
+
+class RetrySettings(Settings):
+    """Attempts on another backend before the client has seen a byte."""
+
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Attempts per request, the first included."""
+    budget_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Retries allowed as a share of the requests of the last 10 s, so that retries cannot make an overload worse."""
+    budget_min_per_s: Annotated[float, Field(ge=0)] = 1.0
+    """Retries per second allowed on top, for low traffic."""
+
+
+class HoldSettings(Settings):
+    """Jobs that wait here because every capable backend has all its permits out."""
+
+    per_in_flight: Annotated[float, Field(ge=0)] = 2.0
+    """Held jobs per job in flight; more are shed (429)."""
+    min_jobs: Annotated[int, Field(ge=0)] = 16
+    """Held jobs always allowed, however little is in flight."""
+    bytes: Size = 256 * MIB
+    """Bodies of all held jobs together; more are shed (429)."""
+    max_wait: Duration = 30.0
+    """Longest hold; then 503 with Retry-After. The client's own deadline counts when it is sooner."""
+
+
+class HealthSettings(Settings):
+    """Ejection by what traffic shows, return by probe. Words as in Envoy, linkerd and HAProxy."""
+
+    consecutive_failures: Count = 5
+    """Failures in a row that eject."""
+    failure_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of failures among the last attempts that ejects…"""
+    min_samples: Count = 20
+    """…when at least so many ended in the last `window`."""
+    window: Duration = 10.0
+    """Attempts older than this no longer count for `failure_ratio`."""
+    eject: Duration = 5.0
+    """First ejection; the n-th in a row lasts n times as long…"""
+    eject_max: Duration = 60.0
+    """…up to this."""
+    panic_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Below this share of healthy backends for a model nothing is ejected: all of them are tried."""
+    slow_start: Duration = 10.0
+    """After a return, the share of traffic grows from a tenth to the full share over this time."""
+    probe_interval: Duration = 5.0
+    """Pause between two active probes (model list) of one backend. llama.cpp frees abandoned work late when it is
+    polled more than once a second: do not go below 2s."""
+    probe_timeout: Duration = 2.0
+    """An active probe that takes longer has failed."""
+
+
+class DrainSettings(Settings):
+    """SIGTERM: readiness off, wait, stop accepting, finish, end."""
+
+    readiness: Duration = 2.0
+    """Between readiness off and closing the listener, so that load balancers notice."""
+    streams: Duration = 30.0
+    """Running requests may finish for so long; then an SSE error event."""
+
+
+class Limits(Settings):
+    """All bounds on the data path."""
+
+    head: HeadLimits = HeadLimits()
+    body: BodyLimits = BodyLimits()
+    parameters: ParameterLimits = ParameterLimits()
+    connections: ConnectionLimits = ConnectionLimits()
+    upstream: UpstreamLimits = UpstreamLimits()

@@ -1,0 +1,62 @@
+"""The one ending of a job, and its two letters."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.model.faults import Fault, Kind, Source
+
+
+class Verdict(StrEnum):
+    """The four ways to end. `offered = served + shed + failed + cancelled`. Closed: also a metric label."""
+
+    SERVED = "served"
+    SHED = "shed"
+    """Refused by us before any backend worked on it."""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    """The client left."""
+
+
+class Phase(StrEnum):
+    """How far a request had come."""
+
+    READ = "R"
+    CACHE = "C"
+    QUEUE = "Q"
+    WINDOW = "W"
+    HEAD = "H"
+    STREAM = "S"
+
+
+_WHO = {Source.DOWNSTREAM: "C", Source.UPSTREAM: "U", Source.INTERNAL: "P"}
+_SHED = frozenset(
+    {Kind.QUEUE_FULL, Kind.HOLD_TIMEOUT, Kind.NO_BACKEND, Kind.CONNECTIONS, Kind.MEMORY, Kind.DRAINING}
+)
+_LEFT = frozenset({Kind.LEFT, Kind.WRITE_STALL})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended.
+
+    `end_code` is who (`C`lient, `U`pstream, `P`roxy, `-`) and in which phase (`R`ead, `C`ache, `Q`ueue, `W`indow,
+    `H`ead wait, `S`tream): `CQ` the client left while held, `UH` the backend died before its first byte, `PQ` shed.
+    """
+
+    verdict: Verdict
+    end_code: str
+    fault: Fault | None = None
+
+
+SERVED = Outcome(Verdict.SERVED, "--")
+
+
+def failed_with(fault: Fault, phase: Phase) -> Outcome:
+    """The Outcome of a job that ended with `fault` in `phase`."""
+    if fault.kind in _LEFT:
+        verdict = Verdict.CANCELLED
+    elif fault.kind in _SHED:
+        verdict = Verdict.SHED
+    else:
+        verdict = Verdict.FAILED
+    return Outcome(verdict, _WHO[fault.source] + phase.value, fault)

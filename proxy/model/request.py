@@ -1,0 +1,72 @@
+"""A client's ask (Request) and our unit of scheduling (Job)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Endpoint(StrEnum):
+    """The routes we know by name. Closed: also a metric label; every other `/v1` route is OTHER."""
+
+    CHAT = "chat.completions"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    RESPONSES = "responses"
+    MODERATIONS = "moderations"
+    RERANK = "rerank"
+    SCORE = "score"
+    AUDIO = "audio"
+    IMAGES = "images"
+    MODELS = "models"
+    OTHER = "other"
+
+
+REPEATABLE = frozenset(
+    {
+        Endpoint.CHAT,
+        Endpoint.COMPLETIONS,
+        Endpoint.EMBEDDINGS,
+        Endpoint.MODERATIONS,
+        Endpoint.RERANK,
+        Endpoint.SCORE,
+        Endpoint.AUDIO,
+        Endpoint.IMAGES,
+    }
+)
+"""Endpoints that leave nothing behind on a backend, so that a request sent twice costs work and harms nobody.
+`responses` may store its answer and unknown routes may do anything: these are never sent twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the client asked, understood from a parsed copy of its body; the body itself is forwarded as it came."""
+
+    id: str
+    """`x-request-id`: the client's own sane one, else made by us."""
+    method: str
+    target: str
+    """Path and query as the backend will see them, starting with `/v1/`."""
+    endpoint: Endpoint
+    model: str | None
+    """The name asked for; None when neither route nor body names one."""
+    stream: bool = False
+    body_bytes: int = 0
+    max_tokens: int | None = None
+    client_attempt: int = 0
+    """`x-stainless-retry-count`: 0 for a first try."""
+    client_timeout_s: float | None = None
+    """`x-stainless-read-timeout` or `x-stainless-timeout`: how long the SDK will wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One Request as the scheduler sees it. Ends in exactly one Outcome."""
+
+    id: int
+    model: str
+    """The name after the configured default was applied; what a backend must serve."""
+    endpoint: Endpoint = Endpoint.CHAT
+    stream: bool = False
+    body_bytes: int = 0
+    max_tokens: int | None = None
+    deadline: float | None = None
+    """Monotonic seconds; after it nobody waits for the answer."""

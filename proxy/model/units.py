@@ -1,0 +1,97 @@
+"""Quantities that carry their unit in the configuration: `250ms`, `8MiB`.
+
+Owns the spelling of durations and sizes, nothing about what they limit.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+_DURATION_UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE_UNITS_B = {
+    "B": 1,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+}
+
+
+def parse_duration_s(text: Any) -> Any:
+    """`"250ms"` → 0.25 s. Raises ValueError for a missing or unknown unit or a negative value."""
+    return _parse(text, _DURATION_UNITS_S, "a duration", "250ms, 5s, 2m")
+
+
+def parse_size_b(text: Any) -> Any:
+    """`"8MiB"` → 8388608 bytes. Raises ValueError for a missing or unknown unit or a negative value."""
+    return int(_parse(text, _SIZE_UNITS_B, "a size", "64KiB, 8MiB, 1GiB"))
+
+
+def format_duration(value_s: float) -> str:
+    """0.25 → `"250ms"`, in the largest unit that keeps it a whole number."""
+    return _format(value_s, {"s": 1.0, "m": 60.0, "h": 3600.0}, "ms", 1e-3)
+
+
+def format_size(value_b: float) -> str:
+    """8388608 → `"8MiB"`, in the largest binary unit that keeps it a whole number."""
+    return _format(value_b, {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}, "B", 1)
+
+
+def _parse(text: Any, units: dict[str, float] | dict[str, int], what: str, examples: str) -> float:
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        raise ValueError(f"must be {what} with a unit, such as {examples}")
+    if not isinstance(text, str):
+        if text == 0:
+            return 0.0
+        raise ValueError(f"{text} has no unit; write {what} such as {examples}")
+    body = text.strip()
+    number = body.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = body[len(number) :]
+    if body == "0":
+        return 0.0
+    try:
+        value = float(number)
+    except ValueError:
+        raise ValueError(f"must be {what} with a unit, such as {examples}") from None
+    if unit not in units:
+        known = ", ".join(units)
+        raise ValueError(
+            f"unknown unit {unit!r}; known: {known}" if unit else f"{body} has no unit; known: {known}"
+        )
+    if not 0 <= value < 1e15:
+        raise ValueError("must be neither negative nor infinite")
+    return value * units[unit]
+
+
+def _format(value: float, units: dict[str, float] | dict[str, int], base: str, base_size: float) -> str:
+    chosen, size = base, base_size
+    for unit, unit_size in units.items():
+        if value and value % unit_size == 0:
+            chosen, size = unit, unit_size
+    return f"{value / size:.10g}{chosen}"
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration_s),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^([0-9.]+(ms|s|m|h|d)|0)$", "examples": ["250ms", "5s", "2m"]}
+    ),
+]
+"""Seconds; written with a unit."""
+
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size_b),
+    PlainSerializer(format_size, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^([0-9.]+(B|KiB|MiB|GiB|kB|MB|GB)|0)$", "examples": ["64KiB", "8MiB"]}
+    ),
+]
+"""Bytes; written with a unit."""
