@@ -102,9 +102,7 @@ def downstream(kind: Kind, message: str, *, param: str | None = None, code: str 
     return Fault(Source.DOWNSTREAM, kind, message, param=param, code=code)
 
 
-def upstream(
-    kind: Kind, message: str, retry: Retry = Retry.NEVER, retry_after_s: float | None = None
-) -> Fault:
+def upstream(kind: Kind, message: str, retry: Retry = Retry.NEVER, retry_after_s: float | None = None) -> Fault:
     """A fault of a backend."""
     return Fault(Source.UPSTREAM, kind, message, retry, retry_after_s=retry_after_s)
 

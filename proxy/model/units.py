@@ -60,9 +60,7 @@ def _parse(text: Any, units: dict[str, float] | dict[str, int], what: str, examp
         raise ValueError(f"must be {what} with a unit, such as {examples}") from None
     if unit not in units:
         known = ", ".join(units)
-        raise ValueError(
-            f"unknown unit {unit!r}; known: {known}" if unit else f"{body} has no unit; known: {known}"
-        )
+        raise ValueError(f"unknown unit {unit!r}; known: {known}" if unit else f"{body} has no unit; known: {known}")
     if not 0 <= value < 1e15:
         raise ValueError("must be neither negative nor infinite")
     return value * units[unit]
@@ -80,9 +78,7 @@ Duration = Annotated[
     float,
     BeforeValidator(parse_duration_s),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^([0-9.]+(ms|s|m|h|d)|0)$", "examples": ["250ms", "5s", "2m"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": r"^([0-9.]+(ms|s|m|h|d)|0)$", "examples": ["250ms", "5s", "2m"]}),
 ]
 """Seconds; written with a unit."""
 
