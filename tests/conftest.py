@@ -1,0 +1,39 @@
+"""What lives as long as the test session; nothing is started before a test asks for it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.bed import Bed
+    from tests.support.fake_backend import FakeBackend
+    from tests.support.proxy_process import ProxyProcess
+
+SESSION_MODELS = ("fake-model", "org/fake-embed", "fake-tools")
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator["Bed"]:
+    """The loop on which fake engines run, and who is alive."""
+    from tests.support.bed import Bed
+
+    bed = Bed()
+    yield bed
+    bed.loop.stop()
+
+
+@pytest.fixture(scope="session")
+def engine(bed: "Bed") -> Iterator["FakeBackend"]:
+    """The well-behaved engine of the session, with three models."""
+    with bed.backend(models=SESSION_MODELS) as backend:
+        yield backend
+
+
+@pytest.fixture(scope="session")
+def proxy(bed: "Bed", engine: "FakeBackend") -> Iterator["ProxyProcess"]:
+    """A proxy in front of `engine` with everything at its default."""
+    from tests.support.bed import backend_entry
+
+    with bed.proxy({"backends": [backend_entry(engine, "alpha")]}, models=len(SESSION_MODELS)) as process:
+        yield process
