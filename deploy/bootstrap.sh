@@ -78,7 +78,6 @@ make_venv() {
   trap 'rm -rf .venv' EXIT # never leave half of one
   trap 'exit 1' HUP INT TERM
   "$python" -m venv .venv >/dev/null 2>&1 || die "$python could not make .venv; fix: ${root}apt-get install $python-venv (or free some disk space)"
-  pwd -P >.venv/.place
   trap - EXIT HUP INT TERM
 }
 is_usable || make_venv
