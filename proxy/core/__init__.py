@@ -1,0 +1,1 @@
+"""Floor 1: decisions. No I/O, no clock: `now` (monotonic seconds) and randomness are arguments."""

@@ -1,0 +1,77 @@
+"""One backend as the scheduler knows it: permits, names served, health.
+
+Owns the facts of one backend. Decides nothing across backends.
+"""
+
+from typing import TYPE_CHECKING
+
+from proxy.core.health import Health
+from proxy.model.backend import BackendSpec
+from proxy.model.limits import HealthSettings
+
+if TYPE_CHECKING:
+    from proxy.core.candidates import Candidates
+
+_NO_BOUND = 1 << 62
+_SMOOTHING = 0.1
+"""Weight of the newest service time."""
+
+
+class Backend:
+    """Mutable; changed only by the scheduler's parts. Compared by identity."""
+
+    __slots__ = (
+        "busy",
+        "health",
+        "in_flight",
+        "index",
+        "known",
+        "limit",
+        "memberships",
+        "name",
+        "names",
+        "service_s",
+        "share",
+        "spec",
+        "takes_any",
+    )
+
+    def __init__(self, spec: BackendSpec, index: int, health: HealthSettings) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.index = index
+        """Position in the configuration: the order of every list of backends."""
+        self.limit = _NO_BOUND if spec.max_concurrency is None else spec.max_concurrency
+        self.in_flight = 0
+        """Permits out."""
+        self.share = 1.0
+        """Slow start: the share of its usual traffic it should get."""
+        self.service_s: float | None = None
+        """Smoothed seconds from dispatch to the last byte; None before the first."""
+        self.busy = 0
+        """Answers so far that said "busy"."""
+        self.health = Health(health)
+        self.memberships: list[Candidates] = []
+        self.names = (spec.models or frozenset()) | spec.aliases.keys()
+        self.takes_any = spec.any_model
+        self.known = spec.any_model or spec.models is not None
+        """Whether the names it serves are known."""
+
+    def learn(self, listed: frozenset[str] | None) -> bool:
+        """Its model list as a probe found it (None: it lists none); returns whether that changed anything."""
+        if self.spec.models is not None:
+            return False
+        before = self.names, self.takes_any, self.known
+        self.names = (listed or frozenset()) | self.spec.aliases.keys()
+        self.takes_any = self.spec.any_model or listed is None
+        self.known = True
+        return before != (self.names, self.takes_any, self.known)
+
+    def serves(self, model: str) -> bool:
+        """Whether requests for `model` may go here."""
+        return self.known and (self.takes_any or model in self.names)
+
+    def took(self, service_s: float) -> None:
+        """An attempt was served in so many seconds."""
+        known = self.service_s
+        self.service_s = service_s if known is None else known + _SMOOTHING * (service_s - known)

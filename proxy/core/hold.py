@@ -1,0 +1,130 @@
+"""Jobs that wait for a permit: bounded in number, in bytes and in time.
+
+Owns the order (oldest first that fits) and the bounds. Who may go where is the candidates' business.
+"""
+
+from collections import OrderedDict
+
+from proxy.core.backend import Backend
+from proxy.core.candidates import Candidates
+from proxy.core.ticket import Ticket
+from proxy.core.timers import Timers
+from proxy.model.limits import HoldSettings
+
+
+class Line:
+    """First in, first out: the jobs that may go to the same backends and rather avoid the same ones."""
+
+    __slots__ = ("avoid", "candidates", "tickets")
+
+    def __init__(self, candidates: Candidates, avoid: frozenset[Backend]) -> None:
+        self.candidates = candidates
+        self.avoid = avoid
+        # an OrderedDict, since the first key of a dict gets slow to find once many before it were deleted
+        self.tickets: OrderedDict[int, Ticket] = OrderedDict()
+
+    @property
+    def head(self) -> Ticket:
+        """The oldest."""
+        return next(iter(self.tickets.values()))
+
+    def takes(self, backend: Backend) -> bool:
+        """Whether a job of this line may go to `backend`, a member of its candidates."""
+        if not self.candidates.includes(backend):
+            return False
+        return backend not in self.avoid or self.avoid.issuperset(self.candidates.open)
+
+
+class Hold:
+    """All held jobs."""
+
+    def __init__(self, settings: HoldSettings) -> None:
+        self._settings = settings
+        self._lines: dict[Candidates, dict[frozenset[Backend], Line]] = {}
+        """Lines with at least one job."""
+        self._tickets: dict[int, Ticket] = {}
+        self.bytes = 0
+        self.timers = Timers()
+        """Ends of holds, by job id."""
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    def has_room(self, ticket: Ticket, in_flight: int) -> bool:
+        """Whether one more job keeps within the bounds."""
+        settings = self._settings
+        most = max(settings.min_jobs, int(settings.per_in_flight * in_flight))
+        return len(self._tickets) < most and self.bytes + ticket.job.body_bytes <= settings.bytes
+
+    def add(self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend], now: float) -> None:
+        """Hold a job, for as long as is allowed and of use."""
+        until = now + self._settings.max_wait
+        deadline = ticket.job.deadline
+        self.timers.set(ticket.job.id, until if deadline is None else min(until, deadline))
+        self._tickets[ticket.job.id] = ticket
+        self.bytes += ticket.job.body_bytes
+        self._line_up(ticket, candidates, avoid)
+
+    def remove(self, ticket: Ticket) -> None:
+        """It goes, is refused or has left."""
+        self._leave_line(ticket)
+        del self._tickets[ticket.job.id]
+        self.timers.clear(ticket.job.id)
+        self.bytes -= ticket.job.body_bytes
+        assert self.bytes >= 0
+
+    def move(self, ticket: Ticket, candidates: Candidates) -> None:
+        """Its model is served by other backends now; its time goes on."""
+        line = ticket.line
+        assert line is not None
+        self._leave_line(ticket)
+        self._line_up(ticket, candidates, line.avoid)
+
+    def due(self, now: float) -> list[Ticket]:
+        """Those whose time is over; still held."""
+        return [self._tickets[job_id] for job_id in self.timers.due(now)]
+
+    def tickets(self) -> list[Ticket]:
+        """All, oldest first."""
+        return sorted(self._tickets.values(), key=_number)
+
+    def lines(self) -> list[Line]:
+        """Every line that is not empty, the one with the oldest head first."""
+        lines = (line for by_avoided in self._lines.values() for line in by_avoided.values())
+        return sorted(lines, key=lambda line: line.head.number)
+
+    def oldest_for(self, backend: Backend) -> Ticket | None:
+        """The oldest job that may go to `backend`."""
+        lines = (line for c in backend.memberships for line in self._lines.get(c, _NONE).values())
+        heads = (line.head for line in lines if line.takes(backend))
+        return min(heads, key=_number, default=None)
+
+    def ahead(self, candidates: Candidates) -> int:
+        """Jobs held for the same backends."""
+        return sum(len(line.tickets) for line in self._lines.get(candidates, _NONE).values())
+
+    def _line_up(self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend]) -> None:
+        lines = self._lines.setdefault(candidates, {})
+        line = lines.get(avoid)
+        if line is None:
+            line = lines[avoid] = Line(candidates, avoid)
+        line.tickets[ticket.job.id] = ticket
+        ticket.line = line
+
+    def _leave_line(self, ticket: Ticket) -> None:
+        line = ticket.line
+        assert line is not None
+        ticket.line = None
+        del line.tickets[ticket.job.id]
+        if not line.tickets:
+            lines = self._lines[line.candidates]
+            del lines[line.avoid]
+            if not lines:
+                del self._lines[line.candidates]
+
+
+_NONE: dict[frozenset[Backend], Line] = {}
+
+
+def _number(ticket: Ticket) -> int:
+    return ticket.number

@@ -1,0 +1,15 @@
+"""The less loaded of two drawn by chance: nearly as even as looking at all, and several proxies do not herd."""
+
+from collections.abc import Sequence
+
+from proxy.core.backend import Backend
+from proxy.core.rng import Rng
+from proxy.model.request import Job
+
+
+def power_of_two(candidates: Sequence[Backend], _job: Job, rng: Rng) -> Backend:
+    """Two different ones; equal load goes to the first drawn."""
+    first = rng.randrange(len(candidates))
+    second = rng.randrange(len(candidates) - 1)
+    one, other = candidates[first], candidates[second + (second >= first)]
+    return other if other.in_flight / other.share < one.in_flight / one.share else one

@@ -1,0 +1,41 @@
+"""What the scheduler remembers of one open job: where it is and what was tried.
+
+Owns nothing but the record; permits are counted by the scheduler.
+"""
+
+from typing import TYPE_CHECKING
+
+from proxy.core.backend import Backend
+from proxy.model.faults import Fault
+from proxy.model.request import Job
+
+if TYPE_CHECKING:
+    from proxy.core.hold import Line
+
+NOBODY: frozenset[Backend] = frozenset()
+
+
+class Ticket:
+    """Open from submit to the one ending; either held (`line`) or out (`backend`)."""
+
+    __slots__ = ("attempt", "backend", "connects", "era", "fault", "job", "line", "number", "since", "tried")
+
+    def __init__(self, job: Job, number: int) -> None:
+        self.job = job
+        self.number = number
+        """Order of arrival."""
+        self.attempt = 0
+        """Attempts dispatched."""
+        self.backend: Backend | None = None
+        """The backend whose permit it has."""
+        self.era = 0
+        """The backend's era at dispatch."""
+        self.since = 0.0
+        """When the attempt was dispatched."""
+        self.line: Line | None = None
+        """Where it is held."""
+        self.tried = NOBODY
+        self.connects = 0
+        """Attempts that never had a connection."""
+        self.fault: Fault | None = None
+        """The end of the last attempt."""
