@@ -1,0 +1,198 @@
+"""Writes a small random-weight language model as a GGUF file. Owns the numbers and the vocabulary; knows no server.
+
+The model says nothing sensible and says it reproducibly: same recipe, same bytes. It exists so that a real engine has real work:
+a tokenizer, a chat template, a KV cache, a step per token slow enough that a stream can be interrupted.
+
+Runs in the engine cache's own virtual environment (numpy, gguf): `make engines` calls it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+CONTEXT_TOKENS = 2048
+SEED = 20
+END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+SPECIAL = (END_OF_TEXT, TURN_START, TURN_END)
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+# Words become tokens, with and without a space before them. A few are not ASCII: one token of several UTF-8 bytes.
+WORDS = """
+a able about above after again all also always among an and answer any are around as ask at away back be because been before
+began being below between big both bring but by call came can case change city close come could country cut day did different
+do does done door down each early earth end enough even every example eye face fact far farm father few find fire first five
+follow food for form four from front full gave get girl give go good great group grow had hand hard has have he head hear help
+her here high him his hold home house how idea if important in into is it its just keep kind king know land language large last
+later learn leave left letter life light like line list little live long look made make man many may me mean men might mile
+money more morning most mother mountain move much music must my name near need never new next night no north not nothing now
+number of off often old on once one only open or order other our out over own page paper part people perhaps picture place plan
+plant play point power press problem put question quick rain ran read real red rest right river road rock room round rule run
+said same saw say school sea second see sentence set she ship short should show side since six sleep slow small so some song
+soon sound south stand star start state still stop story street study such sun sure table take talk tell ten than that the
+their them then there these they thing think this those thought three through time to together too took town travel tree true
+try turn two under until up us use very voice walk want war warm was watch water way we week well went were what wheel when
+where which while white who why will wind with without wood word work world would write year yes you young your
+café naïve über señor año día été où ça straße größe źródło λόγος мир слово время 水 火 山 日本 東京 안녕 नमस्ते שלום 🙂 🚀 →
+""".split()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a Llama-architecture model."""
+
+    layers: int = 6
+    width: int = 384
+    feed_forward: int = 1024
+    heads: int = 6
+    kv_heads: int = 3
+    rope_base: float = 10_000.0
+    norm_epsilon: float = 1e-5
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+
+# -- vocabulary: byte-level BPE as GPT-2 writes it -------------------------------------------------------------------------
+
+
+def byte_letters() -> dict[int, str]:
+    """Each byte's printable stand-in: itself where printable, else a letter from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(256) if byte not in printable]
+    return {byte: chr(byte) for byte in printable} | {byte: chr(0x100 + rank) for rank, byte in enumerate(hidden)}
+
+
+def build_vocabulary() -> tuple[list[str], list[str]]:
+    """The tokens in order of their id, and the merges in order of their rank: every word grows byte by byte."""
+    letters = byte_letters()
+    tokens = [*SPECIAL, *(letters[byte] for byte in range(256))]
+    known = set(tokens)
+    merges = []
+    for word in (spelling for word in WORDS for spelling in (f" {word}", word)):
+        pieces = [letters[byte] for byte in word.encode()]
+        grown = pieces[0]
+        for piece in pieces[1:]:
+            if grown + piece not in known:
+                merges.append(f"{grown} {piece}")
+                tokens.append(grown + piece)
+                known.add(grown + piece)
+            grown += piece
+    return tokens, merges
+
+
+def is_fit_to_say(token: str) -> bool:
+    """Whether a token may come out of the model: whole printable UTF-8 characters, so that every answer is readable text."""
+    value = {letter: byte for byte, letter in byte_letters().items()}
+    if token in SPECIAL:
+        return False
+    try:
+        return bytes(value[letter] for letter in token).decode().isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+# -- weights ---------------------------------------------------------------------------------------------------------------
+
+
+def build_tensors(shape: Shape, tokens: list[str]) -> dict[str, np.ndarray]:
+    """All tensors under GGUF's names. Wide weights, so that greedy text wanders instead of repeating itself."""
+    random = np.random.default_rng(SEED)
+
+    def matrix(rows: int, columns: int, spread: float = 1.5) -> np.ndarray:
+        return (random.standard_normal((rows, columns)) * spread / columns**0.5).astype(np.float32)
+
+    def ones() -> np.ndarray:
+        return np.ones(shape.width, dtype=np.float32)
+
+    kv_width = shape.kv_heads * shape.head_width
+    head = matrix(len(tokens), shape.width)
+    head[[not is_fit_to_say(token) for token in tokens]] = 0.0  # logit 0: the others' best lies far above
+    tensors = {
+        "token_embd.weight": matrix(len(tokens), shape.width, spread=shape.width**0.5),
+        "output_norm.weight": ones(),
+        "output.weight": head,
+    }
+    for layer in range(shape.layers):
+        block = {
+            "attn_norm": ones(),
+            "attn_q": matrix(shape.width, shape.width),
+            "attn_k": matrix(kv_width, shape.width),
+            "attn_v": matrix(kv_width, shape.width),
+            "attn_output": matrix(shape.width, shape.width),
+            "ffn_norm": ones(),
+            "ffn_gate": matrix(shape.feed_forward, shape.width),
+            "ffn_up": matrix(shape.feed_forward, shape.width),
+            "ffn_down": matrix(shape.width, shape.feed_forward),
+        }
+        tensors |= {f"blk.{layer}.{name}.weight": tensor for name, tensor in block.items()}
+    return tensors
+
+
+# -- the file --------------------------------------------------------------------------------------------------------------
+
+
+def describe_architecture(writer: gguf.GGUFWriter, shape: Shape) -> None:
+    writer.add_context_length(CONTEXT_TOKENS)
+    writer.add_embedding_length(shape.width)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.feed_forward)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_layer_norm_rms_eps(shape.norm_epsilon)
+    writer.add_rope_dimension_count(shape.head_width)
+    writer.add_rope_freq_base(shape.rope_base)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+
+
+def describe_vocabulary(writer: gguf.GGUFWriter, tokens: list[str], merges: list[str]) -> None:
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([gguf.TokenType.CONTROL if token in SPECIAL else gguf.TokenType.NORMAL for token in tokens])
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(tokens.index(END_OF_TEXT))
+    writer.add_eos_token_id(tokens.index(TURN_END))
+    writer.add_pad_token_id(tokens.index(END_OF_TEXT))
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(CHATML)
+
+
+def write_model(path: Path) -> None:
+    """Write the file whole or not at all."""
+    shape = Shape()
+    tokens, merges = build_vocabulary()
+    tensors = build_tensors(shape, tokens)
+    unfinished = path.with_suffix(".part")
+    writer = gguf.GGUFWriter(unfinished, "llama")
+    writer.add_name(path.stem)
+    describe_architecture(writer, shape)
+    describe_vocabulary(writer, tokens, merges)
+    for name, tensor in tensors.items():
+        writer.add_tensor(name, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    os.replace(unfinished, path)
+    parameters = sum(tensor.size for tensor in tensors.values())
+    print(f"{path.name}: {parameters / 1e6:.1f} M parameters, {len(tokens)} tokens, context {CONTEXT_TOKENS}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write a small random-weight model as a GGUF file.")
+    parser.add_argument("path", type=Path)
+    write_model(parser.parse_args().path)
+
+
+if __name__ == "__main__":
+    main()
