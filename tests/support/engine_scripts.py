@@ -122,6 +122,15 @@ SCRIPTS: dict[str, Script] = {
 }
 
 
+def except_for_probes(script: Script) -> Script:
+    """`script` for every request but the proxy's own probes, which are answered well."""
+
+    async def answer(exchange: Exchange) -> None:
+        await (well_behaved if exchange.request.is_probe else script)(exchange)
+
+    return answer
+
+
 def raw(data: bytes, *, then: Script | None = None) -> Script:
     """A script that answers with these bytes, and then ends as `then` says."""
 

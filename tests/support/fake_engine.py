@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from tests.support.fake_backend import Exchange, Received
 from tests.support.http_bytes import LAST_CHUNK, HeaderList, chunk, head_bytes
@@ -91,7 +92,13 @@ def answer_to(request: Received, models: tuple[str, ...]) -> Answer:
     """The answer of a healthy engine."""
     if request.path == "/v1/models":
         return json_answer({"object": "list", "data": [model_object(name) for name in models]})
+    if request.path.startswith("/v1/models/"):
+        return _model(unquote(request.path.removeprefix("/v1/models/")), models)
     return _ROUTES.get(request.path, _other)(request)
+
+
+def _model(name: str, models: tuple[str, ...]) -> Answer:
+    return json_answer(model_object(name)) if name in models else error_answer(404, "model_not_found", "model")
 
 
 def model_object(name: str) -> dict[str, Any]:
