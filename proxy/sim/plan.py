@@ -1,0 +1,47 @@
+"""Steps that an engine has decided on: when they end, each and together."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+from proxy.sim.sequence import Chunk, Sequence
+
+
+@dataclass(slots=True)
+class Plan:
+    """`steps` steps from `start`: the first takes `first_s`, each further one `growth_s` more than the one before."""
+
+    start: float
+    steps: int
+    first_s: float
+    growth_s: float
+    chunks: list[Chunk]
+    """What is prefilled, tokens; only in a plan of one step."""
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.end = self.end_of(self.steps)
+
+    def end_of(self, steps: int) -> float:
+        """When that many steps are done."""
+        return self.start + steps * self.first_s + self.growth_s * (steps * (steps - 1) / 2)
+
+    def steps_done_at(self, now: float) -> int:
+        """Whole steps done at `now`, at most all but the last."""
+        half = self.growth_s / 2
+        linear = self.first_s - half
+        elapsed = max(0.0, now - self.start)
+        root = sqrt(linear * linear + 4 * half * elapsed)
+        done = int(2 * elapsed / (linear + root)) if elapsed else 0
+        while done > 0 and self.end_of(done) > now:
+            done -= 1
+        while done + 1 < self.steps and self.end_of(done + 1) <= now:
+            done += 1
+        return min(done, self.steps - 1)
+
+    def only_step(self, index: int) -> "Plan":
+        """The plan that ends with the step of that index."""
+        return Plan(self.end_of(index), 1, self.first_s + index * self.growth_s, 0.0, self.chunks)
+
+    def drop(self, sequence: Sequence) -> None:
+        """Compute this prefill for nobody: the time is spent, the result is not wanted."""
+        self.chunks = [chunk for chunk in self.chunks if chunk[0] is not sequence]
