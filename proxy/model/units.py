@@ -3,6 +3,7 @@
 Owns the spelling of durations and sizes, nothing about what they limit.
 """
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -20,6 +21,8 @@ _SIZE_UNITS_B = {
     "MB": 10**6,
     "GB": 10**9,
 }
+
+_QUANTITY = re.compile(r"(-?(?:[0-9]{1,32}(?:\.[0-9]{0,32})?|\.[0-9]{1,32}))([A-Za-z]{0,16})", re.ASCII)
 
 
 def parse_duration_s(text: Any) -> Any:
@@ -49,18 +52,16 @@ def _parse(text: Any, units: dict[str, float] | dict[str, int], what: str, examp
         if text == 0:
             return 0.0
         raise ValueError(f"{text} has no unit; write {what} such as {examples}")
-    body = text.strip()
-    number = body.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    unit = body[len(number) :]
-    if body == "0":
+    if text == "0":
         return 0.0
-    try:
-        value = float(number)
-    except ValueError:
-        raise ValueError(f"must be {what} with a unit, such as {examples}") from None
+    match = _QUANTITY.fullmatch(text)
+    if not match:
+        raise ValueError(f"must be {what} with a unit, such as {examples}")
+    number, unit = match.groups()
     if unit not in units:
         known = ", ".join(units)
-        raise ValueError(f"unknown unit {unit!r}; known: {known}" if unit else f"{body} has no unit; known: {known}")
+        raise ValueError(f"unknown unit {unit!r}; known: {known}" if unit else f"{number} has no unit; known: {known}")
+    value = float(number)
     if not 0 <= value < 1e15:
         raise ValueError("must be neither negative nor infinite")
     return value * units[unit]
@@ -78,7 +79,15 @@ Duration = Annotated[
     float,
     BeforeValidator(parse_duration_s),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^([0-9.]+(ms|s|m|h|d)|0)$", "examples": ["250ms", "5s", "2m"]}),
+    WithJsonSchema(
+        {
+            "type": ["string", "integer"],
+            "pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ms|s|m|h|d)|0)$",
+            "minimum": 0,
+            "maximum": 0,
+            "examples": ["250ms", "5s", "2m"],
+        }
+    ),
 ]
 """Seconds; written with a unit."""
 
@@ -87,7 +96,13 @@ Size = Annotated[
     BeforeValidator(parse_size_b),
     PlainSerializer(format_size, return_type=str),
     WithJsonSchema(
-        {"type": "string", "pattern": r"^([0-9.]+(B|KiB|MiB|GiB|kB|MB|GB)|0)$", "examples": ["64KiB", "8MiB"]}
+        {
+            "type": ["string", "integer"],
+            "pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(B|KiB|MiB|GiB|kB|MB|GB)|0)$",
+            "minimum": 0,
+            "maximum": 0,
+            "examples": ["64KiB", "8MiB"],
+        }
     ),
 ]
 """Bytes; written with a unit."""

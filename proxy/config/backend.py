@@ -1,0 +1,155 @@
+"""One backend as the operator writes it. Owns the options of an engine URL; knows nothing of the other backends."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
+
+from proxy.config.backend_url import BackendUrl, BaseUrl, parse_backend_url
+from proxy.config.options import X_DEFAULT
+from proxy.config.refusal import quoted, refusal
+from proxy.config.secrets import SecretReference
+from proxy.model.backend import BackendSpec
+from proxy.model.limits import Count, Settings
+from proxy.model.units import Duration
+
+EngineKind = Literal["auto", "vllm", "sglang", "tgi", "llama_cpp", "ollama", "transformers", "tensorrt_llm", "openai"]
+
+_LABEL = r"[A-Za-z0-9._:-]{1,64}"
+_LABEL_RE = re.compile(_LABEL, re.ASCII)
+_MAX_MODEL_NAME = 256
+_MAX_NAMES = 1024
+
+
+def _label(text: str) -> str:
+    if not _LABEL_RE.fullmatch(text):
+        raise refusal(f"{quoted(text)} is not a name", "1 to 64 of the characters A-Z a-z 0-9 . _ : -")
+    return text
+
+
+def _model_name(text: str) -> str:
+    if not text or len(text) > _MAX_MODEL_NAME or not text.isprintable() or text != text.strip():
+        raise refusal(
+            f"{quoted(text)} is not a model name",
+            f"1 to {_MAX_MODEL_NAME} printable characters, no space at either end",
+        )
+    return text
+
+
+Label = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pattern": f"^{_LABEL}$"})]
+"""A name that is also a metric label."""
+
+ModelName = Annotated[
+    str, AfterValidator(_model_name), Field(json_schema_extra={"minLength": 1, "maxLength": _MAX_MODEL_NAME})
+]
+
+
+def _shape_of_models(value: Any) -> str:
+    return "word" if isinstance(value, str) else "names"
+
+
+Models = Annotated[
+    Annotated[Literal["auto", "any"], Tag("word")]
+    | Annotated[tuple[ModelName, ...], Field(min_length=1, max_length=_MAX_NAMES), Tag("names")],
+    Discriminator(_shape_of_models),
+]
+
+
+class TlsSettings(Settings):
+    """How an https backend proves who it is."""
+
+    verify: bool = True
+    """Check the certificate and its name. Switch it off only on a network that is yours."""
+    ca_file: Annotated[str, Field(min_length=1)] | None = None
+    """PEM file of the authorities to trust instead of the system's; relative to the working directory."""
+
+
+def _default_name(known: dict[str, Any]) -> str:
+    url = parse_backend_url(known["url"])
+    return f"{url.host}:{url.port}"[-64:]
+
+
+class Backend(Settings):
+    """One engine."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    url: BaseUrl
+    """Base URL, http or https, with an optional path prefix. A trailing `/v1` is understood."""
+    name: Label = Field(default_factory=_default_name, json_schema_extra={X_DEFAULT: "host:port of `url`, made unique"})
+    """Name in logs, metrics and headers; unique."""
+    kind: EngineKind = "auto"
+    """The engine's dialect; `auto` finds it out."""
+    pool: Label = "default"
+    """The named set of backends it belongs to."""
+    models: Models = "auto"
+    """Models it serves: a list of names, `auto` (ask the engine) or `any` (takes every name)."""
+    aliases: Annotated[dict[ModelName, ModelName], Field(max_length=_MAX_NAMES)] = Field(default={})
+    """Public name: the engine's own name. Clients may ask for either."""
+    api_key: SecretReference = None
+    """Key sent to the engine as `Authorization: Bearer …`, by reference: `${NAME}` or `${file:PATH}`."""
+    max_concurrency: Count | None = None
+    """Requests in flight at once; more are held here. null: as many as come."""
+    tls: TlsSettings = TlsSettings()
+    """Only for https."""
+    connect: Duration | None = None
+    """Overrides `limits.upstream.connect` for this backend. null: no override."""
+    first_byte: Duration | None = None
+    """Overrides `limits.upstream.first_byte` for this backend. null: no override."""
+    idle: Duration | None = None
+    """Overrides `limits.upstream.idle` for this backend. null: no override."""
+
+    @property
+    def address(self) -> BackendUrl:
+        """`url` in parts."""
+        return parse_backend_url(self.url)
+
+    @property
+    def listed_models(self) -> tuple[str, ...] | None:
+        """The names in `models`; None when they are `auto` or `any`."""
+        return self.models if isinstance(self.models, tuple) else None
+
+    def spec(self) -> BackendSpec:
+        """What the scheduler needs to know."""
+        listed = self.listed_models
+        return BackendSpec(
+            name=self.name,
+            pool=self.pool,
+            models=None if listed is None else frozenset(listed) | frozenset(self.aliases),
+            any_model=self.models == "any",
+            aliases=dict(self.aliases),
+            max_concurrency=self.max_concurrency,
+        )
+
+
+def with_unique_names(backends: tuple[Backend, ...]) -> tuple[Backend, ...]:
+    """Backends without a written name whose host:port is taken get `-2`, `-3`, … in the order of the file."""
+    taken = {b.name for b in backends if "name" in b.model_fields_set}
+    named = []
+    for backend in backends:
+        if "name" not in backend.model_fields_set:
+            backend = backend.model_copy(update={"name": _free_name(backend.name, taken)})
+        taken.add(backend.name)
+        named.append(backend)
+    return tuple(named)
+
+
+def _free_name(wanted: str, taken: set[str]) -> str:
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        suffix = f"-{number}"
+        name = wanted[: 64 - len(suffix)] + suffix
+    return name
+
+
+def served_names(backends: Mapping[int, Backend]) -> set[str] | None:
+    """Every name that the backends take; None when one of them does not list its models."""
+    names: set[str] = set()
+    for backend in backends.values():
+        listed = backend.listed_models
+        if listed is None:
+            return None
+        names.update(listed, backend.aliases)
+    return names

@@ -1,0 +1,107 @@
+"""The base URL of a backend. Owns its spelling: what people paste is understood, what could mislead is refused.
+
+A request target always starts with `/v1/`, so a trailing `/v1` of the base URL is taken off here.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from proxy.config.address import parse_host, parse_port
+from proxy.config.refusal import did_you_mean, quoted, refusal
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_MAX_CHARACTERS = 2048
+_SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})+", re.ASCII)
+_ROUTES = ("chat/completions", "completions", "embeddings", "responses", "models")
+_EXAMPLE = "write it like http://127.0.0.1:8001"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendUrl:
+    """A base URL in parts."""
+
+    scheme: str
+    host: str
+    """Without the brackets of IPv6."""
+    port: int
+    prefix: str
+    """The path in front of `/v1/…`: empty, or starting with a slash and not ending in one."""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{self.prefix}"
+
+
+def parse_backend_url(text: str) -> BackendUrl:
+    """`"http://GPU1:8001/v1/"` → http, gpu1, 8001, no prefix. Raises a refusal; its text never holds a password."""
+    if "@" in text:  # before anything echoes a part of it
+        raise refusal("must not hold a user name or password, nor any @", "put the key into api_key: ${NAME}")
+    parts = _split(text)
+    if parts.query or parts.fragment or "?" in text or "#" in text:
+        raise refusal("must hold neither a query (?…) nor a fragment (#…)")
+    host, port = _host_and_port(parts.netloc, _DEFAULT_PORTS[parts.scheme])
+    return BackendUrl(parts.scheme, host, port, _prefix(parts.path))
+
+
+def _split(text: str) -> SplitResult:
+    if len(text) > _MAX_CHARACTERS:
+        raise refusal(f"is longer than {_MAX_CHARACTERS} characters")
+    if not text.isascii() or any(c.isspace() or not c.isprintable() for c in text):
+        raise refusal("must be printable ASCII without spaces", "write an international host name in its xn-- form")
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        raise refusal("has no scheme", f'did you mean "http://{text}"?' if _looks_like_host(text) else _EXAMPLE)
+    if scheme.lower() not in _DEFAULT_PORTS:
+        hint = did_you_mean(scheme, _DEFAULT_PORTS) or _EXAMPLE
+        raise refusal(f"unknown scheme {quoted(scheme)}; known: http, https", hint)
+    try:
+        return urlsplit(text)
+    except ValueError:  # unbalanced brackets; its text would echo the input
+        raise refusal("is not a URL", _EXAMPLE) from None
+
+
+def _looks_like_host(text: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9._-]{1,64}(:[0-9]{1,5})?(/v1/?)?", text, re.ASCII) is not None
+
+
+def _host_and_port(netloc: str, default_port: int) -> tuple[str, int]:
+    host, colon, port = netloc.rpartition(":")
+    if not colon or netloc.endswith("]"):
+        return parse_host(netloc), default_port
+    return parse_host(host), parse_port(port, lowest=1)
+
+
+def _prefix(path: str) -> str:
+    trimmed = path.rstrip("/")
+    for route in _ROUTES:
+        if trimmed.endswith(f"/v1/{route}"):
+            raise refusal("is the URL of one route", f"give the base URL: leave /{route} out")
+    segments = trimmed.split("/")[1:]
+    if any(s in (".", "..") or not _SEGMENT.fullmatch(s) for s in segments):
+        raise refusal(f"the path {quoted(path)} is not a plain prefix", "no empty, . or .. parts")
+    if segments and segments[-1] == "v1":
+        segments.pop()
+    return "".join(f"/{s}" for s in segments)
+
+
+def _normalised(text: str) -> str:
+    return str(parse_backend_url(text))
+
+
+BaseUrl = Annotated[
+    str,
+    AfterValidator(_normalised),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[hH][tT][tT][pP][sS]?://[^\s?#@]+$",
+            "examples": ["http://127.0.0.1:8001", "https://gpu1.example.com/engines/a"],
+        }
+    ),
+]
+"""An http or https base URL, normalised."""

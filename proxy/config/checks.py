@@ -1,0 +1,142 @@
+"""Rules between options: what is wrong although every single value is right.
+
+Works on groups that are valid by themselves, so that these findings appear beside all others, not one run later.
+Owns no position in a file: a finding names a path, and `loader` finds its line.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.config.address import parse_address
+from proxy.config.backend import Backend, served_names
+from proxy.config.diagnostics import Severity
+from proxy.config.options import OptionPath
+from proxy.config.refusal import did_you_mean, quoted
+from proxy.model.limits import HealthSettings, Limits
+from proxy.model.units import format_duration, format_size
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One broken rule."""
+
+    path: OptionPath
+    message: str
+    hint: str = ""
+    severity: Severity = Severity.ERROR
+
+
+def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    """Every broken rule among the valid top-level groups and the valid backends, by their place in the list."""
+    yield from _listeners(groups)
+    yield from _names(backends)
+    yield from _urls(backends)
+    yield from _aliases(backends)
+    yield from _overrides(backends)
+    yield from _tls(backends)
+    if "routing" in groups and backends:
+        yield from _default_model(groups["routing"].default_model, backends)
+    if isinstance(limits := groups.get("limits"), Limits):
+        yield from _limits(limits)
+    if isinstance(health := groups.get("health"), HealthSettings):
+        yield from _health(health)
+
+
+def _listeners(groups: Mapping[str, Any]) -> Iterator[Finding]:
+    listen, admin = groups.get("listen"), groups.get("admin")
+    if listen and listen == admin and parse_address(listen).port:
+        yield Finding(("admin",), "is the same address as listen", "give the two listeners different ports")
+
+
+def _names(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index, backend in backends.items():
+        if "name" not in backend.model_fields_set:
+            continue
+        other = first.setdefault(backend.name, index)
+        if other != index:
+            yield Finding(("backends", index, "name"), f"{quoted(backend.name)} is the name of backends[{other}] too")
+
+
+def _urls(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index, backend in backends.items():
+        other = first.setdefault(backend.url, index)
+        if other != index:
+            message = f"is the URL of backends[{other}] too: one engine, counted twice"
+            yield Finding(("backends", index, "url"), message, "drop one of the two", Severity.WARNING)
+
+
+def _aliases(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    for index, backend in backends.items():
+        listed = backend.listed_models
+        for public, own in backend.aliases.items():
+            path: OptionPath = ("backends", index, "aliases", public)
+            if listed is not None and own not in listed:
+                hint = did_you_mean(own, listed)
+                yield Finding(path, f"{quoted(own)} is not among this backend's models", hint, Severity.WARNING)
+
+
+def _overrides(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    for index, backend in backends.items():
+        for name in ("connect", "first_byte", "idle"):
+            if getattr(backend, name) == 0:
+                yield Finding(("backends", index, name), "must be above 0: nothing would get through")
+
+
+def _tls(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    for index, backend in backends.items():
+        if "tls" in backend.model_fields_set and backend.address.scheme != "https":
+            hint = "write https:// in url, or leave tls out"
+            yield Finding(("backends", index, "tls"), "has no meaning for an http:// backend", hint)
+
+
+def _default_model(wanted: str | None, backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    names = served_names(backends)
+    if wanted is not None and names is not None and wanted not in names:
+        hint = did_you_mean(wanted, names)
+        yield Finding(("routing", "default_model"), f"no backend serves {quoted(wanted)}", hint)
+
+
+_ABOVE_ZERO: tuple[OptionPath, ...] = (
+    ("head", "total"),
+    ("head", "field"),
+    ("head", "target"),
+    ("head", "timeout"),
+    ("body", "size"),
+    ("body", "stall"),
+    ("body", "timeout"),
+    ("connections", "idle"),
+    ("connections", "write_stall"),
+    ("connections", "buffer_high"),
+    ("upstream", "connect"),
+    ("upstream", "first_byte"),
+    ("upstream", "idle"),
+    ("upstream", "event"),
+)
+"""Limits that let nothing through at 0. The others mean "none" or "at once" then."""
+
+
+def _limits(limits: Limits) -> Iterator[Finding]:
+    for group, name in _ABOVE_ZERO:
+        if not getattr(getattr(limits, str(group)), str(name)):
+            yield Finding(("limits", group, name), "must be above 0: nothing would get through")
+    if limits.head.field > limits.head.total:
+        total = format_size(limits.head.total)
+        yield Finding(("limits", "head", "field"), f"must not be above limits.head.total ({total})")
+    if limits.connections.buffer_low >= limits.connections.buffer_high:
+        high = format_size(limits.connections.buffer_high)
+        yield Finding(("limits", "connections", "buffer_low"), f"must be below limits.connections.buffer_high ({high})")
+
+
+def _health(health: HealthSettings) -> Iterator[Finding]:
+    if health.eject > health.eject_max:
+        most = format_duration(health.eject_max)
+        yield Finding(("health", "eject"), f"must not be above health.eject_max ({most})")
+    for name in ("window", "eject", "probe_interval", "probe_timeout"):
+        if not getattr(health, name):
+            yield Finding(("health", name), "must be above 0")
+    if 0 < health.probe_interval < 2:
+        message = "llama.cpp frees abandoned work late when it is polled more than once a second"
+        yield Finding(("health", "probe_interval"), message, "do not go below 2s", Severity.WARNING)

@@ -1,0 +1,247 @@
+"""A configuration file to a Config, or to everything that is wrong with it, each with its line and column.
+
+Owns the order of the steps (read, parse, validate, rules across groups) and the way from an option to its place in the
+file. Never raises for a bad file.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from proxy.config.backend import Backend
+from proxy.config.checks import Finding, cross_check
+from proxy.config.diagnostics import Diagnostic, Severity, has_errors
+from proxy.config.messages import MISSING, SILENT, hint_of, message_of, unknown_key_hint
+from proxy.config.options import OptionPath, is_secret, option_holding, shown
+from proxy.config.schema import MAX_BACKENDS, Config
+from proxy.config.secrets import SecretSource, is_literal
+from proxy.config.source import (
+    STDIN,
+    Position,
+    UnreadableError,
+    looks_secret,
+    masked_line,
+    masked_text,
+    read_text,
+    split_lines,
+)
+from proxy.config.tree import Entry, Node, Parsed, parse
+
+MAX_DIAGNOSTICS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, unless one of the diagnostics is an error."""
+
+    config: Config | None
+    diagnostics: list[Diagnostic]
+
+
+def load(path: Path | Literal["-"], env: Mapping[str, str]) -> Loaded:
+    """Read one file, or standard input for `"-"`. References to secrets are looked up in `env`."""
+    name = "<stdin>" if path == STDIN else str(path)
+    try:
+        text = read_text(path)
+    except UnreadableError as error:
+        place = error.position
+        return Loaded(None, [Diagnostic(Severity.ERROR, name, *place, "", error.message, error.hint)])
+    directory = Path() if path == STDIN else Path(path).parent
+    return load_text(text, name, SecretSource(env, directory))
+
+
+def load_text(text: str, name: str, secrets: SecretSource) -> Loaded:
+    """The same for text at hand; `name` stands for the file in the diagnostics."""
+    parsed = parse(text)
+    report = _Report(text, name, parsed)
+    for problem in parsed.problems:
+        report.at(problem.position, Finding(problem.path, problem.message, problem.hint))
+    config = _understood(parsed.root, report, secrets) if parsed.root or not parsed.problems else None
+    diagnostics = sorted(report.diagnostics, key=lambda d: (d.line, d.column))
+    return Loaded(None if has_errors(diagnostics) else config, diagnostics)
+
+
+class _Report:
+    """Collects diagnostics: the first one of an option stays, the rest of a flood is counted."""
+
+    def __init__(self, text: str, name: str, parsed: Parsed) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self._lines, self._name, self._parsed = split_lines(text), name, parsed
+        self._refused: set[OptionPath] = set()
+
+    def finding(self, finding: Finding, *, at_key: bool = False) -> None:
+        """One finding, at the place of its option."""
+        if at_key or finding.path not in self._refused:
+            self.at(_position(self._parsed.root, finding.path, at_key=at_key), finding)
+
+    def at(self, position: Position, finding: Finding) -> None:
+        """One finding, at a known place."""
+        self._refused.add(finding.path)
+        if len(self.diagnostics) < MAX_DIAGNOSTICS:
+            self.diagnostics.append(self._diagnostic(position, finding))
+
+    def _diagnostic(self, position: Position, finding: Finding) -> Diagnostic:
+        understood = self._parsed.root is not None
+        source = masked_line(self._lines, position.line, self._parsed.secrets, understood=understood)
+        return Diagnostic(
+            finding.severity,
+            self._name,
+            position.line,
+            position.column,
+            path=masked_text(shown(_without_secret_keys(finding.path))),
+            message=masked_text(finding.message),
+            hint=masked_text(finding.hint),
+            source=source,
+        )
+
+
+def _without_secret_keys(path: OptionPath) -> OptionPath:
+    """A key below a secret may be the secret itself."""
+    for depth, part in enumerate(path):
+        if isinstance(part, str) and looks_secret(part):
+            return path[: depth + 1]
+    return path
+
+
+def _understood(root: Node | None, report: _Report, secrets: SecretSource) -> Config | None:
+    if root is None or root.value is None:
+        report.finding(Finding((), "the file is empty", "the smallest one holds version: 1, and backends with one url"))
+        return None
+    if not isinstance(root.value, dict):
+        report.finding(Finding((), "must be a group of options", "start with version: 1"))
+        return None
+    for finding in _references(root, ()):
+        report.finding(finding)
+    config = _validated(root, report, secrets)
+    parts = _parts(config) if config else _valid_parts(root, secrets)
+    for finding in cross_check(*parts):
+        report.finding(finding)
+    return config
+
+
+def _references(node: Node, path: OptionPath) -> Iterator[Finding]:
+    """References where none is expanded, and secrets that stand in the file."""
+    if isinstance(node.value, dict):
+        for key, entry in node.value.items():
+            yield from _references(entry.node, (*path, key))
+    elif isinstance(node.value, tuple):
+        for index, item in enumerate(node.value):
+            yield from _references(item, (*path, index))
+    elif isinstance(node.value, str):
+        yield from _reference(node.value, path)
+
+
+def _reference(text: str, path: OptionPath) -> Iterator[Finding]:
+    field = option_holding(Config, path)
+    if field is None:
+        return
+    if not is_secret(field):
+        if "${" in text:
+            yield Finding(path, "${…} is expanded in secrets only, such as api_key", "write the value itself")
+    elif is_literal(text):
+        hint = "put it into the environment and write ${ENGINE_API_KEY}, or into a file and write ${file:PATH}"
+        yield Finding(path, "a secret stands in the file itself", hint, Severity.WARNING)
+
+
+def _validated(root: Node, report: _Report, secrets: SecretSource) -> Config | None:
+    try:
+        return Config.model_validate_json(json.dumps(root.plain()), strict=True, context=secrets)
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False, include_input=False):
+            _report_error(error, root, report)
+        return None
+
+
+def _report_error(error: Mapping[str, Any], root: Node, report: _Report) -> None:
+    path, node = _resolved(root, error["loc"])
+    if not path or _only_follows(error, node):
+        return
+    if error["type"] == "extra_forbidden":
+        report.finding(Finding(path, "unknown key", unknown_key_hint(path)), at_key=True)
+        return
+    hint = hint_of(error, node.value if node else MISSING)
+    report.finding(Finding(path, message_of(error), hint), at_key=error["loc"][-1] == "[key]")
+
+
+def _only_follows(error: Mapping[str, Any], node: Node | None) -> bool:
+    """Whether the error is there only because of another one: pydantic counts the valid entries of a list."""
+    if error["type"] == "too_short" and node is not None:
+        return bool(len(node.value) >= error["ctx"]["min_length"])
+    return error["type"] in SILENT
+
+
+def _resolved(root: Node, loc: tuple[str | int, ...]) -> tuple[OptionPath, Node | None]:
+    """The option pydantic means, without the names of union members, and its node; None for a missing one."""
+    node: Node = root
+    path: OptionPath = ()
+    for depth, part in enumerate(loc):
+        below = _child(node, part)
+        if below is not None:
+            node, path = below, (*path, part)
+        elif isinstance(node.value, dict) and part != "[key]" and depth == len(loc) - 1:
+            return (*path, part), None
+    return path, node
+
+
+def _child(node: Node, part: str | int) -> Node | None:
+    if isinstance(node.value, dict):
+        entry: Entry | None = node.value.get(part)
+        return entry.node if entry else None
+    items: tuple[Node, ...] = node.value if isinstance(node.value, tuple) else ()
+    return items[part] if isinstance(part, int) and part < len(items) else None
+
+
+def _position(root: Node | None, path: OptionPath, *, at_key: bool) -> Position:
+    """Where an option stands: a single value at itself, a group at its key, a missing one where it belongs."""
+    if root is None:
+        return Position(1, 1)
+    node, key = root, None
+    for part in path:
+        below = _child(node, part)
+        if below is None:
+            break
+        key = node.value[part].key if isinstance(node.value, dict) else None
+        node = below
+    else:
+        at_key = at_key or isinstance(node.value, dict | tuple)
+        return key.start if key and at_key else node.span.start
+    return key.start if key else node.span.start
+
+
+def _parts(config: Config) -> tuple[dict[str, Any], dict[int, Backend]]:
+    return {name: getattr(config, name) for name in Config.model_fields}, dict(enumerate(config.backends))
+
+
+def _valid_parts(root: Node, secrets: SecretSource) -> tuple[dict[str, Any], dict[int, Backend]]:
+    """What is valid by itself in a file that is not: top-level options (or their defaults) and backends."""
+    entries = root.value
+    groups = {name: field.get_default() for name, field in Config.model_fields.items() if not field.is_required()}
+    for name in groups.keys() & entries.keys():
+        groups[name] = _valid(Config.model_fields[name].rebuild_annotation(), entries[name].node, secrets)
+    listed = entries["backends"].node.value if "backends" in entries else ()
+    nodes = listed[:MAX_BACKENDS] if isinstance(listed, tuple) else ()
+    found = {index: _valid(Backend, node, secrets) for index, node in enumerate(nodes)}
+    if None in found.values():  # what the broken ones serve is not known
+        groups["routing"] = None
+    return (
+        {name: value for name, value in groups.items() if value is not None},
+        {index: backend for index, backend in found.items() if backend is not None},
+    )
+
+
+def _valid(annotation: Any, node: Node, secrets: SecretSource) -> Any:
+    """The value, or None when it is not valid; what is wrong with it has been reported."""
+    try:
+        return _adapter(annotation).validate_json(json.dumps(node.plain()), strict=True, context=secrets)
+    except ValidationError:
+        return None
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)

@@ -1,0 +1,44 @@
+"""How a validator of the schema refuses a value: a message in plain words and, where there is one, a hint.
+
+Owns the one exception that carries both through pydantic, and the did-you-mean used for keys, values and commands.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic_core import PydanticCustomError
+
+REFUSED = "refused"
+"""The pydantic error type of our own refusals."""
+
+_SIMILAR = 0.6
+_SHOWN_CHARACTERS = 64
+
+
+def refusal(message: str, hint: str = "") -> PydanticCustomError:
+    """The exception to raise in a validator. Neither text may hold a secret."""
+    return PydanticCustomError(REFUSED, "{message}", {"message": message, "hint": hint})
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean "weight"?`, or nothing when no known word is close."""
+    found = closest(word, known)
+    return f"did you mean {quoted(found)}?" if found else ""
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` most likely stands for; case and `-`/`_` do not count."""
+    by_folded = {_folded(k): k for k in known}
+    matches = get_close_matches(_folded(word), by_folded, n=1, cutoff=_SIMILAR)
+    return by_folded[matches[0]] if matches else None
+
+
+def quoted(text: str) -> str:
+    """At most 64 characters of input, in quotes, with everything unprintable escaped."""
+    shown = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+    safe = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown)
+    return f'"{safe}"'
+
+
+def _folded(word: str) -> str:
+    return word[:_SHOWN_CHARACTERS].lower().replace("-", "_")

@@ -1,0 +1,95 @@
+"""Secrets by reference: `${NAME}`, `${NAME:-default}`, `${file:PATH}`.
+
+Owns where a secret comes from and that it never shows. A reference is expanded in secret options only: nothing of the
+environment can reach a message, a label or a URL by way of any other option.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo
+
+from proxy.config.refusal import refusal
+
+_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.ASCII | re.DOTALL)
+_MAX_SECRET_BYTES = 16 * 1024
+_FORMS = "write ${NAME}, ${NAME:-default} or ${file:PATH}"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """What references are looked up in; given to pydantic as the validation context."""
+
+    env: Mapping[str, str] = field(repr=False)
+    directory: Path
+    """`${file:PATH}` is relative to this: the folder of the configuration file."""
+
+    def expand(self, text: str) -> str:
+        """Every reference replaced. Raises a refusal that names the reference, never the value."""
+        expanded = _REFERENCE.sub(lambda match: self._look_up(match[1]), text)
+        if "${" in _REFERENCE.sub("", text):
+            raise refusal("${ is not closed", _FORMS)
+        return expanded
+
+    def _look_up(self, reference: str) -> str:
+        if reference.startswith("file:"):
+            return _read_secret(self.directory / Path(reference.removeprefix("file:")).expanduser())
+        match = _NAME.fullmatch(reference)
+        if not match:
+            raise refusal("this is not a reference to a secret", _FORMS)
+        name, default = match[1], match[2]
+        value = self.env.get(name, "") or default
+        if value is None:
+            state = "empty" if name in self.env else "not set"
+            raise refusal(f"the environment variable {name} is {state}", f"set it, or write ${{{name}:-}} for no key")
+        return value
+
+
+def is_literal(text: str) -> bool:
+    """Whether the secret, or a part of it, stands in the file itself (a non-empty `:-default` is one too)."""
+    defaults = "".join(_default_of(m[1]) for m in _REFERENCE.finditer(text))
+    return bool(_REFERENCE.sub("", text) + defaults)
+
+
+def _default_of(reference: str) -> str:
+    match = None if reference.startswith("file:") else _NAME.fullmatch(reference)
+    return (match[2] or "") if match else ""
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_SECRET_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
+        raise refusal(f"the secret file cannot be read: {reason.lower()}") from None
+    if len(data) > _MAX_SECRET_BYTES:
+        raise refusal(f"the secret file is larger than {_MAX_SECRET_BYTES // 1024} KiB")
+    value = data.strip().decode("ascii", "replace")
+    if not value:
+        raise refusal("the secret file is empty")
+    return value
+
+
+def _expand(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str):
+        return value
+    if isinstance(info.context, SecretSource):
+        value = info.context.expand(value)
+    elif "${" in value:
+        raise refusal("a reference is expanded only when a file is loaded")
+    if any(not "!" <= c <= "~" for c in value):
+        raise refusal("must be printable ASCII without spaces", "give the bare key, without Bearer")
+    return value or None
+
+
+SecretReference = Annotated[
+    SecretStr | None,
+    BeforeValidator(_expand),
+    Field(json_schema_extra={"examples": ["${ENGINE_API_KEY}", "${file:/run/secrets/engine_key}"]}),
+]
+"""A secret by reference; one that expands to nothing is none at all."""

@@ -1,0 +1,253 @@
+"""YAML text to a tree of values with the line and column of every key and value.
+
+Works on parser events and stops at the first one past a bound, so that no text, however nested or self-repeating, costs
+more than the bound. Owns what YAML is allowed (no tags, merge keys, duplicate keys); knows no option.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn
+
+import yaml
+
+from proxy.config.options import OptionPath
+from proxy.config.scalars import Surprise, resolve
+from proxy.config.secrets import is_literal
+from proxy.config.source import Position, Span, looks_secret
+
+MAX_NODES = 10_000
+"""Keys, values, lists and groups together, with every alias counted as what it stands for."""
+MAX_ALIASES = 16
+MAX_DEPTH = 32
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value in the file."""
+
+    span: Span
+    value: Any
+    """A scalar; a dict of key → Entry; a tuple of Node."""
+    size: int = 1
+    """Nodes in it, itself included."""
+
+    def plain(self) -> Any:
+        """The value without positions."""
+        if isinstance(self.value, dict):
+            return {key: entry.node.plain() for key, entry in self.value.items()}
+        if isinstance(self.value, tuple):
+            return [item.plain() for item in self.value]
+        return self.value
+
+
+class Entry(NamedTuple):
+    """A key and its value."""
+
+    key: Span
+    node: Node
+
+
+class Problem(NamedTuple):
+    """Something YAML allows, or not even YAML, that this loader refuses."""
+
+    position: Position
+    path: OptionPath
+    message: str
+    hint: str = ""
+
+
+@dataclass(slots=True)
+class Parsed:
+    """What was understood, and what was wrong."""
+
+    root: Node | None = None
+    problems: list[Problem] = field(default_factory=list)
+    secrets: list[Span] = field(default_factory=list)
+    """Where the file holds what looks like a secret: not to be shown."""
+
+
+def parse(text: str) -> Parsed:
+    """The one document in `text`. Never raises for bad text."""
+    builder = _Builder(text)
+    try:
+        builder.parsed.root = builder.document()
+    except _StopError:
+        builder.parsed.root = None
+    return builder.parsed
+
+
+class _StopError(Exception):
+    """What follows cannot be understood; the problem is recorded."""
+
+
+class _Builder:
+    def __init__(self, text: str) -> None:
+        self.parsed = Parsed()
+        self._text = text
+        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self._anchors: dict[str, Node] = {}
+        self._aliases = 0
+        self._nodes = 0
+
+    def document(self) -> Node | None:
+        self._next()  # stream start
+        if isinstance(self._next(), yaml.StreamEndEvent):
+            return None
+        root = self._node(self._next(), ())
+        self._next()  # document end
+        after = self._next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            self._stop(after, (), "a second document starts here", "one file holds one configuration: remove the ---")
+        return root
+
+    def _next(self) -> Any:
+        try:
+            return next(self._events)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
+            message, hint = _syntax_error(error, self._text, position)
+            self.parsed.problems.append(Problem(position, (), message, hint))
+        except (yaml.YAMLError, ValueError):  # the reader's: not text at all
+            self.parsed.problems.append(Problem(Position(1, 1), (), "is not YAML text"))
+        raise _StopError
+
+    def _node(self, event: Any, path: OptionPath) -> Node:
+        if len(path) > MAX_DEPTH:
+            self._stop(event, (), f"nested more than {MAX_DEPTH} levels deep")
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, path)
+        self._count(event, 1)
+        if event.tag is not None:
+            self._problem(event, path, "tags (!) are not allowed", "write the plain value")
+        node = self._built(event, path)
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _built(self, event: Any, path: OptionPath) -> Node:
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(event, path)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(event, path)
+        return Node(_span(event), self._scalar(event, path))
+
+    def _scalar(self, event: Any, path: OptionPath) -> Any:
+        if any("\ud800" <= c <= "\udfff" for c in event.value):
+            self._problem(event, path, "holds half of a surrogate pair", "write the character itself")
+            return ""
+        if event.style or event.tag is not None:
+            return event.value
+        value = resolve(event.value)
+        if isinstance(value, Surprise):
+            self._surprise(event, path, value)
+            return event.value
+        return value
+
+    def _surprise(self, event: Any, path: OptionPath, surprise: Surprise) -> None:
+        if any(isinstance(part, str) and looks_secret(part) for part in path):
+            surprise = Surprise("is not text without quotes", "write ${NAME}, and the secret into the environment")
+        self._problem(event, path, surprise.message, surprise.hint)
+
+    def _sequence(self, start: Any, path: OptionPath) -> Node:
+        items: list[Node] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._node(event, (*path, len(items))))
+        return Node(_span(start, event), tuple(items), 1 + sum(i.size for i in items))
+
+    def _mapping(self, start: Any, path: OptionPath) -> Node:
+        entries: dict[str, Entry] = {}
+        size = 1
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._key(event, path)
+            node = self._node(self._next(), (*path, key if key is not None else "?"))
+            size += 1 + node.size
+            if key is not None and looks_secret(key) and not _is_reference(node):
+                self.parsed.secrets.append(node.span)
+            if key is not None:
+                self._add(entries, key, Entry(_span(event), node), path)
+        return Node(_span(start, event), entries, size)
+
+    def _key(self, event: Any, path: OptionPath) -> str | None:
+        """The text of a key; None, with the problem recorded, when it cannot be one."""
+        if not isinstance(event, yaml.ScalarEvent):
+            self._problem(event, path, "a key must be plain text")
+            if not isinstance(event, yaml.AliasEvent):
+                self._node(event, path)
+            return None
+        self._count(event, 1)
+        if event.tag is not None or event.anchor:
+            self._problem(event, path, "a key can have neither a tag nor an anchor")
+            return None
+        if event.value == "<<" and not event.style:
+            self._problem(event, path, "merge keys (<<) are not allowed", "write the options out")
+            return None
+        return self._key_text(event, path)
+
+    def _key_text(self, event: Any, path: OptionPath) -> str | None:
+        text = str(event.value)
+        if not text or not text.isprintable():
+            self._problem(event, path, "a key must be printable text" if text else "the key is missing")
+            return None
+        return text
+
+    def _add(self, entries: dict[str, Entry], key: str, entry: Entry, path: OptionPath) -> None:
+        if key in entries:
+            first = entries[key].key.start.line
+            self._at(entry.key.start, (*path, key), f"duplicate key, first on line {first}", "remove one of the two")
+            return
+        entries[key] = entry
+
+    def _alias(self, event: Any, path: OptionPath) -> Node:
+        self._aliases += 1
+        if self._aliases > MAX_ALIASES:
+            self._stop(event, path, f"more than {MAX_ALIASES} aliases", "write the options out")
+        node = self._anchors.get(event.anchor)
+        if node is None:
+            self._stop(event, path, "this alias (*) has no anchor (&) before it")
+        self._count(event, node.size)
+        return node
+
+    def _count(self, event: Any, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            self._stop(event, (), f"more than {MAX_NODES:,} keys and values, aliases counted as what they stand for")
+
+    def _problem(self, event: Any, path: OptionPath, message: str, hint: str = "") -> None:
+        self._at(_span(event).start, path, message, hint)
+
+    def _at(self, position: Position, path: OptionPath, message: str, hint: str = "") -> None:
+        self.parsed.problems.append(Problem(position, path, message, hint))
+
+    def _stop(self, event: Any, path: OptionPath, message: str, hint: str = "") -> NoReturn:
+        self._problem(event, path, message, hint)
+        raise _StopError
+
+
+def _is_reference(node: Node) -> bool:
+    return isinstance(node.value, str) and not is_literal(node.value)
+
+
+def _span(first: Any, last: Any | None = None) -> Span:
+    start, end = first.start_mark, (last or first).end_mark
+    return Span(Position(start.line + 1, start.column + 1), Position(end.line + 1, end.column + 1))
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, position: Position) -> tuple[str, str]:
+    lines = text.splitlines()
+    line = lines[position.line - 1] if position.line <= len(lines) else ""
+    if "\t" in line[: position.column] and not line[: position.column].strip():
+        return "a tab is used for indentation", "YAML indents with spaces only"
+    problem = (error.problem or "cannot be read").replace("could not find expected ':'", "a ':' is missing here")
+    context = f" ({error.context})" if error.context else ""
+    return f"not valid YAML: {problem}{context}", _SYNTAX_HINTS.get(problem, "")
+
+
+_SYNTAX_HINTS = {
+    "mapping values are not allowed in this context": "check the indentation; a value that holds ': ' needs quotes",
+    "did not find expected key": "check the indentation, and that every key ends in ':'",
+    "did not find expected '-' indicator": "check the indentation of the list",
+    "a ':' is missing here": "write key: value",
+}
