@@ -1,0 +1,109 @@
+"""Active probes: is a backend alive, which models does it list, what engine is it. One task per backend.
+
+Asks `GET /v1/models`: every OpenAI-compatible engine has it, and it says more than a health route. An engine that
+answers anything but "not now" (5xx of a dead or loading one) is alive.
+"""
+
+import asyncio
+import logging
+from time import monotonic
+from typing import Any
+
+import orjson
+
+from proxy.engines import dialect
+from proxy.live.backends import Backend
+from proxy.live.catalogue import ModelList
+from proxy.live.driver import Driver
+from proxy.live.relay import Relay
+from proxy.model.commands import Probed
+from proxy.model.faults import FaultError
+from proxy.model.limits import HealthSettings, UpstreamLimits
+from proxy.model.timeline import Timeline
+
+_log = logging.getLogger("tidegate.prober")
+_NOT_NOW = frozenset({502, 503, 504})
+
+
+class Prober:
+    """Probes one backend, again and again."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        driver: Driver,
+        models: ModelList,
+        health: HealthSettings,
+        limits: UpstreamLimits,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._backend = backend
+        self._driver = driver
+        self._models = models
+        self._health = health
+        self._limits = limits
+        self._loop = loop
+        self._was_ok: bool | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(self._health.probe_interval)
+            await self.probe()
+
+    async def probe(self) -> None:
+        """One probe; its result goes to the scheduler."""
+        reason = ""
+        listed = None
+        try:
+            async with asyncio.timeout(self._health.probe_timeout):
+                relay = await self._ask()
+            ok = relay.fault is None and relay.complete and relay.status not in _NOT_NOW
+            reason = relay.fault.message if relay.fault else f"status {relay.status}"
+            if ok and relay.status == 200:
+                listed = self._learn(relay)
+        except TimeoutError:
+            ok, reason = False, f"no answer within {self._health.probe_timeout:g} s"
+        except FaultError as error:
+            ok, reason = False, error.fault.message
+        self._tell(ok, reason, listed)
+        self._driver.probed(Probed(self._backend.name, ok, listed))
+
+    async def _ask(self) -> Relay:
+        pool = self._backend.pool
+        message = self._backend.message("GET", "/v1/models", "tidegate-probe", [], b"")
+        connection = await pool.connect()
+        relay = Relay(self._backend.name, self._limits, Timeline(monotonic()), self._loop)
+        relay.connection = connection
+        try:
+            connection.send(message, relay)
+            await relay.ready
+        finally:
+            relay.release(answered=False)
+        return relay
+
+    def _learn(self, relay: Relay) -> frozenset[str] | None:
+        try:
+            fields: Any = orjson.loads(relay.body)
+        except orjson.JSONDecodeError:
+            return None
+        if not self._backend.kind_known:
+            server = next((v for n, v in relay.headers if n.lower() == b"server"), b"")
+            kind = dialect.recognise(fields, server.decode("latin-1"))
+            if kind is not None and kind != self._backend.dialect.kind:
+                self._backend.dialect = dialect.DIALECTS[kind]
+                _log.info("backend %s is %s", self._backend.name, kind)
+        listed = dialect.listed_models(fields)
+        if listed is not None:
+            self._models.learn([entry for entry in fields["data"] if isinstance(entry, dict)])
+        return listed
+
+    def _tell(self, ok: bool, reason: str, listed: frozenset[str] | None) -> None:
+        if ok == self._was_ok:
+            return
+        self._was_ok = ok
+        if ok:
+            names = ", ".join(sorted(listed)[:5]) if listed else "no model list"
+            _log.info("backend %s is up (%s)", self._backend.name, names)
+        else:
+            _log.warning("backend %s is down: %s", self._backend.name, reason)

@@ -1,0 +1,102 @@
+"""One line per request, text for people or JSON for machines. Never a prompt, an answer or a key.
+
+Lines are gathered and written once per turn, so that a busy proxy does not pay a system call per request. At most
+`_MAX_LINES` wait; what does not fit is dropped and counted in the next line that does.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from proxy.model.timeline import Timeline
+from proxy.obs.record import Record
+
+_MAX_LINES = 10_000
+FLUSH_S = 0.05
+"""Longest time a line waits."""
+
+
+class AccessLog:
+    """Formats records and hands the bytes of many at once to `write`."""
+
+    def __init__(
+        self, form: str, write: Callable[[bytes], None], wall: Callable[[], float], schedule: Callable[[], None]
+    ) -> None:
+        self._line = _json_line if form == "json" else _text_line
+        self._write = write
+        self._wall = wall
+        self._schedule = schedule
+        self._waiting: list[bytes] = []
+        self._dropped = 0
+
+    def add(self, record: Record) -> None:
+        """Queue the line of a finished request."""
+        if len(self._waiting) >= _MAX_LINES:
+            self._dropped += 1
+            return
+        if not self._waiting:
+            self._schedule()
+        self._waiting.append(self._line(record, self._wall()))
+
+    def flush(self) -> None:
+        """Write what waits."""
+        waiting, self._waiting = self._waiting, []
+        if self._dropped:
+            waiting.append(b'{"dropped_log_lines":%d}\n' % self._dropped)
+            self._dropped = 0
+        if waiting:
+            self._write(b"".join(waiting))
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    line, outcome, usage = record.timeline, record.outcome, record.usage
+    span = Timeline.span_ms
+    return {
+        "end": outcome.end_code,
+        "outcome": outcome.verdict.value,
+        "status": record.status,
+        "method": record.method,
+        "path": record.path,
+        "model_asked": record.model_asked,
+        "model_served": record.model_served,
+        "backend": record.backend,
+        "attempts": record.attempts,
+        "stream": record.stream,
+        "queue_ms": _rounded(span(line.understood, line.released)),
+        "ttft_ms": _rounded(span(line.received, line.first_token)),
+        "e2e_ms": _rounded(span(line.received, line.done)),
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "request_bytes": record.body_bytes,
+        "fault": outcome.fault.kind.value if outcome.fault else None,
+        "id": record.id,
+    }
+
+
+def _rounded(value_ms: float | None) -> float | None:
+    return None if value_ms is None else round(value_ms, 2)
+
+
+def _timestamp(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _json_line(record: Record, wall: float) -> bytes:
+    return orjson.dumps({"time": _timestamp(wall), **_fields(record)}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _text_line(record: Record, wall: float) -> bytes:
+    fields = _fields(record)
+    head = [_timestamp(wall), fields.pop("end"), str(fields.pop("status")), fields.pop("method"), fields.pop("path")]
+    rest = [f"{name}={_word(value)}" for name, value in fields.items() if value not in (None, "")]
+    return (" ".join([*head, *rest]) + "\n").encode()
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    return text if text.isascii() and " " not in text and '"' not in text else orjson.dumps(text).decode()

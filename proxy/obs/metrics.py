@@ -1,0 +1,186 @@
+"""Prometheus metrics: plain counters on the hot path, turned into series only when somebody scrapes.
+
+Owns names, labels and help texts. Labels come from the configuration or from closed sets, never from user input.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from proxy import __version__
+from proxy.core.scheduler import Scheduler
+from proxy.core.views import BackendView
+from proxy.obs.histogram import Histogram
+from proxy.obs.record import Record
+
+_NO_BACKEND = "none"
+
+
+class _Series:
+    """What is counted per endpoint and backend."""
+
+    __slots__ = ("cached", "completion", "e2e", "endings", "prompt", "queue", "ttft")
+
+    def __init__(self) -> None:
+        self.endings: defaultdict[tuple[str, str, int], int] = defaultdict(int)
+        self.queue = Histogram()
+        self.ttft = Histogram()
+        self.e2e = Histogram()
+        self.prompt = self.completion = self.cached = 0
+
+
+class Gauges(NamedTuple):
+    """Live numbers read at scrape time."""
+
+    client_connections: int
+    refused_connections: int
+    upstream_connections: dict[str, int]
+
+
+class Metrics:
+    """Counts finished requests and renders `/metrics`."""
+
+    def __init__(self, scheduler: Scheduler, gauges: Callable[[], Gauges], now: Callable[[], float]) -> None:
+        self._series: defaultdict[tuple[str, str], _Series] = defaultdict(_Series)
+        self._faults: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._scheduler = scheduler
+        self._gauges = gauges
+        self._now = now
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Requests(self))
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+
+    def count(self, record: Record) -> None:
+        """Count one finished request."""
+        series = self._series[record.endpoint, record.backend or _NO_BACKEND]
+        outcome, timeline = record.outcome, record.timeline
+        series.endings[outcome.verdict.value, outcome.end_code, record.status] += 1
+        if outcome.fault is not None:
+            self._faults[outcome.fault.source.value, outcome.fault.kind.value] += 1
+        done = timeline.done
+        if timeline.released is not None and timeline.understood is not None:
+            series.queue.observe(timeline.released - timeline.understood)
+        first = timeline.first_token if record.stream else None
+        if first is not None:
+            series.ttft.observe(first - timeline.received)
+        if done is not None:
+            series.e2e.observe(done - timeline.received)
+        prompt, completion, cached = record.usage
+        series.prompt += prompt or 0
+        series.completion += completion or 0
+        series.cached += cached or 0
+
+    def render(self) -> bytes:
+        """The text exposition format, version 0.0.4."""
+        return generate_latest(self._registry)
+
+    def families(self) -> Iterator[Metric]:
+        """All series of the proxy itself."""
+        yield from self._request_families()
+        yield from self._scheduler_families()
+        gauges = self._gauges()
+        yield _gauge("tidegate_client_connections", "Open client connections.", gauges.client_connections)
+        yield _counter(
+            "tidegate_refused_connections", "Client connections refused at the limit.", gauges.refused_connections
+        )
+        upstream = GaugeMetricFamily(
+            "tidegate_upstream_connections", "Open connections to a backend, idle ones included.", labels=["backend"]
+        )
+        for backend, count in gauges.upstream_connections.items():
+            upstream.add_metric([backend], count)
+        yield upstream
+        yield _gauge("tidegate_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
+        info = GaugeMetricFamily("tidegate_build_info", "Always 1; the version is in the label.", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
+
+    def _request_families(self) -> Iterator[Metric]:
+        labels = ["endpoint", "backend"]
+        requests = CounterMetricFamily(
+            "tidegate_requests",
+            "Requests ended, by verdict (served, shed, failed, cancelled), end-code (who and where) and HTTP status.",
+            labels=[*labels, "verdict", "end_code", "status"],
+        )
+        queue = HistogramMetricFamily(
+            "tidegate_queue_seconds", "From understood to dispatched: time held here.", labels=labels
+        )
+        ttft = HistogramMetricFamily(
+            "tidegate_ttft_seconds", "Streams: from received to the first content event.", labels=labels
+        )
+        e2e = HistogramMetricFamily("tidegate_e2e_seconds", "From received to the last byte sent.", labels=labels)
+        tokens = CounterMetricFamily(
+            "tidegate_tokens",
+            "Tokens as the engines reported them; cached is part of prompt.",
+            labels=["backend", "direction"],
+        )
+        by_backend: defaultdict[tuple[str, str], int] = defaultdict(int)
+        for (endpoint, backend), series in self._series.items():
+            for (verdict, end_code, status), count in series.endings.items():
+                requests.add_metric([endpoint, backend, verdict, end_code, str(status)], count)
+            for family, histogram in ((queue, series.queue), (ttft, series.ttft), (e2e, series.e2e)):
+                family.add_metric([endpoint, backend], histogram.buckets(), histogram.sum)
+            for direction in ("prompt", "completion", "cached"):
+                by_backend[backend, direction] += getattr(series, direction)
+        for key, total in by_backend.items():
+            tokens.add_metric(list(key), total)
+        faults = CounterMetricFamily(
+            "tidegate_faults", "Requests that ended in a fault, by whose and what.", labels=["source", "kind"]
+        )
+        for key, count in self._faults.items():
+            faults.add_metric(list(key), count)
+        yield from (requests, queue, ttft, e2e, tokens, faults)
+
+    def _scheduler_families(self) -> Iterator[Metric]:
+        now = self._now()
+        counts = self._scheduler.counts(now)
+        views = self._scheduler.backends(now)
+        yield _gauge("tidegate_held_jobs", "Jobs waiting here for a permit.", counts.held)
+        yield _gauge("tidegate_held_bytes", "Bodies of the held jobs.", counts.held_bytes)
+        yield _counter("tidegate_retries", "Attempts after the first.", counts.retries)
+        yield _gauge("tidegate_retry_budget_left", "Retries that may still be made now.", counts.retry_budget_left)
+        yield _counter("tidegate_ejections", "Backends taken out for failing.", counts.ejections)
+        yield _per_backend(
+            "tidegate_backend_in_flight", "Permits out: requests on the backend.", views, lambda v: v.in_flight
+        )
+        yield _per_backend(
+            "tidegate_backend_healthy", "1 healthy, 0 ejected or on trial.", views, lambda v: v.state.value == "healthy"
+        )
+        yield _per_backend(
+            "tidegate_backend_share", "Slow start: share of its usual traffic.", views, lambda v: v.share
+        )
+
+
+class _Requests(Collector):
+    """Bridges to the library's registry."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        return self._metrics.families()
+
+    def describe(self) -> list[Metric]:
+        return []
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _per_backend(name: str, text: str, views: list[BackendView], read: Callable[[BackendView], float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=["backend", "pool"])
+    for view in views:
+        family.add_metric([view.name, view.pool], float(read(view)))
+    return family

@@ -1,0 +1,30 @@
+"""One finished request as metrics and the access log see it."""
+
+from dataclasses import dataclass
+
+from proxy.model.outcome import Outcome
+from proxy.model.timeline import Timeline
+from proxy.wire.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything that is told of one request; made once, at its end."""
+
+    id: str
+    method: str
+    path: str
+    """Without its query."""
+    endpoint: str
+    model_asked: str
+    model_served: str
+    backend: str
+    """Of the last attempt; empty when there was none."""
+    attempts: int
+    status: int
+    """As sent to the client; 0 when none was."""
+    stream: bool
+    body_bytes: int
+    outcome: Outcome
+    timeline: Timeline
+    usage: Usage

@@ -1,0 +1,58 @@
+"""Response heads: what of a backend's headers a client may see, and how a head is written."""
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+
+_ALLOWED = frozenset(
+    {
+        b"age",
+        b"cache-control",
+        b"content-disposition",
+        b"content-language",
+        b"content-type",
+        b"date",
+        b"endpoint-load-metrics",
+        b"retry-after",
+        b"retry-after-ms",
+        b"x-accel-buffering",
+        b"x-should-retry",
+        b"x-compute-time",
+        b"x-compute-type",
+        b"x-generated-tokens",
+        b"x-inference-time",
+        b"x-prompt-tokens",
+        b"x-queue-time",
+        b"x-time-per-token",
+        b"x-total-time",
+        b"x-validation-time",
+    }
+)
+_ALLOWED_PREFIXES = (b"openai-", b"x-ratelimit-", b"x-envoy-upstream-service-time")
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+SSE_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+"""Every stream says so, whatever the engine says: intermediaries must not buffer it."""
+
+
+def filtered(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """A backend's headers by the allow-list: no cookies, no server names, no hop-by-hop, no raw bytes above 0x7F."""
+    kept = []
+    for name, value in headers:
+        lower = name.lower()
+        if (lower in _ALLOWED or lower.startswith(_ALLOWED_PREFIXES)) and value.isascii():
+            kept.append((lower, value))
+    return kept
+
+
+def head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """A response head, blank line included. Unknown statuses keep their number."""
+    parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status]
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def is_sse(content_type: bytes) -> bool:
+    """Whether a body is a stream of events."""
+    return content_type.startswith(b"text/event-stream")

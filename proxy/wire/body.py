@@ -1,0 +1,160 @@
+"""Request bodies: undo a content coding, parse a copy, read what we route by, refuse what no engine should see.
+
+Owns the reading of request fields. The bytes themselves are forwarded as they came (see `splice` for the exceptions).
+"""
+
+import zlib
+from typing import Any
+
+import orjson
+
+from proxy.model.faults import FaultError, Kind, downstream
+from proxy.model.limits import ParameterLimits
+from proxy.model.request import Endpoint, Request
+from proxy.wire.headers import Head
+from proxy.wire.routes import Route
+
+_MAX_TOKENS_CEILING = 2**31 - 1
+"""Engines keep token counts in 32-bit signed integers; more is a mistake, not a wish."""
+_INFLATE_STEP_B = 1 << 20
+_GENERATES = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
+
+
+def invalid(message: str, param: str | None = None, code: str | None = None) -> FaultError:
+    """A 400 with the OpenAI `param` field."""
+    return FaultError(downstream(Kind.INVALID, message, param=param, code=code))
+
+
+def decode(body: bytes, coding: bytes, limit_b: int) -> bytes:
+    """The body without its content coding: gzip is undone (engines do not), others are refused."""
+    if coding in (b"", b"identity"):
+        return body
+    if coding not in (b"gzip", b"x-gzip"):
+        raise FaultError(downstream(Kind.CONTENT_CODING, "Content-Encoding: only gzip or none is supported."))
+    parts: list[bytes] = []
+    size = 0
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        while body and not inflater.eof:
+            parts.append(inflater.decompress(body, _INFLATE_STEP_B))
+            size += len(parts[-1])
+            if size > limit_b:
+                raise FaultError(downstream(Kind.BODY_TOO_LARGE, f"The unpacked body is larger than {limit_b} bytes."))
+            body = inflater.unconsumed_tail
+    except zlib.error:
+        raise FaultError(downstream(Kind.MALFORMED, "The gzip body is broken.")) from None
+    if not inflater.eof or inflater.unused_data:
+        raise FaultError(downstream(Kind.MALFORMED, "The gzip body is cut or has bytes after its end."))
+    return b"".join(parts)
+
+
+def understand(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> Request:
+    """What the client asks. Raises FaultError for a body that is not what the route takes."""
+    fields: dict[str, Any] = {}
+    model: str | None = None
+    if head.method in ("POST", "PUT", "PATCH"):
+        if _is_json(head.content_type, route):
+            fields = _parse(body)
+            model = _model(fields)
+        elif body:
+            model = _multipart_model(head.content_type, body)
+    if route.endpoint in _GENERATES:
+        _check_generation(route.endpoint, fields, limits)
+    stream = fields.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise invalid("`stream` must be true or false.", "stream")
+    return Request(
+        head.request_id,
+        head.method,
+        route.target,
+        route.endpoint,
+        model,
+        bool(stream),
+        len(body),
+        fields.get("max_completion_tokens") or fields.get("max_tokens") or fields.get("max_output_tokens"),
+        head.client_attempt,
+        head.client_timeout_s,
+    )
+
+
+def _is_json(content_type: bytes, route: Route) -> bool:
+    essence = content_type.split(b";", 1)[0].strip().lower()
+    if essence in (b"application/json", b"") or essence.endswith(b"+json"):
+        return essence != b"" or route.json_only
+    if route.json_only:
+        raise FaultError(downstream(Kind.MEDIA_TYPE, "This route takes Content-Type: application/json."))
+    return False
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    if not body:
+        raise invalid("The request body is empty; it must be a JSON object.")
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise invalid(
+            f"The request body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+        ) from None
+    if not isinstance(fields, dict):
+        raise invalid("The request body must be a JSON object.")
+    return fields
+
+
+def _model(fields: dict[str, Any]) -> str | None:
+    if "model" not in fields:
+        return None
+    model = fields["model"]
+    if not isinstance(model, str) or not model:
+        raise invalid("`model` must be a non-empty string.", "model")
+    if len(model) > 1024 or not model.isprintable():
+        raise invalid("`model` is longer than 1024 characters or has unprintable ones.", "model")
+    return model
+
+
+def _multipart_model(content_type: bytes, body: bytes) -> str | None:
+    """The `model` field of a form upload (audio, image edits): found by its own part header, nothing else is read."""
+    _, _, boundary = content_type.partition(b"boundary=")
+    boundary = boundary.split(b";", 1)[0].strip().strip(b'"')
+    if not boundary:
+        return None
+    for part in body.split(b"--" + boundary, 64)[1:]:
+        headers, blank, value = part[:2048].partition(b"\r\n\r\n")
+        if blank and b'name="model"' in headers and b"filename=" not in headers:
+            text = value.split(b"\r\n", 1)[0].decode("utf-8", "replace")
+            return _model({"model": text})
+    return None
+
+
+def _check_generation(endpoint: Endpoint, fields: dict[str, Any], limits: ParameterLimits) -> None:
+    get = fields.get
+    if endpoint is Endpoint.CHAT:
+        _check_messages(fields, limits)
+    _check_count(fields, "n", 1, limits.n)
+    for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
+        _check_count(fields, name, 0, _MAX_TOKENS_CEILING)
+    _check_count(fields, "top_logprobs", 0, limits.top_logprobs)
+    stop = get("stop")
+    if isinstance(stop, list) and len(stop) > limits.stop:
+        raise invalid(f"`stop` has more than {limits.stop} entries.", "stop")
+    tools = get("tools")
+    if isinstance(tools, list) and len(tools) > limits.tools:
+        raise invalid(f"`tools` has more than {limits.tools} entries.", "tools")
+
+
+def _check_messages(fields: dict[str, Any], limits: ParameterLimits) -> None:
+    messages = fields.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise invalid("`messages` must be a non-empty array.", "messages")
+    if len(messages) > limits.messages:
+        raise invalid(f"`messages` has more than {limits.messages} entries.", "messages")
+    for index, message in enumerate(messages):
+        if type(message) is not dict:
+            raise invalid(f"`messages[{index}]` must be an object.", f"messages[{index}]")
+
+
+def _check_count(fields: dict[str, Any], name: str, low: int, high: int) -> None:
+    value = fields.get(name)
+    if value is None:
+        return
+    if type(value) is not int or not low <= value <= high:
+        raise invalid(f"`{name}` must be a whole number from {low} to {high}.", name)

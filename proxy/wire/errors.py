@@ -1,0 +1,165 @@
+"""Faults as clients see them: the only place that knows statuses and the OpenAI error object.
+
+    {"error": {"message": str, "type": str, "param": str|null, "code": str|null}}
+
+Before the head is sent a fault is a status with that body; after it, an SSE event `data: {"error": …}`.
+"""
+
+from typing import Any, NamedTuple
+
+import orjson
+
+from proxy.model.faults import Fault, Kind, Retry, Source, upstream
+
+
+class Shape(NamedTuple):
+    """How a kind of fault is answered."""
+
+    status: int
+    type: str
+    code: str | None = None
+    closes: bool = False
+    """The connection's framing is in doubt or its client misbehaves: close it."""
+
+
+_INVALID = "invalid_request_error"
+_SHAPES = {
+    Kind.MALFORMED: Shape(400, _INVALID, closes=True),
+    Kind.HEAD_TOO_LARGE: Shape(431, _INVALID, closes=True),
+    Kind.TARGET_TOO_LONG: Shape(414, _INVALID, closes=True),
+    Kind.BODY_TOO_LARGE: Shape(413, _INVALID, closes=True),
+    Kind.BODY_TOO_SLOW: Shape(408, _INVALID, "request_timeout", closes=True),
+    Kind.TRANSFER_CODING: Shape(501, _INVALID, closes=True),
+    Kind.MEDIA_TYPE: Shape(415, _INVALID),
+    Kind.CONTENT_CODING: Shape(415, _INVALID),
+    Kind.EXPECTATION: Shape(417, _INVALID, closes=True),
+    Kind.INVALID: Shape(400, _INVALID),
+    Kind.UNKNOWN_ROUTE: Shape(404, _INVALID, "unknown_url"),
+    Kind.METHOD: Shape(405, _INVALID, "method_not_allowed", closes=True),
+    Kind.MODEL_NOT_FOUND: Shape(404, _INVALID, "model_not_found"),
+    Kind.LEFT: Shape(499, _INVALID, closes=True),
+    Kind.WRITE_STALL: Shape(499, _INVALID, closes=True),
+    Kind.CONNECT: Shape(502, "upstream_error", "backend_unreachable"),
+    Kind.CONNECT_TIMEOUT: Shape(502, "upstream_error", "backend_unreachable"),
+    Kind.RESET: Shape(502, "upstream_error", "backend_reset"),
+    Kind.FIRST_BYTE_TIMEOUT: Shape(504, "upstream_error", "backend_timeout"),
+    Kind.IDLE_TIMEOUT: Shape(504, "upstream_error", "backend_timeout"),
+    Kind.CUT: Shape(502, "upstream_error", "backend_cut"),
+    Kind.NONSENSE: Shape(502, "upstream_error", "backend_protocol"),
+    Kind.REDIRECT: Shape(502, "upstream_error", "backend_protocol"),
+    Kind.BUSY: Shape(503, "overloaded_error", "backend_busy"),
+    Kind.ERROR_STATUS: Shape(502, "upstream_error", "backend_error"),
+    Kind.STREAM_ERROR: Shape(502, "upstream_error", "backend_error"),
+    Kind.EVENT_TOO_LARGE: Shape(502, "upstream_error", "backend_protocol"),
+    Kind.QUEUE_FULL: Shape(429, "overloaded_error", "queue_full"),
+    Kind.HOLD_TIMEOUT: Shape(503, "overloaded_error", "queue_timeout"),
+    Kind.NO_BACKEND: Shape(503, "overloaded_error", "no_backend"),
+    Kind.CONNECTIONS: Shape(503, "overloaded_error", "too_many_connections", closes=True),
+    Kind.MEMORY: Shape(503, "overloaded_error", "out_of_memory"),
+    Kind.DRAINING: Shape(503, "overloaded_error", "draining", closes=True),
+    Kind.BUG: Shape(500, "server_error", "internal_error"),
+}
+
+
+class ErrorAnswer(NamedTuple):
+    """A whole error answer, ready for the wire."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    closes: bool
+
+
+def shape_of(fault: Fault) -> Shape:
+    """Status and type for a fault."""
+    return _SHAPES[fault.kind]
+
+
+def answer(fault: Fault) -> ErrorAnswer:
+    """The HTTP answer for a fault known before the head was sent.
+
+    An upstream fault means that our own attempts are spent, so the SDKs are told not to repeat them.
+    """
+    shape = _SHAPES[fault.kind]
+    headers = [(b"content-type", b"application/json")]
+    if fault.source is Source.UPSTREAM and fault.kind is not Kind.BUSY:
+        headers.append((b"x-should-retry", b"false"))
+    if fault.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % max(1, round(fault.retry_after_s))))
+    if shape.status == 405:
+        headers.append((b"allow", b"GET, POST"))
+    return ErrorAnswer(shape.status, headers, envelope(fault), shape.closes)
+
+
+def envelope(fault: Fault) -> bytes:
+    """The OpenAI error object of a fault."""
+    shape = _SHAPES[fault.kind]
+    return _envelope(fault.message, shape.type, fault.param, fault.code or shape.code)
+
+
+def event(fault: Fault) -> bytes:
+    """The last SSE event of a stream that failed after its head was sent."""
+    return b"data: " + envelope(fault) + b"\n\n"
+
+
+def _envelope(message: str, type_: str, param: str | None, code: str | None) -> bytes:
+    return orjson.dumps({"error": {"message": message, "type": type_, "param": param, "code": code}})
+
+
+def normalised(status: int, body: bytes) -> bytes | None:
+    """An engine's error body in the OpenAI shape; None when it already has it (then it passes byte for byte).
+
+    Seen: `{"detail": …}` (FastAPI), `{"error": "text", "error_type": …}` (TGI), `{"object": "error", "message": …}`
+    (SGLang, TensorRT-LLM), plain text (transformers serve), nothing at all (vLLM asleep).
+    """
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        fields = None
+    if not isinstance(fields, dict):
+        text = body[:512].decode("utf-8", "replace").strip() if fields is None else ""
+        return _envelope(
+            text if text.isprintable() and "<" not in text and text else _reason(status), _type(status), None, None
+        )
+    error = fields.get("error")
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        return None
+    source = error if isinstance(error, dict) else fields
+    message = next((_text(value) for value in (source.get("message"), error, source.get("detail")) if value), None)
+    type_, param, code = source.get("type") or source.get("error_type"), source.get("param"), source.get("code")
+    return orjson.dumps(
+        {"error": {"message": message or _reason(status), "type": type_ or _type(status), "param": param, "code": code}}
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _reason(status: int) -> str:
+    return f"The backend answered with status {status} and no explanation."
+
+
+def _type(status: int) -> str:
+    return _INVALID if status < 500 else "upstream_error"
+
+
+def first_event_fault(payload: bytes, backend: str) -> tuple[Fault, int] | None:
+    """What an engine means that answers 200 and whose first event is an error: the fault and the status it stands for.
+
+    TGI takes its seat inside the stream and says 422 whatever the cause, so an overload is told by its text.
+    """
+    try:
+        fields = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return None
+    error = fields.get("error") if isinstance(fields, dict) else None
+    if not error:
+        return None
+    text = str(error.get("message") if isinstance(error, dict) else error)
+    code = error.get("http_status_code") or error.get("code") if isinstance(error, dict) else None
+    status = code if type(code) is int and 400 <= code <= 599 else 500
+    if "overloaded" in text or "busy" in text or status in (429, 503):
+        message = f"Backend {backend} is overloaded."
+        return upstream(Kind.BUSY, message, Retry.SAFE), 503 if status not in (429, 503) else status
+    return upstream(Kind.STREAM_ERROR, f"Backend {backend} failed before its first token."), status

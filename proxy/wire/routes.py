@@ -1,0 +1,115 @@
+"""Which routes exist on the data port: path → endpoint, methods, and what kind of body it takes.
+
+Owns the spelling of paths (with and without `/v1`, trailing slash, percent-encoding). Decides nothing about models.
+"""
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from proxy.model.faults import FaultError, Kind, downstream
+from proxy.model.request import Endpoint
+
+
+class Route(NamedTuple):
+    """Where a request goes."""
+
+    endpoint: Endpoint
+    target: str
+    """Path and query for the backend, always under `/v1/`."""
+    methods: frozenset[str]
+    json_only: bool
+    """The body is JSON or nothing; other types are answered 415."""
+    item: str = ""
+    """The id in `/v1/models/{id}`."""
+
+
+_POST = frozenset({"POST"})
+_GET = frozenset({"GET", "HEAD"})
+_ANY = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_JSON_ROUTES = {
+    "/v1/chat/completions": Endpoint.CHAT,
+    "/v1/completions": Endpoint.COMPLETIONS,
+    "/v1/embeddings": Endpoint.EMBEDDINGS,
+    "/v1/responses": Endpoint.RESPONSES,
+    "/v1/moderations": Endpoint.MODERATIONS,
+    "/v1/rerank": Endpoint.RERANK,
+    "/v1/score": Endpoint.SCORE,
+}
+_PREFIXES = {"/v1/audio/": Endpoint.AUDIO, "/v1/images/": Endpoint.IMAGES}
+_FAST = {
+    spelling.encode(): Route(endpoint, path, _POST, json_only=True)
+    for path, endpoint in _JSON_ROUTES.items()
+    for spelling in (path, path + "/", path.removeprefix("/v1"))
+}
+_SAFE_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]+\Z")
+
+
+def route(raw_target: bytes) -> Route:
+    """The Route of a request target, or FaultError (404 for an unknown path, 400 for a malformed one)."""
+    return _FAST.get(raw_target) or _route(raw_target)
+
+
+def _route(raw_target: bytes) -> Route:
+    path, query = _split(raw_target)
+    _check_path(path)
+    if path != "/v1" and not path.startswith("/v1/"):
+        path = "/v1" + path
+    known = _FAST.get(path.rstrip("/").encode())
+    if known is not None:
+        return known._replace(target=known.target + query)
+    if path in ("/v1/models", "/v1/models/"):
+        return Route(Endpoint.MODELS, "/v1/models", _GET, json_only=True)
+    if path.startswith("/v1/models/"):
+        return Route(Endpoint.MODELS, path, _GET, json_only=True, item=_decoded(path.removeprefix("/v1/models/")))
+    for prefix, endpoint in _PREFIXES.items():
+        if path.startswith(prefix):
+            return Route(endpoint, path + query, _ANY, json_only=False)
+    if not raw_target.lstrip(b"/").startswith(b"v1/") and b"://" not in raw_target:
+        raise _unknown(path.removeprefix("/v1"))
+    if path == "/v1/":
+        raise _unknown(path)
+    return Route(Endpoint.OTHER, path + query, _ANY, json_only=False)
+
+
+def _split(raw_target: bytes) -> tuple[str, str]:
+    """(path, "?query" or ""); the authority of an absolute-form target is dropped: it never selects a destination."""
+    try:
+        text = raw_target.decode("ascii")
+    except UnicodeDecodeError:
+        raise _malformed() from None
+    if "://" in text.split("?", 1)[0]:
+        text = "/" + text.split("://", 1)[1].partition("/")[2]
+    path, mark, query = text.partition("?")
+    return path, mark + query
+
+
+def _check_path(path: str) -> None:
+    if not _SAFE_PATH.match(path) or not path.startswith("/"):
+        raise _malformed()
+    decoded = _decoded(path)
+    if any(ord(character) < 0x20 or character in "\\\x7f" for character in decoded):
+        raise _malformed()
+    if "//" in decoded or any(segment in (".", "..") for segment in decoded.split("/")):
+        raise _unknown(path)
+
+
+def _decoded(path: str) -> str:
+    try:
+        return unquote_to_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise _malformed() from None
+
+
+def _malformed() -> FaultError:
+    return FaultError(downstream(Kind.MALFORMED, "The request path is malformed."))
+
+
+def _unknown(path: str) -> FaultError:
+    return FaultError(
+        downstream(
+            Kind.UNKNOWN_ROUTE,
+            f"Unknown request URL: {path[:64]}. The API lives under /v1, for example POST /v1/chat/completions.",
+            code="unknown_url",
+        )
+    )

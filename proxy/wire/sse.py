@@ -1,0 +1,94 @@
+"""Server-sent events on bytes: split, inspect, and drop what crashes clients. Never text.
+
+Owns event borders. An event is passed on as the bytes it came in, except that
+- CR and CRLF line ends become LF (the three are equal by the SSE standard, WHATWG HTML §9.2.6),
+- `id:` and `retry:` fields and events without data are removed, comments end in one newline (CLIENTS: openai-python
+  crashes on a blank line after an `id:` and on events without data), `data: null` (llama.cpp, prompt arrays) too.
+"""
+
+from proxy.model.faults import FaultError, Kind, upstream
+
+DONE = b"[DONE]"
+_DROPPED_FIELDS = (b"id:", b"retry:", b"id\n", b"retry\n")
+
+
+class EventSplitter:
+    """Bytes in any split → whole events as raw bytes, each with its terminating blank line."""
+
+    __slots__ = ("_buffer", "_limit_b", "_skip_lf")
+
+    def __init__(self, limit_b: int) -> None:
+        self._limit_b = limit_b
+        self._buffer = bytearray()
+        self._skip_lf = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The events that `data` completes. FaultError when one grows over the limit."""
+        if self._skip_lf or b"\r" in data:
+            data = self._normalised(data)
+        buffer = self._buffer
+        seam = max(0, len(buffer) - 1)
+        buffer += data
+        end = buffer.rfind(b"\n\n", seam)
+        if end < 0:
+            self._check_size(len(buffer))
+            return []
+        whole = bytes(buffer[:end])
+        del buffer[: end + 2]
+        self._check_size(len(buffer))
+        events = [event.lstrip(b"\n") for event in whole.split(b"\n\n")]
+        self._check_size(max(map(len, events)))
+        return [event + b"\n\n" for event in events if event]
+
+    def _check_size(self, size_b: int) -> None:
+        if size_b > self._limit_b:
+            raise FaultError(upstream(Kind.EVENT_TOO_LARGE, f"One stream event is larger than {self._limit_b} bytes."))
+
+    @property
+    def is_between_events(self) -> bool:
+        """Whether every byte fed so far has come out as part of a whole event."""
+        return not self._buffer
+
+    def _normalised(self, data: bytes) -> bytes:
+        if self._skip_lf and data[:1] == b"\n":
+            data = data[1:]
+        self._skip_lf = data[-1:] == b"\r"
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether `data` is exactly one whole event of one JSON `data:` line: the fast path, forwarded as it is."""
+    return (
+        data.startswith(b"data: {")
+        and data.endswith(b"}\n\n")
+        and data.find(b"\n") == len(data) - 2
+        and b"\r" not in data
+    )
+
+
+def is_error(event: bytes) -> bool:
+    """Whether an event is an engine's error after a 200."""
+    return event.startswith((b'data: {"error"', b'data:{"error"', b'data: {"object":"error"', b"event: error\n"))
+
+
+def payload(event: bytes) -> bytes | None:
+    """The data of an event, multi-line data joined by newlines; None when it has none."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2:
+        return event[6:-2]
+    lines = []
+    for line in event.split(b"\n"):
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            lines.append(value[1:] if value[:1] == b" " else value)
+    return b"\n".join(lines) if lines else None
+
+
+def cleaned(event: bytes) -> bytes:
+    """The event as a client may see it; empty when nothing of it may."""
+    if event.startswith(b"data: {") and event.find(b"\n") == len(event) - 2:
+        return event
+    data = payload(event)
+    if data in (None, b"", b"null"):
+        return b"".join(line + b"\n" for line in event.split(b"\n") if line.startswith(b":"))
+    kept = [line for line in event[:-2].split(b"\n") if not (line + b"\n").startswith(_DROPPED_FIELDS)]
+    return b"\n".join(kept) + b"\n\n"

@@ -1,0 +1,95 @@
+"""What an engine says of an answer in passing: usage, the model it served, whether its text ended.
+
+Owns reading, never changing. Anything that is not what it should be reads as unknown.
+"""
+
+from typing import Any, NamedTuple
+
+import orjson
+
+from proxy.wire import sse
+
+_COUNT_MAX = 2**53
+
+
+class Usage(NamedTuple):
+    """Token counts as the engine reported them; None: it did not, or reported nonsense."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+NO_USAGE = Usage()
+
+
+def of_body(body: bytes) -> Usage:
+    """Usage of a whole JSON answer."""
+    return _of_fields(_object(body))
+
+
+def of_events(events: list[bytes]) -> Usage:
+    """Usage of a stream, from its last events (engines put it in the last or the one before `[DONE]`)."""
+    for event in reversed(events):
+        if b'"usage"' in event:
+            fields = _object(sse.payload(event) or b"")
+            found = _of_fields(fields.get("response", fields))
+            if found.completion_tokens is not None or found.prompt_tokens is not None:
+                return found
+    return NO_USAGE
+
+
+def holds_content(event: bytes) -> bool:
+    """Whether an event carries output: text, tool call, reasoning, refusal or audio; not a bare role."""
+    fields = _object(sse.payload(event) or b"")
+    kind = fields.get("type")
+    if isinstance(kind, str):  # Responses API
+        return kind.endswith(".delta")
+    choices = fields.get("choices")
+    if not isinstance(choices, list):
+        return False
+    return any(_choice_has_content(choice) for choice in choices if isinstance(choice, dict))
+
+
+def _choice_has_content(choice: dict[str, Any]) -> bool:
+    if choice.get("text"):
+        return True
+    delta = choice.get("delta")
+    return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
+
+
+def has_ended(events: list[bytes]) -> bool:
+    """Whether the last events of a stream say that the engine's text is complete, `[DONE]` or not."""
+    for event in reversed(events):
+        fields = _object(sse.payload(event) or b"")
+        kind = fields.get("type")
+        if isinstance(kind, str) and kind.endswith((".completed", ".incomplete", ".failed", ".done", "_stop")):
+            return True
+        choices = fields.get("choices")
+        if isinstance(choices, list) and any(isinstance(c, dict) and c.get("finish_reason") for c in choices):
+            return True
+    return False
+
+
+def _of_fields(fields: Any) -> Usage:
+    usage = fields.get("usage") if isinstance(fields, dict) else None
+    if not isinstance(usage, dict):
+        return NO_USAGE
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    return Usage(
+        _count(usage.get("prompt_tokens", usage.get("input_tokens"))),
+        _count(usage.get("completion_tokens", usage.get("output_tokens"))),
+        _count(details.get("cached_tokens")) if isinstance(details, dict) else None,
+    )
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < _COUNT_MAX else None
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        fields = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
