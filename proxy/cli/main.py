@@ -1,0 +1,71 @@
+"""Entry point of `tidegate`: from arguments to a subcommand and its exit code.
+
+Owns what is common to all subcommands: unknown ones, Ctrl-C, a reader that left. Knows nothing of their work.
+"""
+
+import importlib
+import os
+import sys
+from difflib import get_close_matches
+from io import TextIOWrapper
+
+from proxy.cli.parser import COMMANDS, build_parser
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+EXIT_READER_LEFT = 141
+"""As a shell reports a process that SIGPIPE ended."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return its exit code."""
+    _print_anything()
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _discard_output()
+        return EXIT_READER_LEFT
+    return code
+
+
+def _run(argv: list[str]) -> int:
+    command = next((word for word in argv if not word.startswith("-")), None)
+    if command is not None and command not in COMMANDS:
+        return _unknown(command)
+    if not argv:
+        build_parser(None).print_help(sys.stderr)
+        return EXIT_USAGE
+    try:
+        arguments = build_parser(command).parse_args(argv)
+    except SystemExit as stop:  # argparse has said why
+        return stop.code if isinstance(stop.code, int) else EXIT_USAGE
+    run = importlib.import_module(f"proxy.cli.{arguments.command}").run
+    return int(run(arguments))
+
+
+def _unknown(command: str) -> int:
+    near = get_close_matches(command[:64].lower(), COMMANDS, n=1)
+    hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(COMMANDS)}"
+    print(f"tidegate: unknown command {command[:64]!r}; {hint}", file=sys.stderr)
+    return EXIT_USAGE
+
+
+def _print_anything() -> None:
+    """A character the terminal cannot show is escaped, not a crash."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """What is still buffered goes nowhere, so that the interpreter's last flush is quiet too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""The grammar of the command line: subcommands, options, help texts.
+
+Imports nothing of the product until an option of it is parsed, so that help and `--version` stay fast.
+"""
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_args
+
+DEFAULT_READY_URL = "http://127.0.0.1:9090/readyz"
+
+
+class Command(NamedTuple):
+    """One subcommand."""
+
+    summary: str
+    epilog: str
+    """Example and exit codes."""
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="configuration, YAML; - for standard input")
+    _add_listeners(parser)
+    parser.add_argument("--log-level", metavar="LEVEL", type=_log_level, help="debug, info, warning or error")
+    parser.add_argument("--log-format", metavar="FORMAT", type=_log_format, help="text or json")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    _add_listeners(parser)
+
+
+def _sim(parser: argparse.ArgumentParser) -> None:
+    from proxy.app.sim import add_arguments
+
+    add_arguments(parser)
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="+", help="configuration, YAML; - for standard input")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "github"),
+        default="text",
+        help="text for people (default), json for programs, github for annotations of a pull request",
+    )
+    parser.add_argument("--strict", action="store_true", help="warnings fail too")
+
+
+def _schema(parser: argparse.ArgumentParser) -> None:
+    """No arguments."""
+
+
+def _health(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        nargs="?",
+        type=_http_url,
+        default=DEFAULT_READY_URL,
+        help=f"what to ask (default: {DEFAULT_READY_URL})",
+    )
+
+
+COMMANDS = {
+    "serve": Command(
+        "run the proxy with a configuration file",
+        "example:\n  tidegate serve routing.yaml --listen 0.0.0.0:8080 --log-format json\n\n"
+        "exit codes:\n  0  drained after SIGTERM\n  1  the configuration is wrong, or an address is taken\n  2  usage",
+        _serve,
+    ),
+    "demo": Command(
+        "show the proxy at work: four simulated engines, light traffic, no GPU and no network",
+        "example:\n  tidegate demo --listen 127.0.0.1:8080\n\n"
+        "exit codes:\n  0  ended by SIGTERM\n  1  could not start\n  2  usage\n  130  Ctrl-C",
+        _demo,
+    ),
+    "sim": Command(
+        "run one simulated engine over HTTP",
+        "example:\n  tidegate sim --help\n\nexit codes:\n  0  ended by SIGTERM\n  1  could not start\n  2  usage",
+        _sim,
+    ),
+    "check": Command(
+        "say everything that is wrong with a configuration file",
+        "example:\n  tidegate check routing.yaml\n  tidegate check --strict --format github config/*.yaml\n\n"
+        "exit codes:\n  0  right\n  1  wrong\n  2  usage",
+        _check,
+    ),
+    "schema": Command(
+        "print the JSON Schema of the configuration, for editors",
+        "example:\n  tidegate schema > schema.json\n\n"
+        "first line of the YAML file:\n  # yaml-language-server: $schema=./schema.json\n\nexit codes:\n  0  printed\n"
+        "  2  usage",
+        _schema,
+    ),
+    "health": Command(
+        "ask a running proxy whether it is ready",
+        "example:\n  tidegate health\n  tidegate health http://127.0.0.1:9090/livez\n\n"
+        "exit codes:\n  0  it answered 200\n  1  it did not, within 2 s\n  2  usage",
+        _health,
+    ),
+}
+
+
+def build_parser(command: str | None) -> argparse.ArgumentParser:
+    """The whole grammar; only `command` gets its arguments, so that no other one is imported."""
+    parser = argparse.ArgumentParser(
+        prog="tidegate",
+        description="An OpenAI-compatible smart proxy in front of LLM engines.",
+        epilog="start here:\n  tidegate demo\n  tidegate check routing.yaml\n  tidegate serve routing.yaml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
+    for name, (summary, epilog, add_arguments) in COMMANDS.items():
+        sub = subparsers.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if name == command:
+            add_arguments(sub)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Reads the version of the installed distribution only when it is asked for."""
+
+    def __init__(self, option_strings: list[str], dest: str, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from proxy import __version__
+
+        print(f"tidegate {__version__}")
+        parser.exit()
+
+
+def _add_listeners(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--listen", metavar="ADDRESS", type=_address, help="where clients connect, host:port")
+    parser.add_argument("--admin", metavar="ADDRESS", type=_address, help="where /readyz and /metrics are, host:port")
+
+
+def _address(text: str) -> str:
+    from proxy.config.address import parse_address
+
+    try:
+        return str(parse_address(text))
+    except ValueError as refused:
+        raise argparse.ArgumentTypeError(str(refused)) from None
+
+
+def _log_level(text: str) -> str:
+    from proxy.config.schema import LogLevel
+
+    return _one_of(text, get_args(LogLevel))
+
+
+def _log_format(text: str) -> str:
+    from proxy.config.schema import LogFormat
+
+    return _one_of(text, get_args(LogFormat))
+
+
+def _one_of(text: str, known: tuple[str, ...]) -> str:
+    from proxy.config.refusal import did_you_mean, quoted
+
+    if text in known:
+        return text
+    hint = did_you_mean(text, known)
+    raise argparse.ArgumentTypeError(
+        f"{quoted(text)} is not one of {', '.join(known)}{f'; {hint}' if hint else ''}",
+    )
+
+
+def _http_url(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        known = None
+    if not known or not text.isascii() or not text.isprintable() or " " in text:
+        raise argparse.ArgumentTypeError(f"not a URL; write it like {DEFAULT_READY_URL}")
+    return text
