@@ -22,7 +22,7 @@ CMAKE_OPTIONS="-DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_
   -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_NUMBER=0"
 
 server_stamp() { { cat "$recipes/llama-server.txt" && printf '%s\n' "$CMAKE_OPTIONS"; } | cksum; }
-model_stamp() { cat "$recipes/make_model.py" "$recipes/requirements.lock" | cksum; }
+model_stamp() { sed -n 's/^RECIPE = /recipe /p' "$recipes/make_model.py"; }
 tools_stamp() { { printf '%s\n' "$cache" && cat "$recipes/requirements.lock"; } | cksum; }
 is_current() { [ -e "$1" ] && [ -f "$1.stamp" ] && [ "$(cat "$1.stamp")" = "$2" ]; }
 is_ready() { is_current "$cache/bin/llama-server" "$(server_stamp)" && is_current "$cache/models/tiny.gguf" "$(model_stamp)"; }

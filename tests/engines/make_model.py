@@ -1,7 +1,7 @@
 """Writes a small random-weight language model as a GGUF file. Owns the numbers and the vocabulary; knows no server.
 
-The model says nothing sensible and says it reproducibly: same recipe, same bytes. It exists so that a real engine has real work:
-a tokenizer, a chat template, a KV cache, a step per token slow enough that a stream can be interrupted.
+The model says nothing sensible and says it reproducibly: same recipe, same bytes. It exists so that a real engine has
+real work: a tokenizer, a chat template, a KV cache, a step per token slow enough that a stream can be interrupted.
 
 Runs in the engine cache's own virtual environment (numpy, gguf): `make engines` calls it.
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+RECIPE = 1
+"""Number of what is written; another one makes every cached model stale."""
 CONTEXT_TOKENS = 2048
 SEED = 20
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -25,23 +27,27 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 # Words become tokens, with and without a space before them. A few are not ASCII: one token of several UTF-8 bytes.
-WORDS = """
-a able about above after again all also always among an and answer any are around as ask at away back be because been before
-began being below between big both bring but by call came can case change city close come could country cut day did different
-do does done door down each early earth end enough even every example eye face fact far farm father few find fire first five
-follow food for form four from front full gave get girl give go good great group grow had hand hard has have he head hear help
-her here high him his hold home house how idea if important in into is it its just keep kind king know land language large last
-later learn leave left letter life light like line list little live long look made make man many may me mean men might mile
-money more morning most mother mountain move much music must my name near need never new next night no north not nothing now
-number of off often old on once one only open or order other our out over own page paper part people perhaps picture place plan
-plant play point power press problem put question quick rain ran read real red rest right river road rock room round rule run
-said same saw say school sea second see sentence set she ship short should show side since six sleep slow small so some song
-soon sound south stand star start state still stop story street study such sun sure table take talk tell ten than that the
-their them then there these they thing think this those thought three through time to together too took town travel tree true
-try turn two under until up us use very voice walk want war warm was watch water way we week well went were what wheel when
-where which while white who why will wind with without wood word work world would write year yes you young your
-café naïve über señor año día été où ça straße größe źródło λόγος мир слово время 水 火 山 日本 東京 안녕 नमस्ते שלום 🙂 🚀 →
-""".split()
+_WORDS = """
+a able about above after again all also always among an and answer any are around as ask at away back be
+because been before began being below between big both bring but by call came can case change city close
+come could country cut day did different do does done door down each early earth end enough even every
+example eye face fact far farm father few find fire first five follow food for form four from front full
+gave get girl give go good great group grow had hand hard has have he head hear help her here high him his
+hold home house how idea if important in into is it its just keep kind king know land language large last
+later learn leave left letter life light like line list little live long look made make man many may me mean
+men might mile money more morning most mother mountain move much music must my name near need never new next
+night no north not nothing now number of off often old on once one only open or order other our out over own
+page paper part people perhaps picture place plan plant play point power press problem put question quick
+rain ran read real red rest right river road rock room round rule run said same saw say school sea second
+see sentence set she ship short should show side since six sleep slow small so some song soon sound south
+stand star start state still stop story street study such sun sure table take talk tell ten than that the
+their them then there these they thing think this those thought three through time to together too took town
+travel tree true try turn two under until up us use very voice walk want war warm was watch water way we
+week well went were what wheel when where which while white who why will wind with without wood word work
+world would write year yes you young your café naïve über señor año día été où ça straße größe źródło λόγος
+мир слово время 水 火 山 日本 東京 안녕 नमस्ते שלום 🙂 🚀 →
+"""
+WORDS = tuple(_WORDS.split())
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Shape:
         return self.width // self.heads
 
 
-# -- vocabulary: byte-level BPE as GPT-2 writes it -------------------------------------------------------------------------
+# -- vocabulary: byte-level BPE as GPT-2 writes it ---------------------------------------------------------------------
 
 
 def byte_letters() -> dict[int, str]:
@@ -77,8 +83,8 @@ def build_vocabulary() -> tuple[list[str], list[str]]:
     tokens = [*SPECIAL, *(letters[byte] for byte in range(256))]
     known = set(tokens)
     merges = []
-    for word in (spelling for word in WORDS for spelling in (f" {word}", word)):
-        pieces = [letters[byte] for byte in word.encode()]
+    for spelling in (prefix + word for word in WORDS for prefix in (" ", "")):
+        pieces = [letters[byte] for byte in spelling.encode()]
         grown = pieces[0]
         for piece in pieces[1:]:
             if grown + piece not in known:
@@ -90,7 +96,7 @@ def build_vocabulary() -> tuple[list[str], list[str]]:
 
 
 def is_fit_to_say(token: str) -> bool:
-    """Whether a token may come out of the model: whole printable UTF-8 characters, so that every answer is readable text."""
+    """Whether a token may come out of the model: whole printable UTF-8 characters, so that answers are text."""
     value = {letter: byte for byte, letter in byte_letters().items()}
     if token in SPECIAL:
         return False
@@ -100,7 +106,7 @@ def is_fit_to_say(token: str) -> bool:
         return False
 
 
-# -- weights ---------------------------------------------------------------------------------------------------------------
+# -- weights -----------------------------------------------------------------------------------------------------------
 
 
 def build_tensors(shape: Shape, tokens: list[str]) -> dict[str, np.ndarray]:
@@ -137,7 +143,7 @@ def build_tensors(shape: Shape, tokens: list[str]) -> dict[str, np.ndarray]:
     return tensors
 
 
-# -- the file --------------------------------------------------------------------------------------------------------------
+# -- the file ----------------------------------------------------------------------------------------------------------
 
 
 def describe_architecture(writer: gguf.GGUFWriter, shape: Shape) -> None:

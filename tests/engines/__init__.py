@@ -1,0 +1,1 @@
+"""Tests against a real engine. They need `make engines` once; without it they are skipped."""
