@@ -8,6 +8,7 @@ from proxy.core.candidates import Candidates
 from proxy.core.fleet import Fleet
 from proxy.core.policies import Policy
 from proxy.core.rng import Rng
+from proxy.core.ticket import Ticket
 from proxy.model.request import Job
 
 
@@ -39,3 +40,19 @@ class Router:
         self._fleet.refresh_shares(now)
         seen = [b for b in free if b.share >= 1.0 or self._rng.random() < b.share]
         return seen or free
+
+
+def to_avoid(ticket: Ticket, candidates: Candidates) -> frozenset[Backend] | None:
+    """The backends the next attempt should rather not go to: all tried ones, or else the last.
+
+    None: only the backend that just failed is there, and asking it again is of no use: it had refused the connection
+    before, or it said when to come back.
+    """
+    usable = candidates.open
+    if not ticket.tried.issuperset(usable):
+        return ticket.tried
+    last = frozenset(b for b in usable if b is ticket.last)
+    if len(last) < len(usable):
+        return last
+    asked_to_wait = ticket.fault is not None and ticket.fault.retry_after_s is not None
+    return None if ticket.connects > 1 or asked_to_wait else last

@@ -9,6 +9,7 @@ the choice of a backend to the router, health to the fleet, waiting to the hold 
 """
 
 from collections.abc import Sequence
+from math import inf
 
 from proxy.core.backend import Backend
 from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
@@ -16,18 +17,17 @@ from proxy.core.fleet import Fleet
 from proxy.core.health import State
 from proxy.core.hold import Hold
 from proxy.core.policies import POLICIES
+from proxy.core.refusals import draining, hold_timeout, queue_full
 from proxy.core.retry_budget import RetryBudget
 from proxy.core.rng import Rng
-from proxy.core.router import Router
+from proxy.core.router import Router, to_avoid
 from proxy.core.ticket import NOBODY, Ticket
 from proxy.core.views import BackendView, Counts, backend_view
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Command, Dispatch, Failed, Finished, Probed, Refuse, Report
-from proxy.model.faults import Fault, Kind, internal
+from proxy.model.faults import Fault
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
-
-_CONNECT = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
 
 
 class Scheduler:
@@ -45,7 +45,9 @@ class Scheduler:
     ) -> None:
         self._fleet = Fleet(backends, health)
         self._router = Router(self._fleet, POLICIES[policy](), rng)
+        self._ejections = self._fleet.timers
         self._hold = Hold(hold)
+        self._holds = self._hold.timers
         self._budget = RetryBudget(retries)
         self._attempts = retries.attempts
         self._unknown_retry_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, health.probe_interval))
@@ -74,7 +76,7 @@ class Scheduler:
         elif self._hold.has_room(ticket, self._in_flight):
             self._hold.add(ticket, candidates, NOBODY, now)
         else:
-            commands.append(self._refuse(ticket, self._queue_full(candidates)))
+            commands.append(self._refuse(ticket, queue_full(len(self._hold), self._wait_s(candidates))))
         return commands
 
     def cancel(self, job_id: int, now: float) -> list[Command]:
@@ -109,13 +111,15 @@ class Scheduler:
 
     def wakeup_at(self) -> float | None:
         """When `tick` has something to do; None: not before another call."""
-        ends = [at for at in (self._hold.timers.next_at(), self._fleet.timers.next_at()) if at is not None]
+        if self._holds.soonest == inf == self._ejections.soonest:
+            return None
+        ends = [at for at in (self._holds.next_at(), self._ejections.next_at()) if at is not None]
         return min(ends, default=None)
 
     def refuse_new(self) -> list[Command]:
         """Drain: held jobs and all to come are refused; those in flight go on, their retries included."""
         self._draining = True
-        return [self._refuse_held(ticket, _draining()) for ticket in self._hold.tickets()]
+        return [self._refuse_held(ticket, draining()) for ticket in self._hold.tickets()]
 
     # ---- read-only views
 
@@ -155,7 +159,7 @@ class Scheduler:
 
     def _advance(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        if now < self._hold.timers.soonest and now < self._fleet.timers.soonest:
+        if now < self._holds.soonest and now < self._ejections.soonest:
             return commands
         due = self._hold.due(now)
         late = [t for t in due if t.job.deadline is not None and now >= t.job.deadline]
@@ -169,8 +173,7 @@ class Scheduler:
     def _expire(self, ticket: Ticket) -> Command:
         line = ticket.line
         assert line is not None
-        wait_s = line.candidates.wait_s(self._hold.ahead(line.candidates))
-        return self._refuse_held(ticket, ticket.fault or _hold_timeout(wait_s))
+        return self._refuse_held(ticket, ticket.fault or hold_timeout(self._wait_s(line.candidates)))
 
     # ---- reports
 
@@ -193,10 +196,8 @@ class Scheduler:
         backend = ticket.backend
         self._release(ticket, backend)
         opened = self._fleet.failed(backend, ticket.era, report.fault, now)
-        ticket.fault = report.fault
-        ticket.tried |= {backend}
-        ticket.connects += report.fault.kind in _CONNECT
-        if not (report.repeatable and self._again(ticket, backend, commands, now)):
+        ticket.remember(backend, report.fault)
+        if not (report.repeatable and self._again(ticket, commands, now)):
             commands.append(self._refuse(ticket, report.fault))
         return self._go_on(backend, opened, commands, now)
 
@@ -212,14 +213,14 @@ class Scheduler:
 
     # ---- attempts
 
-    def _again(self, ticket: Ticket, failed: Backend, commands: list[Command], now: float) -> bool:
+    def _again(self, ticket: Ticket, commands: list[Command], now: float) -> bool:
         """Try the next attempt, now or held; False when the failure is the end."""
         job = ticket.job
         candidates = self._fleet.catalogue.find(job.model)
         late = job.deadline is not None and now >= job.deadline
         if candidates is None or late or ticket.attempt >= self._attempts:
             return False
-        avoid = _to_avoid(ticket, failed, candidates)
+        avoid = to_avoid(ticket, candidates)
         if avoid is None:
             return False
         backend = self._router.pick(candidates, job, avoid, now)
@@ -306,36 +307,10 @@ class Scheduler:
 
     def _why_not(self, ticket: Ticket, candidates: Candidates | None) -> Fault:
         if self._draining:
-            return _draining()
+            return draining()
         if candidates is None:
             return self._fleet.catalogue.unserved(ticket.job.model, self._unknown_retry_s)
-        return _hold_timeout(candidates.wait_s(self._hold.ahead(candidates) + 1))
+        return hold_timeout(self._wait_s(candidates))
 
-    def _queue_full(self, candidates: Candidates) -> Fault:
-        wait_s = candidates.wait_s(self._hold.ahead(candidates) + 1)
-        held = len(self._hold)
-        return internal(
-            Kind.QUEUE_FULL,
-            f"All backends of this model are busy and the hold queue is full ({held} jobs); try again later.",
-            wait_s,
-        )
-
-
-def _to_avoid(ticket: Ticket, failed: Backend, candidates: Candidates) -> frozenset[Backend] | None:
-    """The backends the next attempt rather not goes to: all tried ones, or else the last; None: there is no next."""
-    usable = candidates.open
-    if not ticket.tried.issuperset(usable):
-        return ticket.tried
-    last = frozenset((failed,))
-    if not last.issuperset(usable):
-        return last
-    asked_to_wait = ticket.fault is not None and ticket.fault.retry_after_s is not None
-    return None if ticket.connects > 1 or asked_to_wait else last
-
-
-def _draining() -> Fault:
-    return internal(Kind.DRAINING, "This proxy is shutting down; send the request again.", MIN_RETRY_AFTER_S)
-
-
-def _hold_timeout(wait_s: float) -> Fault:
-    return internal(Kind.HOLD_TIMEOUT, "No backend had room for this request in time; try again later.", wait_s)
+    def _wait_s(self, candidates: Candidates) -> float:
+        return candidates.wait_s(self._hold.ahead(candidates) + 1)

@@ -6,11 +6,13 @@ Owns nothing but the record; permits are counted by the scheduler.
 from typing import TYPE_CHECKING
 
 from proxy.core.backend import Backend
-from proxy.model.faults import Fault
+from proxy.model.faults import Fault, Kind
 from proxy.model.request import Job
 
 if TYPE_CHECKING:
     from proxy.core.hold import Line
+
+_CONNECT = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
 
 NOBODY: frozenset[Backend] = frozenset()
 
@@ -18,7 +20,7 @@ NOBODY: frozenset[Backend] = frozenset()
 class Ticket:
     """Open from submit to the one ending; either held (`line`) or out (`backend`)."""
 
-    __slots__ = ("attempt", "backend", "connects", "era", "fault", "job", "line", "number", "since", "tried")
+    __slots__ = ("attempt", "backend", "connects", "era", "fault", "job", "last", "line", "number", "since", "tried")
 
     def __init__(self, job: Job, number: int) -> None:
         self.job = job
@@ -28,6 +30,8 @@ class Ticket:
         """Attempts dispatched."""
         self.backend: Backend | None = None
         """The backend whose permit it has."""
+        self.last: Backend | None = None
+        """The backend of the last attempt that failed."""
         self.era = 0
         """The backend's era at dispatch."""
         self.since = 0.0
@@ -39,3 +43,10 @@ class Ticket:
         """Attempts that never had a connection."""
         self.fault: Fault | None = None
         """The end of the last attempt."""
+
+    def remember(self, backend: Backend, fault: Fault) -> None:
+        """An attempt on `backend` ended in `fault`."""
+        self.last = backend
+        self.tried |= {backend}
+        self.connects += fault.kind in _CONNECT
+        self.fault = fault
