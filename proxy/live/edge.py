@@ -93,12 +93,14 @@ class Connection(asyncio.Protocol):
         "_queued_b",
         "_target",
         "_task",
+        "_unsent_b",
         "_upgrade",
         "closing",
         "deadline",
         "head_sent",
         "message",
         "on_pause",
+        "stalled",
         "transport",
         "write_paused",
     )
@@ -121,6 +123,9 @@ class Connection(asyncio.Protocol):
         """No further request is read."""
         self.head_sent = False
         self.write_paused = False
+        self.stalled = False
+        """Closed because the client took no byte for too long."""
+        self._unsent_b = 0
         self.on_pause: Callable[[bool], None] | None = None
         self.message: Message | None = None
 
@@ -154,6 +159,8 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.write_paused = True
+        assert self.transport is not None
+        self._unsent_b = self.transport.get_write_buffer_size()
         self.deadline = monotonic() + self._edge.limits.connections.write_stall
         if self.on_pause is not None:
             self.on_pause(True)
@@ -186,10 +193,18 @@ class Connection(asyncio.Protocol):
         if self.transport is None:
             return
         if self.write_paused:
-            self.transport.abort()
+            self._check_stall(self.transport.get_write_buffer_size())
         elif self._in_body and not self.closing:
             self._reject(downstream(Kind.BODY_TOO_SLOW, "The request body came too slowly."))
         else:
+            self.transport.abort()
+
+    def _check_stall(self, unsent_b: int) -> None:
+        if unsent_b < self._unsent_b:  # slow, but it reads
+            self._unsent_b = unsent_b
+            self.deadline = monotonic() + self._edge.limits.connections.write_stall
+        elif self.transport is not None:
+            self.stalled = True
             self.transport.abort()
 
     # --- reading: httptools callbacks
@@ -344,7 +359,8 @@ class Connection(asyncio.Protocol):
     def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """A whole answer in one write."""
         assert self.message is not None
-        headers.append((b"content-length", b"%d" % len(body)))
+        if status not in (204, 304):
+            headers.append((b"content-length", b"%d" % len(body)))
         self._write_head(status, headers, body if not self._is_head_request() else b"")
 
     def begin(self, status: int, headers: list[tuple[bytes, bytes]], length: int | None) -> None:

@@ -347,7 +347,7 @@ class Exchange:
         return failed_with(fault, self._phase)
 
     def _left(self) -> Outcome:
-        stalled = self._connection.write_paused
+        stalled = self._connection.stalled
         kind, text = (Kind.WRITE_STALL, "The client took no bytes.") if stalled else (Kind.LEFT, "The client left.")
         return failed_with(downstream(kind, text), self._phase)
 

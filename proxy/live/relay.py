@@ -90,8 +90,7 @@ class Relay:
         self._timeline.first_byte = monotonic()
         self.status = status
         self.headers = headers
-        content_type = next((value for name, value in headers if name.lower() == b"content-type"), b"")
-        if status == 200 and answers.is_sse(content_type):
+        if status == 200 and answers.is_sse(headers):
             self.streams = True
             self._splitter = sse.EventSplitter(self._limits.event)
 
@@ -160,7 +159,7 @@ class Relay:
 
     def release(self, *, answered: bool) -> None:
         """The client has all it gets: free the backend at once, or let a stream that said its last word end."""
-        if self.connection is None or self.complete or self.fault is not None:
+        if self.connection is None or self.complete:
             return
         if answered:
             self.connection.deadline = monotonic() + _LINGER_S

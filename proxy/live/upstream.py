@@ -7,7 +7,6 @@ what arrives goes to a Receiver as it comes. A connection with any framing error
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol, cast
@@ -63,28 +62,20 @@ class Connection(asyncio.Protocol):
         "_address",
         "_head_b",
         "_headers",
-        "_on_free",
         "_parser",
+        "_pool",
         "_receiver",
         "_status",
         "_until_close",
         "deadline",
-        "loop",
         "reused",
         "transport",
         "watch",
     )
 
-    def __init__(
-        self,
-        address: Address,
-        loop: asyncio.AbstractEventLoop,
-        watch: Watch,
-        on_free: "Callable[[Connection, bool], None]",
-    ) -> None:
-        self._address = address
-        self._on_free = on_free
-        self.loop = loop
+    def __init__(self, pool: "Pool", watch: Watch) -> None:
+        self._pool = pool
+        self._address = pool.address
         self.watch = watch
         self.transport: asyncio.Transport | None = None
         self.deadline = NEVER
@@ -133,6 +124,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self._pool.opened()
         self.watch.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -155,12 +147,11 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.watch.discard(self)
         self.transport = None
-        if self._receiver is None:
-            self._on_free(self, False)
-        elif self._until_close and exc is None:
+        if self._until_close and exc is None:
             self._end(reusable=False)
         else:
             self._fail(self._lost())
+        self._pool.closed(self)
 
     def expired(self, now: float) -> None:
         """The sweep found `deadline` in the past."""
@@ -215,7 +206,10 @@ class Connection(asyncio.Protocol):
         self._status = 0
         self.reused = True
         self.deadline = monotonic() + self._address.keepalive_s
-        self._on_free(self, reusable and self.is_open)
+        if reusable and self.is_open:
+            self._pool.idle(self)
+        elif self.transport is not None:
+            self.transport.abort()
         if receiver is not None:
             receiver.on_end()
 
@@ -260,7 +254,7 @@ class Pool:
     async def connect(self) -> Connection:
         """A new connection. FaultError (retry: safe, nothing was sent) when there is none within the limit."""
         address = self.address
-        connection = Connection(address, self._loop, self._watch, self._freed)
+        connection = Connection(self, self._watch)
         try:
             async with asyncio.timeout(address.connect_s):
                 await self._loop.create_connection(
@@ -277,21 +271,23 @@ class Pool:
             reason = "TLS failed" if isinstance(error, ssl.SSLError) else (error.strerror or type(error).__name__)
             text = f"Cannot connect to backend {address.name}: {reason.lower()[:64]}."
             raise FaultError(upstream(Kind.CONNECT, text, Retry.SAFE)) from None
-        self._open += 1
         return connection
+
+    def opened(self) -> None:
+        """A connection is there."""
+        self._open += 1
 
     def close(self) -> None:
         """Close what is idle."""
         while self._idle:
             self._idle.pop().abort()
 
-    def _freed(self, connection: Connection, reusable: bool) -> None:
-        if reusable:
-            self._idle.append(connection)
-            return
-        if connection.is_open:
-            connection.abort()
-            return
+    def idle(self, connection: Connection) -> None:
+        """The connection can carry another request."""
+        self._idle.append(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """The connection is gone."""
         self._open -= 1
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)

@@ -8,6 +8,7 @@ _ALLOWED = frozenset(
         b"age",
         b"cache-control",
         b"content-disposition",
+        b"content-encoding",
         b"content-language",
         b"content-type",
         b"date",
@@ -53,6 +54,13 @@ def head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     return b"".join(parts)
 
 
-def is_sse(content_type: bytes) -> bool:
-    """Whether a body is a stream of events."""
-    return content_type.startswith(b"text/event-stream")
+def is_sse(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a body is a stream of events that can be read (nobody asked for a compressed one)."""
+    found = False
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"content-type":
+            found = value.lower().startswith(b"text/event-stream")
+        elif lower == b"content-encoding" and value.lower() != b"identity":
+            return False
+    return found

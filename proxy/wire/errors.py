@@ -82,7 +82,7 @@ def answer(fault: Fault) -> ErrorAnswer:
     """
     shape = _SHAPES[fault.kind]
     headers = [(b"content-type", b"application/json")]
-    if fault.source is Source.UPSTREAM and fault.kind is not Kind.BUSY:
+    if fault.source is Source.UPSTREAM:
         headers.append((b"x-should-retry", b"false"))
     if fault.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % max(1, round(fault.retry_after_s))))
