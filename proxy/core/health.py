@@ -15,6 +15,8 @@ from proxy.model.limits import HealthSettings
 
 FLOOR_SHARE = 0.1
 """Share of its usual traffic with which a returning backend starts."""
+_HAIR = 1e-9
+"""0.1 * 30 is a hair above 3 in binary; a hair must not decide."""
 
 
 class State(StrEnum):
@@ -99,7 +101,7 @@ class Health:
             return True
         failed = self._failed.total(now)
         samples = failed + self._served.total(now)
-        return samples >= self._settings.min_samples and failed >= self._settings.failure_ratio * samples
+        return samples >= self._settings.min_samples and failed >= self._settings.failure_ratio * samples - _HAIR
 
     def eject(self, now: float) -> float:
         """Out, for longer each time in a row; returns until when."""

@@ -6,6 +6,8 @@ Owns the counting; what the count means belongs to health and to the retry budge
 from math import inf
 
 SLOTS = 10
+_MIN_SPAN_S = 1e-3
+"""A span of nothing still has slots."""
 
 
 class RollingCount:
@@ -15,7 +17,7 @@ class RollingCount:
     __slots__ = ("_counts", "_slot", "_slot_end", "_total", "_width_s")
 
     def __init__(self, span_s: float) -> None:
-        self._width_s = span_s / SLOTS
+        self._width_s = max(span_s, _MIN_SPAN_S) / SLOTS
         self._counts = [0] * SLOTS
         self._slot = 0
         self._slot_end = -inf
@@ -40,9 +42,9 @@ class RollingCount:
         self._total = 0
 
     def _roll(self, now: float) -> None:
-        slot = int(now // self._width_s) if self._width_s else 0
+        slot = int(now // self._width_s)
         for stale in range(self._slot + 1, min(slot, self._slot + SLOTS) + 1):
             self._total -= self._counts[stale % SLOTS]
             self._counts[stale % SLOTS] = 0
         self._slot = max(slot, self._slot)
-        self._slot_end = (self._slot + 1) * self._width_s if self._width_s else inf
+        self._slot_end = (self._slot + 1) * self._width_s

@@ -60,9 +60,9 @@ class Scheduler:
 
     def submit(self, job: Job, now: float) -> list[Command]:
         """A new job: it goes, is held or is refused."""
-        commands = self._advance(now)
         if job.id in self._open:
             raise ValueError(f"job {job.id} is already open")
+        commands = self._advance(now)
         self._offered += 1
         ticket = self._open[job.id] = Ticket(job, self._offered)
         candidates = self._fleet.catalogue.find(job.model)
