@@ -27,6 +27,7 @@ from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.edge import Edge
 from proxy.live.exchange import Exchange, Gateway
+from proxy.live.memory import MemoryGuard
 from proxy.live.prober import Prober
 from proxy.live.watch import Watch
 from proxy.model.faults import Kind, internal
@@ -62,6 +63,7 @@ class Proxy:
         self._models = ModelList(self._driver.scheduler, int(time.time()))
         self._metrics = Metrics(self._driver.scheduler, self._gauges, monotonic)
         self._access = AccessLog(config.log.format, _write_stdout, time.time, self._schedule_flush)
+        self._memory = MemoryGuard(config.limits.memory, lambda: self._edge.close_idle())
         self._gateway = Gateway(
             self._driver,
             self._backends,
@@ -71,6 +73,7 @@ class Proxy:
             self._record,
             self._loop,
             set[Exchange](),
+            self._memory,
         )
         self._edge = Edge(
             self._gateway.handle,
@@ -81,7 +84,7 @@ class Proxy:
             loop=self._loop,
             max_connections=_max_connections(config.limits.connections.max),
         )
-        self._probes: list[asyncio.Task[None]] = []
+        self._background: list[asyncio.Task[None]] = []
         self._server: asyncio.Server | None = None
         self._admin: web.AppRunner | None = None
         self._not_ready: str | None = "starting"
@@ -97,6 +100,7 @@ class Proxy:
         client_socket = _bind(self._config.listen, "listen")
         client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_B)
         self.listen_url = _url(client_socket)
+        self._background.append(asyncio.ensure_future(self._memory.run()))
         await self._probe_first()
         self._server = await self._loop.create_server(self._edge.connection, sock=client_socket, backlog=_BACKLOG)
         self._not_ready = None
@@ -114,9 +118,9 @@ class Proxy:
         if drain:
             await self._until_idle(settings.streams)
         await self._cut_the_rest()
-        for probe in self._probes:
-            probe.cancel()
-        await asyncio.gather(*self._probes, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         for backend in self._backends.values():
             backend.pool.close()
         for connection in list(self._edge.connections):
@@ -135,7 +139,7 @@ class Proxy:
         ]
         first = [asyncio.ensure_future(prober.probe()) for prober in probers]
         await asyncio.wait(first, timeout=_FIRST_PROBES_S)
-        self._probes = [asyncio.ensure_future(prober.run()) for prober in probers] + first
+        self._background += [*first, *(asyncio.ensure_future(prober.run()) for prober in probers)]
 
     # --- stop
 

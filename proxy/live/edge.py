@@ -23,6 +23,9 @@ _LINGER_S = 1.0
 """After an early answer the rest of the body is read and dropped so long, so that no reset destroys the answer."""
 _PIPELINE_BYTES = 256 * 1024
 """Bodies waiting behind the request being answered; above it the connection is not read, not even for a FIN."""
+_FRAMING_ALLOWANCE_B = 64 * 1024
+_FRAMING_RATIO = 16
+"""Chunk extensions and tiny chunks cost CPU and carry nothing: a one-byte chunk needs 6 bytes, so 16 is generous."""
 
 
 class Message(NamedTuple):
@@ -70,6 +73,10 @@ class Edge:
     def drain(self) -> None:
         """Close idle connections; the others close after their answer."""
         self.draining = True
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Close the connections that wait for a request."""
         for connection in list(self.connections):
             connection.close_if_idle()
 
@@ -91,8 +98,10 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_queue",
         "_queued_b",
+        "_raw_b",
         "_target",
         "_task",
+        "_trailers",
         "_unsent_b",
         "_upgrade",
         "closing",
@@ -112,7 +121,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._body_b = self._head_b = self._queued_b = 0
+        self._body_b = self._head_b = self._queued_b = self._raw_b = self._trailers = 0
         self._body_start = 0.0
         self._target = b""
         self._head: Head | None = None
@@ -177,11 +186,11 @@ class Connection(asyncio.Protocol):
         if not self._message_open:
             if self._task is None:
                 self.deadline = monotonic() + self._edge.limits.head.timeout
-            if b"  " in data[: data.find(b"\r")]:
-                self._reject(downstream(Kind.MALFORMED, "The request line has a double space."))
+            if not _is_request_line(data):
+                self._reject(downstream(Kind.MALFORMED, "The request line is malformed."))
                 return
         elif self._in_body:
-            self._note_progress()
+            self._note_progress(len(data))
         if not self._in_body:
             self._head_b += len(data)
         self._feed(data)
@@ -213,7 +222,7 @@ class Connection(asyncio.Protocol):
         self._message_open = True
         self._headers = []
         self._body = []
-        self._body_b = self._head_b = 0
+        self._body_b = self._head_b = self._raw_b = self._trailers = 0
         self._target = b""
         self._head = None
 
@@ -223,6 +232,9 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is not None:  # a trailer: never merged
+            self._trailers += 1
+            if self._trailers > self._edge.limits.head.count:
+                raise FaultError(downstream(Kind.HEAD_TOO_LARGE, "Too many trailers."))
             return
         size = len(name) + len(value)
         self._head_b += size
@@ -313,8 +325,12 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._feed(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self._target, version, lines) + rest)
 
-    def _note_progress(self) -> None:
+    def _note_progress(self, size_b: int) -> None:
         limits, now = self._edge.limits.body, monotonic()
+        self._raw_b += size_b
+        if self._raw_b > _FRAMING_ALLOWANCE_B + _FRAMING_RATIO * self._body_b:
+            self._reject(downstream(Kind.MALFORMED, "The body's chunk framing outweighs the body."))
+            return
         elapsed = now - self._body_start
         if elapsed > limits.stall and self._body_b < limits.min_rate * elapsed:
             self.deadline = now  # too slow on average: the sweep ends it
@@ -455,3 +471,11 @@ class Connection(asyncio.Protocol):
             self.deadline = monotonic() + _LINGER_S
         else:
             self.transport.close()
+
+
+def _is_request_line(data: bytes) -> bool:
+    """Catches what llhttp lets pass at the start of a request: HTTP/0.9 and doubled spaces."""
+    end = data.find(b"\r\n")
+    if end < 0:
+        return b"  " not in data[:8192]
+    return b"  " not in (line := data[:end]) and (b" HTTP/" in line or not line)

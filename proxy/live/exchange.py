@@ -17,6 +17,7 @@ from proxy.live.backends import Backend
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.edge import Connection, Message
+from proxy.live.memory import MemoryGuard
 from proxy.live.relay import Relay
 from proxy.model.commands import Refuse
 from proxy.model.faults import Fault, FaultError, Kind, Retry, Source, downstream, internal, upstream
@@ -46,6 +47,7 @@ class Gateway(NamedTuple):
     record: Callable[[Record], None]
     loop: asyncio.AbstractEventLoop
     running: "set[Exchange]"
+    memory: MemoryGuard
 
     async def handle(self, connection: Connection, message: Message) -> None:
         """The edge's handler."""
@@ -136,6 +138,8 @@ class Exchange:
             )
         if found.endpoint is Endpoint.MODELS:
             return self._answer_models(found)
+        if gateway.memory.is_full:
+            raise FaultError(internal(Kind.MEMORY, "Tidegate is short of memory; please try again.", retry_after_s=2.0))
         request = self._request = bodies.understand(head, found, body, gateway.limits.parameters)
         job = self._job = self._job_of(request)
         self._timeline.understood = monotonic()

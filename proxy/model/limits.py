@@ -96,6 +96,20 @@ class UpstreamLimits(Settings):
     clean error; a larger one is passed on as it comes."""
 
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class MemoryLimits(Settings):
+    """What happens before the process runs out of memory."""
+
+    limit: Size | None = None
+    """Memory this process may use. null: the container's limit, else the machine's memory."""
+    close_idle: Share = 0.85
+    """Above this share of `limit` idle client connections are closed."""
+    shed: Share = 0.96
+    """Above this share new requests are refused (503)."""
+
+
 class RetrySettings(Settings):
     """Attempts on another backend before the client has seen a byte."""
 
@@ -163,3 +177,4 @@ class Limits(Settings):
     parameters: ParameterLimits = ParameterLimits()
     connections: ConnectionLimits = ConnectionLimits()
     upstream: UpstreamLimits = UpstreamLimits()
+    memory: MemoryLimits = MemoryLimits()

@@ -62,7 +62,7 @@ def _parse(text: Any, units: dict[str, float] | dict[str, int], what: str, examp
         known = ", ".join(units)
         raise ValueError(f"unknown unit {unit!r}; known: {known}" if unit else f"{number} has no unit; known: {known}")
     value = float(number)
-    if not 0 <= value < 1e15:
+    if number.startswith("-") or value >= 1e15:
         raise ValueError("must be neither negative nor infinite")
     return value * units[unit]
 

@@ -1,0 +1,60 @@
+"""Memory as a limit like any other: measured once a second, answered by closing and refusing, never by being killed.
+
+Reads Linux's `/proc` and cgroup files; where they are missing, nothing is measured and nothing is refused.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from proxy.model.limits import MemoryLimits
+
+_PERIOD_S = 1.0
+_CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+class MemoryGuard:
+    """Knows whether new requests can be taken."""
+
+    def __init__(
+        self, limits: MemoryLimits, close_idle: Callable[[], None], rss_b: "Callable[[], int] | None" = None
+    ) -> None:
+        self._limits = limits
+        self._limit_b = limits.limit or available_b()
+        self._close_idle = close_idle
+        self._rss_b = rss_b or resident_b
+        self.is_full = False
+        """New requests are refused."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.check()
+            await asyncio.sleep(_PERIOD_S)
+
+    def check(self) -> None:
+        """Measure and act once."""
+        share = self._rss_b() / self._limit_b
+        self.is_full = share > self._limits.shed
+        if share > self._limits.close_idle:
+            self._close_idle()
+
+
+def resident_b() -> int:
+    """Resident memory of this process, bytes; 0 where it cannot be read."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def available_b() -> int:
+    """What this process may use at most, bytes: the container's limit, else the machine's memory."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for name in _CGROUP_FILES:
+        try:
+            return min(machine, int(Path(name).read_text()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return machine
