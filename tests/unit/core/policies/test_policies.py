@@ -1,0 +1,90 @@
+"""What each policy prefers."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from proxy.core.backend import Backend
+from proxy.core.policies import POLICIES, Policy
+from proxy.model.backend import BackendSpec
+from proxy.model.limits import HealthSettings
+from proxy.model.request import Job
+
+JOB = Job(1, "m")
+
+
+def backends(*in_flight: int) -> list[Backend]:
+    made = [Backend(BackendSpec(f"b{i}"), i, HealthSettings()) for i in range(len(in_flight))]
+    for backend, busy in zip(made, in_flight, strict=True):
+        backend.in_flight = busy
+    return made
+
+
+def picks(policy: Policy, candidates: list[Backend], times: int, job: Job = JOB) -> list[int]:
+    rng = random.Random(3)
+    return [policy(candidates, job, rng).index for _ in range(times)]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_same_seed_same_choices_and_only_candidates(name: str) -> None:
+    candidates = backends(0, 1, 0, 5)
+    first, second = (picks(POLICIES[name](), candidates, 50) for _ in range(2))
+    assert first == second
+    assert set(first) <= {0, 1, 2, 3}
+
+
+def test_round_robin_takes_turns_whatever_the_load() -> None:
+    assert picks(POLICIES["round_robin"](), backends(9, 0, 3), 7) == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_round_robin_skips_who_is_missing_and_goes_on() -> None:
+    policy = POLICIES["round_robin"]()
+    a, b, c = backends(0, 0, 0)
+    rng = random.Random(1)
+    assert [policy(some, JOB, rng).index for some in ([a, b, c], [a, c], [a, b], [b, c])] == [0, 2, 0, 1]
+
+
+def test_round_robin_does_not_tie_alternating_models_to_backends() -> None:
+    policy = POLICIES["round_robin"]()
+    candidates = backends(0, 0)
+    rng = random.Random(1)
+    chosen = [(model, policy(candidates, Job(1, model), rng).index) for _ in range(4) for model in "xy"]
+    assert Counter(chosen) == {("x", 0): 2, ("x", 1): 2, ("y", 0): 2, ("y", 1): 2}
+
+
+def test_round_robin_remembers_a_bounded_number_of_names() -> None:
+    policy = POLICIES["round_robin"]()
+    candidates = backends(0, 0)
+    rng = random.Random(1)
+    for number in range(5000):
+        policy(candidates, Job(1, f"made-up-{number}"), rng)
+    assert len(policy._last) <= 1024
+
+
+def test_least_outstanding_takes_the_emptiest() -> None:
+    assert set(picks(POLICIES["least_outstanding"](), backends(3, 1, 2), 20)) == {1}
+
+
+def test_least_outstanding_breaks_ties_by_chance() -> None:
+    seen = Counter(picks(POLICIES["least_outstanding"](), backends(1, 0, 0, 0), 3000))
+    assert seen[0] == 0
+    assert all(seen[i] == pytest.approx(1000, rel=0.15) for i in (1, 2, 3))
+
+
+@pytest.mark.parametrize(("in_flight", "chosen"), [(0, {0}), (1, {0, 1}), (2, {1})])
+def test_least_outstanding_counts_a_slow_start_as_fuller(in_flight: int, chosen: set[int]) -> None:
+    candidates = backends(in_flight, 4)
+    candidates[0].share = 0.25
+    assert set(picks(POLICIES["least_outstanding"](), candidates, 50)) == chosen
+
+
+def test_power_of_two_never_takes_the_fullest() -> None:
+    seen = Counter(picks(POLICIES["power_of_two"](), backends(2, 1, 0), 3000))
+    assert seen[0] == 0
+    assert seen[2] == pytest.approx(2000, rel=0.1)
+
+
+def test_power_of_two_is_even_among_equals() -> None:
+    seen = Counter(picks(POLICIES["power_of_two"](), backends(1, 1, 1, 1), 4000))
+    assert all(seen[i] == pytest.approx(1000, rel=0.15) for i in range(4))

@@ -1,0 +1,115 @@
+"""Feasibility, slow start for every policy, and where a next attempt goes."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from proxy.core.backend import Backend
+from proxy.core.candidates import Candidates
+from proxy.core.fleet import Fleet
+from proxy.core.policies import POLICIES
+from proxy.core.router import Router, to_avoid
+from proxy.core.ticket import NOBODY, Ticket
+from proxy.model.backend import BackendSpec
+from proxy.model.faults import Kind
+from proxy.model.limits import HealthSettings
+from proxy.model.request import Job
+from tests.unit.core.playing import fault
+
+JOB = Job(1, "m")
+
+
+def fleet_of(count: int, permits: int | None = None) -> tuple[Fleet, Candidates]:
+    specs = [BackendSpec(f"b{i}", models=frozenset({"m"}), max_concurrency=permits) for i in range(count)]
+    fleet = Fleet(specs, HealthSettings(slow_start="10s"))
+    candidates = fleet.catalogue.find("m")
+    assert candidates is not None
+    return fleet, candidates
+
+
+def router(fleet: Fleet, policy: str = "round_robin") -> Router:
+    return Router(fleet, POLICIES[policy](), random.Random(7))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_nobody_when_all_permits_are_out(count: int) -> None:
+    fleet, candidates = fleet_of(count, permits=2)
+    pick = router(fleet).pick
+    for backend in fleet.backends:
+        backend.in_flight = 2
+    assert pick(candidates, JOB, NOBODY, 0.0) is None
+    fleet.backends[-1].in_flight = 1
+    assert pick(candidates, JOB, NOBODY, 0.0) is fleet.backends[-1]
+
+
+def test_avoided_ones_are_left_out_while_another_is_open() -> None:
+    fleet, candidates = fleet_of(3, permits=1)
+    a, b, c = fleet.backends
+    pick = router(fleet).pick
+    assert pick(candidates, JOB, frozenset({a, b}), 0.0) is c
+    c.in_flight = 1
+    assert pick(candidates, JOB, frozenset({a, b}), 0.0) is None
+    assert pick(candidates, JOB, frozenset({a, b, c}), 0.0) in {a, b}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(("after_s", "share"), [(0.0, 0.1), (5.0, 0.55)])
+def test_slow_start_thins_every_policy(policy: str, after_s: float, share: float) -> None:
+    fleet, candidates = fleet_of(4)
+    slow = fleet.backends[0]
+    slow.health.eject(90.0)
+    slow.health.start_probation()
+    fleet.probed(slow, True, 100.0)
+    pick = router(fleet, policy).pick
+    seen: Counter[Backend | None] = Counter(pick(candidates, JOB, NOBODY, 100.0 + after_s) for _ in range(8000))
+    # of what each of the others gets; a draw among all gives a little less than turns do
+    assert 0.65 * share < seen[slow] / seen[fleet.backends[1]] < 1.15 * share
+    assert sum(seen.values()) == 8000
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_all_in_slow_start_is_no_reason_to_wait(policy: str) -> None:
+    fleet, candidates = fleet_of(2)
+    for backend in fleet.backends:
+        backend.health.press(0.0)
+        fleet.ramping.append(backend)
+    assert all(router(fleet, policy).pick(candidates, JOB, NOBODY, 0.0) for _ in range(200))
+
+
+def test_slow_starts_end() -> None:
+    fleet, candidates = fleet_of(2)
+    backend = fleet.backends[0]
+    fleet.failed(backend, 0, fault(Kind.BUSY), 100.0)
+    assert (fleet.ramping, backend.share) == ([backend], 0.5)
+    router(fleet).pick(candidates, JOB, NOBODY, 110.0)
+    assert (fleet.ramping, backend.share) == ([], 1.0)
+
+
+def failed_on(backends: list[Backend], kind: Kind = Kind.RESET, retry_after_s: float | None = None) -> Ticket:
+    ticket = Ticket(JOB, 1)
+    for backend in backends:
+        ticket.remember(backend, fault(kind, retry_after_s))
+    return ticket
+
+
+def test_next_attempt_avoids_all_tried_then_only_the_last() -> None:
+    fleet, candidates = fleet_of(2)
+    a, b = fleet.backends
+    assert to_avoid(failed_on([a]), candidates) == {a}
+    assert to_avoid(failed_on([a, b]), candidates) == {b}
+
+
+@pytest.mark.parametrize(
+    ("kind", "times", "again"),
+    [(Kind.RESET, 2, True), (Kind.CONNECT, 1, True), (Kind.CONNECT, 2, False), (Kind.CONNECT_TIMEOUT, 2, False)],
+)
+def test_the_only_backend_is_asked_again(kind: Kind, times: int, again: bool) -> None:
+    fleet, candidates = fleet_of(1)
+    only = fleet.backends[0]
+    assert to_avoid(failed_on([only] * times, kind), candidates) == (frozenset({only}) if again else None)
+
+
+def test_the_only_backend_is_not_asked_again_before_its_retry_after() -> None:
+    fleet, candidates = fleet_of(1)
+    assert to_avoid(failed_on([fleet.backends[0]], Kind.BUSY, retry_after_s=3.0), candidates) is None
