@@ -54,9 +54,11 @@ def parse_port(text: str, *, lowest: int) -> int:
 
 def _ipv6(text: str) -> str:
     try:
-        return str(IPv6Address(text))
+        if "%" not in text:  # a zone may hold anything, and means nothing on another machine
+            return str(IPv6Address(text))
     except AddressValueError:
-        raise refusal(f"{quoted(text)} is not an IPv6 address") from None
+        pass
+    raise refusal(f"{quoted(text)} is not an IPv6 address")
 
 
 def _normalised(text: str) -> str:

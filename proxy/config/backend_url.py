@@ -86,6 +86,8 @@ def _prefix(path: str) -> str:
         raise refusal(f"the path {quoted(path)} is not a plain prefix", "no empty, . or .. parts")
     if segments and segments[-1] == "v1":
         segments.pop()
+    if segments and segments[-1] == "v1":
+        raise refusal("ends in /v1 twice", "leave both out")
     return "".join(f"/{s}" for s in segments)
 
 

@@ -18,8 +18,8 @@ _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|nan)", re.ASCII | re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+", re.ASCII)
-_OTHER_BASE = re.compile(r"[-+]?0[bo][0-9_]+|[-+]?0x[0-9a-fA-F]*_[0-9a-fA-F_]*", re.ASCII)
-_UNDERSCORED = re.compile(r"[-+]?[0-9]+(_[0-9_]+)(\.[0-9_]*)?", re.ASCII)
+_OTHER_BASE = re.compile(r"[-+]?0[bo][0-9_]+|[-+]0x[0-9a-fA-F_]+|0x[0-9a-fA-F]*_[0-9a-fA-F_]*", re.ASCII)
+_UNDERSCORED = re.compile(r"(?=.*_)[-+]?([0-9][0-9_]*(\.[0-9_]*)?|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?", re.ASCII)
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", re.ASCII)
 _MAX_DIGITS = 30
 

@@ -4,9 +4,9 @@ Composes the limits of `proxy.model.limits`, so that no default is written twice
 the rules across groups are in `checks`, lines and columns in `loader`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from proxy.config.address import ListenAddress
 from proxy.config.backend import Backend, ModelName, with_unique_names
@@ -52,12 +52,19 @@ class HeaderSettings(Settings):
     """Request headers to forward beside the usual ones: names in lower case, or a prefix such as `x-sim-*`."""
 
 
+def _whole_number(value: Any) -> Any:
+    """To Python, and so to Literal, true and 1.0 are 1."""
+    if isinstance(value, bool | float):
+        raise refusal("must be 1")
+    return value
+
+
 class Config(Settings):
     """The whole configuration of one Tidegate."""
 
     model_config = ConfigDict(hide_input_in_errors=True, title="Tidegate configuration")
 
-    version: Literal[1]
+    version: Annotated[Literal[1], BeforeValidator(_whole_number)]
     """Version of this format."""
     listen: ListenAddress = "127.0.0.1:8080"
     """Where clients connect, host:port. Port 0 lets the system choose."""

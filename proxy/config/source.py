@@ -22,7 +22,7 @@ _SECRET_ABOVE = re.compile(
     r"""(?:api.?k|token|secret|passw|credential|auth|bearer)[\w.-]*["']?\s*:\s*[|>]?[-+0-9]*\s*$""", re.IGNORECASE
 )
 _SECRET_SHAPE = re.compile(
-    r"""\b(?:sk|pk|hf|gsk|nvapi|xai|ghp|AKIA|eyJ)[-_A-Za-z0-9.]{12,}|(?<=//)[^\s@"']*(?=@)|[^\s/:@"']+:[^\s@"']+(?=@)"""
+    r"""\b(?:sk|pk|hf|gsk|nvapi|xai|ghp|AKIA|eyJ)[-_A-Za-z0-9.]{12,}|(?<=//)[^\s@"']*(?=@)|[^\s/:@"']+:(?!//)[^\s@"']+(?=@)"""
 )
 _REFERENCE = re.compile(r"""["']?\$\{[^}]*\}["']?""")
 

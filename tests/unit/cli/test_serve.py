@@ -1,0 +1,117 @@
+"""tidegate serve, demo and sim: what reaches the application, and that a broken configuration never does."""
+
+import argparse
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from proxy.cli.main import main
+from proxy.config.schema import Config
+
+RIGHT = "version: 1\nlisten: h:1\nbackends:\n  - url: http://a\n"
+
+
+class Recorder:
+    """Stands for the application: remembers what it was asked to run."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def run(self, *arguments: object) -> int:
+        self.calls.append(arguments)
+        return 7
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+    package = ModuleType("proxy.app")
+    for name in ("serve", "demo", "sim"):
+        module = ModuleType(f"proxy.app.{name}")
+        module.run = recorder.run  # type: ignore[attr-defined]
+        setattr(package, name, module)
+        monkeypatch.setitem(sys.modules, f"proxy.app.{name}", module)
+    monkeypatch.setitem(sys.modules, "proxy.app", package)
+    return recorder
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "r.yaml"
+    path.write_text(RIGHT)
+    return path
+
+
+def served(app: Recorder) -> Config:
+    ((config, _),) = app.calls
+    assert isinstance(config, Config)
+    return config
+
+
+def test_the_file_is_served(app: Recorder, file: Path) -> None:
+    assert main(["serve", str(file)]) == 7
+    assert served(app).listen == "h:1"
+    assert app.calls[0][1] == str(file)
+
+
+def test_overrides(app: Recorder, file: Path) -> None:
+    argv = ["serve", str(file), "--listen", "[::1]:0", "--admin", "h:2", "--log-level", "error", "--log-format", "json"]
+    assert main(argv) == 7
+    config = served(app)
+    assert (config.listen, config.admin) == ("[::1]:0", "h:2")
+    assert (config.log.level, config.log.format) == ("error", "json")
+
+
+@pytest.mark.parametrize("text", ["", "version: 1\n", RIGHT + "  - {}\n", "\0", "[" * 9999])
+def test_a_broken_configuration_never_starts(
+    app: Recorder, file: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(text)
+    assert main(["serve", str(file), "--listen", "h:3"]) == 1
+    assert app.calls == []
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"{file}:")
+    assert captured.err.endswith("is wrong; nothing was started\n")
+
+
+def test_a_missing_file_never_starts(app: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", str(tmp_path / "nowhere")]) == 1
+    assert "there is no such file" in capsys.readouterr().err
+    assert app.calls == []
+
+
+def test_a_warning_is_shown_and_served(app: Recorder, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(RIGHT + "    api_key: plain-text-key\n")
+    assert main(["serve", str(file)]) == 7
+    errors = capsys.readouterr().err
+    assert "warning: backends[0].api_key" in errors
+    assert "plain-text-key" not in errors
+    assert served(app).backends[0].api_key is not None
+
+
+def test_an_override_that_does_not_fit_is_a_usage_error(
+    app: Recorder, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", str(file), "--admin", "h:1"]) == 2
+    assert "admin is the same address as listen" in capsys.readouterr().err
+    assert app.calls == []
+
+
+def test_demo_gets_its_addresses(app: Recorder) -> None:
+    assert main(["demo"]) == 7
+    assert main(["demo", "--listen", "h:1", "--admin", "h:2"]) == 7
+    assert app.calls == [("127.0.0.1:8080", "127.0.0.1:9090"), ("h:1", "h:2")]
+
+
+def test_sim_brings_its_own_arguments(app: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--speed", type=float)
+
+    monkeypatch.setattr(sys.modules["proxy.app.sim"], "add_arguments", add_arguments, raising=False)
+    assert main(["sim", "--speed", "2"]) == 7
+    ((arguments,),) = app.calls
+    assert isinstance(arguments, argparse.Namespace)
+    assert arguments.speed == 2

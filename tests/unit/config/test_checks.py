@@ -1,0 +1,126 @@
+"""Rules between options."""
+
+import pytest
+
+from proxy.config.backend import Backend
+from proxy.config.checks import Finding, cross_check
+from proxy.config.diagnostics import Severity
+from proxy.config.schema import Config
+
+
+def findings(**options: object) -> list[Finding]:
+    """The findings for a configuration whose parts are each valid."""
+    backends = options.pop("backends", [{"url": "http://gpu1:8001"}])
+    assert isinstance(backends, list)
+    groups: dict[str, object] = {}
+    for name, field in Config.model_fields.items():
+        if not field.is_required():
+            default = field.get_default()
+            given = options.pop(name, None)
+            groups[name] = default if given is None else _built(default, given)
+    assert not options
+    return list(cross_check(groups, {i: Backend.model_validate(b) for i, b in enumerate(backends)}))
+
+
+def _built(default: object, given: object) -> object:
+    return type(default)(**given) if isinstance(given, dict) else given
+
+
+def only(**options: object) -> Finding:
+    found = findings(**options)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_the_defaults_break_no_rule() -> None:
+    assert findings() == []
+
+
+def test_one_address_for_two_listeners() -> None:
+    assert only(listen="h:1", admin="h:1").path == ("admin",)
+    assert findings(listen="h:0", admin="h:0") == []
+
+
+def test_duplicate_names() -> None:
+    found = only(backends=[{"url": "http://a", "name": "x"}, {"url": "http://b"}, {"url": "http://c", "name": "x"}])
+    assert found.path == ("backends", 2, "name")
+    assert found.message == '"x" is the name of backends[0] too'
+
+
+def test_duplicate_urls_warn_whatever_their_spelling() -> None:
+    found = only(backends=[{"url": "http://a"}, {"url": "HTTP://A:80/v1/"}])
+    assert (found.path, found.severity) == (("backends", 1, "url"), Severity.WARNING)
+
+
+def test_an_alias_of_a_model_that_is_not_listed_warns() -> None:
+    found = only(backends=[{"url": "http://a", "models": ["qwen3"], "aliases": {"gpt": "qwem3"}}])
+    assert (found.path, found.severity) == (("backends", 0, "aliases", "gpt"), Severity.WARNING)
+    assert found.hint == 'did you mean "qwen3"?'
+    assert findings(backends=[{"url": "http://a", "aliases": {"gpt": "qwem3"}}]) == []
+
+
+LISTED = {"url": "http://a", "models": ["qwen3"], "aliases": {"gpt": "qwen3"}}
+
+
+def test_a_default_model_nobody_serves() -> None:
+    found = only(backends=[LISTED], routing={"default_model": "qwen"})
+    assert found == Finding(("routing", "default_model"), 'no backend serves "qwen"', 'did you mean "qwen3"?')
+
+
+@pytest.mark.parametrize("model", ["qwen3", "gpt", None])
+def test_a_default_model_that_is_served(model: str | None) -> None:
+    assert findings(backends=[LISTED], routing={"default_model": model}) == []
+
+
+@pytest.mark.parametrize("models", ["auto", "any"])
+def test_a_default_model_is_believed_when_a_backend_does_not_list(models: str) -> None:
+    backends = [LISTED, {"url": "http://b", "models": models}]
+    assert findings(backends=backends, routing={"default_model": "other"}) == []
+
+
+def test_tls_only_with_https() -> None:
+    assert only(backends=[{"url": "http://a", "tls": {}}]).path == ("backends", 0, "tls")
+    assert findings(backends=[{"url": "https://a", "tls": {"verify": False}}]) == []
+
+
+@pytest.mark.parametrize("name", ["connect", "first_byte", "idle"])
+def test_a_timeout_of_a_backend_is_above_zero(name: str) -> None:
+    assert only(backends=[{"url": "http://a", name: "0"}]).path == ("backends", 0, name)
+    assert findings(backends=[{"url": "http://a", name: "1ms"}]) == []
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "zero"),
+    [("head", "field", "0"), ("body", "size", "0B"), ("upstream", "first_byte", "0s"), ("connections", "idle", "0")],
+)
+def test_a_limit_that_would_let_nothing_through(group: str, name: str, zero: str) -> None:
+    assert only(limits={group: {name: zero}}).path == ("limits", group, name)
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [("upstream", "keepalive"), ("upstream", "answer_buffer"), ("body", "min_rate")]
+)
+def test_a_limit_that_may_be_zero(group: str, name: str) -> None:
+    assert findings(limits={group: {name: "0"}}) == []
+
+
+@pytest.mark.parametrize(("low", "fits"), [("65535B", True), ("64KiB", False), ("65537B", False)])
+def test_low_is_below_high(low: str, fits: bool) -> None:
+    assert (findings(limits={"connections": {"buffer_low": low}}) == []) is fits
+
+
+@pytest.mark.parametrize(("field", "fits"), [("32767B", True), ("32KiB", True), ("32769B", False)])
+def test_a_field_fits_into_the_head(field: str, fits: bool) -> None:
+    assert (findings(limits={"head": {"field": field}}) == []) is fits
+
+
+@pytest.mark.parametrize(("eject", "fits"), [("59s", True), ("1m", True), ("61s", False)])
+def test_the_first_ejection_is_not_the_longest(eject: str, fits: bool) -> None:
+    assert (findings(health={"eject": eject}) == []) is fits
+
+
+def test_probing_too_often_warns() -> None:
+    found = only(health={"probe_interval": "1999ms"})
+    assert (found.path, found.severity) == (("health", "probe_interval"), Severity.WARNING)
+    assert findings(health={"probe_interval": "2s"}) == []
+    assert only(health={"probe_interval": "0"}).severity is Severity.ERROR
