@@ -100,11 +100,14 @@ class TestCompletions:
         chunks = same(lambda client: list(client.completions.create(stream=True, **completion("once upon"))))
         assert chunks[-1]["choices"][0]["finish_reason"] == "length"
 
-    def test_stream_of_several_prompts_with_its_odd_events(self, text_server: LlamaServer, proxy: ProxyProcess) -> None:
-        """The first event is `data: null`, which the official client cannot read: so raw, event by event."""
+    def test_stream_of_several_prompts_without_its_odd_event(
+        self, text_server: LlamaServer, proxy: ProxyProcess
+    ) -> None:
+        """llama.cpp begins it with `data: null`, which carries nothing: the one event that is not passed on."""
         body = {"model": TEXT, "prompt": ["once", "upon"], "max_tokens": 6, "temperature": 0, "stream": True}
         direct, through = (sorted_events(peer.address, body) for peer in (text_server, proxy))
-        assert "null" in direct
+        assert len(direct) > 2
+        direct.remove("null")
         assert through == direct
 
 
