@@ -31,6 +31,7 @@ from proxy.live.memory import MemoryGuard
 from proxy.live.prober import Prober
 from proxy.live.watch import Watch
 from proxy.model.faults import Kind, internal
+from proxy.obs import logs
 from proxy.obs.access_log import FLUSH_S, AccessLog
 from proxy.obs.metrics import Gauges, Metrics
 from proxy.obs.record import Record
@@ -189,7 +190,7 @@ class Proxy:
 
 def run(config: Config, source: str) -> int:
     """Serve until SIGTERM or SIGINT; the exit code."""
-    logging.basicConfig(level=config.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure(config.log.level, config.log.format)
     try:
         return uvloop.run(_serve(config, source))
     except StartError as error:

@@ -25,7 +25,7 @@ _MAX_FORWARDED = 256
 
 
 class LogSettings(Settings):
-    """What is logged, to standard error. Never a prompt, an answer or a key."""
+    """Access lines go to standard output, the rest to standard error. Never a prompt, an answer or a key."""
 
     level: LogLevel = "info"
     """Least important level that is shown."""
