@@ -135,8 +135,8 @@ def read_faults(headers: Mapping[str, str], defaults: Mapping[str, str]) -> Faul
     asked = dict(defaults) | {name.lower(): value for name, value in headers.items() if name.lower()[:6] == "x-sim-"}
     values: dict[str, Any] = {}
     for name, value in asked.items():
-        key = name[6:].replace("-", "_")
-        reader = _READERS.get(key)
+        key = name.removeprefix("x-sim-").replace("-", "_")
+        reader = _READERS.get(key) if name.startswith("x-sim-") else None
         if reader is None:
             raise bad_parameter(f"unknown fault {name}", name)
         try:

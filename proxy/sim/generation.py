@@ -3,7 +3,7 @@
 Owns the order of events of a stream. Text is known beforehand (`asked`), JSON is in `shapes`, faults are in `wire`.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -95,19 +95,20 @@ class Cutter:
         self.sent = 0
         """Tokens in events so far."""
 
-    def events(self, emitted: Emitted, shape: Shape) -> list[shapes.Json]:
-        """Events that these tokens complete."""
-        events = [] if self._opened else shape.opening(self._choice)
-        self._opened = True
+    def events(self, emitted: Emitted, shape: Shape) -> Iterator[shapes.Json]:
+        """Events that these tokens complete; `sent` is up to date with each."""
+        if not self._opened:
+            self._opened = True
+            yield from shape.opening(self._choice)
         self._ready += emitted.tokens
-        total = len(self._choice.tokens)
-        while self._ready >= self._per_event or (emitted.finished and (self._ready or not total)):
-            count = min(self._per_event, self._ready)
-            tokens = self._choice.tokens[self.sent : self.sent + count]
-            last = self.sent + count == total
-            events.append(shape.piece(Piece(self._choice, self.sent, tokens, last)))
-            self.sent += count
-            self._ready -= count
-            if not total:
-                break
-        return events
+        while self._ready >= self._per_event or (emitted.finished and self._ready):
+            yield self._piece(min(self._per_event, self._ready), shape)
+        if emitted.finished and not self._choice.tokens:
+            yield self._piece(0, shape)
+
+    def _piece(self, count: int, shape: Shape) -> shapes.Json:
+        start = self.sent
+        self.sent += count
+        self._ready -= count
+        tokens = self._choice.tokens[start : self.sent]
+        return shape.piece(Piece(self._choice, start, tokens, self.sent == len(self._choice.tokens)))

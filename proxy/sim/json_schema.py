@@ -73,7 +73,7 @@ def _object(schema: dict[str, Any], root: Any, rng: Random, depth: int) -> dict[
 def _array(schema: dict[str, Any], root: Any, rng: Random, depth: int) -> list[Any]:
     least = int(schema.get("minItems", 0 if depth >= _DEPTH_MAX // 2 else 1))
     most = min(int(schema.get("maxItems", least + 2)), least + 2)
-    return [_value(schema.get("items"), root, rng, depth + 1) for _ in range(rng.randint(least, max(least, most)))]
+    return [_value(schema.get("items"), root, rng, depth + 1) for _ in range(rng.randint(min(least, most), most))]
 
 
 def _scalar(kind: str, schema: dict[str, Any], rng: Random) -> Any:
