@@ -150,7 +150,7 @@ def read_defaults(body: Mapping[str, Any]) -> tuple[dict[str, str], BackendFault
     """The body of `POST /sim/faults`. Raises Refusal."""
     whole = {key: value for key, value in body.items() if key in {"health", "models", "refuse"}}
     headers = {key.lower(): str(value) for key, value in body.items() if key not in whole}
-    read_faults(headers, {})
+    read_faults({}, headers)
     try:
         faults = BackendFaults(
             _status(str(whole.get("health", 200))), _status(str(whole.get("models", 200))), bool(whole.get("refuse"))
