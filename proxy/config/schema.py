@@ -14,6 +14,7 @@ from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
 from proxy.config.forwarded import ForwardedHeader
 from proxy.config.refusal import refusal
+from proxy.model.classes import ClassSettings
 from proxy.model.limits import DrainSettings, HealthSettings, HoldSettings, Limits, RetrySettings, Settings
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -22,6 +23,17 @@ Policy = Literal["round_robin", "least_outstanding", "power_of_two"]
 
 MAX_BACKENDS = 1024
 _MAX_FORWARDED = 256
+
+
+MAX_CLASSES = 32
+
+
+def _unique_classes(classes: tuple[ClassSettings, ...]) -> tuple[ClassSettings, ...]:
+    names = [entry.name for entry in classes]
+    for name in names:
+        if names.count(name) > 1:
+            raise refusal(f"two classes are named {name}")
+    return classes
 
 
 class LogSettings(Settings):
@@ -78,6 +90,8 @@ class Config(Settings):
     """The engines behind this proxy."""
     routing: RoutingSettings = RoutingSettings()
     """Which backend gets a job."""
+    classes: Annotated[tuple[ClassSettings, ...], Field(max_length=MAX_CLASSES), AfterValidator(_unique_classes)] = ()
+    """Traffic classes: kinds of requests that are treated alike."""
     limits: Limits = Limits()
     """All bounds on the data path."""
     retries: RetrySettings = RetrySettings()

@@ -12,6 +12,7 @@ from proxy.config.loader import load
 from proxy.config.options import X_DEFAULT, Option, all_options, shown
 from proxy.config.schema import Config
 from proxy.config.tree import parse
+from proxy.model.classes import with_built_in
 from proxy.model.units import format_duration, format_size, parse_duration_s, parse_size_b
 
 CONFIG = Path(reference.__file__).parents[2] / "config"
@@ -47,7 +48,9 @@ def test_the_full_example_changes_nothing_but_the_backends() -> None:
     small = load(CONFIG / "minimal.yaml", {}).config
     assert full is not None
     assert small is not None
-    assert full.model_copy(update={"backends": ()}) == small.model_copy(update={"backends": ()})
+    without = {"backends": (), "classes": ()}
+    assert full.model_copy(update=without) == small.model_copy(update=without)
+    assert with_built_in(full.classes) == with_built_in(small.classes)
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda o: shown(o.path))
