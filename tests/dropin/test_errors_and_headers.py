@@ -73,7 +73,7 @@ def test_a_request_id_is_made_when_there_is_none(through, engine):
     [
         ("GET", "/v1/models", None, 200),
         ("POST", "/v1/chat/completions", {**CHAT, "stream": True}, 200),
-        ("POST", "/v1/chat/completions", {"model": "nobody", "messages": []}, 404),
+        ("POST", "/v1/chat/completions", {**CHAT, "model": "nobody"}, 404),
         ("GET", "/nowhere", None, 404),
         ("GET", "/v1/chat/completions", None, 405),
         ("POST", "/v1/chat/completions", b"{", 400),

@@ -5,6 +5,8 @@ import io
 
 import pytest
 
+from tests.dropin.conftest import client_of
+
 PROMPTS = {
     "string": "Once",
     "strings": ["Once", "Twice"],
@@ -76,7 +78,7 @@ def test_rerank_and_score(same, route):
     assert len(result["results"]) == 2
 
 
-@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+@pytest.mark.parametrize("method", ["post", "put", "patch"])
 def test_a_route_nobody_knows_is_forwarded_as_it_is(same, arrived, method):
     def call(client):
         send = getattr(client, method)
@@ -87,6 +89,15 @@ def test_a_route_nobody_knows_is_forwarded_as_it_is(same, arrived, method):
     assert result["method"] == method.upper()
     direct, through = arrived()
     assert through.body == direct.body
+
+
+def test_a_route_without_a_body_goes_to_the_only_model(start_pair):
+    engine, proxy = start_pair()
+    with client_of(proxy.url) as client:
+        for method in ("get", "delete"):
+            result = getattr(client, method)("/future/thing/7?limit=2", cast_to=object)
+            assert (result["method"], result["target"]) == (method.upper(), "/v1/future/thing/7?limit=2")
+    assert len(engine.requests) == 2
 
 
 def test_an_upload_of_audio(same):
