@@ -4,6 +4,8 @@ Lines are gathered and written once per turn, so that a busy proxy does not pay 
 `_MAX_LINES` wait; what does not fit is dropped and counted in the next line that does.
 """
 
+import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +19,9 @@ _MAX_LINES = 10_000
 FLUSH_S = 0.05
 """Longest time a line waits."""
 
+_WORD = re.compile(r"[!#-\[\]-~]+\Z")
+"""Printable ASCII without space, quote and backslash."""
+
 
 class AccessLog:
     """Formats records and hands the bytes of many at once to `write`."""
@@ -25,6 +30,7 @@ class AccessLog:
         self, form: str, write: Callable[[bytes], None], wall: Callable[[], float], schedule: Callable[[], None]
     ) -> None:
         self._line = _json_line if form == "json" else _text_line
+        self._drops = _json_drops if form == "json" else _text_drops
         self._write = write
         self._wall = wall
         self._schedule = schedule
@@ -44,7 +50,7 @@ class AccessLog:
         """Write what waits."""
         waiting, self._waiting = self._waiting, []
         if self._dropped:
-            waiting.append(b'{"dropped_log_lines":%d}\n' % self._dropped)
+            waiting.append(self._drops(self._dropped, self._wall()))
             self._dropped = 0
         if waiting:
             self._write(b"".join(waiting))
@@ -90,13 +96,23 @@ def _json_line(record: Record, wall: float) -> bytes:
 
 def _text_line(record: Record, wall: float) -> bytes:
     fields = _fields(record)
-    head = [_timestamp(wall), fields.pop("end"), str(fields.pop("status")), fields.pop("method"), fields.pop("path")]
+    head = [_word(fields.pop(name)) for name in ("end", "status", "method", "path")]
     rest = [f"{name}={_word(value)}" for name, value in fields.items() if value not in (None, "")]
-    return (" ".join([*head, *rest]) + "\n").encode()
+    return (" ".join([_timestamp(wall), *head, *rest]) + "\n").encode()
+
+
+def _json_drops(count: int, wall: float) -> bytes:
+    return orjson.dumps({"time": _timestamp(wall), "dropped_log_lines": count}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _text_drops(count: int, wall: float) -> bytes:
+    return f"{_timestamp(wall)} dropped_log_lines={count}\n".encode()
 
 
 def _word(value: Any) -> str:
+    """One word of printable ASCII; anything else is quoted and escaped: no value can pretend to be another field or
+    another line, or run from right to left."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
-    return text if text.isascii() and " " not in text and '"' not in text else orjson.dumps(text).decode()
+    text = str(value) or "-"
+    return text if _WORD.match(text) else json.dumps(text)

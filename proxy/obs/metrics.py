@@ -6,6 +6,7 @@ Owns names, labels and help texts. Labels come from the configuration or from cl
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -21,6 +22,8 @@ from proxy.obs.histogram import Histogram
 from proxy.obs.record import Record
 
 _NO_BACKEND = "none"
+_STATUSES = {0: "0", 499: "499"} | {status.value: str(status.value) for status in HTTPStatus}
+"""Statuses that may become a label: those that exist, 0 for no answer, 499 for a client that left."""
 
 
 class _Series:
@@ -29,7 +32,7 @@ class _Series:
     __slots__ = ("cached", "completion", "e2e", "endings", "prompt", "queue", "ttft")
 
     def __init__(self) -> None:
-        self.endings: defaultdict[tuple[str, str, int], int] = defaultdict(int)
+        self.endings: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self.queue = Histogram()
         self.ttft = Histogram()
         self.e2e = Histogram()
@@ -62,7 +65,8 @@ class Metrics:
         """Count one finished request."""
         series = self._series[record.endpoint, record.backend or _NO_BACKEND]
         outcome, timeline = record.outcome, record.timeline
-        series.endings[outcome.verdict.value, outcome.end_code, record.status] += 1
+        status = _STATUSES.get(record.status, "other")
+        series.endings[outcome.verdict.value, outcome.end_code, status] += 1
         if outcome.fault is not None:
             self._faults[outcome.fault.source.value, outcome.fault.kind.value] += 1
         done = timeline.done
@@ -124,7 +128,7 @@ class Metrics:
         by_backend: defaultdict[tuple[str, str], int] = defaultdict(int)
         for (endpoint, backend), series in self._series.items():
             for (verdict, end_code, status), count in series.endings.items():
-                requests.add_metric([endpoint, backend, verdict, end_code, str(status)], count)
+                requests.add_metric([endpoint, backend, verdict, end_code, status], count)
             for family, histogram in ((queue, series.queue), (ttft, series.ttft), (e2e, series.e2e)):
                 family.add_metric([endpoint, backend], histogram.buckets(), histogram.sum)
             for direction in ("prompt", "completion", "cached"):

@@ -4,6 +4,7 @@ Owns the reading of request fields. The bytes themselves are forwarded as they c
 """
 
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -17,6 +18,9 @@ from proxy.wire.routes import Route
 _MAX_TOKENS_CEILING = 2**31 - 1
 """Engines keep token counts in 32-bit signed integers; more is a mistake, not a wish."""
 _INFLATE_STEP_B = 1 << 20
+_FORM_PARTS = 64
+_FORM_PART_HEAD_B = 2048
+"""Of a form upload only the first parts are looked at, and of each only its beginning."""
 _GENERATES = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
 
 
@@ -54,12 +58,15 @@ def understand(head: Head, route: Route, body: bytes, limits: ParameterLimits) -
     model: str | None = None
     if head.method in ("POST", "PUT", "PATCH"):
         if _is_json(head.content_type, route):
-            fields = _parse(body)
-            model = _model(fields)
+            if body or route.json_only:  # SDKs cancel a response by an empty POST that claims to be JSON
+                fields = _parse(body)
+                model = _model(fields)
         elif body:
             model = _multipart_model(head.content_type, body)
+    max_tokens = None
     if route.endpoint in _GENERATES:
         _check_generation(route.endpoint, fields, limits)
+        max_tokens = _max_tokens(fields)
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise invalid("`stream` must be true or false.", "stream")
@@ -71,7 +78,7 @@ def understand(head: Head, route: Route, body: bytes, limits: ParameterLimits) -
         model,
         bool(stream),
         len(body),
-        fields.get("max_completion_tokens") or fields.get("max_tokens") or fields.get("max_output_tokens"),
+        max_tokens,
         head.client_attempt,
         head.client_timeout_s,
     )
@@ -113,15 +120,56 @@ def _model(fields: dict[str, Any]) -> str | None:
 
 def _multipart_model(content_type: bytes, body: bytes) -> str | None:
     """The `model` field of a form upload (audio, image edits): found by its own part header, nothing else is read."""
-    _, _, boundary = content_type.partition(b"boundary=")
-    boundary = boundary.split(b";", 1)[0].strip().strip(b'"')
+    boundary = _boundary(content_type)
     if not boundary:
         return None
-    for part in body.split(b"--" + boundary, 64)[1:]:
-        headers, blank, value = part[:2048].partition(b"\r\n\r\n")
-        if blank and b'name="model"' in headers and b"filename=" not in headers:
-            text = value.split(b"\r\n", 1)[0].decode("utf-8", "replace")
-            return _model({"model": text})
+    for part in _form_parts(body, b"\r\n--" + boundary):
+        headers, blank, value = part.partition(b"\r\n\r\n")
+        if blank and _is_model_field(headers):
+            return _model({"model": value.split(b"\r\n", 1)[0].decode("utf-8", "replace")})
+    return None
+
+
+def _boundary(content_type: bytes) -> bytes:
+    at = content_type.lower().find(b"boundary=")
+    if at < 0:
+        return b""
+    value = content_type[at + len(b"boundary=") :]
+    if value.startswith(b'"'):
+        return value[1:].split(b'"', 1)[0]
+    return value.split(b";", 1)[0].strip()
+
+
+def _form_parts(body: bytes, delimiter: bytes) -> Iterator[bytes]:
+    """The beginning of each part. A delimiter starts a line: a file that holds it inside a line is not cut there."""
+    first = delimiter.removeprefix(b"\r\n")
+    start = len(first) if body.startswith(first) else _after(body, delimiter, 0)
+    for _ in range(_FORM_PARTS):
+        if start < 0:
+            return
+        following = _after(body, delimiter, start)
+        end = start + _FORM_PART_HEAD_B
+        yield body[start : end if following < 0 else min(end, following - len(delimiter))]
+        start = following
+
+
+def _after(body: bytes, delimiter: bytes, position: int) -> int:
+    at = body.find(delimiter, position)
+    return at if at < 0 else at + len(delimiter)
+
+
+def _is_model_field(headers: bytes) -> bool:
+    parameters = [parameter.strip() for parameter in headers.replace(b"\r\n", b";").split(b";")]
+    if any(parameter.lower().startswith(b"filename") for parameter in parameters):
+        return False
+    return b'name="model"' in parameters or b"name=model" in parameters
+
+
+def _max_tokens(fields: dict[str, Any]) -> int | None:
+    for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
+        value = fields.get(name)
+        if isinstance(value, int):
+            return value
     return None
 
 

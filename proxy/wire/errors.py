@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from proxy.model.faults import Fault, Kind, Retry, Source, upstream
+from proxy.model.faults import Fault, Kind, Retry, Source, downstream, upstream
+from proxy.wire import sse
 
 
 class Shape(NamedTuple):
@@ -60,6 +61,13 @@ _SHAPES = {
     Kind.BUG: Shape(500, "server_error", "internal_error"),
 }
 
+_RETRY_AFTER_MAX_S = 120
+"""openai-python gives up above it, openai-node sleeps whatever it is told."""
+_TEXT_MAX = 512
+"""Characters of an engine's own words that are put into an envelope of ours."""
+_COMPLAINTS_MAX = 5
+_TGI_REFUSALS = frozenset({"validation", "template_error", "tool_error"})
+
 
 class ErrorAnswer(NamedTuple):
     """A whole error answer, ready for the wire."""
@@ -85,7 +93,7 @@ def answer(fault: Fault) -> ErrorAnswer:
     if fault.source is Source.UPSTREAM:
         headers.append((b"x-should-retry", b"false"))
     if fault.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % max(1, round(fault.retry_after_s))))
+        headers.append((b"retry-after", b"%d" % round(min(max(1, fault.retry_after_s), _RETRY_AFTER_MAX_S))))
     if shape.status == 405:
         headers.append((b"allow", b"GET, POST"))
     return ErrorAnswer(shape.status, headers, envelope(fault), shape.closes)
@@ -102,7 +110,7 @@ def event(fault: Fault) -> bytes:
     return b"data: " + envelope(fault) + b"\n\n"
 
 
-def _envelope(message: str, type_: str, param: str | None, code: str | None) -> bytes:
+def _envelope(message: str, type_: str, param: str | None, code: str | int | None) -> bytes:
     return orjson.dumps({"error": {"message": message, "type": type_, "param": param, "code": code}})
 
 
@@ -115,25 +123,47 @@ def normalised(status: int, body: bytes) -> bytes | None:
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
-        fields = None
+        return _envelope(_plain_text(body) or _reason(status), _type(status), None, None)
     if not isinstance(fields, dict):
-        text = body[:512].decode("utf-8", "replace").strip() if fields is None else ""
-        return _envelope(
-            text if text.isprintable() and "<" not in text and text else _reason(status), _type(status), None, None
-        )
+        text = _shown(fields) if isinstance(fields, str) else ""
+        return _envelope(text or _reason(status), _type(status), None, None)
     error = fields.get("error")
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         return None
     source = error if isinstance(error, dict) else fields
-    message = next((_text(value) for value in (source.get("message"), error, source.get("detail")) if value), None)
-    type_, param, code = source.get("type") or source.get("error_type"), source.get("param"), source.get("code")
-    return orjson.dumps(
-        {"error": {"message": message or _reason(status), "type": type_ or _type(status), "param": param, "code": code}}
+    texts = (_text(value) for value in (source.get("message"), error, fields.get("detail")) if value)
+    kind, param, code = source.get("type") or source.get("error_type"), source.get("param"), source.get("code")
+    return _envelope(
+        next(texts, "") or _reason(status),
+        kind if isinstance(kind, str) else _type(status),
+        param if isinstance(param, str) else None,
+        code if isinstance(code, str | int) else None,
     )
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    if isinstance(value, str):
+        return _shown(value)
+    if isinstance(value, list):
+        return _shown("; ".join(_complaint(entry) for entry in value[:_COMPLAINTS_MAX] if isinstance(entry, dict)))
+    return _shown(orjson.dumps(value).decode())
+
+
+def _complaint(entry: dict[str, Any]) -> str:
+    """One entry of pydantic's list: where and what. Its `input`, the client's own body with its prompt, stays out."""
+    where, what = entry.get("loc"), entry.get("msg")
+    place = ".".join(map(str, where)) if isinstance(where, list) else "body"
+    return f"{place}: {what}"
+
+
+def _plain_text(body: bytes) -> str:
+    """A body that is not JSON, when it is a sentence; not when it is a page or something binary."""
+    text = body[:_TEXT_MAX].decode("utf-8", "replace").strip()
+    return text if text.isprintable() and "<" not in text else ""
+
+
+def _shown(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text[:_TEXT_MAX]).strip()
 
 
 def _reason(status: int) -> str:
@@ -147,19 +177,30 @@ def _type(status: int) -> str:
 def first_event_fault(payload: bytes, backend: str) -> tuple[Fault, int] | None:
     """What an engine means that answers 200 and whose first event is an error: the fault and the status it stands for.
 
-    TGI takes its seat inside the stream and says 422 whatever the cause, so an overload is told by its text.
+    TGI takes its seat inside the stream and says 422 whatever the cause, so an overload is told by its text and a
+    failure by its text too. What is left of the 4xx is the client's fault: it must not count against the backend.
     """
     try:
         fields = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return None
-    error = fields.get("error") if isinstance(fields, dict) else None
-    if not error:
+    if not isinstance(fields, dict) or not sse.says_error(fields):
         return None
-    text = str(error.get("message") if isinstance(error, dict) else error)
-    code = error.get("http_status_code") or error.get("code") if isinstance(error, dict) else None
-    status = code if type(code) is int and 400 <= code <= 599 else 500
+    error = fields.get("error") or fields
+    text, status = _meaning(error, fields)
     if "overloaded" in text or "busy" in text or status in (429, 503):
         message = f"Backend {backend} is overloaded."
         return upstream(Kind.BUSY, message, Retry.SAFE), 503 if status not in (429, 503) else status
+    if status < 500 and "during generation" not in text:
+        return downstream(Kind.INVALID, f"Backend {backend} refused the request."), status
     return upstream(Kind.STREAM_ERROR, f"Backend {backend} failed before its first token."), status
+
+
+def _meaning(error: Any, fields: dict[str, Any]) -> tuple[str, int]:
+    """(text, status) of an error object, or of TGI's and SGLang's flat ones."""
+    source = error if isinstance(error, dict) else fields
+    text = str(source.get("message") or error)
+    code = source.get("http_status_code") or source.get("code")
+    if type(code) is int and 400 <= code <= 599:
+        return text, code
+    return text, 422 if fields.get("error_type") in _TGI_REFUSALS else 500

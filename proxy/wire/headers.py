@@ -37,6 +37,9 @@ _FORWARD = frozenset(
         b"x-session-id",
     }
 )
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
+_PLAIN_CONNECTION = frozenset({b"keep-alive", b"close"})
+"""What `Connection` nearly always says; names no header."""
 _FORWARD_PREFIXES = (b"openai-", b"x-stainless-")
 NEVER_FORWARDED = frozenset(
     {
@@ -85,7 +88,7 @@ class HeaderPolicy:
 
     def __init__(self, extra: Sequence[str] = ()) -> None:
         names = [name.lower().encode() for name in extra]
-        self._exact = _FORWARD | {name for name in names if not name.endswith(b"*")}
+        self._exact = (_FORWARD | {name for name in names if not name.endswith(b"*")}) - NEVER_FORWARDED
         self._prefixes = _FORWARD_PREFIXES + tuple(name[:-1] for name in names if name.endswith(b"*"))
 
     def allows(self, name: bytes) -> bool:
@@ -117,14 +120,17 @@ def check_head(
     forward: list[tuple[bytes, bytes]] = []
     for name, value in headers:
         lower = name.lower()
-        if lower in _SINGLE and lower in seen:
-            raise _refused(Kind.MALFORMED, f"More than one {lower.decode()} header.")
+        if lower in seen:
+            if lower in _SINGLE:
+                raise _refused(Kind.MALFORMED, f"More than one {lower.decode()} header.")
+            seen[lower] += b"," + value  # RFC 9110 §5.3: lines of one name are one list
+        else:
+            seen[lower] = value
         if b"_" in lower and lower.replace(b"_", b"-") in NEVER_FORWARDED:
             raise _refused(Kind.MALFORMED, "A header name with an underscore imitates a framing header.")
-        seen[lower] = value
         if policy.allows(lower) and value.isascii():
             forward.append((name, value))
-    if (connection := seen.get(b"connection")) and b"," in connection:
+    if (connection := seen.get(b"connection")) and connection.lower() not in _PLAIN_CONNECTION:
         forward = _without_named(forward, connection)
     if b"transfer-encoding" in seen:
         _check_transfer_encoding(seen[b"transfer-encoding"], version)
@@ -157,8 +163,8 @@ def _check_target(target: bytes, limits: HeadLimits) -> None:
 
 
 def _without_named(forward: list[tuple[bytes, bytes]], connection: bytes) -> list[tuple[bytes, bytes]]:
-    """RFC 9110 §7.6.1: what `Connection` names ends here. `authorization` is end-to-end and cannot be named away."""
-    named = {token.strip().lower() for token in connection.split(b",")} - {b"authorization"}
+    """RFC 9110 §7.6.1: what `Connection` names ends here. Credentials are end-to-end and cannot be named away."""
+    named = {token.strip().lower() for token in connection.split(b",")} - _CREDENTIALS
     return [(name, value) for name, value in forward if name.lower() not in named]
 
 

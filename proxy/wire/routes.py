@@ -51,24 +51,23 @@ def route(raw_target: bytes) -> Route:
 
 
 def _route(raw_target: bytes) -> Route:
-    path, query = _split(raw_target)
-    _check_path(path)
-    if path != "/v1" and not path.startswith("/v1/"):
-        path = "/v1" + path
-    known = _FAST.get(path.rstrip("/").encode())
+    asked, query = _split(raw_target)
+    is_full = asked.startswith("/v1/")
+    path, plain = asked, _checked(asked)
+    if not is_full:
+        path, plain = "/v1" + path, "/v1" + plain
+    known = _FAST.get(plain.rstrip("/").encode())
     if known is not None:
         return known._replace(target=known.target + query)
-    if path in ("/v1/models", "/v1/models/"):
+    if plain in ("/v1/models", "/v1/models/"):
         return Route(Endpoint.MODELS, "/v1/models", _GET, json_only=True)
-    if path.startswith("/v1/models/"):
-        return Route(Endpoint.MODELS, path, _GET, json_only=True, item=_decoded(path.removeprefix("/v1/models/")))
+    if plain.startswith("/v1/models/"):
+        return Route(Endpoint.MODELS, path, _GET, json_only=True, item=_model_name(plain))
     for prefix, endpoint in _PREFIXES.items():
-        if path.startswith(prefix):
+        if plain.startswith(prefix):
             return Route(endpoint, path + query, _ANY, json_only=False)
-    if not raw_target.lstrip(b"/").startswith(b"v1/") and b"://" not in raw_target:
-        raise _unknown(path.removeprefix("/v1"))
-    if path == "/v1/":
-        raise _unknown(path)
+    if not is_full or plain == "/v1/":
+        raise _unknown(asked)
     return Route(Endpoint.OTHER, path + query, _ANY, json_only=False)
 
 
@@ -78,20 +77,29 @@ def _split(raw_target: bytes) -> tuple[str, str]:
         text = raw_target.decode("ascii")
     except UnicodeDecodeError:
         raise _malformed() from None
-    if "://" in text.split("?", 1)[0]:
+    if not text.startswith("/") and "://" in text.split("?", 1)[0]:
         text = "/" + text.split("://", 1)[1].partition("/")[2]
     path, mark, query = text.partition("?")
     return path, mark + query
 
 
-def _check_path(path: str) -> None:
-    if not _SAFE_PATH.match(path) or not path.startswith("/"):
+def _checked(path: str) -> str:
+    """The path as engines read it, percent-encoding undone: that alone decides what is served here."""
+    if not path.startswith("/") or not _SAFE_PATH.match(path):
         raise _malformed()
-    decoded = _decoded(path)
-    if any(ord(character) < 0x20 or character in "\\\x7f" for character in decoded):
+    plain = _decoded(path)
+    if any(ord(character) < 0x20 or character in "\\\x7f" for character in plain):
         raise _malformed()
-    if "//" in decoded or any(segment in (".", "..") for segment in decoded.split("/")):
+    if "//" in plain or any(segment in (".", "..") for segment in plain.split("/")):
         raise _unknown(path)
+    return plain
+
+
+def _model_name(plain: str) -> str:
+    name = plain.removeprefix("/v1/models/")
+    if not name.isprintable():
+        raise _malformed()
+    return name
 
 
 def _decoded(path: str) -> str:

@@ -2,58 +2,84 @@
 
 Owns event borders. An event is passed on as the bytes it came in, except that
 - CR and CRLF line ends become LF (the three are equal by the SSE standard, WHATWG HTML §9.2.6),
+- a byte order mark at the start of the stream is removed (it is no part of the first field's name, same standard),
 - `id:` and `retry:` fields and events without data are removed, comments end in one newline (CLIENTS: openai-python
   crashes on a blank line after an `id:` and on events without data), `data: null` (llama.cpp, prompt arrays) too.
 """
 
+from typing import Any
+
+import orjson
+
 from proxy.model.faults import FaultError, Kind, upstream
 
 DONE = b"[DONE]"
+_BOM = b"\xef\xbb\xbf"
 _DROPPED_FIELDS = (b"id:", b"retry:", b"id\n", b"retry\n")
 
 
 class EventSplitter:
     """Bytes in any split → whole events as raw bytes, each with its terminating blank line."""
 
-    __slots__ = ("_buffer", "_limit_b", "_skip_lf")
+    __slots__ = ("_at_start", "_buffer", "_limit_b", "_skip_lf")
 
     def __init__(self, limit_b: int) -> None:
         self._limit_b = limit_b
         self._buffer = bytearray()
+        self._at_start = True
         self._skip_lf = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The events that `data` completes. FaultError when one grows over the limit."""
+        """The events that `data` completes. FaultError when one grows over the limit (its blank line not counted)."""
         if self._skip_lf or b"\r" in data:
             data = self._normalised(data)
+        if self._at_start:
+            data = self._without_bom(data)
         buffer = self._buffer
+        if not buffer:
+            data = data.lstrip(b"\n")
         seam = max(0, len(buffer) - 1)
         buffer += data
         end = buffer.rfind(b"\n\n", seam)
         if end < 0:
-            self._check_size(len(buffer))
+            self._check_pending()
             return []
         whole = bytes(buffer[:end])
         del buffer[: end + 2]
-        self._check_size(len(buffer))
-        events = [event.lstrip(b"\n") for event in whole.split(b"\n\n")]
+        self._check_pending()
+        events = [event.strip(b"\n") for event in whole.split(b"\n\n")]
         self._check_size(max(map(len, events)))
         return [event + b"\n\n" for event in events if event]
-
-    def _check_size(self, size_b: int) -> None:
-        if size_b > self._limit_b:
-            raise FaultError(upstream(Kind.EVENT_TOO_LARGE, f"One stream event is larger than {self._limit_b} bytes."))
 
     @property
     def is_between_events(self) -> bool:
         """Whether every byte fed so far has come out as part of a whole event."""
         return not self._buffer
 
+    def _check_pending(self) -> None:
+        buffer = self._buffer
+        self._check_size(len(buffer) - buffer.endswith(b"\n"))
+
+    def _check_size(self, size_b: int) -> None:
+        if size_b > self._limit_b:
+            raise FaultError(upstream(Kind.EVENT_TOO_LARGE, f"One stream event is larger than {self._limit_b} bytes."))
+
     def _normalised(self, data: bytes) -> bytes:
+        if not data:
+            return data
         if self._skip_lf and data[:1] == b"\n":
             data = data[1:]
         self._skip_lf = data[-1:] == b"\r"
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _without_bom(self, data: bytes) -> bytes:
+        data = bytes(self._buffer) + data
+        self._buffer.clear()
+        if len(data) < len(_BOM) and _BOM.startswith(data):  # may still become one
+            self._buffer += data
+            return b""
+        self._at_start = False
+        return data.removeprefix(_BOM)
 
 
 def is_plain(data: bytes) -> bool:
@@ -67,8 +93,26 @@ def is_plain(data: bytes) -> bool:
 
 
 def is_error(event: bytes) -> bool:
-    """Whether an event is an engine's error after a 200."""
-    return event.startswith((b'data: {"error"', b'data:{"error"', b'data: {"object":"error"', b"event: error\n"))
+    """Whether an event is an engine's error after a 200: named so, or JSON that says so at its top level.
+
+    Text that a model wrote cannot look like it: inside a JSON string every quote is escaped.
+    """
+    if b'"error"' in event and _says_error(payload(event) or b""):
+        return True
+    return event.startswith(b"event: error\n") or b"\nevent: error\n" in event
+
+
+def _says_error(data: bytes) -> bool:
+    try:
+        fields: Any = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(fields, dict) and says_error(fields)
+
+
+def says_error(fields: dict[str, Any]) -> bool:
+    """Whether the fields of an event are an error object: nested (most engines), or flat (SGLang, Anthropic)."""
+    return bool(fields.get("error")) or "error" in (fields.get("object"), fields.get("type"))
 
 
 def payload(event: bytes) -> bytes | None:
@@ -88,7 +132,7 @@ def cleaned(event: bytes) -> bytes:
     if event.startswith(b"data: {") and event.find(b"\n") == len(event) - 2:
         return event
     data = payload(event)
-    if data in (None, b"", b"null"):
+    if data is None or data.strip() in (b"", b"null"):
         return b"".join(line + b"\n" for line in event.split(b"\n") if line.startswith(b":"))
     kept = [line for line in event[:-2].split(b"\n") if not (line + b"\n").startswith(_DROPPED_FIELDS)]
     return b"\n".join(kept) + b"\n\n"

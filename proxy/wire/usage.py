@@ -10,6 +10,19 @@ import orjson
 from proxy.wire import sse
 
 _COUNT_MAX = 2**53
+_LAST_WORDS = frozenset(
+    {
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "message_stop",
+        "transcript.text.done",
+        "speech.audio.done",
+        "image_generation.completed",
+        "image_edit.completed",
+    }
+)
+"""Types of the event that ends a stream of typed events; `response.output_text.done` and the like end a part of it."""
 
 
 class Usage(NamedTuple):
@@ -43,8 +56,8 @@ def holds_content(event: bytes) -> bool:
     """Whether an event carries output: text, tool call, reasoning, refusal or audio; not a bare role."""
     fields = _object(sse.payload(event) or b"")
     kind = fields.get("type")
-    if isinstance(kind, str):  # Responses API
-        return kind.endswith(".delta")
+    if isinstance(kind, str):  # Responses and audio; Anthropic messages
+        return kind.endswith(".delta") or kind == "content_block_delta"
     choices = fields.get("choices")
     if not isinstance(choices, list):
         return False
@@ -59,15 +72,18 @@ def _choice_has_content(choice: dict[str, Any]) -> bool:
 
 
 def has_ended(events: list[bytes]) -> bool:
-    """Whether the last events of a stream say that the engine's text is complete, `[DONE]` or not."""
+    """Whether the last events of a stream say that the engine's text is complete, `[DONE]` or not.
+
+    The last event with a choice decides: with several choices an earlier one may have finished alone.
+    """
     for event in reversed(events):
         fields = _object(sse.payload(event) or b"")
         kind = fields.get("type")
-        if isinstance(kind, str) and kind.endswith((".completed", ".incomplete", ".failed", ".done", "_stop")):
+        if isinstance(kind, str) and kind in _LAST_WORDS:
             return True
         choices = fields.get("choices")
-        if isinstance(choices, list) and any(isinstance(c, dict) and c.get("finish_reason") for c in choices):
-            return True
+        if isinstance(choices, list) and choices:
+            return any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
     return False
 
 
