@@ -81,15 +81,15 @@ class Scheduler:
 
     def cancel(self, job_id: int, now: float) -> list[Command]:
         """The client left; what comes back concerns other jobs."""
-        commands = self._advance(now)
         ticket = self._open.pop(job_id, None)
         if ticket is None:
-            return commands
+            return self._advance(now)
         self._cancelled += 1
         backend = ticket.backend
         if backend is None:
-            self._hold.remove(ticket)
-            return commands
+            self._hold.remove(ticket)  # before time goes on: the end of its hold concerns nobody any more
+            return self._advance(now)
+        commands = self._advance(now)
         self._release(ticket, backend)
         opened = self._fleet.withdrawn(backend, ticket.era)
         return self._go_on(backend, opened, commands, now)

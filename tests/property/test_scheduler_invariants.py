@@ -193,7 +193,7 @@ class Life(RuleBasedStateMachine):
         else:
             said = Finished(job_id) if report == "finish" else Failed(job_id, FAULTS[0], repeatable=True)
             commands = self.both("observe", said, self.now)
-        assert commands == []
+        self.mirror.take(commands)  # at most the work of a timer that is due, and that never concerns an ended job
 
     @rule(data=st.data(), ok=st.booleans(), models=st.one_of(st.none(), name_sets))
     def probe(self, data: Any, ok: bool, models: frozenset[str] | None) -> None:

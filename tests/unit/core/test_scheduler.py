@@ -107,6 +107,15 @@ def test_cancel_of_a_held_job_concerns_nobody() -> None:
     assert gone(play.finish(1)) == [(3, "a", 1)]
 
 
+def test_leaving_when_the_hold_ends_is_leaving() -> None:
+    play = Play(spec("a", 1), hold=HoldSettings(max_wait="1s"))
+    for job_id in (1, 2, 3):
+        play.submit(job_id)
+    play.now += 1
+    assert refused(play.cancel(2)) == [(3, Kind.HOLD_TIMEOUT)]
+    assert (play.counts.cancelled, play.counts.refused) == (1, 1)
+
+
 def test_a_full_queue_refuses_with_an_honest_time() -> None:
     play = Play(spec("a", 2), hold=HoldSettings(min_jobs=4, per_in_flight=0))
     for job_id in range(2):

@@ -117,6 +117,18 @@ def test_a_trial_that_says_nothing_makes_room_for_another(how: str) -> None:
     assert states(play)[0] == "h"
 
 
+def test_the_next_trial_may_be_a_held_job() -> None:
+    play = Play(spec("a", 1), spec("b", 1), health=QUICK)
+    for _ in range(5):
+        play.probe("a", ok=False)
+    for job_id in (1, 2):
+        play.submit(job_id)
+    assert gone(play.later(5)) == [(2, "a", 1)]
+    play.submit(3)
+    assert gone(play.cancel(2)) == [(3, "a", 1)]
+    assert states(play) == "ph"
+
+
 def test_attempts_from_before_the_ejection_decide_nothing() -> None:
     play = Play(*(spec(n) for n in "abc"), policy="round_robin", health=QUICK)
     early = [job_id for job_id in range(8000, 8030) if gone(play.submit(job_id))[0][1] == "a"]
