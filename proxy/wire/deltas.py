@@ -79,9 +79,12 @@ def load(data: bytes) -> Fields | None:
         fields = orjson.loads(data)
     except orjson.JSONDecodeError:
         return _load_leniently(data)
-    if _BIG_INTEGER.search(data):
-        return _load_leniently(data)
     return fields if isinstance(fields, dict) else None
+
+
+def load_exactly(data: bytes, fields: Fields) -> Fields:
+    """`fields`, which `load` read from `data`, with integers beyond 64 bits unharmed: for writing it anew."""
+    return (_load_leniently(data) or fields) if _BIG_INTEGER.search(data) else fields
 
 
 def dump(fields: Any) -> bytes:
@@ -249,7 +252,7 @@ def _delta(delta: Fields, segment: Segment, text: str, *, is_first: bool, opens:
     if name not in _TEXT_FIELDS and name not in ("tool_calls", "function_call"):  # Anthropic: the type says the shape
         return {**delta, name: text}
     if is_first:
-        written = {key: value for key, value in delta.items() if not _holds_text(key, value)}
+        written = {key: value for key, value in delta.items() if not holds_text(key, value)}
     else:
         written = {key: value for key, value in delta.items() if key == "content" and not value}
     if segment.entry >= 0:
@@ -261,7 +264,7 @@ def _delta(delta: Fields, segment: Segment, text: str, *, is_first: bool, opens:
     return written
 
 
-def _holds_text(name: str, value: Any) -> bool:
+def holds_text(name: str, value: Any) -> bool:
     return name in ("tool_calls", "function_call") or (name in _TEXT_FIELDS and bool(value))
 
 

@@ -1,0 +1,145 @@
+"""Paths: every spelling of the routes we know, what is forwarded as it is, and what is nobody's."""
+
+import pytest
+
+from proxy.model.faults import Kind
+from proxy.model.request import Endpoint
+from proxy.wire.routes import route
+from tests.unit.wire.asking import fault_of
+
+KNOWN = {
+    "chat/completions": Endpoint.CHAT,
+    "completions": Endpoint.COMPLETIONS,
+    "embeddings": Endpoint.EMBEDDINGS,
+    "responses": Endpoint.RESPONSES,
+    "moderations": Endpoint.MODERATIONS,
+    "rerank": Endpoint.RERANK,
+    "score": Endpoint.SCORE,
+}
+
+
+@pytest.mark.parametrize("path", KNOWN)
+@pytest.mark.parametrize(
+    "spelling", ["/v1/{}", "/v1/{}/", "/{}", "/{}/", "http://evil.example/v1/{}", "HTTPS://u@evil:1/{}/"]
+)
+def test_every_spelling_of_a_known_route(path: str, spelling: str) -> None:
+    found = route(spelling.format(path).encode())
+    assert (found.endpoint, found.target) == (KNOWN[path], f"/v1/{path}")
+    assert found.json_only
+    assert found.methods == {"POST"}
+
+
+@pytest.mark.parametrize(
+    "target", ["/v1/%63hat/completions", "/v1/chat%2Fcompletions", "/v1/chat%2fcompletion%73/", "/chat/%63ompletions"]
+)
+def test_percent_encoding_hides_no_route_from_its_checks(target: str) -> None:
+    found = route(target.encode())
+    assert (found.endpoint, found.target) == (Endpoint.CHAT, "/v1/chat/completions")
+
+
+def test_a_query_stays() -> None:
+    assert route(b"/v1/completions?a=1&b=%2F?c").target == "/v1/completions?a=1&b=%2F?c"
+    assert route(b"/completions/?").target == "/v1/completions?"
+    assert route(b"/v1/files?to=http://x/y").target == "/v1/files?to=http://x/y"
+
+
+@pytest.mark.parametrize(
+    ("target", "endpoint", "forwarded"),
+    [
+        ("/v1/audio/transcriptions", Endpoint.AUDIO, "/v1/audio/transcriptions"),
+        ("/audio/speech?a=b", Endpoint.AUDIO, "/v1/audio/speech?a=b"),
+        ("/v1/%61udio/speech", Endpoint.AUDIO, "/v1/%61udio/speech"),
+        ("/v1/images/edits", Endpoint.IMAGES, "/v1/images/edits"),
+        ("/v1/files/a%20b", Endpoint.OTHER, "/v1/files/a%20b"),
+        ("/v1/responses/resp_1/cancel", Endpoint.OTHER, "/v1/responses/resp_1/cancel"),
+        ("http://h/v1/files", Endpoint.OTHER, "/v1/files"),
+        ("/v1/http:/x", Endpoint.OTHER, "/v1/http:/x"),
+    ],
+)
+def test_other_routes_take_any_body(target: str, endpoint: Endpoint, forwarded: str) -> None:
+    found = route(target.encode())
+    assert (found.endpoint, found.target, found.json_only) == (endpoint, forwarded, False)
+    assert {"GET", "POST", "DELETE"} <= found.methods
+
+
+@pytest.mark.parametrize("target", ["/v1/models", "/v1/models/", "/models", "/models/", "/v1/models?limit=3"])
+def test_the_model_list(target: str) -> None:
+    found = route(target.encode())
+    assert (found.endpoint, found.item, found.methods) == (Endpoint.MODELS, "", {"GET", "HEAD"})
+
+
+@pytest.mark.parametrize(
+    ("target", "item"),
+    [
+        ("/v1/models/a", "a"),
+        ("/models/org/name", "org/name"),
+        ("/v1/models/org%2Fname", "org/name"),
+        ("/v1/models/na%C3%AFve", "naïve"),
+        ("/v1/models/a%20b", "a b"),
+    ],
+)
+def test_one_model(target: str, item: str) -> None:
+    assert route(target.encode()).item == item
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/",
+        "/v1",
+        "/v1/",
+        "/metrics",
+        "/admin",
+        "/v2/chat/completions",
+        "/V1/models",
+        "/chat",
+        "http://h",
+        "http://h/",
+        "http://h/metrics",
+        "/v1//chat/completions",
+        "//v1/chat/completions",
+        "/v1/../admin",
+        "/v1/%2e%2e/admin",
+        "/v1/files/%2E%2e%2Fadmin",
+        "/v1/./models",
+        "/v1/images/http://evil/v1/chat/completions",
+        "/v1/a%2f%2fb",
+        "/%76%31/files",
+    ],
+)
+def test_nobodys_paths(target: str) -> None:
+    fault = fault_of(route, target.encode())
+    assert (fault.kind, fault.code) == (Kind.UNKNOWN_ROUTE, "unknown_url")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"*",
+        b"",
+        b"v1/models",
+        b"/v1/a\\b",
+        b"/v1/a%5Cb",
+        b"/v1/a%00",
+        b"/v1/a%0d%0aHost:x",
+        b"/v1/a%7f",
+        b"/v1/models/%c0%ae",
+        b"/v1/models/%E2%80%AEabc",
+        b"/v1/models/a%E2%80%A8b",
+        b"/v1/models/%ff",
+        "/v1/é".encode(),
+        b'/v1/"x"',
+        b"/v1/<x>",
+        b"/v1/a b",
+        b"/v1/a|b",
+    ],
+)
+def test_malformed_paths(target: bytes) -> None:
+    assert fault_of(route, target).kind is Kind.MALFORMED
+
+
+def test_a_message_echoes_at_most_64_safe_characters() -> None:
+    fault = fault_of(route, b"/metrics/" + b"a" * 4000)
+    assert "a" * 56 not in fault.message
+    assert "/metrics/" + "a" * 55 in fault.message
+    assert fault.message.isprintable()

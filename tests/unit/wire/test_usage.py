@@ -1,0 +1,202 @@
+"""What engines say in passing: usage, content, the end. Held against every captured stream, whole and cut anywhere."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.wire import sse, usage
+from proxy.wire.usage import NO_USAGE, Usage
+from tests.engines_captures.reading import STREAMS, capture
+
+KEPT_EVENTS = 3
+"""As many as the relay remembers of a stream."""
+TOLD = {
+    "llama.cpp/chat_stream_usage": Usage(25, 4, 24),
+    "llama.cpp/completion_array_stream": Usage(2, 2, 1),
+    "llama.cpp/completion_stream_usage": Usage(3, 4, 2),
+    "llama.cpp/messages_stream": Usage(None, 3, None),
+    "llama.cpp/responses_stream": Usage(14, 3, 13),
+    "transformers-serve/chat_stream": Usage(25, 8),
+    "transformers-serve/chat_stream_logprobs": Usage(25, 3),
+    "transformers-serve/chat_stream_n2": Usage(25, 3),
+    "transformers-serve/chat_stream_tools_required": Usage(25, 60),
+    "transformers-serve/chat_stream_usage": Usage(25, 4),
+    "transformers-serve/completion_stream_usage": Usage(3, 4),
+    "transformers-serve/err_context_chat_stream": Usage(12011, 4),
+    "transformers-serve/responses": Usage(14, 4, 0),
+    "transformers-serve/responses_stream": Usage(14, 3, 0),
+    "vllm/chat_stream_usage": Usage(25, 4, 16),
+    "vllm/completion_stream_usage": Usage(3, 4, 0),
+    "vllm/continuous_usage": Usage(25, 3, 16),
+    "vllm/messages_stream": Usage(9, 3),
+    "vllm/responses_stream": Usage(14, 3, 0),
+    "vllm/two_prompts_n2_usage": Usage(5, 8),
+}
+WITHOUT_CONTENT = {"transformers-serve/err_context_chat_stream"}
+BROKEN = {"llama.cpp/abort_cut", "transformers-serve/abort_cut", "vllm/abort_cut", "vllm/sigterm_during_stream"}
+DIED = "vllm/engine_death_mid_stream_keepalive"
+SEVERAL_CHOICES = {
+    "llama.cpp/chat_stream_n2",
+    "llama.cpp/completion_array_stream",
+    "vllm/chat_stream_n2",
+    "vllm/completion_array_stream",
+    "vllm/two_prompts_n2_usage",
+}
+
+
+def events_of(name: str) -> list[bytes]:
+    """The events that the relay counts: no comments, no `[DONE]`."""
+    split = sse.EventSplitter(1 << 20).feed(capture(name).body)
+    cleaned = [sse.cleaned(event) for event in split]
+    return [event for event in cleaned if event.endswith(b"\n\n") and sse.payload(event) != sse.DONE]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_usage_of_captured_streams(name: str) -> None:
+    assert usage.of_events(events_of(name)[-KEPT_EVENTS:]) == TOLD.get(name, NO_USAGE)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("llama.cpp/chat", (25, 8)),
+        ("vllm/chat", (25, 8)),
+        ("transformers-serve/chat", (25, 8)),
+        ("vllm/prefix_2", None),
+        ("vllm/emb_base64", None),
+        ("llama.cpp/emb_base64", None),
+        ("vllm/responses", None),
+        ("llama.cpp/messages", None),
+    ],
+)
+def test_usage_of_captured_answers(name: str, told: tuple[int, int] | None) -> None:
+    body = capture(name).body
+    found = usage.of_body(body)
+    said = json.loads(body)["usage"]
+    assert found.prompt_tokens == said.get("prompt_tokens", said.get("input_tokens"))
+    assert found.prompt_tokens is not None
+    if told is not None:
+        assert found[:2] == told
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_end_is_told_by_the_last_events_only(name: str) -> None:
+    events = events_of(name)
+    told = [n for n in range(1, len(events) + 1) if usage.has_ended(events[max(0, n - KEPT_EVENTS) : n])]
+    if name in BROKEN or name == DIED:
+        assert told == []
+    elif name in SEVERAL_CHOICES:
+        assert told[-1] == len(events)
+        assert 1 not in told, "only right after one choice has finished can it look like the end"
+    else:
+        trailing = len(events) - told[0]
+        assert told == list(range(told[0], len(events) + 1))
+        assert trailing <= 1, "after the end comes at most a usage event"
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_first_content_is_not_the_role(name: str) -> None:
+    content = [usage.holds_content(event) for event in events_of(name)]
+    assert any(content) is (name not in WITHOUT_CONTENT)
+    first = events_of(name)[0]
+    if b'"role":"assistant"' in first:
+        assert not content[0]
+
+
+LIES: list[Any] = [-1, 2**53, 10**30, True, False, "7", 1.5, 1e3, None, [], {}]
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_lies_read_as_unknown(lie: Any) -> None:
+    fields = {"prompt_tokens": lie, "completion_tokens": lie, "prompt_tokens_details": {"cached_tokens": lie}}
+    body = json.dumps({"usage": fields}).encode()
+    assert usage.of_body(body) == NO_USAGE
+    assert usage.of_events([b"data: %b\n\n" % body]) == NO_USAGE
+
+
+@pytest.mark.parametrize("count", [0, 1, 2**53 - 1])
+def test_counts(count: int) -> None:
+    assert usage.of_body(b'{"usage":{"prompt_tokens":%d}}' % count).prompt_tokens == count
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"x", b"[]", b"null", b'{"usage":null}', b'{"usage":[1]}', b'{"usage":{"prompt_tokens_details":7}}']
+)
+def test_no_usage(body: bytes) -> None:
+    assert usage.of_body(body) == NO_USAGE
+
+
+def test_the_last_event_that_tells_anything_counts() -> None:
+    events = [
+        b'data: {"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n',
+        b'data: {"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n',
+        b'data: {"usage":null}\n\n',
+    ]
+    assert usage.of_events(events) == Usage(1, 2)
+    assert usage.of_events([]) == NO_USAGE
+
+
+@pytest.mark.parametrize(
+    ("fields", "holds"),
+    [
+        ({"choices": [{"delta": {"role": "assistant", "content": ""}}]}, False),
+        ({"choices": [{"delta": {"content": "a"}}]}, True),
+        ({"choices": [{"delta": {"reasoning_content": "a"}}]}, True),
+        ({"choices": [{"delta": {"refusal": "a"}}]}, True),
+        ({"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}, True),
+        ({"choices": [{"delta": {}}, {"delta": {"content": "b"}}]}, True),
+        ({"choices": [{"text": ""}]}, False),
+        ({"choices": [{"text": "a"}]}, True),
+        ({"choices": []}, False),
+        ({"choices": None}, False),
+        ({"choices": ["a", None]}, False),
+        ({"choices": [{"delta": "a"}]}, False),
+        ({"type": "response.output_text.delta"}, True),
+        ({"type": "response.reasoning_text.delta"}, True),
+        ({"type": "response.created"}, False),
+        ({"type": "content_block_delta"}, True),
+        ({"type": "message_delta"}, False),
+        ({"type": {"a": 1}}, False),
+    ],
+)
+def test_content(fields: Any, holds: bool) -> None:
+    assert usage.holds_content(b"data: %b\n\n" % json.dumps(fields).encode()) is holds
+
+
+@pytest.mark.parametrize(
+    ("last", "ended"),
+    [
+        ({"type": "response.completed"}, True),
+        ({"type": "response.incomplete"}, True),
+        ({"type": "response.failed"}, True),
+        ({"type": "response.output_text.done"}, False),
+        ({"type": "response.output_item.done"}, False),
+        ({"type": "message_stop"}, True),
+        ({"type": "content_block_stop"}, False),
+        ({"type": ["response.completed"]}, False),
+        ({"choices": [{"finish_reason": "stop"}]}, True),
+        ({"choices": [{"finish_reason": None}]}, False),
+        ({"choices": [{"finish_reason": ""}]}, False),
+        ({"choices": ["stop"]}, False),
+    ],
+)
+def test_ends(last: Any, ended: bool) -> None:
+    event = b"data: %b\n\n" % json.dumps(last).encode()
+    assert usage.has_ended([event]) is ended
+    assert usage.has_ended([event, b'data: {"choices":[],"usage":{}}\n\n']) is ended
+
+
+def test_a_choice_that_goes_on_after_another_ended() -> None:
+    finished, going_on = b'data: {"choices":[{"finish_reason":"stop"}]}\n\n', b'data: {"choices":[{"text":"a"}]}\n\n'
+    assert not usage.has_ended([finished, going_on])
+    assert usage.has_ended([going_on, finished])
+
+
+@given(st.lists(st.binary(max_size=40).map(lambda data: b"data: " + data + b"\n\n"), max_size=3))
+def test_any_bytes_can_be_asked(events: list[bytes]) -> None:
+    assert usage.of_events(events) == NO_USAGE
+    assert not usage.has_ended(events)
+    assert not any(map(usage.holds_content, events))
