@@ -20,7 +20,7 @@ def bed() -> Iterator["Bed"]:
 
     bed = Bed()
     yield bed
-    bed.loop.stop()
+    bed.stop()
 
 
 @pytest.fixture(scope="session")
@@ -35,5 +35,5 @@ def proxy(bed: "Bed", engine: "FakeBackend") -> Iterator["ProxyProcess"]:
     """A proxy in front of `engine` with everything at its default."""
     from tests.support.bed import backend_entry
 
-    with bed.proxy({"backends": [backend_entry(engine, "alpha")]}, models=len(SESSION_MODELS)) as process:
+    with bed.proxy({"backends": [backend_entry(engine, "alpha")]}, models=len(SESSION_MODELS), by_hand=True) as process:
         yield process

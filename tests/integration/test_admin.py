@@ -1,6 +1,7 @@
 """The admin port: live, ready, metrics; only for hosts it knows."""
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.patience import eventually
 from tests.support.raw_client import RawConnection, request_bytes
@@ -88,6 +89,18 @@ def test_labels_come_from_closed_sets(start_pair):
         proxy.ask("GET", f"/made-up-{number}")
     text = proxy.metrics().text
     assert "made-up" not in text
+
+
+def test_the_exposition_is_one(proxy):
+    proxy.ask("POST", PATH, CHAT)
+    families = {family.name: family for family in text_string_to_metric_families(proxy.metrics().text)}
+    ours = {name: family for name, family in families.items() if name.startswith("tidegate_")}
+    assert len(ours) > 10
+    assert all(family.documentation for family in ours.values())
+    assert {family.type for family in ours.values()} <= {"counter", "gauge", "histogram"}
+    assert ours["tidegate_requests"].type == "counter"
+    buckets = [sample for sample in ours["tidegate_e2e_seconds"].samples if sample.labels.get("le") == "+Inf"]
+    assert buckets
 
 
 def test_the_metrics_content_type_is_that_of_prometheus(proxy):

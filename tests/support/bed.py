@@ -13,6 +13,7 @@ from tests.support.fake_backend import FakeBackend, Script
 from tests.support.fake_engine import well_behaved
 from tests.support.leak_probe import LeakProbe
 from tests.support.loop_thread import LoopThread
+from tests.support.nursery import Nursery
 from tests.support.proxy_process import Config, ProxyProcess, ready, running_proxy
 
 
@@ -21,8 +22,14 @@ class Bed:
 
     def __init__(self) -> None:
         self.loop = LoopThread()
+        self.nursery = Nursery()
         self.backends: list[FakeBackend] = []
         self.probes: list[LeakProbe] = []
+
+    def stop(self) -> None:
+        """Ends what the bed itself runs."""
+        self.nursery.stop()
+        self.loop.stop()
 
     @contextmanager
     def backend(
@@ -46,10 +53,16 @@ class Bed:
 
     @contextmanager
     def proxy(
-        self, config: Config, *arguments: str, models: int = 1, env: dict[str, str] | None = None
+        self,
+        config: Config,
+        *arguments: str,
+        models: int = 1,
+        env: dict[str, str] | None = None,
+        by_hand: bool = False,
     ) -> Iterator[ProxyProcess]:
-        """A proxy that lists `models` models, for the length of a block."""
-        with running_proxy(config, *arguments, env=env) as proxy:
+        """A proxy that lists `models` models, for the length of a block. `by_hand`: not forked from the nursery."""
+        nursery = None if by_hand else self.nursery
+        with running_proxy(config, *arguments, env=env, nursery=nursery) as proxy:
             ready(proxy, models)
             probe = LeakProbe(proxy, self.backends)
             self.probes.append(probe)

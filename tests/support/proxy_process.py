@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.nursery import Nursery
 from tests.support.patience import eventually
 from tests.support.raw_client import RawAnswer, RawConnection, ask
 
 START_DEADLINE_S = 15.0
 STOP_DEADLINE_S = 20.0
 _LISTENING = re.compile(r"listening on https?://127\.0\.0\.1:(\d+)")
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 _ADMIN = re.compile(r"admin on https?://127\.0\.0\.1:(\d+)")
 
 Config = dict[str, Any]
@@ -50,7 +51,9 @@ def merged(base: Config, over: Config) -> Config:
 class ProxyProcess:
     """A started proxy. `listening()` first, then use `address`."""
 
-    def __init__(self, config: Config, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, config: Config, *arguments: str, env: dict[str, str] | None = None, nursery: Nursery | None = None
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tidegate-test-")
         self.config_path = Path(self._folder.name) / "routing.yaml"
         self.config_path.write_text(yaml.safe_dump(merged(TEST_DEFAULTS, config)))
@@ -59,15 +62,10 @@ class ProxyProcess:
         self.other_stdout: list[str] = []
         """Lines of stdout that are no JSON object: there should be none."""
         self.stderr: list[str] = []
-        command = [sys.executable, "-m", "proxy.cli.main", "serve", str(self.config_path), "--log-format", "json"]
+        command = ["serve", str(self.config_path), "--log-format", "json", "--admin", "127.0.0.1:0", *arguments]
         if "--listen" not in arguments:
-            arguments = ("--listen", "127.0.0.1:0", *arguments)
-        self.process = subprocess.Popen(
-            [*command, "--admin", "127.0.0.1:0", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
-        )
+            command += ["--listen", "127.0.0.1:0"]
+        self.process = nursery.start(command, env or {}) if nursery else _started(command, env or {})
         self._readers = [
             threading.Thread(target=self._read, args=(self.process.stdout, self._on_stdout), daemon=True),
             threading.Thread(target=self._read, args=(self.process.stderr, self.stderr.append), daemon=True),
@@ -195,25 +193,31 @@ class ProxyProcess:
             on_line(line.decode("utf-8", "backslashreplace").rstrip("\n"))
 
 
+def _started(arguments: list[str], env: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """As an operator starts it."""
+    command = [sys.executable, "-m", "proxy.cli.main", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **env})
+
+
 class Metrics:
-    """A parsed exposition."""
+    """An exposition as text, and sums over its samples. Read with two expressions: a full parse of every scrape would
+    cost the suite half a minute; the test of the format itself uses the reference parser."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.families = {family.name: family for family in text_string_to_metric_families(text)}
 
     def total(self, name: str, **labels: str) -> float:
         """Sum of a metric's samples that carry these labels; a metric without samples counts 0."""
-        return sum(
-            sample.value
-            for family in self.families.values()
-            for sample in family.samples
-            if sample.name == name and all(sample.labels.get(key) == value for key, value in labels.items())
-        )
+        wanted = labels.items()
+        return sum(value for found, value in self._samples(name) if wanted <= found.items())
 
     def has(self, name: str) -> bool:
         """Whether a sample of this name is there."""
-        return any(sample.name == name for family in self.families.values() for sample in family.samples)
+        return any(True for _ in self._samples(name))
+
+    def _samples(self, name: str) -> Iterator[tuple[dict[str, str], float]]:
+        for match in re.finditer(rf"^{name}(?:\{{(.*)\}})? (\S+)$", self.text, re.MULTILINE):
+            yield dict(_LABEL.findall(match[1] or "")), float(match[2])
 
 
 def assert_clean(proxy: ProxyProcess) -> None:
@@ -235,9 +239,11 @@ def ready(proxy: ProxyProcess, models: int, within_s: float = 8.0) -> None:
 
 
 @contextmanager
-def running_proxy(config: Config, *arguments: str, env: dict[str, str] | None = None) -> Iterator[ProxyProcess]:
+def running_proxy(
+    config: Config, *arguments: str, env: dict[str, str] | None = None, nursery: Nursery | None = None
+) -> Iterator[ProxyProcess]:
     """A proxy for the length of a block; it has to end with 0 and without a traceback."""
-    proxy = ProxyProcess(config, *arguments, env=env)
+    proxy = ProxyProcess(config, *arguments, env=env, nursery=nursery)
     try:
         yield proxy.listening()
     finally:
