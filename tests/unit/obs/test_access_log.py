@@ -1,0 +1,183 @@
+"""Access log lines: one line each whatever is in them, nothing lost in silence, never a prompt."""
+
+import json
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from proxy.model.faults import Kind, downstream, upstream
+from proxy.model.outcome import Phase, failed_with
+from proxy.obs import access_log
+from proxy.obs.access_log import AccessLog
+from proxy.obs.record import Record
+from proxy.wire.usage import NO_USAGE
+from tests.unit.obs.records import record, timeline
+
+WALL = 1_700_000_000.25
+STAMP = "2023-11-14T22:13:20.250Z"
+
+
+class Written:
+    """A log of its own and what came out of it."""
+
+    def __init__(self, form: str) -> None:
+        self.writes: list[bytes] = []
+        self.scheduled = 0
+        self.log = AccessLog(form, self.writes.append, lambda: WALL, self._schedule)
+
+    def _schedule(self) -> None:
+        self.scheduled += 1
+
+    def line_of(self, told: Record) -> bytes:
+        self.log.add(told)
+        self.log.flush()
+        return self.writes.pop()
+
+
+def test_json() -> None:
+    line = Written("json").line_of(record())
+    assert line.endswith(b"}\n")
+    assert json.loads(line) == {
+        "time": STAMP,
+        "end": "--",
+        "outcome": "served",
+        "status": 200,
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "model_asked": "alias",
+        "model_served": "model",
+        "backend": "alpha",
+        "attempts": 1,
+        "stream": True,
+        "queue_ms": 2.0,
+        "ttft_ms": 250.0,
+        "e2e_ms": 2000.0,
+        "prompt_tokens": 25,
+        "completion_tokens": 8,
+        "cached_tokens": 16,
+        "request_bytes": 321,
+        "fault": None,
+        "id": "req-1",
+    }
+
+
+def test_text() -> None:
+    assert Written("text").line_of(record()).decode() == (
+        f"{STAMP} -- 200 POST /v1/chat/completions outcome=served model_asked=alias model_served=model backend=alpha"
+        " attempts=1 stream=true queue_ms=2.0 ttft_ms=250.0 e2e_ms=2000.0 prompt_tokens=25 completion_tokens=8"
+        " cached_tokens=16 request_bytes=321 id=req-1\n"
+    )
+
+
+def test_a_request_that_could_not_be_read_keeps_the_columns() -> None:
+    outcome = failed_with(downstream(Kind.MALFORMED, "x"), Phase.READ)
+    bare = timeline(understood=None, released=None, first_token=None)
+    told = record(
+        id="", method="", path="", model_asked="", model_served="", backend="", attempts=0, status=400, stream=False
+    )
+    told = Record(
+        **{name: getattr(told, name) for name in told.__slots__}
+        | {"outcome": outcome, "timeline": bare, "usage": NO_USAGE}
+    )
+    line = Written("text").line_of(told).decode()
+    assert line == (
+        f"{STAMP} CR 400 - - outcome=failed attempts=0 stream=false e2e_ms=2000.0 request_bytes=321 fault=malformed\n"
+    )
+
+
+ODD = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(
+        [
+            'a"b',
+            "a\nb",
+            "a b",
+            "a\tb",
+            "\u202eabc",
+            "a\u2028b",
+            "a\x1b[31m",
+            "naïve",
+            "漢字",
+            "",
+            "a=b",
+            "\\",
+            '"',
+            "x\x7f",
+            "\x00",
+        ]
+    ),
+)
+
+
+def words_of(line: str) -> list[str]:
+    return re.findall(r'(?:[^ "]|"(?:[^"\\]|\\.)*")+', line)
+
+
+@given(ODD, ODD, ODD)
+@example("evil\n2023-11-14T22:13:20.250Z -- 200 GET /", 'a" fault="x', "/v1/\x85x y")
+def test_one_line_of_printable_ascii_whatever_the_names(asked: str, served: str, path: str) -> None:
+    line = Written("text").line_of(record(model_asked=asked, model_served=served, path=path)).decode("ascii")
+    assert line.endswith("\n")
+    assert line[:-1].isprintable()
+    words = words_of(line[:-1])
+    assert words[:4] == [STAMP, "--", "200", "POST"]
+    fields = dict(word.partition("=")[::2] for word in words[5:])
+    for name, value in (("model_asked", asked), ("model_served", served)):
+        shown = fields.get(name, "")
+        assert (json.loads(shown) if shown.startswith('"') else shown) == value
+    assert (json.loads(words[4]) if words[4].startswith('"') else words[4]) == (path or "-")
+
+
+@given(ODD, ODD)
+def test_json_keeps_odd_names(asked: str, path: str) -> None:
+    line = Written("json").line_of(record(model_asked=asked, path=path))
+    assert line.count(b"\n") == 1
+    fields = json.loads(line)
+    assert (fields["model_asked"], fields["path"]) == (asked, path)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_a_fault_says_is_not_logged(form: str) -> None:
+    fault = upstream(Kind.CUT, "s3cret words of an engine")
+    line = Written(form).line_of(record(outcome=failed_with(fault, Phase.STREAM)))
+    assert b"s3cret" not in line
+    assert b"cut" in line
+    assert b"US" in line
+
+
+def test_lines_are_gathered_into_one_write() -> None:
+    written = Written("text")
+    for _ in range(3):
+        written.log.add(record())
+    assert (written.scheduled, written.writes) == (1, [])
+    written.log.flush()
+    assert len(written.writes) == 1
+    assert written.writes[0].count(b"\n") == 3
+    written.log.add(record())
+    assert written.scheduled == 2
+
+
+def test_nothing_to_say() -> None:
+    written = Written("json")
+    written.log.flush()
+    assert written.writes == []
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("over", [-1, 0, 1, 5])
+def test_what_does_not_fit_is_counted(form: str, over: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_log, "_MAX_LINES", 10)
+    written = Written(form)
+    for _ in range(10 + over):
+        written.log.add(record())
+    written.log.flush()
+    lines = written.writes[0].decode().splitlines()
+    assert len(lines) == (10 + over if over <= 0 else 11)
+    if over > 0:
+        expected = {"time": STAMP, "dropped_log_lines": over}
+        assert lines[-1] == f"{STAMP} dropped_log_lines={over}" or json.loads(lines[-1]) == expected
+    written.log.add(record())
+    written.log.flush()
+    assert b"dropped" not in written.writes[1], "told once"

@@ -1,0 +1,29 @@
+"""Our histogram against the library's own, value by value."""
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from prometheus_client import Histogram as TheirHistogram
+
+from proxy.obs.histogram import SECONDS, Histogram
+
+VALUES = st.one_of(st.floats(0, 100), st.sampled_from(SECONDS), st.sampled_from([0.0, 60.000001, 1e9]))
+
+
+@given(st.lists(VALUES, max_size=50))
+@example(list(SECONDS))
+def test_the_same_counts_as_prometheus_client(values: list[float]) -> None:
+    theirs = TheirHistogram("x", "x", buckets=SECONDS, registry=CollectorRegistry())
+    ours = Histogram()
+    for value in values:
+        theirs.observe(value)
+        ours.observe(value)
+    (family,) = theirs.collect()
+    expected = [(s.labels["le"], s.value) for s in family.samples if s.name == "x_bucket"]
+    assert ours.buckets() == expected
+    assert ours.sum == next(s.value for s in family.samples if s.name == "x_sum")
+
+
+def test_bounds_grow() -> None:
+    assert list(SECONDS) == sorted(set(SECONDS))
+    assert (SECONDS[0], SECONDS[-1]) == (0.001, 60)
