@@ -55,6 +55,11 @@ class Request:
     """`x-stainless-retry-count`: 0 for a first try."""
     client_timeout_s: float | None = None
     """`x-stainless-read-timeout` or `x-stainless-timeout`: how long the SDK will wait."""
+    usage_asked: bool = False
+    """`stream_options.include_usage`: the client wants a usage event."""
+    continuous_usage_asked: bool = False
+    """`stream_options.continuous_usage_stats`: the client wants usage in every event."""
+    traffic_class: str = "interactive"
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,15 @@ def understand(head: Head, route: Route, body: bytes, limits: ParameterLimits) -
         max_tokens,
         head.client_attempt,
         head.client_timeout_s,
+        *_usage_asked(fields),
     )
+
+
+def _usage_asked(fields: dict[str, Any]) -> tuple[bool, bool]:
+    options = fields.get("stream_options")
+    if not isinstance(options, dict):
+        return False, False
+    return options.get("include_usage") is True, options.get("continuous_usage_stats") is True
 
 
 def _is_json(content_type: bytes, route: Route) -> bool:

@@ -28,6 +28,28 @@ def replace_value(body: bytes, key: str, value: object) -> bytes:
     return b"".join(parts)
 
 
+def with_first(body: bytes, key: str, value: object) -> bytes:
+    """`body`, a JSON object without a top-level `key`, with that key in front of all others."""
+    start = body.index(b"{") + 1
+    comma = b"" if body.startswith(b"}", _after_space(body, start)) else b","
+    return b"".join((body[:start], orjson.dumps(key), b":", orjson.dumps(value), comma, body[start:]))
+
+
+def without_key(body: bytes, key: str) -> bytes:
+    """`body`, a JSON object, without its top-level `key`; the rest stays byte for byte."""
+    for start, end in reversed(_value_spans(body, key)):
+        colon = body.rindex(b":", 0, start)
+        before = body[: body.rindex(b'"', 0, body.rindex(b'"', 0, colon))].rstrip()
+        after = _after_space(body, end)
+        if before.endswith(b","):
+            body = before[:-1] + body[end:]
+        elif body.startswith(b",", after):
+            body = before + body[after + 1 :]
+        else:
+            body = before + body[after:]
+    return body
+
+
 def _value_spans(body: bytes, key: str) -> list[tuple[int, int]]:
     """[start, end) of the values of top-level `key`, by walking from string to string and counting brackets."""
     spans: list[tuple[int, int]] = []

@@ -1,0 +1,49 @@
+"""Usage for our own books: what we add to a streaming request so that the engine counts, and how it is undone.
+
+A client gets no usage it did not ask for: neither the extra event, nor usage inside other events, nor `"usage":null`.
+Sources: OpenAI's `stream_options.include_usage`; vLLM 0.33.0 and SGLang 0.5.23 `continuous_usage_stats`.
+"""
+
+from typing import Any
+
+import orjson
+
+from proxy.wire import splice, sse
+
+_NULL_USAGE = (b',"usage":null', b', "usage": null')
+"""As engines write it. Cannot occur inside text: there every quote is escaped."""
+
+
+def with_usage(body: bytes, *, continuous: bool) -> bytes:
+    """`body` (a JSON object) with `stream_options` that make the engine report usage; other options are kept."""
+    wanted: dict[str, Any] = {"include_usage": True}
+    if continuous:
+        wanted["continuous_usage_stats"] = True
+    options = orjson.loads(body).get("stream_options")
+    if isinstance(options, dict):
+        return splice.replace_value(body, "stream_options", {**options, **wanted})
+    if b'"stream_options"' in body and options is None:
+        replaced = splice.replace_value(body, "stream_options", wanted)
+        if replaced != body:
+            return replaced
+    return splice.with_first(body, "stream_options", wanted)
+
+
+def without_usage(event: bytes) -> bytes:
+    """The event as a client sees it that asked for no usage; empty when it held nothing else."""
+    if b'"usage"' not in event:
+        return event
+    for null in _NULL_USAGE:
+        event = event.replace(null, b"")
+    if b'"usage"' not in event:
+        return event
+    data = sse.payload(event)
+    try:
+        fields = orjson.loads(data or b"")
+    except orjson.JSONDecodeError:
+        return event
+    if not isinstance(fields, dict) or "usage" not in fields:
+        return event  # the word stands in the model's own text
+    if fields.get("choices") == []:
+        return b""
+    return b"data: " + splice.without_key(data or b"", "usage") + b"\n\n"
