@@ -36,6 +36,12 @@ def _sim(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser)
 
 
+def _simulate(parser: argparse.ArgumentParser) -> None:
+    from proxy.app.simulate import add_arguments
+
+    add_arguments(parser)
+
+
 def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", help="configuration, YAML; - for standard input")
     parser.add_argument(
@@ -79,6 +85,13 @@ COMMANDS = {
         "run one simulated engine over HTTP",
         "example:\n  tidegate sim --help\n\nexit codes:\n  0  ended by SIGTERM\n  1  could not start\n  2  usage",
         _sim,
+    ),
+    "simulate": Command(
+        "try a configuration on recorded or made-up traffic, on virtual time before modelled engines",
+        "example:\n  tidegate simulate routing.yaml --trace trace.jsonl --speed 1.5 --compare round_robin --seeds 3\n"
+        "  tidegate simulate --workload mixed --engines 8xlow_latency,8xhigh_throughput --out results\n\n"
+        "exit codes:\n  0  played\n  1  a file is wrong\n  2  usage",
+        _simulate,
     ),
     "check": Command(
         "say everything that is wrong with a configuration file",

@@ -85,6 +85,12 @@ class Engine:
         self._outbox = [emitted for emitted in self._outbox if emitted.id != request_id]
         return True
 
+    def change_spec(self, spec: EngineSpec, now: float) -> None:
+        """Other times per step from the next step on; sizes stay as they are."""
+        self._run_until(now)
+        self._cut(now)
+        self.spec = spec
+
     def advance(self, now: float) -> list[Emitted]:
         """Run up to `now`; what happened, in order."""
         self._run_until(now)
@@ -104,6 +110,7 @@ class Engine:
     def _run_until(self, now: float) -> None:
         while self._plan is not None and self._plan.end <= now:
             plan = self._plan
+            self.stats.busy_s += plan.end - plan.start
             self._complete(plan.steps, plan.chunks, plan.end)
             self._begin(plan.end)
 
@@ -113,6 +120,7 @@ class Engine:
         if plan is None or plan.steps == 1:
             return
         done = plan.steps_done_at(now)
+        self.stats.busy_s += plan.end_of(done) - plan.start
         self._complete(done, (), plan.end_of(done))
         self._plan = plan.only_step(done)
 

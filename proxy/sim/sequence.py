@@ -78,3 +78,8 @@ class Stats:
     preemptions: int = 0
     finished: int = 0
     aborted: int = 0
+    busy_s: float = 0.0
+    """Time in steps."""
+
+    def __add__(self, other: "Stats") -> "Stats":
+        return Stats(*(getattr(self, name) + getattr(other, name) for name in Stats.__slots__))

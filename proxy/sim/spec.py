@@ -78,6 +78,19 @@ class EngineSpec:
             return 0.0
         return self.step_s + self.step_s_per_sequence * batch + self.step_s_per_kv_token * kv_tokens
 
+    def slowed(self, factor: float) -> "EngineSpec":
+        """The same engine on a machine that takes `factor` times as long for everything."""
+        if factor == 1.0:
+            return self
+        return replace(
+            self,
+            prefill_s_per_token=self.prefill_s_per_token * factor,
+            prefill_s_per_token2=self.prefill_s_per_token2 * factor,
+            step_s=self.step_s * factor,
+            step_s_per_sequence=self.step_s_per_sequence * factor,
+            step_s_per_kv_token=self.step_s_per_kv_token * factor,
+        )
+
     def as_kind(self, kind: Kind) -> "EngineSpec":
         """The same machine run another way: one seat for `serial`, no prefix cache for `static`."""
         if kind is Kind.SERIAL:
@@ -87,9 +100,9 @@ class EngineSpec:
         return replace(self, kind=kind)
 
 
-MOONCAKE16 = EngineSpec(prefix_tokens=512)
+MOONCAKE16 = EngineSpec(prefix_tokens=512, max_model_len=262_144)
 """The published constants, with prefixes hashed in the 512-token blocks of the Mooncake traces; 16 of these make the
-cluster of that simulation."""
+cluster of that simulation. Assumed: a context that takes the longest prompts of those traces (191k tokens)."""
 
 LOW_LATENCY = EngineSpec(
     prefill_s_per_token=0.057e-3 / 2,

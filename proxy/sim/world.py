@@ -14,35 +14,23 @@ from random import Random
 from typing import Protocol
 
 from proxy.core.scheduler import Scheduler
-from proxy.model.backend import BackendSpec
 from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse, Report
 from proxy.model.faults import Kind, Retry, downstream, upstream
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.outcome import SERVED, Outcome, Phase, Verdict, failed_with
 from proxy.model.request import Job
+from proxy.sim.arrival import Arrival
+from proxy.sim.cluster import SimBackend
 from proxy.sim.engine import Engine
-from proxy.sim.sequence import Emitted, Reporting, SimRequest
-from proxy.sim.spec import EngineSpec
+from proxy.sim.sequence import Emitted, Reporting, SimRequest, Stats
 from proxy.sim.static import build_engine
 
+PROGRESS_EVERY = 100
+"""Arrivals."""
 CONNECT_FAILS_S = 0.001
 """Assumed: a refused connection in one data centre."""
 TOO_LONG = Outcome(Verdict.FAILED, "CH", downstream(Kind.INVALID, "the request exceeds the context of the model"))
 """The engine's own 400; for the scheduler an answer like any other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One request of a trace."""
-
-    at: float
-    """Seconds."""
-    prompt_tokens: int
-    output_tokens: int
-    prefix_hashes: tuple[int, ...] = ()
-    model: str = "sim"
-    patience_s: float | None = None
-    """The client leaves after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +40,6 @@ class Outage:
     backend: str
     start: float
     end: float
-
-
-@dataclass(frozen=True, slots=True)
-class SimBackend:
-    """One backend of the world."""
-
-    spec: BackendSpec
-    engine: EngineSpec
 
 
 @dataclass(slots=True)
@@ -74,6 +54,14 @@ class Result:
     first_token_at: float | None = None
     done_at: float | None = None
     cached_tokens: int = 0
+
+    @property
+    def reason(self) -> str:
+        """Why it ended as it did, in one word."""
+        if self.outcome is None:
+            return "open"
+        fault = self.outcome.fault
+        return (fault.code or fault.kind.value) if fault else self.outcome.end_code
 
     @property
     def ttft_s(self) -> float | None:
@@ -102,6 +90,8 @@ class Played:
     results: list[Result]
     log: list[tuple[float, Command]] = field(default_factory=list)
     ended_at: float = 0.0
+    engines: dict[str, Stats] = field(default_factory=dict)
+    """What each backend's engine computed."""
 
     def log_bytes(self) -> bytes:
         """The command log as text, one command a line."""
@@ -137,6 +127,17 @@ def build_scheduler(
     )
 
 
+def plain_job(job_id: int, arrival: Arrival) -> Job:
+    """What a proxy sees of a request: its size in bytes, and nothing of its answer."""
+    return Job(
+        job_id,
+        arrival.model,
+        stream=arrival.stream,
+        body_bytes=arrival.body_bytes or 4 * arrival.prompt_tokens,
+        max_tokens=arrival.max_tokens,
+    )
+
+
 class World:
     """One cluster, one scheduler, one clock. Plays one trace."""
 
@@ -146,8 +147,10 @@ class World:
         scheduler: SchedulerLike,
         outages: Iterable[Outage] = (),
         probe_interval_s: float = 5.0,
+        job_of: Callable[[int, Arrival], Job] = plain_job,
     ) -> None:
         self._scheduler = scheduler
+        self._job_of = job_of
         self._servers = {backend.spec.name: _Server(backend) for backend in backends}
         self._outages = tuple(outages)
         self._probe_interval_s = probe_interval_s
@@ -159,22 +162,28 @@ class World:
         self._left = 0
         """Arrivals still to come."""
         self._played = Played([])
+        self._progress: Callable[[int], None] | None = None
 
-    def play(self, arrivals: Iterable[Arrival]) -> Played:
-        """Run until every arrival has its outcome."""
+    def play(self, arrivals: Iterable[Arrival], progress: Callable[[int], None] | None = None) -> Played:
+        """Run until every arrival has its outcome; now and then `progress` hears how many have come."""
+        self._progress = progress
         self._played = Played([Result(arrival) for arrival in arrivals])
         self._left = len(self._played.results)
         for server in self._servers.values():
             self._probe(server, 0.0)
+        for server in self._servers.values():
+            if server.backend.slower != 1.0:
+                self._at(server.backend.slower_from_s, server.slow_down)
         for outage in self._outages:
             self._at(outage.start, partial(self._go_down, self._servers[outage.backend]))
             self._at(outage.end, partial(self._come_back, self._servers[outage.backend]))
-        for job_id, result in enumerate(self._played.results):
-            self._at(result.arrival.at, partial(self._arrive, job_id))
+        if self._played.results:
+            self._at(self._played.results[0].arrival.at, partial(self._arrive, 0))
         while self._events and (self._left or self._open):
             at, _, happen = heappop(self._events)
             happen(at)
             self._obey(at)
+        self._played.engines = {name: server.total() for name, server in self._servers.items()}
         return self._played
 
     # events
@@ -187,17 +196,14 @@ class World:
         result = self._played.results[job_id]
         arrival = result.arrival
         self._left -= 1
+        if self._left:
+            self._at(self._played.results[job_id + 1].arrival.at, partial(self._arrive, job_id + 1))
+        if self._progress and job_id % PROGRESS_EVERY == 0:
+            self._progress(job_id)
         self._open[job_id] = result
         if arrival.patience_s is not None:
             self._at(now + arrival.patience_s, partial(self._leave, job_id))
-        job = Job(
-            job_id,
-            arrival.model,
-            stream=True,
-            body_bytes=4 * arrival.prompt_tokens,
-            max_tokens=arrival.output_tokens,
-        )
-        self._commands.extend(self._scheduler.submit(job, now))
+        self._commands.extend(self._scheduler.submit(self._job_of(job_id, arrival), now))
 
     def _leave(self, job_id: int, now: float) -> None:
         result = self._open.get(job_id)
@@ -310,7 +316,10 @@ class _Server:
     def __init__(self, backend: SimBackend) -> None:
         self.backend = backend
         self.name = backend.spec.name
-        self.engine: Engine = build_engine(backend.engine, Reporting.MILESTONES)
+        self.slower = 1.0
+        self.engine: Engine = self._new_engine()
+        self._before = Stats()
+        """Of engines that died."""
         self.down = False
         self.jobs: set[int] = set()
         self.version = 0
@@ -330,8 +339,21 @@ class _Server:
         self.jobs.clear()
         self.down = True
         self.version += 1
-        self.engine = build_engine(self.backend.engine, Reporting.MILESTONES)
+        self._before = self.total()
+        self.engine = self._new_engine()
         return lost
+
+    def slow_down(self, now: float) -> None:
+        """From the next step on."""
+        self.slower = self.backend.slower
+        self.engine.change_spec(self.backend.engine.slowed(self.slower), now)
+
+    def total(self) -> Stats:
+        """What was computed here so far."""
+        return self._before + self.engine.stats
+
+    def _new_engine(self) -> Engine:
+        return build_engine(self.backend.engine.slowed(self.slower), Reporting.MILESTONES)
 
 
 def _phase(result: Result) -> Phase:

@@ -13,8 +13,10 @@ import pytest
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HoldSettings
 from proxy.model.outcome import Verdict
+from proxy.sim.arrival import Arrival
+from proxy.sim.cluster import SimBackend
 from proxy.sim.spec import HIGH_THROUGHPUT, LOW_LATENCY, MOONCAKE16, EngineSpec
-from proxy.sim.world import Arrival, Outage, Played, SimBackend, World, build_scheduler
+from proxy.sim.world import Outage, Played, World, build_scheduler
 
 GOLDEN = Path(__file__).parent / "golden" / "two_pools.txt"
 
