@@ -1,0 +1,111 @@
+"""What stands in for sockets in the tests of `proxy.live`: a transport, a sink, a connection to an engine."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from proxy.live.upstream import Address, Connection, Pool
+from proxy.live.watch import Watch
+from proxy.model.faults import Fault
+
+
+class Transport(asyncio.Transport):
+    """Remembers what is done to it. Closing is told to the protocol by the test, as a loop would: later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_reading_paused = False
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def pause_reading(self) -> None:
+        self.is_reading_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_reading_paused = False
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Receiver:
+    """Everything that was told of one answer, in order."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = b""
+        self.ends = 0
+        self.faults: list[Fault] = []
+
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        assert not self.status
+        self.status, self.headers = status, headers
+
+    def on_body(self, data: bytes) -> None:
+        assert self.status
+        self.body += data
+
+    def on_end(self) -> None:
+        self.ends += 1
+
+    def on_fault(self, fault: Fault) -> None:
+        self.faults.append(fault)
+
+
+class Sink:
+    """The client's side: takes everything, and may ask for a pause."""
+
+    def __init__(self, on_send: Callable[[], None] | None = None) -> None:
+        self.sent: list[bytes] = []
+        self._on_send = on_send
+
+    def send(self, data: bytes) -> None:
+        self.sent.append(data)
+        if self._on_send is not None:
+            self._on_send()
+
+    @property
+    def bytes(self) -> bytes:
+        return b"".join(self.sent)
+
+
+def address(**changes: Any) -> Address:
+    """A backend that is nowhere."""
+    usual: dict[str, Any] = {
+        "name": "alpha",
+        "host": "127.0.0.1",
+        "port": 1,
+        "authority": b"127.0.0.1:1",
+        "prefix": "",
+        "api_key": None,
+        "tls": None,
+        "connect_s": 1.0,
+        "first_byte_s": 5.0,
+        "idle_s": 3.0,
+        "keepalive_s": 4.0,
+    }
+    return Address(**{**usual, **changes})
+
+
+def pool(**changes: Any) -> Pool:
+    """A pool on the running loop."""
+    loop = asyncio.get_running_loop()
+    return Pool(address(**changes), loop, Watch(loop))
+
+
+def connected(to: Pool) -> tuple[Connection, Transport]:
+    """A fresh connection of `to` on a transport of ours."""
+    connection = Connection(to, Watch(asyncio.get_running_loop()))
+    transport = Transport()
+    connection.connection_made(transport)
+    return connection, transport

@@ -1,0 +1,234 @@
+"""The scheduler on real time, with a scheduler that says what the test wrote down for it."""
+
+import asyncio
+from time import monotonic
+from typing import Any, cast
+
+import pytest
+
+from proxy.core.scheduler import Scheduler
+from proxy.live.driver import Driver
+from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse, Report
+from proxy.model.faults import Kind, internal, upstream
+from proxy.model.request import Job
+
+BUSY = upstream(Kind.BUSY, "busy")
+FULL = internal(Kind.QUEUE_FULL, "full")
+
+
+class Scripted:
+    """Hands out prepared commands, one list a call, and remembers the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+        self.answers: list[list[Command]] = []
+        self.wakeup: float | None = None
+        self.ticks = 0
+        self.on_tick: list[list[Command]] = []
+
+    def _next(self, call: Any, now: float) -> list[Command]:
+        assert abs(monotonic() - now) < 5
+        self.calls.append(call)
+        return self.answers.pop(0) if self.answers else []
+
+    def submit(self, job: Job, now: float) -> list[Command]:
+        return self._next(job.id, now)
+
+    def observe(self, report: Report, now: float) -> list[Command]:
+        return self._next(report, now)
+
+    def cancel(self, job_id: int, now: float) -> list[Command]:
+        return self._next(("cancel", job_id), now)
+
+    def refuse_new(self) -> list[Command]:
+        return self._next("refuse_new", monotonic())
+
+    def tick(self, now: float) -> list[Command]:
+        self.ticks += 1
+        self.wakeup = None
+        return self.on_tick.pop(0) if self.on_tick else []
+
+    def wakeup_at(self) -> float | None:
+        return self.wakeup
+
+
+class Timers:
+    """The running loop, its `call_at` watched."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.armed: list[tuple[float, asyncio.TimerHandle]] = []
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return self._loop.create_future()
+
+    def call_at(self, when: float, callback: Any) -> asyncio.TimerHandle:
+        handle = self._loop.call_at(when, callback)
+        self.armed.append((when, handle))
+        return handle
+
+    @property
+    def pending(self) -> list[float]:
+        return [when for when, handle in self.armed if not handle.cancelled()]
+
+
+def driven() -> tuple[Driver, Scripted, Timers]:
+    scripted, timers = Scripted(), Timers()
+    return Driver(cast(Scheduler, scripted), cast(asyncio.AbstractEventLoop, timers)), scripted, timers
+
+
+async def started(coroutine: Any) -> asyncio.Task[Any]:
+    """A task that has run up to its first wait."""
+    task = asyncio.ensure_future(coroutine)
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_at_once() -> None:
+    driver, scripted, _ = driven()
+    scripted.answers = [[Dispatch(1, "alpha", 1)], [Refuse(2, FULL)]]
+    assert await driver.place(Job(1, "m")) == Dispatch(1, "alpha", 1)
+    assert await driver.place(Job(2, "m")) == Refuse(2, FULL)
+    assert scripted.calls == [1, 2]
+
+
+async def test_held_then_dispatched_by_another_jobs_end() -> None:
+    driver, scripted, _ = driven()
+    scripted.answers = [[Dispatch(1, "alpha", 1)], [], [Dispatch(2, "alpha", 1)]]
+    await driver.place(Job(1, "m"))
+    held = await started(driver.place(Job(2, "m")))
+    assert not held.done()
+    driver.finished(1)
+    assert await held == Dispatch(2, "alpha", 1)
+    assert scripted.calls == [1, 2, Finished(1)]
+
+
+async def test_a_submit_that_ends_others_too() -> None:
+    driver, scripted, _ = driven()
+    scripted.answers = [[], [Refuse(1, FULL), Dispatch(2, "beta", 1)]]
+    held = await started(driver.place(Job(1, "m")))
+    assert await driver.place(Job(2, "m")) == Dispatch(2, "beta", 1)
+    assert await held == Refuse(1, FULL)
+
+
+async def test_a_submit_that_only_moves_another() -> None:
+    driver, scripted, _ = driven()
+    scripted.answers = [[], [Dispatch(1, "alpha", 1)], [Dispatch(2, "alpha", 1)]]
+    first = await started(driver.place(Job(1, "m")))
+    second = await started(driver.place(Job(2, "m")))
+    assert await first == Dispatch(1, "alpha", 1)
+    assert not second.done()
+    driver.probed(Probed("alpha", ok=True))
+    assert await second == Dispatch(2, "alpha", 1)
+
+
+async def test_failed_goes_on_or_ends() -> None:
+    driver, scripted, _ = driven()
+    scripted.answers = [[Dispatch(1, "alpha", 1)], [Dispatch(1, "beta", 2)], [Refuse(1, BUSY)]]
+    await driver.place(Job(1, "m"))
+    assert await driver.failed(1, BUSY, repeatable=True) == Dispatch(1, "beta", 2)
+    assert await driver.failed(1, BUSY, repeatable=False) == Refuse(1, BUSY)
+    assert scripted.calls[1:] == [Failed(1, BUSY, repeatable=True), Failed(1, BUSY, repeatable=False)]
+
+
+async def test_failed_and_held_again() -> None:
+    driver, scripted, _ = driven()
+    scripted.answers = [[Dispatch(1, "alpha", 1)], [], [Dispatch(1, "beta", 2)]]
+    await driver.place(Job(1, "m"))
+    again = await started(driver.failed(1, BUSY, repeatable=True))
+    driver.first_byte(7)
+    assert await again == Dispatch(1, "beta", 2)
+    assert scripted.calls[-1] == FirstByte(7)
+
+
+async def test_cancelled_while_held() -> None:
+    driver, scripted, _ = driven()
+    held = await started(driver.place(Job(1, "m")))
+    held.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await held
+    driver.left(1)
+    assert scripted.calls == [1, ("cancel", 1)]
+    scripted.answers = [[Dispatch(1, "alpha", 1)]]
+    driver.drain()  # a command for a job that nobody awaits is nobody's
+
+
+async def test_left_while_held_frees_others() -> None:
+    driver, scripted, _ = driven()
+    scripted.answers = [[], [], [Dispatch(2, "alpha", 1)]]
+    first = await started(driver.place(Job(1, "m")))
+    second = await started(driver.place(Job(2, "m")))
+    driver.left(1)
+    assert await second == Dispatch(2, "alpha", 1)
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_cancelled_in_the_turn_in_which_it_was_dispatched() -> None:
+    """The permit is taken by then: the caller's `left` must reach the scheduler."""
+    driver, scripted, _ = driven()
+    held = await started(driver.place(Job(1, "m")))
+    scripted.answers = [[Dispatch(1, "alpha", 1)]]
+    driver.probed(Probed("alpha", ok=True))
+    held.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await held
+    driver.left(1)
+    assert scripted.calls[-1] == ("cancel", 1)
+
+
+async def test_drain_ends_all_that_wait() -> None:
+    driver, scripted, _ = driven()
+    held = [await started(driver.place(Job(number, "m"))) for number in (1, 2, 3)]
+    scripted.answers = [[Refuse(number, FULL) for number in (1, 2, 3)]]
+    driver.drain()
+    assert await asyncio.gather(*held) == [Refuse(number, FULL) for number in (1, 2, 3)]
+
+
+async def test_broke_and_finished_say_so() -> None:
+    driver, scripted, _ = driven()
+    driver.broke(1, BUSY)
+    driver.finished(2)
+    assert scripted.calls == [Failed(1, BUSY, repeatable=False), Finished(2)]
+
+
+async def test_one_timer_for_the_wakeup() -> None:
+    driver, scripted, timers = driven()
+    scripted.answers = [[Dispatch(n, "alpha", 1)] for n in range(4)]
+    await driver.place(Job(0, "m"))
+    assert timers.armed == [], "nothing to wake up for"
+    scripted.wakeup = far = monotonic() + 3600
+    await driver.place(Job(1, "m"))
+    driver.finished(1)
+    assert [when for when, _ in timers.armed] == [far], "an unchanged wakeup is left alone"
+    scripted.wakeup = nearer = far - 60
+    driver.first_byte(1)
+    assert timers.pending == [nearer]
+    scripted.wakeup = None
+    driver.first_byte(1)
+    assert timers.pending == []
+
+
+async def test_the_timer_ticks_and_is_armed_again() -> None:
+    driver, scripted, timers = driven()
+    held = await started(driver.place(Job(1, "m")))
+    scripted.on_tick = [[Refuse(1, FULL)]]
+    scripted.wakeup = monotonic() + 0.02
+    driver.first_byte(9)
+    assert await asyncio.wait_for(held, 5) == Refuse(1, FULL)
+    assert scripted.ticks == 1
+    scripted.wakeup = monotonic() + 3600
+    driver.first_byte(9)
+    assert timers.pending[-1] == scripted.wakeup
+    timers.armed[-1][1].cancel()
+
+
+async def test_a_wakeup_in_the_past_is_now() -> None:
+    driver, scripted, _ = driven()
+    scripted.wakeup = monotonic() - 1
+    driver.first_byte(9)
+    for _ in range(1000):
+        if scripted.ticks:
+            break
+        await asyncio.sleep(0.005)
+    assert scripted.ticks == 1
