@@ -17,3 +17,13 @@ class BackendSpec:
     """Public name → the engine's own name."""
     max_concurrency: int | None = None
     """Permits: requests in flight at once; None: no bound of ours."""
+    labels: frozenset[str] = frozenset()
+    """What rules may require or prefer."""
+    speculative: bool = False
+    """Decodes speculatively: structured output goes elsewhere when it can."""
+    kv_tokens: int | None = None
+    """KV budget of the engine, tokens; None: told by its metrics, or learned."""
+    seats: int | None = None
+    """Requests the engine runs at once; more wait inside it. None: told by its metrics, or no bound known."""
+    bias: dict[str, float] = field(default_factory=dict)
+    """Of its pool: traffic class → prefill times of the request by which others are preferred. 0: no opinion."""

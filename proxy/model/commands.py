@@ -1,6 +1,7 @@
 """What the scheduler says (commands) and what it is told (reports)."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from proxy.model.faults import Fault
 
@@ -13,6 +14,24 @@ class Dispatch:
     backend: str
     attempt: int
     """1 for the first."""
+    hedge: bool = False
+    """A second attempt beside one that is late; the first token decides which one goes on."""
+    held_s: float = 0.0
+    """Seconds it waited here since it was submitted or its last attempt ended."""
+
+
+class Reason(StrEnum):
+    """Which limit a refused job would have broken. Closed: also a metric label."""
+
+    TTFT = "ttft"
+    TPOT = "tpot"
+    DUTY = "duty"
+    """Share of time a backend spends on prefills."""
+    KV = "kv"
+    SEATS = "seats"
+    DEADLINE = "deadline"
+    QUEUE = "queue"
+    """One more held job would break a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +40,36 @@ class Refuse:
 
     job_id: int
     fault: Fault
+    reason: Reason | None = None
+    """Set when admission refused."""
 
 
-Command = Dispatch | Refuse
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Stop the job's attempt on this backend; its permit is already given back. Unless the job has another attempt
+    out, its next command (`Dispatch` or `Refuse`) follows, in the same answer or later."""
+
+    job_id: int
+    backend: str
+
+
+Command = Dispatch | Refuse | Abort
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The backend answered to the last byte (an answer of its own with a 4xx status included)."""
+    """The backend answered to the last byte (an answer of its own with a 4xx status included). Tokens are those of the
+    engine's `usage`; None: it tells none."""
 
     job_id: int
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Of the prompt, found in the engine's prefix cache."""
+    output_tokens: int | None = None
+    ok: bool = True
+    """False: an answer of its own with an error status, which says nothing about speed."""
+    backend: str = ""
+    """Which attempt; may be empty unless the job was hedged. The same in all reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +79,7 @@ class Failed:
     job_id: int
     fault: Fault
     repeatable: bool
+    backend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +87,15 @@ class FirstByte:
     """The backend began to answer."""
 
     job_id: int
+    backend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    """The first event of a stream that holds content. To be reported before it is passed on to the client."""
+
+    job_id: int
+    backend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +107,28 @@ class Probed:
     models: frozenset[str] | None = None
 
 
-Report = Finished | Failed | FirstByte | Probed
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What an engine's metrics said of its load; None: it does not tell. Checked by the core: nonsense is ignored."""
+
+    backend: str
+    running: float | None = None
+    waiting: float | None = None
+    kv_usage: float | None = None
+    """Share of the KV budget in use, 0 to 1."""
+    kv_tokens: float | None = None
+    """The KV budget itself."""
+    seats: float | None = None
+    """Requests it runs at once."""
+    loaded: frozenset[str] | None = None
+    """Models in memory, by the engine's own names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The engine forgot everything (restart, sleep): its prefix cache is empty."""
+
+    backend: str
+
+
+Report = Finished | Failed | FirstByte | FirstToken | Probed | Load | Restarted

@@ -75,3 +75,30 @@ class Job:
     max_tokens: int | None = None
     deadline: float | None = None
     """Monotonic seconds; after it nobody waits for the answer."""
+    arrived: float | None = None
+    """Monotonic seconds of the request's last byte: its SLO counts from here. None: from `submit`."""
+    traffic_class: str = "interactive"
+    tenant: str = ""
+    """Whose it is: the key of fairness and of learned answer lengths."""
+    bulk: bool = False
+    """Throughput is what counts: it fills what the others leave, and waits rather than disturbs."""
+    priority: int = 0
+    """Of its class; a higher one goes first where jobs wait."""
+    demotable: bool = False
+    """Its class rather has it late (as bulk) than refused."""
+    slo_ttft_s: float | None = None
+    """Time to first token promised, from `arrived`; None: nothing is."""
+    slo_tpot_s: float | None = None
+    """Mean time per output token promised."""
+    prompt_tokens: int = 0
+    """Estimate; 0: unknown, made of `body_bytes`."""
+    prefix: tuple[int, ...] = ()
+    """Chained hashes of the prompt's blocks from its start: equal hashes, equal prompts up to there."""
+    prefix_block_tokens: int = 128
+    """Tokens in one block of `prefix`, about."""
+    constrained: bool = False
+    """Structured output (grammar, JSON schema, tools): speculating engines are bad at it."""
+    require: frozenset[str] = frozenset()
+    """Labels a backend must have."""
+    prefer: frozenset[str] = frozenset()
+    """Labels a backend should have."""
