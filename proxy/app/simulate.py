@@ -19,15 +19,25 @@ from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource
 from proxy.core.policies import POLICIES
 from proxy.model.units import parse_duration_s
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import DEFAULT_ENGINES, ClusterError, SimBackend, all_alike, build_cluster, read_engines
+from proxy.sim.arrival import HASH_TOKENS, Arrival
+from proxy.sim.cluster import (
+    DEFAULT_ENGINES,
+    ClusterError,
+    SimBackend,
+    all_alike,
+    build_cluster,
+    hashed_by,
+    read_engines,
+)
 from proxy.sim.contest import Contender, Contest, play_contest
-from proxy.sim.generator import WORKLOADS, generate
+from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, generate
+from proxy.sim.jobs import SeenByProxy
+from proxy.sim.played import Played
 from proxy.sim.slo import SloRules, parse_slo, promised
 from proxy.sim.tables import backends_csv, contest_json, contest_text, groups_csv, refusals_csv
 from proxy.sim.traces import Trace, TraceError, read_trace
 from proxy.sim.workload_file import WorkloadError, read_workload
-from proxy.sim.world import Played, World, build_scheduler
+from proxy.sim.world import World, build_scheduler
 
 REFERENCE = "reference"
 _BUILT_IN = "version: 1\nbackends: [{url: 'http://127.0.0.1:1'}]\n"
@@ -163,26 +173,29 @@ def _tell(trace: Trace) -> None:
 
 def _contenders(options: argparse.Namespace) -> list[Contender]:
     config = _config(options.file)
+    hash_tokens = HASH_TOKENS if options.trace else BLOCK_TOKENS
     engines = read_engines(options.engines) if options.engines else None
     first = options.policy or config.routing.policy
-    found = {first: _contender(first, first, config, options.file, engines)}
+    found = {first: _contender(first, first, config, options.file, engines, hash_tokens)}
     for word in filter(None, (piece.strip() for piece in options.compare.split(","))):
         if word.endswith((".yaml", ".yml")):
             other = _config(word)
-            found[word] = _contender(word, other.routing.policy, other, word, engines)
+            found[word] = _contender(word, other.routing.policy, other, word, engines, hash_tokens)
         else:
-            found.setdefault(word, _contender(word, word, config, options.file, engines))
+            found.setdefault(word, _contender(word, word, config, options.file, engines, hash_tokens))
     return list(found.values())
 
 
-def _contender(name: str, policy: str, config: Config, file: str | None, engines: Any) -> Contender:
-    backends = _backends(config, file, engines)
+def _contender(name: str, policy: str, config: Config, file: str | None, engines: Any, hash_tokens: int) -> Contender:
+    backends = hashed_by(_backends(config, file, engines), hash_tokens)
     if policy not in POLICIES:
         raise UsageError(f"policy {policy!r} is unknown; known: {', '.join(POLICIES)}")
 
     def play(arrivals: Sequence[Arrival], seed: int, progress: Callable[[int], None]) -> Played:
         scheduler = build_scheduler(backends, policy, seed, config.retries, config.hold, config.health)
-        return World(backends, scheduler, probe_interval_s=config.health.probe_interval).play(arrivals, progress)
+        job_of = SeenByProxy(seed, hash_tokens)
+        world = World(backends, scheduler, job_of=job_of, probe_interval_s=config.health.probe_interval)
+        return world.play(arrivals, progress)
 
     return Contender(name, play)
 

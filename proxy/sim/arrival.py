@@ -6,6 +6,9 @@ proxy would see of them.
 
 from dataclasses import dataclass
 
+HASH_TOKENS = 512
+"""Tokens per prefix hash, unless the traffic says otherwise: that of the Mooncake traces."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slo:
@@ -35,7 +38,7 @@ class Arrival:
     output_tokens: int
     """Known to the engine only."""
     prefix_hashes: tuple[int, ...] = ()
-    """Chained hashes of pieces of the prompt, each of `prefix_tokens` of the engine."""
+    """Chained hashes of pieces of the prompt, all of the same size."""
     model: str = "sim"
     patience_s: float | None = None
     """The client leaves after so long."""

@@ -3,6 +3,7 @@
     16xmooncake16
     8xlow_latency,8xhigh_throughput:slower=2
     15xmooncake16,1xmooncake16:slower=5,from=60s        slow without a word from the 60th second on
+    8xmooncake16:metrics=silent                         silent, frozen or garbage instead of honest
 
     engines:                      # the same and more as a file
       - preset: mooncake16
@@ -20,6 +21,7 @@ it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,16 +31,30 @@ from proxy.config.source import UnreadableError, read_text
 from proxy.config.tree import parse
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import Settings
-from proxy.model.units import Duration, parse_duration_s
+from proxy.model.units import Duration
 from proxy.sim.spec import PRESETS, EngineSpec, Kind
 
 MAX_ENGINES = 4096
+_NOT_SET = frozenset({"kind", "prefix_tokens"})
+"""Constants that come from elsewhere: `kind:`, and the traffic."""
 DEFAULT_PRESET = "mooncake16"
 DEFAULT_ENGINES = f"16x{DEFAULT_PRESET}"
 
 
 class ClusterError(Exception):
     """The engines cannot be simulated; the message says why."""
+
+
+class Metrics(StrEnum):
+    """What the metrics of a backend are worth."""
+
+    HONEST = "honest"
+    SILENT = "silent"
+    """No answer: the scrape hangs or there are no metrics."""
+    FROZEN = "frozen"
+    """For ever what they were at the first scrape."""
+    GARBAGE = "garbage"
+    """Numbers that cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,7 @@ class SimBackend:
     """Its times are those of `engine`, times this…"""
     slower_from_s: float = 0.0
     """…from this second on. Nobody tells the scheduler."""
+    metrics: Metrics = Metrics.HONEST
 
 
 class EngineEntry(Settings):
@@ -76,16 +93,18 @@ class EngineEntry(Settings):
     """All times, times this…"""
     from_: Annotated[Duration, Field(alias="from")] = 0.0
     """…from this second on."""
+    metrics: Metrics = Metrics.HONEST
+    """What its metrics are worth."""
 
     def spec(self) -> EngineSpec:
         """The constants. Raises ValueError when they do not fit together."""
         if self.preset not in PRESETS:
             raise ValueError(f"preset {self.preset!r} is unknown; known: {', '.join(PRESETS)}")
         spec = PRESETS[self.preset]
-        known = {field.name: type(getattr(spec, field.name)) for field in fields(spec)}
+        known = {field.name: type(getattr(spec, field.name)) for field in fields(spec) if field.name not in _NOT_SET}
         for name, value in self.constants.items():
-            if name not in known or name == "kind":
-                raise ValueError(f"constant {name!r} is unknown; known: {', '.join(k for k in known if k != 'kind')}")
+            if name not in known:
+                raise ValueError(f"constant {name!r} is unknown; known: {', '.join(known)}")
             if known[name] is int and type(value) is not int:
                 raise ValueError(f"constant {name} is a whole number")
         changes: dict[str, Any] = dict(self.constants)
@@ -110,6 +129,11 @@ def read_engines(text: str) -> list[EngineEntry]:
         raise ClusterError(f"{text}: {place}: {first['msg']}") from None
     except ValueError as error:
         raise ClusterError(f"{text}: {error}") from None
+
+
+def hashed_by(backends: Iterable[SimBackend], prefix_tokens: int) -> list[SimBackend]:
+    """The same, with prompts hashed as the traffic hashes them."""
+    return [replace(one, engine=replace(one.engine, prefix_tokens=prefix_tokens)) for one in backends]
 
 
 def build_cluster(entries: Sequence[EngineEntry], named: Sequence[BackendSpec]) -> list[SimBackend]:
@@ -152,12 +176,12 @@ def _numbered(entries: Sequence[EngineEntry]) -> list[SimBackend]:
             spec = BackendSpec(
                 f"{name}-{numbers[name]}", pool=entry.pool, any_model=True, max_concurrency=entry.max_concurrency
             )
-            backends.append(SimBackend(spec, engine, entry.slower, entry.from_))
+            backends.append(SimBackend(spec, engine, entry.slower, entry.from_, entry.metrics))
     return backends
 
 
 def _sim_backend(spec: BackendSpec, entry: EngineEntry) -> SimBackend:
-    return SimBackend(spec, entry.spec(), entry.slower, entry.from_)
+    return SimBackend(spec, entry.spec(), entry.slower, entry.from_, entry.metrics)
 
 
 def _file(path: Path) -> tuple[EngineEntry, ...]:
@@ -181,8 +205,8 @@ def _line(text: str) -> list[EngineEntry]:
         if not equals:
             count, _, preset = key.rpartition("x") if key.split("x")[0].isdigit() else ("1", "", key)
             found.append({"preset": preset, "count": int(count)})
-        elif found and key in ("slower", "from"):
-            found[-1][key] = float(value) if key == "slower" else parse_duration_s(value)
+        elif found and key in ("slower", "from", "metrics", "pool"):
+            found[-1][key] = float(value) if key == "slower" else value
         else:
-            raise ValueError(f"{part!r} is neither an engine (8xlow_latency) nor slower= nor from=")
-    return [EngineEntry.model_validate(one | {"from": f"{one['from']}s"} if "from" in one else one) for one in found]
+            raise ValueError(f"{part!r} is neither an engine (8xlow_latency) nor slower=, from=, metrics= or pool=")
+    return [EngineEntry.model_validate(one) for one in found]

@@ -9,8 +9,8 @@ from time import process_time
 
 from proxy.sim.arrival import Arrival
 from proxy.sim.compare import Difference, difference
+from proxy.sim.played import Played
 from proxy.sim.report import Report, is_good, report_of
-from proxy.sim.world import Played
 
 
 @dataclass(frozen=True, slots=True)

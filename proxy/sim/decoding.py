@@ -71,6 +71,8 @@ class DecodingSet:
 
     def blocks_needed(self, steps: int = 1) -> int:
         """New KV blocks for the next steps."""
+        if steps == 1:
+            return self._phases[-self.step % self._block_tokens]
         cycles, rest = divmod(steps, self._block_tokens)
         return cycles * self.size + sum(self._blocks_needed_in(self.step + i) for i in range(rest))
 

@@ -12,11 +12,10 @@ answer is known beforehand. It follows the scheduler of vLLM v1:
 Left out: generated tokens do not enter the prefix cache (recorded traces do not hold them).
 
 Steps in which nobody joins or leaves differ only by the growing context, so with `Reporting.MILESTONES` they run as
-one *plan* in closed form: the cost of a long answer is that of its prefill, whatever its length.
+one *plan* in closed form: a run of decoding steps, or of chunks of one long prompt that leave no room for another.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
 
 from proxy.sim.decoding import DecodingSet
 from proxy.sim.kv_pool import KvPool
@@ -110,8 +109,7 @@ class Engine:
     def _run_until(self, now: float) -> None:
         while self._plan is not None and self._plan.end <= now:
             plan = self._plan
-            self.stats.busy_s += plan.end - plan.start
-            self._complete(plan.steps, plan.chunks, plan.end)
+            self._complete(plan, plan.steps, plan.end)
             self._begin(plan.end)
 
     def _cut(self, now: float) -> None:
@@ -120,8 +118,7 @@ class Engine:
         if plan is None or plan.steps == 1:
             return
         done = plan.steps_done_at(now)
-        self.stats.busy_s += plan.end_of(done) - plan.start
-        self._complete(done, (), plan.end_of(done))
+        self._complete(plan, done, plan.end_of(done))
         self._plan = plan.only_step(done)
 
     def _begin(self, at: float) -> None:
@@ -134,7 +131,7 @@ class Engine:
         if self._waiting and not preempted:
             self._admit(chunks, at)
         if chunks:
-            self._plan = Plan(at, 1, self._mixed_step_s(chunks), 0.0, chunks)
+            self._plan = self._prefill_plan(at, chunks, preempted)
         elif self._decoding.size:
             self._plan = self._decode_plan(at, 1 if preempted else self._steps_alike())
         else:
@@ -148,6 +145,26 @@ class Engine:
         prefill = sum(self.spec.prefill_s(sequence.computed, tokens) for sequence, tokens in chunks)
         return max(self.spec.step_s, prefill + self.spec.decode_s(self._decoding.size, self._decoding.kv_tokens))
 
+    def _prefill_plan(self, at: float, chunks: list[Chunk], preempted: bool) -> Plan:
+        first_s = self._mixed_step_s(chunks)
+        steps = 1 if preempted or first_s <= self.spec.step_s else self._chunks_alike(chunks)
+        if steps < 2:
+            return Plan(at, 1, first_s, 0.0, chunks)
+        tokens = chunks[0][1]
+        growth = 2 * self.spec.prefill_s_per_token2 * tokens * tokens
+        return Plan(at, steps, first_s, growth + self._decode_growth_s(), chunks)
+
+    def _chunks_alike(self, chunks: list[Chunk]) -> int:
+        """Steps that one long prompt fills from edge to edge, so that nobody ends and nobody can join."""
+        sequence, tokens = chunks[0]
+        left = (sequence.target - sequence.computed) // tokens
+        if len(chunks) > 1 or left < 2 or tokens < self._budget() or self._reporting is Reporting.EVERY_STEP:
+            return 1
+        steps = min(left, self._decoding.steps_to_first_end())
+        end = sequence.computed + steps * tokens
+        blocks = self._blocks_for(end) - self._blocks_for(sequence.computed + tokens)
+        return steps if blocks + self._decoding.blocks_needed(steps) <= self.pool.available else 1
+
     def _steps_alike(self) -> int:
         """Steps in which nobody ends, is preempted or could be admitted, unless somebody arrives or leaves."""
         if self._reporting is Reporting.EVERY_STEP:
@@ -155,8 +172,11 @@ class Engine:
         return self._decoding.steps_within(self._decoding.steps_to_first_end(), self.pool.available)
 
     def _decode_plan(self, at: float, steps: int) -> Plan:
-        growth = self.spec.step_s_per_kv_token * self._decoding.size
-        return Plan(at, steps, self.spec.decode_s(self._decode_batch(), self._decoding.kv_tokens), growth, [])
+        first_s = self.spec.decode_s(self._decode_batch(), self._decoding.kv_tokens)
+        return Plan(at, steps, first_s, self._decode_growth_s(), [])
+
+    def _decode_growth_s(self) -> float:
+        return self.spec.decode_growth_s(self._decode_batch(), self._decoding.size)
 
     def _decode_batch(self) -> int:
         return self._decoding.size
@@ -224,8 +244,11 @@ class Engine:
         return len(self._running) < self.spec.max_num_seqs
 
     def _may_join(self) -> bool:
-        """Whether a newcomer could be admitted after the step that is being computed."""
-        return not self._waiting and self._has_seat()
+        """Whether a newcomer could be admitted after the step that is being computed, and not only after the plan."""
+        if self._waiting or not self._has_seat():
+            return False
+        plan = self._plan
+        return plan is None or plan.steps < 2 or not plan.chunks
 
     def _admit(self, chunks: list[Chunk], at: float) -> None:
         """Move requests from the queue into the batch, in order, while seats, budget and KV last."""
@@ -266,18 +289,38 @@ class Engine:
 
     # results
 
-    def _complete(self, steps: int, chunks: Iterable[Chunk], at: float) -> None:
-        """Account for whole steps that have been computed."""
-        if self._decoding.size:
-            self.pool.take(self._decoding.blocks_needed(steps))
-            self.stats.generation_tokens += self._decoding.size * steps
-        self._decoding.advance(steps)
+    def _complete(self, plan: Plan, done: int, at: float) -> None:
+        """Account for whole steps that have been computed: the first `done` of a plan."""
+        self.stats.busy_s += plan.end_of(done) - plan.start
+        whole = done == plan.steps
+        if plan.chunks and plan.steps > 1:
+            for _ in range(done - whole):
+                self._decode(1)
+                self._fill_on(*plan.chunks[0])
+            done = int(whole)
+        if done:
+            self._decode(done)
         if self._reporting is Reporting.EVERY_STEP:
             self._report_decoding(at)
         while (ended := self._decoding.next_ended()) is not None:
             self._finish(ended, at)
-        for sequence, tokens in chunks:
-            self._end_chunk(sequence, tokens, at)
+        if whole:
+            for sequence, tokens in plan.chunks:
+                self._end_chunk(sequence, tokens, at)
+
+    def _decode(self, steps: int) -> None:
+        if self._decoding.size:
+            self.pool.take(self._decoding.blocks_needed(steps))
+            self.stats.generation_tokens += self._decoding.size * steps
+        self._decoding.advance(steps)
+
+    def _fill_on(self, sequence: Sequence, tokens: int) -> None:
+        """A chunk of a plan of several is computed, and the next one as long gets its blocks."""
+        sequence.computed += tokens
+        self._publish_prefix(sequence)
+        blocks = self._new_blocks(sequence, tokens)
+        self.pool.take(blocks)
+        sequence.private += blocks
 
     def _report_decoding(self, at: float) -> None:
         for sequence in self._running.values():
@@ -307,10 +350,10 @@ class Engine:
             return
         hashes = sequence.request.prefix_hashes
         whole = min(len(hashes), sequence.computed // self.spec.prefix_tokens)
-        for node in hashes[sequence.shared : whole]:
-            self.pool.publish(node)
-            sequence.private -= self.pool.blocks_per_node
-        sequence.shared = max(sequence.shared, whole)
+        if whole > sequence.shared:
+            self.pool.publish(hashes[sequence.shared : whole])
+            sequence.private -= self.pool.blocks_per_node * (whole - sequence.shared)
+            sequence.shared = whole
 
     def _finish(self, sequence: Sequence, at: float) -> None:
         del self._running[sequence.request.id]

@@ -24,8 +24,8 @@ from proxy.model.units import Duration
 from proxy.sim.arrival import Arrival
 
 MAX_REQUESTS = 5_000_000
-BLOCK_TOKENS = 512
-"""Tokens per prefix hash, as in the Mooncake traces; `EngineSpec.prefix_tokens` has to agree."""
+BLOCK_TOKENS = 64
+"""Tokens per prefix hash: fine enough for short chats; `EngineSpec.prefix_tokens` has to agree."""
 _READING_S = 0.03
 """Assumed: seconds per token of an answer until its reader goes on, on top of the pause."""
 

@@ -58,22 +58,30 @@ class KvPool:
 
     def take(self, blocks: int) -> None:
         """Make blocks private, dropping idle nodes as needed; the caller has looked at `available`."""
+        if not blocks:
+            return
         self.private += blocks
-        self._evict()
+        over = self.private + (len(self._references) + len(self._idle)) * self.blocks_per_node - self.total
+        while over > 0:
+            assert self._idle, "KV budget exceeded"
+            self._idle.popitem(last=False)
+            over -= self.blocks_per_node
 
     def give(self, blocks: int) -> None:
         """Private blocks become free."""
         self.private -= blocks
         assert self.private >= 0, "more private blocks given back than taken"
 
-    def publish(self, node: int) -> None:
-        """Private blocks become a node in use; where another sequence was faster, ours are freed."""
-        self.give(self.blocks_per_node)
-        if node in self._references:
-            self._references[node] += 1
-        else:
-            self._idle.pop(node, None)
-            self._references[node] = 1
+    def publish(self, hashes: Sequence[int]) -> None:
+        """Private blocks become nodes in use; where another sequence was faster, ours are freed."""
+        self.give(len(hashes) * self.blocks_per_node)
+        references = self._references
+        for node in hashes:
+            if node in references:
+                references[node] += 1
+            else:
+                self._idle.pop(node, None)
+                references[node] = 1
 
     def release(self, hashes: Sequence[int]) -> None:
         """Refer to these nodes no longer."""
@@ -88,10 +96,3 @@ class KvPool:
     def forget(self) -> None:
         """Drop every idle node."""
         self._idle.clear()
-
-    def _evict(self) -> None:
-        over = self.used + self.cached - self.total
-        while over > 0:
-            assert self._idle, "KV budget exceeded"
-            self._idle.popitem(last=False)
-            over -= self.blocks_per_node

@@ -15,7 +15,7 @@ class Plan:
     first_s: float
     growth_s: float
     chunks: list[Chunk]
-    """What is prefilled, tokens; only in a plan of one step."""
+    """What is prefilled, tokens, in every step; in a plan of several: one chunk."""
     end: float = 0.0
 
     def __post_init__(self) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from proxy.model.outcome import Verdict
 from proxy.sim.arrival import Slo
+from proxy.sim.played import Played, Result
 from proxy.sim.sequence import Stats
-from proxy.sim.world import Played, Result
 
 SIZES = ((1024, "<1k"), (4096, "1k-4k"), (16384, "4k-16k"), (65536, "16k-64k"))
 """Prompt tokens below which a request belongs to a size bucket."""

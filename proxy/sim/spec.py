@@ -51,6 +51,10 @@ class EngineSpec:
     """vLLM's default of `--max-num-seqs` for servers."""
     max_model_len: int = 131_072
     """Longest prompt plus answer, tokens. Assumed: the context length of current open models."""
+    speculation: float = 0.0
+    """Speculative decoding: in small batches a step takes 1 / (1 + this) of its time per token…"""
+    speculation_batch: int = 8
+    """…up to this many sequences; above, drafting is off. A bend that no linear model of the batch has."""
     max_queued: int | None = None
     """`--max-num-queued-reqs`: waiting plus running requests; above, 503. None (vLLM's default): no bound."""
 
@@ -76,7 +80,15 @@ class EngineSpec:
         """Seconds of one decode step; nothing for an empty batch."""
         if not batch:
             return 0.0
-        return self.step_s + self.step_s_per_sequence * batch + self.step_s_per_kv_token * kv_tokens
+        seconds = self.step_s + self.step_s_per_sequence * batch + self.step_s_per_kv_token * kv_tokens
+        return seconds / self._drafted(batch)
+
+    def decode_growth_s(self, batch: int, growing: int) -> float:
+        """By how much a decode step is longer than the one before: so many of the batch have one token more."""
+        return self.step_s_per_kv_token * growing / self._drafted(batch)
+
+    def _drafted(self, batch: int) -> float:
+        return 1.0 + self.speculation if batch <= self.speculation_batch else 1.0
 
     def slowed(self, factor: float) -> "EngineSpec":
         """The same engine on a machine that takes `factor` times as long for everything."""

@@ -15,8 +15,9 @@ from proxy.model.limits import HoldSettings
 from proxy.model.outcome import Verdict
 from proxy.sim.arrival import Arrival
 from proxy.sim.cluster import SimBackend
+from proxy.sim.played import Played
 from proxy.sim.spec import HIGH_THROUGHPUT, LOW_LATENCY, MOONCAKE16, EngineSpec
-from proxy.sim.world import Outage, Played, World, build_scheduler
+from proxy.sim.world import Outage, World, build_scheduler
 
 GOLDEN = Path(__file__).parent / "golden" / "two_pools.txt"
 

@@ -227,7 +227,7 @@ def test_kv_never_over_budget_nothing_lost_all_freed_at_rest(
     assert engine.stats.aborted == len(left)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(rows=REQUESTS, kind=st.sampled_from(Kind), kv=st.sampled_from([320, 640]))
 def test_steps_run_together_end_when_steps_run_one_by_one_do(
     rows: list[tuple[int, int, int, float, float | None]], kind: Kind, kv: int
@@ -245,7 +245,8 @@ def test_steps_run_together_end_when_steps_run_one_by_one_do(
     (firsts, ends, stats), (other_firsts, other_ends, other_stats) = results
     assert firsts == pytest.approx(other_firsts, abs=1e-7)
     assert ends == pytest.approx(other_ends, abs=1e-7)
-    assert stats == other_stats
+    assert replace(stats, busy_s=0.0) == replace(other_stats, busy_s=0.0)
+    assert stats.busy_s == pytest.approx(other_stats.busy_s, abs=1e-7)
 
 
 def test_same_requests_same_events() -> None:

@@ -12,7 +12,7 @@ def test_the_least_recently_used_prefix_goes_first_and_its_tail_before_its_head(
     for hashes in ((1, 2, 3), (7, 8, 9)):
         pool.take(3)
         for node in hashes:
-            pool.publish(node)
+            pool.publish((node,))
         pool.release(hashes)
     pool.acquire((1,))
     pool.release((1,))
@@ -24,8 +24,8 @@ def test_the_least_recently_used_prefix_goes_first_and_its_tail_before_its_head(
 def test_a_prefix_in_use_is_not_evicted_and_costs_nobody_twice() -> None:
     pool = KvPool(4)
     pool.take(2)
-    pool.publish(1)
-    pool.publish(2)
+    pool.publish((1,))
+    pool.publish((2,))
     pool.acquire((1, 2))
     assert pool.used == 2
     pool.release((1, 2))
@@ -39,8 +39,8 @@ def test_a_prefix_in_use_is_not_evicted_and_costs_nobody_twice() -> None:
 def test_whoever_computes_the_same_prefix_later_gives_its_blocks_back() -> None:
     pool = KvPool(8, blocks_per_node=2)
     pool.take(4)
-    pool.publish(5)
-    pool.publish(5)
+    pool.publish((5,))
+    pool.publish((5,))
     assert (pool.used, pool.private) == (2, 0)
 
 
@@ -62,7 +62,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool.acquire(hashes[:found])
         self.pool.take(fresh)
         for node in hashes[found:]:
-            self.pool.publish(node)
+            self.pool.publish((node,))
         assert self.pool.match(hashes, nodes)[0] == nodes
         self.holders.append((hashes, more))
 
