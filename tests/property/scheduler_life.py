@@ -1,0 +1,253 @@
+"""The life of a scheduler as a careful driver sees it, with everything that must hold after every step.
+
+Two schedulers with the same seed are driven in step, so that every life also tests determinism.
+"""
+
+import random
+from typing import Any
+
+from proxy.core.health import State
+from proxy.core.scheduler import Scheduler
+from proxy.core.views import BackendView
+from proxy.model.backend import BackendSpec
+from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse
+from proxy.model.faults import Fault, Kind
+from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
+from proxy.model.request import Job
+
+
+def has_room(view: BackendView) -> bool:
+    """Healthy, with a permit left."""
+    return view.state is State.HEALTHY and (view.permits is None or view.in_flight < view.permits)
+
+
+class Life:
+    """Where each open job is and how each ended, told by the commands alone."""
+
+    def __init__(
+        self,
+        specs: list[BackendSpec],
+        *,
+        policy: str,
+        hold: HoldSettings,
+        health: HealthSettings,
+        retries: RetrySettings,
+        seed: int,
+    ) -> None:
+        self.names = [spec.name for spec in specs]
+        self.hold = hold
+        self.retries = retries
+        self.twins = [
+            Scheduler(specs, policy=policy, hold=hold, health=health, retries=retries, rng=random.Random(seed))
+            for _ in range(2)
+        ]
+        self.scheduler = self.twins[0]
+        self.now = 1000.0
+        self.drained = False
+        self.jobs: list[Job] = []
+        self.out: dict[int, str] = {}
+        self.held: set[int] = set()
+        self.attempts: dict[int, int] = {}
+        self.failed_once: set[int] = set()
+        self.ended: dict[int, str] = {}
+
+    # ---- steps
+
+    def submit(self, model: str, size: int, slack: float | None) -> None:
+        deadline = None if slack is None else self.now + slack
+        job = Job(len(self.jobs), model, body_bytes=size, deadline=deadline)
+        self.jobs.append(job)
+        self.held.add(job.id)
+        commands = self._both("submit", job, self.now)
+        if job.id in self.held:
+            self._check_hold_bound()
+        for command in commands:
+            if command.job_id == job.id and isinstance(command, Refuse):
+                self._check_refusal(command.fault, job)
+        assert slack is None or slack > 0 or self.ended[job.id] == "refused"
+
+    def finish(self, job_id: int) -> None:
+        self._end(job_id, "finished")
+        self._both("observe", Finished(job_id), self.now)
+
+    def fail(self, job_id: int, fault: Fault, repeatable: bool) -> None:
+        del self.out[job_id]
+        self.held.add(job_id)
+        self.failed_once.add(job_id)
+        commands = self._both("observe", Failed(job_id, fault, repeatable), self.now)
+        assert repeatable or Refuse(job_id, fault) in commands
+        for command in commands:
+            if command.job_id == job_id and isinstance(command, Refuse):
+                assert command.fault is fault, "the last fault is the answer, unchanged"
+        if job_id in self.held:
+            self._check_hold_bound()
+
+    def first_byte(self, job_id: int) -> None:
+        self._both("observe", FirstByte(job_id), self.now)
+
+    def leave(self, job_id: int) -> None:
+        self._end(job_id, "cancelled")
+        self._both("cancel", job_id, self.now)
+
+    def late_report(self, job_id: int, report: Finished | Failed | None) -> None:
+        """On a job that is over (None: its client leaves once more): at most the work of a timer is answered."""
+        if report is None:
+            self._both("cancel", job_id, self.now)
+        else:
+            self._both("observe", report, self.now)
+
+    def probe(self, name: str, ok: bool, models: frozenset[str] | None, times: int = 1) -> None:
+        for _ in range(times):
+            self._both("observe", Probed(name, ok, models), self.now)
+
+    def tick(self, seconds: float) -> None:
+        self.now += seconds
+        self._both("tick", self.now)
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes and the timer comes late: its work is done by whatever call is next."""
+        self.now += seconds
+
+    def timer(self) -> None:
+        at = self.scheduler.wakeup_at()
+        if at is not None:
+            self.tick(max(0.0, at - self.now))
+
+    def drain(self) -> None:
+        self.drained = True
+        before = set(self.held)
+        assert {command.job_id for command in self._both("refuse_new")} == before
+
+    def end(self) -> None:
+        """Time runs until nobody is held, and who is out is answered."""
+        while self.held:
+            self.timer()
+        for job_id in sorted(self.out):
+            self.finish(job_id)
+        counts = self.scheduler.counts(self.now)
+        assert counts.in_flight == counts.held == counts.held_bytes == 0
+        assert all(view.in_flight == 0 for view in self.views())
+        self.check()
+
+    # ---- what must hold after every step
+
+    def check(self) -> None:
+        self._check_books()
+        self._check_permits()
+        self._check_waits()
+        self._check_health()
+        assert max(self.attempts.values(), default=0) <= self.retries.attempts
+
+    def views(self) -> list[BackendView]:
+        return self.scheduler.backends(self.now)
+
+    def serving(self, model: str) -> list[BackendView]:
+        """The backends that serve `model`."""
+        return [v for v in self.views() if v.models is not None and (v.any_model or model in v.models)]
+
+    def _check_books(self) -> None:
+        ended = list(self.ended.values())
+        for twin in self.twins:
+            counts = twin.counts(self.now)
+            assert counts.offered == len(self.jobs)
+            assert counts.in_flight == len(self.out)
+            assert counts.held == len(self.held)
+            assert counts.held_bytes == sum(self.jobs[job_id].body_bytes for job_id in self.held)
+            assert counts.finished == ended.count("finished")
+            assert counts.refused == ended.count("refused")
+            assert counts.cancelled == ended.count("cancelled")
+        assert len(ended) + len(self.out) + len(self.held) == len(self.jobs)
+
+    def _check_permits(self) -> None:
+        out = list(self.out.values())
+        for view in self.views():
+            assert view.in_flight == out.count(view.name)
+            assert view.permits is None or view.in_flight <= view.permits
+
+    def _check_waits(self) -> None:
+        wakeup_at = self.scheduler.wakeup_at()
+        if not self.held:
+            return
+        assert wakeup_at is not None, "a wait without an end"
+        assert wakeup_at <= self.now + self.hold.max_wait, "a wait longer than allowed"
+        views = self.views()
+        for job_id in self.held - self.failed_once:  # a retry may wait for another backend than the one that failed it
+            model = self.jobs[job_id].model
+            serving = [v for v in views if v.models is not None and (v.any_model or model in v.models)]
+            assert serving, "held for a model that nobody serves"
+            assert not any(has_room(v) for v in serving), "held while a backend is idle"
+            assert wakeup_at <= self.now or not self._in_panic_with_room(serving), "held though panic ignores ejection"
+
+    def _in_panic_with_room(self, serving: list[BackendView]) -> bool:
+        """Nobody healthy is panic whatever the threshold."""
+        free = any(v.permits is None or v.in_flight < v.permits for v in serving)
+        return free and not any(v.state is State.HEALTHY for v in serving)
+
+    def _check_health(self) -> None:
+        ends = [v.ejected_until for v in self.views() if v.ejected_until is not None]
+        wakeup_at = self.scheduler.wakeup_at()
+        assert not ends or (wakeup_at is not None and wakeup_at <= min(ends))
+        for view in self.views():
+            assert (view.ejected_until is not None) == (view.state is State.EJECTED)
+            assert 0.1 <= view.share <= 1.0
+
+    def _check_hold_bound(self) -> None:
+        counts = self.scheduler.counts(self.now)
+        assert counts.held <= max(self.hold.min_jobs, int(self.hold.per_in_flight * counts.in_flight))
+        assert counts.held_bytes <= self.hold.bytes
+
+    def _check_refusal(self, fault: Fault, job: Job) -> None:
+        serving = self.serving(job.model)
+        if self.drained:
+            assert fault.kind is Kind.DRAINING
+        elif fault.kind is Kind.QUEUE_FULL:
+            assert not any(has_room(v) for v in serving), "refused while a backend was idle"
+            assert not self._in_panic_with_room(serving), "ejection left a model without a backend"
+        elif fault.kind in {Kind.MODEL_NOT_FOUND, Kind.NO_BACKEND}:
+            assert not serving
+            assert (fault.kind is Kind.NO_BACKEND) == any(v.models is None for v in self.views())
+        else:
+            assert fault.kind is Kind.HOLD_TIMEOUT
+            assert job.deadline is not None
+            assert job.deadline <= self.now
+        if fault.kind is not Kind.MODEL_NOT_FOUND:
+            assert fault.retry_after_s is not None
+            assert 1 <= fault.retry_after_s <= 60
+
+    # ---- commands
+
+    def _both(self, method: str, *args: Any) -> list[Command]:
+        version, models = self.scheduler.version, self.scheduler.models()
+        first, second = (getattr(twin, method)(*args) for twin in self.twins)
+        assert first == second, "same seed, same calls, other commands"
+        assert self.scheduler.version > version or self.scheduler.models() == models
+        commands: list[Command] = first
+        self._take(commands)
+        return commands
+
+    def _take(self, commands: list[Command]) -> None:
+        ids = [command.job_id for command in commands]
+        assert len(ids) == len(set(ids)), "two commands for one job in one answer"
+        for command in commands:
+            assert command.job_id in self.held, "a command for a job that waits for none"
+            if isinstance(command, Dispatch):
+                self._dispatched(command)
+            else:
+                self._end(command.job_id, "refused")
+
+    def _dispatched(self, command: Dispatch) -> None:
+        job = self.jobs[command.job_id]
+        assert command.attempt == self.attempts.get(job.id, 0) + 1
+        assert command.backend in {v.name for v in self.serving(job.model)}
+        self.held.remove(job.id)
+        self.out[job.id] = command.backend
+        self.attempts[job.id] = command.attempt
+        if command.attempt == 1:
+            older = {i for i in self.held - self.failed_once if i < job.id and self.jobs[i].model == job.model}
+            assert not older, "overtaken by a younger job of the same model"
+
+    def _end(self, job_id: int, how: str) -> None:
+        assert job_id not in self.ended, "a job ended twice"
+        self.held.discard(job_id)
+        self.out.pop(job_id, None)
+        self.ended[job_id] = how
