@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.fake_backend import FakeBackend
 from tests.support.proxy_process import Metrics, ProxyProcess
@@ -35,7 +36,8 @@ def expressions(dashboard: Any) -> list[str]:
 
 
 def test_every_series_and_label_exists(dashboard: Any, metrics: Metrics) -> None:
-    labels = {sample.name: set(sample.labels) for family in metrics.families.values() for sample in family.samples}
+    families = text_string_to_metric_families(metrics.text)
+    labels = {sample.name: set(sample.labels) for family in families for sample in family.samples}
     drawn = expressions(dashboard)
     assert len(drawn) > 10
     for expression in drawn:
