@@ -73,6 +73,10 @@ class Slice(NamedTuple):
     end: int
 
 
+class Lenient(Fields):
+    """Read by the parser that takes what JSON does not have but engines send, so it must be written that way too."""
+
+
 def load(data: bytes) -> Fields | None:
     """The JSON object of an event; None when it is none. Lone surrogates and NaN, which engines do send, are kept."""
     try:
@@ -87,12 +91,14 @@ def load_exactly(data: bytes, fields: Fields) -> Fields:
     return (_load_leniently(data) or fields) if _BIG_INTEGER.search(data) else fields
 
 
-def dump(fields: Any) -> bytes:
-    """JSON of what `load` gave."""
-    try:
-        return orjson.dumps(fields)
-    except TypeError:  # lone surrogates, integers beyond 64 bits
-        return json.dumps(fields, separators=(",", ":")).encode()
+def dump(value: Any) -> bytes:
+    """JSON of what `load` gave. RecursionError when it is nested too deep to be written."""
+    if type(value) is not Lenient:
+        try:
+            return orjson.dumps(value)
+        except TypeError:  # lone surrogates in text alone, nested deeper than orjson writes
+            pass
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _load_leniently(data: bytes) -> Fields | None:
@@ -100,15 +106,20 @@ def _load_leniently(data: bytes) -> Fields | None:
         fields = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    return fields if isinstance(fields, dict) else None
+    return Lenient(fields) if isinstance(fields, dict) else None
 
 
 def parts(fields: Fields) -> list[Part]:
     """The output in an event; empty when it has none or a shape that is not known well enough to touch."""
     choices = fields.get("choices")
     if isinstance(choices, list):
-        found = [_part_of_choice(choice) for choice in choices]
-        return [part for part in found if part is not None] if None not in found else []
+        found = []
+        for choice in choices:
+            part = _part_of_choice(choice)
+            if part is None:
+                return []
+            found.append(part)
+        return found
     kind = fields.get("type")
     delta = fields.get("delta")
     if isinstance(delta, str) and isinstance(kind, str) and kind in _RESPONSES_TEXT:
@@ -133,29 +144,29 @@ def _part_of_choice(choice: Any) -> Part | None:
     if delta is None:
         text = choice.get("text")
         return Part(choice, index, [Segment(("text",), -1, text)]) if isinstance(text, str) else None
-    segments = list(_segments(delta)) if isinstance(delta, dict) else [None]
-    return None if None in segments else Part(choice, index, [segment for segment in segments if segment])
+    segments = _segments(delta) if isinstance(delta, dict) else None
+    return None if segments is None else Part(choice, index, segments)
 
 
-def _segments(delta: Fields) -> Iterator[Segment | None]:
-    """The runs of text of a chat delta in the order they are written out; None among them: not a known shape."""
-    previous: Segment | None = None
+def _segments(delta: Fields) -> list[Segment] | None:
+    """The runs of text of a chat delta in the order they are written out; None: not a known shape."""
+    segments: list[Segment] = []
     for name in _TEXT_FIELDS:
         text = delta.get(name)
-        if text is None or text == "":
+        if not text:
             continue
         if not isinstance(text, str):
-            yield None
-            continue
-        if previous is not None and name == "reasoning" and previous.text == text:
-            previous = Segment((*previous.names, name), -1, text)
-            continue
-        if previous is not None:
-            yield previous
-        previous = Segment((name,), -1, text)
-    if previous is not None:
-        yield previous
-    yield from _call_segments(delta)
+            return None
+        if name == "reasoning" and segments and segments[0].text == text:
+            segments[0] = Segment((*segments[0].names, name), -1, text)
+        else:
+            segments.append(Segment((name,), -1, text))
+    if "tool_calls" in delta or "function_call" in delta:
+        for segment in _call_segments(delta):
+            if segment is None:
+                return None
+            segments.append(segment)
+    return segments
 
 
 def _call_segments(delta: Fields) -> Iterator[Segment | None]:
@@ -203,7 +214,7 @@ def split(fields: Fields, plans: list[tuple[Part, list[Slice]]]) -> Iterator[Fie
     """The event as one event per slice, in order. An empty plan leaves its part whole."""
     written = [(part, slices, at) for part, slices in plans for at in range(max(1, len(slices)))]
     for number, (part, slices, at) in enumerate(written):
-        event = dict(fields)
+        event = type(fields)(fields)
         target = part.choice
         if target is not fields:
             target = dict(target)
@@ -218,26 +229,28 @@ def split(fields: Fields, plans: list[tuple[Part, list[Slice]]]) -> Iterator[Fie
 
 def _write(target: Fields, part: Part, slices: list[Slice], at: int) -> None:
     """Turn a copy of a part into its `at`-th slice."""
-    piece = slices[at]
-    is_first_of_segment = at == 0 or slices[at - 1].segment != piece.segment
+    piece, last = slices[at], at == len(slices) - 1
+    opens = at == 0 or slices[at - 1].segment != piece.segment
     segment = part.segments[piece.segment]
     delta = target.get("delta")
     if isinstance(delta, dict):
-        target["delta"] = _delta(delta, segment, piece.text, is_first=at == 0, opens=is_first_of_segment)
+        target["delta"] = _delta(delta, segment, piece.text, is_first=at == 0, opens=opens)
     else:
         target[segment.names[0]] = piece.text
-    _keep_once(target, first=at == 0, last=at == len(slices) - 1)
-    total = slices[-1].end
-    if isinstance(target.get("token_ids"), list):
-        target["token_ids"] = _sliced(target["token_ids"], piece, total, last=at == len(slices) - 1)
-    logprobs = target.get("logprobs")
-    if isinstance(logprobs, dict):
-        target["logprobs"] = {
-            name: _sliced(value, piece, total, last=at == len(slices) - 1) if isinstance(value, list) else value
-            for name, value in logprobs.items()
-        }
-    elif isinstance(logprobs, list):
-        target["logprobs"] = _sliced(logprobs, piece, total, last=at == len(slices) - 1)
+    _keep_once(target, first=at == 0, last=last)
+    if part.token_ids is not None:
+        target["token_ids"] = _sliced(target["token_ids"], piece, slices[-1].end, last=last)
+    if part.tokens is not None:
+        target["logprobs"] = _sliced_logprobs(target["logprobs"], piece, slices[-1].end, last=last)
+
+
+def _sliced_logprobs(logprobs: Any, piece: Slice, total: int, *, last: bool) -> Any:
+    if isinstance(logprobs, list):
+        return _sliced(logprobs, piece, total, last=last)
+    return {
+        name: _sliced(value, piece, total, last=last) if isinstance(value, list) else value
+        for name, value in logprobs.items()
+    }
 
 
 def _sliced(values: list[Any], piece: Slice, total: int, *, last: bool) -> list[Any]:
@@ -279,8 +292,12 @@ def _call(call: Fields, text: str, *, opens: bool) -> Fields:
 
 def _keep_once(fields: Fields, *, first: bool, last: bool) -> None:
     if not first:
-        fields.update((name, None) for name in _FIRST_ONLY if name in fields)
+        for name in _FIRST_ONLY:
+            if name in fields:
+                fields[name] = None
     if not last:
-        fields.update((name, None) for name in _LAST_ONLY if name in fields)
+        for name in _LAST_ONLY:
+            if name in fields:
+                fields[name] = None
         for name in _LAST_ONLY_ABSENT:
             fields.pop(name, None)

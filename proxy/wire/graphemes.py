@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator
 
 _ZWJ = "\u200d"
 _VIRAMA_CLASS = 9
-_JAMO = range(0x1100, 0x1200)
 _HANGUL = range(0xAC00, 0xD7A4)
-_JAMO_EXTENDED = range(0xA960, 0xA980)
-_JAMO_EXTENDED_B = range(0xD7B0, 0xD800)
+_LEADING = (range(0x1100, 0x1160), range(0xA960, 0xA97D))
+_VOWELS_AND_TRAILING = (range(0x1160, 0x1200), range(0xD7B0, 0xD7FC))
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _TAGS = range(0xE0020, 0xE0080)
 _REGIONAL = range(0x1F1E6, 0x1F200)
@@ -35,7 +34,7 @@ def is_border(text: str, at: int, low: int = 0) -> bool:
         return _regional_before(text, at, low) % 2 == 0
     if second in _LOW_SURROGATES and first in _HIGH_SURROGATES:
         return False
-    return not (_is_hangul(first) and _is_jamo(second))
+    return not _is_one_syllable(first, second)
 
 
 def safe_borders(text: str, wanted: Iterable[int]) -> Iterator[int]:
@@ -76,18 +75,21 @@ def cut(text: str, borders: Iterable[int]) -> list[str]:
 
 def word_starts(text: str) -> Iterator[int]:
     """Indices > 0 where a word, a run of signs or a run of spaces starts; one space belongs to the word after it."""
+    kinds = text.encode().translate(_ASCII_KINDS) if text.isascii() else bytes(map(_kind, text))
     start, previous = 0, -1
-    while start < len(text):
-        kind, end = _kind(text[start]), start + 1
-        while end < len(text) and _kind(text[end]) == kind:
-            end += 1
+    for end in range(1, len(kinds)):
+        kind = kinds[end - 1]
+        if kinds[end] == kind:
+            continue
         if start and previous != 0:
             yield start
-        if kind == 0 and end < len(text):
+        if kind == 0:
             word = end - 1 if text[end - 1] == " " else end
             if word > start:
                 yield word
         start, previous = end, kind
+    if start and previous != 0:
+        yield start
 
 
 def starts_apart(text: str) -> bool:
@@ -131,12 +133,12 @@ def _extends(character: str) -> bool:
     )
 
 
-def _is_jamo(code: int) -> bool:
-    return code in _JAMO or code in _JAMO_EXTENDED_B
-
-
-def _is_hangul(code: int) -> bool:
-    return code in _HANGUL or code in _JAMO or code in _JAMO_EXTENDED or code in _JAMO_EXTENDED_B
+def _is_one_syllable(first: int, second: int) -> bool:
+    """Whether two Hangul code points belong together."""
+    is_leading = any(first in block for block in _LEADING)
+    if any(second in block for block in _VOWELS_AND_TRAILING):
+        return is_leading or first in _HANGUL or any(first in block for block in _VOWELS_AND_TRAILING)
+    return is_leading and (second in _HANGUL or any(second in block for block in _LEADING))
 
 
 def _regional_before(text: str, at: int, low: int) -> int:
@@ -144,3 +146,6 @@ def _regional_before(text: str, at: int, low: int) -> int:
     while start > low and ord(text[start - 1]) in _REGIONAL:
         start -= 1
     return at - start
+
+
+_ASCII_KINDS = bytes(_kind(chr(code)) for code in range(128)) + bytes(128)

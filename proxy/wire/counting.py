@@ -1,0 +1,163 @@
+"""Output tokens of one stream, counted as its events pass.
+
+Owns the choice of evidence: token ids and logprobs, then usage told along the way, then a tokenizer, then the estimate;
+at the end the engine's own usage replaces them all. Evidence that contradicts itself (usage that shrinks, zeros beside
+text) is no evidence.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.wire.deltas import Fields, Part
+from proxy.wire.tokens import TEXT_MAX, Count, Estimator, Source, Tokenizer, weaker
+
+_COUNT_MAX = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a stream before its first event."""
+
+    estimator: Estimator
+    """The model's; learns from this stream too."""
+    tokenizer: Tokenizer | None = None
+    one_token_per_event: bool = False
+    """The engine says so; an event that shows more is believed instead."""
+
+
+class _Text:
+    """One of the texts of a stream."""
+
+    __slots__ = ("counted", "finished", "source", "told")
+
+    def __init__(self) -> None:
+        self.counted = 0
+        self.source = Source.ENGINE_USAGE  # nothing counted yet, nothing to doubt
+        self.told: int | None = None
+        """The engine's usage so far."""
+        self.finished = False
+
+    @property
+    def count(self) -> Count:
+        if self.told is None:
+            return Count(self.counted, self.source)
+        return Count(self.told, Source.ENGINE_USAGE if self.finished else Source.CONTINUOUS_USAGE)
+
+
+class TokenCounter:
+    """One per stream; `add…` answers how many tokens an event holds."""
+
+    __slots__ = ("_estimated", "_evidence", "_texts", "_total")
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._texts: dict[Any, _Text] = {}
+        self._total: int | None = None
+        self._estimated = 0
+
+    @property
+    def count(self) -> Count:
+        """All texts together."""
+        if self._total is not None:
+            return Count(self._total, Source.ENGINE_USAGE)
+        value, source = 0, Source.ENGINE_USAGE
+        for text in self._texts.values():
+            one = text.count
+            value, source = value + one.value, weaker(source, one.source)
+        return Count(value, source if self._texts else Source.ESTIMATE)
+
+    def add_text(self, index: Any, text: str) -> int:
+        """An event that brought nothing but `text`."""
+        k, source = self._of_text(text)
+        state = self._texts.get(index) or self._texts.setdefault(index, _Text())
+        state.counted += k
+        if source is not state.source:
+            state.source = weaker(state.source, source)
+        return k
+
+    def add_named(self, index: Any) -> None:
+        """An event of one token, by its id."""
+        state = self._texts.get(index) or self._texts.setdefault(index, _Text())
+        state.counted += 1
+        state.source = weaker(state.source, Source.TOKEN_IDS)
+
+    def add_told(self, index: Any, usage: Any) -> bool:
+        """An event with this usage, if that says one token more than before."""
+        state = self._texts.get(index)
+        told = usage.get("completion_tokens") if isinstance(usage, dict) else None
+        if state is None or state.told is None or told != state.told + 1:
+            return False
+        state.told = told
+        return True
+
+    def add(self, part: Part, fields: Fields, *, alone: bool = True) -> int:
+        """One choice of an event. `alone`: it is the only one, so the event's usage is about it."""
+        state = self._texts.get(part.index) or self._texts.setdefault(part.index, _Text())
+        told = completion_tokens(fields) if alone and part.choice is not fields else None
+        grown = _growth(state, told)
+        k, source = self._of_part(part, grown)
+        if told is not None and (grown is not None or part.choice.get("finish_reason")) and told > 0:
+            state.told = told
+            state.finished = bool(part.choice.get("finish_reason"))
+        state.counted += k
+        if k:
+            state.source = weaker(state.source, source)
+        return k
+
+    def add_total(self, fields: Fields) -> None:
+        """An event without output: the engine's last word on the whole stream, if it is that."""
+        response = fields.get("response")
+        total = completion_tokens(response if isinstance(response, dict) else fields)
+        if total is None:
+            return
+        self._total = total
+        if self._estimated:
+            self._evidence.estimator.learn(self._estimated / self._evidence.estimator.ratio, total)
+            self._estimated = 0
+
+    def _of_part(self, part: Part, grown: int | None) -> tuple[int, Source]:
+        told = part.token_ids or (len(part.tokens) if part.tokens is not None else 0)
+        if told:
+            return told, Source.TOKEN_IDS
+        if grown is not None:
+            return grown, Source.CONTINUOUS_USAGE
+        texts = [segment.text for segment in part.segments if segment.text]
+        if not texts:
+            return 0, Source.ESTIMATE
+        counts = [self._of_text(text) for text in texts]
+        if self._evidence.one_token_per_event:
+            return 1, Source.ESTIMATE
+        source = counts[0][1]
+        for _, other in counts:
+            source = weaker(source, other)
+        return sum(k for k, _ in counts), source
+
+    def _of_text(self, text: str) -> tuple[int, Source]:
+        evidence = self._evidence
+        if evidence.one_token_per_event:
+            return 1, Source.ESTIMATE
+        if evidence.tokenizer is not None and len(text) <= TEXT_MAX:
+            try:
+                return evidence.tokenizer.encode_count(text), Source.TOKENIZER
+            except ValueError:
+                pass
+        k = evidence.estimator.count(text)
+        self._estimated += k
+        return k, Source.ESTIMATE
+
+
+def _growth(state: _Text, told: int | None) -> int | None:
+    """Tokens since the last usage; None: not known. The first usage says it only when no text came before it."""
+    if told is None or (state.told is None and state.counted):
+        return None
+    grown = told - (state.told or 0)
+    return grown if grown > 0 or (grown == 0 and told > 0) else None
+
+
+def completion_tokens(fields: Fields) -> int | None:
+    """Output tokens in an object's `usage`; None: none, or nonsense."""
+    usage = fields.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    value = usage.get("completion_tokens", usage.get("output_tokens"))
+    return value if type(value) is int and 0 <= value < _COUNT_MAX else None
