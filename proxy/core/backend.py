@@ -5,7 +5,12 @@ Owns the facts of one backend. Decides nothing across backends.
 
 from typing import TYPE_CHECKING
 
+from proxy.core.affinity import PrefixIndex, PrefixRecord
+from proxy.core.cost_model import CostModel
+from proxy.core.foresight import Outlook
 from proxy.core.health import Health
+from proxy.core.ledger import Ledger
+from proxy.core.pool import Pool
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings
 
@@ -13,6 +18,8 @@ if TYPE_CHECKING:
     from proxy.core.candidates import Candidates
 
 _NO_BOUND = 1 << 62
+LOAD_S = 10.0
+"""Loading a model, as long as none was seen."""
 _SMOOTHING = 0.1
 """Weight of the newest service time."""
 
@@ -26,17 +33,33 @@ class Backend:
         "in_flight",
         "index",
         "known",
+        "kv_tokens",
+        "ledger",
         "limit",
+        "load_s",
+        "loaded",
         "memberships",
+        "model",
         "name",
         "names",
+        "outlook",
+        "pool",
+        "record",
+        "seats",
         "service_s",
         "share",
         "spec",
         "takes_any",
     )
 
-    def __init__(self, spec: BackendSpec, index: int, health: HealthSettings) -> None:
+    def __init__(
+        self,
+        spec: BackendSpec,
+        index: int,
+        health: HealthSettings,
+        pool: Pool | None = None,
+        record: PrefixRecord | None = None,
+    ) -> None:
         self.spec = spec
         self.name = spec.name
         self.index = index
@@ -52,6 +75,19 @@ class Backend:
         """Answers so far that said "busy"."""
         self.health = Health(health)
         self.memberships: list[Candidates] = []
+        self.pool = pool or Pool(spec.pool)
+        self.model = CostModel(self.pool.model)
+        self.ledger = Ledger()
+        self.record = record or PrefixIndex(1).record(0)
+        self.outlook = Outlook()
+        self.kv_tokens: float | None = spec.kv_tokens
+        """KV budget of the engine; None: not known."""
+        self.seats: float | None = spec.seats
+        """Requests the engine runs at once; None: not known."""
+        self.loaded: frozenset[str] | None = None
+        """Models in its memory, by its own names; None: it does not tell."""
+        self.load_s = LOAD_S
+        """Seconds that loading a model takes."""
         self.names = (spec.models or frozenset()) | spec.aliases.keys()
         self.takes_any = spec.any_model
         self.known = spec.any_model or spec.models is not None
@@ -70,6 +106,13 @@ class Backend:
     def serves(self, model: str) -> bool:
         """Whether requests for `model` may go here."""
         return self.known and (self.takes_any or model in self.names)
+
+    def loading_s(self, model: str) -> float:
+        """Seconds until `model` is in its memory."""
+        loaded = self.loaded
+        if loaded is None or self.spec.aliases.get(model, model) in loaded:
+            return 0.0
+        return self.load_s
 
     def took(self, service_s: float) -> None:
         """An attempt was served in so many seconds."""

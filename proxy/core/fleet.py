@@ -6,9 +6,11 @@ caller can let held jobs go. Knows nothing of jobs.
 
 from collections.abc import Sequence
 
+from proxy.core.affinity import PrefixIndex
 from proxy.core.backend import Backend
 from proxy.core.catalogue import Catalogue
 from proxy.core.health import State
+from proxy.core.pool import Pool
 from proxy.core.timers import Timers
 from proxy.model.backend import BackendSpec
 from proxy.model.faults import Fault, Kind, Source
@@ -19,7 +21,14 @@ class Fleet:
     """The backends, their catalogue and their health."""
 
     def __init__(self, specs: Sequence[BackendSpec], settings: HealthSettings) -> None:
-        self.backends = tuple(Backend(spec, index, settings) for index, spec in enumerate(specs))
+        self.prefixes = PrefixIndex(len(specs))
+        self.pools = {name: Pool(name) for name in dict.fromkeys(spec.pool for spec in specs)}
+        self.backends = tuple(
+            Backend(spec, index, settings, self.pools[spec.pool], self.prefixes.record(index))
+            for index, spec in enumerate(specs)
+        )
+        for backend in self.backends:
+            backend.pool.backends += 1
         self.by_name = {b.name: b for b in self.backends}
         if len(self.by_name) != len(self.backends):
             raise ValueError("two backends share a name")
@@ -102,6 +111,19 @@ class Fleet:
         for candidates in self.catalogue.candidates():
             candidates.reopen(self._settings.panic_threshold)
         return True
+
+    def holders(self, chain: Sequence[int], most: int, usable: Sequence[Backend]) -> list[Backend]:
+        """At most so many of `usable` that hold the most of a prompt's prefix."""
+        bits = self.prefixes.best_holders(chain)
+        found: list[Backend] = []
+        allowed = None if len(usable) == len(self.backends) else frozenset(usable)
+        while bits and len(found) < most:
+            low = bits & -bits
+            backend = self.backends[low.bit_length() - 1]
+            if allowed is None or backend in allowed:
+                found.append(backend)
+            bits ^= low
+        return found
 
     def refresh_shares(self, now: float) -> None:
         """Let slow starts grow; before a choice while `ramping` is not empty."""

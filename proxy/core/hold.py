@@ -1,9 +1,13 @@
-"""Jobs that wait for a permit: bounded in number, in bytes and in time.
+"""Jobs that wait for room: bounded in number, in bytes and in time.
 
-Owns the order (oldest first that fits) and the bounds. Who may go where is the candidates' business.
+Owns the order (higher priority first, then the soonest due) and the bounds. Who may go where is the candidates'
+business, whether it fits the router's.
 """
 
-from collections import OrderedDict
+from bisect import bisect_left, insort
+from heapq import merge
+from itertools import islice
+from math import inf
 
 from proxy.core.backend import Backend
 from proxy.core.candidates import Candidates
@@ -11,22 +15,28 @@ from proxy.core.ticket import Ticket
 from proxy.core.timers import Timers
 from proxy.model.limits import HoldSettings
 
+_Place = tuple[int, float, int, Ticket]
+"""Priority, due, order of arrival (which is unique)."""
+
 
 class Line:
-    """First in, first out: the jobs that may go to the same backends and rather avoid the same ones."""
+    """In order: the jobs that may go to the same backends and rather avoid the same ones."""
 
-    __slots__ = ("avoid", "candidates", "tickets")
+    __slots__ = ("avoid", "candidates", "places")
 
     def __init__(self, candidates: Candidates, avoid: frozenset[Backend]) -> None:
         self.candidates = candidates
         self.avoid = avoid
-        # an OrderedDict, since the first key of a dict gets slow to find once many before it were deleted
-        self.tickets: OrderedDict[int, Ticket] = OrderedDict()
+        self.places: list[_Place] = []
 
     @property
     def head(self) -> Ticket:
-        """The oldest."""
-        return next(iter(self.tickets.values()))
+        """The first to go."""
+        return self.places[0][3]
+
+    def first(self, count: int) -> list[Ticket]:
+        """The first so many."""
+        return [place[3] for place in self.places[:count]]
 
     def takes(self, backend: Backend) -> bool:
         """Whether a job of this line may go to `backend`, a member of its candidates."""
@@ -56,11 +66,20 @@ class Hold:
         most = max(settings.min_jobs, int(settings.per_in_flight * in_flight))
         return len(self._tickets) < most and self.bytes + ticket.job.body_bytes <= settings.bytes
 
-    def add(self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend], now: float) -> None:
-        """Hold a job, for as long as is allowed and of use."""
-        until = now + self._settings.max_wait
+    def add(
+        self,
+        ticket: Ticket,
+        candidates: Candidates,
+        avoid: frozenset[Backend],
+        now: float,
+        most_s: float = inf,
+    ) -> None:
+        """Hold a job, for as long as is allowed and of use: at most `most_s` seconds."""
+        until = now + min(self._settings.max_wait, most_s)
         deadline = ticket.job.deadline
         self.timers.set(ticket.job.id, until if deadline is None else min(until, deadline))
+        ticket.waits_in = self
+        ticket.held_at = now
         self._tickets[ticket.job.id] = ticket
         self.bytes += ticket.job.body_bytes
         self._line_up(ticket, candidates, avoid)
@@ -68,6 +87,7 @@ class Hold:
     def remove(self, ticket: Ticket) -> None:
         """It goes, is refused or has left."""
         self._leave_line(ticket)
+        ticket.waits_in = None
         del self._tickets[ticket.job.id]
         self.timers.clear(ticket.job.id)
         self.bytes -= ticket.job.body_bytes
@@ -89,34 +109,34 @@ class Hold:
         return sorted(self._tickets.values(), key=_number)
 
     def lines(self) -> list[Line]:
-        """Every line that is not empty, the one with the oldest head first."""
+        """Every line that is not empty, the one whose head goes first at the front."""
         lines = (line for by_avoided in self._lines.values() for line in by_avoided.values())
-        return sorted(lines, key=lambda line: line.head.number)
+        return sorted(lines, key=_head_place)
 
-    def oldest_for(self, backend: Backend) -> Ticket | None:
-        """The oldest job that may go to `backend`."""
+    def first_for(self, backend: Backend, count: int) -> list[Ticket]:
+        """The first so many that may go to `backend`."""
         lines = (line for c in backend.memberships for line in self._lines.get(c, _NONE).values())
-        heads = (line.head for line in lines if line.takes(backend))
-        return min(heads, key=_number, default=None)
+        places = [line.places[:count] for line in lines if line.takes(backend)]
+        return [place[3] for place in islice(merge(*places), count)]
 
     def ahead(self, candidates: Candidates) -> int:
         """Jobs held for the same backends."""
-        return sum(len(line.tickets) for line in self._lines.get(candidates, _NONE).values())
+        return sum(len(line.places) for line in self._lines.get(candidates, _NONE).values())
 
     def _line_up(self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend]) -> None:
         lines = self._lines.setdefault(candidates, {})
         line = lines.get(avoid)
         if line is None:
             line = lines[avoid] = Line(candidates, avoid)
-        line.tickets[ticket.job.id] = ticket
+        insort(line.places, _place(ticket))
         ticket.line = line
 
     def _leave_line(self, ticket: Ticket) -> None:
         line = ticket.line
         assert line is not None
         ticket.line = None
-        del line.tickets[ticket.job.id]
-        if not line.tickets:
+        del line.places[bisect_left(line.places, _place(ticket))]
+        if not line.places:
             lines = self._lines[line.candidates]
             del lines[line.avoid]
             if not lines:
@@ -124,6 +144,14 @@ class Hold:
 
 
 _NONE: dict[frozenset[Backend], Line] = {}
+
+
+def _place(ticket: Ticket) -> _Place:
+    return -ticket.job.priority, ticket.due, ticket.number, ticket
+
+
+def _head_place(line: Line) -> _Place:
+    return line.places[0]
 
 
 def _number(ticket: Ticket) -> int:

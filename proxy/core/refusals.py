@@ -3,8 +3,9 @@
 Owns the words. Whether to refuse, and the advice on when to come back, is decided by the caller.
 """
 
-from proxy.core.candidates import MIN_RETRY_AFTER_S
-from proxy.model.faults import Fault, Kind, internal
+from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S
+from proxy.model.commands import Reason
+from proxy.model.faults import Fault, Kind, Source, internal
 
 
 def draining() -> Fault:
@@ -23,4 +24,33 @@ def queue_full(held: int, retry_after_s: float) -> Fault:
         Kind.QUEUE_FULL,
         f"All backends of this model are busy and the hold queue is full ({held} jobs wait); try again later.",
         retry_after_s,
+    )
+
+
+_WHY = {
+    Reason.TTFT: "no backend could begin the answer within the time promised",
+    Reason.TPOT: "no backend could keep the pace promised to this request and to those it serves already",
+    Reason.DUTY: "all backends are busy reading prompts",
+    Reason.KV: "no backend has memory left for a request of this size",
+    Reason.SEATS: "all places of all backends are taken",
+}
+
+
+def overloaded(reason: Reason, wait_s: float) -> Fault:
+    """Serving it would break a limit on every backend."""
+    why = _WHY.get(reason, "all backends are busy")
+    after_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, wait_s))
+    return Fault(
+        Source.INTERNAL,
+        Kind.QUEUE_FULL,
+        f"Refused, since {why}; try again in {after_s:.0f} s.",
+        code=f"overloaded_{reason}",
+        retry_after_s=after_s,
+    )
+
+
+def unlabelled(model: str) -> Fault:
+    """The rules require labels that no backend of the model has."""
+    return internal(
+        Kind.NO_BACKEND, f'No backend of "{model}" has the labels that the rules require.', MIN_RETRY_AFTER_S
     )

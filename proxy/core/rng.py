@@ -13,3 +13,15 @@ class Rng(Protocol):
     def randrange(self, stop: int, /) -> int:
         """An integer in [0, stop)."""
         ...
+
+
+class NoChance:
+    """Nothing happens by chance, and the first of equals is taken."""
+
+    def random(self) -> float:
+        """Above every share."""
+        return 1.0
+
+    def randrange(self, _stop: int, /) -> int:
+        """The first."""
+        return 0

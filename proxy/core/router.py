@@ -1,45 +1,173 @@
-"""One choice: which backend gets this job now, if any.
+"""One choice: which backend gets this job now, if any, and why not.
 
-Owns feasibility (open, a permit left, better not tried yet) and slow start; the taste is the policy's.
+Owns the order of the filters (open, a permit left, labels, better not tried yet), slow start, and how admission and
+policy are put together; the taste is the policy's, the limits are those of `foresight`.
 """
+
+from copy import deepcopy
 
 from proxy.core.backend import Backend
 from proxy.core.candidates import Candidates
 from proxy.core.fleet import Fleet
-from proxy.core.policies import Policy
-from proxy.core.rng import Rng
+from proxy.core.foresight import Ask, clears_in_s, foresee, judge
+from proxy.core.policies import FORESEEING, POLICIES
+from proxy.core.rng import NoChance, Rng
 from proxy.core.ticket import Ticket
-from proxy.model.request import Job
+from proxy.model.scheduling import SchedulingSettings
+
+SAMPLED = 64
+"""Candidates looked at; of more, a sample."""
+_HOLDERS = 16
+"""Of those, at most so many because they hold the prompt's prefix."""
 
 
 class Router:
-    """Applies one policy."""
+    """Applies one policy within the limits."""
 
-    def __init__(self, fleet: Fleet, policy: Policy, rng: Rng) -> None:
+    def __init__(self, fleet: Fleet, settings: SchedulingSettings, rng: Rng) -> None:
+        name, admission = settings.policy, settings.admission
         self._fleet = fleet
-        self._policy = policy
+        self._settings = settings
+        self._policy = POLICIES[name]()
         self._rng = rng
+        self.policy_name = name
+        self.mode = admission.mode or ("auto" if name == "goodput" else "off")
+        self.judges = self.mode != "off"
+        self._foresees = name in FORESEEING or self.judges
+        self._explore = settings.explore if name == "goodput" else 0.0
+        self._probes = admission.probes
+        self._counts = True
 
-    def pick(self, candidates: Candidates, job: Job, avoid: frozenset[Backend], now: float) -> Backend | None:
-        """A backend with a permit left; None when the job has to wait."""
-        usable = candidates.open
-        if len(usable) == 1:
-            only = usable[0]
-            return only if only.in_flight < only.limit else None
+    def pick(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend]) -> Backend | None:
+        """A backend that has room for the job; None when it has to wait or to be refused (`ask.reason`).
+
+        The chosen backend's outlook is that of this job."""
+        free = self.free(candidates, ask, avoid)
+        ask.reason = None
+        ask.fitted = False
+        if not free:
+            return None
+        if len(free) > 1 and self._fleet.ramping:
+            free = self._thin(free, ask.now)
+        chosen = self._choose(free, ask)
+        if chosen is not None and not self._foresees:
+            foresee(chosen, ask)
+        return chosen
+
+    def rehearsal(self) -> "Router":
+        """The same router without chance, whose choices leave no trace."""
+        copy = Router(self._fleet, self._settings, NoChance())
+        copy._policy = deepcopy(self._policy)
+        copy._explore = copy._probes = 0.0
+        copy._counts = False
+        return copy
+
+    def fits(self, backend: Backend, ask: Ask) -> bool:
+        """Whether a held job may go to this one now."""
+        if backend.in_flight >= backend.limit or not ask.job.require <= backend.spec.labels:
+            return False
+        foresee(backend, ask)
+        return not self.judges or judge(backend, ask) is None or not self.enforces(backend)
+
+    def enforces(self, backend: Backend) -> bool:
+        """Whether a limit broken there keeps a job away."""
+        return self.mode == "enforce" or (self.mode == "auto" and backend.pool.trusted)
+
+    def enforces_somewhere(self, candidates: Candidates) -> bool:
+        """Whether anybody may be refused for time."""
+        return self.judges and any(self.enforces(b) for b in candidates.open[:SAMPLED])
+
+    def free(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend]) -> list[Backend]:
+        """Those that could take it as far as permits and labels go."""
+        usable = candidates.open if len(candidates.open) <= SAMPLED else self._sample(candidates.open, ask)
         free = [b for b in usable if b.in_flight < b.limit]
-        if avoid and not avoid.issuperset(usable):
+        if avoid and not avoid.issuperset(candidates.open):
             free = [b for b in free if b not in avoid]
-        if len(free) < 2:
-            return free[0] if free else None
-        if self._fleet.ramping:
-            free = self._thin(free, now)
-        return free[0] if len(free) == 1 else self._policy(free, job, self._rng)
+        job = ask.job
+        if job.require:
+            free = [b for b in free if job.require <= b.spec.labels]
+        return free
+
+    def retry_after_s(self, candidates: Candidates, ask: Ask) -> float:
+        """Until the cheapest limit clears, by what the last `pick` saw."""
+        waits = [clears_in_s(b, ask) for b in candidates.open[:SAMPLED] if b.outlook.reason is not None]
+        return min(waits, default=0.0)
+
+    def _choose(self, free: list[Backend], ask: Ask) -> Backend | None:
+        plain = [b for b in free if not b.spec.speculative] if ask.job.constrained else free
+        if self._foresees:
+            for backend in free:
+                foresee(backend, ask)
+        if not self.judges:
+            return self._preferred(plain or free, ask)
+        chosen = self._fitting(plain, ask)
+        if chosen is None and len(plain) < len(free):
+            chosen = self._fitting([b for b in free if b.spec.speculative], ask)
+        return chosen or self._unfitting(free, ask)
+
+    def _fitting(self, some: list[Backend], ask: Ask) -> Backend | None:
+        """One that breaks no limit."""
+        if not some:
+            return None
+        if not ask.bulk:
+            chosen = self._preferred(some, ask)
+            if judge(chosen, ask) is None:
+                return chosen
+        fitting = [b for b in some if judge(b, ask) is None]
+        ask.fitted = True
+        return self._preferred(fitting, ask) if fitting else None
+
+    def _unfitting(self, free: list[Backend], ask: Ask) -> Backend | None:
+        """Nobody fits: somebody whose limits do not count yet, a probe, or nobody."""
+        ask.fitted = False
+        lenient = [b for b in free if not self.enforces(b)]
+        if lenient:
+            chosen = self._preferred(lenient, ask)
+            self._count_shadow(chosen)
+            return chosen
+        nearest = min(free, key=lambda b: clears_in_s(b, ask))
+        ask.reason = nearest.outlook.reason
+        return None
+
+    def probe(self, candidates: Candidates, ask: Ask) -> Backend | None:
+        """Now and then, somebody for a job that is about to be refused, to learn whether that is right."""
+        if ask.bulk or not self._probes or self._rng.random() >= self._probes:
+            return None
+        free = self.free(candidates, ask, frozenset())
+        for backend in free:
+            foresee(backend, ask)
+        return self._preferred(free, ask) if free else None
+
+    def _preferred(self, some: list[Backend], ask: Ask) -> Backend:
+        if len(some) == 1:
+            return some[0]
+        if self._explore and not ask.bulk and self._rng.random() < self._explore:
+            return some[self._rng.randrange(len(some))]
+        return self._policy(some, ask, self._rng)
+
+    def _count_shadow(self, chosen: Backend) -> None:
+        reason = chosen.outlook.reason
+        if reason is not None and self._counts:
+            shadow = chosen.pool.shadow
+            shadow[reason] = shadow.get(reason, 0) + 1
 
     def _thin(self, free: list[Backend], now: float) -> list[Backend]:
         """Slow start for every policy: a backend is looked at as often as its share says."""
         self._fleet.refresh_shares(now)
         seen = [b for b in free if b.share >= 1.0 or self._rng.random() < b.share]
         return seen or free
+
+    def _sample(self, usable: tuple[Backend, ...], ask: Ask) -> list[Backend]:
+        """Holders of the prefix and random ones, each once, in the order of the configuration."""
+        chosen = set(self._fleet.holders(ask.chain, _HOLDERS, usable)) if ask.chain else set()
+        count, rng = len(usable), self._rng
+        for _ in range(SAMPLED - len(chosen)):
+            chosen.add(usable[rng.randrange(count)])
+        if all(b.in_flight for b in chosen):
+            idle = next((b for b in usable if not b.in_flight), None)
+            if idle is not None:
+                chosen.add(idle)
+        return sorted(chosen, key=_index)
 
 
 def to_avoid(ticket: Ticket, candidates: Candidates) -> frozenset[Backend] | None:
@@ -56,3 +184,7 @@ def to_avoid(ticket: Ticket, candidates: Candidates) -> frozenset[Backend] | Non
         return last
     asked_to_wait = ticket.fault is not None and ticket.fault.retry_after_s is not None
     return None if ticket.connects > 1 or asked_to_wait else last
+
+
+def _index(backend: Backend) -> int:
+    return backend.index

@@ -1,33 +1,52 @@
 """The façade of the core: jobs and reports in, commands out.
 
-Owns the open jobs, their permits and the order in which things are decided. Does no I/O, reads no clock, and leaves
-the choice of a backend to the router, health to the fleet, waiting to the hold and restraint to the retry budget.
+Owns the order in which things are decided. Does no I/O, reads no clock, and leaves the choice of a backend to the
+router, waiting and refusing to `waiting`, what is learned to the books, permits to the attempts, health to the fleet
+and restraint to the retry budget.
 
-    submit ──> router ──permit──> Dispatch ──Finished──────────────> done; the permit goes to the oldest held job
-                 │ none free                 └─Failed──> again? ──> Dispatch | held | Refuse
-                 └──> hold ──> Dispatch | Refuse
+    submit ──> router ──fits──> Dispatch ──Finished──────────────> done; whoever is held and fits now goes
+                 │ nobody fits         └─Failed──> again? ──> Dispatch | held | Refuse
+                 └──> held | backfill ──> Dispatch | Refuse
 """
 
 from collections.abc import Sequence
 from math import inf
 
+from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
+from proxy.core.books import Books, work_s
 from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
+from proxy.core.catalogue import shown_name
+from proxy.core.explanation import Explanation, explain
 from proxy.core.fleet import Fleet
-from proxy.core.health import State
-from proxy.core.hold import Hold
-from proxy.core.policies import POLICIES
-from proxy.core.refusals import draining, hold_timeout, queue_full
+from proxy.core.foresight import Ask
+from proxy.core.refusals import draining, hold_timeout, unlabelled
 from proxy.core.retry_budget import RetryBudget
 from proxy.core.rng import Rng
 from proxy.core.router import Router, to_avoid
 from proxy.core.ticket import NOBODY, Ticket
-from proxy.core.views import BackendView, Counts, backend_view
+from proxy.core.views import BackendView, Counts, PoolView, backend_view, pool_view
+from proxy.core.waiting import Waiting
 from proxy.model.backend import BackendSpec
-from proxy.model.commands import Command, Dispatch, Failed, Finished, Probed, Refuse, Report
+from proxy.model.commands import (
+    Command,
+    Failed,
+    Finished,
+    FirstByte,
+    FirstToken,
+    Load,
+    Probed,
+    Reason,
+    Report,
+    Restarted,
+)
 from proxy.model.faults import Fault
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
+from proxy.model.scheduling import SchedulingSettings
+
+_UNPROMISED_S = 30.0
+"""Place in line of a job that promises nothing: as if it had to begin within so long."""
 
 
 class Scheduler:
@@ -37,89 +56,127 @@ class Scheduler:
         self,
         backends: Sequence[BackendSpec],
         *,
-        policy: str,
         retries: RetrySettings,
         hold: HoldSettings,
         health: HealthSettings,
         rng: Rng,
+        policy: str | None = None,
+        scheduling: SchedulingSettings | None = None,
     ) -> None:
+        settings = scheduling or SchedulingSettings()
+        if policy is not None:
+            settings = SchedulingSettings.model_validate({**dict(settings), "policy": policy})
+        self._settings = settings
         self._fleet = Fleet(backends, health)
-        self._router = Router(self._fleet, POLICIES[policy](), rng)
+        self._books = Books(settings)
+        self._attempts = Attempts(self._fleet, self._books)
+        self._router = Router(self._fleet, settings, rng)
+        self._waiting = Waiting(self._fleet, self._books, self._attempts, self._router, hold, settings, rng)
         self._ejections = self._fleet.timers
-        self._hold = Hold(hold)
-        self._holds = self._hold.timers
+        self._holds = self._waiting.hold.timers
+        self._backfills = self._waiting.backfill.timers
         self._budget = RetryBudget(retries)
-        self._attempts = retries.attempts
+        self._tries = retries.attempts
         self._unknown_retry_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, health.probe_interval))
-        self._open: dict[int, Ticket] = {}
-        self._in_flight = 0
         self._draining = False
-        self._offered = self._finished = self._refused = self._cancelled = self._retried = 0
+        self._retried = 0
 
     # ---- the five methods
 
     def submit(self, job: Job, now: float) -> list[Command]:
         """A new job: it goes, is held or is refused."""
-        if job.id in self._open:
+        attempts = self._attempts
+        if job.id in attempts.open:
             raise ValueError(f"job {job.id} is already open")
         commands = self._advance(now)
-        self._offered += 1
-        ticket = self._open[job.id] = Ticket(job, self._offered)
+        attempts.offered += 1
+        ticket = Ticket(job, attempts.offered, now)
+        attempts.begin(ticket)
         candidates = self._fleet.catalogue.find(job.model)
-        if candidates is None or self._draining or (job.deadline is not None and now >= job.deadline):
-            commands.append(self._refuse(ticket, self._why_not(ticket, candidates)))
+        late = job.deadline is not None and now >= job.deadline
+        if candidates is None or self._draining or late:
+            reason = Reason.DEADLINE if late and candidates is not None and not self._draining else None
+            commands.append(attempts.refuse(ticket, self._why_not(ticket, candidates), reason))
+            return commands
+        if job.require and not any(job.require <= b.spec.labels for b in candidates.backends):
+            commands.append(attempts.refuse(ticket, unlabelled(shown_name(job.model))))
             return commands
         self._budget.request(now)
-        backend = self._router.pick(candidates, job, NOBODY, now)
+        ask = self._books.ask(ticket, now)
+        ticket.due = _due(ticket, ask)
+        backend = self._router.pick(candidates, ask, NOBODY)
+        seen = backend or candidates.open[0]
+        seen.pool.arrived(work_s(seen, ask), now)
         if backend is not None:
-            commands.append(self._dispatch(ticket, backend, now))
-        elif self._hold.has_room(ticket, self._in_flight):
-            self._hold.add(ticket, candidates, NOBODY, now)
+            commands.append(attempts.dispatch(ticket, backend, ask))
         else:
-            commands.append(self._refuse(ticket, queue_full(len(self._hold), self._wait_s(candidates))))
+            commands += self._waiting.place(ticket, candidates, ask)
         return commands
 
     def cancel(self, job_id: int, now: float) -> list[Command]:
         """The client left; what comes back concerns other jobs."""
-        ticket = self._open.pop(job_id, None)
+        ticket = self._attempts.leave(job_id)
         if ticket is None:
             return self._advance(now)
-        self._cancelled += 1
-        backend = ticket.backend
-        if backend is None:
-            self._hold.remove(ticket)  # before time goes on: the end of its hold concerns nobody any more
+        if ticket.waits_in is not None:  # before time goes on: the end of its hold concerns nobody any more
+            ticket.waits_in.remove(ticket)
             return self._advance(now)
         commands = self._advance(now)
-        self._release(ticket, backend)
+        backend = self._attempts.lost(ticket, now)
         opened = self._fleet.withdrawn(backend, ticket.era)
         return self._go_on(backend, opened, commands, now)
 
     def observe(self, report: Report, now: float) -> list[Command]:
-        """What became of an attempt or a probe. A report on a job that is over is late, and changes nothing."""
+        """What became of an attempt, a probe or a scrape. A report on a job that is over is late, and changes
+        nothing."""
         commands = self._advance(now)
+        if isinstance(report, FirstToken):
+            return self._on_first_token(report, commands, now)
         if isinstance(report, Finished):
             return self._on_finished(report, commands, now)
         if isinstance(report, Failed):
             return self._on_failed(report, commands, now)
+        if isinstance(report, FirstByte):
+            ticket = self._attempts.out(report.job_id)
+            if ticket is not None:
+                ticket.started = True
+            return commands
+        backend = self._fleet.by_name[report.backend]
         if isinstance(report, Probed):
-            return self._on_probed(report, commands, now)
-        return commands  # FirstByte: no decision hangs on it as long as no backlog of prefills is kept
+            return self._on_probed(backend, report, commands, now)
+        if isinstance(report, Load):
+            self._books.load(backend, report, now)
+            return self._go_on(backend, False, commands, now)
+        assert isinstance(report, Restarted)
+        self._books.restarted(backend)
+        return commands
 
     def tick(self, now: float) -> list[Command]:
-        """Time passed: holds and ejections end."""
+        """Time passed: holds and ejections end, limits clear."""
         return self._advance(now)
 
     def wakeup_at(self) -> float | None:
         """When `tick` has something to do; None: not before another call."""
-        if self._holds.soonest == inf == self._ejections.soonest:
+        look_at = self._waiting.look_at
+        if self._holds.soonest == inf == self._ejections.soonest and self._backfills.soonest == inf == look_at:
             return None
-        ends = [at for at in (self._holds.next_at(), self._ejections.next_at()) if at is not None]
-        return min(ends, default=None)
+        ends = (self._holds.next_at(), self._ejections.next_at(), self._backfills.next_at())
+        soonest = min([at for at in ends if at is not None], default=inf)
+        soonest = min(soonest, look_at)
+        return None if soonest == inf else soonest
 
     def refuse_new(self) -> list[Command]:
         """Drain: held jobs and all to come are refused; those in flight go on, their retries included."""
         self._draining = True
-        return [self._refuse_held(ticket, draining()) for ticket in self._hold.tickets()]
+        return [
+            self._refuse_held(ticket, draining())
+            for hold in (self._waiting.hold, self._waiting.backfill)
+            for ticket in hold.tickets()
+        ]
+
+    def explain(self, job: Job, now: float) -> Explanation:
+        """What `submit` would answer, and why; nothing changes."""
+        return explain(self._fleet, self._books, self._router, job, now)
 
     # ---- read-only views
 
@@ -140,177 +197,160 @@ class Scheduler:
         """Every backend, in the order of the configuration."""
         return [backend_view(b, now) for b in self._fleet.backends]
 
+    def pools(self, now: float) -> list[PoolView]:
+        """Every pool, in the order of the configuration."""
+        return [pool_view(pool, self._router.mode, now) for pool in self._fleet.pools.values()]
+
+    def tenants(self, now: float) -> dict[str, float]:
+        """Seconds of service lately, by tenant; those long gone are missing."""
+        return self._books.tenants.services(now)
+
     def counts(self, now: float) -> Counts:
         """What happened so far, and what is open."""
+        attempts, waiting = self._attempts, self._waiting
         return Counts(
-            offered=self._offered,
-            finished=self._finished,
-            refused=self._refused,
-            cancelled=self._cancelled,
-            in_flight=self._in_flight,
-            held=len(self._hold),
-            held_bytes=self._hold.bytes,
+            offered=attempts.offered,
+            finished=attempts.finished,
+            refused=attempts.refused,
+            cancelled=attempts.cancelled,
+            in_flight=attempts.in_flight,
+            held=len(waiting),
+            held_bytes=waiting.hold.bytes + waiting.backfill.bytes,
             retries=self._retried,
             retry_budget_left=self._budget.left(now),
             ejections=self._fleet.ejections,
+            backfill=len(waiting.backfill),
+            preempted=attempts.preempted,
+            demoted=waiting.demoted,
+            refusals=dict(attempts.reasons),
+            predicted_hit_tokens=self._books.predicted_hits,
+            actual_hit_tokens=self._books.actual_hits,
         )
 
     # ---- time
 
     def _advance(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        if now < self._holds.soonest and now < self._ejections.soonest:
+        waiting = self._waiting
+        if (
+            now < self._holds.soonest
+            and now < self._ejections.soonest
+            and now < self._backfills.soonest
+            and now < waiting.look_at
+        ):
             return commands
-        due = self._hold.due(now)
+        due = [*waiting.hold.due(now), *waiting.backfill.due(now)]
         late = [t for t in due if t.job.deadline is not None and now >= t.job.deadline]
-        commands += [self._expire(ticket) for ticket in late]
+        for ticket in late:
+            commands += waiting.expire(ticket, now)
         if self._fleet.advance(now):
-            self._refill(commands, now)
+            commands += waiting.feed_all(now)
+        if now >= waiting.look_at:
+            commands += waiting.look(now)
         # a backend that came back in the same moment took what it could
-        commands += [self._expire(ticket) for ticket in due if ticket.line is not None]
+        for ticket in due:
+            if ticket.line is not None:
+                commands += waiting.expire(ticket, now)
         return commands
-
-    def _expire(self, ticket: Ticket) -> Command:
-        line = ticket.line
-        assert line is not None
-        return self._refuse_held(ticket, ticket.fault or hold_timeout(self._wait_s(line.candidates)))
 
     # ---- reports
 
-    def _on_finished(self, report: Finished, commands: list[Command], now: float) -> list[Command]:
-        ticket = self._open.get(report.job_id)
-        if ticket is None or ticket.backend is None:
+    def _on_first_token(self, report: FirstToken, commands: list[Command], now: float) -> list[Command]:
+        ticket = self._attempts.out(report.job_id)
+        if ticket is None or ticket.backend is None or ticket.entry is None:
             return commands
+        ticket.started = True
         backend = ticket.backend
-        del self._open[report.job_id]
-        self._finished += 1
-        self._release(ticket, backend)
-        backend.took(now - ticket.since)
+        self._books.first_token(ticket.entry, backend, now)
+        return self._go_on(backend, False, commands, now)
+
+    def _on_finished(self, report: Finished, commands: list[Command], now: float) -> list[Command]:
+        ticket = self._attempts.out(report.job_id)
+        if ticket is None:
+            return commands
+        backend = self._attempts.served(ticket, report, now)
         opened = self._fleet.served(backend, ticket.era, now)
         return self._go_on(backend, opened, commands, now)
 
     def _on_failed(self, report: Failed, commands: list[Command], now: float) -> list[Command]:
-        ticket = self._open.get(report.job_id)
-        if ticket is None or ticket.backend is None:
+        ticket = self._attempts.out(report.job_id)
+        if ticket is None:
             return commands
-        backend = ticket.backend
-        self._release(ticket, backend)
+        backend = self._attempts.lost(ticket, now)
         opened = self._fleet.failed(backend, ticket.era, report.fault, now)
         ticket.remember(backend, report.fault)
         if not (report.repeatable and self._again(ticket, commands, now)):
-            commands.append(self._refuse(ticket, report.fault))
+            commands.append(self._attempts.refuse(ticket, report.fault))
         return self._go_on(backend, opened, commands, now)
 
-    def _on_probed(self, report: Probed, commands: list[Command], now: float) -> list[Command]:
-        backend = self._fleet.by_name[report.backend]
+    def _on_probed(self, backend: Backend, report: Probed, commands: list[Command], now: float) -> list[Command]:
         learnt = report.ok and self._fleet.learn(backend, report.models)
         if learnt:
             self._line_up_again(commands)
         opened = self._fleet.probed(backend, report.ok, now)
         if learnt or opened:
-            self._refill(commands, now)
+            commands += self._waiting.feed_all(now)
         return commands
 
-    # ---- attempts
+    # ---- next attempts
 
     def _again(self, ticket: Ticket, commands: list[Command], now: float) -> bool:
         """Try the next attempt, now or held; False when the failure is the end."""
-        job = ticket.job
+        job, waiting = ticket.job, self._waiting
         candidates = self._fleet.catalogue.find(job.model)
         late = job.deadline is not None and now >= job.deadline
-        if candidates is None or late or ticket.attempt >= self._attempts:
+        if candidates is None or late or ticket.attempt >= self._tries:
             return False
         avoid = to_avoid(ticket, candidates)
         if avoid is None:
             return False
-        backend = self._router.pick(candidates, job, avoid, now)
-        if backend is None and (self._draining or not self._hold.has_room(ticket, self._in_flight)):
+        ask = self._books.ask(ticket, now)
+        backend = self._router.pick(candidates, ask, avoid)
+        if backend is None and (self._draining or not waiting.hold.has_room(ticket, self._attempts.in_flight)):
             return False
         if not self._budget.take(now):
             return False
         self._retried += 1
         if backend is None:
-            self._hold.add(ticket, candidates, avoid, now)
+            waiting.again(ticket, candidates, avoid, now)
         else:
-            commands.append(self._dispatch(ticket, backend, now))
+            commands.append(self._attempts.dispatch(ticket, backend, ask))
         return True
-
-    def _dispatch(self, ticket: Ticket, backend: Backend, now: float) -> Dispatch:
-        """Take the permit."""
-        assert backend.in_flight < backend.limit
-        backend.in_flight += 1
-        self._in_flight += 1
-        health = backend.health
-        ticket.backend = backend
-        ticket.era = health.era
-        ticket.since = now
-        ticket.attempt += 1
-        if health.state is not State.HEALTHY:
-            self._fleet.trial_began(backend)
-        return Dispatch(ticket.job.id, backend.name, ticket.attempt)
-
-    def _release(self, ticket: Ticket, backend: Backend) -> None:
-        """Give the permit back."""
-        ticket.backend = None
-        backend.in_flight -= 1
-        self._in_flight -= 1
-        assert backend.in_flight >= 0
-        assert self._in_flight >= 0
 
     # ---- held jobs
 
     def _go_on(self, backend: Backend, opened: bool, commands: list[Command], now: float) -> list[Command]:
-        """A permit of `backend` came free, and perhaps more opened: let held jobs go."""
-        if not len(self._hold):
-            return commands
-        if opened:
-            self._refill(commands, now)
-        elif backend.in_flight < backend.limit and (ticket := self._hold.oldest_for(backend)) is not None:
-            self._hold.remove(ticket)
-            commands.append(self._dispatch(ticket, backend, now))
+        """Something of `backend` came free, and perhaps more opened: let held jobs go."""
+        if len(self._waiting):
+            commands += self._waiting.feed_all(now) if opened else self._waiting.feed(backend, now)
         return commands
-
-    def _refill(self, commands: list[Command], now: float) -> None:
-        """Backends were opened: send held jobs, oldest first, as long as any fits."""
-        while self._send_oldest(commands, now):
-            pass
-
-    def _send_oldest(self, commands: list[Command], now: float) -> bool:
-        for line in self._hold.lines():
-            ticket = line.head
-            backend = self._router.pick(line.candidates, ticket.job, line.avoid, now)
-            if backend is not None:
-                self._hold.remove(ticket)
-                commands.append(self._dispatch(ticket, backend, now))
-                return True
-        return False
 
     def _line_up_again(self, commands: list[Command]) -> None:
         """Models are served by other backends now: every held job finds its line, or its end."""
-        for ticket in self._hold.tickets():
-            candidates = self._fleet.catalogue.find(ticket.job.model)
-            if candidates is None:
-                commands.append(self._refuse_held(ticket, ticket.fault or self._why_not(ticket, None)))
-            else:
-                self._hold.move(ticket, candidates)
+        for hold in (self._waiting.hold, self._waiting.backfill):
+            for ticket in hold.tickets():
+                candidates = self._fleet.catalogue.find(ticket.job.model)
+                if candidates is None:
+                    commands.append(self._refuse_held(ticket, ticket.fault or self._why_not(ticket, None)))
+                else:
+                    hold.move(ticket, candidates)
 
     # ---- refusals
 
-    def _refuse(self, ticket: Ticket, fault: Fault) -> Refuse:
-        del self._open[ticket.job.id]
-        self._refused += 1
-        return Refuse(ticket.job.id, fault)
-
-    def _refuse_held(self, ticket: Ticket, fault: Fault) -> Refuse:
-        self._hold.remove(ticket)
-        return self._refuse(ticket, fault)
+    def _refuse_held(self, ticket: Ticket, fault: Fault) -> Command:
+        assert ticket.waits_in is not None
+        ticket.waits_in.remove(ticket)
+        return self._attempts.refuse(ticket, fault)
 
     def _why_not(self, ticket: Ticket, candidates: Candidates | None) -> Fault:
         if self._draining:
             return draining()
         if candidates is None:
             return self._fleet.catalogue.unserved(ticket.job.model, self._unknown_retry_s)
-        return hold_timeout(self._wait_s(candidates))
+        return hold_timeout(self._waiting.wait_s(candidates))
 
-    def _wait_s(self, candidates: Candidates) -> float:
-        return candidates.wait_s(self._hold.ahead(candidates) + 1)
+
+def _due(ticket: Ticket, ask: Ask) -> float:
+    """Earliest deadline first inside fair shares: whoever had more than its share is due later."""
+    promised = ticket.job.slo_ttft_s
+    return ticket.arrived + (_UNPROMISED_S if promised is None else promised) * (1.0 + ask.over_share)

@@ -6,11 +6,13 @@ Owns nothing but the record; permits are counted by the scheduler.
 from typing import TYPE_CHECKING
 
 from proxy.core.backend import Backend
+from proxy.model.commands import Reason
 from proxy.model.faults import Fault, Kind
 from proxy.model.request import Job
 
 if TYPE_CHECKING:
-    from proxy.core.hold import Line
+    from proxy.core.hold import Hold, Line
+    from proxy.core.ledger import Entry
 
 _CONNECT = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
 
@@ -20,10 +22,47 @@ NOBODY: frozenset[Backend] = frozenset()
 class Ticket:
     """Open from submit to the one ending; either held (`line`) or out (`backend`)."""
 
-    __slots__ = ("attempt", "backend", "connects", "era", "fault", "job", "last", "line", "number", "since", "tried")
+    __slots__ = (
+        "arrived",
+        "attempt",
+        "backend",
+        "connects",
+        "demoted",
+        "due",
+        "entry",
+        "era",
+        "fault",
+        "held_at",
+        "job",
+        "last",
+        "line",
+        "number",
+        "probe",
+        "reason",
+        "since",
+        "started",
+        "tried",
+        "waits_in",
+    )
 
-    def __init__(self, job: Job, number: int) -> None:
+    def __init__(self, job: Job, number: int, now: float = 0.0) -> None:
         self.job = job
+        self.arrived = now if job.arrived is None else min(now, job.arrived)
+        """Its promises count from here."""
+        self.due = 0.0
+        """Place in line: the soonest goes first."""
+        self.entry: Entry | None = None
+        """Its attempt in the books."""
+        self.started = False
+        """The attempt has begun to answer."""
+        self.demoted = False
+        """Late as bulk rather than refused."""
+        self.probe = False
+        """Sent although it would have been refused."""
+        self.reason: Reason | None = None
+        """Why it is held."""
+        self.held_at: float | None = None
+        self.waits_in: Hold | None = None
         self.number = number
         """Order of arrival."""
         self.attempt = 0

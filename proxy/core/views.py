@@ -1,9 +1,11 @@
 """What the core shows of itself, as frozen values: for metrics, readiness and the start banner."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.core.backend import Backend
 from proxy.core.health import State
+from proxy.core.pool import Pool
+from proxy.model.commands import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,59 @@ class BackendView:
     """Takes every name."""
     service_s: float | None
     """Smoothed seconds from dispatch to the last byte."""
+    backlog_s: float = 0.0
+    """Predicted seconds of prefill outstanding."""
+    duty: float = 0.0
+    """Share of its time that goes into prefills."""
+    prefill_rate: float = 0.0
+    """Prompt tokens computed a second."""
+    decoding: int = 0
+    kv_used: float = 0.0
+    """Tokens promised, expected answers included."""
+    kv_tokens: float | None = None
+    seats: float | None = None
+    foreign: float = 0.0
+    """Requests of others that its metrics show."""
+    tightest_tpot_s: float | None = None
+    """Least time per token promised to anybody there."""
+    slow: float = 1.0
+    """Its last prefills took so many times what was predicted; 1: as predicted."""
+    samples: int = 0
+    """First tokens seen."""
+    ttft_coverage: float = 0.0
+    """Share of first tokens within the .9 quantile of the prediction."""
+    ttft_error: float = 0.0
+    """Mean absolute error relative to the truth."""
+    ttft_factors: tuple[float, ...] = ()
+    """Quantiles .5, .9, .95 of truth ÷ prediction."""
+    prefix_blocks: int = 0
+    prefix_cap: int = 0
+    prefix_trust: float = 1.0
+    """Prefix tokens found per token predicted."""
+    scrapes_ignored: int = 0
+    """Metrics that were nonsense."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """One pool at one moment."""
+
+    name: str
+    enforces: bool
+    """Refuses for time."""
+    samples: int
+    coverage: float
+    error: float
+    utilisation: float
+    """Load ÷ capacity: backend seconds asked for per backend and second."""
+    predicted_wait_s: float
+    probes: int
+    probes_kept: int
+    """Would-be refusals sent after all, and those that kept their promises; the ratio: false refusals."""
+    alarms: int
+    """Times refusals proved false, and stopped."""
+    shadow: dict[Reason, int]
+    """Would-be refusals while nothing was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +99,14 @@ class Counts:
     retries: int
     retry_budget_left: int
     ejections: int
+    backfill: int = 0
+    """Of `held`: bulk."""
+    preempted: int = 0
+    demoted: int = 0
+    refusals: dict[Reason, int] = field(default_factory=dict)
+    """By the limit that would have been broken."""
+    predicted_hit_tokens: float = 0.0
+    actual_hit_tokens: float = 0.0
 
 
 def backend_view(backend: Backend, now: float) -> BackendView:
@@ -62,4 +125,40 @@ def backend_view(backend: Backend, now: float) -> BackendView:
         models=backend.names if backend.known else None,
         any_model=backend.takes_any,
         service_s=backend.service_s,
+        backlog_s=backend.ledger.backlog(now)[0] * backend.model.slow,
+        duty=backend.ledger.duty(now),
+        prefill_rate=backend.ledger.rate(now),
+        decoding=backend.ledger.decoding,
+        kv_used=backend.ledger.kv,
+        kv_tokens=backend.kv_tokens,
+        seats=backend.seats,
+        foreign=sum(backend.ledger.foreign(now)),
+        tightest_tpot_s=backend.ledger.tightest,
+        slow=backend.model.slow,
+        samples=backend.model.samples,
+        ttft_coverage=backend.model.residuals.coverage,
+        ttft_error=backend.model.residuals.error,
+        ttft_factors=tuple(backend.model.residuals.factors),
+        prefix_blocks=len(backend.record.blocks),
+        prefix_cap=backend.record.cap,
+        prefix_trust=backend.record.trust,
+        scrapes_ignored=backend.ledger.scrapes_ignored,
+    )
+
+
+def pool_view(pool: Pool, mode: str, now: float) -> PoolView:
+    """The view of `pool` at `now`."""
+    residuals = pool.model.residuals
+    return PoolView(
+        name=pool.name,
+        enforces=mode == "enforce" or (mode == "auto" and pool.trusted),
+        samples=residuals.samples,
+        coverage=residuals.coverage,
+        error=residuals.error,
+        utilisation=pool.utilisation(now),
+        predicted_wait_s=pool.predicted_wait_s(now),
+        probes=pool.probes,
+        probes_kept=pool.probes_good,
+        alarms=pool.alarms,
+        shadow=dict(pool.shadow),
     )

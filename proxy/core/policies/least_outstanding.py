@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from math import inf
 
 from proxy.core.backend import Backend
+from proxy.core.foresight import Ask
 from proxy.core.rng import Rng
-from proxy.model.request import Job
 
 
-def least_outstanding(candidates: Sequence[Backend], _job: Job, rng: Rng) -> Backend:
+def least_outstanding(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
     """A backend in slow start counts as fuller than it is, so that it is not flooded for being empty."""
     least = inf
     tied: list[Backend] = []

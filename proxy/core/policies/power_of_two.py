@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from proxy.core.backend import Backend
+from proxy.core.foresight import Ask
 from proxy.core.rng import Rng
-from proxy.model.request import Job
 
 
-def power_of_two(candidates: Sequence[Backend], _job: Job, rng: Rng) -> Backend:
+def power_of_two(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
     """Two different ones; equal load goes to the first drawn."""
     first = rng.randrange(len(candidates))
     second = rng.randrange(len(candidates) - 1)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from proxy.core.backend import Backend
+from proxy.core.foresight import Ask
 from proxy.core.rng import Rng
-from proxy.model.request import Job
 
 _MAX_MODELS = 1024
 """Names remembered; clients can make names up where a backend takes any."""
@@ -16,11 +16,11 @@ class RoundRobin:
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
 
-    def __call__(self, candidates: Sequence[Backend], job: Job, _rng: Rng) -> Backend:
+    def __call__(self, candidates: Sequence[Backend], ask: Ask, _rng: Rng) -> Backend:
         """The next in the order of the configuration."""
-        last = self._last.get(job.model, -1)
+        last = self._last.get(ask.job.model, -1)
         chosen = next((b for b in candidates if b.index > last), candidates[0])
         if len(self._last) >= _MAX_MODELS:
             self._last.clear()
-        self._last[job.model] = chosen.index
+        self._last[ask.job.model] = chosen.index
         return chosen

@@ -1,0 +1,122 @@
+"""Which backend probably holds which prefix in its cache: our own record of what was sent where.
+
+Owns one bounded record per backend and the index over all. A record holds block hashes only. It is right as long as
+the engine keeps as much as we think; `learn` corrects that from what engines say they found.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+TOTAL_BLOCKS = 1 << 20
+"""Blocks remembered of all backends together: about 200 bytes each."""
+UNKNOWN_CAP = 4096
+"""Blocks remembered of a backend whose KV budget is not known."""
+MIN_CAP = 32
+_SHORT = 0.9
+"""A hit below this share of what was predicted falls short."""
+_ZERO_HITS = 3
+_MEMORY = 0.02
+
+
+class PrefixRecord:
+    """What one backend holds: the blocks least recently used go first."""
+
+    __slots__ = ("_actual", "_index", "_kv_tokens", "_most", "_predicted", "_zeros", "blocks", "cap", "mask")
+
+    def __init__(self, index: "PrefixIndex", number: int, most: int) -> None:
+        self._index = index
+        self.mask = 1 << number
+        self.blocks: OrderedDict[int, None] = OrderedDict()
+        self.cap = min(UNKNOWN_CAP, most)
+        """Blocks it is believed to hold."""
+        self._kv_tokens: float | None = None
+        self._most = most
+        self._actual = self._predicted = 1.0
+        self._zeros = 0
+
+    @property
+    def trust(self) -> float:
+        """Tokens found per token predicted."""
+        return min(1.0, self._actual / self._predicted)
+
+    def match(self, chain: Sequence[int]) -> int:
+        """How many leading blocks of `chain` it holds. A block is only held with those before it."""
+        held = self.blocks
+        low, high = 0, len(chain)
+        while low < high:
+            middle = (low + high + 1) >> 1
+            if chain[middle - 1] in held:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def fit(self, kv_tokens: float, block_tokens: int) -> None:
+        """Its KV budget is known: it holds no more than that, and what it holds is corrected from there."""
+        if kv_tokens != self._kv_tokens:
+            self._kv_tokens = kv_tokens
+            self.cap = min(self._most, max(MIN_CAP, int(kv_tokens / block_tokens)))
+
+    def add(self, chain: Sequence[int]) -> None:
+        """This prompt was sent there. The tail is older than the head, as engines evict it first."""
+        held, mask, holders = self.blocks, self.mask, self._index.holders
+        for block in reversed(chain[: self.cap]):
+            if block in held:
+                held.move_to_end(block)
+            else:
+                held[block] = None
+                holders[block] = holders.get(block, 0) | mask
+        self._shrink_to(self.cap)
+
+    def learn(self, predicted: float, actual: float) -> None:
+        """Tokens that should have been found in the cache, and those that were."""
+        if predicted <= 0:
+            return
+        self._predicted += _MEMORY * (predicted / 1000 - self._predicted)
+        self._actual += _MEMORY * (min(actual, predicted) / 1000 - self._actual)
+        short = actual < _SHORT * predicted
+        self.cap = max(MIN_CAP, int(self.cap * 0.97)) if short else min(self._most, self.cap + self.cap // 50 + 1)
+        self._zeros = self._zeros + 1 if actual <= 0 else 0
+        if self._zeros >= _ZERO_HITS:
+            self.wipe()
+        self._shrink_to(self.cap)
+
+    def wipe(self) -> None:
+        """The engine forgot everything."""
+        self._zeros = 0
+        self._shrink_to(0)
+
+    def _shrink_to(self, cap: int) -> None:
+        held, holders, mask = self.blocks, self._index.holders, self.mask
+        while len(held) > cap:
+            block, _ = held.popitem(last=False)
+            left = holders[block] & ~mask
+            if left:
+                holders[block] = left
+            else:
+                del holders[block]
+
+
+class PrefixIndex:
+    """The records of all backends."""
+
+    def __init__(self, backends: int) -> None:
+        self.holders: dict[int, int] = {}
+        """Block → the backends that hold it, one bit each."""
+        self._most = max(MIN_CAP, TOTAL_BLOCKS // max(1, backends))
+
+    def record(self, number: int) -> PrefixRecord:
+        """A new record for the backend of that number."""
+        return PrefixRecord(self, number, self._most)
+
+    def best_holders(self, chain: Sequence[int]) -> int:
+        """Bits of the backends that hold the most of `chain`; 0 when none holds its first block."""
+        holders = self.holders
+        low, high = 0, len(chain)
+        while low < high:
+            middle = (low + high + 1) >> 1
+            if chain[middle - 1] in holders:
+                low = middle
+            else:
+                high = middle - 1
+        return holders[chain[low - 1]] if low else 0

@@ -1,0 +1,155 @@
+"""What is known and learned across jobs: every attempt is written down when it goes and settled when it ends.
+
+Owns the order in which ledger, cost model, prefix record, answer lengths and tenants hear of an event. Decides nothing.
+"""
+
+from math import isfinite
+
+from proxy.core.backend import Backend
+from proxy.core.cost_model import decode_features
+from proxy.core.foresight import Ask, open_entry
+from proxy.core.ledger import Entry
+from proxy.core.lengths import Lengths
+from proxy.core.tenants import Tenants
+from proxy.core.ticket import Ticket
+from proxy.model.commands import Finished, Load
+from proxy.model.scheduling import SchedulingSettings
+
+_MIN_ANSWER = 8
+"""Tokens of an answer below which its mean time per token says little."""
+_LEARNT_KV_USAGE = 0.2
+"""Share of KV in use above which usage tells the budget."""
+_MAX_KV_TOKENS = 1e10
+_MAX_SEATS = 1e6
+
+
+class Books:
+    """One per scheduler."""
+
+    def __init__(self, settings: SchedulingSettings) -> None:
+        self.lengths = Lengths()
+        self.tenants = Tenants(settings.fairness)
+        self._admission = settings.admission
+        self._bulk_backlog = settings.backfill.backlog
+        self.predicted_hits = self.actual_hits = 0.0
+        """Prompt tokens predicted to be in prefix caches, and those that were."""
+
+    # ---- before
+
+    def ask(self, ticket: Ticket, now: float) -> Ask:
+        """The question to ask of every candidate."""
+        job = ticket.job
+        ask = Ask(job, ticket.arrived, now)
+        ask.bulk = job.bulk or ticket.demoted
+        ask.prompt, factor = self.lengths.prompt(job)
+        ask.block_tokens = job.prefix_block_tokens * factor
+        ask.answer, ask.answer_high = self.lengths.answer(job)
+        ask.over_share = self.tenants.over_share(job.tenant, now)
+        ask.bind(self._admission, self._bulk_backlog)
+        return ask
+
+    def open(self, ticket: Ticket, backend: Backend, ask: Ask) -> Entry:
+        """An attempt goes out; `backend` was looked at for this very `ask`."""
+        entry = Entry(ticket, ask.now)
+        open_entry(entry, backend, ask)
+        entry.streams = ask.job.stream
+        entry.probe = ticket.probe
+        backend.ledger.dispatch(entry, ask.now)
+        if ask.chain:
+            if backend.kv_tokens is not None:
+                backend.record.fit(backend.kv_tokens, max(1, ask.job.prefix_block_tokens))
+            backend.record.add(ask.chain)
+        self.tenants.serve(ask.job.tenant, work_s(backend, ask), ask.now)
+        return entry
+
+    # ---- after
+
+    def first_token(self, entry: Entry, backend: Backend, now: float) -> None:
+        """The prefill of an attempt is over."""
+        if entry.first_at is not None:
+            return
+        took = backend.ledger.first_token(entry, now)
+        if took is not None:
+            backend.model.learn_prefill(entry.features, took)
+            backend.model.learn_ttft(entry.ttft, now - entry.dispatched)
+            backend.pool.review(self._admission.min_samples)
+
+    def finished(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
+        """The attempt was answered to the last byte."""
+        if report.ok:
+            self.lengths.learn(entry.ticket.job, report.prompt_tokens, report.output_tokens)
+            self._learn_decode(entry, backend, report, now)
+            self._learn_hit(entry, backend, report)
+        if entry.probe:
+            backend.pool.probed(_kept(entry, report, now))
+        backend.ledger.end(entry, now)
+
+    def lost(self, entry: Entry, backend: Backend, now: float) -> None:
+        """The attempt ended otherwise. One that was late already says so, though it never came to its end."""
+        ledger = backend.ledger
+        if entry in ledger.pending:
+            _, head_s, spent = ledger.backlog(now)
+            if entry is next(iter(ledger.pending)) and spent > head_s:
+                backend.model.late(head_s, spent)
+        ledger.end(entry, now)
+
+    def restarted(self, backend: Backend) -> None:
+        """The engine's cache is empty."""
+        backend.record.wipe()
+
+    def load(self, backend: Backend, report: Load, now: float) -> None:
+        """A scrape; what is nonsense is counted and otherwise ignored."""
+        if not backend.ledger.reconcile(report.running, report.waiting, now):
+            return
+        if backend.spec.kv_tokens is None:
+            if _within(report.kv_tokens, _MAX_KV_TOKENS):
+                backend.kv_tokens = report.kv_tokens
+            elif _within(report.kv_usage, 1.0) and (report.kv_usage or 0) > _LEARNT_KV_USAGE:
+                self._learn_kv(backend, report.kv_usage or 1.0)
+        if backend.spec.seats is None and _within(report.seats, _MAX_SEATS):
+            backend.seats = report.seats
+        if report.loaded is not None:
+            backend.loaded = report.loaded
+
+    def _learn_kv(self, backend: Backend, usage: float) -> None:
+        """Only from what is ours: with foreign requests the books do not know what the usage is made of."""
+        if backend.ledger.has_foreign or not backend.ledger.kv:
+            return
+        seen = backend.ledger.kv / usage
+        backend.kv_tokens = seen if backend.kv_tokens is None else backend.kv_tokens + 0.1 * (seen - backend.kv_tokens)
+
+    def _learn_decode(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
+        around = backend.ledger.around(entry, now)
+        tokens = report.output_tokens
+        if around is None or tokens is None or tokens < _MIN_ANSWER or not entry.streams or entry.first_at is None:
+            return
+        backend.model.learn_decode(decode_features(*around), (now - entry.first_at) / (tokens - 1))
+
+    def _learn_hit(self, entry: Entry, backend: Backend, report: Finished) -> None:
+        cached = report.cached_tokens
+        if cached is None or not 0 <= cached <= max(entry.prompt * 20, 1.0):
+            return
+        self.predicted_hits += entry.hit
+        self.actual_hits += cached
+        backend.record.learn(entry.hit, cached)
+
+
+def work_s(backend: Backend, ask: Ask) -> float:
+    """Backend seconds that a job is predicted to take: its prefill, and its share of the decoding steps."""
+    return backend.outlook.cost + ask.answer * max(0.0, backend.model.decode[1]) * 0.1
+
+
+def _kept(entry: Entry, report: Finished, now: float) -> bool:
+    """Whether every promise was kept."""
+    job, first_at = entry.ticket.job, entry.first_at
+    if first_at is None or not report.ok:
+        return False
+    if job.slo_ttft_s is not None and first_at - entry.ticket.arrived > job.slo_ttft_s:
+        return False
+    if job.slo_tpot_s is None or not report.output_tokens or report.output_tokens < 2:
+        return True
+    return (now - first_at) / (report.output_tokens - 1) <= job.slo_tpot_s
+
+
+def _within(value: float | None, most: float) -> bool:
+    return value is not None and isfinite(value) and 0 < value <= most

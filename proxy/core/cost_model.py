@@ -1,0 +1,198 @@
+"""What work costs on one backend, learned from its own answers: seconds of a prefill, seconds per output token.
+
+Owns the features, the priors and the bounds of predictions. A backend starts from the mean of its pool and trusts its
+own samples more the more there are; a fast ratio of truth to prediction (`drift`) catches what the slow regression
+cannot, such as an engine that becomes five times slower without a word.
+"""
+
+from proxy.core.residuals import Residuals
+from proxy.core.rls import Rls
+
+PREFILL_START = (0.02, 1.0, 0.2, 0.0)
+"""Seconds; per 10k tokens to compute; per 1e8 of L² - h²; per 1e6 of tokens x decoding requests. Only the first
+requests of all are judged by it, and admission refuses nobody on it."""
+DECODE_START = (0.02, 0.005, 0.01, 0.0)
+"""Seconds per token; per 10 decoding; per 1e5 tokens of KV in use; per 10k prefill tokens a second."""
+_PREFILL_VARIANCE = (0.01, 1.0, 1.0, 1.0)
+_DECODE_VARIANCE = (1e-3, 1e-3, 1e-3, 1e-3)
+_DECODE_NOISE = 1e-5
+"""Variance of a request's mean time per token that the features do not explain, seconds²."""
+_PRIOR_SAMPLES = 30
+MIN_PREFILL_S = 1e-3
+MAX_PREFILL_S = 600.0
+MIN_TPOT_S = 1e-4
+MAX_TPOT_S = 10.0
+
+_CALM = 1.25
+"""A drift up to this is noise."""
+_MAX_DRIFT = 50.0
+
+Features = tuple[float, float, float, float]
+
+
+def prefill_features(fresh: float, squares: float, decoding: float) -> Features:
+    """`fresh` tokens to compute, `squares` = L² - h², beside so many decoding requests."""
+    return 1.0, fresh * 1e-4, squares * 1e-8, fresh * decoding * 1e-6
+
+
+def decode_features(decoding: float, kv_tokens: float, prefill_rate: float) -> Features:
+    """So many requests decode, with so much KV, while so many prompt tokens a second are computed."""
+    return 1.0, decoding * 0.1, kv_tokens * 1e-5, prefill_rate * 1e-4
+
+
+class Drift:
+    """Σ truth ÷ Σ prediction over the last few samples."""
+
+    __slots__ = ("_floor", "_keep", "actual", "predicted")
+
+    def __init__(self, keep: float, floor: float) -> None:
+        self._keep = keep
+        self._floor = floor
+        self.actual = self.predicted = floor
+
+    def learn(self, predicted: float, actual: float) -> None:
+        """One more."""
+        self.actual = self._keep * self.actual + actual + (1 - self._keep) * self._floor
+        self.predicted = self._keep * self.predicted + predicted + (1 - self._keep) * self._floor
+
+    def ratio(self, predicted: float = 0.0, actual: float = 0.0) -> float:
+        """With a sample that is not over yet but is late already."""
+        return (self.actual + actual) / (self.predicted + predicted)
+
+
+class Costs:
+    """Prefill and decode of one backend, or of a whole pool."""
+
+    __slots__ = ("decode", "prefill")
+
+    def __init__(self) -> None:
+        self.prefill = Rls(PREFILL_START, _PREFILL_VARIANCE)
+        self.decode = Rls(DECODE_START, _DECODE_VARIANCE)
+
+
+class PoolModel(Costs):
+    """The mean of a pool: what its backends start from, and how good its predictions are."""
+
+    __slots__ = ("residuals",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.residuals = Residuals()
+        """Of times to first token."""
+
+
+class CostModel:
+    """One backend."""
+
+    __slots__ = (
+        "_own",
+        "_seen",
+        "decode",
+        "decode_drift",
+        "decode_samples",
+        "pool",
+        "prefill",
+        "prefill_drift",
+        "residuals",
+        "samples",
+        "slow",
+        "slow_decode",
+    )
+
+    def __init__(self, pool: PoolModel) -> None:
+        self.pool = pool
+        self._own: Costs | None = None
+        self._seen = (-1, -1)
+        self.prefill: list[float] = []
+        """Coefficients in force."""
+        self.decode: list[float] = []
+        self.prefill_drift = Drift(0.85, 0.05)
+        self.decode_drift = Drift(0.8, 0.01)
+        self.residuals = Residuals()
+        self.samples = 0
+        """Prefills seen."""
+        self.decode_samples = 0
+        """Answers seen to their end."""
+        self.slow = 1.0
+        """Factor on predicted prefills by what the last few took."""
+        self.slow_decode = 1.0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the pool again, while there is little of our own; cheap to call when there is nothing new."""
+        pool = self.pool
+        seen = pool.prefill.samples, pool.decode.samples
+        if seen == self._seen or (self._seen[0] >= 0 and self.samples >= 4 * _PRIOR_SAMPLES):
+            return
+        self._blend()
+
+    def learn_prefill(self, x: Features, actual: float) -> None:
+        """A prefill took so long since the engine was free for it."""
+        self.prefill_drift.learn(bounded_prefill(_dot(self.prefill, x)), actual)
+        self.slow = significant(self.prefill_drift.ratio())
+        self.samples += 1
+        weight = 1.0 / (0.1 + actual * actual)
+        self.pool.prefill.learn(x, actual, weight)
+        self._costs().prefill.learn(x, actual, weight)
+        self._blend()
+
+    def learn_decode(self, x: Features, actual: float) -> None:
+        """An answer had so many seconds per token, among what `x` says on average."""
+        self.decode_drift.learn(bounded_tpot(_dot(self.decode, x)), actual)
+        self.slow_decode = significant(self.decode_drift.ratio())
+        self.decode_samples += 1
+        self.pool.decode.learn(x, actual, 1.0 / (_DECODE_NOISE + 0.1 * actual * actual))
+        self._costs().decode.learn(x, actual, 1.0 / (_DECODE_NOISE + 0.1 * actual * actual))
+        self._blend()
+
+    def late(self, predicted: float, spent: float) -> None:
+        """A prefill was given up that had already taken longer than predicted."""
+        self.prefill_drift.learn(predicted, spent)
+        self.slow = significant(self.prefill_drift.ratio())
+
+    def learn_ttft(self, predicted: float, actual: float) -> None:
+        """A time to first token came true, or did not."""
+        self.residuals.learn(predicted, actual)
+        self.pool.residuals.learn(predicted, actual)
+
+    def _costs(self) -> Costs:
+        if self._own is None:
+            self._own = Costs()
+            self._own.prefill.coefficients = list(self.pool.prefill.coefficients)
+            self._own.decode.coefficients = list(self.pool.decode.coefficients)
+        return self._own
+
+    def _blend(self) -> None:
+        pool, own = self.pool, self._own
+        self._seen = pool.prefill.samples, pool.decode.samples
+        if own is None:
+            self.prefill, self.decode = list(pool.prefill.coefficients), list(pool.decode.coefficients)
+            return
+        self.prefill = _between(pool.prefill, own.prefill)
+        self.decode = _between(pool.decode, own.decode)
+
+
+def significant(ratio: float) -> float:
+    """What is left of a ratio of truth to prediction when noise is left out: 1 unless things got slower."""
+    return min(_MAX_DRIFT, ratio / _CALM) if ratio > _CALM else 1.0
+
+
+def bounded_prefill(seconds: float) -> float:
+    """A prediction within reason."""
+    return min(MAX_PREFILL_S, max(MIN_PREFILL_S, seconds))
+
+
+def bounded_tpot(seconds: float) -> float:
+    """A prediction within reason."""
+    return min(MAX_TPOT_S, max(MIN_TPOT_S, seconds))
+
+
+def _between(prior: Rls, own: Rls) -> list[float]:
+    share = own.samples / (own.samples + _PRIOR_SAMPLES)
+    if own.samples >= 4 * _PRIOR_SAMPLES:
+        return own.coefficients
+    return [p + share * (o - p) for p, o in zip(prior.coefficients, own.coefficients, strict=True)]
+
+
+def _dot(coefficients: list[float], x: Features) -> float:
+    return coefficients[0] + coefficients[1] * x[1] + coefficients[2] * x[2] + coefficients[3] * x[3]

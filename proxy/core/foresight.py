@@ -1,0 +1,238 @@
+"""What would become of one job on one backend: predicted prefix hit, prefill, backlog, TTFT and TPOT, and which limit
+would break. The one place that combines ledger, cost model and prefix record; routing, admission and `explain` read it.
+
+Owns the formulas. Runs for every candidate of every decision, so it allocates nothing: results are left in the
+backend's `Outlook`, valid until the next job is looked at.
+"""
+
+from math import inf, log, sqrt
+from typing import TYPE_CHECKING
+
+from proxy.core.cost_model import significant
+from proxy.core.ledger import DUTY_S, Entry
+from proxy.model.commands import Reason
+from proxy.model.request import Job
+from proxy.model.scheduling import AdmissionSettings
+
+if TYPE_CHECKING:
+    from proxy.core.backend import Backend
+
+KAPPA = 2.0
+"""Own prefill counts so many times: what it costs others too."""
+_NEW = 0.25
+"""Predictions of a backend without samples are multiplied by 1 + this, less with every sample."""
+_PREFER_COST = 1.0
+"""Prefill times of the request by which a preferred label is worth going elsewhere."""
+_FAR_S = 60.0
+
+
+class Ask:
+    """One job at one moment, with everything that does not depend on the backend."""
+
+    __slots__ = (
+        "answer",
+        "answer_high",
+        "block_tokens",
+        "bulk",
+        "bulk_backlog",
+        "chain",
+        "duty_limit",
+        "fitted",
+        "job",
+        "kv_share",
+        "now",
+        "over_share",
+        "prompt",
+        "reason",
+        "tpot_limit",
+        "tpot_margin",
+        "ttft_left",
+        "ttft_margin",
+        "waited",
+    )
+
+    def __init__(self, job: Job, arrived: float, now: float) -> None:
+        self.job = job
+        self.now = now
+        self.waited = now - arrived
+        self.chain = job.prefix
+        self.bulk = job.bulk
+        self.prompt = 1.0
+        """Tokens."""
+        self.block_tokens = 1.0
+        self.answer = self.answer_high = 1.0
+        """Tokens expected of the answer, and their .9 quantile."""
+        self.over_share = 0.0
+        """Of its tenant."""
+        self.ttft_left = inf
+        """Seconds left for the first token."""
+        self.tpot_limit: float | None = None
+        self.ttft_margin = self.tpot_margin = self.duty_limit = self.kv_share = 1.0
+        self.bulk_backlog = 0.0
+        self.fitted = False
+        """The candidates given to the policy break no limit."""
+        self.reason: Reason | None = None
+        """Why nobody fits, after a choice that found nobody."""
+
+    def bind(self, settings: AdmissionSettings, bulk_backlog: float) -> None:
+        """Turn promises and the tenant's share into limits. Bulk promises nothing about time."""
+        job, tilt = self.job, 1.0 + self.over_share / 2
+        if not self.bulk and job.slo_ttft_s is not None:
+            self.ttft_left = job.slo_ttft_s - self.waited
+        self.tpot_limit = None if self.bulk else job.slo_tpot_s
+        self.ttft_margin = settings.ttft_margin * tilt
+        self.tpot_margin = settings.tpot_margin * tilt
+        promised = job.slo_ttft_s is not None or job.slo_tpot_s is not None
+        duty = settings.duty_bulk if self.bulk else settings.duty_interactive if promised else settings.duty
+        self.duty_limit = duty / tilt
+        self.kv_share = settings.kv
+        self.bulk_backlog = bulk_backlog
+
+    @property
+    def promises(self) -> bool:
+        """Whether it could be refused for time."""
+        return self.ttft_left < inf or self.tpot_limit is not None
+
+
+class Outlook:
+    """The last job looked at, on this backend."""
+
+    __slots__ = ("backlog", "cost", "fresh", "hit", "raw", "reason", "score", "tpot", "ttft", "work")
+
+    def __init__(self) -> None:
+        self.hit = self.fresh = self.raw = self.cost = self.work = self.backlog = self.ttft = self.tpot = 0.0
+        self.score = 0.0
+        self.reason: Reason | None = None
+
+
+def foresee(backend: "Backend", ask: Ask) -> None:
+    """Prefill, backlog, time to first token and the score of the interactive rule."""
+    out, ledger, model, now = backend.outlook, backend.ledger, backend.model, ask.now
+    prompt = ask.prompt
+    hit = 0.0
+    record = backend.record
+    if ask.chain and record.blocks:
+        hit = min(prompt - 1.0, record.match(ask.chain) * ask.block_tokens) * record.trust
+    fresh = prompt - hit
+    samples = model.samples
+    if samples < 120:
+        model.refresh()
+    base, linear, square, beside = model.prefill
+    work = linear * fresh * 1e-4 + square * (prompt * prompt - hit * hit) * 1e-8
+    cost = base + work + beside * fresh * ledger.decoding * 1e-6
+    cost = max(cost, 1e-3, 0.5 * work)
+    backlog, head_s, spent = ledger.backlog(now)
+    slow = model.slow
+    if spent > head_s > 0.0:
+        slow = max(slow, significant(model.prefill_drift.ratio(head_s, spent)))
+    waiting = backend.in_flight
+    if ledger.has_foreign:
+        running, queued = ledger.foreign(now)
+        backlog += queued * max(cost, base)
+        waiting += running + queued  # type: ignore[assignment]
+    factor = slow * (1.0 + _NEW / (samples + 1))
+    out.hit = hit
+    out.fresh = fresh
+    out.work = max(0.0, work) * slow
+    out.raw = cost
+    out.cost = cost = cost * factor
+    out.backlog = backlog = backlog * factor
+    if backend.seats is not None and waiting >= backend.seats:
+        backlog += seat_wait_s(backend, waiting)
+    loading = backend.loading_s(ask.job.model) if backend.loaded is not None else 0.0
+    out.ttft = loading + backlog + cost
+    weight = KAPPA
+    if backend.spec.bias:
+        weight += backend.spec.bias.get(ask.job.traffic_class, 0.0)
+    if ask.job.prefer and not ask.job.prefer <= backend.spec.labels:
+        weight += _PREFER_COST
+    out.score = (loading + backlog + weight * cost) * sqrt(1.0 + waiting)
+
+
+def judge(backend: "Backend", ask: Ask) -> Reason | None:
+    """The limit that the job would break, after `foresee`; None: it fits. An idle backend takes everything."""
+    out, ledger = backend.outlook, backend.ledger
+    if not backend.in_flight and not ledger.has_foreign:
+        out.tpot = predicted_tpot(backend, ask)
+        out.reason = None
+        return None
+    out.reason = reason = _broken(backend, ask)
+    return reason
+
+
+def _broken(backend: "Backend", ask: Ask) -> Reason | None:
+    out, ledger = backend.outlook, backend.ledger
+    out.tpot = tpot = predicted_tpot(backend, ask)
+    if ask.ttft_left < inf and ask.ttft_margin * out.ttft > ask.ttft_left:
+        return Reason.TTFT
+    limit = ledger.tightest
+    if ask.tpot_limit is not None and (limit is None or ask.tpot_limit < limit):
+        limit = ask.tpot_limit
+    if limit is not None and ask.tpot_margin * tpot > limit and (ask.bulk or ask.tpot_limit is not None):
+        return Reason.TPOT
+    if out.work and ledger.duty(ask.now) + out.work / max(DUTY_S, 2 * out.work) > ask.duty_limit:
+        return Reason.DUTY
+    if ask.bulk and out.backlog > ask.bulk_backlog:
+        return Reason.DUTY
+    budget = backend.kv_tokens
+    if budget is not None and ledger.kv + ask.prompt + ask.answer_high > ask.kv_share * budget:
+        return Reason.KV
+    if backend.seats is not None and backend.in_flight >= backend.seats and ask.ttft_left == inf:
+        return Reason.SEATS
+    return None
+
+
+def predicted_tpot(backend: "Backend", ask: Ask) -> float:
+    """Seconds per output token beside what is there."""
+    ledger, model = backend.ledger, backend.model
+    base, batch, kv, rate = model.decode
+    decoding = ledger.decoding + 1.0
+    if ledger.has_foreign:
+        decoding += ledger.foreign(ask.now)[0]
+    tpot = (
+        base
+        + batch * decoding * 0.1
+        + kv * (ledger.kv + ask.prompt) * 1e-5
+        + rate * (ledger.rate(ask.now) + backend.outlook.fresh * 0.1) * 1e-4
+    )
+    return min(10.0, max(1e-4, tpot)) * model.slow_decode
+
+
+def seat_wait_s(backend: "Backend", waiting: float) -> float:
+    """Until a seat of the engine comes free for one more."""
+    seats = backend.seats or 1
+    return (waiting - seats + 1) * (backend.service_s or 1.0) / seats
+
+
+def clears_in_s(backend: "Backend", ask: Ask) -> float:
+    """Until the limit that the job broke here gives way, by what is known now."""
+    out, ledger, reason = backend.outlook, backend.ledger, backend.outlook.reason
+    if reason is Reason.TTFT:
+        return out.ttft - max(0.0, ask.ttft_left) / ask.ttft_margin
+    if reason is Reason.DUTY:
+        room = ask.duty_limit - out.work / max(DUTY_S, 2 * out.work)
+        duty = ledger.duty(ask.now)
+        return DUTY_S * log(max(1.0, duty / room)) if room > 0.02 else DUTY_S
+    if reason is None:
+        return 0.0
+    return min(_FAR_S, (backend.service_s or 1.0) / max(1, backend.in_flight))
+
+
+def open_entry(entry: Entry, backend: "Backend", ask: Ask) -> None:
+    """Write what was foreseen into the books of an attempt that goes to `backend`."""
+    out = backend.outlook
+    entry.prompt = ask.prompt
+    entry.hit, entry.fresh = out.hit, out.fresh
+    entry.answer = ask.answer
+    entry.cost = out.raw
+    entry.work = out.work
+    entry.kv = ask.prompt + ask.answer
+    entry.ttft, entry.tpot = out.ttft, predicted_tpot(backend, ask)
+    entry.tpot_limit = ask.tpot_limit
+    entry.bulk = ask.bulk
+    entry.features = (
+        1.0,
+        out.fresh * 1e-4,
+        (ask.prompt * ask.prompt - out.hit * out.hit) * 1e-8,
+        out.fresh * backend.ledger.decoding * 1e-6,
+    )

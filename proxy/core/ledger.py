@@ -1,0 +1,291 @@
+"""What is outstanding on one backend, by our own books, kept from dispatch to end.
+
+Owns the sums and their integrals over time, all in O(1) per event. Scraped metrics reconcile it (other clients of the
+same engine); they never stop it: what is old counts less and less, and then not at all.
+"""
+
+from math import exp, isfinite
+from typing import TYPE_CHECKING
+
+from proxy.core.cost_model import Features
+
+if TYPE_CHECKING:
+    from proxy.core.ticket import Ticket
+
+DUTY_S = 30.0
+"""Memory of the prefill duty, seconds."""
+RATE_S = 10.0
+"""Memory of the prefill rate, seconds."""
+_MISSED = 3.0
+"""Scrapes missed after which foreign load is forgotten."""
+_MAX_COUNT = 1e6
+_LATE_SHARE = 0.9
+_FIRST_INTERVAL_S = 5.0
+
+
+class Entry:
+    """One attempt in the books."""
+
+    __slots__ = (
+        "answer",
+        "bulk",
+        "cost",
+        "dispatched",
+        "features",
+        "first_at",
+        "fresh",
+        "hit",
+        "kv",
+        "mark_decoding",
+        "mark_fresh",
+        "mark_kv",
+        "probe",
+        "prompt",
+        "streams",
+        "ticket",
+        "tpot",
+        "tpot_limit",
+        "ttft",
+        "work",
+    )
+
+    def __init__(self, ticket: "Ticket", dispatched: float) -> None:
+        self.ticket = ticket
+        self.dispatched = dispatched
+        self.prompt = 0.0
+        """Tokens."""
+        self.hit = 0.0
+        """Tokens predicted to be in the prefix cache."""
+        self.fresh = 0.0
+        """Tokens predicted to be computed."""
+        self.answer = 0.0
+        """Tokens expected of the answer."""
+        self.cost = 0.0
+        """Predicted prefill seconds."""
+        self.work = 0.0
+        """Those of them that count as duty."""
+        self.kv = 0.0
+        """Prompt and expected answer, tokens."""
+        self.ttft = 0.0
+        """Predicted, from dispatch."""
+        self.tpot = 0.0
+        """Predicted."""
+        self.tpot_limit: float | None = None
+        self.features: Features = (1.0, 0.0, 0.0, 0.0)
+        self.bulk = False
+        self.streams = False
+        """Tells of its first token."""
+        self.probe = False
+        """Would have been refused, and is sent to see whether that would have been right."""
+        self.first_at: float | None = None
+        self.mark_decoding = self.mark_kv = self.mark_fresh = 0.0
+
+
+class Ledger:
+    """Plain floats; `settle` brings the integrals up to `now` before anything changes."""
+
+    __slots__ = (
+        "_at",
+        "_decoding_s",
+        "_duty",
+        "_duty_at",
+        "_foreign_at",
+        "_foreign_interval_s",
+        "_foreign_running",
+        "_foreign_waiting",
+        "_fresh_total",
+        "_guessed",
+        "_kv_s",
+        "_limits",
+        "_most_running",
+        "_rate",
+        "_rate_at",
+        "decoding",
+        "has_foreign",
+        "head_since",
+        "kv",
+        "pending",
+        "pending_bulk_s",
+        "pending_fresh",
+        "pending_s",
+        "scrapes_ignored",
+        "tightest",
+    )
+
+    def __init__(self) -> None:
+        self.pending: dict[Entry, None] = {}
+        """Prefills not known to be over, in the order of dispatch."""
+        self.pending_s = 0.0
+        """Their predicted seconds."""
+        self.pending_fresh = 0.0
+        """Their tokens to compute."""
+        self.pending_bulk_s = 0.0
+        """Predicted seconds of those that are bulk."""
+        self.head_since = 0.0
+        """Since when the engine can have worked on the first of them."""
+        self.decoding = 0
+        self.kv = 0.0
+        """Tokens of all that is there, expected answers included."""
+        self.tightest: float | None = None
+        """Least time per token promised to any of them."""
+        self.scrapes_ignored = 0
+        self._limits: dict[float, int] = {}
+        self._duty = self._duty_at = 0.0
+        self._rate = self._rate_at = 0.0
+        self._at = self._decoding_s = self._kv_s = self._fresh_total = 0.0
+        self._foreign_running = self._foreign_waiting = 0.0
+        self.has_foreign = False
+        """Others were there at the last scrape."""
+        self._foreign_at: float | None = None
+        self._foreign_interval_s = _FIRST_INTERVAL_S
+        self._most_running = 0
+        self._guessed = False
+        """`head_since` is our own estimate, because nobody told."""
+
+    # ---- events
+
+    def dispatch(self, entry: Entry, now: float) -> None:
+        """An attempt goes out."""
+        self.settle(now)
+        if not self.pending:
+            self.head_since = now
+        self.pending[entry] = None
+        self.pending_s += entry.cost
+        self.pending_fresh += entry.fresh
+        if entry.bulk:
+            self.pending_bulk_s += entry.cost
+        self.kv += entry.kv
+        self._duty = self.duty(now) + entry.work / DUTY_S
+        self._duty_at = now
+        self._rate = self.rate(now) + entry.fresh / RATE_S
+        self._rate_at = now
+        self._most_running = max(self._most_running, len(self.pending) + self.decoding)
+        self._promise(entry.tpot_limit)
+
+    def first_token(self, entry: Entry, now: float) -> float | None:
+        """Its prefill is over; the seconds it took, None when the books cannot tell."""
+        if entry.first_at is not None:
+            return None
+        self.settle(now)
+        since, known = max(entry.dispatched, self.head_since), not self._guessed or entry.dispatched > self.head_since
+        self._prefilled(entry, now)
+        self._guessed = False
+        return now - since if known else None
+
+    def end(self, entry: Entry, now: float) -> None:
+        """The attempt is over, however."""
+        self.settle(now)
+        if entry in self.pending:
+            if entry is next(iter(self.pending)):
+                self.head_since = now
+            self._leave_pending(entry)
+        elif entry.first_at is not None:
+            self.decoding -= 1
+        self.kv -= entry.kv
+        limit = entry.tpot_limit
+        if limit is not None:
+            self._limits[limit] -= 1
+            if not self._limits[limit]:
+                del self._limits[limit]
+                self.tightest = min(self._limits, default=None)
+        if not self.pending and not self.decoding:
+            self.kv = self.pending_s = 0.0
+        assert self.decoding >= 0
+
+    def settle(self, now: float) -> None:
+        """Count the time that has passed, and prefills nobody reports on whose time is over."""
+        elapsed = now - self._at
+        if elapsed > 0:
+            self._decoding_s += self.decoding * elapsed
+            self._kv_s += self.kv * elapsed
+            self._at = now
+        while self.pending:
+            head = next(iter(self.pending))
+            if head.streams or now - self.head_since < head.cost:
+                break
+            self._prefilled(head, self.head_since + head.cost)
+            self._guessed = True
+
+    def around(self, entry: Entry, now: float) -> tuple[float, float, float] | None:
+        """Mean of decoding requests, KV tokens and prefill tokens a second between its first token and now."""
+        self.settle(now)
+        if entry.first_at is None or now <= entry.first_at:
+            return None
+        span = now - entry.first_at
+        decoding, kv = self._decoding_s - entry.mark_decoding, self._kv_s - entry.mark_kv
+        return decoding / span, kv / span, (self._fresh_total - entry.mark_fresh) / span
+
+    def _prefilled(self, entry: Entry, now: float) -> None:
+        self._leave_pending(entry)
+        self.head_since = now
+        self.decoding += 1
+        entry.first_at = now
+        self._fresh_total += entry.fresh
+        entry.mark_decoding, entry.mark_kv, entry.mark_fresh = self._decoding_s, self._kv_s, self._fresh_total
+
+    def _leave_pending(self, entry: Entry) -> None:
+        del self.pending[entry]
+        self.pending_s = self.pending_s - entry.cost if self.pending else 0.0
+        self.pending_fresh = self.pending_fresh - entry.fresh if self.pending else 0.0
+        if entry.bulk:
+            self.pending_bulk_s = max(0.0, self.pending_bulk_s - entry.cost) if self.pending else 0.0
+
+    def _promise(self, limit: float | None) -> None:
+        if limit is None:
+            return
+        self._limits[limit] = self._limits.get(limit, 0) + 1
+        if self.tightest is None or limit < self.tightest:
+            self.tightest = limit
+
+    # ---- what it says
+
+    def backlog(self, now: float) -> tuple[float, float, float]:
+        """Predicted seconds of prefill ahead of a newcomer; and of the first in line: its predicted and its actual
+        seconds so far."""
+        if not self.pending:
+            return 0.0, 0.0, 0.0
+        head = next(iter(self.pending))
+        spent = now - self.head_since
+        return self.pending_s - min(spent, _LATE_SHARE * head.cost), head.cost, spent
+
+    def duty(self, now: float) -> float:
+        """Share of the time that goes into prefills."""
+        return self._duty * exp((self._duty_at - now) / DUTY_S) if self._duty else 0.0
+
+    def rate(self, now: float) -> float:
+        """Prefill tokens a second."""
+        return self._rate * exp((self._rate_at - now) / RATE_S) if self._rate else 0.0
+
+    # ---- metrics of the engine
+
+    def reconcile(self, running: float | None, waiting: float | None, now: float) -> bool:
+        """A scrape told how much is there; False when it told nonsense."""
+        if not (_sane(running) and _sane(waiting)):
+            self.scrapes_ignored += 1
+            return False
+        if self._foreign_at is not None:
+            gap = min(60.0, max(0.1, now - self._foreign_at))
+            self._foreign_interval_s += 0.2 * (gap - self._foreign_interval_s)
+        self._foreign_at = now
+        ours_waiting = len(self.pending)
+        total = max(0.0, (running or 0.0) + (waiting or 0.0) - self._most_running)
+        self._foreign_waiting = min(total, max(0.0, (waiting or 0.0) - ours_waiting))
+        self._foreign_running = total - self._foreign_waiting
+        self._most_running = len(self.pending) + self.decoding
+        self.has_foreign = total > 0
+        return True
+
+    def foreign(self, now: float) -> tuple[float, float]:
+        """Running and waiting requests of others, as far as that is still known."""
+        if self._foreign_at is None or not (self._foreign_running or self._foreign_waiting):
+            return 0.0, 0.0
+        age = (now - self._foreign_at) / self._foreign_interval_s
+        if age > _MISSED:
+            self.has_foreign = False
+            return 0.0, 0.0
+        fade = exp(-max(0.0, age - 1.0))
+        return self._foreign_running * fade, self._foreign_waiting * fade
+
+
+def _sane(count: float | None) -> bool:
+    return count is None or (isfinite(count) and 0 <= count <= _MAX_COUNT)

@@ -1,0 +1,112 @@
+"""How long answers get: learned quantiles per tenant, class and route, and what a request's byte count says of tokens.
+
+Owns both estimates and their bounds. Reads no text.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from math import exp
+from typing import TypeVar
+
+from proxy.model.request import Job
+
+MAX_KEYS = 4096
+"""Keys remembered of each kind; the longest unused is forgotten."""
+_SEEN_ENOUGH = 8
+_RATE = 0.05
+_UNKNOWN = (128.0, 512.0)
+"""Median and .9 quantile of answers before any was seen."""
+_BYTES_PER_TOKEN = 4.0
+_MAX_SCALE = 20.0
+_SCALE_MEMORY = 0.05
+
+_Key = tuple[str, ...]
+_T = TypeVar("_T")
+
+
+class _Length:
+    __slots__ = ("high", "median", "samples")
+
+    def __init__(self, first: float) -> None:
+        self.median = first
+        self.high = first
+        self.samples = 0
+
+    def learn(self, tokens: float) -> None:
+        self.samples += 1
+        rate = max(_RATE, 1.0 / self.samples)
+        self.median *= exp(rate * (0.5 if tokens > self.median else -0.5))
+        self.high *= exp(rate * (0.9 if tokens > self.high else -0.1))
+        self.high = max(self.high, self.median)
+
+
+class _Scale:
+    """Σ actual ÷ Σ estimated, the older the less."""
+
+    __slots__ = ("actual", "estimated")
+
+    def __init__(self) -> None:
+        self.actual = self.estimated = 1000.0
+
+    def learn(self, estimated: float, actual: float) -> None:
+        self.estimated += _SCALE_MEMORY * (estimated - self.estimated)
+        self.actual += _SCALE_MEMORY * (actual - self.actual)
+
+    @property
+    def factor(self) -> float:
+        return min(_MAX_SCALE, max(1.0 / _MAX_SCALE, self.actual / self.estimated))
+
+
+class Lengths:
+    """Asked for every job, told of every usage."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[_Key, _Length] = OrderedDict()
+        self._scales: OrderedDict[_Key, _Scale] = OrderedDict()
+
+    def answer(self, job: Job) -> tuple[float, float]:
+        """Expected and .9 quantile of the answer's tokens, at most what the client asked for."""
+        known = next(
+            (k for k in map(self._answers.get, _keys(job)) if k is not None and k.samples >= _SEEN_ENOUGH), None
+        )
+        median, high = (known.median, known.high) if known else _UNKNOWN
+        most = job.max_tokens
+        return (median, high) if most is None else (min(median, most), min(high, most))
+
+    def prompt(self, job: Job) -> tuple[float, float]:
+        """Tokens of the prompt, and the factor by which estimates for its model are off."""
+        scale = self._scales.get((job.model,))
+        factor = scale.factor if scale else 1.0
+        return max(1.0, estimated(job) * factor), factor
+
+    def learn(self, job: Job, prompt_tokens: int | None, output_tokens: int | None) -> None:
+        """The engine told its usage."""
+        if output_tokens is not None and output_tokens >= 0:
+            for key in _keys(job):
+                _entry(self._answers, key, lambda: _Length(max(1.0, output_tokens))).learn(max(1.0, output_tokens))
+        if prompt_tokens is not None and prompt_tokens > 0 and estimated(job) > 0:
+            _entry(self._scales, (job.model,), _Scale).learn(estimated(job), prompt_tokens)
+
+
+def estimated(job: Job) -> float:
+    """Tokens of the prompt as far as its size tells."""
+    return float(job.prompt_tokens) or job.body_bytes / _BYTES_PER_TOKEN
+
+
+def _keys(job: Job) -> tuple[_Key, ...]:
+    return (
+        (job.tenant, job.traffic_class, job.endpoint, job.model),
+        (job.traffic_class, job.endpoint, job.model),
+        (job.traffic_class,),
+    )
+
+
+def _entry(known: "OrderedDict[_Key, _T]", key: _Key, make: Callable[[], "_T"]) -> "_T":
+    entry = known.get(key)
+    if entry is None:
+        if len(known) >= MAX_KEYS:
+            known.popitem(last=False)
+        entry = known[key] = make()
+    else:
+        known.move_to_end(key)
+    return entry

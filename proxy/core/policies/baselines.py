@@ -1,0 +1,77 @@
+"""What other routers do, as published, on our own books: to be compared with in the same harness.
+
+Owns their formulas and constants. None of them admits or refuses.
+"""
+
+from collections.abc import Sequence
+
+from proxy.core.backend import Backend
+from proxy.core.foresight import Ask
+from proxy.core.rng import Rng
+
+_BALANCE_ABS = 64
+_BALANCE_REL = 1.5
+_CACHE_THRESHOLD = 0.5
+_PREFIX_WEIGHT, _KV_WEIGHT, _QUEUE_WEIGHT = 3.0, 2.0, 2.0
+_OVERLAP_WEIGHT = 1.0
+_BLOCK_TOKENS = 16.0
+_UNKNOWN_KV = 300_000.0
+
+
+def uniform(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
+    """Any of them."""
+    return candidates[rng.randrange(len(candidates))]
+
+
+def prefix_cache_aware(candidates: Sequence[Backend], ask: Ask, _rng: Rng) -> Backend:
+    """SGLang's router: the longest prefix when at least half of the prompt matches, else the emptiest cache; the
+    fewest requests once loads differ by more than 64 and by half."""
+    loads = [b.in_flight for b in candidates]
+    most, least = max(loads), min(loads)
+    if most - least > _BALANCE_ABS and most > _BALANCE_REL * least:
+        return min(candidates, key=_in_flight)
+    best = max(candidates, key=_hit)
+    if best.outlook.hit > _CACHE_THRESHOLD * ask.prompt:
+        return best
+    return min(candidates, key=lambda b: (len(b.record.blocks), b.in_flight))
+
+
+def weighted_scores(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
+    """llm-d's defaults: prefix 3, free KV 2, short queue 2; each score between 0 and 1."""
+    queues = [len(b.ledger.pending) for b in candidates]
+    shortest, span = min(queues), max(queues) - min(queues)
+
+    def score(position: int) -> float:
+        backend = candidates[position]
+        free_kv = max(0.0, 1.0 - backend.ledger.kv / (backend.kv_tokens or _UNKNOWN_KV))
+        short = 1.0 - (queues[position] - shortest) / span if span else 1.0
+        return _PREFIX_WEIGHT * backend.outlook.hit / ask.prompt + _KV_WEIGHT * free_kv + _QUEUE_WEIGHT * short
+
+    return candidates[_first_of_best([-score(i) for i in range(len(candidates))], rng)]
+
+
+def kv_cost(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
+    """Dynamo's linear cost: blocks still to prefill, the newcomer's included, plus blocks in use."""
+    costs = [
+        (_OVERLAP_WEIGHT * (b.ledger.pending_fresh + b.outlook.fresh) + b.ledger.kv) / _BLOCK_TOKENS for b in candidates
+    ]
+    return candidates[_first_of_best(costs, rng)]
+
+
+def least_pending_prefill(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
+    """Fewest prompt tokens to compute, the newcomer's included."""
+    return candidates[_first_of_best([b.ledger.pending_fresh + b.outlook.fresh for b in candidates], rng)]
+
+
+def _first_of_best(costs: Sequence[float], rng: Rng) -> int:
+    least = min(costs)
+    best = [i for i, cost in enumerate(costs) if cost == least]
+    return best[0] if len(best) == 1 else best[rng.randrange(len(best))]
+
+
+def _in_flight(backend: Backend) -> int:
+    return backend.in_flight
+
+
+def _hit(backend: Backend) -> float:
+    return backend.outlook.hit

@@ -1,0 +1,97 @@
+"""Backends that are configured as alike: what they learn together, whether their predictions may refuse anybody, and
+how busy they are as a whole.
+
+Owns the gate from shadow to enforcement, the count of what it let pass, and the utilisation of the pool.
+"""
+
+from math import exp, sqrt
+
+from proxy.core.cost_model import PoolModel
+from proxy.model.commands import Reason
+
+_OPENS = (0.85, 0.97)
+"""Coverage of the .9 quantile within which predictions have proven themselves."""
+_CLOSES = (0.7, 1.0)
+_PROBES = 200
+"""Probes after which a bad share of false refusals closes the gate."""
+_FALSE_SHARE = 0.5
+_LOAD_S = 60.0
+"""Memory of arrivals and of work, seconds."""
+MAX_WAIT_S = 600.0
+
+
+class Pool:
+    """Shared by its backends."""
+
+    __slots__ = (
+        "_arrivals",
+        "_at",
+        "_judged",
+        "_work_s",
+        "alarms",
+        "arrivals",
+        "backends",
+        "model",
+        "name",
+        "probes",
+        "probes_good",
+        "shadow",
+        "trusted",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.backends = 0
+        self.model = PoolModel()
+        self.trusted = False
+        """Predictions have proven themselves."""
+        self.probes = self.probes_good = 0
+        """Would-be refusals sent after all, and those of them that kept every promise."""
+        self.alarms = 0
+        """Times that refusals proved false."""
+        self.shadow: dict[Reason, int] = {}
+        """What would have been refused while nothing was."""
+        self._judged = [0, 0]
+        self._at = 0.0
+        self._arrivals = self._work_s = 0.0
+
+    def review(self, min_samples: int) -> None:
+        """A prediction was checked: open or close the gate."""
+        residuals = self.model.residuals
+        low, high = _CLOSES if self.trusted else _OPENS
+        self.trusted = residuals.samples >= min_samples and low <= residuals.coverage <= high
+
+    def probed(self, kept: bool) -> None:
+        """A probe ended. When most would have been served well, the predictions are wrong: learn again."""
+        self.probes += 1
+        self.probes_good += kept
+        judged = self._judged
+        judged[0] += 1
+        judged[1] += kept
+        if judged[0] >= _PROBES:
+            if judged[1] > _FALSE_SHARE * judged[0]:
+                self.alarms += 1
+                self.trusted = False
+                self.model.residuals.samples = 0
+            self._judged = [0, 0]
+
+    def arrived(self, work_s: float, now: float) -> None:
+        """A job that may go here: the backend seconds it is predicted to take."""
+        fade = exp(min(0.0, self._at - now) / _LOAD_S)
+        self._arrivals = self._arrivals * fade + 1.0 / _LOAD_S
+        self._work_s = self._work_s * fade + work_s / _LOAD_S
+        self._at = max(self._at, now)
+
+    def utilisation(self, now: float) -> float:
+        """Load ÷ capacity: backend seconds asked for per second, per backend."""
+        return self._work_s * exp(min(0.0, self._at - now) / _LOAD_S) / max(1, self.backends)
+
+    def predicted_wait_s(self, now: float) -> float:
+        """What utilisation means for a newcomer, by Sakasegawa's formula for so many servers; at most ten minutes."""
+        rho, servers = self.utilisation(now), max(1, self.backends)
+        if not self._arrivals or not rho:
+            return 0.0
+        if rho >= 1.0:
+            return MAX_WAIT_S
+        service_s = self._work_s / self._arrivals
+        return float(min(MAX_WAIT_S, service_s / servers * rho ** (sqrt(2 * (servers + 1)) - 1) / (1 - rho)))

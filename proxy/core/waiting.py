@@ -1,0 +1,246 @@
+"""Jobs that cannot go at once: which of the two holds they wait in, when they are looked at again, and how it ends.
+
+    hold       may still be in time, or waits for a permit; short
+    backfill   bulk, and what promises nothing about time; long
+
+Owns that choice, the order nobody may skip (held before backfill), demotion, probes and pre-emption of bulk.
+"""
+
+from math import inf
+
+from proxy.core.attempts import Attempts
+from proxy.core.backend import Backend
+from proxy.core.books import Books
+from proxy.core.candidates import Candidates
+from proxy.core.fleet import Fleet
+from proxy.core.foresight import Ask, foresee, judge
+from proxy.core.hold import Hold, Line
+from proxy.core.refusals import hold_timeout, overloaded, queue_full
+from proxy.core.rng import Rng
+from proxy.core.router import Router
+from proxy.core.ticket import NOBODY, Ticket
+from proxy.model.commands import Command, Reason, Refuse
+from proxy.model.limits import HoldSettings
+from proxy.model.scheduling import BackfillSettings, SchedulingSettings
+
+LOOK_S = 0.1
+"""Limits clear as time goes by, without an event: held jobs are looked at so often."""
+_LOOKS = 8
+"""Jobs looked at per line and event: one that does not fit must not stop smaller ones behind it for ever."""
+_MIN_HOLD_S = 0.02
+_JITTER = 0.25
+
+
+class Waiting:
+    """Both holds."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        books: Books,
+        attempts: Attempts,
+        router: Router,
+        hold: HoldSettings,
+        settings: SchedulingSettings,
+        rng: Rng,
+    ) -> None:
+        self._fleet = fleet
+        self._books = books
+        self._attempts = attempts
+        self._router = router
+        self._rng = rng
+        self._max_hold_s = settings.admission.max_hold
+        self.hold = Hold(hold)
+        self.backfill = Hold(_hold_settings(settings.backfill))
+        self.look_at = inf
+        self.demoted = 0
+
+    def __len__(self) -> int:
+        return len(self.hold) + len(self.backfill)
+
+    # ---- in
+
+    def place(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
+        """Nobody fits a job now."""
+        reason = ask.reason
+        if reason is None and not (ask.promises and self._router.enforces_somewhere(candidates)):
+            return self._hold_for_permit(ticket, candidates, NOBODY, ask)
+        ticket.reason = reason or Reason.SEATS
+        if not ask.promises:
+            return self._into_backfill(ticket, candidates, ask)
+        commands = self._preempt_bulk(ticket, candidates, ask)
+        if commands:
+            return commands
+        patience_s = min(self._max_hold_s, self._slack_s(candidates, ask))
+        if patience_s > _MIN_HOLD_S and self.hold.has_room(ticket, self._attempts.in_flight):
+            self._add(self.hold, ticket, candidates, NOBODY, ask.now, patience_s)
+            return []
+        return self._too_late(ticket, candidates, ask)
+
+    def again(self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend], now: float) -> None:
+        """A next attempt waits; there is room."""
+        self._add(self.hold, ticket, candidates, avoid, now)
+
+    def _hold_for_permit(
+        self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend], ask: Ask
+    ) -> list[Command]:
+        hold = self.hold
+        if not hold.has_room(ticket, self._attempts.in_flight):
+            return [self._attempts.refuse(ticket, queue_full(len(hold), self.wait_s(candidates)), Reason.QUEUE)]
+        self._add(hold, ticket, candidates, avoid, ask.now)
+        return []
+
+    def _into_backfill(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
+        if not self.backfill.has_room(ticket, 0):
+            return [
+                self._attempts.refuse(ticket, queue_full(len(self.backfill), self.wait_s(candidates)), Reason.QUEUE)
+            ]
+        self._add(self.backfill, ticket, candidates, NOBODY, ask.now)
+        return []
+
+    def _add(
+        self,
+        hold: Hold,
+        ticket: Ticket,
+        candidates: Candidates,
+        avoid: frozenset[Backend],
+        now: float,
+        most_s: float = inf,
+    ) -> None:
+        hold.add(ticket, candidates, avoid, now, most_s)
+        if ticket.reason is not None:
+            self.look_at = min(self.look_at, now + LOOK_S)
+
+    def _slack_s(self, candidates: Candidates, ask: Ask) -> float:
+        """How long it may wait and still be in time on a backend without a backlog."""
+        best = min((b.outlook.cost for b in self._router.free(candidates, ask, NOBODY)), default=0.0)
+        return ask.ttft_left - ask.ttft_margin * best
+
+    # ---- out
+
+    def feed(self, backend: Backend, now: float) -> list[Command]:
+        """Something cleared on `backend`: whoever fits goes, those held first."""
+        commands: list[Command] = []
+        for hold in (self.hold, self.backfill):
+            if not len(hold):
+                continue
+            for ticket in hold.first_for(backend, _LOOKS):
+                if backend.in_flight >= backend.limit:
+                    return commands
+                ask = self._books.ask(ticket, now)
+                if self._router.fits(backend, ask):
+                    hold.remove(ticket)
+                    commands.append(self._attempts.dispatch(ticket, backend, ask))
+                elif hold is self.backfill:
+                    break
+            if hold.first_for(backend, 1):
+                break
+        return commands
+
+    def feed_all(self, now: float) -> list[Command]:
+        """Backends were opened, or time went by: send whoever fits, in order."""
+        commands: list[Command] = []
+        for hold in (self.hold, self.backfill):
+            while (sent := self._send_first(hold, now)) is not None:
+                commands.append(sent)
+        return commands
+
+    def look(self, now: float) -> list[Command]:
+        """Time to look again."""
+        commands = self.feed_all(now)
+        self.look_at = now + LOOK_S if len(self) else inf
+        return commands
+
+    def _send_first(self, hold: Hold, now: float) -> Command | None:
+        for line in hold.lines():
+            for ticket in line.first(_LOOKS if ticket_may_be_passed(line) else 1):
+                ask = self._books.ask(ticket, now)
+                backend = self._router.pick(line.candidates, ask, line.avoid)
+                if backend is not None:
+                    hold.remove(ticket)
+                    return self._attempts.dispatch(ticket, backend, ask)
+        return None
+
+    # ---- the end of waiting
+
+    def expire(self, ticket: Ticket, now: float) -> list[Command]:
+        """Its time is over."""
+        line, hold = ticket.line, ticket.waits_in
+        assert line is not None
+        assert hold is not None
+        candidates = line.candidates
+        in_time = ticket.job.deadline is None or now < ticket.job.deadline
+        hold.remove(ticket)
+        if hold is self.hold and ticket.reason is not None and in_time and ticket.fault is None:
+            ask = self._books.ask(ticket, now)
+            backend = self._router.pick(candidates, ask, NOBODY)
+            if backend is not None:
+                return [self._attempts.dispatch(ticket, backend, ask)]
+            ticket.reason = ask.reason or ticket.reason
+            return self._too_late(ticket, candidates, ask)
+        reason = Reason.DEADLINE if not in_time and ticket.fault is None else ticket.reason
+        return [self._attempts.refuse(ticket, ticket.fault or hold_timeout(self.wait_s(candidates)), reason)]
+
+    def _too_late(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
+        """It cannot be served in time: late rather than not at all where its class wants that, else refused."""
+        if ticket.job.demotable and self.backfill.has_room(ticket, 0):
+            ticket.demoted = True
+            self.demoted += 1
+            self._add(self.backfill, ticket, candidates, NOBODY, ask.now)
+            return []
+        probe = self._router.probe(candidates, ask)
+        if probe is not None:
+            ticket.probe = True
+            return [self._attempts.dispatch(ticket, probe, ask)]
+        return [self._overloaded(ticket, candidates, ask)]
+
+    def _overloaded(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> Refuse:
+        reason = ticket.reason or Reason.SEATS
+        wait_s = self._router.retry_after_s(candidates, ask) * (1.0 + _JITTER * self._rng.random())
+        return self._attempts.refuse(ticket, overloaded(reason, wait_s), reason)
+
+    # ---- pre-emption
+
+    def _preempt_bulk(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
+        """Send bulk back that has not begun, where that makes room in time for this job."""
+        for backend in self._router.free(candidates, ask, NOBODY):
+            ledger = backend.ledger
+            if not ledger.pending_bulk_s or not self._router.enforces(backend):
+                continue
+            victims = [e.ticket for e in ledger.pending if e.bulk and not e.ticket.started and e.ticket is not ticket]
+            if not victims or not self._would_fit(backend, ask, sum(v.entry.cost for v in victims if v.entry)):
+                continue
+            if not all(self.backfill.has_room(victim, 0) for victim in victims):
+                continue
+            commands: list[Command] = []
+            for victim in victims:
+                commands.append(self._attempts.preempt(victim, ask.now))
+                self._add(self.backfill, victim, candidates, NOBODY, ask.now)
+            foresee(backend, ask)
+            judge(backend, ask)
+            return [*commands, self._attempts.dispatch(ticket, backend, ask)]
+        return []
+
+    def _would_fit(self, backend: Backend, ask: Ask, freed_s: float) -> bool:
+        foresee(backend, ask)
+        reason = judge(backend, ask)
+        if reason is not Reason.TTFT:
+            return reason is None
+        out = backend.outlook
+        return ask.ttft_margin * (out.ttft - min(out.backlog, freed_s)) <= ask.ttft_left
+
+    # ---- views
+
+    def wait_s(self, candidates: Candidates) -> float:
+        """Advice on when to come back."""
+        return candidates.wait_s(self.hold.ahead(candidates) + 1)
+
+
+def _hold_settings(backfill: BackfillSettings) -> HoldSettings:
+    wait = f"{backfill.max_wait}s"
+    return HoldSettings(min_jobs=backfill.jobs, per_in_flight=0, bytes=f"{backfill.bytes}B", max_wait=wait)
+
+
+def ticket_may_be_passed(line: Line) -> bool:
+    """Whether those behind the first may fit where it does not: when more than a permit keeps it waiting."""
+    return line.head.reason is not None or bool(line.head.job.require)

@@ -1,0 +1,87 @@
+"""How the scheduler admits, shares and prefers: the operator's dials, with their reasons."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from proxy.model.limits import Count, Settings, Share
+from proxy.model.units import MIB, Duration, Size
+
+AdmissionMode = Literal["auto", "enforce", "shadow", "off"]
+PolicyName = Literal[
+    "goodput",
+    "round_robin",
+    "random",
+    "power_of_two",
+    "least_outstanding",
+    "prefix_cache_aware",
+    "weighted_scores",
+    "kv_cost",
+    "least_pending_prefill",
+]
+Weights = dict[str, Annotated[float, Field(gt=0, le=1000)]]
+DEFAULT_POLICY: PolicyName = "goodput"
+
+
+class AdmissionSettings(Settings):
+    """Which requests are refused because nobody can serve them within what their class promises."""
+
+    mode: AdmissionMode | None = None
+    """`enforce`: refuse. `shadow`: count what would be refused. `off`: neither. `auto`: as `shadow` until predictions
+    have proven themselves, then `enforce`. null: `auto` for the policy `goodput`, `off` for the others."""
+    duty: Share = 0.8
+    """Largest share of a backend's time that may go into prefills: the dial between throughput (up) and steady token
+    gaps (down)."""
+    duty_interactive: Share = 0.9
+    """The same for interactive requests."""
+    duty_bulk: Share = 0.6
+    """The same for bulk."""
+    ttft_margin: Annotated[float, Field(ge=1, le=10)] = 1.5
+    """Predicted time to first token times this must keep the promise."""
+    tpot_margin: Annotated[float, Field(ge=1, le=10)] = 1.3
+    """Predicted time per token times this must keep the promise, and that made to others on the same backend."""
+    kv: Share = 0.95
+    """Share of a backend's KV budget that may be promised."""
+    max_hold: Duration = 2.0
+    """Longest wait for a backend that may still keep the promise."""
+    probes: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    """Share of would-be refusals that are sent after all, to learn whether refusing is right."""
+    min_samples: Count = 200
+    """`auto`: first tokens seen before anything is refused."""
+
+
+class BackfillSettings(Settings):
+    """Bulk that waits for room beside the interactive requests."""
+
+    jobs: Count = 10_000
+    """Jobs that may wait; more are refused."""
+    bytes: Size = 512 * MIB
+    """Bodies of all of them; more are refused."""
+    max_wait: Duration = 600.0
+    """Longest wait; the client's own deadline counts when it is sooner."""
+    backlog: Duration = 0.2
+    """Prefill queued on a backend up to which bulk is fed to it."""
+
+
+class FairnessSettings(Settings):
+    """What a tenant may take when others want it too."""
+
+    half_life: Duration = 30.0
+    """Service is forgotten by half in this time. 0: no fairness between tenants."""
+    weights: Weights = Field(default_factory=dict)
+    """Tenant → share relative to the others; 1 where none is given."""
+
+
+class SchedulingSettings(Settings):
+    """All of it."""
+
+    policy: PolicyName = DEFAULT_POLICY
+    """Which of the fitting backends gets a job."""
+    admission: AdmissionSettings = AdmissionSettings()
+    """Who is refused."""
+    backfill: BackfillSettings = BackfillSettings()
+    """Where bulk waits."""
+    fairness: FairnessSettings = FairnessSettings()
+    """Between tenants."""
+    explore: Annotated[float, Field(ge=0, le=0.2)] = 0.01
+    """Share of requests with time to spare that go to a random fitting backend, to learn about it."""
