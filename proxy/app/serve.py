@@ -23,13 +23,16 @@ from proxy.config.schema import Config
 from proxy.core.scheduler import Scheduler
 from proxy.live import backends
 from proxy.live.admin import build_app
+from proxy.live.attempt import Caller
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.edge import Edge
 from proxy.live.exchange import Exchange, Gateway
 from proxy.live.memory import MemoryGuard
 from proxy.live.prober import Prober
+from proxy.live.tokenizers import Tokenizers
 from proxy.live.watch import Watch
+from proxy.model.classes import with_built_in
 from proxy.model.faults import Kind, internal
 from proxy.obs import logs
 from proxy.obs.access_log import FLUSH_S, AccessLog
@@ -65,16 +68,19 @@ class Proxy:
         self._metrics = Metrics(self._driver.scheduler, self._gauges, monotonic)
         self._access = AccessLog(config.log.format, _write_stdout, time.time, self._schedule_flush)
         self._memory = MemoryGuard(config.limits.memory, lambda: self._edge.close_idle())
+        self._tokenizers = Tokenizers()
         self._gateway = Gateway(
-            self._driver,
-            self._backends,
-            self._models,
-            config.routing.default_model,
-            config.limits,
-            self._record,
-            self._loop,
-            set[Exchange](),
-            self._memory,
+            driver=self._driver,
+            caller=Caller(self._driver.scheduler, self._tokenizers, config.limits.upstream, self._loop),
+            backends=self._backends,
+            models=self._models,
+            default_model=config.routing.default_model,
+            classes=with_built_in(config.classes),
+            limits=config.limits,
+            attempts=config.retries.attempts,
+            memory=self._memory,
+            record=self._record,
+            running=set[Exchange](),
         )
         self._edge = Edge(
             self._gateway.handle,
@@ -93,7 +99,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Open both listeners. StartError when a port is taken."""
-        self._admin = web.AppRunner(build_app(lambda: self._not_ready, self._metrics.render), access_log=None)
+        self._admin = web.AppRunner(build_app(lambda: self._not_ready, self._render_metrics), access_log=None)
         await self._admin.setup()
         admin_socket = _bind(self._config.admin, "admin")
         self.admin_url = _url(admin_socket)
@@ -128,6 +134,7 @@ class Proxy:
             connection.abort()
         if self._admin is not None:
             await self._admin.cleanup()
+        await self._tokenizers.close()
         self._access.flush()
 
     # --- start
@@ -161,6 +168,11 @@ class Proxy:
         self._metrics.count(record)
         if self._config.log.access:
             self._access.add(record)
+
+    def _render_metrics(self) -> bytes:
+        for exchange in self._gateway.running:
+            exchange.tell_gaps(self._metrics.take_gaps)
+        return self._metrics.render()
 
     def _schedule_flush(self) -> None:
         self._loop.call_later(FLUSH_S, self._access.flush)

@@ -13,7 +13,7 @@ Scalar = str | int | float | bool | None
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _OLD_BOOLEANS = {"yes": "true", "on": "true", "no": "false"}
-"""Not `off`: it is the word that switches a mode off in several options, and a mistake where true or false is wanted."""
+"""Not `off`: it is the word that switches a mode off in several options, and an error where true or false is wanted."""
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)

@@ -6,6 +6,8 @@ Owns facts about engines. A later engine is a new entry here, not a new `if` els
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.model.request import Endpoint
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -16,17 +18,27 @@ class Dialect:
     """Ends a complete stream with `data: [DONE]`."""
     answers_500_to_bad_requests: bool = False
     """A 500 may be the client's fault, so it does not count against the backend."""
+    usage_on_request: frozenset[Endpoint] = frozenset()
+    """Endpoints whose streams tell usage only when `stream_options.include_usage` asks for it."""
+    continuous_usage: bool = False
+    """Knows `stream_options.continuous_usage_stats`: usage in every event."""
+    one_token_per_event: bool = False
+    """Never packs several tokens into one event of a stream."""
 
 
+_CHAT = frozenset({Endpoint.CHAT})
+_TEXT = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
 _ALL = (
     Dialect("openai"),
-    Dialect("vllm"),  # 0.33.0
-    Dialect("sglang"),  # 0.5.23
-    Dialect("tgi"),  # 3.3.6
-    Dialect("llama_cpp", answers_500_to_bad_requests=True),  # 0.5.0-dev: invalid JSON, too long embedding input
-    Dialect("ollama"),  # 0.33.0
-    Dialect("transformers", says_done=False, answers_500_to_bad_requests=True),  # 5.23.0
-    Dialect("tensorrt_llm"),
+    Dialect("vllm", usage_on_request=_TEXT, continuous_usage=True),  # 0.33.0
+    Dialect("sglang", usage_on_request=_TEXT, continuous_usage=True),  # 0.5.23
+    Dialect("tgi", usage_on_request=_CHAT, one_token_per_event=True),  # 3.3.6
+    Dialect(
+        "llama_cpp", answers_500_to_bad_requests=True, usage_on_request=_CHAT, one_token_per_event=True
+    ),  # 0.5.0-dev: invalid JSON, too long embedding input
+    Dialect("ollama", usage_on_request=_CHAT),  # 0.33.0
+    Dialect("transformers", says_done=False, answers_500_to_bad_requests=True, one_token_per_event=True),  # 5.23.0
+    Dialect("tensorrt_llm", usage_on_request=_TEXT),
 )
 DIALECTS = {dialect.kind: dialect for dialect in _ALL}
 UNKNOWN = DIALECTS["openai"]

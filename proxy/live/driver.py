@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from time import monotonic
 
 from proxy.core.scheduler import Scheduler
-from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse
+from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse
 from proxy.model.faults import Fault
 from proxy.model.request import Job
 
@@ -19,7 +19,7 @@ class Driver:
     def __init__(self, scheduler: Scheduler, loop: asyncio.AbstractEventLoop) -> None:
         self.scheduler = scheduler
         self._loop = loop
-        self._waiting: dict[int, asyncio.Future[Command]] = {}
+        self._waiting: dict[int, asyncio.Future[Dispatch | Refuse]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
 
@@ -59,24 +59,27 @@ class Driver:
         self._carry_out(self.scheduler.refuse_new())
 
     async def _answer(self, job_id: int, commands: list[Command]) -> Dispatch | Refuse:
-        mine = None
-        if len(commands) == 1 and commands[0].job_id == job_id:
-            mine = commands[0]
-            self._arm()
-        else:
-            mine = next((command for command in commands if command.job_id == job_id), None)
-            self._carry_out(command for command in commands if command is not mine)
+        mine: Dispatch | Refuse | None = None
+        others: list[Command] = []
+        for command in commands:
+            if command.job_id == job_id and not isinstance(command, Abort):
+                mine = command
+            else:
+                others.append(command)
+        self._carry_out(others)
         if mine is not None:
             return mine
         waiting = self._waiting[job_id] = self._loop.create_future()
         try:
-            command: Command = await waiting
-            return command
+            answer: Dispatch | Refuse = await waiting
+            return answer
         finally:
             self._waiting.pop(job_id, None)
 
     def _carry_out(self, commands: Iterable[Command]) -> None:
         for command in commands:
+            if isinstance(command, Abort):
+                continue  # no policy asks for it yet
             waiting = self._waiting.pop(command.job_id, None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(command)

@@ -107,6 +107,7 @@ class Connection(asyncio.Protocol):
         "closing",
         "deadline",
         "head_sent",
+        "last_sent",
         "message",
         "on_pause",
         "stalled",
@@ -131,6 +132,7 @@ class Connection(asyncio.Protocol):
         self.closing = False
         """No further request is read."""
         self.head_sent = False
+        self.last_sent = 0.0
         self.write_paused = False
         self.stalled = False
         """Closed because the client took no byte for too long."""
@@ -189,11 +191,14 @@ class Connection(asyncio.Protocol):
             if not _is_request_line(data):
                 self._reject(downstream(Kind.MALFORMED, "The request line is malformed."))
                 return
-        elif self._in_body:
-            self._note_progress(len(data))
+        elif self._in_body and self._task is None:
+            self._note_progress()
         if not self._in_body:
             self._head_b += len(data)
+        self._raw_b += len(data)
         self._feed(data)
+        if self._in_body and self._raw_b > _FRAMING_ALLOWANCE_B + _FRAMING_RATIO * self._body_b:
+            self._reject(downstream(Kind.MALFORMED, "The body's chunk framing outweighs the body."))
         if self._message_open and not self._in_body and self._head_b > self._edge.limits.head.total:
             self._reject(downstream(Kind.HEAD_TOO_LARGE, "The request head is too large."))
 
@@ -203,6 +208,8 @@ class Connection(asyncio.Protocol):
             return
         if self.write_paused:
             self._check_stall(self.transport.get_write_buffer_size())
+        elif self._task is not None:
+            self.deadline = NEVER  # an answer runs: what is read behind it has time
         elif self._in_body and not self.closing:
             self._reject(downstream(Kind.BODY_TOO_SLOW, "The request body came too slowly."))
         else:
@@ -325,12 +332,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._feed(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self._target, version, lines) + rest)
 
-    def _note_progress(self, size_b: int) -> None:
+    def _note_progress(self) -> None:
         limits, now = self._edge.limits.body, monotonic()
-        self._raw_b += size_b
-        if self._raw_b > _FRAMING_ALLOWANCE_B + _FRAMING_RATIO * self._body_b:
-            self._reject(downstream(Kind.MALFORMED, "The body's chunk framing outweighs the body."))
-            return
         elapsed = now - self._body_start
         if elapsed > limits.stall and self._body_b < limits.min_rate * elapsed:
             self.deadline = now  # too slow on average: the sweep ends it
@@ -395,6 +398,7 @@ class Connection(asyncio.Protocol):
         """Some body bytes; several in one loop turn leave in one system call."""
         if self.transport is None:
             return
+        self.last_sent = monotonic()
         self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def end(self) -> None:

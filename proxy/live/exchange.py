@@ -9,45 +9,55 @@ Owns the order of these steps and the one `finally` in which everything is given
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from proxy.live import judge
+from proxy.live.attempt import Call, Caller
 from proxy.live.backends import Backend
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.edge import Connection, Message
 from proxy.live.memory import MemoryGuard
 from proxy.live.relay import Relay
+from proxy.model.classes import ClassSettings
 from proxy.model.commands import Refuse
-from proxy.model.faults import Fault, FaultError, Kind, Retry, Source, downstream, internal, upstream
+from proxy.model.faults import Fault, FaultError, Kind, Source, downstream, internal
 from proxy.model.limits import Limits
-from proxy.model.outcome import SERVED, Outcome, Phase, failed_with
-from proxy.model.request import REPEATABLE, Endpoint, Job, Request
+from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
+from proxy.model.request import Endpoint, Job, Request
 from proxy.model.timeline import Timeline
 from proxy.obs.record import Record
-from proxy.wire import answers, errors, splice, sse, usage
+from proxy.wire import answers, errors
 from proxy.wire import body as bodies
+from proxy.wire.meter import Meter
 from proxy.wire.routes import Route, route
 from proxy.wire.usage import NO_USAGE
 
 _log = logging.getLogger("tidegate.exchange")
-_NOTHING_DONE = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT, Kind.BUSY})
-"""Faults after which any request may be sent elsewhere: no engine has begun to work on it."""
+_JSON = (b"content-type", b"application/json")
+_SSE = (b"content-type", b"text/event-stream")
+_PING = b": ping\n"
+"""One newline: a blank line after a comment crashes openai-python when an `id:` came before."""
+_SAYS_DONE = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
+_T = TypeVar("_T")
 
 
 class Gateway(NamedTuple):
     """What all exchanges share."""
 
     driver: Driver
+    caller: Caller
     backends: dict[str, Backend]
     models: ModelList
     default_model: str | None
+    classes: dict[str, ClassSettings]
     limits: Limits
-    record: Callable[[Record], None]
-    loop: asyncio.AbstractEventLoop
-    running: "set[Exchange]"
+    attempts: int
     memory: MemoryGuard
+    record: Callable[[Record], None]
+    running: "set[Exchange]"
 
     async def handle(self, connection: Connection, message: Message) -> None:
         """The edge's handler."""
@@ -66,12 +76,15 @@ class Exchange:
     __slots__ = (
         "_attempts",
         "_backend",
+        "_calls",
         "_connection",
         "_cut_by",
         "_gateway",
         "_job",
         "_message",
+        "_meter",
         "_phase",
+        "_ping_s",
         "_relay",
         "_request",
         "_settled",
@@ -94,8 +107,12 @@ class Exchange:
         self._relay: Relay | None = None
         self._backend = ""
         self._attempts = 0
+        self._calls = 0
+        """Times the request was sent to any engine."""
         self._status = 0
+        self._ping_s = 0.0
         self._cut_by: Fault | None = None
+        self._meter = Meter()
 
     async def run(self) -> None:
         """From the message to its Outcome; never raises."""
@@ -106,7 +123,7 @@ class Exchange:
             outcome = self._refuse(error.fault)
         except asyncio.CancelledError:
             outcome = self._left()
-        except Exception:  # noqa: BLE001 - the last line: a bug of ours becomes one 500 and one traceback, not a hanging client
+        except Exception:  # noqa: BLE001 - the last line: a bug becomes one 500 and one traceback, no hanging client
             _log.exception("internal error; request %s", self._request.id if self._request else "-")
             outcome = self._refuse(internal(Kind.BUG, "Tidegate failed internally; this is a bug, please report it."))
         finally:
@@ -117,8 +134,13 @@ class Exchange:
         """End now, with `fault` where the client can still be told: the drain's last resort."""
         self._cut_by = fault
         if self._relay is not None:
-            self._relay.release(answered=False)
+            self._relay.release()
             self._relay.on_fault(fault)
+
+    def tell_gaps(self, take: Callable[[str, str, str, Meter], None]) -> None:
+        """Hand over what a running stream has metered so far."""
+        if self._request is not None and self._job is not None:
+            take(self._request.endpoint.value, self._job.traffic_class, self._backend, self._meter)
 
     # --- understanding
 
@@ -128,24 +150,25 @@ class Exchange:
             raise FaultError(message.fault)
         head = message.head
         assert head is not None
-        body = bodies.decode(message.body, head.content_encoding, gateway.limits.body.size)
         if head.method == "OPTIONS":
             return self._answer(204, [(b"allow", b"GET, POST, OPTIONS")], b"")
         found = route(head.target)
         if head.method not in found.methods:
-            raise FaultError(
-                downstream(Kind.METHOD, f"{head.method} is not allowed here; use {', '.join(sorted(found.methods))}.")
-            )
+            allowed = ", ".join(sorted(found.methods))
+            raise FaultError(downstream(Kind.METHOD, f"{head.method} is not allowed here; use {allowed}."))
         if found.endpoint is Endpoint.MODELS:
             return self._answer_models(found)
         if gateway.memory.is_full:
-            raise FaultError(internal(Kind.MEMORY, "Tidegate is short of memory; please try again.", retry_after_s=2.0))
+            raise FaultError(internal(Kind.MEMORY, "Tidegate is short of memory; please try again.", 2.0))
+        body = bodies.decode(message.body, head.content_encoding, gateway.limits.body.size)
         request = self._request = bodies.understand(head, found, body, gateway.limits.parameters)
         job = self._job = self._job_of(request)
+        settings = (gateway.classes.get(request.traffic_class) or gateway.classes[job.traffic_class]).stream
+        self._ping_s = settings.ping if request.stream else 0.0
         self._timeline.understood = monotonic()
         self._phase = Phase.QUEUE
-        relay = await self._attempted(job, request, body)
-        return await self._deliver(relay)
+        call = Call(request, job, head.forward, body, settings, self._timeline, self._meter)
+        return await self._deliver(await self._attempted(call))
 
     def _job_of(self, request: Request) -> Job:
         model = request.model or self._gateway.default_model
@@ -167,171 +190,142 @@ class Exchange:
 
     def _answer_models(self, found: Route) -> Outcome:
         if not found.item:
-            return self._answer(200, [(b"content-type", b"application/json")], self._gateway.models.render())
+            return self._answer(200, [_JSON], self._gateway.models.render())
         body = self._gateway.models.find(found.item)
         if body is None:
             text = f"The model `{found.item[:64]}` does not exist."
             raise FaultError(downstream(Kind.MODEL_NOT_FOUND, text, param="model"))
-        return self._answer(200, [(b"content-type", b"application/json")], body)
+        return self._answer(200, [_JSON], body)
 
     # --- attempts
 
-    async def _attempted(self, job: Job, request: Request, body: bytes) -> Relay:
+    async def _attempted(self, call: Call) -> Relay:
         """The attempt whose answer the client gets: a good one, or the last one an engine answered with an error."""
-        driver = self._gateway.driver
+        driver, job = self._gateway.driver, call.job
         self._settled = False
-        command = await driver.place(job)
+        command = await self._with_pings(driver.place(job))
         while not isinstance(command, Refuse):
             self._timeline.released = monotonic()
             self._attempts, self._backend = command.attempt, command.backend
             self._phase = Phase.HEAD
             backend = self._gateway.backends[command.backend]
-            relay = await self._attempt(backend, job, request, body)
-            fault = self._cut_by or self._judged(relay, backend)
+            relay = await self._with_pings(self._attempt(call, backend))
+            fault = self._cut_by or judge.fault_of(relay, backend.dialect)
             if fault is None:
                 driver.first_byte(job.id)
                 return relay
-            relay.release(answered=False)
-            command = await driver.failed(job.id, fault, repeatable=self._cut_by is None and self._is_repeatable(fault))
-            if isinstance(command, Refuse) and relay.fault is None and relay.complete and not relay.streams:
+            relay.release()
+            self._calls += relay.calls
+            repeatable = self._may_repeat(fault, call.request.endpoint)
+            command = await self._with_pings(driver.failed(job.id, fault, repeatable=repeatable))
+            if isinstance(command, Refuse) and relay.fault is None and relay.complete and relay.stream is None:
                 self._settled = True
                 return relay
         self._settled = True
         raise FaultError(self._cut_by or command.fault)
 
-    async def _attempt(self, backend: Backend, job: Job, request: Request, body: bytes) -> Relay:
-        gateway = self._gateway
-        head = self._message.head
-        assert head is not None
-        target, body = self._spliced(request, job, body)
-        attempt_id = request.id if self._attempts == 1 else f"{request.id}-{self._attempts}"  # vLLM wants unique ids
-        message = backend.message(request.method, target, attempt_id, head.forward, body)
-        connection = backend.pool.take_idle()
-        while True:
-            relay = self._relay = Relay(backend.name, gateway.limits.upstream, self._timeline, gateway.loop)
-            try:
-                relay.connection = connection or await backend.pool.connect()
-            except FaultError as error:
-                relay.fault = error.fault
-                return relay
-            self._timeline.connected = monotonic()
-            relay.connection.send(message, relay)
-            await relay.ready
-            if relay.fault is None or relay.fault.retry is not Retry.REUSED_CONNECTION_ONLY:
-                return relay
-            connection = None  # the engine had closed the pooled connection: once more, on a new one
+    def _may_repeat(self, fault: Fault, endpoint: Endpoint) -> bool:
+        if self._cut_by is not None or self._calls >= self._gateway.attempts:
+            return False
+        return judge.is_repeatable(fault, endpoint)
 
-    def _spliced(self, request: Request, job: Job, body: bytes) -> tuple[str, bytes]:
-        engine_name = self._gateway.driver.scheduler.upstream_model(self._backend, job.model)
-        if request.model is not None and engine_name != request.model and body[:1] in b"{ \t\r\n":
-            body = splice.replace_value(body, "model", engine_name)
-        return request.target, body
-
-    def _judged(self, relay: Relay, backend: Backend) -> Fault | None:
-        """What is wrong with an answer of which nothing was sent yet."""
-        if relay.fault is not None:
-            return relay.fault
-        status = relay.status
-        if status < 300 and relay.saw_error:
-            return self._judged_first_event(relay)
-        if status < 300 or (400 <= status < 500 and status != 429):
-            return None
-        if 300 <= status < 400:
-            relay.complete = False
-            return upstream(
-                Kind.REDIRECT, f"Backend {relay.backend} answered with a redirect, which is never followed."
-            )
-        if status in (429, 503):
-            text = f"Backend {relay.backend} is too busy (status {status})."
-            return upstream(Kind.BUSY, text, Retry.SAFE, _retry_after_s(relay))
-        if status == 500 and backend.dialect.answers_500_to_bad_requests:
-            return None
-        retry = Retry.SAFE if status in (502, 504) else Retry.NEVER
-        return upstream(Kind.ERROR_STATUS, f"Backend {relay.backend} answered with status {status}.", retry)
-
-    def _judged_first_event(self, relay: Relay) -> Fault | None:
-        found = errors.first_event_fault(sse.payload(relay.tail[0]) or b"", relay.backend) if relay.tail else None
-        if found is None:
-            return None
-        fault, relay.status = found
-        relay.turn_into_error(sse.payload(relay.tail[0]) or b"")
-        return fault
-
-    def _is_repeatable(self, fault: Fault) -> bool:
-        if fault.kind in _NOTHING_DONE:
-            return True
-        assert self._request is not None
-        return fault.retry is Retry.SAFE and self._request.endpoint in REPEATABLE
+    async def _attempt(self, call: Call, backend: Backend) -> Relay:
+        caller = self._gateway.caller
+        relay = self._relay = caller.relay(call, backend)
+        relay = self._relay = await caller.attempt(call, backend, self._attempts, relay)
+        return relay
 
     # --- delivering
 
     async def _deliver(self, relay: Relay) -> Outcome:
         self._phase = Phase.STREAM
-        headers = answers.filtered(relay.headers)
-        if relay.complete and not relay.streams:
-            return self._deliver_whole(relay, headers)
-        if relay.streams:
-            headers = [h for h in headers if h[0] not in (b"cache-control", b"x-accel-buffering")]
-            headers += answers.SSE_HEADERS
-        self._begin(relay, headers)
-        await relay.start(self._connection)
-        return await self._end(relay)
+        if relay.complete and relay.stream is None:
+            return self._deliver_whole(relay)
+        if not self._connection.head_sent:
+            self._begin(relay)
+        self._connection.on_pause = relay.on_pause
+        await self._with_pings(_awaited(relay.start(self._connection)))
+        return self._end(relay)
 
-    def _deliver_whole(self, relay: Relay, headers: list[tuple[bytes, bytes]]) -> Outcome:
-        status, body = relay.status, relay.body
+    def _deliver_whole(self, relay: Relay) -> Outcome:
+        status, body, headers = relay.status, relay.body, answers.filtered(relay.headers)
         if status < 400:
-            outcome = SERVED
+            self._answer(status, headers, body)
+            return SERVED
+        if (better := errors.normalised(status, body)) is not None:
+            body = better
+            headers = [*(h for h in headers if h[0] != b"content-type"), _JSON]
+        if self._settled and status != 429 and not any(name == b"x-should-retry" for name, _ in headers):
+            headers.append((b"x-should-retry", b"false"))
+        outcome = failed_with(_fault_of_answer(relay), Phase.HEAD)
+        if self._connection.head_sent:  # a ping went out before the engine's answer: what is left is an event
+            self._end_stream(errors.event_of(body))
         else:
-            outcome = self._engine_error(relay)
-            if (better := errors.normalised(status, body)) is not None:
-                body = better
-                headers = [h for h in headers if h[0] != b"content-type"] + [(b"content-type", b"application/json")]
-            if self._settled and not any(name == b"x-should-retry" for name, _ in headers) and status != 429:
-                headers.append((b"x-should-retry", b"false"))
-        self._answer(status, headers, body)
+            self._answer(status, headers, body)
         return outcome
 
-    def _engine_error(self, relay: Relay) -> Outcome:
-        source = Source.DOWNSTREAM if relay.status < 500 and relay.status != 429 else Source.UPSTREAM
-        kind = Kind.INVALID if source is Source.DOWNSTREAM else Kind.ERROR_STATUS
-        fault = Fault(source, kind, f"Backend {relay.backend} answered with status {relay.status}.")
-        return failed_with(fault, Phase.HEAD)
-
-    def _begin(self, relay: Relay, headers: list[tuple[bytes, bytes]]) -> None:
+    def _begin(self, relay: Relay) -> None:
+        headers = answers.filtered(relay.headers)
         length = None
-        if not relay.streams:
+        if relay.stream is not None:
+            headers = answers.for_stream(headers)
+        else:
             length = next((int(v) for n, v in relay.headers if n.lower() == b"content-length"), None)
-        headers.append((b"x-request-id", self._request_id().encode()))
-        self._status = relay.status
-        self._connection.on_pause = relay.on_pause
-        self._connection.begin(relay.status, headers, length)
+        self._begin_with(relay.status, headers, length)
 
-    async def _end(self, relay: Relay) -> Outcome:
+    def _begin_with(self, status: int, headers: list[tuple[bytes, bytes]], length: int | None) -> None:
+        headers.append((b"x-request-id", self._request_id().encode()))
+        self._status = status
+        self._connection.begin(status, headers, length)
+
+    def _end(self, relay: Relay) -> Outcome:
         """After the last byte of a flowing answer: a clean end only for a clean answer."""
-        fault = self._cut_by or relay.fault
-        if fault is None and relay.streams:
-            fault = self._stream_fault(relay)
+        assert self._request is not None
+        fault = self._cut_by or relay.fault or judge.fault_of_end(relay, self._request.endpoint)
         if fault is None:
             self._connection.end()
-            return SERVED
-        if relay.streams:
-            if not relay.saw_error:
-                self._connection.send(errors.event(fault))
-            self._connection.closing = True
-            self._connection.end()
-        else:
+            return UNFINISHED if self._misses_done(relay) else SERVED
+        if relay.stream is None:
             self._connection.abort()
+        else:
+            self._end_stream(b"" if relay.stream.saw_error else errors.event(fault))
         return failed_with(fault, Phase.STREAM)
 
-    def _stream_fault(self, relay: Relay) -> Fault | None:
-        if relay.saw_error:
-            return upstream(Kind.STREAM_ERROR, f"Backend {relay.backend} reported an error inside its stream.")
-        if relay.saw_done or usage.has_ended(relay.tail):
-            return None
+    def _misses_done(self, relay: Relay) -> bool:
         assert self._request is not None
-        if self._request.endpoint not in (Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES):
-            return None  # only here do we know what a complete stream looks like
-        return upstream(Kind.CUT, f"Backend {relay.backend} ended its stream before its text was complete.")
+        if relay.stream is None or relay.stream.saw_done or self._request.endpoint not in _SAYS_DONE:
+            return False
+        return self._gateway.backends[self._backend].dialect.says_done
+
+    def _end_stream(self, event: bytes) -> None:
+        """A stream that failed: said in its last event, and closed."""
+        if event:
+            self._connection.send(event)
+        self._connection.closing = True
+        self._connection.end()
+
+    # --- keep-alive comments
+
+    async def _with_pings(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Wait for `work`; with pings switched on, silence is filled with comments."""
+        if not self._ping_s:
+            return await work
+        task = asyncio.ensure_future(work)
+        try:
+            while True:
+                done, _ = await asyncio.wait({task}, timeout=self._ping_s)
+                if done:
+                    return task.result()
+                self._ping()
+        finally:
+            task.cancel()
+
+    def _ping(self) -> None:
+        if not self._connection.head_sent:
+            self._begin_with(200, answers.for_stream([_SSE]), None)
+        elif monotonic() - self._connection.last_sent < self._ping_s:
+            return
+        self._connection.send(_PING)
 
     # --- endings
 
@@ -342,12 +336,14 @@ class Exchange:
         return SERVED
 
     def _refuse(self, fault: Fault) -> Outcome:
-        if self._connection.head_sent:
-            self._connection.abort()
-        else:
+        if not self._connection.head_sent:
             error = errors.answer(fault)
             self._connection.closing |= error.closes
             self._answer(error.status, error.headers, error.body)
+        elif self._ping_s:
+            self._end_stream(errors.event(fault))
+        else:
+            self._connection.abort()
         return failed_with(fault, self._phase)
 
     def _left(self) -> Outcome:
@@ -360,7 +356,7 @@ class Exchange:
         self._timeline.done = monotonic()
         relay = self._relay
         if relay is not None:
-            relay.release(answered=relay.saw_done or relay.saw_error)
+            relay.release()
         if self._settled or self._job is None:
             return
         self._settled = True
@@ -385,6 +381,7 @@ class Exchange:
                 method=head.method if head else "",
                 path=target.partition("?")[0][:256],
                 endpoint=(request.endpoint if request else Endpoint.OTHER).value,
+                traffic_class=self._job.traffic_class if self._job else "",
                 model_asked=(request.model or "") if request else "",
                 model_served=self._job.model if self._job and self._backend else "",
                 backend=self._backend,
@@ -395,10 +392,16 @@ class Exchange:
                 outcome=outcome,
                 timeline=self._timeline,
                 usage=relay.usage() if relay is not None else NO_USAGE,
+                meter=self._meter,
             )
         )
 
 
-def _retry_after_s(relay: Relay) -> float | None:
-    value = next((v for n, v in relay.headers if n.lower() == b"retry-after"), b"")
-    return min(float(value), 60.0) if value.isdigit() and len(value) < 6 else None
+async def _awaited(future: "asyncio.Future[None]") -> None:
+    await future
+
+
+def _fault_of_answer(relay: Relay) -> Fault:
+    source = Source.DOWNSTREAM if relay.status < 500 and relay.status != 429 else Source.UPSTREAM
+    kind = Kind.INVALID if source is Source.DOWNSTREAM else Kind.ERROR_STATUS
+    return Fault(source, kind, f"Backend {relay.backend} answered with status {relay.status}.")

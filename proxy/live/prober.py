@@ -16,10 +16,13 @@ from proxy.live.backends import Backend
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
+from proxy.live.stream import StreamPlan
+from proxy.model.classes import StreamSettings
 from proxy.model.commands import Probed
 from proxy.model.faults import FaultError
 from proxy.model.limits import HealthSettings, UpstreamLimits
 from proxy.model.timeline import Timeline
+from proxy.wire.meter import Meter
 
 _log = logging.getLogger("tidegate.prober")
 _NOT_NOW = frozenset({502, 503, 504})
@@ -73,13 +76,14 @@ class Prober:
         pool = self._backend.pool
         message = self._backend.message("GET", "/v1/models", "tidegate-probe", [], b"")
         connection = await pool.connect()
-        relay = Relay(self._backend.name, self._limits, Timeline(monotonic()), self._loop)
+        plan = StreamPlan(StreamSettings(), self._limits.event)
+        relay = Relay(self._backend.name, plan, self._limits.answer_buffer, Timeline(monotonic()), Meter(), self._loop)
         relay.connection = connection
         try:
             connection.send(message, relay)
             await relay.ready
         finally:
-            relay.release(answered=False)
+            relay.release()
         return relay
 
     def _learn(self, relay: Relay) -> frozenset[str] | None:

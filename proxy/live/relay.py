@@ -2,22 +2,23 @@
 
     waiting ──head──▶ collecting ──complete──▶ whole        small answers: checked, then written in one piece
                           │  └─too large──────▶ flowing      large ones: passed on as they come
-                          └─first event───────▶ flowing      SSE: looked at first, then event by event
+                          └─first event───────▶ flowing      SSE: looked at first, then event by event (live/stream)
 
-Owns the copy loop of one attempt: nothing has reached the client while `committed` is false, so an attempt can still be
-repeated. Back-pressure: one upstream reader, bounded writes; a slow client slows its own upstream only.
+Owns the copy loop of one attempt: before `start` nothing of it has reached the client, so the attempt can be repeated.
+Back-pressure: one upstream reader, bounded writes; a slow client slows its own upstream only.
 """
 
 import asyncio
 from time import monotonic
 from typing import Protocol
 
+from proxy.live.stream import Stream, StreamPlan
 from proxy.live.upstream import Connection
 from proxy.model.faults import Fault, FaultError
-from proxy.model.limits import UpstreamLimits
 from proxy.model.timeline import Timeline
-from proxy.wire import answers, sse, usage
-from proxy.wire.usage import Usage
+from proxy.wire import answers, usage
+from proxy.wire.meter import Meter
+from proxy.wire.usage import NO_USAGE, Usage
 
 _LINGER_S = 0.5
 """After `[DONE]` an engine may end its body and keep the connection; one that does not is closed."""
@@ -36,29 +37,33 @@ class Relay:
     __slots__ = (
         "_buffer",
         "_buffered_b",
-        "_limits",
         "_loop",
+        "_most_b",
         "_paused",
+        "_plan",
         "_sink",
-        "_splitter",
-        "_tail",
         "_timeline",
         "backend",
+        "calls",
         "complete",
         "connection",
         "done",
-        "events",
         "fault",
         "headers",
+        "meter",
         "ready",
-        "saw_done",
-        "saw_error",
         "status",
-        "streams",
+        "stream",
     )
 
     def __init__(
-        self, backend: str, limits: UpstreamLimits, timeline: Timeline, loop: asyncio.AbstractEventLoop
+        self,
+        backend: str,
+        plan: StreamPlan,
+        answer_buffer_b: int,
+        timeline: Timeline,
+        meter: Meter,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.backend = backend
         self.ready: asyncio.Future[None] = loop.create_future()
@@ -66,23 +71,22 @@ class Relay:
         self.done: asyncio.Future[None] | None = None
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        self.streams = False
-        """An SSE stream with status 200."""
+        self.stream: Stream | None = None
+        """An SSE stream with status 200; None for any other answer."""
+        self.meter = meter
         self.complete = False
         self.fault: Fault | None = None
-        self.events = 0
-        self.saw_done = False
-        self.saw_error = False
         self.connection: Connection | None = None
-        self._limits = limits
+        self.calls = 0
+        """Times the request was sent for this attempt: 2 when a pooled connection was dead."""
+        self._plan = plan
+        self._most_b = answer_buffer_b
         self._timeline = timeline
         self._loop = loop
         self._buffer: list[bytes] = []
         self._buffered_b = 0
-        self._splitter: sse.EventSplitter | None = None
-        self._sink: Sink | None = None
-        self._tail = (b"", b"", b"")
         self._paused = False
+        self._sink: Sink | None = None
 
     # --- Receiver
 
@@ -91,22 +95,28 @@ class Relay:
         self.status = status
         self.headers = headers
         if status == 200 and answers.is_sse(headers):
-            self.streams = True
-            self._splitter = sse.EventSplitter(self._limits.event)
+            self.stream = Stream(self._plan, self.meter, self._emit, self._loop)
 
     def on_body(self, data: bytes) -> None:
-        if self._splitter is not None:
-            self._on_event_bytes(data)
-        elif self._sink is not None:
-            self._sink.send(data)
-        else:
-            self._collect(data)
+        stream = self.stream
+        if stream is None:
+            self._emit(data)
+            return
+        try:
+            stream.feed(data)
+        except FaultError as error:
+            self._stop(error.fault)
+            return
+        if stream.saw_done or stream.saw_error:
+            self._settle()
 
     def on_end(self) -> None:
         self.complete = True
         self._settle()
 
     def on_fault(self, fault: Fault) -> None:
+        if self.said_its_last_word:
+            return
         self.fault = fault
         self._settle()
 
@@ -118,16 +128,18 @@ class Relay:
         return b"".join(self._buffer)
 
     @property
-    def tail(self) -> list[bytes]:
-        """The last events of a stream, oldest first."""
-        return [event for event in self._tail if event]
+    def said_its_last_word(self) -> bool:
+        """A stream that passed `[DONE]` or an engine's error: nothing after it matters."""
+        return self.stream is not None and (self.stream.saw_done or self.stream.saw_error)
 
     def usage(self) -> Usage:
         """Token counts, when the engine told them."""
-        return usage.of_events(self.tail) if self.streams else usage.of_body(self.body)
+        if self.stream is not None:
+            return usage.of_events(self.stream.tail)
+        return usage.of_body(self.body) if self.complete and self._sink is None else NO_USAGE
 
     def start(self, sink: Sink) -> asyncio.Future[None]:
-        """The head is out: pass on what was collected and everything that follows. The future ends with the answer."""
+        """The head is out: pass on what was collected and all that follows. The future ends with the answer."""
         self._sink = sink
         collected, self._buffer = self.body, []
         if self._paused and self.connection is not None:
@@ -136,13 +148,13 @@ class Relay:
         if collected:
             sink.send(collected)
         self.done = self._loop.create_future()
-        if self.complete or self.fault is not None or self.saw_done or self.saw_error:
-            self.done.set_result(None)
+        if self.complete or self.fault is not None or self.said_its_last_word:
+            self._settle()
         return self.done
 
     def turn_into_error(self, body: bytes) -> None:
         """The stream was an error all along: from now on a whole answer with this body."""
-        self.streams = False
+        self.stream = None
         self.complete = True
         self._buffer = [body]
         if self.connection is not None:
@@ -157,89 +169,33 @@ class Relay:
         else:
             self.connection.resume()
 
-    def release(self, *, answered: bool) -> None:
+    def release(self) -> None:
         """The client has all it gets: free the backend at once, or let a stream that said its last word end."""
+        if self.stream is not None:
+            self.stream.stop()
         if self.connection is None or self.complete:
             return
-        if answered:
+        if self.said_its_last_word:
             self.connection.deadline = monotonic() + _LINGER_S
         else:
             self.connection.abort()
 
     # --- inside
 
-    def _collect(self, data: bytes) -> None:
-        self._buffer.append(data)
-        self._buffered_b += len(data)
-        if self._buffered_b > self._limits.answer_buffer and not self.ready.done():
-            if self.connection is not None:
-                self._paused = True
-                self.connection.pause()
-            self.ready.set_result(None)
-
-    def _on_event_bytes(self, data: bytes) -> None:
-        assert self._splitter is not None
-        if (
-            self._sink is not None
-            and sse.is_plain(data)
-            and self._splitter.is_between_events
-            and not sse.is_error(data)
-        ):
-            self._tail = (self._tail[1], self._tail[2], data)
-            self.events += 1
-            if self._timeline.first_token is None:
-                self._note_first_token(data)
-            self._timeline.last_token = monotonic()
-            self._sink.send(data)
-            return
-        try:
-            events = self._splitter.feed(data)
-        except FaultError as error:
-            self._stop(error.fault)
-            return
-        self._pass_on(events)
-
-    def _pass_on(self, events: list[bytes]) -> None:
-        if self.saw_done or self.saw_error:
-            return
-        out: list[bytes] = []
-        for event in events:
-            clean = sse.cleaned(event)
-            if not clean:
-                continue
-            out.append(clean)
-            if clean.startswith(b":"):
-                continue
-            if sse.payload(clean) == sse.DONE:
-                self.saw_done = True
-                break
-            self._note(clean)
-            if sse.is_error(clean):
-                self.saw_error = True
-                break
-        if out:
-            self._emit(b"".join(out))
-        if self.saw_done or self.saw_error:
-            self._settle()
-
-    def _note(self, event: bytes) -> None:
-        self.events += 1
-        self._tail = (self._tail[1], self._tail[2], event)
-        if self._timeline.first_token is None:
-            self._note_first_token(event)
-        self._timeline.last_token = monotonic()
-
-    def _note_first_token(self, event: bytes) -> None:
-        if usage.holds_content(event):
-            self._timeline.first_token = monotonic()
-
     def _emit(self, data: bytes) -> None:
+        """Something for the client: straight on when it flows, else kept until somebody has looked at it."""
         if self._sink is not None:
             self._sink.send(data)
             return
         self._buffer.append(data)
+        self._buffered_b += len(data)
+        if self.stream is None and self._buffered_b <= self._most_b:
+            return
         if not self.ready.done():
             self.ready.set_result(None)
+        if self._buffered_b > self._most_b and self.connection is not None and not self._paused:
+            self._paused = True
+            self.connection.pause()
 
     def _stop(self, fault: Fault) -> None:
         self.fault = fault
@@ -251,4 +207,6 @@ class Relay:
         if not self.ready.done():
             self.ready.set_result(None)
         if self.done is not None and not self.done.done():
+            if self.stream is not None:
+                self.stream.close()
             self.done.set_result(None)

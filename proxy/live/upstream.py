@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         "_head_b",
         "_headers",
         "_parser",
+        "_paused",
         "_pool",
         "_receiver",
         "_status",
@@ -86,6 +87,7 @@ class Connection(asyncio.Protocol):
         self._status = 0
         self._head_b = 0
         self._until_close = False
+        self._paused = False
 
     # --- what its user calls
 
@@ -101,12 +103,14 @@ class Connection(asyncio.Protocol):
         """Stop reading: the client is slower than the engine. The engine is not to blame, so no deadline runs."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
+            self._paused = True
             self.deadline = NEVER
 
     def resume(self) -> None:
         """Go on reading."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
+            self._paused = False
             self.deadline = monotonic() + self._address.idle_s
 
     def abort(self) -> None:
@@ -167,11 +171,15 @@ class Connection(asyncio.Protocol):
     # --- httptools callbacks
 
     def on_message_begin(self) -> None:
+        if self._receiver is None:  # else the next request would get the rest of it as its answer
+            raise FaultError(upstream(Kind.NONSENSE, f"Backend {self._address.name} answered unasked."))
         self._headers = []
         self._head_b = 0
         self._status = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._status:  # a trailer: never merged
+            return
         self._head_b += len(name) + len(value)
         if self._head_b > _MAX_HEAD_B:
             raise FaultError(upstream(Kind.NONSENSE, f"Backend {self._address.name} sent too long a head."))
@@ -205,6 +213,8 @@ class Connection(asyncio.Protocol):
         receiver, self._receiver = self._receiver, None
         self._status = 0
         self.reused = True
+        if self._paused:
+            self.resume()
         self.deadline = monotonic() + self._address.keepalive_s
         if reusable and self.is_open:
             self._pool.idle(self)

@@ -44,4 +44,5 @@ class Watch:
         self._timer = self._loop.call_later(TICK_S, self._sweep) if self._things else None
         now = monotonic()
         for thing in [thing for thing in self._things if thing.deadline <= now]:
-            thing.expired(now)
+            if thing in self._things:  # not if the expiry of another one has ended it
+                thing.expired(now)

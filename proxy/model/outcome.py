@@ -47,6 +47,8 @@ class Outcome:
 
 
 SERVED = Outcome(Verdict.SERVED, "--")
+UNFINISHED = Outcome(Verdict.SERVED, "US")
+"""The client has the whole text, but the engine left its stream without the `[DONE]` that its kind sends."""
 
 
 def failed_with(fault: Fault, phase: Phase) -> Outcome:

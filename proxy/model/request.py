@@ -59,7 +59,10 @@ class Request:
     """`stream_options.include_usage`: the client wants a usage event."""
     continuous_usage_asked: bool = False
     """`stream_options.continuous_usage_stats`: the client wants usage in every event."""
-    traffic_class: str = "interactive"
+    json: bool = False
+    """The body is a JSON object, which can be spliced."""
+    traffic_class: str = ""
+    """`x-tidegate-class`: the class the client asks for."""
 
 
 @dataclass(frozen=True, slots=True)

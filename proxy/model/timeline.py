@@ -4,16 +4,7 @@
 class Timeline:
     """Stages in order. Written once each by the code that passes the stage; metrics, log and traces read it."""
 
-    __slots__ = (
-        "connected",
-        "done",
-        "first_byte",
-        "first_token",
-        "last_token",
-        "received",
-        "released",
-        "understood",
-    )
+    __slots__ = ("connected", "done", "first_byte", "received", "released", "understood")
 
     def __init__(self, received: float) -> None:
         self.received = received
@@ -26,9 +17,6 @@ class Timeline:
         """The attempt had a connection and its request was written."""
         self.first_byte: float | None = None
         """First byte of the answer's body or head from the backend."""
-        self.first_token: float | None = None
-        """First event of a stream that holds content."""
-        self.last_token: float | None = None
         self.done: float | None = None
         """Last byte handed to the client, or the fault."""
 

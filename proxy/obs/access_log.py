@@ -59,19 +59,22 @@ class AccessLog:
 def _fields(record: Record) -> dict[str, Any]:
     line, outcome, usage = record.timeline, record.outcome, record.usage
     span = Timeline.span_ms
+    tpot_s = record.meter.tpot_s(usage.completion_tokens)
     return {
         "end": outcome.end_code,
         "outcome": outcome.verdict.value,
         "status": record.status,
         "method": record.method,
         "path": record.path,
+        "class": record.traffic_class,
         "model_asked": record.model_asked,
         "model_served": record.model_served,
         "backend": record.backend,
         "attempts": record.attempts,
         "stream": record.stream,
         "queue_ms": _rounded(span(line.understood, line.released)),
-        "ttft_ms": _rounded(span(line.received, line.first_token)),
+        "ttft_ms": _rounded(span(line.received, record.meter.first_token)),
+        "tpot_ms": _rounded(None if tpot_s is None else tpot_s * 1e3),
         "e2e_ms": _rounded(span(line.received, line.done)),
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,

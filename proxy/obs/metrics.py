@@ -18,23 +18,53 @@ from prometheus_client.registry import Collector
 from proxy import __version__
 from proxy.core.scheduler import Scheduler
 from proxy.core.views import BackendView
-from proxy.obs.histogram import Histogram
+from proxy.model.histogram import Histogram
 from proxy.obs.record import Record
+from proxy.wire.meter import Meter
 
 _NO_BACKEND = "none"
+_NO_CLASS = "none"
 _STATUSES = {0: "0", 499: "499"} | {status.value: str(status.value) for status in HTTPStatus}
 """Statuses that may become a label: those that exist, 0 for no answer, 499 for a client that left."""
 
 
-class _Series:
-    """What is counted per endpoint and backend."""
+_HISTOGRAMS = {
+    "queue": "From understood to dispatched: time held here.",
+    "service": "From the last dispatch to the last byte sent.",
+    "e2e": "From received to the last byte sent.",
+    "ttft": "Streams: from received to the first event with output (not the role, not a comment).",
+    "tpot": "Streams: (last token - first token) / (tokens - 1), per request.",
+    "itl": "Streams: time between tokens; an event of k tokens counts k, spread over its gap.",
+    "event_gap": "Streams: time between events with output, as they came.",
+}
+"""Attribute of a series → help text; exported as `tidegate_<name>_seconds`."""
 
-    __slots__ = ("cached", "completion", "e2e", "endings", "prompt", "queue", "ttft")
+
+class _Series:
+    """What is counted per endpoint, class and backend."""
+
+    __slots__ = (
+        "cached",
+        "completion",
+        "e2e",
+        "endings",
+        "event_gap",
+        "itl",
+        "prompt",
+        "queue",
+        "service",
+        "tpot",
+        "ttft",
+    )
 
     def __init__(self) -> None:
         self.endings: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self.queue = Histogram()
+        self.service = Histogram()
         self.ttft = Histogram()
+        self.tpot = Histogram()
+        self.itl = Histogram()
+        self.event_gap = Histogram()
         self.e2e = Histogram()
         self.prompt = self.completion = self.cached = 0
 
@@ -51,7 +81,7 @@ class Metrics:
     """Counts finished requests and renders `/metrics`."""
 
     def __init__(self, scheduler: Scheduler, gauges: Callable[[], Gauges], now: Callable[[], float]) -> None:
-        self._series: defaultdict[tuple[str, str], _Series] = defaultdict(_Series)
+        self._series: defaultdict[tuple[str, str, str], _Series] = defaultdict(_Series)
         self._faults: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._scheduler = scheduler
         self._gauges = gauges
@@ -63,24 +93,38 @@ class Metrics:
 
     def count(self, record: Record) -> None:
         """Count one finished request."""
-        series = self._series[record.endpoint, record.backend or _NO_BACKEND]
+        series = self._series[record.endpoint, record.traffic_class or _NO_CLASS, record.backend or _NO_BACKEND]
         outcome, timeline = record.outcome, record.timeline
         status = _STATUSES.get(record.status, "other")
         series.endings[outcome.verdict.value, outcome.end_code, status] += 1
         if outcome.fault is not None:
             self._faults[outcome.fault.source.value, outcome.fault.kind.value] += 1
-        done = timeline.done
+        done, meter = timeline.done, record.meter
         if timeline.released is not None and timeline.understood is not None:
             series.queue.observe(timeline.released - timeline.understood)
-        first = timeline.first_token if record.stream else None
-        if first is not None:
-            series.ttft.observe(first - timeline.received)
+            if done is not None:
+                series.service.observe(done - timeline.released)
         if done is not None:
             series.e2e.observe(done - timeline.received)
+        if meter.first_token is not None:
+            series.ttft.observe(meter.first_token - timeline.received)
+            tpot_s = meter.tpot_s(record.usage.completion_tokens)
+            if tpot_s is not None:
+                series.tpot.observe(tpot_s)
+            self._take_gaps(series, meter)
         prompt, completion, cached = record.usage
         series.prompt += prompt or 0
         series.completion += completion or 0
         series.cached += cached or 0
+
+    def take_gaps(self, endpoint: str, traffic_class: str, backend: str, meter: Meter) -> None:
+        """What a stream that still runs has counted so far: long answers show before they end."""
+        self._take_gaps(self._series[endpoint, traffic_class, backend or _NO_BACKEND], meter)
+
+    @staticmethod
+    def _take_gaps(series: _Series, meter: Meter) -> None:
+        series.itl.take(meter.token_gaps)
+        series.event_gap.take(meter.event_gaps)
 
     def render(self) -> bytes:
         """The text exposition format, version 0.0.4."""
@@ -107,40 +151,38 @@ class Metrics:
         yield info
 
     def _request_families(self) -> Iterator[Metric]:
-        labels = ["endpoint", "backend"]
+        labels = ["endpoint", "class", "backend"]
         requests = CounterMetricFamily(
             "tidegate_requests",
             "Requests ended, by verdict (served, shed, failed, cancelled), end-code (who and where) and HTTP status.",
             labels=[*labels, "verdict", "end_code", "status"],
         )
-        queue = HistogramMetricFamily(
-            "tidegate_queue_seconds", "From understood to dispatched: time held here.", labels=labels
-        )
-        ttft = HistogramMetricFamily(
-            "tidegate_ttft_seconds", "Streams: from received to the first content event.", labels=labels
-        )
-        e2e = HistogramMetricFamily("tidegate_e2e_seconds", "From received to the last byte sent.", labels=labels)
+        histograms = {
+            name: HistogramMetricFamily(f"tidegate_{name}_seconds", text, labels=labels)
+            for name, text in _HISTOGRAMS.items()
+        }
         tokens = CounterMetricFamily(
             "tidegate_tokens",
             "Tokens as the engines reported them; cached is part of prompt.",
             labels=["backend", "direction"],
         )
         by_backend: defaultdict[tuple[str, str], int] = defaultdict(int)
-        for (endpoint, backend), series in self._series.items():
-            for (verdict, end_code, status), count in series.endings.items():
-                requests.add_metric([endpoint, backend, verdict, end_code, status], count)
-            for family, histogram in ((queue, series.queue), (ttft, series.ttft), (e2e, series.e2e)):
-                family.add_metric([endpoint, backend], histogram.buckets(), histogram.sum)
+        for key, series in self._series.items():
+            for ending, count in series.endings.items():
+                requests.add_metric([*key, *ending], count)
+            for name, family in histograms.items():
+                histogram: Histogram = getattr(series, name)
+                family.add_metric(key, histogram.buckets(), histogram.sum)
             for direction in ("prompt", "completion", "cached"):
-                by_backend[backend, direction] += getattr(series, direction)
-        for key, total in by_backend.items():
-            tokens.add_metric(list(key), total)
+                by_backend[key[-1], direction] += getattr(series, direction)
+        for pair, total in by_backend.items():
+            tokens.add_metric(pair, total)
         faults = CounterMetricFamily(
             "tidegate_faults", "Requests that ended in a fault, by whose and what.", labels=["source", "kind"]
         )
-        for key, count in self._faults.items():
-            faults.add_metric(list(key), count)
-        yield from (requests, queue, ttft, e2e, tokens, faults)
+        for pair, count in self._faults.items():
+            faults.add_metric(pair, count)
+        yield from (requests, *histograms.values(), tokens, faults)
 
     def _scheduler_families(self) -> Iterator[Metric]:
         now = self._now()

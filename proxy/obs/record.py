@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from proxy.model.outcome import Outcome
 from proxy.model.timeline import Timeline
+from proxy.wire.meter import Meter
 from proxy.wire.usage import Usage
 
 
@@ -16,6 +17,7 @@ class Record:
     path: str
     """Without its query."""
     endpoint: str
+    traffic_class: str
     model_asked: str
     model_served: str
     backend: str
@@ -28,3 +30,5 @@ class Record:
     outcome: Outcome
     timeline: Timeline
     usage: Usage
+    meter: Meter
+    """Of its stream; empty for any other answer."""

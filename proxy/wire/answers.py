@@ -31,8 +31,9 @@ _ALLOWED = frozenset(
 _ALLOWED_PREFIXES = (b"openai-", b"x-ratelimit-", b"x-envoy-upstream-service-time")
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
-SSE_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+_STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 """Every stream says so, whatever the engine says: intermediaries must not buffer it."""
+_STREAM_NAMES = frozenset(name for name, _ in _STREAM_HEADERS)
 
 
 def filtered(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -43,6 +44,11 @@ def filtered(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]
         if (lower in _ALLOWED or lower.startswith(_ALLOWED_PREFIXES)) and value.isascii():
             kept.append((lower, value))
     return kept
+
+
+def for_stream(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of a stream of events."""
+    return [*(header for header in headers if header[0] not in _STREAM_NAMES), *_STREAM_HEADERS]
 
 
 def head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:

@@ -82,6 +82,8 @@ def understand(head: Head, route: Route, body: bytes, limits: ParameterLimits) -
         head.client_attempt,
         head.client_timeout_s,
         *_usage_asked(fields),
+        json=bool(fields),
+        traffic_class=head.traffic_class,
     )
 
 

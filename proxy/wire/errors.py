@@ -110,6 +110,11 @@ def event(fault: Fault) -> bytes:
     return b"data: " + envelope(fault) + b"\n\n"
 
 
+def event_of(body: bytes) -> bytes:
+    """An error body as the last SSE event of a stream; a body of several lines is put into one."""
+    return b"data: " + b" ".join(body.split(b"\n")) + b"\n\n"
+
+
 def _envelope(message: str, type_: str, param: str | None, code: str | int | None) -> bytes:
     return orjson.dumps({"error": {"message": message, "type": type_, "param": param, "code": code}})
 

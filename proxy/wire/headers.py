@@ -81,6 +81,8 @@ class Head(NamedTuple):
     origin: bytes
     client_attempt: int
     client_timeout_s: float | None
+    traffic_class: str = ""
+    """`x-tidegate-class`, lower case; empty: not asked for."""
 
 
 class HeaderPolicy:
@@ -148,6 +150,7 @@ def check_head(
         seen.get(b"origin", b""),
         int(_seconds(seen.get(b"x-stainless-retry-count")) or 0),
         _seconds(seen.get(b"x-stainless-read-timeout") or seen.get(b"x-stainless-timeout")),
+        seen.get(b"x-tidegate-class", b"")[:64].decode("ascii", "replace").strip(),
     )
 
 

@@ -214,7 +214,6 @@ async def test_nobody_listens() -> None:
     await asyncio.sleep(0)
 
 
-@pytest.mark.xfail(reason="what is left of the read after the answer is parsed as if it were asked for", strict=True)
 @pytest.mark.parametrize("extra", [OK, OK[:-1], b"HTTP/1.1 200 OK\r\n"])
 async def test_an_answer_nobody_asked_for_ends_the_connection(extra: bytes) -> None:
     """Else the next request gets the rest of it as its own answer, or two requests share one connection."""
@@ -228,7 +227,6 @@ async def test_an_answer_nobody_asked_for_ends_the_connection(extra: bytes) -> N
     assert to.take_idle() is None
 
 
-@pytest.mark.xfail(reason="a connection goes into the pool with its reading paused", strict=True)
 async def test_a_pooled_connection_reads() -> None:
     """A slow client pauses the engine while the last bytes of the answer are already read."""
     to = pool()
@@ -244,7 +242,6 @@ async def test_a_pooled_connection_reads() -> None:
     assert not transport.is_reading_paused
 
 
-@pytest.mark.xfail(reason="trailers are appended to the headers", strict=True)
 async def test_trailers_are_never_merged() -> None:
     connection, _ = connected(pool())
     receiver = Receiver()

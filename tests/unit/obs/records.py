@@ -5,6 +5,7 @@ from typing import Any
 from proxy.model.outcome import SERVED
 from proxy.model.timeline import Timeline
 from proxy.obs.record import Record
+from proxy.wire.meter import Meter
 from proxy.wire.usage import Usage
 
 
@@ -16,13 +17,19 @@ def timeline(received: float = 100.0, **stages: float | None) -> Timeline:
         "released": received + 0.003,
         "connected": received + 0.004,
         "first_byte": received + 0.1,
-        "first_token": received + 0.25,
-        "last_token": received + 1.9,
         "done": received + 2.0,
     }
     for name, at in {**reached, **stages}.items():
         setattr(line, name, at)
     return line
+
+
+def meter(received: float = 100.0) -> Meter:
+    """Two events with output."""
+    seen = Meter()
+    seen.saw(b'data: {"choices":[{"text":"a"}]}\n\n', received + 0.25)
+    seen.saw(b'data: {"choices":[{"text":"b"}]}\n\n', received + 1.9)
+    return seen
 
 
 def record(**fields: Any) -> Record:
@@ -42,5 +49,7 @@ def record(**fields: Any) -> Record:
         "outcome": SERVED,
         "timeline": timeline(),
         "usage": Usage(25, 8, 16),
+        "traffic_class": "interactive",
+        "meter": meter(),
     }
     return Record(**{**usual, **fields})

@@ -12,6 +12,7 @@ from proxy.model.outcome import Phase, failed_with
 from proxy.obs import access_log
 from proxy.obs.access_log import AccessLog
 from proxy.obs.record import Record
+from proxy.wire.meter import Meter
 from proxy.wire.usage import NO_USAGE
 from tests.unit.obs.records import record, timeline
 
@@ -46,6 +47,7 @@ def test_json() -> None:
         "status": 200,
         "method": "POST",
         "path": "/v1/chat/completions",
+        "class": "interactive",
         "model_asked": "alias",
         "model_served": "model",
         "backend": "alpha",
@@ -53,6 +55,7 @@ def test_json() -> None:
         "stream": True,
         "queue_ms": 2.0,
         "ttft_ms": 250.0,
+        "tpot_ms": 235.71,
         "e2e_ms": 2000.0,
         "prompt_tokens": 25,
         "completion_tokens": 8,
@@ -65,21 +68,21 @@ def test_json() -> None:
 
 def test_text() -> None:
     assert Written("text").line_of(record()).decode() == (
-        f"{STAMP} -- 200 POST /v1/chat/completions outcome=served model_asked=alias model_served=model backend=alpha"
-        " attempts=1 stream=true queue_ms=2.0 ttft_ms=250.0 e2e_ms=2000.0 prompt_tokens=25 completion_tokens=8"
+        f"{STAMP} -- 200 POST /v1/chat/completions outcome=served class=interactive model_asked=alias model_served=model backend=alpha"
+        " attempts=1 stream=true queue_ms=2.0 ttft_ms=250.0 tpot_ms=235.71 e2e_ms=2000.0 prompt_tokens=25 completion_tokens=8"
         " cached_tokens=16 request_bytes=321 id=req-1\n"
     )
 
 
 def test_a_request_that_could_not_be_read_keeps_the_columns() -> None:
     outcome = failed_with(downstream(Kind.MALFORMED, "x"), Phase.READ)
-    bare = timeline(understood=None, released=None, first_token=None)
+    bare = timeline(understood=None, released=None)
     told = record(
         id="", method="", path="", model_asked="", model_served="", backend="", attempts=0, status=400, stream=False
     )
     told = Record(
         **{name: getattr(told, name) for name in told.__slots__}
-        | {"outcome": outcome, "timeline": bare, "usage": NO_USAGE}
+        | {"outcome": outcome, "timeline": bare, "usage": NO_USAGE, "meter": Meter(), "traffic_class": ""}
     )
     line = Written("text").line_of(told).decode()
     assert line == (

@@ -16,6 +16,7 @@ from proxy.model.outcome import SERVED, Outcome, Phase, Verdict, failed_with
 from proxy.model.request import Endpoint, Job
 from proxy.obs.metrics import Gauges, Metrics
 from proxy.obs.record import Record
+from proxy.wire.meter import Meter
 from proxy.wire.usage import NO_USAGE, Usage
 from tests.unit.obs.records import record, timeline
 
@@ -74,8 +75,8 @@ async def test_one_request() -> None:
 async def test_stages_that_were_never_reached_are_not_observed() -> None:
     told = metrics()
     shed = failed_with(Fault(Source.INTERNAL, Kind.QUEUE_FULL, "x"), Phase.QUEUE)
-    line = timeline(released=None, first_token=None)
-    told.count(record(backend="", outcome=shed, status=429, timeline=line, usage=NO_USAGE))
+    line = timeline(released=None)
+    told.count(record(backend="", outcome=shed, status=429, timeline=line, usage=NO_USAGE, meter=Meter()))
     samples = samples_of(told)
     assert (
         value_of(samples, "tidegate_requests_total", backend="none", verdict="shed", end_code="PQ", status="429") == 1
@@ -88,7 +89,7 @@ async def test_stages_that_were_never_reached_are_not_observed() -> None:
 
 async def test_the_first_token_of_a_whole_answer_is_nobodys_ttft() -> None:
     told = metrics()
-    told.count(record(stream=False))
+    told.count(record(stream=False, meter=Meter()))
     assert value_of(samples_of(told), "tidegate_ttft_seconds_count", backend="alpha") == 0
 
 
@@ -135,6 +136,7 @@ RECORDS = st.builds(
 )
 CLOSED: dict[str, set[str]] = {
     "endpoint": {endpoint.value for endpoint in Endpoint},
+    "class": {"interactive", "none"},
     "backend": {"alpha", "beta", "none"},
     "pool": {"default", "bulk"},
     "verdict": {verdict.value for verdict in Verdict},

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client import Histogram as TheirHistogram
 
-from proxy.obs.histogram import SECONDS, Histogram
+from proxy.model.histogram import SECONDS, Histogram
 
 VALUES = st.one_of(st.floats(0, 100), st.sampled_from(SECONDS), st.sampled_from([0.0, 60.000001, 1e9]))
 

@@ -1,0 +1,117 @@
+"""One try on one backend: the request as that backend shall see it, sent, until its answer is whole, flows or failed.
+
+Owns the edits of a body (alias, usage for our books) and the one silent repeat when a pooled connection turns out dead.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from time import monotonic
+
+from proxy.core.scheduler import Scheduler
+from proxy.live.backends import Backend
+from proxy.live.relay import Relay
+from proxy.live.stream import StreamPlan
+from proxy.live.tokenizers import Tokenizers
+from proxy.live.upstream import Connection
+from proxy.model.classes import StreamSettings
+from proxy.model.faults import FaultError, Retry
+from proxy.model.limits import UpstreamLimits
+from proxy.model.request import Endpoint, Job, Request
+from proxy.model.timeline import Timeline
+from proxy.wire import accounting, splice
+from proxy.wire.counting import Evidence
+from proxy.wire.meter import Meter
+
+_RECHUNKED = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What all attempts of one request share."""
+
+    request: Request
+    job: Job
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    settings: StreamSettings
+    timeline: Timeline
+    meter: Meter
+
+
+class Caller:
+    """Makes attempts."""
+
+    def __init__(
+        self, scheduler: Scheduler, tokenizers: Tokenizers, limits: UpstreamLimits, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._scheduler = scheduler
+        self._tokenizers = tokenizers
+        self._limits = limits
+        self._loop = loop
+
+    def relay(self, call: Call, backend: Backend) -> Relay:
+        """The receiver of an attempt."""
+        plan = self._plan(call, backend)
+        return Relay(backend.name, plan, self._limits.answer_buffer, call.timeline, call.meter, self._loop)
+
+    async def attempt(self, call: Call, backend: Backend, number: int, relay: Relay) -> Relay:
+        """The `number`-th attempt, ready to be judged: `relay`, or its twin after a pooled connection was dead."""
+        request = call.request
+        attempt_id = request.id if number == 1 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
+        message = backend.message(request.method, request.target, attempt_id, call.headers, self._body(call, backend))
+        pooled = backend.pool.take_idle()
+        if pooled is not None:
+            await self._send(relay, pooled, message, call)
+            if relay.fault is None or relay.fault.retry is not Retry.REUSED_CONNECTION_ONLY:
+                return relay
+            relay = self.relay(call, backend)  # the engine had closed the pooled connection: once more, on a new one
+            relay.calls = 1
+        try:
+            connection = await backend.pool.connect()
+        except FaultError as error:
+            relay.fault = error.fault
+            return relay
+        await self._send(relay, connection, message, call)
+        return relay
+
+    @staticmethod
+    async def _send(relay: Relay, connection: Connection, message: bytes, call: Call) -> None:
+        relay.connection = connection
+        if relay.fault is not None:  # cut while it was connecting
+            return
+        relay.calls += 1
+        call.timeline.connected = monotonic()
+        connection.send(message, relay)
+        await relay.ready
+
+    def _body(self, call: Call, backend: Backend) -> bytes:
+        request, body = call.request, call.body
+        if not request.json:
+            return body
+        name = self._scheduler.upstream_model(backend.name, call.job.model)
+        if request.model is not None and name != request.model:
+            body = splice.replace_value(body, "model", name)
+        if _adds_usage(call, backend):
+            body = accounting.with_usage(body, continuous=_adds_continuous(call, backend))
+        return body
+
+    def _plan(self, call: Call, backend: Backend) -> StreamPlan:
+        evidence = None
+        if call.settings.granularity != "engine" and call.request.endpoint in _RECHUNKED:
+            model = self._scheduler.upstream_model(backend.name, call.job.model)
+            evidence = Evidence(
+                self._tokenizers.estimator(model),
+                self._tokenizers.ready(model),
+                one_token_per_event=backend.dialect.one_token_per_event,
+            )
+        return StreamPlan(call.settings, self._limits.event, _adds_usage(call, backend), evidence)
+
+
+def _adds_usage(call: Call, backend: Backend) -> bool:
+    request = call.request
+    return request.stream and not request.usage_asked and request.endpoint in backend.dialect.usage_on_request
+
+
+def _adds_continuous(call: Call, backend: Backend) -> bool:
+    """Token borders need it; at the engine's granularity it would only make every event longer."""
+    return call.settings.granularity == "token" and backend.dialect.continuous_usage

@@ -1,0 +1,208 @@
+"""A stream of events on its way: split, cleaned, metered, re-chunked, paced. One per attempt that streams.
+
+    bytes ─▶ split ─▶ clean ─▶ meter ─▶ re-chunk ─▶ undo our usage ─▶ pace ─▶ sink
+       └──── one plain event and nothing to do to it: straight to the sink ────┘
+
+Owns the order of these steps and the timers of the last two. Never changes text, order or usage.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from proxy.model.classes import StreamSettings
+from proxy.wire import sse
+from proxy.wire.accounting import without_usage
+from proxy.wire.counting import Evidence
+from proxy.wire.meter import Meter
+from proxy.wire.pacing import Pacer
+from proxy.wire.rechunk import Rechunker, TokenRechunker
+from proxy.wire.rechunk_text import TextRechunker
+
+_TAIL = 3
+"""Last events kept to read usage and the finish from."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """What is done to a stream besides passing it on."""
+
+    settings: StreamSettings
+    event_limit_b: int
+    undo_usage: bool = False
+    """We asked for usage and the client did not."""
+    evidence: Evidence | None = None
+    """What token borders can be told from; needed for every granularity but the engine's."""
+
+    def rechunker(self) -> Rechunker | None:
+        """A re-chunker for one stream; None at the engine's granularity."""
+        if self.evidence is None or self.settings.granularity == "engine":
+            return None
+        if self.settings.granularity == "token":
+            return TokenRechunker(self.evidence)
+        return TextRechunker(self.evidence)
+
+    def pacer(self) -> Pacer | None:
+        """A pacer for one stream; None when tokens leave as they come."""
+        return Pacer(self.settings.max_delay) if self.settings.pace == "smooth" else None
+
+
+class Stream:
+    """Bytes in by `feed`, bytes out by `emit`; ends itself at `[DONE]` or at an engine's error event."""
+
+    __slots__ = (
+        "_emit",
+        "_flush_timer",
+        "_loop",
+        "_pace_timer",
+        "_pacer",
+        "_plain",
+        "_plan",
+        "_rechunker",
+        "_splitter",
+        "_tail",
+        "meter",
+        "saw_done",
+        "saw_error",
+    )
+
+    def __init__(
+        self, plan: StreamPlan, meter: Meter, emit: Callable[[bytes], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._plan = plan
+        self._emit = emit
+        self._loop = loop
+        self._splitter = sse.EventSplitter(plan.event_limit_b)
+        self._rechunker = plan.rechunker()
+        self._pacer = plan.pacer()
+        self._plain = self._rechunker is None and self._pacer is None
+        self._pace_timer: asyncio.TimerHandle | None = None
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._tail = (b"",) * _TAIL
+        self.meter = meter
+        self.saw_done = False
+        self.saw_error = False
+
+    def feed(self, data: bytes) -> None:
+        """Some bytes from the engine. FaultError when an event grows over its limit."""
+        if (
+            self._plain
+            and sse.is_plain(data)
+            and self._splitter.is_between_events
+            and not sse.is_error(data)
+            and not (self._plan.undo_usage and b'"usage"' in data)
+            and len(data) <= self._plan.event_limit_b
+        ):
+            self._tail = (*self._tail[1:], data)
+            self.meter.saw(data, monotonic())
+            self._emit(data)
+            return
+        self._pass_on(self._splitter.feed(data))
+
+    @property
+    def tail(self) -> list[bytes]:
+        """The last events, oldest first, as the engine sent them."""
+        return [event for event in self._tail if event]
+
+    def close(self) -> None:
+        """Nothing more comes: what is withheld leaves now. Harmless when repeated."""
+        out = self._withheld([], monotonic())
+        if out:
+            self._emit(b"".join(out))
+
+    def stop(self) -> None:
+        """The client left: no timer may fire any more."""
+        self._cancel_timers()
+
+    # --- inside
+
+    def _pass_on(self, events: list[bytes]) -> None:
+        now = monotonic()
+        out: list[bytes] = []
+        for event in events:
+            if self.saw_done or self.saw_error:
+                break
+            clean = sse.cleaned(event)
+            if clean.startswith(b":"):
+                out.append(clean)
+            elif clean:
+                self._take(clean, now, out)
+        self._leave(out, now)
+
+    def _take(self, event: bytes, now: float, out: list[bytes]) -> None:
+        if sse.payload(event) == sse.DONE:
+            self.saw_done = True
+            self._plain = False  # nothing after the last word goes out, by any path
+        elif sse.is_error(event):
+            self.saw_error = True
+            self._plain = False
+            self._tail = (*self._tail[1:], event)
+        else:
+            self._tail = (*self._tail[1:], event)
+            out += self._rechunked(event, now)
+            return
+        out[:] = [*self._withheld(out, now), event]
+
+    def _withheld(self, events: list[bytes], now: float) -> list[bytes]:
+        """`events` and everything behind them that waits, in order."""
+        self._cancel_timers()
+        if self._rechunker is not None:
+            events = events + self._undone_all(self._rechunker.flush())
+        if self._pacer is None:
+            return events
+        self._pacer.push(events, now)
+        return self._pacer.close(now)
+
+    def _rechunked(self, event: bytes, now: float) -> list[bytes]:
+        rechunker = self._rechunker
+        if rechunker is None:
+            self.meter.saw(event, now)
+            return self._undone_all([event])
+        before = rechunker.count.value
+        pieces = rechunker.feed(event)
+        self.meter.saw(event, now, max(0, rechunker.count.value - before))
+        self._arm_flush(rechunker)
+        return self._undone_all(pieces)
+
+    def _undone_all(self, events: list[bytes]) -> list[bytes]:
+        if not self._plan.undo_usage:
+            return events
+        return [kept for event in events if (kept := without_usage(event))]
+
+    def _leave(self, events: list[bytes], now: float) -> None:
+        if self._pacer is not None and not self.saw_done and not self.saw_error:
+            self._pacer.push(events, now)
+            self._leave_due()
+        elif events:
+            self._emit(b"".join(events))
+
+    def _leave_due(self) -> None:
+        pacer = self._pacer
+        assert pacer is not None
+        due = pacer.due(monotonic())
+        if due:
+            self._emit(b"".join(due))
+        next_at = pacer.next_at()
+        if self._pace_timer is not None:
+            self._pace_timer.cancel()
+        self._pace_timer = None if next_at is None else self._loop.call_at(next_at, self._leave_due)
+
+    def _arm_flush(self, rechunker: Rechunker) -> None:
+        if not rechunker.withholds:
+            if self._flush_timer is not None:
+                self._flush_timer.cancel()
+                self._flush_timer = None
+        elif self._flush_timer is None and self._plan.settings.flush:
+            self._flush_timer = self._loop.call_later(self._plan.settings.flush, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_timer = None
+        assert self._rechunker is not None
+        self._leave(self._undone_all(self._rechunker.flush()), monotonic())
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._pace_timer, self._flush_timer):
+            if timer is not None:
+                timer.cancel()
+        self._pace_timer = self._flush_timer = None

@@ -1,0 +1,56 @@
+"""The meter of one stream, at token level: when tokens came, not when chunks came.
+
+Owns TTFT (the first event with output: not the role, not a comment), the time of the last token, and the gaps between,
+once per token (an event of k tokens counts k, spread over its gap) and once per event, raw. No metric is
+touched before the stream ends or somebody scrapes. Terms as in the serving literature: TPOT is
+(t_last - t_first) / (tokens - 1) and has no value for one token.
+"""
+
+from proxy.model.histogram import Histogram
+from proxy.wire import usage
+
+_GOES_ON = b'"finish_reason":null'
+"""In every output event but the last, as vLLM, llama.cpp, SGLang and OpenAI write it; others are parsed."""
+
+
+class Meter:
+    """One per stream. Times are monotonic seconds."""
+
+    __slots__ = ("event_gaps", "events", "first_token", "last_token", "token_gaps", "tokens")
+
+    def __init__(self) -> None:
+        self.first_token: float | None = None
+        self.last_token: float | None = None
+        self.events = 0
+        """Events with output."""
+        self.tokens = 0
+        """As far as events show; the engine's usage knows better."""
+        self.token_gaps = Histogram()
+        self.event_gaps = Histogram()
+
+    def saw(self, event: bytes, now: float, tokens: int = 1) -> None:
+        """An event passed that holds `tokens` tokens if it holds output at all."""
+        last = self.last_token
+        if last is None:
+            if usage.holds_content(event):
+                self.first_token = self.last_token = now
+                self.events, self.tokens = 1, tokens
+            return
+        if _GOES_ON not in event and not usage.holds_content(event):
+            return
+        gap = now - last
+        self.last_token = now
+        self.events += 1
+        self.tokens += tokens
+        self.event_gaps.observe(gap)
+        if tokens == 1:
+            self.token_gaps.observe(gap)
+        elif tokens > 1:
+            self.token_gaps.observe(gap / tokens, tokens)
+
+    def tpot_s(self, tokens: int | None) -> float | None:
+        """Seconds per output token after the first; `tokens` as the engine counted them, None: as we did."""
+        count = self.tokens if tokens is None else tokens
+        if self.first_token is None or self.last_token is None or count < 2:
+            return None
+        return (self.last_token - self.first_token) / (count - 1)
