@@ -33,6 +33,7 @@ from proxy.sim.contest import Contender, Contest, play_contest
 from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, generate
 from proxy.sim.jobs import SeenByProxy
 from proxy.sim.played import Played
+from proxy.sim.reference import play_reference
 from proxy.sim.slo import SloRules, parse_slo, promised
 from proxy.sim.tables import backends_csv, contest_json, contest_text, groups_csv, refusals_csv
 from proxy.sim.traces import Trace, TraceError, read_trace
@@ -40,6 +41,7 @@ from proxy.sim.workload_file import WorkloadError, read_workload
 from proxy.sim.world import World, build_scheduler
 
 REFERENCE = "reference"
+"""Stands among the policies, and is none: it reads the engines from inside."""
 _BUILT_IN = "version: 1\nbackends: [{url: 'http://127.0.0.1:1'}]\n"
 _PROGRESS_S = 0.1
 
@@ -188,12 +190,14 @@ def _contenders(options: argparse.Namespace) -> list[Contender]:
 
 def _contender(name: str, policy: str, config: Config, file: str | None, engines: Any, hash_tokens: int) -> Contender:
     backends = hashed_by(_backends(config, file, engines), hash_tokens)
-    if policy not in POLICIES:
-        raise UsageError(f"policy {policy!r} is unknown; known: {', '.join(POLICIES)}")
+    if policy != REFERENCE and policy not in POLICIES:
+        raise UsageError(f"policy {policy!r} is unknown; known: {', '.join(POLICIES)}, and {REFERENCE}")
 
     def play(arrivals: Sequence[Arrival], seed: int, progress: Callable[[int], None]) -> Played:
-        scheduler = build_scheduler(backends, policy, seed, config.retries, config.hold, config.health)
         job_of = SeenByProxy(seed, hash_tokens)
+        if policy == REFERENCE:
+            return play_reference(backends, arrivals, job_of, progress)
+        scheduler = build_scheduler(backends, policy, seed, config.retries, config.hold, config.health)
         world = World(backends, scheduler, job_of=job_of, probe_interval_s=config.health.probe_interval)
         return world.play(arrivals, progress)
 

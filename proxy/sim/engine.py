@@ -55,6 +55,25 @@ class Engine:
         """Share of the KV budget in use, 0 to 1."""
         return self.pool.used / self.pool.total
 
+    @property
+    def decoding_tokens(self) -> int:
+        """Context of those that decode."""
+        return self._decoding.kv_tokens
+
+    def pending(self) -> list[Sequence]:
+        """Those whose prompt is not computed yet, in the order in which it will be."""
+        return [*self._prefilling, *self._waiting.values()]
+
+    def decoding_now(self) -> list[tuple[Sequence, int]]:
+        """Those that decode, each with the tokens it has still to come."""
+        step = self._decoding.step
+        return [(s, s.finish_step - step) for s in self._running.values() if s.since_step is not None]
+
+    def step_left_s(self, now: float) -> float:
+        """Until the step that is being computed ends."""
+        plan = self._plan
+        return 0.0 if plan is None else max(0.0, plan.end_of(plan.steps_done_at(now) + 1) - now)
+
     def next_event_at(self) -> float | None:
         """When `advance` will next have something to do."""
         return None if self._plan is None else self._plan.end

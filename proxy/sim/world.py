@@ -121,10 +121,15 @@ class World:
         self._played = Played([])
         self._progress: Callable[[int], None] | None = None
 
+    @property
+    def results(self) -> Sequence[Result]:
+        """By job id, as far as they have come."""
+        return self._played.results
+
     def play(self, arrivals: Iterable[Arrival], progress: Callable[[int], None] | None = None) -> Played:
         """Run until every arrival (in order of time) has its outcome; `progress` hears how many have come."""
         self._progress = progress
-        self._played = Played([Result(arrival) for arrival in arrivals])
+        self._played.results[:] = [Result(arrival) for arrival in arrivals]
         self._left = len(self._played.results)
         for server in self.servers.values():
             self._prepare(server)

@@ -1,0 +1,158 @@
+"""The upper mark: a greedy router that reads the modelled engines from inside, and knows how long answers will be.
+
+It sends a request where the first token comes soonest for the work it costs, among the engines where its own SLO will
+be kept and nobody's who is there is broken; what no engine can take yet waits as long as that is of use, what can keep
+its SLO nowhere is refused. Greedy: it does not know who comes next. Owns that rule; a measure, not a product.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from math import inf, sqrt
+
+from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstToken, Reason, Refuse, Report
+from proxy.model.faults import Kind, internal
+from proxy.model.request import Job
+from proxy.sim.arrival import Arrival
+from proxy.sim.cluster import SimBackend
+from proxy.sim.jobs import JobOf
+from proxy.sim.modelled_backend import ModelledBackend
+from proxy.sim.outlook import Outlook, outlook, residents
+from proxy.sim.played import Played, Result
+from proxy.sim.world import World
+
+LOOK_AGAIN_S = 0.2
+"""Held requests look at an engine whenever somebody there has a first token or ends, and at all of them so often."""
+CARE = 0.97
+"""Promises are kept with this much to spare, for what the arithmetic leaves out."""
+OWN_WORK = 2.0
+"""A second of own prefill counts as so many: a cached prefix is worth more than an empty queue."""
+
+
+def play_reference(
+    backends: Sequence[SimBackend],
+    arrivals: Iterable[Arrival],
+    job_of: JobOf | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Played:
+    """A world with the reference in it."""
+    reference = Reference()
+    world = World(backends, reference, job_of=job_of)
+    reference.see(world.servers.values(), world.results)
+    return world.play(arrivals, progress)
+
+
+class Reference:
+    """Takes the place of the scheduler in a world; `see` shows it the truth."""
+
+    def __init__(self) -> None:
+        self._servers: dict[str, ModelledBackend] = {}
+        self._results: Sequence[Result] = ()
+        self._held: dict[int, float] = {}
+        """Job → until when holding it is of use."""
+        self._look_at = 0.0
+        self._attempts: dict[int, int] = {}
+
+    def see(self, servers: Iterable[ModelledBackend], results: Sequence[Result]) -> None:
+        """The engines, and the arrivals by job id."""
+        self._servers, self._results = {server.name: server for server in servers}, results
+
+    # ---- the five methods
+
+    def submit(self, job: Job, now: float) -> list[Command]:
+        """It goes, waits or is refused."""
+        return self._place(job.id, self._servers.values(), now)
+
+    def cancel(self, job_id: int, now: float) -> list[Command]:
+        """The client left."""
+        self._held.pop(job_id, None)
+        return []
+
+    def observe(self, report: Report, now: float) -> list[Command]:
+        """Somebody got on: those who wait may have a chance."""
+        if isinstance(report, Failed):
+            if not report.repeatable:
+                return [self._refuse(report.job_id)]
+            return self._place(report.job_id, self._servers.values(), now)
+        if self._held and isinstance(report, Finished | FirstToken):
+            return self._look([self._servers[report.backend]], now)
+        return []
+
+    def tick(self, now: float) -> list[Command]:
+        """Time passed."""
+        commands = self._look(self._servers.values(), now)
+        self._look_at = now if commands else now + LOOK_AGAIN_S
+        return commands
+
+    def wakeup_at(self) -> float | None:
+        """While somebody waits."""
+        return self._look_at if self._held else None
+
+    # ---- the rule
+
+    def _place(self, job_id: int, servers: Iterable[ModelledBackend], now: float) -> list[Command]:
+        arrival = self._results[job_id].arrival
+        server = self._best(arrival, servers, now)
+        if server is not None:
+            self._held.pop(job_id, None)
+            self._attempts[job_id] = self._attempts.get(job_id, 0) + 1
+            return [Dispatch(job_id, server.name, self._attempts[job_id])]
+        until = self._held.setdefault(job_id, self._last_moment(arrival))
+        if now < until:
+            return []
+        del self._held[job_id]
+        return [self._refuse(job_id)]
+
+    def _look(self, servers: Iterable[ModelledBackend], now: float) -> list[Command]:
+        """At everybody who waits, the most urgent first. One command at a time, since it changes the engines."""
+        for job_id, _ in sorted(self._held.items(), key=lambda item: (item[1], item[0])):
+            commands = self._place(job_id, servers, now)
+            if commands:
+                return commands
+        return []
+
+    def _refuse(self, job_id: int) -> Refuse:
+        fault = internal(Kind.HOLD_TIMEOUT, "no engine can keep what was promised")
+        return Refuse(job_id, fault, Reason.TTFT)
+
+    def _last_moment(self, arrival: Arrival) -> float:
+        """After this even an idle engine that has the prefix would be late."""
+        slo = arrival.slo
+        return arrival.at + CARE * min(
+            inf if slo.ttft_s is None else slo.ttft_s, inf if slo.e2e_s is None else slo.e2e_s
+        )
+
+    def _best(self, arrival: Arrival, servers: Iterable[ModelledBackend], now: float) -> ModelledBackend | None:
+        best, least = None, inf
+        for server in servers:
+            if server.down or arrival.prompt_tokens + arrival.output_tokens > server.engine.spec.max_model_len:
+                continue
+            view = outlook(server.engine, arrival, now)
+            cost = (view.ttft_s + (OWN_WORK - 1) * view.own_s) * sqrt(1 + server.engine.running + server.engine.waiting)
+            if cost < least and self._keeps_promises(arrival, view, server, now):
+                best, least = server, cost
+        return best
+
+    def _keeps_promises(self, arrival: Arrival, view: Outlook, server: ModelledBackend, now: float) -> bool:
+        slo, waited = arrival.slo, now - arrival.at
+        if not server.jobs and waited == 0.0:
+            return True  # never refuse while an engine is idle
+        pace = view.tpot_s(arrival.output_tokens)
+        late = (
+            not view.fits
+            or (slo.ttft_s is not None and waited + view.ttft_s > CARE * slo.ttft_s)
+            or (slo.tpot_s is not None and pace > CARE * slo.tpot_s)
+            or (slo.e2e_s is not None and waited + view.ttft_s + pace * arrival.output_tokens > CARE * slo.e2e_s)
+        )
+        return not late and self._spares_residents(view, server, now)
+
+    def _spares_residents(self, view: Outlook, server: ModelledBackend, now: float) -> bool:
+        """Nobody's pace who would have kept its promise is broken by the newcomer."""
+        for resident in residents(server.engine):
+            result = self._results[resident.id]
+            promised = result.arrival.slo.tpot_s
+            if promised is None or resident.output_tokens < 2:
+                continue
+            so_far = 0.0 if result.first_token_at is None else now - result.first_token_at
+            allowed = promised * (resident.output_tokens - 1)
+            if so_far + resident.left * view.step_s <= allowed < (so_far + view.rest_s(resident)) / CARE:
+                return False
+        return True
