@@ -3,7 +3,9 @@
 A snapshot is taken when a proxy is ready; after every test each running proxy has to come back to it.
 """
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.support.fake_backend import FakeBackend
 from tests.support.patience import eventually
@@ -61,8 +63,23 @@ class LeakProbe:
         try:
             eventually(settled, "the proxy's footprint as before", SETTLE_S)
         except AssertionError as error:
-            raise AssertionError(f"left behind: {seen[-1]}, at start fds={self._fds} tasks={self._tasks}") from error
+            known = f"at start fds={self._fds} tasks={self._tasks}"
+            raise AssertionError(f"left behind: {seen[-1]}, {known}; {descriptors(self.proxy)}") from error
 
     def _is_settled(self, now: Footprint) -> bool:
         idle = now.in_flight == 0 and now.held == 0 and now.open_requests == 0
         return idle and now.fds <= self._fds and now.tasks <= self._tasks
+
+
+def descriptors(proxy: ProxyProcess) -> list[str]:
+    """What each open descriptor of a proxy is: a file, or the two ends and the state of a TCP connection."""
+    folder = Path(f"/proc/{proxy.process.pid}/fd")
+    names = [os.readlink(entry) for entry in folder.iterdir()]
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{row[9]}]": f"{_port(row[1])}→{_port(row[2])} state {row[3]}" for row in rows}
+    ports = f"listens on {proxy.port}, admin {proxy.admin_port}"
+    return [ports, *(sockets.get(name, name) for name in names)]
+
+
+def _port(address: str) -> int:
+    return int(address.partition(":")[2], 16)

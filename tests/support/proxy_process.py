@@ -89,26 +89,27 @@ class ProxyProcess:
     def wait(self, within_s: float = STOP_DEADLINE_S) -> int:
         """The exit status; kills the process and fails when it does not end in time."""
         try:
-            code = self.process.wait(within_s)
+            return self.process.wait(within_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"the proxy did not end within {within_s} s\n{self.error_text}") from None
         finally:
-            for reader in self._readers:
-                reader.join(5.0)
-            for pipe in (self.process.stdout, self.process.stderr):
-                if pipe is not None:
-                    pipe.close()
-            self._folder.cleanup()
-        return code
+            self._close()
 
     def stop(self) -> int:
         """SIGTERM and wait; safe to call when it has ended."""
-        if self.process.returncode is not None:
-            return self.process.returncode
-        self.terminate()
+        if self.process.poll() is None:
+            self.terminate()
         return self.wait()
+
+    def _close(self) -> None:
+        for reader in self._readers:
+            reader.join(5.0)
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+        self._folder.cleanup()
 
     # addresses
 
