@@ -5,6 +5,7 @@ Owns the options and what is built from them. The playing is done by `sim`, the 
 """
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -13,16 +14,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from proxy.config.diagnostics import render
 from proxy.config.loader import load, load_text
 from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource
-from proxy.core.policies import POLICIES
+from proxy.model.scheduling import SchedulingSettings
 from proxy.model.units import parse_duration_s
 from proxy.sim.arrival import HASH_TOKENS, Arrival
 from proxy.sim.cluster import (
     DEFAULT_ENGINES,
     ClusterError,
+    EngineEntry,
     SimBackend,
     all_alike,
     build_cluster,
@@ -58,8 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("file", metavar="FILE", nargs="?", help="configuration, YAML (default: all defaults)")
     add("--engines", metavar="LINE|FILE", help=f"what is simulated: {DEFAULT_ENGINES} (the default), or a YAML file")
-    add("--policy", metavar="NAME", help="instead of the one of the configuration")
-    add("--compare", metavar="NAME|FILE,…", default="", help="also play these policies, or configurations (*.yaml)")
+    policy = "instead of the one of the configuration; options may follow: goodput/admission.mode=off/explore=0"
+    add("--policy", metavar="NAME", help=policy)
+    also = f"also play these policies or configurations (*.yaml), or the upper mark: {REFERENCE}"
+    add("--compare", metavar="NAME|FILE,…", default="", help=also)
     rules = "such as ttft=2s,tpot=100ms or interactive:ttft=200ms,tpot=40ms;bulk:none; the default, mooncake, is"
     promise = "TTFT 2 s or 3 unloaded prefills, TPOT 100 ms"
     add("--slo", metavar="RULES", type=_slo, default="mooncake", help=f"{rules} {promise}")
@@ -174,37 +180,69 @@ def _tell(trace: Trace) -> None:
 
 
 def _contenders(options: argparse.Namespace) -> list[Contender]:
-    config = _config(options.file)
-    hash_tokens = HASH_TOKENS if options.trace else BLOCK_TOKENS
+    """The configuration itself, and what it is compared with; each name once."""
     engines = read_engines(options.engines) if options.engines else None
-    first = options.policy or config.routing.policy
-    found = {first: _contender(first, first, config, options.file, engines, hash_tokens)}
-    for word in filter(None, (piece.strip() for piece in options.compare.split(","))):
-        if word.endswith((".yaml", ".yml")):
-            other = _config(word)
-            found[word] = _contender(word, other.routing.policy, other, word, engines, hash_tokens)
-        else:
-            found.setdefault(word, _contender(word, word, config, options.file, engines, hash_tokens))
+    hash_tokens = HASH_TOKENS if options.trace else BLOCK_TOKENS
+    config = _config(options.file)
+    words = [options.policy or "", *filter(None, (piece.strip() for piece in options.compare.split(",")))]
+    found: dict[str, Contender] = {}
+    for word in words:
+        file = word if word.endswith((".yaml", ".yml")) else None
+        base = _config(file) if file else config
+        name = file or word or base.routing.policy
+        backends = hashed_by(_backends(base, file or options.file, engines), hash_tokens)
+        found.setdefault(name, _contender(name, base, _scheduling(base, None if file else word), backends, hash_tokens))
     return list(found.values())
 
 
-def _contender(name: str, policy: str, config: Config, file: str | None, engines: Any, hash_tokens: int) -> Contender:
-    backends = hashed_by(_backends(config, file, engines), hash_tokens)
-    if policy != REFERENCE and policy not in POLICIES:
-        raise UsageError(f"policy {policy!r} is unknown; known: {', '.join(POLICIES)}, and {REFERENCE}")
+def _scheduling(config: Config, word: str | None) -> SchedulingSettings | None:
+    """Of the configuration, changed by `POLICY/OPTION=VALUE/…`; None: the reference."""
+    if word == REFERENCE:
+        return None
+    policy, *changes = (word or "").split("/")
+    settings: dict[str, Any] = {"policy": policy or config.routing.policy}
+    for change in changes:
+        option, equals, value = change.partition("=")
+        *groups, last = option.strip().split(".")
+        below = settings
+        for group in groups:
+            below = below.setdefault(group, {})
+        below[last] = _value(value) if equals else None
+    try:
+        return SchedulingSettings.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        hint = f", or {REFERENCE}" if first["loc"] == ("policy",) else ""
+        raise UsageError(f"{word}: {'.'.join(map(str, first['loc']))}: {first['msg']}{hint}") from None
 
+
+def _value(text: str) -> Any:
+    """A number, true, false or null; anything else is a word."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _contender(
+    name: str,
+    config: Config,
+    scheduling: SchedulingSettings | None,
+    backends: Sequence[SimBackend],
+    hash_tokens: int,
+) -> Contender:
     def play(arrivals: Sequence[Arrival], seed: int, progress: Callable[[int], None]) -> Played:
         job_of = SeenByProxy(seed, hash_tokens)
-        if policy == REFERENCE:
+        if scheduling is None:
             return play_reference(backends, arrivals, job_of, progress)
-        scheduler = build_scheduler(backends, policy, seed, config.retries, config.hold, config.health)
+        scheduler = build_scheduler(backends, None, seed, config.retries, config.hold, config.health, scheduling)
         world = World(backends, scheduler, job_of=job_of, probe_interval_s=config.health.probe_interval)
         return world.play(arrivals, progress)
 
     return Contender(name, play)
 
 
-def _backends(config: Config, file: str | None, engines: Any) -> list[SimBackend]:
+def _backends(config: Config, file: str | None, engines: Sequence[EngineEntry] | None) -> list[SimBackend]:
     specs = [backend.spec() for backend in config.backends] if file else []
     if engines is not None:
         return build_cluster(engines, specs)

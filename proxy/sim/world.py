@@ -33,6 +33,7 @@ from proxy.model.faults import Kind, Retry, downstream, upstream
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.outcome import SERVED, Outcome, Verdict, failed_with
 from proxy.model.request import Job
+from proxy.model.scheduling import SchedulingSettings
 from proxy.sim.arrival import HASH_TOKENS, Arrival
 from proxy.sim.cluster import SimBackend
 from proxy.sim.jobs import JobOf, SeenByProxy
@@ -73,16 +74,18 @@ class SchedulerLike(Protocol):
 
 def build_scheduler(
     backends: Sequence[SimBackend],
-    policy: str,
+    policy: str | None,
     seed: int,
     retries: RetrySettings | None = None,
     hold: HoldSettings | None = None,
     health: HealthSettings | None = None,
+    scheduling: SchedulingSettings | None = None,
 ) -> Scheduler:
-    """The scheduler that `serve` would build, with a seeded generator."""
+    """The scheduler that `serve` would build, with a seeded generator. `policy`: instead of that of `scheduling`."""
     return Scheduler(
         [backend.spec for backend in backends],
         policy=policy,
+        scheduling=scheduling,
         retries=retries or RetrySettings(),
         hold=hold or HoldSettings(),
         health=health or HealthSettings(),
