@@ -1,6 +1,7 @@
 """One try on one backend: the request as that backend shall see it, sent, until its answer is whole, flows or failed.
 
 Owns the edits of a body (alias, usage for our books) and the one silent repeat when a pooled connection turns out dead.
+A request that must not be sent twice, and every repeat, gets a connection of its own: nothing can turn out dead then.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from proxy.live.upstream import Connection
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import FaultError, Retry
 from proxy.model.limits import UpstreamLimits
-from proxy.model.request import Endpoint, Job, Request
+from proxy.model.request import REPEATABLE, Endpoint, Job, Request
 from proxy.model.timeline import Timeline
 from proxy.wire import accounting, splice
 from proxy.wire.counting import Evidence
@@ -59,7 +60,7 @@ class Caller:
         request = call.request
         attempt_id = request.id if number == 1 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
         message = backend.message(request.method, request.target, attempt_id, call.headers, self._body(call, backend))
-        pooled = backend.pool.take_idle()
+        pooled = backend.pool.take_idle() if number == 1 and request.endpoint in REPEATABLE else None
         if pooled is not None:
             await self._send(relay, pooled, message, call)
             if relay.fault is None or relay.fault.retry is not Retry.REUSED_CONNECTION_ONLY:

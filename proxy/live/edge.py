@@ -24,6 +24,7 @@ _LINGER_S = 1.0
 _PIPELINE_BYTES = 256 * 1024
 """Bodies waiting behind the request being answered; above it the connection is not read, not even for a FIN."""
 _FRAMING_ALLOWANCE_B = 64 * 1024
+_HEX = frozenset(b"0123456789abcdefABCDEF")
 _FRAMING_RATIO = 16
 """Chunk extensions and tiny chunks cost CPU and carry nothing: a one-byte chunk needs 6 bytes, so 16 is generous."""
 
@@ -87,6 +88,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_body_b",
+        "_body_chunked",
         "_body_start",
         "_chunked",
         "_edge",
@@ -126,7 +128,7 @@ class Connection(asyncio.Protocol):
         self._body_start = 0.0
         self._target = b""
         self._head: Head | None = None
-        self._in_body = self._message_open = self._upgrade = self._chunked = False
+        self._in_body = self._message_open = self._upgrade = self._chunked = self._body_chunked = False
         self.transport: asyncio.Transport | None = None
         self.deadline = NEVER
         self.closing = False
@@ -197,8 +199,8 @@ class Connection(asyncio.Protocol):
             self._head_b += len(data)
         self._raw_b += len(data)
         self._feed(data)
-        if self._in_body and self._raw_b > _FRAMING_ALLOWANCE_B + _FRAMING_RATIO * self._body_b:
-            self._reject(downstream(Kind.MALFORMED, "The body's chunk framing outweighs the body."))
+        if self._in_body and self._body_chunked:
+            self._check_framing(data)
         if self._message_open and not self._in_body and self._head_b > self._edge.limits.head.total:
             self._reject(downstream(Kind.HEAD_TOO_LARGE, "The request head is too large."))
 
@@ -229,7 +231,7 @@ class Connection(asyncio.Protocol):
         self._message_open = True
         self._headers = []
         self._body = []
-        self._body_b = self._head_b = self._raw_b = self._trailers = 0
+        self._body_b = self._head_b = self._trailers = 0
         self._target = b""
         self._head = None
 
@@ -240,8 +242,10 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is not None:  # a trailer: never merged
             self._trailers += 1
-            if self._trailers > self._edge.limits.head.count:
-                raise FaultError(downstream(Kind.HEAD_TOO_LARGE, "Too many trailers."))
+            self._head_b += len(name) + len(value)
+            limits = self._edge.limits.head
+            if self._trailers > limits.count or self._head_b > limits.total:
+                raise FaultError(downstream(Kind.HEAD_TOO_LARGE, "The trailers are too large."))
             return
         size = len(name) + len(value)
         self._head_b += size
@@ -265,6 +269,7 @@ class Connection(asyncio.Protocol):
             new_id=edge.new_id,
         )
         length = self._content_length()
+        self._body_chunked = length < 0
         if length == 0:
             return
         if length > edge.limits.body.size:
@@ -286,8 +291,10 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._upgrade or self.closing:
             return
+        if self._body_chunked and self._is_overweight():
+            raise FaultError(_overweight())
         self._in_body = self._message_open = False
-        self._head_b = 0
+        self._head_b = self._raw_b = 0
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body = []
         keep_alive = self._parser.should_keep_alive()
@@ -339,6 +346,16 @@ class Connection(asyncio.Protocol):
             self.deadline = now  # too slow on average: the sweep ends it
         else:
             self.deadline = min(now + limits.stall, self._body_start + limits.timeout)
+
+    def _check_framing(self, data: bytes) -> None:
+        if self._is_overweight():
+            self._reject(_overweight())
+        elif not self._body_b and _first_chunk_b(data) > self._edge.limits.body.size:
+            limit = self._edge.limits.body.size
+            self._reject(downstream(Kind.BODY_TOO_LARGE, f"The body is larger than {limit} bytes."))
+
+    def _is_overweight(self) -> bool:
+        return self._raw_b > _FRAMING_ALLOWANCE_B + _FRAMING_RATIO * self._body_b
 
     def _enqueue(self, message: Message) -> None:
         if self._task is None:
@@ -475,6 +492,17 @@ class Connection(asyncio.Protocol):
             self.deadline = monotonic() + _LINGER_S
         else:
             self.transport.close()
+
+
+def _overweight() -> Fault:
+    return downstream(Kind.MALFORMED, "The body's chunk framing outweighs the body.")
+
+
+def _first_chunk_b(data: bytes) -> int:
+    """The size that a read announces which begins a chunked body; 0 when it announces none."""
+    start = data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0
+    line = data[start : start + 32].split(b"\r\n", 1)[0].split(b";", 1)[0]
+    return int(line, 16) if line.isalnum() and set(line) <= _HEX else 0
 
 
 def _is_request_line(data: bytes) -> bool:

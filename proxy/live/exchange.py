@@ -33,7 +33,8 @@ from proxy.wire import answers, errors
 from proxy.wire import body as bodies
 from proxy.wire.meter import Meter
 from proxy.wire.routes import Route, route
-from proxy.wire.usage import NO_USAGE
+from proxy.wire.tokens import Source as TokenSource
+from proxy.wire.usage import NO_USAGE, Usage
 
 _log = logging.getLogger("tidegate.exchange")
 _JSON = (b"content-type", b"application/json")
@@ -373,7 +374,8 @@ class Exchange:
         return head.request_id if head is not None else self._connection.new_id()
 
     def _account(self, outcome: Outcome) -> None:
-        request, relay, head = self._request, self._relay, self._message.head
+        request, head = self._request, self._message.head
+        usage, source = self._usage()
         target = head.target.decode("ascii", "replace") if head else ""
         self._gateway.record(
             Record(
@@ -383,7 +385,7 @@ class Exchange:
                 endpoint=(request.endpoint if request else Endpoint.OTHER).value,
                 traffic_class=self._job.traffic_class if self._job else "",
                 model_asked=(request.model or "") if request else "",
-                model_served=self._job.model if self._job and self._backend else "",
+                model_served=self._model_served(),
                 backend=self._backend,
                 attempts=self._attempts,
                 status=self._status,
@@ -391,10 +393,26 @@ class Exchange:
                 body_bytes=len(self._message.body),
                 outcome=outcome,
                 timeline=self._timeline,
-                usage=relay.usage() if relay is not None else NO_USAGE,
+                usage=usage,
+                token_source=source,
                 meter=self._meter,
             )
         )
+
+    def _model_served(self) -> str:
+        """The engine's own name; empty when no engine was asked."""
+        if self._job is None or not self._backend:
+            return ""
+        return self._gateway.driver.scheduler.upstream_model(self._backend, self._job.model)
+
+    def _usage(self) -> tuple[Usage, str]:
+        """Tokens and how we know: as the engine says, else as far as its events showed."""
+        if self._relay is None:
+            return NO_USAGE, ""
+        usage = self._relay.usage()
+        if usage.completion_tokens is not None or not self._meter.tokens:
+            return usage, TokenSource.ENGINE_USAGE.value if usage != NO_USAGE else ""
+        return usage._replace(completion_tokens=self._meter.tokens), self._relay.token_source().value
 
 
 async def _awaited(future: "asyncio.Future[None]") -> None:

@@ -18,6 +18,7 @@ from proxy.model.faults import Fault, FaultError
 from proxy.model.timeline import Timeline
 from proxy.wire import answers, usage
 from proxy.wire.meter import Meter
+from proxy.wire.tokens import Source
 from proxy.wire.usage import NO_USAGE, Usage
 
 _LINGER_S = 0.5
@@ -137,6 +138,10 @@ class Relay:
         if self.stream is not None:
             return usage.of_events(self.stream.tail)
         return usage.of_body(self.body) if self.complete and self._sink is None else NO_USAGE
+
+    def token_source(self) -> Source:
+        """How the tokens were counted that passed so far."""
+        return self.stream.token_source() if self.stream is not None else Source.ESTIMATE
 
     def start(self, sink: Sink) -> asyncio.Future[None]:
         """The head is out: pass on what was collected and all that follows. The future ends with the answer."""

@@ -19,6 +19,7 @@ from proxy.wire.meter import Meter
 from proxy.wire.pacing import Pacer
 from proxy.wire.rechunk import Rechunker, TokenRechunker
 from proxy.wire.rechunk_text import TextRechunker
+from proxy.wire.tokens import Source
 
 _TAIL = 3
 """Last events kept to read usage and the finish from."""
@@ -104,6 +105,10 @@ class Stream:
     def tail(self) -> list[bytes]:
         """The last events, oldest first, as the engine sent them."""
         return [event for event in self._tail if event]
+
+    def token_source(self) -> Source:
+        """How the tokens were counted: at the engine's granularity one event is taken for one token."""
+        return Source.ESTIMATE if self._rechunker is None else self._rechunker.count.source
 
     def close(self) -> None:
         """Nothing more comes: what is withheld leaves now. Harmless when repeated."""

@@ -7,7 +7,9 @@ loop. A vocabulary that is missing, broken or still loading is no error: counts 
 import asyncio
 import importlib
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +52,8 @@ class Vocabulary:
         return pieces if len(data) and at == len(text) else [text]
 
     def _encode(self, text: str) -> list[int]:
-        try:
+        with _panics_as_value_errors():
             return self._tokenizer.encode_ordinary(_encodable(text))  # type: ignore[no-any-return]
-        except BaseException as error:
-            _raise_as_value_error(error)
-            raise
 
     def _bytes(self, token: int) -> bytes:
         return self._tokenizer.decode_token_bytes(token)  # type: ignore[no-any-return]
@@ -71,17 +70,23 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _raise_as_value_error(error: BaseException) -> None:
+@contextmanager
+def _panics_as_value_errors() -> Iterator[None]:
     """A panic of the library is no reason to end the process, though it is no Exception."""
-    if type(error).__name__ == "PanicException":
-        raise ValueError(f"tokenizer failed: {error}") from error
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            raise ValueError(f"tokenizer failed: {error}") from error
+        raise
 
 
 def load_vocabulary(name: str) -> Vocabulary | None:
     """A vocabulary carried by the library; None when there is none of that name or no library. Blocks up to 0.2 s."""
     try:
         splintr = importlib.import_module("splintr")
-        return Vocabulary(splintr.Tokenizer.from_pretrained(name))
+        with _panics_as_value_errors():
+            return Vocabulary(splintr.Tokenizer.from_pretrained(name))
     except (ImportError, ValueError) as error:
         _log.warning("no vocabulary %s, tokens are estimated: %s", name, error)
         return None
@@ -91,7 +96,8 @@ def load_file(path: Path) -> Vocabulary | None:
     """A Hugging Face tokenizer.json; None when it cannot be used. Blocks."""
     try:
         splintr = importlib.import_module("splintr")
-        tokenizer = Vocabulary(splintr.from_json_bytes(_read(path)))
+        with _panics_as_value_errors():
+            tokenizer = Vocabulary(splintr.from_json_bytes(_read(path)))
         tokenizer.encode_count("a b")
     except (ImportError, OSError, ValueError) as error:
         _log.warning("tokenizer file %s cannot be used, tokens are estimated: %s", path.name, error)

@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_address",
+        "_fields_b",
         "_head_b",
         "_headers",
         "_parser",
@@ -85,7 +86,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
         self._status = 0
-        self._head_b = 0
+        self._head_b = self._fields_b = 0
         self._until_close = False
         self._paused = False
 
@@ -136,6 +137,8 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self.deadline = monotonic() + self._address.idle_s
+        if not self._status:
+            self._head_b += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -144,6 +147,8 @@ class Connection(asyncio.Protocol):
             self._fail(error.__context__.fault)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(upstream(Kind.NONSENSE, f"Backend {self._address.name} sent something that is not HTTP/1.1."))
+        if not self._status and self._head_b > _MAX_HEAD_B:
+            self._fail(upstream(Kind.NONSENSE, f"Backend {self._address.name} sent too long a head."))
 
     def eof_received(self) -> None:
         return None
@@ -174,14 +179,13 @@ class Connection(asyncio.Protocol):
         if self._receiver is None:  # else the next request would get the rest of it as its answer
             raise FaultError(upstream(Kind.NONSENSE, f"Backend {self._address.name} answered unasked."))
         self._headers = []
-        self._head_b = 0
-        self._status = 0
+        self._status = self._fields_b = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._status:  # a trailer: never merged
             return
-        self._head_b += len(name) + len(value)
-        if self._head_b > _MAX_HEAD_B:
+        self._fields_b += len(name) + len(value)
+        if self._fields_b > _MAX_HEAD_B:
             raise FaultError(upstream(Kind.NONSENSE, f"Backend {self._address.name} sent too long a head."))
         self._headers.append((name, value))
 
@@ -191,6 +195,8 @@ class Connection(asyncio.Protocol):
             if status == 101:
                 raise FaultError(upstream(Kind.NONSENSE, f"Backend {self._address.name} switched protocols unasked."))
             return
+        if self._parser.get_http_version() not in ("1.0", "1.1"):
+            raise FaultError(upstream(Kind.NONSENSE, f"Backend {self._address.name} does not speak HTTP/1.1."))
         self._status = status
         framed = status in (204, 304) or any(
             n.lower() in (b"content-length", b"transfer-encoding") for n, _ in self._headers
@@ -211,7 +217,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self, *, reusable: bool) -> None:
         receiver, self._receiver = self._receiver, None
-        self._status = 0
+        self._status = self._head_b = 0
         self.reused = True
         if self._paused:
             self.resume()

@@ -79,6 +79,7 @@ def _fields(record: Record) -> dict[str, Any]:
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "cached_tokens": usage.cached_tokens,
+        "token_source": record.token_source,
         "request_bytes": record.body_bytes,
         "fault": outcome.fault.kind.value if outcome.fault else None,
         "id": record.id,

@@ -30,5 +30,7 @@ class Record:
     outcome: Outcome
     timeline: Timeline
     usage: Usage
+    token_source: str
+    """Of the completion tokens (`proxy.wire.tokens.Source`); empty: not counted."""
     meter: Meter
     """Of its stream; empty for any other answer."""

@@ -50,6 +50,7 @@ def record(**fields: Any) -> Record:
         "timeline": timeline(),
         "usage": Usage(25, 8, 16),
         "traffic_class": "interactive",
+        "token_source": "engine_usage",
         "meter": meter(),
     }
     return Record(**{**usual, **fields})

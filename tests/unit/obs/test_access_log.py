@@ -60,6 +60,7 @@ def test_json() -> None:
         "prompt_tokens": 25,
         "completion_tokens": 8,
         "cached_tokens": 16,
+        "token_source": "engine_usage",
         "request_bytes": 321,
         "fault": None,
         "id": "req-1",
@@ -70,7 +71,7 @@ def test_text() -> None:
     assert Written("text").line_of(record()).decode() == (
         f"{STAMP} -- 200 POST /v1/chat/completions outcome=served class=interactive model_asked=alias model_served=model backend=alpha"
         " attempts=1 stream=true queue_ms=2.0 ttft_ms=250.0 tpot_ms=235.71 e2e_ms=2000.0 prompt_tokens=25 completion_tokens=8"
-        " cached_tokens=16 request_bytes=321 id=req-1\n"
+        " cached_tokens=16 token_source=engine_usage request_bytes=321 id=req-1\n"
     )
 
 
@@ -82,7 +83,14 @@ def test_a_request_that_could_not_be_read_keeps_the_columns() -> None:
     )
     told = Record(
         **{name: getattr(told, name) for name in told.__slots__}
-        | {"outcome": outcome, "timeline": bare, "usage": NO_USAGE, "meter": Meter(), "traffic_class": ""}
+        | {
+            "outcome": outcome,
+            "timeline": bare,
+            "usage": NO_USAGE,
+            "meter": Meter(),
+            "traffic_class": "",
+            "token_source": "",
+        }
     )
     line = Written("text").line_of(told).decode()
     assert line == (
