@@ -43,9 +43,9 @@ def slices(
     return cut if len(cut) > 1 else []
 
 
-def text_pieces(text: str, k: int, tokenizer: Tokenizer | None, limit: int) -> list[str]:
-    """One text of `k` tokens, nothing being known of them, in at most `limit` pieces."""
-    return [piece for piece, _ in _pieces(text, k, None, tokenizer, limit)]
+def text_pieces(text: str, k: int, tokenizer: Tokenizer | None, limit: int) -> list[tuple[str, int]]:
+    """One text of `k` tokens whose texts are not known: (text, number of tokens) of at most `limit` pieces."""
+    return _pieces(text, k, None, tokenizer, limit)
 
 
 def _shares(segments: list[Segment], k: int) -> list[int]:
@@ -82,6 +82,8 @@ def _pieces(
 
 def _dealt(pieces: list[str], k: int) -> list[tuple[str, int]]:
     n = len(pieces)
+    if n == k:
+        return [(piece, 1) for piece in pieces]
     return [(piece, k * (at + 1) // n - k * at // n) for at, piece in enumerate(pieces)]
 
 
@@ -108,7 +110,9 @@ def tokenizer_pieces(text: str, k: int, tokenizer: Tokenizer | None) -> list[str
 
 def word_pieces(text: str, k: int) -> list[str]:
     """`text` in about `k` pieces: words first, the longest words cut further, or neighbours joined."""
-    starts = list(graphemes.safe_borders(text, graphemes.word_starts(text)))
+    starts = list(graphemes.word_starts(text))
+    if not text.isascii():
+        starts = list(graphemes.safe_borders(text, starts))
     words = len(starts) + 1
     if words > k:
         starts = [starts[words * at // k - 1] for at in range(1, k)]

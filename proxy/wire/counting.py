@@ -75,20 +75,23 @@ class TokenCounter:
             state.source = weaker(state.source, source)
         return k
 
-    def add_named(self, index: Any) -> None:
-        """An event of one token, by its id."""
+    def add_named(self, index: Any, k: int) -> None:
+        """An event of `k` tokens, by their ids."""
         state = self._texts.get(index) or self._texts.setdefault(index, _Text())
-        state.counted += 1
-        state.source = weaker(state.source, Source.TOKEN_IDS)
+        state.counted += k
+        if state.source is not Source.TOKEN_IDS:
+            state.source = weaker(state.source, Source.TOKEN_IDS)
 
-    def add_told(self, index: Any, usage: Any) -> bool:
-        """An event with this usage, if that says one token more than before."""
+    def add_told(self, index: Any, usage: Any) -> int:
+        """How many tokens more this usage says than the one before; 0, and not counted, when that is unclear."""
         state = self._texts.get(index)
         told = usage.get("completion_tokens") if isinstance(usage, dict) else None
-        if state is None or state.told is None or told != state.told + 1:
-            return False
+        if state is None or state.told is None or type(told) is not int or not state.told < told < _COUNT_MAX:
+            return 0
+        k: int = told - state.told
         state.told = told
-        return True
+        state.counted += k
+        return k
 
     def add(self, part: Part, fields: Fields, *, alone: bool = True) -> int:
         """One choice of an event. `alone`: it is the only one, so the event's usage is about it."""

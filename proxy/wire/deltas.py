@@ -35,7 +35,7 @@ _FIRST_ONLY = ("prompt_token_ids", "prompt_text", "prompt_logprobs")
 _LAST_ONLY = ("finish_reason", "stop_reason", "usage")
 """null on earlier pieces, as OpenAI writes them."""
 _LAST_ONLY_ABSENT = ("matched_stop", "timings")
-_BIG_INTEGER = re.compile(rb"(?<![0-9.])[0-9]{19}")
+_BIG_INTEGER = re.compile(rb"[0-9]{19}")
 
 
 class Segment(NamedTuple):
@@ -208,6 +208,11 @@ def _token_bytes(entry: Any) -> bytes:
             return bytes(data)
         entry = entry.get("token")
     return entry.encode("utf-8", "surrogatepass") if isinstance(entry, str) else b""
+
+
+def keeps_nothing_for_first_or_last(fields: Fields) -> bool:
+    """Whether all fields of an event or choice but `usage` may stand on every piece of it."""
+    return not any(fields.get(name) for name in (*_FIRST_ONLY, "finish_reason", "stop_reason", *_LAST_ONLY_ABSENT))
 
 
 def split(fields: Fields, plans: list[tuple[Part, list[Slice]]]) -> Iterator[Fields]:

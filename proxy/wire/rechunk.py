@@ -21,7 +21,7 @@ from proxy.wire.tokens import Count
 _SEQUENCE = re.compile(rb'[{,]\s*"sequence_number"\s*:\s*([0-9]{1,15})(?=\s*[,}])')
 
 
-_IDS = re.compile(rb'("token_ids"\s*:\s*\[)([0-9]+)(?=\])')
+_IDS = re.compile(rb'("token_ids"\s*:\s*\[)([0-9]+(?:,[0-9]+)*)(?=\])')
 _USAGE = re.compile(rb'("usage"\s*:\s*\{)([^{}"]*(?:"[a-z_]*"[^{}"]*)*)(?=\})')
 
 
@@ -82,8 +82,11 @@ class TokenRechunker:
         if not plain or len(separator) != len(template.number):
             return self._feed_any(event)
         if not separator:
-            return self._feed_like(template, event, plain)
-        return [event] if self._is_one(template, number) else self._feed_any(event)
+            return self._feed_text(template, event, plain)
+        if number.isdigit() and not template.is_usage:
+            self._counter.add_named(template.key, 1)
+            return [event]
+        return self._feed_number(template, event, plain, number)
 
     def flush(self) -> list[bytes]:
         """Nothing is ever withheld."""
@@ -99,27 +102,38 @@ class TokenRechunker:
         """Output tokens so far."""
         return self._counter.count
 
-    def _is_one(self, template: _Template, number: bytes) -> bool:
-        """Whether the number beside the text says one token; it is counted then."""
-        if template.is_usage:
-            try:
-                return self._counter.add_told(template.key, orjson.loads(b"{%b}" % number))
-            except orjson.JSONDecodeError:
-                return False
-        if number.isdigit():
-            self._counter.add_named(template.key)
-            return True
-        return False
-
-    def _feed_like(self, template: _Template, event: bytes, text: str) -> list[bytes]:
+    def _feed_text(self, template: _Template, event: bytes, text: str) -> list[bytes]:
+        """An event of a known shape that has nothing but text."""
         k = self._counter.add_text(template.key, text)
-        if k == 1:
-            return [event]
-        limit = borders.most_pieces(len(template.head) + len(template.tail))
-        pieces = borders.text_pieces(text, k, self._tokenizer, limit)
+        pieces = self._pieces(template, text, k)
         if len(pieces) == 1:
             return [event]
-        return [b"%b%b%b" % (template.head, deltas.dump(piece)[1:-1], template.tail) for piece in pieces]
+        return [b"%b%b%b" % (template.head, deltas.dump(piece)[1:-1], template.tail) for piece, _ in pieces]
+
+    def _feed_number(self, template: _Template, event: bytes, text: str, number: bytes) -> list[bytes]:
+        """An event of a known shape that has text and either token ids or usage."""
+        try:
+            value = orjson.loads((b"{%b}" if template.is_usage else b"[%b]") % number)
+        except orjson.JSONDecodeError:
+            return self._feed_any(event)
+        if template.is_usage:
+            k = self._counter.add_told(template.key, value)
+        else:
+            k = len(value)
+            self._counter.add_named(template.key, k)
+        if k == 0:
+            return self._feed_any(event)
+        pieces = self._pieces(template, text, k)
+        if len(pieces) == 1:
+            return [event]
+        write = _with_usage if template.is_usage else _with_ids
+        return write(template, pieces, number)
+
+    def _pieces(self, template: _Template, text: str, k: int) -> list[tuple[str, int]]:
+        if k < 2:
+            return [(text, k)]
+        envelope_b = len(template.head) + len(template.number) + len(template.tail)
+        return borders.text_pieces(text, k, self._tokenizer, borders.most_pieces(envelope_b))
 
     def _feed_any(self, event: bytes) -> list[bytes]:
         start, end = data_span(event)
@@ -131,9 +145,9 @@ class TokenRechunker:
             self._counter.add_total(fields)
             return [self._renumbered(event)]
         counts = [self._counter.add(part, fields, alone=len(found) == 1) for part in found]
+        self._learn(event, fields, found)
         if max(counts) > 1:
             return self._split(event, (start, end), fields, found, counts)
-        self._learn(event, fields, found)
         return [self._renumbered(event)]
 
     def _split(
@@ -179,8 +193,26 @@ class TokenRechunker:
         part, segment = found[0], found[0].segments[0]
         delta = part.choice.get("delta") or {}
         is_plain = not any(value for name, value in delta.items() if name != segment.names[0])
-        if segment.entry < 0 and is_plain and part.tokens is None and not part.choice.get("finish_reason"):
+        is_same_everywhere = all(map(deltas.keeps_nothing_for_first_or_last, (fields, part.choice)))
+        if segment.entry < 0 and is_plain and part.tokens is None and is_same_everywhere:
             self._template = _template(event, segment, part, has_usage=bool(fields.get("usage")))
+
+
+def _with_ids(template: _Template, pieces: list[tuple[str, int]], number: bytes) -> list[bytes]:
+    ids, start, out = number.split(b","), 0, []
+    for text, count in pieces:
+        mine = b",".join(ids[start : start + count])
+        out.append(b"%b%b%b%b%b" % (template.head, deltas.dump(text)[1:-1], template.number, mine, template.tail))
+        start += count
+    return out
+
+
+def _with_usage(template: _Template, pieces: list[tuple[str, int]], number: bytes) -> list[bytes]:
+    """Usage goes with the last piece, null with those before."""
+    none = template.number[:-1] + b"null" + template.tail[1:]
+    out = [b"%b%b%b" % (template.head, deltas.dump(text)[1:-1], none) for text, _ in pieces[:-1]]
+    last = deltas.dump(pieces[-1][0])[1:-1]
+    return [*out, b"%b%b%b%b%b" % (template.head, last, template.number, number, template.tail)]
 
 
 def _template(event: bytes, segment: Segment, part: Part, *, has_usage: bool) -> _Template | None:

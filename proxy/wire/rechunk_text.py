@@ -90,7 +90,7 @@ class TextRechunker:
         out: list[bytes] = []
         segment = part.segments[0] if part.segments else None
         text = segment.text if segment is not None else ""
-        key = (segment.names, _call_index(part)) if segment is not None and text else None
+        key = (segment.names, _call_index(part)) if segment is not None else None
         waiting = self._waiting.get(part.index)
         if part.choice is fields and waiting is None:
             out += self.flush()  # numbered events stay in order
@@ -167,7 +167,7 @@ def _continues(waiting: _Waiting, key: Any, text: str) -> bool:
     """Whether an event goes on where the waiting one stopped, inside a word."""
     if key is None or waiting.key is None:
         return True
-    return bool(waiting.key == key and not graphemes.starts_apart(text))
+    return bool(waiting.key == key and not (text and graphemes.starts_apart(text)))
 
 
 def joined(fields: Fields, later: Fields) -> None:

@@ -1,5 +1,7 @@
 """The de-jitter buffer on a clock of its own."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,7 +60,7 @@ def test_a_burst_is_spread_over_the_learned_gap() -> None:
     steady = [(at * 0.01, 1) for at in range(50)]
     _, left, _ = run([*steady, (0.53, 4), (0.6, 1)])
     burst = left[50:54]
-    gaps = [later - earlier for earlier, later in zip(burst, burst[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(burst)]
     assert burst[0] == 0.53
     assert all(0.008 < gap < 0.012 for gap in gaps)
 
@@ -81,7 +83,7 @@ def test_jitter_gets_smaller() -> None:
     came, left, _ = run(arrivals)
 
     def spread(times: list[float]) -> float:
-        gaps = [later - earlier for earlier, later in zip(times[50:-5], times[51:-4], strict=True)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times[50:-4])]
         return max(gaps) - min(gaps)
 
     assert spread(left) < spread(came) / 2

@@ -10,8 +10,8 @@ from proxy.wire.vocabularies import vocabulary_of
 # Tokens by o200k_base.
 _KNOWN = [
     ("When in the Course of human events, it becomes necessary for one people to dissolve the political bands.", 19),
-    ("Все люди рождаются свободными и равными в своем достоинстве и правах.", 17),
-    ("人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。", 35),
+    ("Все люди рождаются свободными и равными в своем достоинстве и правах.", 17),  # noqa: RUF001
+    ("人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。", 35),  # noqa: RUF001
     ("모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다.", 25),
     ('{"name": "get_weather", "arguments": {"city": "Paris", "days": 3, "units": "metric"}}', 28),
 ]
@@ -65,9 +65,11 @@ def test_a_sum_is_as_good_as_its_worst_part() -> None:
 @pytest.mark.parametrize(
     ("model", "vocabulary"),
     [
-        ("gpt-4o-mini", "o200k_base"), ("gpt-4", "cl100k_base"), ("gpt-4-turbo", "cl100k_base"), ("gpt-4.1", "o200k_base"),
+        ("gpt-4o-mini", "o200k_base"), ("gpt-4", "cl100k_base"), ("gpt-4-turbo", "cl100k_base"),
+        ("gpt-4.1", "o200k_base"),
         ("o3-mini", "o200k_base"), ("o3x", None), ("openai/gpt-oss-20b", "gpt-oss"), ("Qwen/Qwen3-8B", "qwen3"),
-        ("Qwen2.5-7B-Instruct", "qwen2"), ("text-embedding-3-small", "cl100k_base"), ("tiny", None), ("", None), ("a/", None),
+        ("Qwen2.5-7B-Instruct", "qwen2"), ("text-embedding-3-small", "cl100k_base"), ("tiny", None),
+        ("", None), ("a/", None),
     ],
 )  # fmt: skip
 def test_vocabularies_by_name(model: str, vocabulary: str | None) -> None:
