@@ -23,14 +23,14 @@ class PrefixRecord:
 
     __slots__ = ("_actual", "_index", "_kv_tokens", "_most", "_predicted", "_zeros", "blocks", "cap", "mask")
 
-    def __init__(self, index: "PrefixIndex", number: int, most: int) -> None:
+    def __init__(self, index: "PrefixIndex", number: int) -> None:
         self._index = index
         self.mask = 1 << number
         self.blocks: OrderedDict[int, None] = OrderedDict()
-        self.cap = min(UNKNOWN_CAP, most)
+        self._most = index.most
+        self.cap = min(UNKNOWN_CAP, index.most)
         """Blocks it is believed to hold."""
         self._kv_tokens: float | None = None
-        self._most = most
         self._actual = self._predicted = 1.0
         self._zeros = 0
 
@@ -55,7 +55,8 @@ class PrefixRecord:
         """Its KV budget is known: it holds no more than that, and what it holds is corrected from there."""
         if kv_tokens != self._kv_tokens:
             self._kv_tokens = kv_tokens
-            self.cap = min(self._most, max(MIN_CAP, int(kv_tokens / block_tokens)))
+            self._most = min(self._index.most, max(MIN_CAP, int(kv_tokens / block_tokens)))
+            self.cap = self._most
 
     def add(self, chain: Sequence[int]) -> None:
         """This prompt was sent there. The tail is older than the head, as engines evict it first."""
@@ -75,7 +76,7 @@ class PrefixRecord:
         self._predicted += _MEMORY * (predicted / 1000 - self._predicted)
         self._actual += _MEMORY * (min(actual, predicted) / 1000 - self._actual)
         short = actual < _SHORT * predicted
-        self.cap = max(MIN_CAP, int(self.cap * 0.97)) if short else min(self._most, self.cap + self.cap // 50 + 1)
+        self.cap = max(MIN_CAP, int(self.cap * 0.97)) if short else min(self._most, self.cap + 2)
         self._zeros = self._zeros + 1 if actual <= 0 else 0
         if self._zeros >= _ZERO_HITS:
             self.wipe()
@@ -103,11 +104,12 @@ class PrefixIndex:
     def __init__(self, backends: int) -> None:
         self.holders: dict[int, int] = {}
         """Block → the backends that hold it, one bit each."""
-        self._most = max(MIN_CAP, TOTAL_BLOCKS // max(1, backends))
+        self.most = max(MIN_CAP, TOTAL_BLOCKS // max(1, backends))
+        """Blocks remembered of one backend at most."""
 
     def record(self, number: int) -> PrefixRecord:
         """A new record for the backend of that number."""
-        return PrefixRecord(self, number, self._most)
+        return PrefixRecord(self, number)
 
     def best_holders(self, chain: Sequence[int]) -> int:
         """Bits of the backends that hold the most of `chain`; 0 when none holds its first block."""

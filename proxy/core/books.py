@@ -6,7 +6,7 @@ Owns the order in which ledger, cost model, prefix record, answer lengths and te
 from math import isfinite
 
 from proxy.core.backend import Backend
-from proxy.core.cost_model import decode_features
+from proxy.core.cost_model import decode_features, prefill_features
 from proxy.core.foresight import Ask, open_entry
 from proxy.core.ledger import Entry
 from proxy.core.lengths import Lengths
@@ -68,9 +68,9 @@ class Books:
         """The prefill of an attempt is over."""
         if entry.first_at is not None:
             return
-        took = backend.ledger.first_token(entry, now)
-        if took is not None:
-            backend.model.learn_prefill(entry.features, took)
+        entry.took = backend.ledger.first_token(entry, now)
+        if entry.took is not None:
+            backend.model.notice(prefill_features(entry.prompt, entry.prompt**2, entry.beside), entry.took)
             backend.model.learn_ttft(entry.ttft, now - entry.dispatched)
             backend.pool.review(self._admission.min_samples)
 
@@ -80,6 +80,7 @@ class Books:
             self.lengths.learn(entry.ticket.job, report.prompt_tokens, report.output_tokens)
             self._learn_decode(entry, backend, report, now)
             self._learn_hit(entry, backend, report)
+            _learn_prefill(entry, backend, report)
         if entry.probe:
             backend.pool.probed(_kept(entry, report, now))
         backend.ledger.end(entry, now)
@@ -132,6 +133,16 @@ class Books:
         self.predicted_hits += entry.hit
         self.actual_hits += cached
         backend.record.learn(entry.hit, cached)
+
+
+def _learn_prefill(entry: Entry, backend: Backend, report: Finished) -> None:
+    """Only now is it known how much of the prompt was computed."""
+    if entry.took is None:
+        return
+    prompt = float(report.prompt_tokens or entry.prompt)
+    hit = entry.hit if report.cached_tokens is None else float(max(0, report.cached_tokens))
+    hit = min(hit, prompt)
+    backend.model.learn_prefill(prefill_features(prompt - hit, prompt * prompt - hit * hit, entry.beside), entry.took)
 
 
 def work_s(backend: Backend, ask: Ask) -> float:

@@ -145,6 +145,12 @@ class CostModel:
         self._costs().decode.learn(x, actual, 1.0 / (_DECODE_NOISE + 0.1 * actual * actual))
         self._blend()
 
+    def notice(self, x: Features, actual: float) -> None:
+        """A prefill was seen whose prefix hit is not known yet: `x` is without any. Slower than even that says so."""
+        predicted = bounded_prefill(_dot(self.prefill, x))
+        if actual > predicted:
+            self.late(predicted, actual)
+
     def late(self, predicted: float, spent: float) -> None:
         """A prefill was given up that had already taken longer than predicted."""
         self.prefill_drift.learn(predicted, spent)

@@ -230,9 +230,4 @@ def open_entry(entry: Entry, backend: "Backend", ask: Ask) -> None:
     entry.ttft, entry.tpot = out.ttft, predicted_tpot(backend, ask)
     entry.tpot_limit = ask.tpot_limit
     entry.bulk = ask.bulk
-    entry.features = (
-        1.0,
-        out.fresh * 1e-4,
-        (ask.prompt * ask.prompt - out.hit * out.hit) * 1e-8,
-        out.fresh * backend.ledger.decoding * 1e-6,
-    )
+    entry.beside = float(backend.ledger.decoding)

@@ -7,8 +7,6 @@ same engine); they never stop it: what is old counts less and less, and then not
 from math import exp, isfinite
 from typing import TYPE_CHECKING
 
-from proxy.core.cost_model import Features
-
 if TYPE_CHECKING:
     from proxy.core.ticket import Ticket
 
@@ -28,10 +26,10 @@ class Entry:
 
     __slots__ = (
         "answer",
+        "beside",
         "bulk",
         "cost",
         "dispatched",
-        "features",
         "first_at",
         "fresh",
         "hit",
@@ -43,6 +41,7 @@ class Entry:
         "prompt",
         "streams",
         "ticket",
+        "took",
         "tpot",
         "tpot_limit",
         "ttft",
@@ -71,7 +70,10 @@ class Entry:
         self.tpot = 0.0
         """Predicted."""
         self.tpot_limit: float | None = None
-        self.features: Features = (1.0, 0.0, 0.0, 0.0)
+        self.beside = 0.0
+        """Requests that decoded when it was sent."""
+        self.took: float | None = None
+        """Seconds of its prefill, once known."""
         self.bulk = False
         self.streams = False
         """Tells of its first token."""
