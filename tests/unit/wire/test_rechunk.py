@@ -145,6 +145,26 @@ def test_growing_usage_says_how_many_and_stays_with_the_last() -> None:
     assert one.count == (2, Source.CONTINUOUS_USAGE)
 
 
+def test_usage_stays_with_the_last_also_when_the_shape_is_known() -> None:
+    one = rechunker()
+    one.feed(chunk({"content": " so"}, top=usage(1)))
+    one.feed(chunk({"content": " it"}, top=usage(2)))
+    event = chunk({"content": " must cannot"}, top=usage(4))
+    out = one.feed(event)
+    assert contents(out) == [" must", " cannot"]
+    assert [(payload(piece) or {})["usage"] for piece in out] == [None, usage(4)["usage"]]
+    assert one.count == (4, Source.CONTINUOUS_USAGE)
+
+
+def test_ids_go_with_their_tokens_also_when_the_shape_is_known() -> None:
+    one = rechunker()
+    one.feed(chunk({"content": " so"}, token_ids=[1]))
+    out = one.feed(chunk({"content": " mu\u0301\u0302 cannot be"}, token_ids=[7, 8, 9, 10, 11]))
+    ids = [(payload(piece) or {})["choices"][0]["token_ids"] for piece in out]
+    assert [each for some in ids for each in some] == [7, 8, 9, 10, 11]
+    assert one.count == (6, Source.TOKEN_IDS)
+
+
 def test_the_tokenizer_comes_before_the_estimate() -> None:
     one = rechunker(tokenizer=Words())
     assert contents(one.feed(chunk({"content": "a b c"}))) == ["a", " b", " c"]

@@ -47,6 +47,13 @@ def test_halves_of_a_surrogate_pair_meet() -> None:
     assert whole(contents(one.flush())[0]) == "😀"
 
 
+def test_what_only_a_lenient_parser_reads_is_written_back() -> None:
+    one = rechunker()
+    one.feed(chunk({"content": "wo"}))
+    one.feed(chunk({"content": "rd"}).replace(b'"index":0', b'"index":0,"score":NaN'))
+    assert b'"score":NaN' in one.flush()[0]
+
+
 def test_32_characters_are_enough() -> None:
     assert fed(rechunker(), "x" * 31, "y") == ["x" * 31 + "y"]
     assert fed(rechunker(), "x" * 31) == []
