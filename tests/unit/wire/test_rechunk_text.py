@@ -148,3 +148,12 @@ def test_tokens_are_counted_when_they_come_not_when_they_go() -> None:
     one = TextRechunker(Evidence(Estimator()))
     one.feed(chunk({"content": "unhap"}, token_ids=[1, 2]))
     assert one.count == (2, Source.TOKEN_IDS)
+
+
+def test_numbered_events_of_two_items_stay_in_order() -> None:
+    one, out = rechunker(), []
+    for number, item in enumerate(("i", "k", "i")):
+        body = f'{{"type":"response.output_text.delta","item_id":"{item}","delta":"un","sequence_number":{number}}}'
+        out += one.feed(f"data: {body}\n\n".encode())
+    out += one.flush()
+    assert [(payload(event) or {})["sequence_number"] for event in out] == [0, 1, 2]
