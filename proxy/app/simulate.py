@@ -93,7 +93,7 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Play, print, write; 1 when the files are wrong."""
     try:
-        contest, setting = _play(options)
+        contest, setting = play(options)
         print(contest_text(contest), end="")
         if options.out:
             _write(options.out, contest, setting)
@@ -103,7 +103,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _play(options: argparse.Namespace) -> tuple[Contest, dict[str, Any]]:
+def play(options: argparse.Namespace) -> tuple[Contest, dict[str, Any]]:
+    """What the options ask for, and a description of it. Raises one of the errors that `run` prints."""
     arrivals_of, traffic = _traffic(options)
     contenders = _contenders(options)
     seeds = [options.seed] if options.seed is not None else list(range(1, options.seeds + 1))

@@ -3,7 +3,7 @@
     16xmooncake16
     8xlow_latency,8xhigh_throughput:slower=2
     15xmooncake16,1xmooncake16:slower=5,from=60s        slow without a word from the 60th second on
-    8xmooncake16:metrics=silent                         silent, frozen or garbage instead of honest
+    8xmooncake16:metrics=silent,token_budget=8192       metrics honest, silent, frozen or garbage; any constant
 
     engines:                      # the same and more as a file
       - preset: mooncake16
@@ -19,6 +19,7 @@ Owns that grammar and which engine stands behind which backend. Knows no schedul
 it.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
@@ -35,8 +36,8 @@ from proxy.model.units import Duration
 from proxy.sim.spec import PRESETS, EngineSpec, Kind
 
 MAX_ENGINES = 4096
-_NOT_SET = frozenset({"kind", "prefix_tokens"})
-"""Constants that come from elsewhere: `kind:`, and the traffic."""
+_CONSTANTS = tuple(field.name for field in fields(EngineSpec) if field.name not in ("kind", "prefix_tokens"))
+"""What an entry may change; the two others come from `kind:` and from the traffic."""
 DEFAULT_PRESET = "mooncake16"
 DEFAULT_ENGINES = f"16x{DEFAULT_PRESET}"
 
@@ -101,11 +102,10 @@ class EngineEntry(Settings):
         if self.preset not in PRESETS:
             raise ValueError(f"preset {self.preset!r} is unknown; known: {', '.join(PRESETS)}")
         spec = PRESETS[self.preset]
-        known = {field.name: type(getattr(spec, field.name)) for field in fields(spec) if field.name not in _NOT_SET}
         for name, value in self.constants.items():
-            if name not in known:
-                raise ValueError(f"constant {name!r} is unknown; known: {', '.join(known)}")
-            if known[name] is int and type(value) is not int:
+            if name not in _CONSTANTS:
+                raise ValueError(f"constant {name!r} is unknown; known: {', '.join(_CONSTANTS)}")
+            if type(getattr(spec, name)) is int and type(value) is not int:
                 raise ValueError(f"constant {name} is a whole number")
         changes: dict[str, Any] = dict(self.constants)
         spec = replace(spec, **changes)
@@ -198,15 +198,27 @@ def _file(path: Path) -> tuple[EngineEntry, ...]:
 
 
 def _line(text: str) -> list[EngineEntry]:
-    """`8xlow_latency,8xhigh_throughput:slower=2,from=60s`: a part without `x` belongs to the engine before it."""
+    """`8xlow_latency,8xhigh_throughput:slower=2,from=60s`: a part with `=` belongs to the engine before it."""
     found: list[dict[str, Any]] = []
     for part in text.replace(":", ",").split(","):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals:
             count, _, preset = key.rpartition("x") if key.split("x")[0].isdigit() else ("1", "", key)
-            found.append({"preset": preset, "count": int(count)})
-        elif found and key in ("slower", "from", "metrics", "pool"):
-            found[-1][key] = float(value) if key == "slower" else value
+            found.append({"preset": preset, "count": int(count), "constants": {}})
+        elif not found:
+            raise ValueError(f"{part!r} comes before any engine, such as 8xlow_latency")
+        elif key in _CONSTANTS:
+            found[-1]["constants"][key] = _number(key, value)
         else:
-            raise ValueError(f"{part!r} is neither an engine (8xlow_latency) nor slower=, from=, metrics= or pool=")
+            found[-1][key] = _number(key, value) if key in ("slower", "max_concurrency") else value
     return [EngineEntry.model_validate(one) for one in found]
+
+
+def _number(key: str, text: str) -> float | int | bool:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, int | float):
+        raise ValueError(f"{key}={text} is not a number")
+    return value

@@ -1,0 +1,103 @@
+"""The measurements that say whether the scheduler is good enough: what is played, and what has to come out.
+
+Owns the list. Each entry is a command line of `tidegate simulate`, so that anybody can repeat it by hand.
+"""
+
+from dataclasses import dataclass
+
+OURS = "goodput"
+BASELINES = (
+    "round_robin",
+    "random",
+    "power_of_two",
+    "least_outstanding",
+    "prefix_cache_aware",
+    "weighted_scores",
+    "kv_cost",
+    "least_pending_prefill",
+)
+ABLATIONS = ("goodput/admission.mode=enforce", "goodput/admission.mode=off", "least_outstanding/admission.mode=enforce")
+REFERENCE = "reference"
+MOONCAKE = "mooncake_synthetic_trace.jsonl"
+AZURE = "AzureLLMInferenceTrace_code.csv"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One command line and its aim."""
+
+    name: str
+    arguments: tuple[str, ...]
+    against: tuple[str, ...] = BASELINES
+    trace: str | None = None
+    """A file in the directory of traces."""
+    aim: str = ""
+    """In words, for the table."""
+    group: str | None = None
+    """Of which the aim speaks: `tenant-2` and so on; None: all requests."""
+
+
+def _mooncake(name: str, speed: float, engines: str = "16xmooncake16", **more: object) -> Measurement:
+    return Measurement(name, ("--engines", engines, "--speed", str(speed)), trace=MOONCAKE, **more)  # type: ignore[arg-type]
+
+
+def _azure(speed: float) -> Measurement:
+    arguments = ("--engines", "4xmooncake16", "--speed", str(speed))
+    aim = "best of all, or within 0.5 points where all are at 99 %"
+    return Measurement(f"azure-{speed:g}", arguments, (*BASELINES, REFERENCE), AZURE, aim)
+
+
+_ALL = (*BASELINES, *ABLATIONS, REFERENCE)
+_FEW = ("goodput/admission.mode=enforce", "least_outstanding", "weighted_scores", "least_pending_prefill", REFERENCE)
+_REFUSED = "refused <= 1 %"
+
+MEASUREMENTS = (
+    _mooncake("mooncake-1.0", 1.0, against=_ALL, aim=">= 97 %"),
+    _mooncake("mooncake-1.5", 1.5, against=_ALL, aim=">= 92 %, and 5 points above the best baseline"),
+    _mooncake("mooncake-2.0", 2.0, against=_ALL, aim=">= 86 %, and 5 points above the best baseline"),
+    *(_azure(speed) for speed in (1.0, 2.0, 4.0, 8.0)),
+    _mooncake("half-2x-slower", 1.0, "8xmooncake16,8xmooncake16:slower=2", against=_FEW, aim=">= 90 %"),
+    _mooncake(
+        "one-silently-5x-slower", 0.8, "15xmooncake16,1xmooncake16:slower=5,from=120s", against=_FEW, aim=">= 95 %"
+    ),
+    Measurement(
+        "one-tenant-4x",
+        (
+            *("--engines", "16xmooncake16", "--workload", "tenants", "--rate", "40", "--duration", "200s"),
+            *("--slo", "interactive:ttft=2s,prefill=3,tpot=100ms;bulk:e2e=300s"),
+        ),
+        _FEW,
+        aim="the worst of the other tenants >= 93 %",
+        group="tenant",
+    ),
+    _mooncake("refused-0.7", 0.7, against=_FEW, aim=_REFUSED),
+    _mooncake("refused-0.7-speculation", 0.7, "16xmooncake16:speculation=1.5", against=_FEW, aim=_REFUSED),
+    _mooncake("refused-0.7-chunks-of-8192", 0.7, "16xmooncake16:token_budget=8192", against=_FEW, aim=_REFUSED),
+    _mooncake(
+        "refused-0.6-preemption",
+        0.6,
+        "16xmooncake16:kv_tokens=196608,max_model_len=196608",
+        against=_FEW,
+        aim=_REFUSED,
+    ),
+    _mooncake("metrics-silent", 1.0, "16xmooncake16:metrics=silent", against=_FEW, aim="as with metrics"),
+    _mooncake("metrics-garbage", 1.0, "16xmooncake16:metrics=garbage", against=_FEW, aim="as with metrics"),
+    Measurement(
+        "chat-and-bulk",
+        (
+            *("--engines", "8xlow_latency,8xhigh_throughput", "--workload", "mixed", "--rate", "60"),
+            *("--duration", "200s", "--slo", "interactive:ttft=200ms,tpot=40ms;bulk:e2e=120s"),
+        ),
+        (*BASELINES, REFERENCE),
+        aim="best of all",
+    ),
+    Measurement(
+        "bursts",
+        (
+            *("--engines", "8xlow_latency,8xhigh_throughput", "--workload", "bursts", "--rate", "60"),
+            *("--duration", "200s", "--slo", "interactive:ttft=500ms,tpot=60ms;bulk:e2e=120s"),
+        ),
+        (*BASELINES, REFERENCE),
+        aim="best of all",
+    ),
+)
