@@ -1,5 +1,6 @@
 """Engines send events that crash SDKs, or end a stream badly: what may pass, passes; the rest is mended."""
 
+import asyncio
 import json
 
 import pytest
@@ -53,8 +54,15 @@ def test_a_stream_that_ends_before_its_text_is_an_error(proxy, engine):
     assert proxy.log_line("short")["end"] == "US"
 
 
-def test_an_error_inside_the_stream_passes_and_is_counted_as_failed(proxy):
-    answer = proxy.ask("POST", PATH, chat(True), script("stream-then 2 error", "inside"))
+def test_an_error_inside_the_stream_passes_and_is_counted_as_failed(proxy, engine):
+    async def broken(exchange):
+        await exchange.send(stream_head() + chunk(HELLO))
+        await asyncio.sleep(0.2)  # what was already sent cannot become a status
+        error = {"error": {"message": "the engine broke", "type": "server_error", "param": None, "code": None}}
+        await exchange.send(chunk(event(error)) + LAST_CHUNK)
+
+    engine.scripts["broken"] = broken
+    answer = proxy.ask("POST", PATH, chat(True), script("broken", "inside"))
     assert error_event(answer)["message"] == "the engine broke"
     assert len([data for data in events(answer) if "the engine broke" in data]) == 1
     assert proxy.log_line("inside")["outcome"] == "failed"
