@@ -29,7 +29,7 @@ class Dialect:
 _CHAT = frozenset({Endpoint.CHAT})
 _TEXT = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
 _ALL = (
-    Dialect("openai"),
+    Dialect("openai", usage_on_request=_TEXT),  # the API itself; engines ignore options they do not know
     Dialect("vllm", usage_on_request=_TEXT, continuous_usage=True),  # 0.33.0
     Dialect("sglang", usage_on_request=_TEXT, continuous_usage=True),  # 0.5.23
     Dialect("tgi", usage_on_request=_CHAT, one_token_per_event=True),  # 3.3.6

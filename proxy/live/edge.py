@@ -350,7 +350,7 @@ class Connection(asyncio.Protocol):
     def _check_framing(self, data: bytes) -> None:
         if self._is_overweight():
             self._reject(_overweight())
-        elif not self._body_b and _first_chunk_b(data) > self._edge.limits.body.size:
+        elif self._body_b < len(data) and _first_chunk_b(data) > self._edge.limits.body.size:
             limit = self._edge.limits.body.size
             self._reject(downstream(Kind.BODY_TOO_LARGE, f"The body is larger than {limit} bytes."))
 
