@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -91,7 +92,13 @@ def _rounded(value_ms: float | None) -> float | None:
 
 
 def _timestamp(wall: float) -> str:
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second = int(wall)
+    return f"{_second(second)}.{int((wall - second) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(wall: int) -> str:
+    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _json_line(record: Record, wall: float) -> bytes:
@@ -113,10 +120,18 @@ def _text_drops(count: int, wall: float) -> bytes:
     return f"{_timestamp(wall)} dropped_log_lines={count}\n".encode()
 
 
-def _word(value: Any) -> str:
-    """One word of printable ASCII; anything else is quoted and escaped: no value can pretend to be another field or
-    another line, or run from right to left."""
+def _word(value: str | float | bool) -> str:
+    """One word. Of text only `_text` makes one; numbers cannot be anything else."""
+    if isinstance(value, str):
+        return _text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value) or "-"
+    return str(value)
+
+
+@lru_cache(maxsize=1024)
+def _text(value: str) -> str:
+    """A word of printable ASCII as it is; anything else quoted and escaped: no value can pretend to be another field or
+    another line, or run from right to left."""
+    text = value or "-"
     return text if _WORD.match(text) else json.dumps(text)
