@@ -227,7 +227,7 @@ async def _serve(config: Config, source: str) -> int:
 def _scheduler(config: Config) -> Scheduler:
     return Scheduler(
         [backend.spec() for backend in config.backends],
-        policy=config.routing.policy,
+        scheduling=config.routing.scheduling(),
         retries=config.retries,
         hold=config.hold,
         health=config.health,

@@ -12,6 +12,7 @@ from proxy.config.refusal import quoted, refusal
 from proxy.config.secrets import SecretReference
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import Count, Settings
+from proxy.model.rules import POOL_LABEL
 from proxy.model.units import Duration
 
 EngineKind = Literal["auto", "vllm", "sglang", "tgi", "llama_cpp", "ollama", "transformers", "tensorrt_llm", "openai"]
@@ -91,6 +92,16 @@ class Backend(Settings):
     """Key sent to the engine as `Authorization: Bearer …`, by reference: `${NAME}` or `${file:PATH}`."""
     max_concurrency: Count | None = None
     """Requests in flight at once; more are held here. null: as many as come."""
+    labels: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
+    """What rules may require or prefer."""
+    speculative: bool = False
+    """Decodes speculatively: structured output goes elsewhere when it can."""
+    kv_tokens: Count | None = None
+    """KV budget of the engine in tokens. null: told by its metrics, or learned."""
+    seats: Count | None = None
+    """Requests the engine runs at once; more wait inside it. null: told by its metrics, or no bound known."""
+    bias: Annotated[dict[Label, Annotated[float, Field(ge=0, le=100)]], Field(max_length=64)] = Field(default={})
+    """Traffic class: how strongly other backends are preferred for it, in prefill times of the request."""
     tls: TlsSettings = TlsSettings()
     """Only for https."""
     connect: Duration | None = None
@@ -120,6 +131,11 @@ class Backend(Settings):
             any_model=self.models == "any",
             aliases=dict(self.aliases),
             max_concurrency=self.max_concurrency,
+            labels=frozenset((*self.labels, POOL_LABEL + self.pool)),
+            speculative=self.speculative,
+            kv_tokens=self.kv_tokens,
+            seats=self.seats,
+            bias=dict(self.bias),
         )
 
 

@@ -5,26 +5,18 @@ Owns no position in a file: a finding names a path, and `loader` finds its line.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from proxy.config.address import parse_address
 from proxy.config.backend import Backend, served_names
 from proxy.config.diagnostics import Severity
+from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
 from proxy.config.refusal import did_you_mean, quoted
+from proxy.config.rules import rule_findings
+from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
 from proxy.model.units import format_duration, format_size
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One broken rule."""
-
-    path: OptionPath
-    message: str
-    hint: str = ""
-    severity: Severity = Severity.ERROR
 
 
 def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> Iterator[Finding]:
@@ -37,6 +29,12 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> I
     yield from _tls(backends)
     if "routing" in groups and backends:
         yield from _default_model(groups["routing"].default_model, backends)
+    classes: tuple[ClassSettings, ...] | None = groups.get("classes")
+    if "routing" in groups:
+        known = None if classes is None else frozenset(with_built_in(classes))
+        yield from rule_findings(groups["routing"].rules, known, backends)
+    for index, entry in enumerate(classes or ()):
+        yield from _promises(index, entry)
     if isinstance(limits := groups.get("limits"), Limits):
         yield from _limits(limits)
     if isinstance(health := groups.get("health"), HealthSettings):
@@ -97,6 +95,17 @@ def _default_model(wanted: str | None, backends: Mapping[int, Backend]) -> Itera
     if wanted is not None and names is not None and wanted not in names:
         hint = did_you_mean(wanted, names)
         yield Finding(("routing", "default_model"), f"no backend serves {quoted(wanted)}", hint)
+
+
+def _promises(index: int, entry: ClassSettings) -> Iterator[Finding]:
+    path: OptionPath = ("classes", index, "slo")
+    for name in ("ttft", "tpot", "e2e", "deadline"):
+        if getattr(entry.slo, name) == 0:
+            yield Finding((*path, name), "must be above 0: it could never be kept")
+    promise = entry.slo.promise()
+    if promise.ttft_s and promise.deadline_s and promise.deadline_s < promise.ttft_s:
+        message = f"is sooner than the first token is promised ({format_duration(promise.ttft_s)})"
+        yield Finding((*path, "deadline"), message, severity=Severity.WARNING)
 
 
 _ABOVE_ZERO: tuple[OptionPath, ...] = (

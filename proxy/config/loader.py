@@ -14,8 +14,9 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from proxy.config.backend import Backend
-from proxy.config.checks import Finding, cross_check
+from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Diagnostic, Severity, has_errors
+from proxy.config.finding import Finding
 from proxy.config.messages import MISSING, SILENT, hint_of, message_of, unknown_key_hint
 from proxy.config.options import OptionPath, is_secret, option_holding, shown
 from proxy.config.schema import MAX_BACKENDS, Config

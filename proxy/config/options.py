@@ -50,13 +50,18 @@ class Option:
 
 def all_options(group: Group, path: tuple[str, ...] = ()) -> Iterator[Option]:
     """Every option below `group`, parents before children, in the order of the schema."""
-    for name, field in group.model_fields.items():
+    for name, field in fields_of(group).items():
         below = group_of(field.annotation)
         here = (*path, name)
         option = Option(here, field, below, group)
         yield option
         if below:
             yield from all_options(below, option.inside)
+
+
+def fields_of(group: Group) -> dict[str, FieldInfo]:
+    """Options by the key that stands in the file."""
+    return {field.alias or name: field for name, field in group.model_fields.items()}
 
 
 def group_of(annotation: Any) -> Group | None:
@@ -77,7 +82,7 @@ def field_at(top: Group, path: OptionPath) -> FieldInfo | None:
     """The field at `path`; None where the schema knows none."""
     *parents, last = path or (0,)
     group = group_at(top, tuple(parents))
-    return group.model_fields.get(last) if group and isinstance(last, str) else None
+    return fields_of(group).get(last) if group and isinstance(last, str) else None
 
 
 def option_holding(top: Group, path: OptionPath) -> FieldInfo | None:
@@ -93,7 +98,7 @@ def group_at(top: Group, path: OptionPath) -> Group | None:
     group: Group | None = top
     for part in path:
         if isinstance(part, str):
-            field = group.model_fields.get(part) if group else None
+            field = fields_of(group).get(part) if group else None
             group = group_of(field.annotation) if field else None
     return group
 

@@ -16,10 +16,12 @@ from proxy.config.forwarded import ForwardedHeader
 from proxy.config.refusal import refusal
 from proxy.model.classes import ClassSettings
 from proxy.model.limits import DrainSettings, HealthSettings, HoldSettings, Limits, RetrySettings, Settings
+from proxy.model.rules import MAX_RULES, RuleSettings
+from proxy.model.scheduling import DEFAULT_POLICY, PolicyName, SchedulingSettings
+from proxy.model.units import Duration
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
-Policy = Literal["round_robin", "least_outstanding", "power_of_two"]
 
 MAX_BACKENDS = 1024
 _MAX_FORWARDED = 256
@@ -47,14 +49,38 @@ class LogSettings(Settings):
     """One line per request."""
 
 
-class RoutingSettings(Settings):
-    """Which backend gets a job."""
+SOONEST_SCRAPE_S = 2.0
 
-    policy: Policy = "least_outstanding"
-    """`least_outstanding`: fewest jobs in flight. `power_of_two`: the better of two drawn at random. `round_robin`:
-    each in turn."""
+
+def _scrape(value: float) -> float:
+    if 0 < value < SOONEST_SCRAPE_S:
+        raise refusal("is too often", "2s or more: llama.cpp frees abandoned work late when it is polled more often")
+    return value
+
+
+class RoutingSettings(SchedulingSettings):
+    """Which backend gets a job, which jobs wait and which are refused."""
+
+    policy: PolicyName = DEFAULT_POLICY
+    """`goodput`: most tokens in time, by predictions that are learned. The others are there to compare with:
+    `round_robin`, `random`, `power_of_two`, `least_outstanding`, `prefix_cache_aware`, `weighted_scores`, `kv_cost`,
+    `least_pending_prefill`."""
+    rules: Annotated[tuple[RuleSettings, ...], Field(max_length=MAX_RULES)] = ()
+    """Traffic class and backends by what a request is; the first that fits decides. Where none does: the header
+    `x-tidegate-class`, then `service_tier` (`priority`, `flex`), then `bulk_tokens`."""
+    bulk_tokens: Annotated[int, Field(ge=1)] | None = 2048
+    """Requests whose answers are expected to be so long are bulk: not streamed and asking for so many, or usually so
+    long. null: none is."""
+    scrape: Annotated[Duration, AfterValidator(_scrape)] = 5.0
+    """Pause between two readings of a backend's metrics, which only correct what is known from traffic. 0: never."""
     default_model: ModelName | None = None
     """Model of a request that names none. null: the only model there is, else 400."""
+
+    def scheduling(self) -> SchedulingSettings:
+        """What the scheduler needs of it."""
+        return SchedulingSettings.model_construct(
+            **{name: getattr(self, name) for name in SchedulingSettings.model_fields}
+        )
 
 
 class HeaderSettings(Settings):
@@ -81,7 +107,7 @@ class Config(Settings):
     listen: ListenAddress = "127.0.0.1:8080"
     """Where clients connect, host:port. Port 0 lets the system choose."""
     admin: ListenAddress = "127.0.0.1:9090"
-    """Where /livez, /readyz and /metrics are. Keep it away from clients."""
+    """Where /livez, /readyz, /metrics and /explain are. Keep it away from clients."""
     log: LogSettings = LogSettings()
     """What is logged."""
     backends: Annotated[

@@ -1,13 +1,37 @@
 """Traffic classes: what the operator promises to a kind of request, and how its streams look."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from proxy.model.limits import Settings
 from proxy.model.units import Duration
 
 DEFAULT_CLASS = "interactive"
+BULK_CLASS = "bulk"
+
+
+class Promise(NamedTuple):
+    """What a class promises, all filled in; None: nothing."""
+
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    e2e_s: float | None = None
+    e2e_tokens: int = 0
+    deadline_s: float | None = None
+
+
+SHORT_REPLY_TOKENS = 32
+PRESETS = {
+    "none": Promise(),
+    "chatbot": Promise(ttft_s=0.2, tpot_s=0.25, e2e_s=2.0, e2e_tokens=SHORT_REPLY_TOKENS),
+    "copilot": Promise(ttft_s=0.15, tpot_s=0.05),
+    "completion": Promise(ttft_s=0.1),
+    "batch": Promise(deadline_s=3600.0),
+}
+"""A person reading along needs 4 tokens a second; an editor shows whole lines at once and must not stutter; a
+completion is only of use while its writer pauses; a batch has all its time, but not for ever."""
+PresetName = Literal["none", "chatbot", "copilot", "completion", "batch"]
 
 
 class StreamSettings(Settings):
@@ -29,6 +53,45 @@ class StreamSettings(Settings):
     """When a backend dies inside a greedy or seeded text, another one continues it from the text so far."""
 
 
+class SloSettings(Settings):
+    """What is promised, by the name of a preset, by numbers, or by a preset with numbers that override it."""
+
+    preset: PresetName = "none"
+    """`chatbot`: TTFT 200 ms, 4 tokens/s, short replies whole in 2 s. `copilot`: TTFT 150 ms, 20 tokens/s.
+    `completion`: TTFT 100 ms. `batch`: an hour, nothing else. `slo: chatbot` is short for this option alone."""
+    ttft: Duration | None = None
+    """Time to first token. null: as the preset."""
+    tpot: Duration | None = None
+    """Mean time per output token after the first. null: as the preset."""
+    e2e: Duration | None = None
+    """Whole answer, when it is no longer than `e2e_tokens`. Counted in metrics, no reason to refuse. null: as the
+    preset."""
+    e2e_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Longest answer that `e2e` speaks of. null: as the preset, or every answer."""
+    deadline: Duration | None = None
+    """After so long nobody waits any more; a deadline of the request that is sooner counts. null: as the preset."""
+
+    def promise(self) -> Promise:
+        """With the preset's numbers where none is written."""
+        base = PRESETS[self.preset]
+        return Promise(
+            _first(self.ttft, base.ttft_s),
+            _first(self.tpot, base.tpot_s),
+            _first(self.e2e, base.e2e_s),
+            self.e2e_tokens or base.e2e_tokens,
+            _first(self.deadline, base.deadline_s),
+        )
+
+
+def _first(written: float | None, preset: float | None) -> float | None:
+    return preset if written is None else written
+
+
+def _by_name(value: Any) -> Any:
+    """`slo: chatbot` means `slo: {preset: chatbot}`."""
+    return {"preset": value} if isinstance(value, str) else value
+
+
 class ClassSettings(Settings):
     """One traffic class."""
 
@@ -36,9 +99,27 @@ class ClassSettings(Settings):
     """What logs, metrics and the request header `x-tidegate-class` call it; `interactive` and `bulk` always exist."""
     stream: StreamSettings = StreamSettings()
     """How its streams look."""
+    slo: Annotated[SloSettings, BeforeValidator(_by_name, json_schema_input_type=PresetName | SloSettings)] = (
+        SloSettings()
+    )
+    """What it promises: requests that nobody can serve so are held, and refused in the end."""
+    bulk: bool | None = None
+    """Throughput is what counts: it fills what the others leave, and waits rather than disturbs. null: for the class
+    `bulk`, and for those of the preset `batch`."""
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    """Where jobs wait, those of a higher one go first."""
+    demotable: bool = False
+    """Rather late, as bulk, than refused."""
+
+    @property
+    def is_bulk(self) -> bool:
+        """`bulk`, or what is meant when it is not written."""
+        if self.bulk is not None:
+            return self.bulk
+        return self.name == BULK_CLASS or self.slo.preset == "batch"
 
 
 def with_built_in(classes: tuple[ClassSettings, ...]) -> dict[str, ClassSettings]:
     """All classes by name: those of the operator, and the built-in ones where the operator said nothing."""
-    built_in = (ClassSettings(name=DEFAULT_CLASS), ClassSettings(name="bulk"))
+    built_in = (ClassSettings(name=DEFAULT_CLASS), ClassSettings(name=BULK_CLASS))
     return {entry.name: entry for entry in (*built_in, *classes)}

@@ -68,7 +68,7 @@ class FairnessSettings(Settings):
 
     half_life: Duration = 30.0
     """Service is forgotten by half in this time. 0: no fairness between tenants."""
-    weights: Weights = Field(default_factory=dict)
+    weights: Weights = Field(default={})
     """Tenant → share relative to the others; 1 where none is given."""
 
 

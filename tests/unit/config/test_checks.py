@@ -3,8 +3,9 @@
 import pytest
 
 from proxy.config.backend import Backend
-from proxy.config.checks import Finding, cross_check
+from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
+from proxy.config.finding import Finding
 from proxy.config.schema import Config
 
 

@@ -55,7 +55,7 @@ CASES = [
     (ONE + "LOG: {}\n", ['4:1: LOG: unknown key; did you mean "log"?']),
     (ONE + "log: {acess: true}\n", ['4:7: log.acess: unknown key; did you mean "access"?']),
     (ONE + "    max-concurrency: 3\n", ['4:5: backends[0].max-concurrency: unknown key; did you mean "max_concurrency"?']),
-    (ONE + "limits: {max_wait: 3s}\n", ["4:10: limits.max_wait: unknown key; it belongs below hold"]),
+    (ONE + "limits: {eject_max: 3s}\n", ["4:10: limits.eject_max: unknown key; it belongs below health"]),
     (ONE + "routing: {listen: 'h:1'}\n", ["4:11: routing.listen: unknown key; it belongs at the top of the file"]),
     (ONE + "drain: {xyzzy: 1}\n", ["4:9: drain.xyzzy: unknown key; known here: readiness, streams"]),
     (ONE + "version: 1\n", ["4:1: version: duplicate key, first on line 1; remove one of the two"]),

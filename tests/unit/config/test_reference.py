@@ -13,6 +13,7 @@ from proxy.config.options import X_DEFAULT, Option, all_options, shown
 from proxy.config.schema import Config
 from proxy.config.tree import parse
 from proxy.model.classes import with_built_in
+from proxy.model.rules import RuleSettings
 from proxy.model.units import format_duration, format_size, parse_duration_s, parse_size_b
 
 CONFIG = Path(reference.__file__).parents[2] / "config"
@@ -48,8 +49,11 @@ def test_the_full_example_changes_nothing_but_the_backends() -> None:
     small = load(CONFIG / "minimal.yaml", {}).config
     assert full is not None
     assert small is not None
-    without = {"backends": (), "classes": ()}
-    assert full.model_copy(update=without) == small.model_copy(update=without)
+    assert full.routing.rules == (RuleSettings(),), "an example of every option, which changes nothing"
+    routing = full.routing.model_copy(update={"rules": ()})
+    assert full.model_copy(update={"backends": (), "classes": (), "routing": routing}) == small.model_copy(
+        update={"backends": (), "classes": ()}
+    )
     assert with_built_in(full.classes) == with_built_in(small.classes)
 
 
@@ -98,7 +102,12 @@ def test_the_schema_knows_every_option_its_words_and_its_default(option: Option)
 
 
 def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
+    while "$ref" in node or "anyOf" in node:
+        if "$ref" not in node:
+            refs = [choice for choice in node["anyOf"] if "$ref" in choice]
+            if not refs:
+                return node
+            node = refs[0]
         node = schema["$defs"][node["$ref"].removeprefix("#/$defs/")]
     return node
 

@@ -1,0 +1,176 @@
+"""Which traffic class a request belongs to, and which backends its rule wants.
+
+    rules ──none──▶ x-tidegate-class ──none──▶ service_tier ──none──▶ expected work
+
+Owns that order, the matching of rules, and what is learned of how long answers get. Reads no header and no body.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from math import exp
+from typing import NamedTuple
+
+from proxy.model.classes import BULK_CLASS, DEFAULT_CLASS, ClassSettings, Promise
+from proxy.model.rules import POOL_LABEL, Between, RuleSettings, When
+
+_TIERS = {"priority": DEFAULT_CLASS, "flex": BULK_CLASS}
+"""Unless the operator has a class of the tier's own name."""
+_PRIORITY_TIER = 1
+"""By how much `service_tier: priority` goes before others of its class."""
+_MAX_KEYS = 4096
+_SEEN_ENOUGH = 16
+_RATE = 0.05
+
+
+class Asked(NamedTuple):
+    """What rules look at."""
+
+    endpoint: str
+    model: str
+    tenant: str
+    stream: bool
+    asked_class: str
+    service_tier: str
+    max_tokens: int | None
+    prompt_tokens: int
+    constrained: bool
+
+
+class Classified(NamedTuple):
+    """The class, and how it was found."""
+
+    traffic_class: "TrafficClass"
+    by: str
+    """`rule 3`, `header`, `tier`, `work` or `default`: what decided on the class."""
+    rule: int | None = None
+    """Place of the rule that fitted, from 0."""
+    priority: int = 0
+    require: frozenset[str] = frozenset()
+    prefer: frozenset[str] = frozenset()
+
+
+class TrafficClass:
+    """One class, read once."""
+
+    __slots__ = ("bulk", "demotable", "name", "priority", "promise", "stream")
+
+    def __init__(self, settings: ClassSettings) -> None:
+        self.name = settings.name
+        self.bulk = settings.is_bulk
+        self.priority = settings.priority
+        self.demotable = settings.demotable
+        self.promise: Promise = settings.slo.promise()
+        self.stream = settings.stream
+
+
+class _Rule:
+    __slots__ = ("by", "class_name", "index", "prefer", "require", "when")
+
+    def __init__(self, index: int, settings: RuleSettings) -> None:
+        self.index = index
+        self.by = f"rule {index + 1}"
+        self.when = settings.when
+        self.class_name = settings.class_
+        pool = () if settings.pool is None else (POOL_LABEL + settings.pool,)
+        self.require = frozenset((*settings.require, *pool))
+        self.prefer = frozenset(settings.prefer)
+
+
+class Classifier:
+    """One per proxy."""
+
+    def __init__(
+        self, classes: dict[str, ClassSettings], rules: Sequence[RuleSettings], bulk_tokens: int | None
+    ) -> None:
+        self.classes = {name: TrafficClass(settings) for name, settings in classes.items()}
+        self._rules = [_Rule(index, rule) for index, rule in enumerate(rules)]
+        self._bulk_tokens = bulk_tokens
+        self._work = Work()
+
+    def classify(self, asked: Asked) -> Classified:
+        """The class of a request. KeyError: the header names a class that does not exist."""
+        rule = next((rule for rule in self._rules if fits(rule.when, asked)), None)
+        if rule is None:
+            return self._without_rule(asked)
+        if rule.class_name is not None:
+            found = Classified(self.classes[rule.class_name], rule.by)
+        else:
+            found = self._without_rule(asked)
+        return found._replace(rule=rule.index, require=rule.require, prefer=rule.prefer)
+
+    def learn(self, asked: Asked, output_tokens: int) -> None:
+        """An answer had so many tokens."""
+        self._work.learn(asked, output_tokens)
+
+    def _without_rule(self, asked: Asked) -> Classified:
+        classes = self.classes
+        if asked.asked_class:
+            return Classified(classes[asked.asked_class], "header")
+        tier = asked.service_tier
+        if tier in _TIERS:
+            own = classes.get(tier)
+            if own is not None:
+                return Classified(own, "tier")
+            return Classified(classes[_TIERS[tier]], "tier", priority=_PRIORITY_TIER if tier == "priority" else 0)
+        if self._bulk_tokens is not None and self._work.expected(asked) >= self._bulk_tokens:
+            return Classified(classes[BULK_CLASS], "work")
+        return Classified(classes[DEFAULT_CLASS], "default")
+
+
+def fits(when: When, asked: Asked) -> bool:
+    """Whether every condition holds."""
+    return (
+        (not when.endpoint or asked.endpoint in when.endpoint)
+        and (when.stream is None or when.stream == asked.stream)
+        and (when.constrained is None or when.constrained == asked.constrained)
+        and (not when.tenant or asked.tenant in when.tenant)
+        and (not when.asked_class or asked.asked_class in when.asked_class)
+        and (not when.service_tier or asked.service_tier in when.service_tier)
+        and (not when.model or any(names(pattern, asked.model) for pattern in when.model))
+        and _within(when.max_tokens, asked.max_tokens)
+        and _within(when.prompt_tokens, asked.prompt_tokens)
+    )
+
+
+def names(pattern: str, name: str) -> bool:
+    """Whether `pattern` (a name, or the beginning of one and `*`) stands for `name`."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def _within(between: Between, value: int | None) -> bool:
+    if not between.min and between.max is None:
+        return True
+    return value is not None and between.min <= value and (between.max is None or value <= between.max)
+
+
+class Work:
+    """How long answers usually get, by who asks what in which way."""
+
+    def __init__(self) -> None:
+        self._medians: OrderedDict[tuple[str, str, str, bool, int], list[float]] = OrderedDict()
+        """[median, samples]; bounded, the longest unused goes first."""
+
+    def expected(self, asked: Asked) -> float:
+        """Tokens. Before anything was seen: of a stream none, since somebody reads along; else what was asked for."""
+        known = self._medians.get(_kind(asked))
+        if known is None or known[1] < _SEEN_ENOUGH:
+            return 0.0 if asked.stream or asked.max_tokens is None else float(asked.max_tokens)
+        return known[0] if asked.max_tokens is None else min(known[0], float(asked.max_tokens))
+
+    def learn(self, asked: Asked, tokens: int) -> None:
+        """One more answer."""
+        kind, medians = _kind(asked), self._medians
+        known = medians.get(kind)
+        if known is None:
+            if len(medians) >= _MAX_KEYS:
+                medians.popitem(last=False)
+            medians[kind] = [float(max(1, tokens)), 1.0]
+            return
+        medians.move_to_end(kind)
+        known[1] += 1
+        rate = max(_RATE, 1.0 / known[1])
+        known[0] *= exp(rate if tokens > known[0] else -rate)
+
+
+def _kind(asked: Asked) -> tuple[str, str, str, bool, int]:
+    return asked.tenant, asked.endpoint, asked.model, asked.stream, (asked.max_tokens or 0).bit_length()

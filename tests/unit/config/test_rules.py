@@ -1,0 +1,85 @@
+"""Rules that cannot decide, and promises that cannot be kept, are found with their place."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.config.loader import load_text
+from proxy.config.rules import includes
+from proxy.config.secrets import SecretSource
+from proxy.model.rules import When
+
+HEAD = "version: 1\nbackends:\n  - {url: 'http://a:1', models: [qwen-8b, llama], labels: [fp8], pool: fast}\n"
+RULES = HEAD + "routing:\n  rules:\n"
+
+
+def told(text: str) -> list[str]:
+    found = load_text(text, "f", SecretSource({}, Path()))
+    return [f"{d.severity.value} {d.line}:{d.column} {d.path}: {d.message}" for d in found.diagnostics]
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ("    - {when: {stream: true}, class: bulk}\n    - {when: {stream: false}, class: bulk}\n", []),
+        (
+            "    - {when: {model: ['qwen*']}, class: bulk}\n    - when: {model: [qwen-8b], stream: true}\n",
+            ["warning 7:7 routing.rules[1]: never matches: routing.rules[0] takes everything it could"],
+        ),
+        (
+            "    - {when: {max_tokens: {min: 9, max: 3}}, class: bulk}\n",
+            ["warning 6:15 routing.rules[0].when.max_tokens: the rule never matches: min 9 is above max 3"],
+        ),
+        (
+            "    - {when: {model: [gpt-4]}, class: bulk}\n",
+            ["warning 6:15 routing.rules[0].when.model: the rule never matches: no backend serves such a model"],
+        ),
+        (
+            "    - {when: {asked_class: [x]}, class: bulk}\n",
+            ["warning 6:15 routing.rules[0].when.asked_class: the rule never matches: no such class can be asked for"],
+        ),
+        ("    - {class: bulky}\n", ['error 6:15 routing.rules[0].class: there is no class "bulky"']),
+        ("    - {pool: slow}\n", ['error 6:14 routing.rules[0].pool: no backend is in the pool "slow"']),
+        (
+            "    - {require: [eu]}\n",
+            ['warning 6:8 routing.rules[0].require: no backend has the label "eu", so that what matches is refused'],
+        ),
+        ("    - {clas: bulk}\n", ["error 6:8 routing.rules[0].clas: unknown key"]),
+    ],
+)
+def test_rules(rules: str, expected: list[str]) -> None:
+    assert told(RULES + rules) == expected
+
+
+def test_promises() -> None:
+    assert (
+        told(HEAD + "classes:\n  - {name: chat, slo: chatbot}\n  - {name: c2, slo: {preset: copilot, ttft: 1s}}\n")
+        == []
+    )
+    assert told(HEAD + "classes:\n  - {name: chat, slo: {ttft: 0}}\n") == [
+        "error 5:30 classes[0].slo.ttft: must be above 0: it could never be kept"
+    ]
+    (unknown,) = told(HEAD + "classes:\n  - {name: chat, slo: chatbox}\n")
+    assert "chatbot" in unknown
+    assert unknown.startswith("error 5:")
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "expected"),
+    [
+        ({}, {"stream": True}, True),
+        ({"stream": True}, {}, False),
+        ({"stream": False}, {"stream": True}, False),
+        ({"endpoint": ["chat.completions", "score"]}, {"endpoint": ["score"]}, True),
+        ({"endpoint": ["score"]}, {"endpoint": ["chat.completions", "score"]}, False),
+        ({"model": ["a*"]}, {"model": ["ab*", "a"]}, True),
+        ({"model": ["ab*"]}, {"model": ["a*"]}, False),
+        ({"model": ["ab"]}, {"model": ["ab*"]}, False),
+        ({"max_tokens": {"min": 5}}, {"max_tokens": {"min": 6, "max": 9}}, True),
+        ({"max_tokens": {"max": 8}}, {"max_tokens": {"min": 6, "max": 9}}, False),
+        ({"max_tokens": {"max": 8}}, {}, False),
+        ({"max_tokens": {"min": 0}}, {}, True),
+    ],
+)
+def test_one_condition_includes_another(wide: dict[str, object], narrow: dict[str, object], expected: bool) -> None:
+    assert includes(When.model_validate(wide), When.model_validate(narrow)) is expected
