@@ -24,17 +24,27 @@ class Dialect:
     """Knows `stream_options.continuous_usage_stats`: usage in every event."""
     one_token_per_event: bool = False
     """Never packs several tokens into one event of a stream."""
+    continues_chat: bool = False
+    """Goes on with a final assistant message: `continue_final_message`, as Hugging Face chat templates mean it."""
+    continues_text: bool = False
+    """Takes the prompt of a completion as it stands (no template around it), so that its own text may be added."""
 
 
 _CHAT = frozenset({Endpoint.CHAT})
 _TEXT = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
 _ALL = (
     Dialect("openai", usage_on_request=_TEXT),  # the API itself; engines ignore options they do not know
-    Dialect("vllm", usage_on_request=_TEXT, continuous_usage=True),  # 0.33.0
-    Dialect("sglang", usage_on_request=_TEXT, continuous_usage=True),  # 0.5.23
-    Dialect("tgi", usage_on_request=_CHAT, one_token_per_event=True),  # 3.3.6
+    Dialect("vllm", usage_on_request=_TEXT, continuous_usage=True, continues_chat=True, continues_text=True),  # 0.33.0
     Dialect(
-        "llama_cpp", answers_500_to_bad_requests=True, usage_on_request=_CHAT, one_token_per_event=True
+        "sglang", usage_on_request=_TEXT, continuous_usage=True, continues_chat=True, continues_text=True
+    ),  # 0.5.23
+    Dialect("tgi", usage_on_request=_CHAT, one_token_per_event=True, continues_text=True),  # 3.3.6
+    Dialect(
+        "llama_cpp",
+        answers_500_to_bad_requests=True,
+        usage_on_request=_CHAT,
+        one_token_per_event=True,
+        continues_text=True,
     ),  # 0.5.0-dev: invalid JSON, too long embedding input
     Dialect("ollama", usage_on_request=_CHAT),  # 0.33.0
     Dialect("transformers", says_done=False, answers_500_to_bad_requests=True, one_token_per_event=True),  # 5.23.0

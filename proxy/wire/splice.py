@@ -28,6 +28,16 @@ def replace_value(body: bytes, key: str, value: object) -> bytes:
     return b"".join(parts)
 
 
+def with_item(body: bytes, key: str, item: object) -> bytes:
+    """`body` with `item` behind all others in every top-level `key`, which must be an array."""
+    encoded = orjson.dumps(item)
+    for start, end in reversed(_value_spans(body, key)):
+        last = end - 1
+        comma = b"" if _after_space(body, start + 1) == last else b","
+        body = b"".join((body[:last], comma, encoded, body[last:]))
+    return body
+
+
 def with_first(body: bytes, key: str, value: object) -> bytes:
     """`body`, a JSON object without a top-level `key`, with that key in front of all others."""
     start = body.index(b"{") + 1

@@ -1,0 +1,373 @@
+"""A stream of text that broke, continued by another engine as if nothing had happened.
+
+Owns when that may be tried (`is_resumable`, `Continuation.can_continue`), what the next engine is asked, and how its
+events are made to look like the first one's. Equality first: where the same text cannot be expected, the answer is no.
+The rules and their reasons: decisions/0005-resume.md. Sends nothing, chooses no backend.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import orjson
+
+from proxy.model.request import Endpoint
+from proxy.wire import splice, sse, usage
+from proxy.wire.usage import Usage
+
+MOST_TEXT_B = 256 * 1024
+"""Longer text is not continued: it would be kept in memory and sent once more."""
+
+_ANY_VALUE = frozenset(
+    {
+        *("model", "messages", "prompt", "stream", "temperature", "max_tokens", "max_completion_tokens"),  # looked at
+        *("seed", "top_p", "top_k", "min_p"),  # without effect on greedy text
+        *("logit_bias", "ignore_eos"),  # the same at every position
+        *("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "priority"),
+        *("cache_salt", "parallel_tool_calls"),
+    }
+)
+_NEUTRAL: dict[str, tuple[object, ...]] = {
+    "n": (1,),
+    "best_of": (1,),
+    "echo": (False,),
+    "logprobs": (False,),
+    "top_logprobs": (),
+    "suffix": ("",),
+    "stop": ("", []),
+    "min_tokens": (0,),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "repetition_penalty": (1,),
+    "tools": ([],),
+    "functions": ([],),
+    "tool_choice": ("none", "auto"),
+    "function_call": ("none", "auto"),
+    "response_format": ({"type": "text"},),
+}
+"""Values that ask for nothing; a field in neither table may mean anything, so it forbids a continuation."""
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_OPENERS = frozenset({"user", "system", "developer"})
+_MARKS = ("<|", "|>", "<\uff5c", "<think>", "</think>", "<s>", "</s>", "[INST]", "<start_of_turn>", "<end_of_turn>")
+"""Spellings of special tokens: read back as text they may become tokens, or be cut out by a chat template."""
+_IDENTITY = ("id", "created", "model", "system_fingerprint")
+
+
+class Dialect(Protocol):
+    """What has to be known of an engine; `proxy.engines.dialect.Dialect` is one."""
+
+    @property
+    def kind(self) -> str:
+        """The engine's name."""
+
+    @property
+    def one_token_per_event(self) -> bool:
+        """Events can be counted instead of tokens."""
+
+    @property
+    def continues_chat(self) -> bool:
+        """Goes on with a final assistant message."""
+
+    @property
+    def continues_text(self) -> bool:
+        """Takes the prompt of a completion as it stands."""
+
+
+def is_resumable(fields: Mapping[str, Any], endpoint: Endpoint, dialect: Dialect) -> bool:
+    """Whether a broken stream of this request can be expected to continue with the very text it would have had."""
+    if fields.get("stream") is not True or not _is_greedy(fields) or not all(map(_is_harmless, fields.items())):
+        return False
+    if not all(_is_limit(fields.get(name)) for name in _LIMITS):
+        return False
+    if endpoint is Endpoint.CHAT:
+        return dialect.continues_chat and _opens_an_answer(fields.get("messages"))
+    if endpoint is Endpoint.COMPLETIONS:
+        return dialect.continues_text and _is_text(fields.get("prompt")) and fields.get("max_tokens") is not None
+    return False
+
+
+class Continuation:
+    """The answer to one request so far, whichever engines gave it, and what is needed to go on elsewhere.
+
+    For each attempt but the first: `body` is sent and `next_attempt` called. Of each attempt every event goes through
+    `saw` as the engine sent it, and through `rewrite` as the last thing before it leaves.
+    """
+
+    __slots__ = (
+        "_base_tokens",
+        "_check_pending",
+        "_chunks",
+        "_dialect",
+        "_endpoint",
+        "_finished",
+        "_identity",
+        "_is_counted",
+        "_limit",
+        "_prompt",
+        "_prompt_tokens",
+        "_role_seen",
+        "_role_sent",
+        "_spoiled",
+        "_text_b",
+        "attempt",
+        "disagrees",
+        "tokens",
+    )
+
+    def __init__(self, fields: Mapping[str, Any], endpoint: Endpoint, dialect: Dialect) -> None:
+        """`fields` of a resumable request; `dialect` of the engine that answers first."""
+        self._endpoint = endpoint
+        self._dialect = dialect
+        self._prompt: str = fields["prompt"] if endpoint is Endpoint.COMPLETIONS else ""
+        self._limit = min((fields[name] for name in _LIMITS if fields.get(name) is not None), default=None)
+        self._chunks: list[str] = []
+        self._text_b = 0
+        self._identity: dict[str, Any] = {}
+        self._prompt_tokens: int | None = None
+        """As the first engine counted them, if it did."""
+        self._is_counted = True
+        """`tokens` is exact."""
+        self._role_seen = False
+        self._role_sent = False
+        """Before the attempt that runs."""
+        self._base_tokens = 0
+        """`tokens` before the attempt that runs."""
+        self._check_pending = False
+        self._finished = False
+        self._spoiled = False
+        self.attempt = 1
+        self.tokens = 0
+        """Behind the text so far; not those of which an engine still withholds the text."""
+        self.disagrees = False
+        """The engine that continues reads the text as other tokens than were generated: its answer is not wanted."""
+
+    @property
+    def text(self) -> str:
+        """All that engines have generated and the client has got, or will."""
+        return "".join(self._chunks)
+
+    def fits(self, dialect: Dialect) -> bool:
+        """Whether an engine of this kind may continue: only the same kind computes and tokenises alike."""
+        return dialect.kind == self._dialect.kind
+
+    def can_continue(self) -> bool:
+        """Whether the text so far can be given to another engine and the same rest be expected."""
+        if self._finished or self._spoiled or self.disagrees:
+            return False
+        text = self.text
+        if not text:
+            return True
+        if not self._is_counted or (self._limit is not None and self.tokens >= self._limit):
+            return False
+        return self._reads_back(text)
+
+    def body(self, original: bytes) -> bytes:
+        """The client's body as the next engine shall get it: the text so far added, the limit reduced."""
+        text = self.text
+        if not text:
+            return original
+        if self._endpoint is Endpoint.CHAT:
+            body = splice.with_item(original, "messages", {"role": "assistant", "content": text})
+            body = splice.with_first(body, "add_generation_prompt", value=False)
+            body = splice.with_first(body, "continue_final_message", value=True)
+        else:
+            body = splice.replace_value(original, "prompt", self._prompt + text)
+        fields = orjson.loads(original)
+        for name in _LIMITS:
+            if fields.get(name) is not None:
+                body = splice.replace_value(body, name, fields[name] - self.tokens)
+        return body
+
+    def next_attempt(self) -> None:
+        """From now on events come from another engine, which was sent `body`."""
+        self.attempt += 1
+        self._role_sent = self._role_seen
+        self._base_tokens = self.tokens
+        self._check_pending = self._prompt_tokens is not None
+
+    def saw(self, event: bytes) -> None:
+        """A whole event as the engine sent it, before anything is done to it; not one that is withheld for good."""
+        data = sse.payload(event)
+        if data is None:
+            return
+        if data == sse.DONE:
+            self._finished = True
+            return
+        fields = _object(data)
+        if fields is None or sse.says_error(fields):
+            self._spoiled = True
+            return
+        if not self._identity.get("id"):
+            self._identity = {name: fields[name] for name in _IDENTITY if fields.get(name) is not None}
+        elif "system_fingerprint" not in self._identity and fields.get("system_fingerprint") is not None:
+            self._identity["system_fingerprint"] = fields["system_fingerprint"]
+        counts = usage.of_events([event])
+        self._compare(counts)
+        choices = fields.get("choices")
+        if choices:
+            self._take(choices, counts)
+
+    def rewrite(self, event: bytes) -> bytes:
+        """An event of the attempt that runs (whole, or a piece of one), as the client shall see it; empty: not at all.
+
+        The first attempt's pass as they are. An answer that disagrees gives nothing.
+        """
+        if self.attempt == 1:
+            return event
+        if self.disagrees:
+            return b""
+        data = sse.payload(event)
+        fields = _object(data) if data is not None else None
+        if fields is None or sse.says_error(fields):
+            return event
+        if self._role_sent and not _without_role(fields):
+            return b""
+        for name, value in self._identity.items():
+            if name in fields:
+                fields[name] = value
+        if isinstance(fields.get("usage"), dict):
+            fields["usage"] = self._corrected_fields(fields["usage"], usage.of_events([event]))
+        return b"data: " + orjson.dumps(fields) + b"\n\n"
+
+    def corrected(self, counts: Usage) -> Usage:
+        """Usage as the engine of the attempt that runs reported it, turned into the usage of the whole answer."""
+        if self.attempt == 1:
+            return counts
+        prompt, completion, cached = counts
+        if self._prompt_tokens is not None:
+            prompt = self._prompt_tokens
+        elif prompt is not None:
+            prompt = max(0, prompt - self._base_tokens)
+        if completion is not None:
+            completion += self._base_tokens
+        if cached is not None and prompt is not None:
+            cached = min(cached, prompt)
+        return Usage(prompt, completion, cached)
+
+    # --- inside
+
+    def _compare(self, counts: Usage) -> None:
+        """The first count of an attempt's prompt: the first engine's own, or one that must agree with it."""
+        if counts.prompt_tokens is None:
+            return
+        if self._prompt_tokens is None:
+            if not self._base_tokens:  # later ones include text of ours, as another engine counts it
+                self._prompt_tokens = counts.prompt_tokens
+        elif self._check_pending:
+            self._check_pending = False
+            self.disagrees = counts.prompt_tokens != self._prompt_tokens + self._base_tokens
+
+    def _take(self, choices: Any, counts: Usage) -> None:
+        choice = choices[0] if isinstance(choices, list) and len(choices) == 1 else None
+        if not isinstance(choice, dict) or choice.get("index", 0) != 0 or choice.get("logprobs"):
+            self._spoiled = True
+            return
+        text = self._text_of(choice)
+        if text is None:
+            self._spoiled = True
+            return
+        self._finished |= bool(choice.get("finish_reason"))
+        if text:
+            self._add(text, counts.completion_tokens)
+
+    def _text_of(self, choice: dict[str, Any]) -> str | None:
+        """The text of a choice; None when there is something else in it."""
+        if self._endpoint is Endpoint.COMPLETIONS:
+            text = choice.get("text") or ""
+        else:
+            delta = choice.get("delta") or {}
+            if not isinstance(delta, dict) or any(v for k, v in delta.items() if k not in ("role", "content")):
+                return None
+            self._role_seen |= bool(delta.get("role"))
+            text = delta.get("content") or ""
+        return text if isinstance(text, str) else None
+
+    def _add(self, text: str, completion_tokens: int | None) -> None:
+        self._check_pending = False  # too late to take anything back
+        self._text_b += len(text.encode())
+        if self._text_b > MOST_TEXT_B:
+            self._chunks.clear()
+            self._spoiled = True
+            return
+        self._chunks.append(text)
+        if completion_tokens is not None:
+            self.tokens = self._base_tokens + completion_tokens
+            return
+        self.tokens += 1
+        self._is_counted &= self._dialect.one_token_per_event and text.isascii()
+
+    def _reads_back(self, text: str) -> bool:
+        """Whether an engine that gets the text back can be expected to see the tokens that were generated."""
+        if text[-1].isspace() or any(mark in text for mark in _MARKS):
+            return False
+        if self._endpoint is Endpoint.CHAT:
+            return not text[0].isspace()
+        return self._prompt_tokens is not None or (text[0].isspace() and not self._prompt[-1].isspace())
+
+    def _corrected_fields(self, told: dict[str, Any], counts: Usage) -> dict[str, Any]:
+        prompt, completion, cached = self.corrected(counts)
+        if prompt is None or completion is None:
+            return told
+        total = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        fixed = {**told, **total}
+        if cached is not None and isinstance(told.get("prompt_tokens_details"), dict):
+            fixed["prompt_tokens_details"] = {**told["prompt_tokens_details"], "cached_tokens": cached}
+        return fixed
+
+
+def without_running_usage(event: bytes) -> bytes:
+    """The event for a client that asked for usage at the end only: none where there are choices."""
+    if b'"usage"' not in event:
+        return event
+    data = sse.payload(event) or b""
+    fields = _object(data)
+    if fields is None or "usage" not in fields or not fields.get("choices"):
+        return event
+    return b"data: " + splice.without_key(data, "usage") + b"\n\n"
+
+
+def _is_greedy(fields: Mapping[str, Any]) -> bool:
+    """Temperature 0, said so. A seed is not enough: its random numbers begin anew with the next engine."""
+    temperature = fields.get("temperature")
+    return isinstance(temperature, int | float) and not isinstance(temperature, bool) and temperature == 0
+
+
+def _is_harmless(field: tuple[str, Any]) -> bool:
+    name, value = field
+    if name in _ANY_VALUE or value is None:
+        return True
+    if name == "stream_options":
+        return isinstance(value, dict) and all(k == "include_usage" or not v for k, v in value.items())
+    return any(value == same and (value is False) == (same is False) for same in _NEUTRAL.get(name, ()))  # False == 0
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or (type(value) is int and value > 0)
+
+
+def _opens_an_answer(messages: Any) -> bool:
+    """Whether a plain message is the last, so that the answer is a new one, and text of ours may follow as its own."""
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return isinstance(last, dict) and last.get("role") in _OPENERS and _is_text(last.get("content"))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _without_role(fields: dict[str, Any]) -> bool:
+    """Takes the role out of an event that repeats it; False when nothing else was in it."""
+    choices = fields.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    delta = choice.get("delta") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(delta, dict) or "role" not in delta:
+        return True
+    del delta["role"]
+    return any(delta.values()) or bool(choice.get("finish_reason"))
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
+    try:
+        fields = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return fields if isinstance(fields, dict) else None
