@@ -100,3 +100,18 @@ def test_chunks_are_decoded_at_any_split():
         decoder.feed(wire[:cut])
         decoder.feed(wire[cut:])
         assert (decoder.body, decoder.done) == (b"hello world", True)
+
+
+def test_the_leak_probe_sees_what_is_left(start_pair, bed):
+    engine, proxy = start_pair()
+    probe = next(probe for probe in bed.probes if probe.proxy is proxy)
+    probe.assert_settled(0.5)
+    idle = proxy.connect()
+    with pytest.raises(AssertionError, match="left behind"):
+        probe.assert_settled(0.3)
+    idle.send(request_bytes("POST", "/v1/chat/completions", CHAT, [("x-fake", "hang")]))
+    engine.wait_for_request()
+    with pytest.raises(AssertionError, match="in_flight=1"):
+        probe.assert_settled(0.3)
+    idle.close()
+    probe.assert_settled()

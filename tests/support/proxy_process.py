@@ -151,9 +151,6 @@ class ProxyProcess:
     def error_text(self) -> str:
         return "\n".join(self.stderr)
 
-    def open_fds(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
     def rss_b(self) -> int:
         """Resident memory."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
