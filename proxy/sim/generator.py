@@ -28,6 +28,8 @@ BLOCK_TOKENS = 64
 """Tokens per prefix hash: fine enough for short chats; `EngineSpec.prefix_tokens` has to agree."""
 _READING_S = 0.03
 """Assumed: seconds per token of an answer until its reader goes on, on top of the pause."""
+_LEAD = 4.0
+"""Mean lengths of a conversation: fewer than 2 in 100 last longer."""
 
 Positive = Annotated[float, Field(gt=0)]
 Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -136,20 +138,27 @@ def _of_tenant(workload: Workload, tenant: int, rate: float, seed: int) -> Itera
     name = f"tenant-{tenant + 1}" if workload.tenants.count > 1 else None
     chats = _Chats(workload.conversations, seed, tenant)
     chat_rate = rate * (1 - workload.bulk_share) / workload.conversations.turns
-    for number, start in enumerate(_moments(chat_rate, workload, _rng(seed, "chats", tenant))):
+    starts = _moments(chat_rate, -_lead_s(workload.conversations), workload, _rng(seed, "chats", tenant))
+    for number, start in enumerate(starts):
         turns = chats.conversation(start, number)
-        yield from (replace(turn, tenant=name) for turn in turns if turn.at < workload.duration)
-    moments = _moments(rate * workload.bulk_share, workload, _rng(seed, "jobs", tenant))
+        yield from (replace(turn, tenant=name) for turn in turns if 0 <= turn.at < workload.duration)
+    moments = _moments(rate * workload.bulk_share, 0.0, workload, _rng(seed, "jobs", tenant))
     for number, at in enumerate(moments):
         yield replace(_job(workload.jobs, at, _rng(seed, "job", tenant, number)), tenant=name)
 
 
-def _moments(rate: float, workload: Workload, rng: Random) -> Iterator[float]:
+def _lead_s(settings: ConversationSettings) -> float:
+    """So long before the first arrival conversations begin, so that the traffic starts in full: its first second has
+    first, second and tenth turns as every other one."""
+    return _LEAD * settings.turns * (settings.pause + _READING_S * settings.answer.median)
+
+
+def _moments(rate: float, start: float, workload: Workload, rng: Random) -> Iterator[float]:
     """Gamma-distributed pauses: shape 1 / cv², so that `cv` is their coefficient of variation."""
     if rate <= 0:
         return
     shape = 1 / workload.cv**2
-    at = rng.random() / rate
+    at = start + rng.random() / rate
     while at < workload.duration:
         yield at
         at += rng.gammavariate(shape, 1 / (rate * shape))

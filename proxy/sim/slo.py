@@ -11,6 +11,7 @@ published constants, whatever engines are simulated: a promise does not hang on 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import inf
 
 from proxy.model.units import parse_duration_s
 from proxy.sim.arrival import Arrival, Slo
@@ -80,7 +81,7 @@ def _rule(text: str) -> SloRule:
         if not equals or (key != "prefill" and key not in _DURATIONS):
             raise ValueError(f"{part!r} is not a promise; known: {', '.join(_NAMED)}, ttft=, tpot=, e2e=, prefill=")
         number = _factor(value) if key == "prefill" else parse_duration_s(value)
-        if number <= 0:
+        if not 0 < number < inf:
             raise ValueError(f"{part!r} can never be kept; it must be above 0")
         values["prefills" if key == "prefill" else f"{key}_s"] = number
     if "prefills" in values and "ttft_s" not in values:

@@ -1,0 +1,41 @@
+"""The line of text that says what is promised."""
+
+import pytest
+
+from proxy.sim.arrival import Arrival, Slo
+from proxy.sim.slo import parse_slo, promised
+from proxy.sim.spec import MOONCAKE16
+
+
+def test_the_rule_of_the_published_simulation() -> None:
+    short, long = promised([Arrival(0, 100, 1), Arrival(0, 60_000, 1)], parse_slo("mooncake"))
+    assert short.slo == Slo(2.0, 0.1)
+    assert long.slo.ttft_s == pytest.approx(3 * MOONCAKE16.prefill_s(0, 60_000))
+    assert long.slo.ttft_s == pytest.approx(3 * (0.057 * 60 + 0.0044 * 3600))
+
+
+def test_classes_have_their_own() -> None:
+    rules = parse_slo("interactive:ttft=200ms,tpot=40ms; bulk:none; *:e2e=60s")
+    arrivals = [Arrival(0, 1, 1, traffic_class=name) for name in ("interactive", "bulk", "other", None)]
+    assert [a.slo for a in promised(arrivals, rules)] == [Slo(0.2, 0.04), Slo(), Slo(e2e_s=60.0), Slo(e2e_s=60.0)]
+    assert promised(arrivals, rules)[1].slo.promises_nothing
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "empty"),
+        ("soon", "not a promise"),
+        ("ttft=5", "unit"),
+        ("ttft=0s", "never be kept"),
+        ("ttft=-1s", "negative"),
+        ("itl=5ms", "not a promise"),
+        ("prefill=3", "missing"),
+        ("ttft=1s,prefill=x", "not a number"),
+        ("ttft=1s,prefill=nan", "never be kept"),
+        ("a:none;a:none", "two SLOs"),
+    ],
+)
+def test_nonsense_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        parse_slo(text)
