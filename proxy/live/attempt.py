@@ -20,6 +20,7 @@ from proxy.model.limits import UpstreamLimits
 from proxy.model.request import REPEATABLE, Endpoint, Job, Request
 from proxy.model.timeline import Timeline
 from proxy.wire import accounting, splice
+from proxy.wire.accounting import Undo
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 
@@ -92,7 +93,7 @@ class Caller:
         name = self._scheduler.upstream_model(backend.name, call.job.model)
         if request.model is not None and name != request.model:
             body = splice.replace_value(body, "model", name)
-        if _adds_usage(call, backend):
+        if _undo(call, backend) is not Undo.NOTHING:
             body = accounting.with_usage(body, continuous=_adds_continuous(call, backend))
         return body
 
@@ -105,12 +106,17 @@ class Caller:
                 self._tokenizers.ready(model),
                 one_token_per_event=backend.dialect.one_token_per_event,
             )
-        return StreamPlan(call.settings, self._limits.event, _adds_usage(call, backend), evidence)
+        return StreamPlan(call.settings, self._limits.event, _undo(call, backend), evidence)
 
 
-def _adds_usage(call: Call, backend: Backend) -> bool:
+def _undo(call: Call, backend: Backend) -> Undo:
+    """What we ask of the engine beyond what the client asks, and so must take out again."""
     request = call.request
-    return request.stream and not request.usage_asked and request.endpoint in backend.dialect.usage_on_request
+    if not request.stream or request.continuous_usage_asked or request.endpoint not in backend.dialect.usage_on_request:
+        return Undo.NOTHING
+    if not request.usage_asked:
+        return Undo.ALL
+    return Undo.CONTINUOUS if _adds_continuous(call, backend) else Undo.NOTHING
 
 
 def _adds_continuous(call: Call, backend: Backend) -> bool:

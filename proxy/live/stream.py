@@ -13,7 +13,7 @@ from time import monotonic
 
 from proxy.model.classes import StreamSettings
 from proxy.wire import sse
-from proxy.wire.accounting import without_usage
+from proxy.wire.accounting import Undo, without_usage
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 from proxy.wire.pacing import Pacer
@@ -31,7 +31,7 @@ class StreamPlan:
 
     settings: StreamSettings
     event_limit_b: int
-    undo_usage: bool = False
+    undo: Undo = Undo.NOTHING
     """We asked for usage and the client did not."""
     evidence: Evidence | None = None
     """What token borders can be told from; needed for every granularity but the engine's."""
@@ -63,6 +63,7 @@ class Stream:
         "_rechunker",
         "_splitter",
         "_tail",
+        "_undoes",
         "meter",
         "saw_done",
         "saw_error",
@@ -77,6 +78,7 @@ class Stream:
         self._splitter = sse.EventSplitter(plan.event_limit_b)
         self._rechunker = plan.rechunker()
         self._pacer = plan.pacer()
+        self._undoes = plan.undo is not Undo.NOTHING
         self._plain = self._rechunker is None and self._pacer is None
         self._pace_timer: asyncio.TimerHandle | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -92,7 +94,7 @@ class Stream:
             and sse.is_plain(data)
             and self._splitter.is_between_events
             and not sse.is_error(data)
-            and not (self._plan.undo_usage and b'"usage"' in data)
+            and not (self._undoes and b'"usage"' in data)
             and len(data) <= self._plan.event_limit_b
         ):
             self._tail = (*self._tail[1:], data)
@@ -171,9 +173,9 @@ class Stream:
         return self._undone_all(pieces)
 
     def _undone_all(self, events: list[bytes]) -> list[bytes]:
-        if not self._plan.undo_usage:
+        if not self._undoes:
             return events
-        return [kept for event in events if (kept := without_usage(event))]
+        return [kept for event in events if (kept := without_usage(event, self._plan.undo))]
 
     def _leave(self, events: list[bytes], now: float) -> None:
         if self._pacer is not None and not self.saw_done and not self.saw_error:
