@@ -4,6 +4,7 @@ Two schedulers with the same seed are driven in step, so that every life also te
 """
 
 import random
+from collections import Counter
 from typing import Any
 
 from proxy.core.health import State
@@ -50,6 +51,7 @@ class Life:
         self.attempts: dict[int, int] = {}
         self.failed_once: set[int] = set()
         self.ended: dict[int, str] = {}
+        self.endings: Counter[str] = Counter()
 
     # ---- steps
 
@@ -146,17 +148,16 @@ class Life:
         return [v for v in self.views() if v.models is not None and (v.any_model or model in v.models)]
 
     def _check_books(self) -> None:
-        ended = list(self.ended.values())
         for twin in self.twins:
             counts = twin.counts(self.now)
             assert counts.offered == len(self.jobs)
             assert counts.in_flight == len(self.out)
             assert counts.held == len(self.held)
             assert counts.held_bytes == sum(self.jobs[job_id].body_bytes for job_id in self.held)
-            assert counts.finished == ended.count("finished")
-            assert counts.refused == ended.count("refused")
-            assert counts.cancelled == ended.count("cancelled")
-        assert len(ended) + len(self.out) + len(self.held) == len(self.jobs)
+            assert counts.finished == self.endings["finished"]
+            assert counts.refused == self.endings["refused"]
+            assert counts.cancelled == self.endings["cancelled"]
+        assert len(self.ended) + len(self.out) + len(self.held) == len(self.jobs)
 
     def _check_permits(self) -> None:
         out = list(self.out.values())
@@ -251,3 +252,4 @@ class Life:
         self.held.discard(job_id)
         self.out.pop(job_id, None)
         self.ended[job_id] = how
+        self.endings[how] += 1

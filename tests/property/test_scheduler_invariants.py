@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -25,6 +25,25 @@ LISTS = [frozenset("x"), frozenset("xy"), frozenset("xyz"), frozenset("y"), froz
 SIZES = [0, 1, 15, 500]
 SLACKS = [None, None, None, 20, 0.5, 0, -1]
 PAUSES = [0, 0.001, 0.4, 1, 5, 29, 300]
+CALM = {
+    "submit": 12,
+    "finish": 10,
+    "fail": 2,
+    "leave": 2,
+    "late": 1,
+    "first": 1,
+    "probe": 2,
+    "bad probes": 1,
+    "tick": 2,
+    "sleep": 2,
+    "timer": 1,
+}
+MOODS = {
+    "calm": CALM,
+    "overload": CALM | {"submit": 30, "finish": 8},
+    "outage": CALM | {"submit": 30, "fail": 12, "bad probes": 5, "timer": 3},
+}
+"""How often each kind of step comes."""
 
 backend_lists = st.lists(
     st.builds(
@@ -36,7 +55,7 @@ backend_lists = st.lists(
         },
         st.sampled_from([frozenset("x"), frozenset("xy"), frozenset("xyz"), None]),
         st.sampled_from([False] * 7 + [True]),
-        st.sampled_from([1, 2, 3, 1, 2, None]),
+        st.sampled_from([1, 2, 1, 2, 3, 1, 2, 1, 2, 3, 1, 2, None]),
         st.sampled_from([{}, {}, {"z": "x"}]),
     ),
     min_size=1,
@@ -46,10 +65,10 @@ hold_settings = st.builds(
     lambda jobs, ratio, size, wait: HoldSettings(
         min_jobs=jobs, per_in_flight=ratio, bytes=f"{size}B", max_wait=f"{wait}s"
     ),
-    st.sampled_from([6, 2, 0]),
+    st.sampled_from([6, 2, 6, 0]),
     st.sampled_from([2, 0.5, 0]),
     st.sampled_from([1000, 20]),
-    st.sampled_from([30, 1, 0]),
+    st.sampled_from([30, 30, 1, 0]),
 )
 health_settings = st.builds(
     lambda row, samples, panic, ramp, eject: HealthSettings(
@@ -67,23 +86,25 @@ retry_settings = st.builds(
     st.sampled_from([1, 0.1, 0]),
     st.sampled_from([1, 0.1, 0]),
 )
+lives = st.builds(
+    lambda shapes, **rest: Life([BackendSpec(f"b{i}", **shape) for i, shape in enumerate(shapes)], **rest),
+    backend_lists,
+    policy=st.sampled_from(sorted(POLICIES)),
+    hold=hold_settings,
+    health=health_settings,
+    retries=retry_settings,
+    seed=st.integers(0, 5),
+)
 
 
 class Lives(RuleBasedStateMachine):
-    """Single steps, which shrink well, and storms of them, which go deep."""
+    """Short lives, chosen step by step: a failure shrinks to the few steps that matter."""
 
     life: Life | None = None
 
-    @initialize(
-        shapes=backend_lists,
-        policy=st.sampled_from(sorted(POLICIES)),
-        hold=hold_settings,
-        health=health_settings,
-        retries=retry_settings,
-        seed=st.integers(0, 5),
-    )
-    def start(self, shapes: list[dict[str, Any]], **rest: Any) -> None:
-        self.life = Life([BackendSpec(f"b{i}", **shape) for i, shape in enumerate(shapes)], **rest)
+    @initialize(life=lives)
+    def start(self, life: Life) -> None:
+        self.life = life
 
     def some(self, data: Any, ids: Any) -> int:
         return data.draw(st.sampled_from(sorted(ids)))
@@ -122,18 +143,6 @@ class Lives(RuleBasedStateMachine):
     def timer_fires(self) -> None:
         self.life.timer()
 
-    @precondition(lambda self: len(self.life.jobs) > 50)
-    @rule()
-    def drain(self) -> None:
-        self.life.drain()
-
-    @rule(seed=st.integers(0, 2**32), steps=st.integers(1, 40))
-    def storm(self, seed: int, steps: int) -> None:
-        rng = random.Random(seed)
-        for _ in range(steps):
-            a_step(self.life, rng)
-            self.life.check()
-
     @invariant()
     def everything_holds(self) -> None:
         if self.life is not None:
@@ -144,16 +153,30 @@ class Lives(RuleBasedStateMachine):
             self.life.end()
 
 
-def a_step(life: Life, rng: random.Random) -> None:
-    """One step of a busy day: mostly traffic, some failures, now and then a probe or a pause."""
-    what = rng.choices(
-        ["submit", "finish", "fail", "leave", "late", "first", "probe", "bad probes", "tick", "sleep", "timer"],
-        [30, 15, 15, 5, 3, 1, 4, 4, 6, 4, 4],
-    )[0]
+@settings(max_examples=80, deadline=None)
+@given(life=lives, seed=st.integers(0, 2**32), drains=st.booleans())
+def test_long_lives(life: Life, seed: int, drains: bool) -> None:
+    rng = random.Random(seed)
+    for _ in range(4):
+        mood = MOODS[rng.choice(sorted(MOODS))]
+        for _ in range(75):
+            a_step(life, rng, mood)
+            life.check()
+    if drains:
+        life.drain()
+        life.submit("x", 1, None)
+        life.check()
+    life.end()
+
+
+def a_step(life: Life, rng: random.Random, mood: dict[str, int]) -> None:
+    """One step of a storm."""
+    what = rng.choices(list(mood), list(mood.values()))[0]
     out = sorted(life.out)
     everybody = sorted({*life.out, *life.held})
     if what == "submit":
-        life.submit(rng.choice([*MODELS, "x", "x", "?"]), rng.choice(SIZES), rng.choice(SLACKS))
+        model = rng.choice(MODELS) if rng.random() < 0.9 else "?"
+        life.submit(model, rng.choice(SIZES[:3]), rng.choice(SLACKS) if rng.random() < 0.2 else None)
     elif what == "finish" and out:
         life.finish(rng.choice(out))
     elif what == "fail" and out:
@@ -170,12 +193,12 @@ def a_step(life: Life, rng: random.Random) -> None:
     elif what == "bad probes":
         life.probe(rng.choice(life.names), False, None, times=rng.randint(1, 5))
     elif what == "tick":
-        life.tick(rng.choice(PAUSES))
+        life.tick(rng.choice(PAUSES[:5]))
     elif what == "sleep":
-        life.sleep(rng.choice(PAUSES))
+        life.sleep(rng.choice(PAUSES[:5]))
     elif what == "timer":
         life.timer()
 
 
-Lives.TestCase.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
+Lives.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestLives = Lives.TestCase
