@@ -114,7 +114,7 @@ async def test_words_are_whole() -> None:
         _, lines, _ = await _stream(url, x_tidegate_class="words")
     words = _contents(lines)
     assert len(words) > 5
-    for word, following in pairwise(words):
+    for word, following in pairwise(words[:-1]):  # the last event carries the finish and waits for nobody
         assert len(word) >= 32 or not (word[-1].isalnum() and following[0].isalnum()), (word, following)
 
 
