@@ -5,7 +5,7 @@ Owns prompts, their token counts and the text of each choice. The engine only de
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -13,7 +13,15 @@ from proxy.sim import refusal
 from proxy.sim.fields import Fields, token_lists
 from proxy.sim.json_schema import instance_of
 from proxy.sim.settings import SimSettings
-from proxy.sim.text import cut_at_stop, cut_tokens, natural_length, prefix_hashes, rng_for, sentence_tokens
+from proxy.sim.text import (
+    count_tokens,
+    cut_at_stop,
+    cut_tokens,
+    natural_length,
+    prefix_hashes,
+    rng_for,
+    sentence_tokens,
+)
 
 COMPLETION_DEFAULT_TOKENS = 16
 """vLLM's (and OpenAI's) `max_tokens` where a completion names none."""
@@ -78,11 +86,13 @@ class Reader:
             raise refusal.invalid("list_type", "body.messages", "Input should be a valid list", messages)
         if not messages:
             raise refusal.bad_parameter("messages must not be empty.", "messages")
-        text = "".join(_message_text(message, i) for i, message in enumerate(messages))
+        begun = _begun_answer(fields, messages)
+        turns = messages[:-1] if begun else messages
+        text = "".join(_message_text(message, i) for i, message in enumerate(turns))
         tools = fields.sequence("tools")
         prompt = self._prompt((json.dumps(tools) if tools else "") + text, extra=TEMPLATE_TOKENS)
         limit_name = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
-        writer = _ChatWriter(fields, given_text, _last_text(messages))
+        writer = _ChatWriter(fields, given_text, _last_text(messages), begun)
         return self._ask(fields, [prompt], limit_name, None, writer)
 
     def completion(self, body: Mapping[str, Any], given_text: str | None) -> Ask:
@@ -134,7 +144,7 @@ class Reader:
         return Ask(
             model=model,
             stream=fields.flag("stream"),
-            prompts=prompts,
+            prompts=[choice.prompt for choice in choices[::count]],
             choices=choices,
             include_usage=bool(options.get("include_usage")),
             continuous_usage=bool(options.get("include_usage") and options.get("continuous_usage_stats")),
@@ -177,9 +187,11 @@ class Reader:
 class _Writer:
     """The text of the answers to one request."""
 
-    def __init__(self, fields: Fields, given_text: str | None) -> None:
+    def __init__(self, fields: Fields, given_text: str | None, begun: str = "") -> None:
         self._fields = fields
         self._given_text = given_text
+        self._begun = begun
+        """The answer's first part, where the request holds it already; its tokens are part of the prompt."""
         self._stops = fields.stops()
         self._ignore_eos = fields.flag("ignore_eos")
         self._least = fields.integer("min_tokens", 0) or 0
@@ -187,7 +199,9 @@ class _Writer:
     def choice(self, index: int, prompt: Prompt, limit: int, rng: Random) -> Choice:
         """One answer of at most `limit` tokens."""
         tool, fixed = (None, self._given_text) if self._given_text is not None else self.fixed_answer(rng)
-        whole = cut_tokens(fixed) if fixed is not None else self._free_text(limit, rng)
+        whole = cut_tokens(fixed) if fixed is not None else self._free_text(limit + len(self._begun), rng)
+        if self._begun:
+            prompt, whole = _continued(prompt, whole, self._begun)
         tokens, stop = cut_at_stop(whole, () if tool else self._stops)
         if len(tokens) > limit:
             return Choice(index, prompt, tokens[:limit], "length", None, tool)
@@ -206,8 +220,8 @@ class _Writer:
 class _ChatWriter(_Writer):
     """Chats may also call tools or answer in a structure."""
 
-    def __init__(self, fields: Fields, given_text: str | None, last_text: str) -> None:
-        super().__init__(fields, given_text)
+    def __init__(self, fields: Fields, given_text: str | None, last_text: str, begun: str) -> None:
+        super().__init__(fields, given_text, begun)
         functions = [tool.get("function") for tool in fields.sequence("tools") if isinstance(tool, dict)]
         self._functions = [function for function in functions if isinstance(function, dict) and function.get("name")]
         self._choice = fields.body.get("tool_choice") or ("auto" if self._functions else "none")
@@ -243,6 +257,28 @@ class _ChatWriter(_Writer):
         if self._choice == "auto":
             return next((f for f in self._functions if str(f["name"]) in self._last_text), None)
         return None
+
+
+def _begun_answer(fields: Fields, messages: list[Any]) -> str:
+    """The final assistant message that is to be continued; empty when there is none."""
+    if not fields.flag("continue_final_message"):
+        return ""
+    if fields.body.get("add_generation_prompt", True):
+        message = "Cannot set both `continue_final_message` and `add_generation_prompt` to True."
+        raise refusal.bad_parameter(message, "continue_final_message")
+    last = messages[-1]
+    return _last_text(messages) if isinstance(last, dict) and last.get("role") == "assistant" else ""
+
+
+def _continued(prompt: Prompt, answer: list[str], begun: str) -> tuple[Prompt, list[str]]:
+    """The prompt with the tokens of `begun`, and the rest of the answer; all of it when it never began like that."""
+    count, text = 0, ""
+    while count < len(answer) and len(text) < len(begun):
+        text += answer[count]
+        count += 1
+    if text != begun:
+        return replace(prompt, tokens=prompt.tokens + count_tokens(begun)), answer
+    return replace(prompt, tokens=prompt.tokens + count), answer[count:]
 
 
 def _logprobs(fields: Fields) -> int | None:

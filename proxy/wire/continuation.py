@@ -1,88 +1,26 @@
 """A stream of text that broke, continued by another engine as if nothing had happened.
 
-Owns when that may be tried (`is_resumable`, `Continuation.can_continue`), what the next engine is asked, and how its
+Owns at which moments that may be tried (for which requests: `resumable`), what the next engine is asked, and how its
 events are made to look like the first one's. Equality first: where the same text cannot be expected, the answer is no.
 The rules and their reasons: decisions/0005-resume.md. Sends nothing, chooses no backend.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
 from proxy.model.request import Endpoint
 from proxy.wire import splice, sse, usage
+from proxy.wire.resumable import LIMITS, Dialect
 from proxy.wire.usage import Usage
 
 MOST_TEXT_B = 256 * 1024
 """Longer text is not continued: it would be kept in memory and sent once more."""
 
-_ANY_VALUE = frozenset(
-    {
-        *("model", "messages", "prompt", "stream", "temperature", "max_tokens", "max_completion_tokens"),  # looked at
-        *("seed", "top_p", "top_k", "min_p"),  # without effect on greedy text
-        *("logit_bias", "ignore_eos"),  # the same at every position
-        *("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "priority"),
-        *("cache_salt", "parallel_tool_calls"),
-    }
-)
-_NEUTRAL: dict[str, tuple[object, ...]] = {
-    "n": (1,),
-    "best_of": (1,),
-    "echo": (False,),
-    "logprobs": (False,),
-    "top_logprobs": (),
-    "suffix": ("",),
-    "stop": ("", []),
-    "min_tokens": (0,),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "repetition_penalty": (1,),
-    "tools": ([],),
-    "functions": ([],),
-    "tool_choice": ("none", "auto"),
-    "function_call": ("none", "auto"),
-    "response_format": ({"type": "text"},),
-}
-"""Values that ask for nothing; a field in neither table may mean anything, so it forbids a continuation."""
-_LIMITS = ("max_tokens", "max_completion_tokens")
-_OPENERS = frozenset({"user", "system", "developer"})
 _MARKS = ("<|", "|>", "<\uff5c", "<think>", "</think>", "<s>", "</s>", "[INST]", "<start_of_turn>", "<end_of_turn>")
 """Spellings of special tokens: read back as text they may become tokens, or be cut out by a chat template."""
 _IDENTITY = ("id", "created", "model", "system_fingerprint")
-
-
-class Dialect(Protocol):
-    """What has to be known of an engine; `proxy.engines.dialect.Dialect` is one."""
-
-    @property
-    def kind(self) -> str:
-        """The engine's name."""
-
-    @property
-    def one_token_per_event(self) -> bool:
-        """Events can be counted instead of tokens."""
-
-    @property
-    def continues_chat(self) -> bool:
-        """Goes on with a final assistant message."""
-
-    @property
-    def continues_text(self) -> bool:
-        """Takes the prompt of a completion as it stands."""
-
-
-def is_resumable(fields: Mapping[str, Any], endpoint: Endpoint, dialect: Dialect) -> bool:
-    """Whether a broken stream of this request can be expected to continue with the very text it would have had."""
-    if fields.get("stream") is not True or not _is_greedy(fields) or not all(map(_is_harmless, fields.items())):
-        return False
-    if not all(_is_limit(fields.get(name)) for name in _LIMITS):
-        return False
-    if endpoint is Endpoint.CHAT:
-        return dialect.continues_chat and _opens_an_answer(fields.get("messages"))
-    if endpoint is Endpoint.COMPLETIONS:
-        return dialect.continues_text and _is_text(fields.get("prompt")) and fields.get("max_tokens") is not None
-    return False
 
 
 class Continuation:
@@ -118,7 +56,7 @@ class Continuation:
         self._endpoint = endpoint
         self._dialect = dialect
         self._prompt: str = fields["prompt"] if endpoint is Endpoint.COMPLETIONS else ""
-        self._limit = min((fields[name] for name in _LIMITS if fields.get(name) is not None), default=None)
+        self._limit = min((fields[name] for name in LIMITS if fields.get(name) is not None), default=None)
         self._chunks: list[str] = []
         self._text_b = 0
         self._identity: dict[str, Any] = {}
@@ -172,7 +110,7 @@ class Continuation:
         else:
             body = splice.replace_value(original, "prompt", self._prompt + text)
         fields = orjson.loads(original)
-        for name in _LIMITS:
+        for name in LIMITS:
             if fields.get(name) is not None:
                 body = splice.replace_value(body, name, fields[name] - self.tokens)
         return body
@@ -182,7 +120,7 @@ class Continuation:
         self.attempt += 1
         self._role_sent = self._role_seen
         self._base_tokens = self.tokens
-        self._check_pending = self._prompt_tokens is not None
+        self._check_pending = self._prompt_tokens is not None and bool(self._chunks)
 
     def saw(self, event: bytes) -> None:
         """A whole event as the engine sent it, before anything is done to it; not one that is withheld for good."""
@@ -203,7 +141,7 @@ class Continuation:
         counts = usage.of_events([event])
         self._compare(counts)
         choices = fields.get("choices")
-        if choices:
+        if choices and not self.disagrees:
             self._take(choices, counts)
 
     def rewrite(self, event: bytes) -> bytes:
@@ -282,7 +220,9 @@ class Continuation:
         return text if isinstance(text, str) else None
 
     def _add(self, text: str, completion_tokens: int | None) -> None:
-        self._check_pending = False  # too late to take anything back
+        if self._check_pending:  # text before any count: it can no longer be checked, so it is not let out
+            self.disagrees = True
+            return
         self._text_b += len(text.encode())
         if self._text_b > MOST_TEXT_B:
             self._chunks.clear()
@@ -300,7 +240,7 @@ class Continuation:
         if text[-1].isspace() or any(mark in text for mark in _MARKS):
             return False
         if self._endpoint is Endpoint.CHAT:
-            return not text[0].isspace()
+            return self._prompt_tokens is not None and not text[0].isspace()
         return self._prompt_tokens is not None or (text[0].isspace() and not self._prompt[-1].isspace())
 
     def _corrected_fields(self, told: dict[str, Any], counts: Usage) -> dict[str, Any]:
@@ -323,35 +263,6 @@ def without_running_usage(event: bytes) -> bytes:
     if fields is None or "usage" not in fields or not fields.get("choices"):
         return event
     return b"data: " + splice.without_key(data, "usage") + b"\n\n"
-
-
-def _is_greedy(fields: Mapping[str, Any]) -> bool:
-    """Temperature 0, said so. A seed is not enough: its random numbers begin anew with the next engine."""
-    temperature = fields.get("temperature")
-    return isinstance(temperature, int | float) and not isinstance(temperature, bool) and temperature == 0
-
-
-def _is_harmless(field: tuple[str, Any]) -> bool:
-    name, value = field
-    if name in _ANY_VALUE or value is None:
-        return True
-    if name == "stream_options":
-        return isinstance(value, dict) and all(k == "include_usage" or not v for k, v in value.items())
-    return any(value == same and (value is False) == (same is False) for same in _NEUTRAL.get(name, ()))  # False == 0
-
-
-def _is_limit(value: Any) -> bool:
-    return value is None or (type(value) is int and value > 0)
-
-
-def _opens_an_answer(messages: Any) -> bool:
-    """Whether a plain message is the last, so that the answer is a new one, and text of ours may follow as its own."""
-    last = messages[-1] if isinstance(messages, list) and messages else None
-    return isinstance(last, dict) and last.get("role") in _OPENERS and _is_text(last.get("content"))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != "" and not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _without_role(fields: dict[str, Any]) -> bool:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.model.request import Endpoint
-from proxy.wire.continuation import Continuation, is_resumable
+from proxy.wire.continuation import Continuation
+from proxy.wire.resumable import is_resumable
 from tests.support.ideal_engine import IdealEngine, Seen, Unit, seen
 
 WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
