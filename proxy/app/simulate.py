@@ -20,6 +20,8 @@ from proxy.config.diagnostics import render
 from proxy.config.loader import load, load_text
 from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource
+from proxy.core.classify import Classifier
+from proxy.model.classes import with_built_in
 from proxy.model.scheduling import SchedulingSettings
 from proxy.model.units import parse_duration_s
 from proxy.sim.arrival import HASH_TOKENS, Arrival
@@ -201,7 +203,8 @@ def _scheduling(config: Config, word: str | None) -> SchedulingSettings | None:
     if word == REFERENCE:
         return None
     policy, *changes = (word or "").split("/")
-    settings: dict[str, Any] = {"policy": policy or config.routing.policy}
+    settings = config.routing.scheduling().model_dump(mode="json")
+    settings["policy"] = policy or config.routing.policy
     for change in changes:
         option, equals, value = change.partition("=")
         *groups, last = option.strip().split(".")
@@ -233,11 +236,19 @@ def _contender(
     hash_tokens: int,
 ) -> Contender:
     def play(arrivals: Sequence[Arrival], seed: int, progress: Callable[[int], None]) -> Played:
-        job_of = SeenByProxy(seed, hash_tokens)
+        routing = config.routing
+        classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
+        jobs = SeenByProxy(seed, hash_tokens, classifier)
         if scheduling is None:
-            return play_reference(backends, arrivals, job_of, progress)
+            return play_reference(backends, arrivals, jobs, progress)
         scheduler = build_scheduler(backends, None, seed, config.retries, config.hold, config.health, scheduling)
-        world = World(backends, scheduler, job_of=job_of, probe_interval_s=config.health.probe_interval)
+        world = World(
+            backends,
+            scheduler,
+            jobs=jobs,
+            probe_interval_s=config.health.probe_interval,
+            scrape_interval_s=routing.scrape,
+        )
         return world.play(arrivals, progress)
 
     return Contender(name, play)

@@ -13,7 +13,7 @@ from proxy.model.faults import Kind, internal
 from proxy.model.request import Job
 from proxy.sim.arrival import Arrival
 from proxy.sim.cluster import SimBackend
-from proxy.sim.jobs import JobOf
+from proxy.sim.jobs import JobMaker
 from proxy.sim.modelled_backend import ModelledBackend
 from proxy.sim.outlook import Outlook, outlook, residents
 from proxy.sim.played import Played, Result
@@ -30,12 +30,12 @@ OWN_WORK = 2.0
 def play_reference(
     backends: Sequence[SimBackend],
     arrivals: Iterable[Arrival],
-    job_of: JobOf | None = None,
+    jobs: JobMaker | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Played:
     """A world with the reference in it."""
     reference = Reference()
-    world = World(backends, reference, job_of=job_of)
+    world = World(backends, reference, jobs=jobs)
     reference.see(world.servers.values(), world.results)
     return world.play(arrivals, progress)
 

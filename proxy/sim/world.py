@@ -36,7 +36,7 @@ from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
 from proxy.sim.arrival import HASH_TOKENS, Arrival
 from proxy.sim.cluster import SimBackend
-from proxy.sim.jobs import JobOf, SeenByProxy
+from proxy.sim.jobs import JobMaker, SeenByProxy
 from proxy.sim.modelled_backend import ModelledBackend
 from proxy.sim.played import Played, Result
 from proxy.sim.sequence import Emitted, SimRequest
@@ -45,8 +45,8 @@ PROGRESS_EVERY = 100
 """Arrivals."""
 CONNECT_FAILS_S = 0.001
 """Assumed: a refused connection in one data centre."""
-SCRAPE_S = 1.0
-"""Between two scrapes of a backend's metrics."""
+SCRAPE_S = 5.0
+"""Between two scrapes of a backend's metrics; 0: never."""
 SCRAPE_LAG_S = 0.05
 """How old metrics are when they are understood."""
 TOO_LONG = Outcome(Verdict.FAILED, "CH", downstream(Kind.INVALID, "the request exceeds the context of the model"))
@@ -102,13 +102,13 @@ class World:
         scheduler: SchedulerLike,
         outages: Iterable[Outage] = (),
         *,
-        job_of: JobOf | None = None,
+        jobs: JobMaker | None = None,
         probe_interval_s: float = 5.0,
         scrape_interval_s: float = SCRAPE_S,
         scrape_lag_s: float = SCRAPE_LAG_S,
     ) -> None:
         self._scheduler = scheduler
-        self._job_of = job_of or SeenByProxy(0, HASH_TOKENS)
+        self._jobs = jobs or SeenByProxy(0, HASH_TOKENS)
         self.servers = {backend.spec.name: ModelledBackend(backend) for backend in backends}
         """The truth: for reports, and for a reference that may read it."""
         self._outages = tuple(outages)
@@ -156,7 +156,8 @@ class World:
 
     def _prepare(self, server: ModelledBackend) -> None:
         self._probe(server, 0.0)
-        self._scrape(server, 0.0)
+        if self._scrape_interval_s:
+            self._scrape(server, 0.0)
         if server.backend.slower != 1.0:
             self._at(server.backend.slower_from_s, server.slow_down)
 
@@ -173,7 +174,7 @@ class World:
         self._open[job_id] = result
         if arrival.patience_s is not None:
             self._at(now + arrival.patience_s, partial(self._leave, job_id))
-        self._commands.extend(self._scheduler.submit(self._job_of(job_id, arrival, now), now))
+        self._commands.extend(self._scheduler.submit(self._jobs.job(job_id, arrival, now), now))
 
     def _leave(self, job_id: int, now: float) -> None:
         result = self._open.get(job_id)
@@ -232,6 +233,7 @@ class World:
         if emitted.finished:
             server.jobs.discard(emitted.id)
             self._end(emitted.id, SERVED, "", now)
+            self._jobs.finished(result.arrival)
             self._report(self._finished(server, emitted, result.arrival), now)
 
     def _finished(self, server: ModelledBackend, emitted: Emitted, arrival: Arrival) -> Finished:
