@@ -11,8 +11,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from time import monotonic
+from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -20,6 +21,8 @@ from aiohttp import web
 from proxy import __version__
 from proxy.config.address import parse_address
 from proxy.config.schema import Config
+from proxy.core.classify import Classifier
+from proxy.core.policies import FORESEEING
 from proxy.core.scheduler import Scheduler
 from proxy.live import backends
 from proxy.live.admin import build_app
@@ -28,6 +31,7 @@ from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.edge import Edge
 from proxy.live.exchange import Exchange, Gateway
+from proxy.live.intake import Intake
 from proxy.live.memory import MemoryGuard
 from proxy.live.prober import Prober
 from proxy.live.tokenizers import Tokenizers
@@ -74,8 +78,8 @@ class Proxy:
             caller=Caller(self._driver.scheduler, self._tokenizers, config.limits.upstream, self._loop),
             backends=self._backends,
             models=self._models,
-            default_model=config.routing.default_model,
-            classes=with_built_in(config.classes),
+            intake=_intake(config, self._models),
+            policy=config.routing.policy,
             limits=config.limits,
             attempts=config.retries.attempts,
             memory=self._memory,
@@ -107,7 +111,7 @@ class Proxy:
         client_socket = _bind(self._config.listen, "listen")
         client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_B)
         self.listen_url = _url(client_socket)
-        self._background.append(asyncio.ensure_future(self._memory.run()))
+        self._start(self._memory.run())
         await self._probe_first()
         self._server = await self._loop.create_server(self._edge.connection, sock=client_socket, backlog=_BACKLOG)
         self._not_ready = None
@@ -145,9 +149,17 @@ class Proxy:
             Prober(backend, self._driver, self._models, config.health, config.limits.upstream, self._loop)
             for backend in self._backends.values()
         ]
-        first = [asyncio.ensure_future(prober.probe()) for prober in probers]
+        first = [self._start(prober.probe()) for prober in probers]
         await asyncio.wait(first, timeout=_FIRST_PROBES_S)
-        self._background += [*first, *(asyncio.ensure_future(prober.run()) for prober in probers)]
+        for prober in probers:
+            self._start(prober.run())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """A background task; a crash of one is a bug that must be seen."""
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(_tell_crash)
+        self._background.append(task)
+        return task
 
     # --- stop
 
@@ -224,6 +236,11 @@ async def _serve(config: Config, source: str) -> int:
     return 0
 
 
+def _tell_crash(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a background task crashed; this is a bug, please report it", exc_info=error)
+
+
 def _scheduler(config: Config) -> Scheduler:
     return Scheduler(
         [backend.spec() for backend in config.backends],
@@ -233,6 +250,15 @@ def _scheduler(config: Config) -> Scheduler:
         health=config.health,
         rng=random.Random(),  # noqa: S311 - ties between backends, not secrets
     )
+
+
+def _intake(config: Config, models: ModelList) -> Intake:
+    routing = config.routing
+    classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
+    mode = routing.admission.mode
+    judges = mode != "off" if mode is not None else routing.policy == "goodput"
+    wants_prefix = judges or routing.policy in FORESEEING
+    return Intake(classifier, models, routing.default_model, wants_prefix=wants_prefix)
 
 
 def _id_maker() -> Callable[[], str]:
