@@ -41,7 +41,7 @@ class Classified(NamedTuple):
 
     traffic_class: "TrafficClass"
     by: str
-    """`rule 3`, `header`, `tier`, `work` or `default`: what decided on the class."""
+    """`rule`, `header`, `tier`, `work` or `default`: what decided on the class."""
     rule: int | None = None
     """Place of the rule that fitted, from 0."""
     priority: int = 0
@@ -64,11 +64,10 @@ class TrafficClass:
 
 
 class _Rule:
-    __slots__ = ("by", "class_name", "index", "prefer", "require", "when")
+    __slots__ = ("class_name", "index", "prefer", "require", "when")
 
     def __init__(self, index: int, settings: RuleSettings) -> None:
         self.index = index
-        self.by = f"rule {index + 1}"
         self.when = settings.when
         self.class_name = settings.class_
         pool = () if settings.pool is None else (POOL_LABEL + settings.pool,)
@@ -93,7 +92,7 @@ class Classifier:
         if rule is None:
             return self._without_rule(asked)
         if rule.class_name is not None:
-            found = Classified(self.classes[rule.class_name], rule.by)
+            found = Classified(self.classes[rule.class_name], "rule")
         else:
             found = self._without_rule(asked)
         return found._replace(rule=rule.index, require=rule.require, prefer=rule.prefer)

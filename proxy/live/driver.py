@@ -4,11 +4,23 @@ Owns the clock and the futures. Takes no decision: every one is a command of `co
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from proxy.core.scheduler import Scheduler
-from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse
+from proxy.model.commands import (
+    Abort,
+    Command,
+    Dispatch,
+    Failed,
+    Finished,
+    FirstByte,
+    FirstToken,
+    Load,
+    Probed,
+    Refuse,
+    Restarted,
+)
 from proxy.model.faults import Fault
 from proxy.model.request import Job
 
@@ -20,39 +32,64 @@ class Driver:
         self.scheduler = scheduler
         self._loop = loop
         self._waiting: dict[int, asyncio.Future[Dispatch | Refuse]] = {}
+        self._aborts: dict[int, Callable[[], None]] = {}
+        """How to stop the attempt of a job that may be pre-empted."""
+        self._preempted: dict[int, asyncio.Future[Dispatch | Refuse]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
 
-    async def place(self, job: Job) -> Dispatch | Refuse:
-        """Where the job goes; waits while it is held. Cancelled while waiting: call `left`."""
+    async def place(self, job: Job, abort: Callable[[], None] | None = None) -> Dispatch | Refuse:
+        """Where the job goes; waits while it is held. Cancelled while waiting: call `left`. `abort` ends its attempt,
+        when the place is needed for another job; then `is_preempted`, and `again` says how it goes on."""
+        if abort is not None and (job.bulk or job.demotable):
+            self._aborts[job.id] = abort
         return await self._answer(job.id, self.scheduler.submit(job, monotonic()))
 
     async def failed(self, job_id: int, fault: Fault, *, repeatable: bool) -> Dispatch | Refuse:
         """The attempt failed: where the job goes next, or the end of it."""
         return await self._answer(job_id, self.scheduler.observe(Failed(job_id, fault, repeatable), monotonic()))
 
+    def is_preempted(self, job_id: int) -> bool:
+        """Whether the job lost its place."""
+        return job_id in self._preempted
+
+    async def again(self, job_id: int) -> Dispatch | Refuse:
+        """Where a pre-empted job goes next."""
+        return await self._preempted.pop(job_id)
+
     def first_byte(self, job_id: int) -> None:
         """The backend began to answer."""
         self._carry_out(self.scheduler.observe(FirstByte(job_id), monotonic()))
 
-    def finished(self, job_id: int) -> None:
+    def first_token(self, job_id: int) -> None:
+        """The stream began to hold content."""
+        self._carry_out(self.scheduler.observe(FirstToken(job_id), monotonic()))
+
+    def finished(self, report: Finished) -> None:
         """The backend answered to the last byte."""
-        self._carry_out(self.scheduler.observe(Finished(job_id), monotonic()))
+        self._over(report.job_id)
+        self._carry_out(self.scheduler.observe(report, monotonic()))
 
     def broke(self, job_id: int, fault: Fault) -> None:
         """The attempt failed after the client had seen bytes: nothing can follow."""
+        self._over(job_id)
         self._carry_out(self.scheduler.observe(Failed(job_id, fault, repeatable=False), monotonic()))
 
     def left(self, job_id: int) -> None:
         """The client left; harmless for a job that is over."""
+        self._over(job_id)
         waiting = self._waiting.pop(job_id, None)
         if waiting is not None:
             waiting.cancel()
         self._carry_out(self.scheduler.cancel(job_id, monotonic()))
 
-    def probed(self, report: Probed) -> None:
-        """An active probe ended."""
+    def learn(self, report: Probed | Load | Restarted) -> None:
+        """An active probe ended, or a scrape."""
         self._carry_out(self.scheduler.observe(report, monotonic()))
+
+    def _over(self, job_id: int) -> None:
+        self._aborts.pop(job_id, None)
+        self._preempted.pop(job_id, None)
 
     def drain(self) -> None:
         """Refuse what is held and what comes; what runs goes on."""
@@ -68,6 +105,8 @@ class Driver:
                 others.append(command)
         self._carry_out(others)
         if mine is not None:
+            if isinstance(mine, Refuse):
+                self._over(job_id)
             return mine
         waiting = self._waiting[job_id] = self._loop.create_future()
         try:
@@ -79,11 +118,21 @@ class Driver:
     def _carry_out(self, commands: Iterable[Command]) -> None:
         for command in commands:
             if isinstance(command, Abort):
-                continue  # no policy asks for it yet
+                self._abort(command.job_id)
+                continue
             waiting = self._waiting.pop(command.job_id, None)
+            if isinstance(command, Refuse):
+                self._aborts.pop(command.job_id, None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(command)
         self._arm()
+
+    def _abort(self, job_id: int) -> None:
+        """What follows for the job may come in this very turn, before its exchange runs again: wait for it now."""
+        abort = self._aborts.get(job_id)
+        if abort is not None:
+            self._preempted[job_id] = self._waiting[job_id] = self._loop.create_future()
+            abort()
 
     def _arm(self) -> None:
         wanted = self.scheduler.wakeup_at()

@@ -19,10 +19,11 @@ from proxy.live.backends import Backend
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.edge import Connection, Message
+from proxy.live.intake import Intake, Taken
 from proxy.live.memory import MemoryGuard
 from proxy.live.relay import Relay
-from proxy.model.classes import ClassSettings
-from proxy.model.commands import Refuse
+from proxy.model.classes import NOTHING_PROMISED
+from proxy.model.commands import Finished, Refuse
 from proxy.model.faults import Fault, FaultError, Kind, Source, downstream, internal
 from proxy.model.limits import Limits
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
@@ -31,6 +32,7 @@ from proxy.model.timeline import Timeline
 from proxy.obs.record import Record
 from proxy.wire import answers, errors
 from proxy.wire import body as bodies
+from proxy.wire.headers import Head
 from proxy.wire.meter import Meter
 from proxy.wire.routes import Route, route
 from proxy.wire.tokens import Source as TokenSource
@@ -42,6 +44,7 @@ _SSE = (b"content-type", b"text/event-stream")
 _PING = b": ping\n"
 """One newline: a blank line after a comment crashes openai-python when an `id:` came before."""
 _SAYS_DONE = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
+_PREEMPTED = internal(Kind.QUEUE_FULL, "Another request needed the place of this one.")
 _T = TypeVar("_T")
 
 
@@ -52,8 +55,8 @@ class Gateway(NamedTuple):
     caller: Caller
     backends: dict[str, Backend]
     models: ModelList
-    default_model: str | None
-    classes: dict[str, ClassSettings]
+    intake: Intake
+    policy: str
     limits: Limits
     attempts: int
     memory: MemoryGuard
@@ -88,12 +91,12 @@ class Exchange:
         "_ping_s",
         "_relay",
         "_request",
+        "_route_reason",
         "_settled",
         "_status",
+        "_taken",
         "_timeline",
     )
-
-    _next_job_id = 0
 
     def __init__(self, gateway: Gateway, connection: Connection, message: Message) -> None:
         self._gateway = gateway
@@ -103,6 +106,8 @@ class Exchange:
         self._phase = Phase.READ
         self._request: Request | None = None
         self._job: Job | None = None
+        self._taken: Taken | None = None
+        self._route_reason = ""
         self._settled = True
         """The scheduler knows the end of the job."""
         self._relay: Relay | None = None
@@ -128,8 +133,9 @@ class Exchange:
             _log.exception("internal error; request %s", self._request.id if self._request else "-")
             outcome = self._refuse(internal(Kind.BUG, "Tidegate failed internally; this is a bug, please report it."))
         finally:
-            self._give_back(outcome)
-            self._account(outcome)
+            usage = self._usage()
+            self._give_back(outcome, usage[0])
+            self._account(outcome, *usage)
 
     def cut(self, fault: Fault) -> None:
         """End now, with `fault` where the client can still be told: the drain's last resort."""
@@ -162,32 +168,35 @@ class Exchange:
         if gateway.memory.is_full:
             raise FaultError(internal(Kind.MEMORY, "Tidegate is short of memory; please try again.", 2.0))
         body = bodies.decode(message.body, head.content_encoding, gateway.limits.body.size)
-        request = self._request = bodies.understand(head, found, body, gateway.limits.parameters)
-        job = self._job = self._job_of(request)
-        settings = (gateway.classes.get(request.traffic_class) or gateway.classes[job.traffic_class]).stream
+        request, job = self._understand(head, found, body)
+        assert self._taken is not None
+        settings = self._taken.classified.traffic_class.stream
         self._ping_s = settings.ping if request.stream else 0.0
         self._timeline.understood = monotonic()
         self._phase = Phase.QUEUE
         call = Call(request, job, head.forward, body, settings, self._timeline, self._meter)
         return await self._deliver(await self._attempted(call))
 
-    def _job_of(self, request: Request) -> Job:
-        model = request.model or self._gateway.default_model
-        if model is None:
-            model = self._gateway.models.only()
-        if model is None:
-            raise bodies.invalid("The request names no model, and there are several; see GET /v1/models.", "model")
-        Exchange._next_job_id += 1
-        wait_s = request.client_timeout_s
-        return Job(
-            Exchange._next_job_id,
-            model,
-            request.endpoint,
-            request.stream,
-            request.body_bytes,
-            request.max_tokens,
-            None if not wait_s else self._timeline.received + wait_s,
-        )
+    def _understand(self, head: Head, found: Route, body: bytes) -> tuple[Request, Job]:
+        """The request and its job; the parsed body is not kept."""
+        gateway = self._gateway
+        request, fields = bodies.read(head, found, body, gateway.limits.parameters)
+        self._request = request
+        taken = self._taken = gateway.intake.take(head, request, fields, self._timeline.received)
+        self._job = taken.job
+        if request.stream:
+            self._meter.on_first = self._on_first_token
+        return request, taken.job
+
+    def _on_first_token(self) -> None:
+        if self._job is not None:
+            self._gateway.driver.first_token(self._job.id)
+
+    def _abort(self) -> None:
+        """The attempt's place is needed for another job; it goes on elsewhere or later."""
+        if self._relay is not None:
+            self._relay.release()
+            self._relay.on_fault(_PREEMPTED)
 
     def _answer_models(self, found: Route) -> Outcome:
         if not found.item:
@@ -204,16 +213,23 @@ class Exchange:
         """The attempt whose answer the client gets: a good one, or the last one an engine answered with an error."""
         driver, job = self._gateway.driver, call.job
         self._settled = False
-        command = await self._with_pings(driver.place(job))
+        command = await self._with_pings(driver.place(job, self._abort))
         while not isinstance(command, Refuse):
+            if driver.is_preempted(job.id):
+                command = await self._with_pings(driver.again(job.id))
+                continue
             self._timeline.released = monotonic()
             self._attempts, self._backend = command.attempt, command.backend
             self._phase = Phase.HEAD
             backend = self._gateway.backends[command.backend]
             relay = await self._with_pings(self._attempt(call, backend))
+            if driver.is_preempted(job.id) and self._cut_by is None:
+                relay.release()
+                continue
             fault = self._cut_by or judge.fault_of(relay, backend.dialect)
             if fault is None:
-                driver.first_byte(job.id)
+                if self._meter.first_token is None:
+                    driver.first_byte(job.id)
                 return relay
             relay.release()
             self._calls += relay.calls
@@ -223,6 +239,7 @@ class Exchange:
                 self._settled = True
                 return relay
         self._settled = True
+        self._route_reason = (command.reason or command.fault.kind).value
         raise FaultError(self._cut_by or command.fault)
 
     def _may_repeat(self, fault: Fault, endpoint: Endpoint) -> bool:
@@ -276,6 +293,7 @@ class Exchange:
 
     def _begin_with(self, status: int, headers: list[tuple[bytes, bytes]], length: int | None) -> None:
         headers.append((b"x-request-id", self._request_id().encode()))
+        self._add_route(headers)
         self._status = status
         self._connection.begin(status, headers, length)
 
@@ -305,6 +323,22 @@ class Exchange:
         self._connection.closing = True
         self._connection.end()
 
+    def _add_route(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Where the job went, as what and why, in one short line."""
+        taken = self._taken
+        if taken is None:
+            return
+        line, classified = self._timeline, taken.classified
+        since = self._timeline.received if line.understood is None else line.understood
+        queued_ms = ((monotonic() if line.released is None else line.released) - since) * 1e3
+        rule = classified.by if classified.rule is None else f"rules[{classified.rule}]"
+        reason = self._route_reason or ("retry" if self._attempts > 1 else self._gateway.policy)
+        text = (
+            f"backend={self._backend or 'none'}; class={taken.job.traffic_class}; rule={rule}; reason={reason}; "
+            f"queued={max(0.0, queued_ms):.0f}ms"
+        )
+        headers.append((b"x-tidegate-route", text.encode()))
+
     # --- keep-alive comments
 
     async def _with_pings(self, work: Coroutine[Any, Any, _T]) -> _T:
@@ -333,6 +367,7 @@ class Exchange:
     def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Outcome:
         self._status = status
         headers.append((b"x-request-id", self._request_id().encode()))
+        self._add_route(headers)
         self._connection.respond(status, headers, body)
         return SERVED
 
@@ -352,9 +387,10 @@ class Exchange:
         kind, text = (Kind.WRITE_STALL, "The client took no bytes.") if stalled else (Kind.LEFT, "The client left.")
         return failed_with(downstream(kind, text), self._phase)
 
-    def _give_back(self, outcome: Outcome) -> None:
+    def _give_back(self, outcome: Outcome, usage: Usage) -> None:
         """The permit and the connection, exactly once, whatever happened."""
         self._timeline.done = monotonic()
+        self._meter.on_first = None
         relay = self._relay
         if relay is not None:
             relay.release()
@@ -363,19 +399,24 @@ class Exchange:
         self._settled = True
         fault = outcome.fault
         if fault is None or fault.kind is Kind.INVALID:
-            self._gateway.driver.finished(self._job.id)
+            self._finished(self._job, usage, ok=fault is None)
         elif fault.source is Source.UPSTREAM:
             self._gateway.driver.broke(self._job.id, fault)
         else:
             self._gateway.driver.left(self._job.id)
 
+    def _finished(self, job: Job, usage: Usage, *, ok: bool) -> None:
+        report = Finished(job.id, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, ok)
+        self._gateway.driver.finished(report)
+        if ok and usage.completion_tokens is not None and self._taken is not None:
+            self._gateway.intake.learn(self._taken.asked, usage.completion_tokens)
+
     def _request_id(self) -> str:
         head = self._message.head
         return head.request_id if head is not None else self._connection.new_id()
 
-    def _account(self, outcome: Outcome) -> None:
+    def _account(self, outcome: Outcome, usage: Usage, source: str) -> None:
         request, head = self._request, self._message.head
-        usage, source = self._usage()
         target = head.target.decode("ascii", "replace") if head else ""
         self._gateway.record(
             Record(
@@ -396,6 +437,7 @@ class Exchange:
                 usage=usage,
                 token_source=source,
                 meter=self._meter,
+                promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
             )
         )
 

@@ -70,7 +70,7 @@ class Prober:
         except FaultError as error:
             ok, reason = False, error.fault.message
         self._tell(ok, reason, listed)
-        self._driver.probed(Probed(self._backend.name, ok, listed))
+        self._driver.learn(Probed(self._backend.name, ok, listed))
 
     async def _ask(self) -> Relay:
         pool = self._backend.pool

@@ -21,9 +21,10 @@ class Promise(NamedTuple):
     deadline_s: float | None = None
 
 
+NOTHING_PROMISED = Promise()
 SHORT_REPLY_TOKENS = 32
 PRESETS = {
-    "none": Promise(),
+    "none": NOTHING_PROMISED,
     "chatbot": Promise(ttft_s=0.2, tpot_s=0.25, e2e_s=2.0, e2e_tokens=SHORT_REPLY_TOKENS),
     "copilot": Promise(ttft_s=0.15, tpot_s=0.05),
     "completion": Promise(ttft_s=0.1),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from proxy.model.classes import NOTHING_PROMISED, Promise
 from proxy.model.outcome import Outcome
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
@@ -34,3 +35,5 @@ class Record:
     """Of the completion tokens (`proxy.wire.tokens.Source`); empty: not counted."""
     meter: Meter
     """Of its stream; empty for any other answer."""
+    promise: Promise = NOTHING_PROMISED
+    """What its class or its headers promised."""

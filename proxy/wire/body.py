@@ -54,6 +54,11 @@ def decode(body: bytes, coding: bytes, limit_b: int) -> bytes:
 
 def understand(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> Request:
     """What the client asks. Raises FaultError for a body that is not what the route takes."""
+    return read(head, route, body, limits)[0]
+
+
+def read(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> tuple[Request, dict[str, Any]]:
+    """The same, and the fields of a JSON body, which are not to be kept: they may be many times its size."""
     fields: dict[str, Any] = {}
     model: str | None = None
     if head.method in ("POST", "PUT", "PATCH"):
@@ -70,7 +75,7 @@ def understand(head: Head, route: Route, body: bytes, limits: ParameterLimits) -
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise invalid("`stream` must be true or false.", "stream")
-    return Request(
+    request = Request(
         head.request_id,
         head.method,
         route.target,
@@ -85,6 +90,7 @@ def understand(head: Head, route: Route, body: bytes, limits: ParameterLimits) -
         json=bool(fields),
         traffic_class=head.traffic_class,
     )
+    return request, fields
 
 
 def _usage_asked(fields: dict[str, Any]) -> tuple[bool, bool]:

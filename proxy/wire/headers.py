@@ -5,8 +5,9 @@ versions, fragments, transfer codings, hosts, duplicates, sizes. Owns no bytes b
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 from proxy.model.faults import FaultError, Kind, downstream
@@ -82,7 +83,9 @@ class Head(NamedTuple):
     client_attempt: int
     client_timeout_s: float | None
     traffic_class: str = ""
-    """`x-tidegate-class`, lower case; empty: not asked for."""
+    """`x-tidegate-class`; empty: not asked for."""
+    fields: Mapping[bytes, bytes] = MappingProxyType({})
+    """Every header by its lower-case name, keys and cookies too: not to be shown."""
 
 
 class HeaderPolicy:
@@ -151,6 +154,7 @@ def check_head(
         int(_seconds(seen.get(b"x-stainless-retry-count")) or 0),
         _seconds(seen.get(b"x-stainless-read-timeout") or seen.get(b"x-stainless-timeout")),
         seen.get(b"x-tidegate-class", b"")[:64].decode("ascii", "replace").strip(),
+        seen,
     )
 
 

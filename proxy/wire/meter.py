@@ -6,6 +6,8 @@ touched before the stream ends or somebody scrapes. Terms as in the serving lite
 (t_last - t_first) / (tokens - 1) and has no value for one token.
 """
 
+from collections.abc import Callable
+
 from proxy.model.histogram import Histogram
 from proxy.wire import usage
 
@@ -16,11 +18,13 @@ _GOES_ON = b'"finish_reason":null'
 class Meter:
     """One per stream. Times are monotonic seconds."""
 
-    __slots__ = ("event_gaps", "events", "first_token", "last_token", "token_gaps", "tokens")
+    __slots__ = ("event_gaps", "events", "first_token", "last_token", "on_first", "token_gaps", "tokens")
 
     def __init__(self) -> None:
         self.first_token: float | None = None
         self.last_token: float | None = None
+        self.on_first: Callable[[], None] | None = None
+        """Called once, before the first token is passed on."""
         self.events = 0
         """Events with output."""
         self.tokens = 0
@@ -35,6 +39,9 @@ class Meter:
             if usage.holds_content(event):
                 self.first_token = self.last_token = now
                 self.events, self.tokens = 1, tokens
+                on_first, self.on_first = self.on_first, None
+                if on_first is not None:
+                    on_first()
             return
         if _GOES_ON not in event and not usage.holds_content(event):
             return

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.core.scheduler import Scheduler
 from proxy.live.driver import Driver
-from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse, Report
+from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse, Report
 from proxy.model.faults import Kind, internal, upstream
 from proxy.model.request import Job
 
@@ -98,7 +98,7 @@ async def test_held_then_dispatched_by_another_jobs_end() -> None:
     await driver.place(Job(1, "m"))
     held = await started(driver.place(Job(2, "m")))
     assert not held.done()
-    driver.finished(1)
+    driver.finished(Finished(1))
     assert await held == Dispatch(2, "alpha", 1)
     assert scripted.calls == [1, 2, Finished(1)]
 
@@ -118,7 +118,7 @@ async def test_a_submit_that_only_moves_another() -> None:
     second = await started(driver.place(Job(2, "m")))
     assert await first == Dispatch(1, "alpha", 1)
     assert not second.done()
-    driver.probed(Probed("alpha", ok=True))
+    driver.learn(Probed("alpha", ok=True))
     assert await second == Dispatch(2, "alpha", 1)
 
 
@@ -169,7 +169,7 @@ async def test_cancelled_in_the_turn_in_which_it_was_dispatched() -> None:
     driver, scripted, _ = driven()
     held = await started(driver.place(Job(1, "m")))
     scripted.answers = [[Dispatch(1, "alpha", 1)]]
-    driver.probed(Probed("alpha", ok=True))
+    driver.learn(Probed("alpha", ok=True))
     held.cancel()
     with pytest.raises(asyncio.CancelledError):
         await held
@@ -188,7 +188,7 @@ async def test_drain_ends_all_that_wait() -> None:
 async def test_broke_and_finished_say_so() -> None:
     driver, scripted, _ = driven()
     driver.broke(1, BUSY)
-    driver.finished(2)
+    driver.finished(Finished(2))
     assert scripted.calls == [Failed(1, BUSY, repeatable=False), Finished(2)]
 
 
@@ -199,7 +199,7 @@ async def test_one_timer_for_the_wakeup() -> None:
     assert timers.armed == [], "nothing to wake up for"
     scripted.wakeup = far = monotonic() + 3600
     await driver.place(Job(1, "m"))
-    driver.finished(1)
+    driver.finished(Finished(1))
     assert [when for when, _ in timers.armed] == [far], "an unchanged wakeup is left alone"
     scripted.wakeup = nearer = far - 60
     driver.first_byte(1)
@@ -232,3 +232,57 @@ async def test_a_wakeup_in_the_past_is_now() -> None:
             break
         await asyncio.sleep(0.005)
     assert scripted.ticks == 1
+
+
+async def test_a_preempted_job_stops_and_goes_on_where_it_is_told() -> None:
+    driver, scripted, _ = driven()
+    stopped: list[str] = []
+    scripted.answers = [[Dispatch(1, "alpha", 1)]]
+    await driver.place(Job(1, "m", bulk=True), lambda: stopped.append("1"))
+    assert not driver.is_preempted(1)
+    scripted.answers = [[Abort(1, "alpha"), Dispatch(2, "alpha", 1)]]
+    assert await driver.place(Job(2, "m")) == Dispatch(2, "alpha", 1)
+    assert stopped == ["1"]
+    assert driver.is_preempted(1)
+    again = await started(driver.again(1))
+    assert not again.done()
+    scripted.answers = [[Dispatch(1, "beta", 1)]]
+    driver.finished(Finished(2))
+    assert await again == Dispatch(1, "beta", 1)
+    assert not driver.is_preempted(1)
+
+
+async def test_the_next_command_of_a_preempted_job_may_come_before_it_looks() -> None:
+    driver, scripted, _ = driven()
+    scripted.answers = [[Dispatch(1, "alpha", 1)]]
+    await driver.place(Job(1, "m", bulk=True), lambda: None)
+    scripted.answers = [[Abort(1, "alpha"), Dispatch(1, "beta", 1)], [Abort(1, "beta"), Refuse(1, FULL)]]
+    driver.learn(Probed("alpha", ok=True))
+    driver.learn(Probed("beta", ok=True))  # and lost that place too, before its turn came
+    assert await driver.again(1) == Refuse(1, FULL)
+
+
+async def test_a_preempted_job_whose_client_left_is_forgotten() -> None:
+    driver, scripted, _ = driven()
+    scripted.answers = [[Dispatch(1, "alpha", 1)], [Abort(1, "alpha")]]
+    await driver.place(Job(1, "m", bulk=True), lambda: None)
+    driver.learn(Probed("alpha", ok=True))
+    driver.left(1)
+    assert not driver.is_preempted(1)
+    assert scripted.calls[-1] == ("cancel", 1)
+    assert not driver._aborts
+    assert not driver._waiting
+
+
+@pytest.mark.parametrize("end", ["refused", "finished", "broke", "left"])
+async def test_nothing_is_kept_of_a_job_that_is_over(end: str) -> None:
+    driver, scripted, _ = driven()
+    scripted.answers = [[Refuse(1, FULL)] if end == "refused" else [Dispatch(1, "alpha", 1)]]
+    await driver.place(Job(1, "m", demotable=True), lambda: None)
+    if end == "finished":
+        driver.finished(Finished(1))
+    elif end == "broke":
+        driver.broke(1, BUSY)
+    elif end == "left":
+        driver.left(1)
+    assert not driver._aborts

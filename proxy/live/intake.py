@@ -1,0 +1,117 @@
+"""From an understood request to a job: whose it is, its class, its promises, its prompt's prefix.
+
+Owns the order of these steps; requests on the data port and questions of `/explain` go through the same ones.
+"""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from proxy.core.classify import Asked, Classified, Classifier
+from proxy.live.catalogue import ModelList
+from proxy.model.classes import Promise
+from proxy.model.request import Job, Request
+from proxy.wire import body as bodies
+from proxy.wire import prompt
+from proxy.wire.headers import Head
+from proxy.wire.prompt import Wishes
+
+
+class Taken(NamedTuple):
+    """A job, and how it came to be one."""
+
+    job: Job
+    classified: Classified
+    asked: Asked
+    promise: Promise
+    """Of the class, or of the request's own headers."""
+
+
+class Intake:
+    """One per proxy."""
+
+    def __init__(
+        self, classifier: Classifier, models: ModelList, default_model: str | None, *, wants_prefix: bool
+    ) -> None:
+        self._classifier = classifier
+        self._models = models
+        self._default_model = default_model
+        self._wants_prefix = wants_prefix
+        """Some policies do not look at it."""
+        self._ids = itertools.count(1)
+
+    def take(self, head: Head, request: Request, fields: Mapping[str, Any], received: float) -> Taken:
+        """The job of a request whose last byte came at `received`. FaultError for what cannot be meant."""
+        model = self._model(request)
+        tenant = prompt.tenant(head.fields)
+        asked = Asked(
+            request.endpoint.value,
+            model,
+            tenant,
+            request.stream,
+            self._asked_class(request),
+            prompt.tier(fields),
+            request.max_tokens,
+            prompt.estimated_tokens(request.body_bytes),
+            prompt.is_constrained(fields),
+        )
+        classified = self._classifier.classify(asked)
+        kind = classified.traffic_class
+        wishes = prompt.wishes(head.fields)
+        promise = kind.promise if wishes is prompt.NO_WISHES else _promised(kind.promise, wishes)
+        job = Job(
+            next(self._ids),
+            model,
+            request.endpoint,
+            request.stream,
+            request.body_bytes,
+            request.max_tokens,
+            _deadline(received, promise.deadline_s, request.client_timeout_s),
+            received,
+            kind.name,
+            tenant,
+            kind.bulk,
+            kind.priority + classified.priority,
+            kind.demotable,
+            promise.ttft_s,
+            promise.tpot_s,
+            asked.prompt_tokens,
+            prompt.prefix(fields, model, tenant) if self._wants_prefix and fields else (),
+            prompt.BLOCK_TOKENS,
+            asked.constrained,
+            classified.require,
+            classified.prefer,
+        )
+        return Taken(job, classified, asked, promise)
+
+    def learn(self, asked: Asked, output_tokens: int) -> None:
+        """An answer had so many tokens."""
+        self._classifier.learn(asked, output_tokens)
+
+    def _model(self, request: Request) -> str:
+        model = request.model or self._default_model or self._models.only()
+        if model is None:
+            raise bodies.invalid("The request names no model, and there are several; see GET /v1/models.", "model")
+        return model
+
+    def _asked_class(self, request: Request) -> str:
+        name = request.traffic_class
+        if name and name not in self._classifier.classes:
+            known = ", ".join(self._classifier.classes)
+            raise bodies.invalid(f"There is no traffic class {name!r}; known: {known}.", "x-tidegate-class")
+        return name
+
+
+def _promised(of_class: Promise, wishes: Wishes) -> Promise:
+    return of_class._replace(
+        ttft_s=of_class.ttft_s if wishes.ttft_s is None else wishes.ttft_s,
+        tpot_s=of_class.tpot_s if wishes.tpot_s is None else wishes.tpot_s,
+        deadline_s=of_class.deadline_s if wishes.deadline_s is None else wishes.deadline_s,
+    )
+
+
+def _deadline(received: float, promised_s: float | None, client_s: float | None) -> float | None:
+    """Nobody waits longer than the shorter of the two."""
+    if not client_s:
+        return None if promised_s is None else received + promised_s
+    return received + (client_s if promised_s is None else min(client_s, promised_s))

@@ -1,0 +1,164 @@
+"""What a request says about its prompt and its wishes: prefix blocks, constraint, tier, tenant, promises asked for.
+
+Owns the reading of these; a request without the fields and headers costs a few lookups. The block hashes are those of
+this process: they are compared with each other and never leave it.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from proxy.wire.body import invalid
+
+BLOCK_B = 512
+BLOCK_TOKENS = 128
+"""About: four bytes a token."""
+MAX_BLOCKS = 4096
+_MAX_B = BLOCK_B * MAX_BLOCKS
+_BYTES_PER_TOKEN = 4
+_MARKUP_B = 64
+"""Of a body, what is not prompt: names, braces, parameters."""
+_MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,6})?\Z")
+_CONSTRAINTS = (
+    "tools",
+    "functions",
+    "grammar",
+    "json_schema",
+    "structured_outputs",
+    "guided_json",
+    "guided_regex",
+    "guided_grammar",
+    "guided_choice",
+    "regex",
+    "ebnf",
+)
+"""Fields that bind the output; `response_format` does so too unless it says `text`."""
+_PLAIN_FORMATS = frozenset({"text", None})
+
+
+class Wishes(NamedTuple):
+    """Promises asked for by headers, seconds; None: not asked for."""
+
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    deadline_s: float | None = None
+
+
+NO_WISHES = Wishes()
+_BOUNDS_MS = (("ttft", 1.0, 3_600_000.0), ("tpot", 0.01, 60_000.0), ("deadline", 1.0, 86_400_000.0))
+"""Wish, least and most milliseconds: less cannot be kept by any engine, more is a mistake of units."""
+_WISHES = tuple(
+    (name, wish, low, high)
+    for (wish, low, high), names in zip(
+        _BOUNDS_MS,
+        (
+            (b"x-slo-ttft-ms", b"x-llm-d-slo-ttft-ms"),
+            (b"x-slo-tpot-ms", b"x-llm-d-slo-tpot-ms"),
+            (b"x-request-deadline-ms", b"x-llm-d-request-deadline-ms"),
+        ),
+        strict=True,
+    )
+    for name in reversed(names)
+)
+_WISH_NAMES = frozenset(name for name, *_ in _WISHES)
+
+
+def wishes(headers: Mapping[bytes, bytes]) -> Wishes:
+    """The promises that the headers ask for (names in lower case). A bad value is a 400 that names its header."""
+    if _WISH_NAMES.isdisjoint(headers):
+        return NO_WISHES
+    found: dict[str, float] = {}
+    for name, wish, low, high in _WISHES:  # the plain name comes last and wins
+        value = headers.get(name)
+        if value is not None:
+            found[wish] = _checked_ms(name.decode(), value, low, high) / 1e3
+    return Wishes(found.get("ttft"), found.get("tpot"), found.get("deadline"))
+
+
+def _checked_ms(name: str, value: bytes, low: float, high: float) -> float:
+    text = value.strip()
+    if not _MILLISECONDS.match(text):
+        raise invalid(f"`{name}` must be a number of milliseconds, such as 200.", name)
+    milliseconds = float(text)
+    if not low <= milliseconds <= high:
+        raise invalid(f"`{name}` must be from {low:g} to {high:.0f} milliseconds.", name)
+    return milliseconds
+
+
+def tenant(headers: Mapping[bytes, bytes]) -> str:
+    """Who asks: the first 8 hex digits of the SHA-256 of the API key; empty without one."""
+    key = headers.get(b"authorization")
+    if key is not None:
+        scheme, _, rest = key.partition(b" ")
+        key = rest.strip() if scheme.lower() == b"bearer" else key.strip()
+    key = key or headers.get(b"x-api-key")
+    return hashlib.sha256(key).hexdigest()[:8] if key else ""
+
+
+def is_constrained(fields: Mapping[str, Any]) -> bool:
+    """Whether the output is bound to a grammar, a schema or tools."""
+    for name in _CONSTRAINTS:
+        if fields.get(name):
+            return True
+    form = fields.get("response_format")
+    if isinstance(form, dict):
+        return form.get("type") not in _PLAIN_FORMATS
+    text = fields.get("text")  # Responses
+    form = text.get("format") if isinstance(text, dict) else None
+    return isinstance(form, dict) and form.get("type") not in _PLAIN_FORMATS
+
+
+def tier(fields: Mapping[str, Any]) -> str:
+    """`service_tier`; empty when it is not text. Whatever it is, the engine gets it as it came."""
+    value = fields.get("service_tier")
+    return value if isinstance(value, str) else ""
+
+
+def estimated_tokens(body_bytes: int) -> int:
+    """Of the prompt, from the size of the body."""
+    return max(1, (body_bytes - _MARKUP_B) // _BYTES_PER_TOKEN) if body_bytes else 0
+
+
+def prefix(fields: Mapping[str, Any], model: str, whose: str) -> tuple[int, ...]:
+    """Chained hashes of the prompt's whole blocks, tools first as chat templates put them; equal hashes: the same
+    tenant, model and prompt up to there. A prompt longer than `MAX_BLOCKS` is known by its beginning."""
+    data = _canonical(fields)
+    chained = hash((model, whose))
+    chain: list[int] = []
+    for at in range(0, len(data) - BLOCK_B + 1, BLOCK_B):
+        chained = hash((chained, data[at : at + BLOCK_B]))
+        chain.append(chained)
+    return tuple(chain)
+
+
+def _canonical(fields: Mapping[str, Any]) -> bytes:
+    get = fields.get
+    parts: list[bytes] = []
+    left = _MAX_B
+    for value in (get("tools"), get("instructions"), get("system"), _prompt(fields)):
+        if value and left > 0:
+            part = _bytes_of(value, left)
+            parts.append(part)
+            left -= len(part)
+    return b"".join(parts)[:_MAX_B]
+
+
+def _prompt(fields: Mapping[str, Any]) -> Any:
+    return fields.get("messages") or fields.get("prompt") or fields.get("input")
+
+
+def _bytes_of(value: Any, most_b: int) -> bytes:
+    """One after the other, so that a long conversation costs no more than what is looked at of it."""
+    if not isinstance(value, list):
+        return orjson.dumps(value)
+    parts: list[bytes] = []
+    size = 0
+    for item in value:
+        parts.append(orjson.dumps(item))
+        size += len(parts[-1])
+        if size >= most_b:
+            break
+    return b"".join(parts)
