@@ -124,7 +124,10 @@ class Books:
         tokens = report.output_tokens
         if around is None or tokens is None or tokens < _MIN_ANSWER or not entry.streams or entry.first_at is None:
             return
-        backend.model.learn_decode(decode_features(*around), (now - entry.first_at) / (tokens - 1))
+        decoding, kv, busy_s = around
+        backend.model.learn_decode(
+            decode_features(decoding, kv, busy_s / tokens), (now - entry.first_at) / (tokens - 1)
+        )
 
     def _learn_hit(self, entry: Entry, backend: Backend, report: Finished) -> None:
         cached = report.cached_tokens

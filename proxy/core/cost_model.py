@@ -11,10 +11,10 @@ from proxy.core.rls import Rls
 PREFILL_START = (0.02, 1.0, 0.2, 0.0)
 """Seconds; per 10k tokens to compute; per 1e8 of L² - h²; per 1e6 of tokens x decoding requests. Only the first
 requests of all are judged by it, and admission refuses nobody on it."""
-DECODE_START = (0.02, 0.005, 0.01, 0.0)
-"""Seconds per token; per 10 decoding; per 1e5 tokens of KV in use; per 10k prefill tokens a second."""
+DECODE_START = (0.02, 0.005, 0.01, 0.8)
+"""Seconds per token; per 10 decoding; per 1e5 tokens of KV in use; per second of prefill and token."""
 _PREFILL_VARIANCE = (0.01, 1.0, 1.0, 1.0)
-_DECODE_VARIANCE = (1e-3, 1e-3, 1e-3, 1e-3)
+_DECODE_VARIANCE = (1e-3, 1e-3, 1e-3, 0.1)
 _DECODE_NOISE = 1e-5
 """Variance of a request's mean time per token that the features do not explain, seconds²."""
 _PRIOR_SAMPLES = 30
@@ -35,9 +35,9 @@ def prefill_features(fresh: float, squares: float, decoding: float) -> Features:
     return 1.0, fresh * 1e-4, squares * 1e-8, fresh * decoding * 1e-6
 
 
-def decode_features(decoding: float, kv_tokens: float, prefill_rate: float) -> Features:
-    """So many requests decode, with so much KV, while so many prompt tokens a second are computed."""
-    return 1.0, decoding * 0.1, kv_tokens * 1e-5, prefill_rate * 1e-4
+def decode_features(decoding: float, kv_tokens: float, prefill_s: float) -> Features:
+    """So many requests decode, with so much KV, while so many seconds per token go into prefills."""
+    return 1.0, decoding * 0.1, kv_tokens * 1e-5, prefill_s
 
 
 class Drift:

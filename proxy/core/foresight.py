@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 KAPPA = 2.0
 """Own prefill counts so many times: what it costs others too."""
+_SHORT_ANSWER = 0.5
+"""A resident whose answer is this share of what is expected must still keep its pace: short ones suffer most from a
+prefill beside them."""
+_MIN_ANSWER = 8.0
+_LEAST_SHARE = 0.1
+"""Of the time is always left for decoding."""
 _NEW = 0.25
 """Predictions of a backend without samples are multiplied by 1 + this, less with every sample."""
 _PREFER_COST = 1.0
@@ -165,10 +171,9 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
     out.tpot = tpot = predicted_tpot(backend, ask)
     if ask.ttft_left < inf and ask.ttft_margin * out.ttft > ask.ttft_left:
         return Reason.TTFT
-    limit = ledger.tightest
-    if ask.tpot_limit is not None and (limit is None or ask.tpot_limit < limit):
-        limit = ask.tpot_limit
-    if limit is not None and ask.tpot_margin * tpot > limit and (ask.bulk or ask.tpot_limit is not None):
+    if ask.tpot_limit is not None and ask.tpot_margin * tpot > ask.tpot_limit:
+        return Reason.TPOT
+    if ledger.tightest is not None and ask.tpot_margin * residents_tpot(backend, ask) > ledger.tightest:
         return Reason.TPOT
     if out.work and ledger.duty(ask.now) + out.work / max(DUTY_S, 2 * out.work) > ask.duty_limit:
         return Reason.DUTY
@@ -183,19 +188,28 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
 
 
 def predicted_tpot(backend: "Backend", ask: Ask) -> float:
-    """Seconds per output token beside what is there."""
+    """Seconds per output token beside what is there: a step, and as much again as goes into prefills meanwhile."""
     ledger, model = backend.ledger, backend.model
-    base, batch, kv, rate = model.decode
+    return step_s(backend, ask) / max(_LEAST_SHARE, 1.0 - model.decode[3] * min(1.0, ledger.duty(ask.now)))
+
+
+def step_s(backend: "Backend", ask: Ask) -> float:
+    """Seconds of a decode step with the job among those that are there."""
+    ledger, model = backend.ledger, backend.model
     decoding = ledger.decoding + 1.0
     if ledger.has_foreign:
         decoding += ledger.foreign(ask.now)[0]
-    tpot = (
-        base
-        + batch * decoding * 0.1
-        + kv * (ledger.kv + ask.prompt) * 1e-5
-        + rate * (ledger.rate(ask.now) + backend.outlook.fresh * 0.1) * 1e-4
+    step = model.decode[0] + model.decode[1] * decoding * 0.1 + model.decode[2] * (ledger.kv + ask.prompt) * 1e-5
+    return min(10.0, max(1e-4, step)) * model.slow_decode
+
+
+def residents_tpot(backend: "Backend", ask: Ask) -> float:
+    """Seconds per output token of those that are there, with the prefill of the job spread over their answers."""
+    ledger = backend.ledger
+    answers = ledger.answers / max(1, ledger.decoding + len(ledger.pending))
+    return step_s(backend, ask) + backend.model.decode[3] * backend.outlook.cost / max(
+        _MIN_ANSWER, _SHORT_ANSWER * answers
     )
-    return min(10.0, max(1e-4, tpot)) * model.slow_decode
 
 
 def seat_wait_s(backend: "Backend", waiting: float) -> float:

@@ -34,8 +34,8 @@ class Entry:
         "fresh",
         "hit",
         "kv",
+        "mark_busy",
         "mark_decoding",
-        "mark_fresh",
         "mark_kv",
         "probe",
         "prompt",
@@ -80,7 +80,7 @@ class Entry:
         self.probe = False
         """Would have been refused, and is sent to see whether that would have been right."""
         self.first_at: float | None = None
-        self.mark_decoding = self.mark_kv = self.mark_fresh = 0.0
+        self.mark_decoding = self.mark_kv = self.mark_busy = 0.0
 
 
 class Ledger:
@@ -88,6 +88,7 @@ class Ledger:
 
     __slots__ = (
         "_at",
+        "_busy_s",
         "_decoding_s",
         "_duty",
         "_duty_at",
@@ -95,13 +96,13 @@ class Ledger:
         "_foreign_interval_s",
         "_foreign_running",
         "_foreign_waiting",
-        "_fresh_total",
         "_guessed",
         "_kv_s",
         "_limits",
         "_most_running",
         "_rate",
         "_rate_at",
+        "answers",
         "decoding",
         "has_foreign",
         "head_since",
@@ -134,7 +135,9 @@ class Ledger:
         self._limits: dict[float, int] = {}
         self._duty = self._duty_at = 0.0
         self._rate = self._rate_at = 0.0
-        self._at = self._decoding_s = self._kv_s = self._fresh_total = 0.0
+        self._at = self._decoding_s = self._kv_s = self._busy_s = 0.0
+        self.answers = 0.0
+        """Tokens expected of all answers."""
         self._foreign_running = self._foreign_waiting = 0.0
         self.has_foreign = False
         """Others were there at the last scrape."""
@@ -157,6 +160,7 @@ class Ledger:
         if entry.bulk:
             self.pending_bulk_s += entry.cost
         self.kv += entry.kv
+        self.answers += entry.answer
         self._duty = self.duty(now) + entry.work / DUTY_S
         self._duty_at = now
         self._rate = self.rate(now) + entry.fresh / RATE_S
@@ -184,6 +188,7 @@ class Ledger:
         elif entry.first_at is not None:
             self.decoding -= 1
         self.kv -= entry.kv
+        self.answers -= entry.answer
         limit = entry.tpot_limit
         if limit is not None:
             self._limits[limit] -= 1
@@ -191,13 +196,15 @@ class Ledger:
                 del self._limits[limit]
                 self.tightest = min(self._limits, default=None)
         if not self.pending and not self.decoding:
-            self.kv = self.pending_s = 0.0
+            self.kv = self.pending_s = self.answers = 0.0
         assert self.decoding >= 0
 
     def settle(self, now: float) -> None:
         """Count the time that has passed, and prefills nobody reports on whose time is over."""
         elapsed = now - self._at
         if elapsed > 0:
+            if self.pending:
+                self._busy_s += elapsed
             self._decoding_s += self.decoding * elapsed
             self._kv_s += self.kv * elapsed
             self._at = now
@@ -209,21 +216,20 @@ class Ledger:
             self._guessed = True
 
     def around(self, entry: Entry, now: float) -> tuple[float, float, float] | None:
-        """Mean of decoding requests, KV tokens and prefill tokens a second between its first token and now."""
+        """Mean of decoding requests and of KV tokens between its first token and now, and the seconds of prefill."""
         self.settle(now)
         if entry.first_at is None or now <= entry.first_at:
             return None
         span = now - entry.first_at
         decoding, kv = self._decoding_s - entry.mark_decoding, self._kv_s - entry.mark_kv
-        return decoding / span, kv / span, (self._fresh_total - entry.mark_fresh) / span
+        return decoding / span, kv / span, self._busy_s - entry.mark_busy
 
     def _prefilled(self, entry: Entry, now: float) -> None:
         self._leave_pending(entry)
         self.head_since = now
         self.decoding += 1
         entry.first_at = now
-        self._fresh_total += entry.fresh
-        entry.mark_decoding, entry.mark_kv, entry.mark_fresh = self._decoding_s, self._kv_s, self._fresh_total
+        entry.mark_decoding, entry.mark_kv, entry.mark_busy = self._decoding_s, self._kv_s, self._busy_s
 
     def _leave_pending(self, entry: Entry) -> None:
         del self.pending[entry]
