@@ -20,7 +20,7 @@ from collections import OrderedDict
 from proxy.sim.decoding import DecodingSet
 from proxy.sim.kv_pool import KvPool
 from proxy.sim.plan import Plan
-from proxy.sim.sequence import Chunk, Emitted, Reporting, Sequence, SimRequest, Stats
+from proxy.sim.sequence import Chunk, Emitted, Reporting, Sequence, SimRequest, Stats, StepEnd
 from proxy.sim.spec import EngineSpec
 
 
@@ -55,24 +55,22 @@ class Engine:
         """Share of the KV budget in use, 0 to 1."""
         return self.pool.used / self.pool.total
 
-    @property
-    def decoding_tokens(self) -> int:
-        """Context of those that decode."""
-        return self._decoding.kv_tokens
-
-    def pending(self) -> list[Sequence]:
-        """Those whose prompt is not computed yet, in the order in which it will be."""
-        return [*self._prefilling, *self._waiting.values()]
-
-    def decoding_now(self) -> list[tuple[Sequence, int]]:
-        """Those that decode, each with the tokens it has still to come."""
-        step = self._decoding.step
-        return [(s, s.finish_step - step) for s in self._running.values() if s.since_step is not None]
-
-    def step_left_s(self, now: float) -> float:
-        """Until the step that is being computed ends."""
+    def after_this_step(self, now: float) -> StepEnd:
+        """How things stand when the step that is being computed has ended. For those who may look inside."""
         plan = self._plan
-        return 0.0 if plan is None else max(0.0, plan.end_of(plan.steps_done_at(now) + 1) - now)
+        done = 0 if plan is None else plan.steps_done_at(now) + 1
+        chunks = {} if plan is None else {s.request.id: tokens * done for s, tokens in plan.chunks}
+        pending, decoding = [], []
+        for sequence in (*self._prefilling, *self._waiting.values()):
+            computed = sequence.computed + chunks.get(sequence.request.id, 0)
+            if computed < sequence.target:
+                pending.append((sequence, computed))
+            else:
+                decoding.append((sequence, sequence.request.output_tokens - sequence.emitted - 1))
+        step = self._decoding.step + done
+        decoding += [(s, s.finish_step - step) for s in self._running.values() if s.since_step is not None]
+        left_s = 0.0 if plan is None else max(0.0, plan.end_of(done) - now)
+        return StepEnd(left_s, pending, decoding, self._decoding.kv_tokens + self._decoding.size * done)
 
     def next_event_at(self) -> float | None:
         """When `advance` will next have something to do."""

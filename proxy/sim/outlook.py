@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from proxy.sim.arrival import Arrival
 from proxy.sim.engine import Engine
-from proxy.sim.sequence import Sequence
+from proxy.sim.sequence import Sequence, SimRequest, StepEnd
 
 
 class Resident(NamedTuple):
@@ -19,7 +19,7 @@ class Resident(NamedTuple):
     id: int
     output_tokens: int
     left: int
-    """Tokens still to come."""
+    """Tokens still to come, the first one not counted."""
     decoding: bool
 
 
@@ -37,81 +37,70 @@ class Outlook(NamedTuple):
     """…and the steps they are spread over."""
     fits: bool
     """Whether everybody's context fits the KV budget to the end."""
-
-    def tpot_s(self, output_tokens: int) -> float:
-        """The newcomer's own pace, if nobody else comes."""
-        return self.step_s if output_tokens > 1 else 0.0
+    there: StepEnd
 
     def rest_s(self, resident: Resident) -> float:
-        """How long a resident still takes after its first token, if the newcomer is let in."""
-        tokens = resident.left if resident.decoding else resident.output_tokens - 1
+        """How long a resident still takes from now, or from its first token if that is to come, with the newcomer."""
         prefill = self.prefill_s if resident.decoding else self.own_s
-        return tokens * self.step_s + prefill * min(1.0, tokens / max(1, self.steps))
+        return resident.left * self.step_s + prefill * min(1.0, resident.left / max(1, self.steps))
+
+    def residents(self) -> Iterator[Resident]:
+        """Everybody who is there."""
+        for sequence, _ in self.there.pending:
+            request = sequence.request
+            yield Resident(request.id, request.output_tokens, request.output_tokens - 1, decoding=False)
+        for sequence, left in self.there.decoding:
+            yield Resident(sequence.request.id, sequence.request.output_tokens, left, decoding=True)
 
 
 def outlook(engine: Engine, arrival: Arrival, now: float) -> Outlook:
     """If the request were sent there now."""
-    spec = engine.spec
-    pending = [(s, _cached(engine, s)) for s in engine.pending()]
-    decoding = engine.decoding_now()
-    cached = _hit(engine, arrival)
+    spec, there = engine.spec, engine.after_this_step(now)
+    request = SimRequest(-1, arrival.prompt_tokens, arrival.output_tokens, arrival.prefix_hashes)
+    pending = [(s, _computed(engine, s, computed)) for s, computed in there.pending]
+    cached = _hit(engine, request, arrival.prompt_tokens)
     own_s = spec.prefill_s(cached, arrival.prompt_tokens - cached)
-    tokens = sum(s.target - known for s, known in pending) + arrival.prompt_tokens - cached
-    prefill_s = own_s + sum(spec.prefill_s(known, s.target - known) for s, known in pending)
-    steps = math.ceil(tokens / max(1, spec.token_budget - len(decoding)))
-    batch, context = len(decoding) + len(pending) + 1, _context(engine, pending) + arrival.prompt_tokens
-    among = spec.decode_s(len(decoding), engine.decoding_tokens)
-    wait = engine.step_left_s(now) + _wait_for_seat_s(engine, len(pending), decoding)
+    prefill_s = own_s + sum(spec.prefill_s(computed, s.target - computed) for s, computed in pending)
+    tokens = sum(s.target - computed for s, computed in pending) + arrival.prompt_tokens - cached
+    batch = len(there.decoding)
+    steps = math.ceil(tokens / max(1, spec.token_budget - batch))
+    among_s = spec.decode_s(batch, there.context)
+    context = there.context + sum(s.target for s, _ in pending) + arrival.prompt_tokens
     return Outlook(
-        ttft_s=wait + max(prefill_s + steps * among, spec.step_s),
+        ttft_s=there.left_s + _wait_for_seat_s(engine, there) + max(prefill_s + steps * among_s, spec.step_s),
         own_s=own_s,
-        step_s=spec.decode_s(batch, context),
+        step_s=spec.decode_s(batch + len(pending) + 1, context),
         prefill_s=prefill_s,
         steps=steps,
-        fits=_peak(engine, arrival, decoding) <= spec.kv_blocks * spec.block_tokens,
+        fits=_peak(there) + arrival.prompt_tokens + arrival.output_tokens <= spec.kv_blocks * spec.block_tokens,
+        there=there,
     )
 
 
-def residents(engine: Engine) -> Iterator[Resident]:
-    """Everybody who is there."""
-    for sequence in engine.pending():
-        yield Resident(sequence.request.id, sequence.request.output_tokens, sequence.request.output_tokens, False)
-    for sequence, left in engine.decoding_now():
-        yield Resident(sequence.request.id, sequence.request.output_tokens, left, True)
+def _computed(engine: Engine, sequence: Sequence, computed: int) -> int:
+    """Of a prompt: what is computed already, or will be found in the cache when it is admitted."""
+    return computed or _hit(engine, sequence.request, sequence.target)
 
 
-def _hit(engine: Engine, arrival: Arrival) -> int:
+def _hit(engine: Engine, request: SimRequest, target: int) -> int:
     if not engine.spec.prefix_caching:
         return 0
-    limit = (arrival.prompt_tokens - 1) // engine.spec.prefix_tokens
-    return engine.pool.match(arrival.prefix_hashes, limit)[0] * engine.spec.prefix_tokens
+    limit = (target - 1) // engine.spec.prefix_tokens
+    return engine.pool.match(request.prefix_hashes, limit)[0] * engine.spec.prefix_tokens
 
 
-def _cached(engine: Engine, sequence: Sequence) -> int:
-    """Computed already, or found in the cache when it is admitted."""
-    if sequence.computed or not engine.spec.prefix_caching:
-        return sequence.computed
-    limit = (sequence.target - 1) // engine.spec.prefix_tokens
-    return engine.pool.match(sequence.request.prefix_hashes, limit)[0] * engine.spec.prefix_tokens
-
-
-def _context(engine: Engine, pending: list[tuple[Sequence, int]]) -> int:
-    return engine.decoding_tokens + sum(sequence.target for sequence, _ in pending)
-
-
-def _wait_for_seat_s(engine: Engine, pending: int, decoding: list[tuple[Sequence, int]]) -> float:
+def _wait_for_seat_s(engine: Engine, there: StepEnd) -> float:
     """Until enough of those that decode have ended, when all seats are taken."""
-    over = pending + len(decoding) + 1 - engine.spec.max_num_seqs
+    over = len(there.pending) + len(there.decoding) + 1 - engine.spec.max_num_seqs
     if over <= 0:
         return 0.0
-    lefts = sorted(left for _, left in decoding)
+    lefts = sorted(left for _, left in there.decoding)
     if over > len(lefts):
         return math.inf
-    return lefts[over - 1] * engine.spec.decode_s(len(decoding), engine.decoding_tokens)
+    return lefts[over - 1] * engine.spec.decode_s(len(there.decoding), there.context)
 
 
-def _peak(engine: Engine, arrival: Arrival, decoding: list[tuple[Sequence, int]]) -> int:
+def _peak(there: StepEnd) -> int:
     """Tokens, as if nobody ended before all are at their longest and nobody shared a prefix."""
-    there = engine.decoding_tokens + sum(left for _, left in decoding)
-    there += sum(s.request.prompt_tokens + s.request.output_tokens for s in engine.pending())
-    return there + arrival.prompt_tokens + arrival.output_tokens
+    coming = sum(s.request.prompt_tokens + s.request.output_tokens for s, _ in there.pending)
+    return there.context + sum(left for _, left in there.decoding) + coming

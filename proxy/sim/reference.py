@@ -15,7 +15,7 @@ from proxy.sim.arrival import Arrival
 from proxy.sim.cluster import SimBackend
 from proxy.sim.jobs import JobMaker
 from proxy.sim.modelled_backend import ModelledBackend
-from proxy.sim.outlook import Outlook, outlook, residents
+from proxy.sim.outlook import Outlook, Resident, outlook
 from proxy.sim.played import Played, Result
 from proxy.sim.world import World
 
@@ -126,33 +126,32 @@ class Reference:
             if server.down or arrival.prompt_tokens + arrival.output_tokens > server.engine.spec.max_model_len:
                 continue
             view = outlook(server.engine, arrival, now)
-            cost = (view.ttft_s + (OWN_WORK - 1) * view.own_s) * sqrt(1 + server.engine.running + server.engine.waiting)
-            if cost < least and self._keeps_promises(arrival, view, server, now):
+            there = len(view.there.pending) + len(view.there.decoding)
+            cost = (view.ttft_s + (OWN_WORK - 1) * view.own_s) * sqrt(1 + there)
+            if cost < least and self._keeps_promises(arrival, view, now):
                 best, least = server, cost
         return best
 
-    def _keeps_promises(self, arrival: Arrival, view: Outlook, server: ModelledBackend, now: float) -> bool:
-        slo, waited = arrival.slo, now - arrival.at
-        if not server.jobs and waited == 0.0:
-            return True  # never refuse while an engine is idle
-        pace = view.tpot_s(arrival.output_tokens)
+    def _keeps_promises(self, arrival: Arrival, view: Outlook, now: float) -> bool:
+        slo, first = arrival.slo, now - arrival.at + view.ttft_s
         late = (
             not view.fits
-            or (slo.ttft_s is not None and waited + view.ttft_s > CARE * slo.ttft_s)
-            or (slo.tpot_s is not None and pace > CARE * slo.tpot_s)
-            or (slo.e2e_s is not None and waited + view.ttft_s + pace * arrival.output_tokens > CARE * slo.e2e_s)
+            or (slo.ttft_s is not None and first > CARE * slo.ttft_s)
+            or (slo.tpot_s is not None and arrival.output_tokens > 1 and view.step_s > CARE * slo.tpot_s)
+            or (slo.e2e_s is not None and first + arrival.output_tokens * view.step_s > CARE * slo.e2e_s)
         )
-        return not late and self._spares_residents(view, server, now)
+        return not late and all(self._spared(one, view, now) for one in view.residents())
 
-    def _spares_residents(self, view: Outlook, server: ModelledBackend, now: float) -> bool:
-        """Nobody's pace who would have kept its promise is broken by the newcomer."""
-        for resident in residents(server.engine):
-            result = self._results[resident.id]
-            promised = result.arrival.slo.tpot_s
-            if promised is None or resident.output_tokens < 2:
-                continue
+    def _spared(self, resident: Resident, view: Outlook, now: float) -> bool:
+        """Whether a resident that would have kept its promise still does."""
+        result = self._results[resident.id]
+        slo, rest, alone = result.arrival.slo, view.rest_s(resident), resident.left * view.step_s
+        if slo.tpot_s is not None and resident.output_tokens > 1:
             so_far = 0.0 if result.first_token_at is None else now - result.first_token_at
-            allowed = promised * (resident.output_tokens - 1)
-            if so_far + resident.left * view.step_s <= allowed < (so_far + view.rest_s(resident)) / CARE:
+            allowed = slo.tpot_s * (resident.output_tokens - 1)
+            if so_far + alone <= allowed < (so_far + rest) / CARE:
                 return False
-        return True
+        if slo.e2e_s is None:
+            return True
+        waited = now - result.arrival.at + (0.0 if resident.decoding else view.prefill_s - view.own_s)
+        return not waited + alone <= slo.e2e_s < (waited + rest) / CARE

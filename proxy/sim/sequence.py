@@ -67,6 +67,19 @@ Chunk = tuple[Sequence, int]
 """A sequence and the tokens of its prompt to compute in one step."""
 
 
+class StepEnd(NamedTuple):
+    """Of an engine, at the end of a step."""
+
+    left_s: float
+    """Until then."""
+    pending: list[tuple[Sequence, int]]
+    """Prompts that are not computed yet, in the order in which they will be, each with the tokens that are."""
+    decoding: list[tuple[Sequence, int]]
+    """The others, each with the tokens still to come."""
+    context: int
+    """Tokens in the KV cache of those that decode."""
+
+
 @dataclass(slots=True)
 class Stats:
     """Counters since the start, as vLLM exports them."""

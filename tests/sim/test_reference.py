@@ -1,0 +1,70 @@
+"""The upper mark: it keeps promises, and it is above the baselines."""
+
+from random import Random
+
+from proxy.model.backend import BackendSpec
+from proxy.model.outcome import Verdict
+from proxy.sim.arrival import Arrival, Slo
+from proxy.sim.cluster import SimBackend, build_cluster, hashed_by, read_engines
+from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, generate
+from proxy.sim.jobs import SeenByProxy
+from proxy.sim.outlook import outlook
+from proxy.sim.reference import play_reference
+from proxy.sim.report import report_of
+from proxy.sim.sequence import Reporting, SimRequest
+from proxy.sim.slo import parse_slo, promised
+from proxy.sim.spec import MOONCAKE16
+from proxy.sim.static import build_engine
+from proxy.sim.world import World, build_scheduler
+
+CLUSTER = hashed_by(build_cluster(read_engines("1xlow_latency,1xhigh_throughput"), ()), BLOCK_TOKENS)
+CHAT = parse_slo("interactive:ttft=300ms,tpot=40ms;bulk:e2e=60s")
+
+
+def arrivals(rate: float) -> list[Arrival]:
+    return promised(generate(WORKLOADS["mixed"].model_copy(update={"rate": rate, "duration": 60.0}), 4), CHAT)
+
+
+def test_below_its_capacity_nearly_everything_is_good() -> None:
+    report = report_of(play_reference(CLUSTER, arrivals(3.0), SeenByProxy(1, BLOCK_TOKENS)))
+    assert report.total.goodput > 0.9
+
+
+def test_above_it_it_refuses_and_what_it_admits_is_in_time() -> None:
+    traffic = arrivals(25.0)
+    report = report_of(play_reference(CLUSTER, traffic, SeenByProxy(1, BLOCK_TOKENS)))
+    assert report.total.refused > 0
+    assert report.total.good > 0.9 * report.total.served
+    for policy in ("round_robin", "least_outstanding"):
+        world = World(CLUSTER, build_scheduler(CLUSTER, policy, 1), jobs=SeenByProxy(1, BLOCK_TOKENS))
+        other = report_of(world.play(traffic))
+        assert report.total.good_tokens > other.total.good_tokens
+
+
+def test_it_refuses_what_nobody_can_do_in_time_at_its_last_moment() -> None:
+    one = [SimBackend(BackendSpec("a", any_model=True), MOONCAKE16)]
+    impossible = [Arrival(0.0, 100_000, 10, slo=Slo(ttft_s=0.5)), Arrival(0.001, 10, 10, slo=Slo(ttft_s=0.5))]
+    first, second = play_reference(one, impossible).results
+    assert first.outcome is not None
+    assert second.outcome is not None
+    assert (first.outcome.verdict, second.outcome.verdict) == (Verdict.SHED, Verdict.SERVED)
+    assert first.done_at is not None
+    assert 0.4 < first.done_at <= 0.7
+
+
+def test_its_outlook_is_what_happens_when_nobody_else_comes() -> None:
+    rng = Random(3)
+    for _ in range(30):
+        engine = build_engine(MOONCAKE16, Reporting.MILESTONES)
+        for number in range(rng.randrange(5)):
+            engine.submit(SimRequest(number, rng.randrange(10, 9000), rng.randrange(50, 400)), 0.0)
+        engine.advance(1.0)
+        newcomer = Arrival(1.0, rng.randrange(10, 9000), 50)
+        expected = outlook(engine, newcomer, 1.0).ttft_s
+        engine.submit(SimRequest(99, newcomer.prompt_tokens, 50), 1.0)
+        first = None
+        while first is None:
+            at = engine.next_event_at()
+            assert at is not None
+            first = next((e.at for e in engine.advance(at) if e.id == 99), None)
+        assert abs(first - 1.0 - expected) < 0.1 + 0.15 * expected
