@@ -12,6 +12,8 @@ from proxy.model.commands import Reason
 _OPENS = (0.85, 0.97)
 """Coverage of the .9 quantile within which predictions have proven themselves."""
 _CLOSES = (0.7, 1.0)
+_MOST_OFF = 3.0
+"""Predictions whose median is wrong by more than this refuse nobody, however steadily wrong they are."""
 _PROBES = 200
 """Probes after which a bad share of false refusals closes the gate."""
 _FALSE_SHARE = 0.5
@@ -59,7 +61,9 @@ class Pool:
         """A prediction was checked: open or close the gate."""
         residuals = self.model.residuals
         low, high = _CLOSES if self.trusted else _OPENS
-        self.trusted = residuals.samples >= min_samples and low <= residuals.coverage <= high
+        off = _MOST_OFF * (2.0 if self.trusted else 1.0)
+        honest = 1.0 / off <= residuals.factors[0] <= off
+        self.trusted = honest and residuals.samples >= min_samples and low <= residuals.coverage <= high
 
     def probed(self, kept: bool) -> None:
         """A probe ended. When most would have been served well, the predictions are wrong: learn again."""

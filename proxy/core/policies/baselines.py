@@ -23,17 +23,17 @@ def uniform(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
     return candidates[rng.randrange(len(candidates))]
 
 
-def prefix_cache_aware(candidates: Sequence[Backend], ask: Ask, _rng: Rng) -> Backend:
+def prefix_cache_aware(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
     """SGLang's router: the longest prefix when at least half of the prompt matches, else the emptiest cache; the
     fewest requests once loads differ by more than 64 and by half."""
     loads = [b.in_flight for b in candidates]
     most, least = max(loads), min(loads)
     if most - least > _BALANCE_ABS and most > _BALANCE_REL * least:
-        return min(candidates, key=_in_flight)
+        return candidates[_first_of_best(loads, rng)]
     best = max(candidates, key=_hit)
     if best.outlook.hit > _CACHE_THRESHOLD * ask.prompt:
         return best
-    return min(candidates, key=lambda b: (len(b.record.blocks), b.in_flight))
+    return candidates[_first_of_best([len(b.record.blocks) for b in candidates], rng)]
 
 
 def weighted_scores(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
@@ -67,10 +67,6 @@ def _first_of_best(costs: Sequence[float], rng: Rng) -> int:
     least = min(costs)
     best = [i for i, cost in enumerate(costs) if cost == least]
     return best[0] if len(best) == 1 else best[rng.randrange(len(best))]
-
-
-def _in_flight(backend: Backend) -> int:
-    return backend.in_flight
 
 
 def _hit(backend: Backend) -> float:

@@ -10,18 +10,22 @@ from proxy.core.rng import Rng
 _UNKNOWN_SEATS = 64.0
 
 
-def goodput(candidates: Sequence[Backend], ask: Ask, _rng: Rng) -> Backend:
+def goodput(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
     """Interactive: least (backlog + 2 · own prefill) · √(1 + in flight); ties go to the least KV in use. Bulk among
     fitting backends: highest throughput, then the most loaded, so that the others stay free."""
     if ask.bulk and ask.fitted:
         return max(candidates, key=packing)
-    least = inf
+    least, ties = inf, 1
     chosen = candidates[0]
     for backend in candidates:
         score = backend.outlook.score
-        if score < least or (score == least and backend.ledger.kv < chosen.ledger.kv):
-            least = score
-            chosen = backend
+        if score > least:
+            continue
+        if score < least or backend.ledger.kv < chosen.ledger.kv:
+            least, ties, chosen = score, 1, backend
+        elif backend.ledger.kv == chosen.ledger.kv:  # equals share, so that several proxies do not herd
+            ties += 1
+            chosen = backend if not rng.randrange(ties) else chosen
     return chosen
 
 

@@ -15,6 +15,11 @@ def ticket(number: int, body_bytes: int = 0, deadline: float | None = None) -> T
     return Ticket(Job(number, "m", body_bytes=body_bytes, deadline=deadline), number)
 
 
+def _first(hold: Hold, backend: Backend) -> Ticket | None:
+    found = hold.first_for(backend, 1)
+    return found[0] if found else None
+
+
 def two() -> tuple[Candidates, list[Backend]]:
     backends = [Backend(BackendSpec(f"b{i}"), i, HealthSettings()) for i in range(2)]
     candidates = Candidates(backends)
@@ -71,8 +76,8 @@ def test_oldest_first_across_lines() -> None:
     hold.add(picky, candidates, frozenset({a}), 0.0)
     hold.add(old, candidates, NOBODY, 0.0)
     hold.add(young, candidates, NOBODY, 0.0)
-    assert hold.oldest_for(a) is old
-    assert hold.oldest_for(b) is picky
+    assert _first(hold, a) is old
+    assert _first(hold, b) is picky
     assert [line.head.number for line in hold.lines()] == [1, 2]
     assert hold.ahead(candidates) == len(hold) == 3
     assert [t.number for t in hold.tickets()] == [1, 2, 3]
@@ -83,11 +88,11 @@ def test_the_avoided_one_will_do_when_nobody_else_is_open() -> None:
     candidates, (a, b) = two()
     picky = ticket(1)
     hold.add(picky, candidates, frozenset({a}), 0.0)
-    assert hold.oldest_for(a) is None
+    assert _first(hold, a) is None
     b.health.eject(0.0)
     candidates.reopen(0.5)
-    assert hold.oldest_for(a) is picky
-    assert hold.oldest_for(b) is None
+    assert _first(hold, a) is picky
+    assert _first(hold, b) is None
 
 
 def test_an_ejected_backend_gets_no_held_job() -> None:
@@ -96,8 +101,8 @@ def test_an_ejected_backend_gets_no_held_job() -> None:
     hold.add(ticket(1), candidates, NOBODY, 0.0)
     a.health.eject(0.0)
     candidates.reopen(0.5)
-    assert hold.oldest_for(a) is None
-    assert hold.oldest_for(b) is not None
+    assert _first(hold, a) is None
+    assert _first(hold, b) is not None
 
 
 def test_moving_to_other_candidates_keeps_the_time_and_the_bytes() -> None:
@@ -111,3 +116,20 @@ def test_moving_to_other_candidates_keeps_the_time_and_the_bytes() -> None:
     assert hold.timers.next_at() == 30.0
     hold.remove(one)
     assert (len(hold), hold.lines(), hold.timers.next_at()) == (0, [], None)
+
+
+def test_priority_first_then_the_soonest_due() -> None:
+    hold = Hold(HoldSettings())
+    candidates, (a, _) = two()
+    for number, priority, due in ((1, 0, 9.0), (2, 0, 3.0), (3, 1, 99.0), (4, 0, 3.0)):
+        one = Ticket(Job(number, "m", priority=priority), number)
+        one.due = due
+        hold.add(one, candidates, NOBODY, 0.0)
+    assert [t.number for t in hold.first_for(a, 9)] == [3, 2, 4, 1]
+    assert [t.number for t in hold.first_for(a, 2)] == [3, 2]
+
+
+def test_a_job_may_have_less_time_than_all() -> None:
+    hold = Hold(HoldSettings(max_wait="30s"))
+    hold.add(ticket(1), two()[0], NOBODY, 10.0, most_s=0.5)
+    assert hold.timers.next_at() == 10.5

@@ -8,6 +8,7 @@ import pytest
 from proxy.core.backend import Backend
 from proxy.core.candidates import Candidates
 from proxy.core.fleet import Fleet
+from proxy.core.foresight import Ask
 from proxy.core.policies import POLICIES
 from proxy.core.router import Router, to_avoid
 from proxy.core.ticket import NOBODY, Ticket
@@ -15,6 +16,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.faults import Kind
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
+from proxy.model.scheduling import SchedulingSettings
 from tests.unit.core.playing import fault
 
 JOB = Job(1, "m")
@@ -29,7 +31,11 @@ def fleet_of(count: int, permits: int | None = None) -> tuple[Fleet, Candidates]
 
 
 def router(fleet: Fleet, policy: str = "round_robin") -> Router:
-    return Router(fleet, POLICIES[policy](), random.Random(7))
+    return Router(fleet, SchedulingSettings.model_validate({"policy": policy, "explore": 0}), random.Random(7))
+
+
+def at(now: float) -> Ask:
+    return Ask(JOB, now, now)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -38,19 +44,19 @@ def test_nobody_when_all_permits_are_out(count: int) -> None:
     pick = router(fleet).pick
     for backend in fleet.backends:
         backend.in_flight = 2
-    assert pick(candidates, JOB, NOBODY, 0.0) is None
+    assert pick(candidates, at(0.0), NOBODY) is None
     fleet.backends[-1].in_flight = 1
-    assert pick(candidates, JOB, NOBODY, 0.0) is fleet.backends[-1]
+    assert pick(candidates, at(0.0), NOBODY) is fleet.backends[-1]
 
 
 def test_avoided_ones_are_left_out_while_another_is_open() -> None:
     fleet, candidates = fleet_of(3, permits=1)
     a, b, c = fleet.backends
     pick = router(fleet).pick
-    assert pick(candidates, JOB, frozenset({a, b}), 0.0) is c
+    assert pick(candidates, at(0.0), frozenset({a, b})) is c
     c.in_flight = 1
-    assert pick(candidates, JOB, frozenset({a, b}), 0.0) is None
-    assert pick(candidates, JOB, frozenset({a, b, c}), 0.0) in {a, b}
+    assert pick(candidates, at(0.0), frozenset({a, b})) is None
+    assert pick(candidates, at(0.0), frozenset({a, b, c})) in {a, b}
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -62,7 +68,7 @@ def test_slow_start_thins_every_policy(policy: str, after_s: float, share: float
     slow.health.start_probation()
     fleet.probed(slow, True, 100.0)
     pick = router(fleet, policy).pick
-    seen: Counter[Backend | None] = Counter(pick(candidates, JOB, NOBODY, 100.0 + after_s) for _ in range(8000))
+    seen: Counter[Backend | None] = Counter(pick(candidates, at(100.0 + after_s), NOBODY) for _ in range(8000))
     # of what each of the others gets; a draw among all gives a little less than turns do
     assert 0.65 * share < seen[slow] / seen[fleet.backends[1]] < 1.15 * share
     assert sum(seen.values()) == 8000
@@ -75,7 +81,7 @@ def test_all_in_slow_start_is_no_reason_to_wait(policy: str) -> None:
         backend.health.press(0.0)
         fleet.ramping.append(backend)
     pick = router(fleet, policy).pick
-    assert all(pick(candidates, JOB, NOBODY, 0.0) for _ in range(200))
+    assert all(pick(candidates, at(0.0), NOBODY) for _ in range(200))
 
 
 def test_slow_starts_end() -> None:
@@ -83,7 +89,7 @@ def test_slow_starts_end() -> None:
     backend = fleet.backends[0]
     fleet.failed(backend, 0, fault(Kind.BUSY), 100.0)
     assert (fleet.ramping, backend.share) == ([backend], 0.5)
-    router(fleet).pick(candidates, JOB, NOBODY, 110.0)
+    router(fleet).pick(candidates, at(110.0), NOBODY)
     assert (fleet.ramping, backend.share) == ([], 1.0)
 
 

@@ -6,12 +6,17 @@ from collections import Counter
 import pytest
 
 from proxy.core.backend import Backend
+from proxy.core.foresight import Ask
 from proxy.core.policies import POLICIES, Policy
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
 
 JOB = Job(1, "m")
+
+
+def asked(job: Job) -> Ask:
+    return Ask(job, 0.0, 0.0)
 
 
 def backends(*in_flight: int) -> list[Backend]:
@@ -23,7 +28,7 @@ def backends(*in_flight: int) -> list[Backend]:
 
 def picks(policy: Policy, candidates: list[Backend], times: int, job: Job = JOB) -> list[int]:
     rng = random.Random(3)
-    return [policy(candidates, job, rng).index for _ in range(times)]
+    return [policy(candidates, asked(job), rng).index for _ in range(times)]
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -42,14 +47,14 @@ def test_round_robin_skips_who_is_missing_and_goes_on() -> None:
     policy = POLICIES["round_robin"]()
     a, b, c = backends(0, 0, 0)
     rng = random.Random(1)
-    assert [policy(some, JOB, rng).index for some in ([a, b, c], [a, c], [a, b], [b, c])] == [0, 2, 0, 1]
+    assert [policy(some, asked(JOB), rng).index for some in ([a, b, c], [a, c], [a, b], [b, c])] == [0, 2, 0, 1]
 
 
 def test_round_robin_does_not_tie_alternating_models_to_backends() -> None:
     policy = POLICIES["round_robin"]()
     candidates = backends(0, 0)
     rng = random.Random(1)
-    chosen = [(model, policy(candidates, Job(1, model), rng).index) for _ in range(4) for model in "xy"]
+    chosen = [(model, policy(candidates, asked(Job(1, model)), rng).index) for _ in range(4) for model in "xy"]
     assert Counter(chosen) == {("x", 0): 2, ("x", 1): 2, ("y", 0): 2, ("y", 1): 2}
 
 
@@ -58,7 +63,7 @@ def test_round_robin_remembers_a_bounded_number_of_names() -> None:
     candidates = backends(0, 0)
     rng = random.Random(1)
     for number in range(5000):
-        policy(candidates, Job(1, f"made-up-{number}"), rng)
+        policy(candidates, asked(Job(1, f"made-up-{number}")), rng)
     assert len(policy._last) <= 1024
 
 

@@ -1,0 +1,241 @@
+"""Random lives with promises, bulk, tenants and engines that lie: whatever is refused, held or pre-empted in whatever
+order, the books return to zero, nobody is refused beside an idle backend, and the same calls give the same commands."""
+
+import random
+from math import inf, nan
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from proxy.core.policies import POLICIES
+from proxy.core.scheduler import Scheduler
+from proxy.model.backend import BackendSpec
+from proxy.model.commands import (
+    Abort,
+    Command,
+    Dispatch,
+    Failed,
+    Finished,
+    FirstToken,
+    Load,
+    Probed,
+    Reason,
+    Refuse,
+    Restarted,
+)
+from proxy.model.faults import Kind, upstream
+from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
+from proxy.model.request import Job
+from proxy.model.scheduling import SchedulingSettings
+
+OVERLOADS = frozenset({Reason.TTFT, Reason.TPOT, Reason.DUTY, Reason.KV, Reason.SEATS})
+shapes = st.lists(
+    st.builds(
+        lambda permits, seats, kv, labels, speculative, pool: {
+            "max_concurrency": permits,
+            "seats": seats,
+            "kv_tokens": kv,
+            "labels": frozenset(labels),
+            "speculative": speculative,
+            "pool": pool,
+        },
+        st.sampled_from([None, None, 2]),
+        st.sampled_from([None, 2]),
+        st.sampled_from([None, 20_000]),
+        st.sampled_from(["", "g"]),
+        st.booleans(),
+        st.sampled_from(["p", "q"]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+promises = st.sampled_from([(None, None), (0.2, 0.04), (2.0, 0.1), (1e-6, 1e-6), (60.0, None), (0.0, 0.05)])
+
+
+class Lives(RuleBasedStateMachine):
+    @initialize(
+        specs=shapes,
+        policy=st.sampled_from(["goodput", "goodput", *sorted(POLICIES)]),
+        mode=st.sampled_from(["enforce", "enforce", "auto", "shadow", "off", None]),
+        seed=st.integers(0, 3),
+    )
+    def start(self, specs: list[dict[str, Any]], policy: str, mode: str | None, seed: int) -> None:
+        backends = [BackendSpec(f"b{i}", any_model=True, **shape) for i, shape in enumerate(specs)]
+        scheduling = SchedulingSettings.model_validate(
+            {
+                "policy": policy,
+                "admission": {"mode": mode, "probes": 0.1, "min_samples": 3},
+                "backfill": {"jobs": 4, "max_wait": "40s"},
+            }
+        )
+        self.twins = [
+            Scheduler(
+                backends,
+                retries=RetrySettings(),
+                hold=HoldSettings(min_jobs=3),
+                health=HealthSettings(),
+                rng=random.Random(seed),
+                scheduling=scheduling,
+            )
+            for _ in range(2)
+        ]
+        self.names = [b.name for b in backends]
+        self.now, self.count = 1000.0, 0
+        self.out: dict[int, str] = {}
+        self.begun: set[int] = set()
+        self.held: dict[int, Job] = {}
+        self.ends = {"finished": 0, "refused": 0, "cancelled": 0}
+
+    def call(self, method: str, *args: Any) -> None:
+        idle = [v.name for v in self.twins[0].backends(self.now) if not v.in_flight and not v.foreign]
+        first, second = (getattr(twin, method)(*args, self.now) for twin in self.twins)
+        assert first == second, "same seed, same calls, other commands"
+        for command in first:
+            self.take(command, idle, alone=len(first) == 1 and method == "submit")
+
+    def take(self, command: Command, idle: list[str], alone: bool) -> None:
+        if isinstance(command, Abort):
+            job_id = command.job_id
+            assert self.out.pop(job_id) == command.backend
+            assert job_id not in self.begun, "pre-empted after its first token"
+            self.held[job_id] = Job(job_id, "m", bulk=True)
+            return
+        job = self.held.pop(command.job_id)
+        if isinstance(command, Dispatch):
+            self.out[command.job_id] = command.backend
+            self.begun.discard(command.job_id)
+            assert command.held_s >= 0
+            return
+        assert isinstance(command, Refuse)
+        self.ends["refused"] += 1
+        if alone and command.reason in OVERLOADS and not job.require:
+            assert not idle, f"{job} refused beside idle {idle}"
+        assert command.fault.retry_after_s is None or 1 <= command.fault.retry_after_s <= 120
+
+    @rule(
+        promise=promises,
+        bulk=st.booleans(),
+        tokens=st.sampled_from([0, 50, 3000, 100_000]),
+        tenant=st.sampled_from(["", "a", "b"]),
+        chain=st.integers(0, 6),
+        extra=st.sampled_from([{}, {}, {"constrained": True}, {"demotable": True}, {"require": frozenset("g")}]),
+        stream=st.sampled_from([True, True, False]),
+    )
+    def submit(self, promise: Any, bulk: bool, tokens: int, tenant: str, chain: int, extra: Any, stream: bool) -> None:
+        job = Job(
+            self.count,
+            "m",
+            stream=stream,
+            prompt_tokens=tokens,
+            tenant=tenant,
+            bulk=bulk,
+            slo_ttft_s=promise[0],
+            slo_tpot_s=promise[1],
+            prefix=tuple(range(chain * 3)),
+            prefix_block_tokens=100,
+            **extra,
+        )
+        before = self.twins[0].counts(self.now)
+        said = [twin.explain(job, self.now) for twin in self.twins]
+        assert said[0] == said[1]
+        assert self.twins[0].counts(self.now) == before, "explaining changes nothing"
+        self.count += 1
+        self.held[job.id] = job
+        self.call("submit", job)
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data(), times=st.integers(1, 4))
+    def first_tokens(self, data: Any, times: int) -> None:
+        for job_id in data.draw(st.permutations(sorted(self.out)))[:times]:
+            if job_id in self.out:
+                self.begun.add(job_id)
+                self.call("observe", FirstToken(job_id, self.out[job_id]))
+
+    @precondition(lambda self: self.out)
+    @rule(
+        data=st.data(),
+        tokens=st.sampled_from([None, 0, 5, 400]),
+        cached=st.sampled_from([None, 0, 90, 10**9]),
+        ok=st.booleans(),
+    )
+    def finish(self, data: Any, tokens: int | None, cached: int | None, ok: bool) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.out)))
+        del self.out[job_id]
+        self.ends["finished"] += 1
+        self.call("observe", Finished(job_id, tokens, cached, tokens, ok))
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data(), repeatable=st.booleans())
+    def fail(self, data: Any, repeatable: bool) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.out)))
+        del self.out[job_id]
+        self.held[job_id] = Job(job_id, "m")
+        self.call("observe", Failed(job_id, upstream(Kind.RESET, "reset"), repeatable))
+
+    @precondition(lambda self: self.out or self.held)
+    @rule(data=st.data())
+    def leave(self, data: Any) -> None:
+        job_id = data.draw(st.sampled_from(sorted({*self.out, *self.held})))
+        self.out.pop(job_id, None)
+        self.held.pop(job_id, None)
+        self.ends["cancelled"] += 1
+        self.call("cancel", job_id)
+
+    @rule(
+        data=st.data(),
+        counts=st.lists(st.sampled_from([None, 0.0, 3.0, 1e9, -1.0, nan, inf]), min_size=5, max_size=5),
+        loaded=st.sampled_from([None, frozenset(), frozenset("m")]),
+    )
+    def scrape(self, data: Any, counts: list[float | None], loaded: frozenset[str] | None) -> None:
+        self.call("observe", Load(data.draw(st.sampled_from(self.names)), *counts, loaded))
+
+    @rule(data=st.data(), ok=st.booleans(), restarted=st.booleans())
+    def probe(self, data: Any, ok: bool, restarted: bool) -> None:
+        name = data.draw(st.sampled_from(self.names))
+        self.call("observe", Restarted(name) if restarted else Probed(name, ok))
+
+    @rule(seconds=st.sampled_from([0, 0.01, 0.3, 2, 20, 4000]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.call("tick")
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        if not hasattr(self, "twins"):
+            return
+        counts = self.twins[0].counts(self.now)
+        assert counts.offered == self.count == sum(self.ends.values()) + len(self.out) + len(self.held)
+        assert (counts.in_flight, counts.held) == (len(self.out), len(self.held))
+        assert {name: getattr(counts, name) for name in self.ends} == self.ends
+        wakeup = self.twins[0].wakeup_at()
+        assert not self.held or wakeup is not None
+        for view in self.twins[0].backends(self.now):
+            assert view.in_flight == list(self.out.values()).count(view.name)
+            assert view.backlog_s >= 0
+            assert view.kv_used >= 0
+            assert 0.5 <= view.slow <= 50
+
+    def teardown(self) -> None:
+        if not hasattr(self, "twins"):
+            return
+        for _ in range(400):
+            if not self.held and not self.out:
+                break
+            for job_id in sorted(self.out):
+                if job_id in self.out:
+                    del self.out[job_id]
+                    self.ends["finished"] += 1
+                    self.call("observe", Finished(job_id))
+            self.now = max(self.now, self.twins[0].wakeup_at() or self.now)
+            self.call("tick")
+        assert not self.held
+        for backend in self.twins[0]._fleet.backends:
+            ledger = backend.ledger
+            assert (ledger.kv, ledger.decoding, ledger.pending, ledger.pending_s, ledger.answers) == (0, 0, {}, 0, 0)
+            assert ledger.tightest is None
+
+
+TestLives = Lives.TestCase
+TestLives.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
