@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any
 
@@ -19,6 +19,7 @@ import uvloop
 from aiohttp import web
 
 from proxy import __version__
+from proxy.app.explain import Explainer
 from proxy.config.address import parse_address
 from proxy.config.schema import Config
 from proxy.core.classify import Classifier
@@ -34,6 +35,7 @@ from proxy.live.exchange import Exchange, Gateway
 from proxy.live.intake import Intake
 from proxy.live.memory import MemoryGuard
 from proxy.live.prober import Prober
+from proxy.live.scraper import Scraper
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.watch import Watch
 from proxy.model.classes import with_built_in
@@ -59,7 +61,7 @@ class StartError(Exception):
 class Proxy:
     """One running proxy: `start`, then `stop`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, rule_lines: Sequence[int] = ()) -> None:
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._watch = Watch(self._loop)
@@ -73,12 +75,14 @@ class Proxy:
         self._access = AccessLog(config.log.format, _write_stdout, time.time, self._schedule_flush)
         self._memory = MemoryGuard(config.limits.memory, lambda: self._edge.close_idle())
         self._tokenizers = Tokenizers()
+        intake = _intake(config, self._models)
+        self._explainer = Explainer(intake, self._driver.scheduler, config.limits, rule_lines)
         self._gateway = Gateway(
             driver=self._driver,
             caller=Caller(self._driver.scheduler, self._tokenizers, config.limits.upstream, self._loop),
             backends=self._backends,
             models=self._models,
-            intake=_intake(config, self._models),
+            intake=intake,
             policy=config.routing.policy,
             limits=config.limits,
             attempts=config.retries.attempts,
@@ -103,7 +107,9 @@ class Proxy:
 
     async def start(self) -> None:
         """Open both listeners. StartError when a port is taken."""
-        self._admin = web.AppRunner(build_app(lambda: self._not_ready, self._render_metrics), access_log=None)
+        self._admin = web.AppRunner(
+            build_app(lambda: self._not_ready, self._render_metrics, self._explainer.explain), access_log=None
+        )
         await self._admin.setup()
         admin_socket = _bind(self._config.admin, "admin")
         self.admin_url = _url(admin_socket)
@@ -153,6 +159,10 @@ class Proxy:
         await asyncio.wait(first, timeout=_FIRST_PROBES_S)
         for prober in probers:
             self._start(prober.run())
+        if config.routing.scrape and _foresees(config):
+            for backend in self._backends.values():
+                scraper = Scraper(backend, self._driver, config.limits.upstream, self._loop, config.routing.scrape)
+                self._start(scraper.run())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """A background task; a crash of one is a bug that must be seen."""
@@ -204,7 +214,7 @@ class Proxy:
             (
                 f"tidegate {__version__}, configuration {source}",
                 f"  listening on {self.listen_url}   (base_url: {self.listen_url}/v1)",
-                f"  admin on {self.admin_url}   (/livez, /readyz, /metrics)",
+                f"  admin on {self.admin_url}   (/livez, /readyz, /metrics, /explain)",
                 f"  {count} backend{'s' if count != 1 else ''}: {', '.join(list(self._backends)[:6])}",
                 f"  models: {models}; policy {self._config.routing.policy}",
                 "  stop with Ctrl-C or SIGTERM: running answers are finished first",
@@ -212,22 +222,22 @@ class Proxy:
         )
 
 
-def run(config: Config, source: str) -> int:
+def run(config: Config, source: str, rule_lines: Sequence[int] = ()) -> int:
     """Serve until SIGTERM or SIGINT; the exit code."""
     logs.configure(config.log.level, config.log.format)
     try:
-        return uvloop.run(_serve(config, source))
+        return uvloop.run(_serve(config, source, rule_lines))
     except StartError as error:
         print(f"tidegate: {error}", file=sys.stderr)
         return 1
 
 
-async def _serve(config: Config, source: str) -> int:
+async def _serve(config: Config, source: str, rule_lines: Sequence[int]) -> int:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    proxy = Proxy(config)
+    proxy = Proxy(config, rule_lines)
     await proxy.start()
     print(proxy.banner(source), file=sys.stderr, flush=True)
     await stopping.wait()
@@ -255,10 +265,14 @@ def _scheduler(config: Config) -> Scheduler:
 def _intake(config: Config, models: ModelList) -> Intake:
     routing = config.routing
     classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
+    return Intake(classifier, models, routing.default_model, wants_prefix=_foresees(config))
+
+
+def _foresees(config: Config) -> bool:
+    """Whether anybody looks at predictions: else nothing is done for them."""
+    routing = config.routing
     mode = routing.admission.mode
-    judges = mode != "off" if mode is not None else routing.policy == "goodput"
-    wants_prefix = judges or routing.policy in FORESEEING
-    return Intake(classifier, models, routing.default_model, wants_prefix=wants_prefix)
+    return routing.policy in FORESEEING or mode not in (None, "off")
 
 
 def _id_maker() -> Callable[[], str]:

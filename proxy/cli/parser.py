@@ -53,6 +53,22 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="warnings fail too")
 
 
+def _explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="configuration of the running proxy, YAML; - for standard input")
+    parser.add_argument("request", metavar="REQUEST", help="body of the request, JSON; - for standard input")
+    parser.add_argument("--admin", metavar="URL", type=_http_url, help="its admin port (default: as in FILE)")
+    parser.add_argument("--path", metavar="PATH", default="/v1/chat/completions", help="default: /v1/chat/completions")
+    parser.add_argument(
+        "--header",
+        metavar="'NAME: VALUE'",
+        type=_header,
+        action="append",
+        default=[],
+        help="of the request, such as 'x-tidegate-class: bulk'; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="everything, for programs")
+
+
 def _schema(parser: argparse.ArgumentParser) -> None:
     """No arguments."""
 
@@ -98,6 +114,13 @@ COMMANDS = {
         "example:\n  tidegate check routing.yaml\n  tidegate check --strict --format github config/*.yaml\n\n"
         "exit codes:\n  0  right\n  1  wrong\n  2  usage",
         _check,
+    ),
+    "explain": Command(
+        "ask a running proxy what it would do with a request, and why",
+        "example:\n  tidegate explain routing.yaml request.json\n"
+        "  tidegate explain routing.yaml - --header 'x-slo-ttft-ms: 200' < request.json\n\n"
+        "exit codes:\n  0  explained\n  1  no proxy answers, or the request is refused\n  2  usage",
+        _explain,
     ),
     "schema": Command(
         "print the JSON Schema of the configuration, for editors",
@@ -188,6 +211,13 @@ def _one_of(text: str, known: tuple[str, ...]) -> str:
     raise argparse.ArgumentTypeError(
         f"{quoted(text)} is not one of {', '.join(known)}{f'; {hint}' if hint else ''}",
     )
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or not text.isascii() or not text.isprintable():
+        raise argparse.ArgumentTypeError("write it like 'x-tidegate-class: bulk'")
+    return name.strip(), value.strip()
 
 
 def _http_url(text: str) -> str:

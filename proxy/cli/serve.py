@@ -27,4 +27,4 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     from proxy.app import serve
 
-    return serve.run(config, arguments.file)
+    return serve.run(config, arguments.file, loaded.rule_lines)

@@ -42,6 +42,8 @@ class Loaded:
 
     config: Config | None
     diagnostics: list[Diagnostic]
+    rule_lines: tuple[int, ...] = ()
+    """Where each of `routing.rules` begins."""
 
 
 def load(path: Path | Literal["-"], env: Mapping[str, str]) -> Loaded:
@@ -64,7 +66,10 @@ def load_text(text: str, name: str, secrets: SecretSource) -> Loaded:
         report.at(problem.position, Finding(problem.path, problem.message, problem.hint))
     config = _understood(parsed.root, report, secrets) if parsed.root or not parsed.problems else None
     diagnostics = sorted(report.diagnostics, key=lambda d: (d.line, d.column))
-    return Loaded(None if has_errors(diagnostics) else config, diagnostics)
+    if config is None or has_errors(diagnostics):
+        return Loaded(None, diagnostics)
+    paths = (("routing", "rules", index) for index in range(len(config.routing.rules)))
+    return Loaded(config, diagnostics, tuple(_position(parsed.root, path, at_key=False).line for path in paths))
 
 
 class _Report:

@@ -1,4 +1,7 @@
-"""The admin listener: liveness, readiness, metrics. Its own port, loopback by default, with a Host allow-list."""
+"""The admin listener: liveness, readiness, metrics, explanations.
+
+Its own port, loopback by default, with a Host allow-list.
+"""
 
 import ipaddress
 from collections.abc import Awaitable, Callable
@@ -6,6 +9,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_EXPLAINED_MAX_B = 32 << 20
+Explain = Callable[[str, list[tuple[bytes, bytes]], bytes], tuple[int, bytes]]
+"""Path, headers and body of a request → status and JSON."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -27,7 +33,9 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
-def build_app(is_ready: Callable[[], str | None], render_metrics: Callable[[], bytes]) -> web.Application:
+def build_app(
+    is_ready: Callable[[], str | None], render_metrics: Callable[[], bytes], explain: Explain
+) -> web.Application:
     """`is_ready` gives None, or the reason why not."""
 
     async def livez(_: web.Request) -> web.StreamResponse:
@@ -40,7 +48,13 @@ def build_app(is_ready: Callable[[], str | None], render_metrics: Callable[[], b
     async def metrics(_: web.Request) -> web.StreamResponse:
         return web.Response(body=render_metrics(), headers={"Content-Type": _TEXT})
 
-    app = web.Application(middlewares=[_guard])
+    async def explained(request: web.Request) -> web.StreamResponse:
+        path = request.query.get("path", "/v1/chat/completions")
+        status, told = explain(path, list(request.raw_headers), await request.read())
+        return web.Response(status=status, body=told, content_type="application/json")
+
+    app = web.Application(middlewares=[_guard], client_max_size=_EXPLAINED_MAX_B)
+    app.router.add_post("/explain", explained)
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)

@@ -45,7 +45,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def served(app: Recorder) -> Config:
-    ((config, _),) = app.calls
+    ((config, *_),) = app.calls
     assert isinstance(config, Config)
     return config
 

@@ -1,0 +1,147 @@
+"""Why a request would go where: asked of a running proxy, answered by the very steps that a request takes.
+
+Owns the answer's shape and its text for people. Decides nothing: head, body, intake and scheduler are the real ones.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+import orjson
+
+from proxy.core.scheduler import Scheduler
+from proxy.live.intake import Intake, Taken
+from proxy.model.commands import Reason
+from proxy.model.faults import FaultError
+from proxy.model.limits import Limits
+from proxy.wire import body as bodies
+from proxy.wire import errors
+from proxy.wire.headers import HeaderPolicy, check_head
+from proxy.wire.routes import route
+
+DEFAULT_PATH = "/v1/chat/completions"
+_LIMITS = frozenset(Reason)
+"""What keeps a request away only where admission is enforced."""
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"expect", b"connection"})
+
+
+class Explainer:
+    """One per proxy."""
+
+    def __init__(self, intake: Intake, scheduler: Scheduler, limits: Limits, rule_lines: Sequence[int]) -> None:
+        self._intake = intake
+        self._scheduler = scheduler
+        self._limits = limits
+        self._rule_lines = rule_lines
+        """Where the rules stand in the configuration file."""
+
+    def explain(self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> tuple[int, bytes]:
+        """Status and JSON for a request that would come so; an answer of 4xx is the one that it would get."""
+        try:
+            return 200, orjson.dumps(self._explained(path, headers, body))
+        except FaultError as error:
+            refused = errors.answer(error.fault)
+            return refused.status, refused.body
+
+    def _explained(self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> dict[str, Any]:
+        head = check_head(
+            b"POST",
+            path.encode(),
+            "1.1",
+            [header for header in headers if header[0].lower() not in _FRAMING],
+            limits=self._limits.head,
+            policy=HeaderPolicy(),
+            new_id=lambda: "explain",
+        )
+        now = monotonic()
+        request, fields = bodies.read(head, route(head.target), body, self._limits.parameters)
+        taken = self._intake.take(head, request, fields, now)
+        return {**self._classified(taken), "decision": self._scheduler.explain(taken.job, now)}
+
+    def _classified(self, taken: Taken) -> dict[str, Any]:
+        job, classified = taken.job, taken.classified
+        return {
+            "class": job.traffic_class,
+            "class_by": classified.by,
+            "rule": self._rule(classified.rule),
+            "model": job.model,
+            "tenant": job.tenant,
+            "bulk": job.bulk,
+            "priority": job.priority,
+            "prompt_tokens_estimated": job.prompt_tokens,
+            "prefix_blocks": len(job.prefix),
+            "constrained": job.constrained,
+            "require": sorted(job.require),
+            "prefer": sorted(job.prefer),
+            "promise": taken.promise._asdict(),
+        }
+
+    def _rule(self, index: int | None) -> dict[str, Any] | None:
+        if index is None:
+            return None
+        line = self._rule_lines[index] if index < len(self._rule_lines) else None
+        return {"path": f"routing.rules[{index}]", "line": line}
+
+
+def as_text(told: Mapping[str, Any], file: str) -> str:
+    """The answer for people."""
+    return "\n".join([*_request_lines(told, file), *_decision_lines(told["decision"]), ""])
+
+
+def _request_lines(told: Mapping[str, Any], file: str) -> Iterator[str]:
+    rule = told["rule"]
+    where = f"{rule['path']}, {file} line {rule['line']}" if rule else "no rule fits"
+    yield f"class     {told['class']}, decided by {told['class_by']} ({where})"
+    yield f"request   model {told['model']}, about {told['prompt_tokens_estimated']} prompt tokens, tenant " + (
+        told["tenant"] or "none"
+    )
+    promise = {name.removesuffix("_s"): value for name, value in told["promise"].items() if value and name[-2:] == "_s"}
+    yield "promise   " + (", ".join(f"{name} {_time(value)}" for name, value in promise.items()) or "none")
+    for name in ("require", "prefer"):
+        if told[name]:
+            yield f"{name:<9} {', '.join(told[name])}"
+
+
+def _decision_lines(decision: Mapping[str, Any]) -> Iterator[str]:
+    outcome = decision["outcome"] + (f" to {decision['backend']}" if decision["backend"] else "")
+    reason = f", since {decision['reason']} would be broken" if decision["reason"] else ""
+    yield f"outcome   {outcome}{reason} (policy {decision['policy']}, admission {decision['mode']})"
+    yield (
+        f"margins   TTFT x {decision['ttft_margin']:.2f}, TPOT x {decision['tpot_margin']:.2f}, "
+        f"duty up to {decision['duty_limit']:.2f}, tenant over its share by {decision['tenant_over_share']:.2f}"
+    )
+    rows: list[tuple[str, ...]] = [
+        ("backend", "pool", "score", "ttft", "tpot", "backlog", "prefix", "in flight", "kept away by")
+    ]
+    best = sorted(decision["candidates"], key=lambda c: (c["removed_by"] is not None, c["score"] or 0.0))
+    rows += [_row(candidate) for candidate in best]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _row(candidate: Mapping[str, Any]) -> tuple[str, ...]:
+    removed = candidate["removed_by"] or "-"
+    return (
+        candidate["backend"],
+        candidate["pool"],
+        f"{candidate['score'] or 0.0:.4f}",
+        _time(candidate["ttft_s"]),
+        _time(candidate["tpot_s"]),
+        _time(candidate["backlog_s"]),
+        f"{candidate['hit_tokens'] or 0:.0f}/{candidate['prompt_tokens'] or 0:.0f}",
+        str(candidate["in_flight"]),
+        removed if candidate["enforced"] or removed not in _LIMITS else f"{removed} (not enforced)",
+    )
+
+
+def _time(value_s: float | None) -> str:
+    if value_s is None:
+        return "-"
+    return (
+        f"{value_s:.1f} s"
+        if value_s >= 10
+        else f"{value_s * 1e3:.0f} ms"
+        if value_s >= 0.01
+        else f"{value_s * 1e3:.1f} ms"
+    )

@@ -1,0 +1,185 @@
+"""The scheduler at work in a running proxy before simulated engines: classes, promises, scrapes, explanations."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import aiohttp
+import pytest
+
+from proxy.app.serve import Proxy
+from proxy.cli.main import main
+from proxy.config.loader import load
+from proxy.sim.server import SimServer
+from proxy.sim.settings import SimSettings
+from proxy.sim.spec import PRESETS
+from tests.support.patience import eventually
+
+RULES = """
+routing:
+  scrape: 2s
+  rules:
+    - when: {model: ['m'], stream: false}
+      class: bulk
+      pool: slow
+    - when: {constrained: true}
+      prefer: [plain]
+classes:
+  - name: chat
+    slo: chatbot
+"""
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello " * 300}], "max_tokens": 4, "stream": True}
+
+
+class Live:
+    """One proxy before two engines."""
+
+    def __init__(self, proxy: Proxy, file: Path, session: aiohttp.ClientSession) -> None:
+        self.proxy, self.file, self._session = proxy, file, session
+
+    async def ask(self, body: dict[str, Any] | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = f"{self.proxy.listen_url}/v1/chat/completions"
+        async with self._session.post(url, json={**CHAT, **(body or {})}, headers=named) as answer:
+            return answer.status, _route(answer.headers.get("x-tidegate-route", "")), await answer.read()
+
+    async def explain(self, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self._session.post(f"{self.proxy.admin_url}/explain", json=body, headers=named) as answer:
+            return answer.status, await answer.json()
+
+    async def metrics(self) -> str:
+        async with self._session.get(f"{self.proxy.admin_url}/metrics") as answer:
+            return await answer.text()
+
+
+def _route(line: str) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in line.split("; ")) if line else {}
+
+
+@asynccontextmanager
+async def running(tmp_path: Path, more: str = RULES) -> AsyncIterator[Live]:
+    sims = [SimServer(SimSettings(name=name, models=("m",), spec=PRESETS["fast"])) for name in ("a", "b")]
+    for sim in sims:
+        await sim.start()
+    backends = "".join(
+        f"  - {{url: '{sim.url}', name: {name}, pool: {pool}, models: [m], kind: vllm}}\n"
+        for sim, name, pool in zip(sims, ("a", "b"), ("fast", "slow"), strict=True)
+    )
+    file = tmp_path / "routing.yaml"
+    listeners = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {access: false}\n"
+    file.write_text(f"version: 1\n{listeners}backends:\n{backends}{more}")
+    loaded = load(file, {})
+    assert loaded.config is not None, loaded.diagnostics
+    proxy = Proxy(loaded.config, loaded.rule_lines)
+    await proxy.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Live(proxy, file, session)
+    finally:
+        await proxy.stop(drain=False)
+        for sim in sims:
+            await sim.stop()
+
+
+async def test_the_route_says_backend_class_rule_reason_and_wait(tmp_path: Path) -> None:
+    async with running(tmp_path) as live:
+        status, route, _ = await live.ask()
+        assert status == 200
+        assert route == {
+            "backend": route["backend"],
+            "class": "interactive",
+            "rule": "default",
+            "reason": "goodput",
+            "queued": route["queued"],
+        }
+        assert route["backend"] in ("a", "b")
+        assert 0 <= int(route["queued"].removesuffix("ms")) < 1000
+        for _ in range(3):
+            _, route, _ = await live.ask({"stream": False})
+            assert (route["backend"], route["class"], route["rule"]) == ("b", "bulk", "rules[0]")
+        _, route, _ = await live.ask(x_tidegate_class="chat")
+        assert (route["class"], route["rule"]) == ("chat", "header")
+        _, route, _ = await live.ask({"service_tier": "flex"})
+        assert (route["class"], route["rule"]) == ("bulk", "tier")
+
+
+async def test_what_is_refused_for_its_headers_names_them(tmp_path: Path) -> None:
+    async with running(tmp_path) as live:
+        for name, value in (("x_slo_ttft_ms", "-5"), ("x_request_deadline_ms", "soon"), ("x_tidegate_class", "gold")):
+            status, _, body = await live.ask(**{name: value})
+            assert status == 400
+            assert json.loads(body)["error"]["param"] == name.replace("_", "-")
+        assert "interactive, bulk" in json.loads(body)["error"]["message"]
+        status, route, _ = await live.ask(x_slo_ttft_ms="2000", x_request_deadline_ms="30000")
+        assert (status, route["class"]) == (200, "interactive")
+
+
+async def test_a_deadline_that_passes_while_held_is_told_with_its_route(tmp_path: Path) -> None:
+    async with running(tmp_path, "hold: {min_jobs: 0, per_in_flight: 0}\nretries: {attempts: 1}\n") as live:
+        status, route, _ = await live.ask({"model": "nobody's"})
+        assert status == 404
+        assert route["backend"] == "none"
+        assert route["reason"] != "goodput"
+
+
+async def test_traffic_and_scrapes_teach_the_scheduler(tmp_path: Path) -> None:
+    async with running(tmp_path) as live:
+        scheduler = live.proxy._driver.scheduler
+        for _ in range(6):
+            await live.ask(authorization="Bearer sk-1")
+
+        def learnt() -> bool:
+            views = scheduler.backends(monotonic())
+            return all(v.kv_tokens for v in views) and sum(v.samples for v in views) == 6
+
+        await asyncio.to_thread(eventually, learnt, "scrapes told the KV budget, first tokens were seen")
+        counts = scheduler.counts(monotonic())
+        assert (counts.finished, counts.in_flight) == (6, 0)
+        assert counts.predicted_hit_tokens > 0
+        assert list(scheduler.tenants(monotonic())) == ["0f2c10bf"], "the digest of the key, not the key"
+
+
+async def test_explain_over_http(tmp_path: Path) -> None:
+    async with running(tmp_path) as live:
+        status, told = await live.explain({**CHAT, "stream": False})
+        assert status == 200
+        assert (told["class"], told["class_by"], told["rule"]) == (
+            "bulk",
+            "rule",
+            {"path": "routing.rules[0]", "line": 12},
+        )
+        assert told["require"] == ["pool=slow"]
+        assert told["decision"]["outcome"] == "dispatch"
+        assert told["decision"]["backend"] == "b"
+        assert {c["backend"]: c["removed_by"] for c in told["decision"]["candidates"]} == {"a": "labels", "b": None}
+        assert told["prefix_blocks"] >= 2
+        status, told = await live.explain(CHAT, x_tidegate_class="chat", x_slo_tpot_ms="20")
+        assert (told["promise"]["ttft_s"], told["promise"]["tpot_s"]) == (0.2, 0.02)
+        assert live.proxy._driver.scheduler.counts(monotonic()).offered == 0, "nothing was submitted"
+        status, told = await live.explain({"model": 3})
+        assert (status, told["error"]["param"]) == (400, "model")
+        status, told = await live.explain(CHAT, x_slo_ttft_ms="x")
+        assert (status, told["error"]["param"]) == (400, "x-slo-ttft-ms")
+
+
+async def test_explain_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({**CHAT, "stream": False}))
+    async with running(tmp_path) as live:
+        words = ["explain", str(live.file), str(request), "--admin", live.proxy.admin_url]
+        assert await asyncio.to_thread(main, words) == 0
+        text = capsys.readouterr().out
+        assert f"class     bulk, decided by rule (routing.rules[0], {live.file} line 12)" in text
+        assert "outcome   dispatch to b (policy goodput, admission auto)" in text
+        assert text.rstrip().endswith("labels")
+        assert await asyncio.to_thread(main, [*words, "--header", "x-tidegate-class: gold"]) == 1
+        assert "There is no traffic class 'gold'" in capsys.readouterr().err
+        assert await asyncio.to_thread(main, [*words, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["class"] == "bulk"
+    assert await asyncio.to_thread(main, words) == 1
+    assert "no proxy answers" in capsys.readouterr().err
