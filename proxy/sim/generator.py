@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
-from typing import Annotated, Literal
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -109,8 +109,6 @@ class Workload(Settings):
     """Who asks."""
 
 
-WorkloadName = Literal["chat", "bulk", "mixed", "bursts", "tenants"]
-
 WORKLOADS: dict[str, Workload] = {
     "chat": Workload(),
     "bulk": Workload(rate=4.0, bulk_share=1.0),
@@ -141,7 +139,7 @@ def _of_tenant(workload: Workload, tenant: int, rate: float, seed: int) -> Itera
     starts = _moments(chat_rate, -_lead_s(workload.conversations), workload, _rng(seed, "chats", tenant))
     for number, start in enumerate(starts):
         turns = chats.conversation(start, number)
-        yield from (replace(turn, tenant=name) for turn in turns if 0 <= turn.at < workload.duration)
+        yield from (chats.arrival(turn, number, name) for turn in turns if 0 <= turn.at < workload.duration)
     moments = _moments(rate * workload.bulk_share, 0.0, workload, _rng(seed, "jobs", tenant))
     for number, at in enumerate(moments):
         yield replace(_job(workload.jobs, at, _rng(seed, "job", tenant, number)), tenant=name)
@@ -164,6 +162,16 @@ def _moments(rate: float, start: float, workload: Workload, rng: Random) -> Iter
         at += rng.gammavariate(shape, 1 / (rate * shape))
 
 
+class _Turn(NamedTuple):
+    at: float
+    system: int
+    """Which system prompt."""
+    history: int
+    """Tokens of the prompt."""
+    answer: int
+    """Tokens."""
+
+
 class _Chats:
     """Conversations of one tenant; system prompts are shared by all tenants."""
 
@@ -173,7 +181,7 @@ class _Chats:
         self._systems = [settings.system.draw(_rng(seed, "system", i)) for i in range(settings.system_prompts)]
         self._weights = [1 / (i + 1) for i in range(settings.system_prompts)]
 
-    def conversation(self, start: float, number: int) -> Iterator[Arrival]:
+    def conversation(self, start: float, number: int) -> Iterator[_Turn]:
         """Its turns, each with the whole history as its prompt."""
         settings = self._settings
         rng = _rng(self._seed, "chat", self._tenant, number)
@@ -182,18 +190,24 @@ class _Chats:
         while True:
             history += settings.user.draw(rng)
             answer = settings.answer.draw(rng)
-            yield Arrival(
-                at,
-                history,
-                answer,
-                self._hashes(system, number, history),
-                traffic_class="interactive",
-                max_tokens=settings.max_tokens and max(settings.max_tokens, answer),
-            )
+            yield _Turn(at, system, history, answer)
             if rng.random() < 1 / settings.turns:
                 return
             history += answer
             at += _READING_S * answer + rng.expovariate(1 / settings.pause)
+
+    def arrival(self, turn: _Turn, number: int, tenant: str | None) -> Arrival:
+        """A turn of the conversation of that number."""
+        most = self._settings.max_tokens
+        return Arrival(
+            turn.at,
+            turn.history,
+            turn.answer,
+            self._hashes(turn.system, number, turn.history),
+            traffic_class="interactive",
+            tenant=tenant,
+            max_tokens=most and max(most, turn.answer),
+        )
 
     def _hashes(self, system: int, number: int, tokens: int) -> tuple[int, ...]:
         """The blocks of the system prompt are everybody's, the rest this conversation's own."""

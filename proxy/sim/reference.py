@@ -26,6 +26,9 @@ CARE = 0.97
 OWN_WORK = 2.0
 """A second of own prefill counts as so many: a cached prefix is worth more than an empty queue."""
 
+TIE_S = 1e-3
+"""A request that is there counts as so much faster an engine."""
+
 
 def play_reference(
     backends: Sequence[SimBackend],
@@ -126,8 +129,7 @@ class Reference:
             if server.down or arrival.prompt_tokens + arrival.output_tokens > server.engine.spec.max_model_len:
                 continue
             view = outlook(server.engine, arrival, now)
-            there = len(view.there.pending) + len(view.there.decoding)
-            cost = (view.ttft_s + (OWN_WORK - 1) * view.own_s) * sqrt(1 + there)
+            cost = _cost(arrival, view)
             if cost < least and self._keeps_promises(arrival, view, now):
                 best, least = server, cost
         return best
@@ -155,3 +157,12 @@ class Reference:
             return True
         waited = now - result.arrival.at + (0.0 if resident.decoding else view.prefill_s - view.own_s)
         return not waited + alone <= slo.e2e_s < (waited + rest) / CARE
+
+
+def _cost(arrival: Arrival, view: Outlook) -> float:
+    """What has a first token to wait for goes where that comes soonest for the work; anything else to the slowest
+    engine that will do, so that the fast ones stay free."""
+    there = len(view.there.pending) + len(view.there.decoding)
+    if arrival.slo.ttft_s is None:
+        return -view.own_s + TIE_S * there
+    return (view.ttft_s + (OWN_WORK - 1) * view.own_s) * sqrt(1 + there)

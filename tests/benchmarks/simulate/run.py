@@ -109,7 +109,7 @@ def _section(document: dict[str, Any]) -> str:
         f"## {setting['name']}\n",
         f"Aim: {setting['aim']}. `tidegate simulate {' '.join(setting['argv'])}`  ",
         f"{setting['machine']}; {setting['at']}; seeds {setting['seeds']}.\n",
-        "| contender | goodput % | tokens % | refused % | TTFT p50/p99 s | TPOT p50/p99 ms | hit % | ours less it (95 %) |",
+        "| contender | goodput % | tokens % | refused % | TTFT p50/p99 s | TPOT p50/p99 ms | hit % | ours less it |",
         "|---|---|---|---|---|---|---|---|",
     ]
     differences = {d["baseline"]: d for d in document.get("differences", {}).get("requests", ())}
