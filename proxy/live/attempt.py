@@ -21,6 +21,7 @@ from proxy.model.request import REPEATABLE, Endpoint, Job, Request
 from proxy.model.timeline import Timeline
 from proxy.wire import accounting, splice
 from proxy.wire.accounting import Undo
+from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 
@@ -51,22 +52,26 @@ class Caller:
         self._limits = limits
         self._loop = loop
 
-    def relay(self, call: Call, backend: Backend) -> Relay:
+    def relay(self, call: Call, backend: Backend, continuation: Continuation | None = None) -> Relay:
         """The receiver of an attempt."""
-        plan = self._plan(call, backend)
+        plan = self._plan(call, backend, continuation)
         return Relay(backend.name, plan, self._limits.answer_buffer, call.timeline, call.meter, self._loop)
 
     async def attempt(self, call: Call, backend: Backend, number: int, relay: Relay) -> Relay:
         """The `number`-th attempt, ready to be judged: `relay`, or its twin after a pooled connection was dead."""
         request = call.request
         attempt_id = request.id if number == 1 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
-        message = backend.message(request.method, request.target, attempt_id, call.headers, self._body(call, backend))
+        message = backend.message(
+            request.method, request.target, attempt_id, call.headers, self._body(call, backend, relay.plan)
+        )
         pooled = backend.pool.take_idle() if number == 1 and request.endpoint in REPEATABLE else None
         if pooled is not None:
             await self._send(relay, pooled, message, call)
             if relay.fault is None or relay.fault.retry is not Retry.REUSED_CONNECTION_ONLY:
                 return relay
-            relay = self.relay(call, backend)  # the engine had closed the pooled connection: once more, on a new one
+            relay = self.relay(
+                call, backend, relay.plan.continuation
+            )  # the engine had closed the pooled connection: once more, on a new one
             relay.calls = 1
         try:
             connection = await backend.pool.connect()
@@ -86,18 +91,20 @@ class Caller:
         connection.send(message, relay)
         await relay.ready
 
-    def _body(self, call: Call, backend: Backend) -> bytes:
+    def _body(self, call: Call, backend: Backend, plan: StreamPlan) -> bytes:
         request, body = call.request, call.body
         if not request.json:
             return body
+        if plan.continuation is not None:
+            body = plan.continuation.body(body)
         name = self._scheduler.upstream_model(backend.name, call.job.model)
         if request.model is not None and name != request.model:
             body = splice.replace_value(body, "model", name)
-        if _undo(call, backend) is not Undo.NOTHING:
-            body = accounting.with_usage(body, continuous=_adds_continuous(call, backend))
+        if plan.undo is not Undo.NOTHING:
+            body = accounting.with_usage(body, continuous=_adds_continuous(call, backend, plan.continuation))
         return body
 
-    def _plan(self, call: Call, backend: Backend) -> StreamPlan:
+    def _plan(self, call: Call, backend: Backend, continuation: Continuation | None) -> StreamPlan:
         evidence = None
         if call.settings.granularity != "engine" and call.request.endpoint in _RECHUNKED:
             model = self._scheduler.upstream_model(backend.name, call.job.model)
@@ -106,19 +113,20 @@ class Caller:
                 self._tokenizers.ready(model),
                 one_token_per_event=backend.dialect.one_token_per_event,
             )
-        return StreamPlan(call.settings, self._limits.event, _undo(call, backend), evidence)
+        return StreamPlan(call.settings, self._limits.event, _undo(call, backend, continuation), continuation, evidence)
 
 
-def _undo(call: Call, backend: Backend) -> Undo:
+def _undo(call: Call, backend: Backend, continuation: Continuation | None) -> Undo:
     """What we ask of the engine beyond what the client asks, and so must take out again."""
     request = call.request
     if not request.stream or request.continuous_usage_asked or request.endpoint not in backend.dialect.usage_on_request:
         return Undo.NOTHING
     if not request.usage_asked:
         return Undo.ALL
-    return Undo.CONTINUOUS if _adds_continuous(call, backend) else Undo.NOTHING
+    return Undo.CONTINUOUS if _adds_continuous(call, backend, continuation) else Undo.NOTHING
 
 
-def _adds_continuous(call: Call, backend: Backend) -> bool:
-    """Token borders need it; at the engine's granularity it would only make every event longer."""
-    return call.settings.granularity == "token" and backend.dialect.continuous_usage
+def _adds_continuous(call: Call, backend: Backend, continuation: Continuation | None) -> bool:
+    """Token borders and exact continuations need it; else it would only make every event longer."""
+    needed = call.settings.granularity == "token" or continuation is not None
+    return needed and backend.dialect.continuous_usage

@@ -32,8 +32,10 @@ from proxy.model.timeline import Timeline
 from proxy.obs.record import Record
 from proxy.wire import answers, errors
 from proxy.wire import body as bodies
+from proxy.wire.continuation import Continuation
 from proxy.wire.headers import Head
 from proxy.wire.meter import Meter
+from proxy.wire.resumable import is_resumable
 from proxy.wire.routes import Route, route
 from proxy.wire.tokens import Source as TokenSource
 from proxy.wire.usage import NO_USAGE, Usage
@@ -91,6 +93,7 @@ class Exchange:
         "_ping_s",
         "_relay",
         "_request",
+        "_resumable",
         "_route_reason",
         "_settled",
         "_status",
@@ -107,6 +110,8 @@ class Exchange:
         self._request: Request | None = None
         self._job: Job | None = None
         self._taken: Taken | None = None
+        self._resumable: dict[str, Any] = {}
+        """The parsed body, kept only where another backend may have to go on with the answer."""
         self._route_reason = ""
         self._settled = True
         """The scheduler knows the end of the job."""
@@ -175,7 +180,7 @@ class Exchange:
         self._timeline.understood = monotonic()
         self._phase = Phase.QUEUE
         call = Call(request, job, head.forward, body, settings, self._timeline, self._meter)
-        return await self._deliver(await self._attempted(call))
+        return await self._deliver(call, await self._attempted(call))
 
     def _understand(self, head: Head, found: Route, body: bytes) -> tuple[Request, Job]:
         """The request and its job; the parsed body is not kept."""
@@ -184,6 +189,8 @@ class Exchange:
         self._request = request
         taken = self._taken = gateway.intake.take(head, request, fields, self._timeline.received)
         self._job = taken.job
+        if taken.classified.traffic_class.stream.resume and request.stream:
+            self._resumable = fields
         if request.stream:
             self._meter.on_first = self._on_first_token
         return request, taken.job
@@ -247,23 +254,64 @@ class Exchange:
             return False
         return judge.is_repeatable(fault, endpoint)
 
-    async def _attempt(self, call: Call, backend: Backend) -> Relay:
+    async def _attempt(self, call: Call, backend: Backend, continuation: Continuation | None = None) -> Relay:
         caller = self._gateway.caller
-        relay = self._relay = caller.relay(call, backend)
+        fields, endpoint = self._resumable, call.request.endpoint
+        if continuation is None and fields and is_resumable(fields, endpoint, backend.dialect):
+            continuation = Continuation(fields, endpoint, backend.dialect)
+        relay = self._relay = caller.relay(call, backend, continuation)
         relay = self._relay = await caller.attempt(call, backend, self._attempts, relay)
         return relay
 
     # --- delivering
 
-    async def _deliver(self, relay: Relay) -> Outcome:
+    async def _deliver(self, call: Call, relay: Relay) -> Outcome:
         self._phase = Phase.STREAM
         if relay.complete and relay.stream is None:
             return self._deliver_whole(relay)
         if not self._connection.head_sent:
             self._begin(relay)
+        await self._flow(relay)
+        fault = self._fault_at_end(relay)
+        while (
+            fault is not None and (following := await self._with_pings(self._resumed(call, relay, fault))) is not None
+        ):
+            relay = following
+            await self._flow(relay)
+            fault = self._fault_at_end(relay)
+        return self._end(relay, fault)
+
+    async def _flow(self, relay: Relay) -> None:
         self._connection.on_pause = relay.on_pause
         await self._with_pings(_awaited(relay.start(self._connection)))
-        return self._end(relay)
+
+    def _fault_at_end(self, relay: Relay) -> Fault | None:
+        assert self._request is not None
+        return self._cut_by or relay.fault or judge.fault_of_end(relay, self._request.endpoint)
+
+    async def _resumed(self, call: Call, relay: Relay, fault: Fault) -> Relay | None:
+        """The stream that goes on where `relay` broke off; None where none can or may."""
+        continuation = relay.plan.continuation
+        if continuation is None or self._cut_by is not None or not continuation.can_continue():
+            return None
+        relay.release()
+        driver = self._gateway.driver
+        command = await driver.failed(call.job.id, fault, repeatable=True)
+        if isinstance(command, Refuse):
+            self._settled = True
+            return None
+        backend = self._gateway.backends[command.backend]
+        if continuation.fits(backend.dialect):
+            self._attempts, self._backend = command.attempt, command.backend
+            continuation.next_attempt()
+            following = await self._attempt(call, backend, continuation)
+            if following.stream is not None:
+                return following
+            following.release()
+            self._relay = relay
+        driver.left(call.job.id)
+        self._settled = True
+        return None
 
     def _deliver_whole(self, relay: Relay) -> Outcome:
         status, body, headers = relay.status, relay.body, answers.filtered(relay.headers)
@@ -297,18 +345,23 @@ class Exchange:
         self._status = status
         self._connection.begin(status, headers, length)
 
-    def _end(self, relay: Relay) -> Outcome:
+    def _end(self, relay: Relay, fault: Fault | None) -> Outcome:
         """After the last byte of a flowing answer: a clean end only for a clean answer."""
-        assert self._request is not None
-        fault = self._cut_by or relay.fault or judge.fault_of_end(relay, self._request.endpoint)
         if fault is None:
             self._connection.end()
             return UNFINISHED if self._misses_done(relay) else SERVED
         if relay.stream is None:
             self._connection.abort()
         else:
-            self._end_stream(b"" if relay.stream.saw_error else errors.event(fault))
+            said = relay.stream.saw_error and not self._resumes
+            self._end_stream(relay.stream.unsent_error or (b"" if said else errors.event(fault)))
         return failed_with(fault, Phase.STREAM)
+
+    @property
+    def _resumes(self) -> int:
+        """How often another backend went on with the stream."""
+        continuation = self._relay.plan.continuation if self._relay is not None else None
+        return continuation.attempt - 1 if continuation is not None else 0
 
     def _misses_done(self, relay: Relay) -> bool:
         assert self._request is not None
@@ -437,6 +490,7 @@ class Exchange:
                 usage=usage,
                 token_source=source,
                 meter=self._meter,
+                resumed=self._resumes,
                 promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
             )
         )
@@ -452,6 +506,8 @@ class Exchange:
         if self._relay is None:
             return NO_USAGE, ""
         usage = self._relay.usage()
+        if self._relay.plan.continuation is not None:
+            usage = self._relay.plan.continuation.corrected(usage)
         if usage.completion_tokens is not None or not self._meter.tokens:
             return usage, TokenSource.ENGINE_USAGE.value if usage != NO_USAGE else ""
         return usage._replace(completion_tokens=self._meter.tokens), self._relay.token_source().value

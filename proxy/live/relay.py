@@ -41,7 +41,6 @@ class Relay:
         "_loop",
         "_most_b",
         "_paused",
-        "_plan",
         "_sink",
         "_timeline",
         "backend",
@@ -52,6 +51,7 @@ class Relay:
         "fault",
         "headers",
         "meter",
+        "plan",
         "ready",
         "status",
         "stream",
@@ -80,7 +80,7 @@ class Relay:
         self.connection: Connection | None = None
         self.calls = 0
         """Times the request was sent for this attempt: 2 when a pooled connection was dead."""
-        self._plan = plan
+        self.plan = plan
         self._most_b = answer_buffer_b
         self._timeline = timeline
         self._loop = loop
@@ -96,7 +96,7 @@ class Relay:
         self.status = status
         self.headers = headers
         if status == 200 and answers.is_sse(headers):
-            self.stream = Stream(self._plan, self.meter, self._emit, self._loop)
+            self.stream = Stream(self.plan, self.meter, self._emit, self._loop)
 
     def on_body(self, data: bytes) -> None:
         stream = self.stream

@@ -14,6 +14,7 @@ from time import monotonic
 from proxy.model.classes import StreamSettings
 from proxy.wire import sse
 from proxy.wire.accounting import Undo, without_usage
+from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 from proxy.wire.pacing import Pacer
@@ -33,6 +34,8 @@ class StreamPlan:
     event_limit_b: int
     undo: Undo = Undo.NOTHING
     """We asked for usage and the client did not."""
+    continuation: Continuation | None = None
+    """Keeps what another backend would have to continue from."""
     evidence: Evidence | None = None
     """What token borders can be told from; needed for every granularity but the engine's."""
 
@@ -67,6 +70,7 @@ class Stream:
         "meter",
         "saw_done",
         "saw_error",
+        "unsent_error",
     )
 
     def __init__(
@@ -79,13 +83,15 @@ class Stream:
         self._rechunker = plan.rechunker()
         self._pacer = plan.pacer()
         self._undoes = plan.undo is not Undo.NOTHING
-        self._plain = self._rechunker is None and self._pacer is None
+        self._plain = self._rechunker is None and self._pacer is None and plan.continuation is None
         self._pace_timer: asyncio.TimerHandle | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
         self._tail = (b"",) * _TAIL
         self.meter = meter
         self.saw_done = False
         self.saw_error = False
+        self.unsent_error = b""
+        """The engine's error event, withheld as long as another backend may continue."""
 
     def feed(self, data: bytes) -> None:
         """Some bytes from the engine. FaultError when an event grows over its limit."""
@@ -138,18 +144,23 @@ class Stream:
         self._leave(out, now)
 
     def _take(self, event: bytes, now: float, out: list[bytes]) -> None:
+        continuation = self._plan.continuation
         if sse.payload(event) == sse.DONE:
             self.saw_done = True
-            self._plain = False  # nothing after the last word goes out, by any path
         elif sse.is_error(event):
             self.saw_error = True
-            self._plain = False
             self._tail = (*self._tail[1:], event)
+            if continuation is not None and continuation.can_continue():
+                self.unsent_error, event = event, b""
         else:
             self._tail = (*self._tail[1:], event)
+            if continuation is not None:
+                continuation.saw(event)
+                self.saw_error = continuation.disagrees
             out += self._rechunked(event, now)
             return
-        out[:] = [*self._withheld(out, now), event]
+        self._plain = False  # nothing after the last word goes out, by any path
+        out[:] = [*self._withheld(out, now), *([event] if event else [])]
 
     def _withheld(self, events: list[bytes], now: float) -> list[bytes]:
         """`events` and everything behind them that waits, in order."""
@@ -173,6 +184,9 @@ class Stream:
         return self._undone_all(pieces)
 
     def _undone_all(self, events: list[bytes]) -> list[bytes]:
+        continuation = self._plan.continuation
+        if continuation is not None:
+            events = [kept for event in events if (kept := continuation.rewrite(event))]
         if not self._undoes:
             return events
         return [kept for event in events if (kept := without_usage(event, self._plan.undo))]

@@ -34,6 +34,8 @@ class Record:
     token_source: str
     """Of the completion tokens (`proxy.wire.tokens.Source`); empty: not counted."""
     meter: Meter
+    resumed: int
+    """How often another backend went on with the stream."""
     """Of its stream; empty for any other answer."""
     promise: Promise = NOTHING_PROMISED
     """What its class or its headers promised."""

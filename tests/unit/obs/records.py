@@ -52,5 +52,6 @@ def record(**fields: Any) -> Record:
         "traffic_class": "interactive",
         "token_source": "engine_usage",
         "meter": meter(),
+        "resumed": 0,
     }
     return Record(**{**usual, **fields})

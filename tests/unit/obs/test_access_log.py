@@ -53,6 +53,7 @@ def test_json() -> None:
         "backend": "alpha",
         "attempts": 1,
         "stream": True,
+        "resumed": None,
         "queue_ms": 2.0,
         "ttft_ms": 250.0,
         "tpot_ms": 235.71,
