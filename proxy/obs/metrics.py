@@ -17,9 +17,11 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.core.scheduler import Scheduler
-from proxy.core.views import BackendView
 from proxy.model.histogram import Histogram
+from proxy.obs.families import counter, gauge
+from proxy.obs.goodput import Goodput
 from proxy.obs.record import Record
+from proxy.obs.scheduler_metrics import scheduler_families
 from proxy.wire.meter import Meter
 
 _NO_BACKEND = "none"
@@ -83,6 +85,7 @@ class Metrics:
     def __init__(self, scheduler: Scheduler, gauges: Callable[[], Gauges], now: Callable[[], float]) -> None:
         self._series: defaultdict[tuple[str, str, str], _Series] = defaultdict(_Series)
         self._faults: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._goodput = Goodput()
         self._scheduler = scheduler
         self._gauges = gauges
         self._now = now
@@ -93,6 +96,7 @@ class Metrics:
 
     def count(self, record: Record) -> None:
         """Count one finished request."""
+        self._goodput.count(record)
         series = self._series[record.endpoint, record.traffic_class or _NO_CLASS, record.backend or _NO_BACKEND]
         outcome, timeline = record.outcome, record.timeline
         status = _STATUSES.get(record.status, "other")
@@ -133,10 +137,11 @@ class Metrics:
     def families(self) -> Iterator[Metric]:
         """All series of the proxy itself."""
         yield from self._request_families()
-        yield from self._scheduler_families()
+        yield from self._goodput.families()
+        yield from scheduler_families(self._scheduler, self._now())
         gauges = self._gauges()
-        yield _gauge("tidegate_client_connections", "Open client connections.", gauges.client_connections)
-        yield _counter(
+        yield gauge("tidegate_client_connections", "Open client connections.", gauges.client_connections)
+        yield counter(
             "tidegate_refused_connections", "Client connections refused at the limit.", gauges.refused_connections
         )
         upstream = GaugeMetricFamily(
@@ -145,7 +150,7 @@ class Metrics:
         for backend, count in gauges.upstream_connections.items():
             upstream.add_metric([backend], count)
         yield upstream
-        yield _gauge("tidegate_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
+        yield gauge("tidegate_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
         info = GaugeMetricFamily("tidegate_build_info", "Always 1; the version is in the label.", labels=["version"])
         info.add_metric([__version__], 1)
         yield info
@@ -184,25 +189,6 @@ class Metrics:
             faults.add_metric(pair, count)
         yield from (requests, *histograms.values(), tokens, faults)
 
-    def _scheduler_families(self) -> Iterator[Metric]:
-        now = self._now()
-        counts = self._scheduler.counts(now)
-        views = self._scheduler.backends(now)
-        yield _gauge("tidegate_held_jobs", "Jobs waiting here for a permit.", counts.held)
-        yield _gauge("tidegate_held_bytes", "Bodies of the held jobs.", counts.held_bytes)
-        yield _counter("tidegate_retries", "Attempts after the first.", counts.retries)
-        yield _gauge("tidegate_retry_budget_left", "Retries that may still be made now.", counts.retry_budget_left)
-        yield _counter("tidegate_ejections", "Backends taken out for failing.", counts.ejections)
-        yield _per_backend(
-            "tidegate_backend_in_flight", "Permits out: requests on the backend.", views, lambda v: v.in_flight
-        )
-        yield _per_backend(
-            "tidegate_backend_healthy", "1 healthy, 0 ejected or on trial.", views, lambda v: v.state.value == "healthy"
-        )
-        yield _per_backend(
-            "tidegate_backend_share", "Slow start: share of its usual traffic.", views, lambda v: v.share
-        )
-
 
 class _Requests(Collector):
     """Bridges to the library's registry."""
@@ -215,18 +201,3 @@ class _Requests(Collector):
 
     def describe(self) -> list[Metric]:
         return []
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(name, text, value=value)
-
-
-def _per_backend(name: str, text: str, views: list[BackendView], read: Callable[[BackendView], float]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=["backend", "pool"])
-    for view in views:
-        family.add_metric([view.name, view.pool], float(read(view)))
-    return family

@@ -1,0 +1,43 @@
+"""Short spellings of the library's metric families."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+T = TypeVar("T")
+
+
+def gauge(name: str, text: str, value: float) -> Metric:
+    """One number that goes up and down."""
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def counter(name: str, text: str, value: float) -> Metric:
+    """One number that only grows."""
+    return CounterMetricFamily(name, text, value=value)
+
+
+def gauges(name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    """A gauge with labels."""
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
+
+
+def counters(name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    """A counter with labels."""
+    family = CounterMetricFamily(name, text, labels=labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
+
+
+def read(
+    views: Iterable[T], key: Callable[[T], tuple[str, ...]], value: Callable[[T], float | None]
+) -> list[tuple[tuple[str, ...], float]]:
+    """Labels and value of each view; what has no value has no sample."""
+    pairs = ((key(view), value(view)) for view in views)
+    return [(labels, float(number)) for labels, number in pairs if number is not None]

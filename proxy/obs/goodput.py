@@ -1,0 +1,113 @@
+"""Goodput: which requests, and how many of their tokens, kept what was promised.
+
+Owns what "kept" means. A job that was promised nothing keeps it by being served. Refusals and failures count as not
+kept; requests that were wrong in themselves are no jobs and do not count.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from prometheus_client.metrics_core import Metric
+
+from proxy.model.classes import NOTHING_PROMISED
+from proxy.model.faults import Kind
+from proxy.model.outcome import Outcome, Verdict
+from proxy.obs.families import counters, gauges
+from proxy.obs.record import Record
+
+KEPT, LATE = "kept", "late"
+_RESULTS = {Verdict.SHED: "refused", Verdict.FAILED: "failed", Verdict.CANCELLED: "left"}
+
+
+class Goodput:
+    """Counts by class, and renders itself."""
+
+    def __init__(self) -> None:
+        self._requests: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._missed: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._tokens: defaultdict[str, int] = defaultdict(int)
+        self._good_tokens: defaultdict[str, int] = defaultdict(int)
+
+    def count(self, record: Record) -> None:
+        """One finished request."""
+        name = record.traffic_class
+        if not name or _is_wrong(record.outcome):
+            return
+        tokens = record.usage.completion_tokens or 0
+        self._tokens[name] += tokens
+        if record.outcome.verdict is not Verdict.SERVED:
+            self._requests[name, _RESULTS[record.outcome.verdict]] += 1
+            return
+        missed = missed_promises(record) if record.promise is not NOTHING_PROMISED else []
+        for promise in missed:
+            self._missed[name, promise] += 1
+        self._requests[name, LATE if missed else KEPT] += 1
+        self._good_tokens[name] += 0 if missed else tokens
+
+    def families(self) -> Iterator[Metric]:
+        """All series."""
+        by_class = ("class",)
+        yield counters(
+            "tidegate_slo_requests",
+            "Jobs ended, by result: kept (served within all that was promised), late, refused, failed, left.",
+            ("class", "result"),
+            self._requests.items(),
+        )
+        yield counters(
+            "tidegate_slo_missed",
+            "Served jobs that missed a promise, by which one.",
+            ("class", "promise"),
+            self._missed.items(),
+        )
+        yield counters(
+            "tidegate_throughput_tokens",
+            "Output tokens of all jobs.",
+            by_class,
+            [((name,), count) for name, count in self._tokens.items()],
+        )
+        yield counters(
+            "tidegate_goodput_tokens",
+            "Output tokens of jobs that kept what was promised.",
+            by_class,
+            [((name,), self._good_tokens[name]) for name in self._tokens],
+        )
+        yield gauges(
+            "tidegate_goodput_ratio",
+            "Goodput tokens as a share of throughput tokens, since the start.",
+            by_class,
+            [((name,), self._good_tokens[name] / count) for name, count in self._tokens.items() if count],
+        )
+        yield gauges(
+            "tidegate_slo_attainment",
+            "Share of jobs that kept what was promised, since the start; those whose client left do not count.",
+            by_class,
+            self._attainment(),
+        )
+
+    def _attainment(self) -> Iterator[tuple[tuple[str, ...], float]]:
+        for name in sorted({name for name, _ in self._requests}):
+            ended = sum(self._requests.get((name, result), 0) for result in (KEPT, LATE, "refused", "failed"))
+            if ended:
+                yield (name,), self._requests.get((name, KEPT), 0) / ended
+
+
+def missed_promises(record: Record) -> list[str]:
+    """Which promises a served request missed. An answer in one piece has no first token, and can only
+    miss what is promised for the whole of it."""
+    promise, meter, tokens = record.promise, record.meter, record.usage.completion_tokens
+    received, done = record.timeline.received, record.timeline.done
+    ttft_s = None if meter.first_token is None else meter.first_token - received
+    took_s = None if done is None else done - received
+    is_short = not promise.e2e_tokens or (tokens is not None and tokens <= promise.e2e_tokens)
+    checks = (
+        ("ttft", ttft_s, promise.ttft_s),
+        ("tpot", meter.tpot_s(tokens), promise.tpot_s),
+        ("e2e", took_s if is_short else None, promise.e2e_s),
+        ("deadline", took_s, promise.deadline_s),
+    )
+    return [name for name, actual, limit in checks if actual is not None and limit is not None and actual > limit]
+
+
+def _is_wrong(outcome: Outcome) -> bool:
+    """Refused for what it is, by us or by the engine."""
+    return outcome.fault is not None and outcome.fault.kind in (Kind.INVALID, Kind.MODEL_NOT_FOUND)

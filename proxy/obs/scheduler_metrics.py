@@ -1,0 +1,135 @@
+"""The scheduler's state as metric families, read at scrape time.
+
+Owns names, labels and help texts of what the core shows. Tenants are bounded: the busiest by digest, the rest in one.
+"""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client.metrics_core import Metric
+
+from proxy.core.scheduler import Scheduler
+from proxy.core.views import BackendView, Counts, PoolView
+from proxy.obs.families import counter, counters, gauge, gauges, read
+
+Reader = Callable[[BackendView], float | None]
+PoolReader = Callable[[PoolView], float | None]
+MAX_TENANTS = 20
+OTHER_TENANTS = "other"
+NO_TENANT = "none"
+
+
+def scheduler_families(scheduler: Scheduler, now: float) -> Iterator[Metric]:
+    """All of them."""
+    counts = scheduler.counts(now)
+    yield from _count_families(counts)
+    yield from _backend_families(scheduler.backends(now))
+    yield from _pool_families(scheduler.pools(now))
+    yield gauges(
+        "tidegate_tenant_service_seconds",
+        "Backend seconds given to a tenant lately (decayed), of the busiest tenants and of all others together.",
+        ("tenant",),
+        _bounded(scheduler.tenants(now)),
+    )
+
+
+def _count_families(counts: Counts) -> Iterator[Metric]:
+    yield gauge("tidegate_held_jobs", "Jobs waiting here.", counts.held)
+    yield gauge("tidegate_backfill_jobs", "Of the held jobs: bulk.", counts.backfill)
+    yield gauge("tidegate_held_bytes", "Bodies of the held jobs.", counts.held_bytes)
+    yield counter("tidegate_retries", "Attempts after the first.", counts.retries)
+    yield gauge("tidegate_retry_budget_left", "Retries that may still be made now.", counts.retry_budget_left)
+    yield counter("tidegate_ejections", "Backends taken out for failing.", counts.ejections)
+    yield counter("tidegate_preempted", "Bulk attempts sent back to make room, before they began.", counts.preempted)
+    yield counter("tidegate_demoted", "Jobs served late as bulk instead of being refused.", counts.demoted)
+    yield counters(
+        "tidegate_refusals",
+        "Jobs that admission refused, by the limit that would have been broken.",
+        ("reason",),
+        [((reason.value,), count) for reason, count in counts.refusals.items()],
+    )
+    yield counters(
+        "tidegate_prefix_hit_tokens",
+        "Prompt tokens predicted to be in an engine's prefix cache, and those that it says were.",
+        ("what",),
+        [(("predicted",), counts.predicted_hit_tokens), (("actual",), counts.actual_hit_tokens)],
+    )
+
+
+def _backend_families(views: list[BackendView]) -> Iterator[Metric]:
+    def per_backend(name: str, text: str, value: Reader) -> Metric:
+        return gauges(f"tidegate_backend_{name}", text, ("backend", "pool"), read(views, _backend_key, value))
+
+    yield per_backend("in_flight", "Permits out: requests on the backend.", lambda v: v.in_flight)
+    yield per_backend("healthy", "1 healthy, 0 ejected or on trial.", lambda v: v.state.value == "healthy")
+    yield per_backend("share", "Slow start: share of its usual traffic.", lambda v: v.share)
+    yield per_backend("duty", "Share of its time that goes into prefills.", lambda v: v.duty)
+    yield per_backend("backlog_seconds", "Predicted prefill outstanding.", lambda v: v.backlog_s)
+    yield per_backend("decoding", "Requests past their first token.", lambda v: v.decoding)
+    yield per_backend("prefill_tokens_per_second", "Prompt tokens computed a second.", lambda v: v.prefill_rate)
+    yield per_backend("kv_used_tokens", "KV tokens promised, expected answers included.", lambda v: v.kv_used)
+    yield per_backend("kv_tokens", "KV budget: configured, told by the engine, or learned.", lambda v: v.kv_tokens)
+    yield per_backend("seats", "Requests the engine runs at once, where that is known.", lambda v: v.seats)
+    yield per_backend("foreign_requests", "Requests of others that its metrics show.", lambda v: v.foreign)
+    yield per_backend("tightest_tpot_seconds", "Least TPOT promised to anybody there.", lambda v: v.tightest_tpot_s)
+    yield per_backend("slowness", "Recent prefills took so many times what was predicted.", lambda v: v.slow)
+    yield per_backend("ttft_samples", "First tokens that predictions were checked against.", lambda v: v.samples)
+    yield per_backend("ttft_coverage", "Share of TTFTs within the predicted .9 quantile.", lambda v: v.ttft_coverage)
+    yield per_backend("ttft_error", "Mean error of predicted TTFT, as a share of the truth.", lambda v: v.ttft_error)
+    yield per_backend("ttft_margin", "Actual over predicted TTFT, .9 quantile.", _margin)
+    yield per_backend("prefix_blocks", "Prompt blocks it is believed to have cached.", lambda v: v.prefix_blocks)
+    yield per_backend("prefix_trust", "Cached tokens found per token predicted.", lambda v: v.prefix_trust)
+    yield per_backend("scrapes_ignored", "Readings of its metrics that were nonsense.", lambda v: v.scrapes_ignored)
+
+
+def _pool_families(views: list[PoolView]) -> Iterator[Metric]:
+    def per_pool(name: str, text: str, value: PoolReader) -> Metric:
+        return gauges(f"tidegate_pool_{name}", text, ("pool",), read(views, _pool_key, value))
+
+    def counted(name: str, text: str, value: PoolReader) -> Metric:
+        return counters(f"tidegate_pool_{name}", text, ("pool",), read(views, _pool_key, value))
+
+    yield per_pool("utilisation", "Load over capacity (rho): backend seconds asked for per second and backend.", _rho)
+    yield per_pool(
+        "predicted_wait_seconds", "Wait of a newcomer that this utilisation predicts.", lambda v: v.predicted_wait_s
+    )
+    yield per_pool("enforces", "1: requests are refused for time there.", lambda v: v.enforces)
+    yield per_pool("ttft_samples", "First tokens that predictions were checked against.", lambda v: v.samples)
+    yield per_pool("ttft_coverage", "Share of TTFTs within the predicted .9 quantile.", lambda v: v.coverage)
+    yield per_pool("ttft_error", "Mean error of predicted TTFT, as a share of the truth.", lambda v: v.error)
+    yield counted("refusal_probes", "Would-be refusals that were sent after all.", lambda v: v.probes)
+    yield counted("false_refusal_probes", "Of those, the ones that kept every promise.", lambda v: v.probes_kept)
+    yield per_pool(
+        "false_refusal_ratio",
+        "Share of refusal probes that kept every promise.",
+        lambda v: v.probes_kept / v.probes if v.probes else None,
+    )
+    yield counted("refusal_alarms", "Times that refusals proved false, and stopped.", lambda v: v.alarms)
+    yield counters(
+        "tidegate_shadow_refusals",
+        "Jobs that would have been refused while nothing was, by the limit.",
+        ("pool", "reason"),
+        [((v.name, reason.value), count) for v in views for reason, count in v.shadow.items()],
+    )
+
+
+def _bounded(services: dict[str, float]) -> list[tuple[tuple[str, ...], float]]:
+    ordered = sorted(services.items(), key=lambda item: (-item[1], item[0]))
+    shown = [((name or NO_TENANT,), service) for name, service in ordered[:MAX_TENANTS]]
+    rest = sum(service for _, service in ordered[MAX_TENANTS:])
+    return [*shown, ((OTHER_TENANTS,), rest)]
+
+
+def _backend_key(view: BackendView) -> tuple[str, ...]:
+    return view.name, view.pool
+
+
+def _pool_key(view: PoolView) -> tuple[str, ...]:
+    return (view.name,)
+
+
+def _margin(view: BackendView) -> float | None:
+    return view.ttft_factors[1] if len(view.ttft_factors) > 1 else None
+
+
+def _rho(view: PoolView) -> float:
+    return view.utilisation
