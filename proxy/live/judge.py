@@ -55,9 +55,9 @@ def fault_of_end(relay: Relay, endpoint: Endpoint) -> Fault | None:
 def _fault_of_first_event(relay: Relay) -> Fault | None:
     """An engine that says 200 and then fails before its first token: answered as the error it is."""
     stream = relay.stream
-    if stream is None or not stream.saw_error or not stream.tail:
-        return None
-    payload = sse.payload(stream.tail[-1]) or b""
+    if stream is None or not stream.saw_error or len(stream.tail) != 1:
+        return None  # no error, or one that came after output, if in the same read
+    payload = sse.payload(stream.tail[0]) or b""
     found = errors.first_event_fault(payload, relay.backend)
     if found is None:
         return None

@@ -55,7 +55,9 @@ async def _told(url: str, ask: dict[str, Any]) -> list[dict[str, Any]]:
         aiohttp.ClientSession() as session,
         session.post(f"{url}/v1/chat/completions", json=ask) as answer,
     ):
-        lines = [line[6:] for line in (await answer.read()).split(b"\n") if line.startswith(b"data: ")]
+        raw = await answer.read()
+        assert answer.status == 200, raw
+        lines = [line[6:] for line in raw.split(b"\n") if line.startswith(b"data: ")]
     events = [json.loads(line) for line in lines if line != b"[DONE]"]
     assert lines[-1] == b"[DONE]" or "error" in events[-1]
     return events
