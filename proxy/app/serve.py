@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -74,7 +75,7 @@ class Proxy:
         self._metrics = Metrics(self._driver.scheduler, self._gauges, monotonic)
         self._access = AccessLog(config.log.format, _write_stdout, time.time, self._schedule_flush)
         self._memory = MemoryGuard(config.limits.memory, lambda: self._edge.close_idle())
-        self._tokenizers = Tokenizers()
+        self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
         intake = _intake(config, self._models)
         self._explainer = Explainer(intake, self._driver.scheduler, config.limits, rule_lines)
         self._gateway = Gateway(

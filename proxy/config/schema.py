@@ -28,6 +28,7 @@ _MAX_FORWARDED = 256
 
 
 MAX_CLASSES = 32
+MAX_TOKENIZERS = 64
 
 
 def _unique_classes(classes: tuple[ClassSettings, ...]) -> tuple[ClassSettings, ...]:
@@ -118,6 +119,9 @@ class Config(Settings):
     """Which backend gets a job."""
     classes: Annotated[tuple[ClassSettings, ...], Field(max_length=MAX_CLASSES), AfterValidator(_unique_classes)] = ()
     """Traffic classes: kinds of requests that are treated alike."""
+    tokenizers: Annotated[dict[ModelName, str], Field(max_length=MAX_TOKENIZERS)] = Field(default={})
+    """Model: its Hugging Face tokenizer.json, relative to the working directory. Tells token borders where an engine
+    does not; families such as gpt-4o and qwen3 are known without a file."""
     limits: Limits = Limits()
     """All bounds on the data path."""
     retries: RetrySettings = RetrySettings()
