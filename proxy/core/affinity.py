@@ -111,6 +111,26 @@ class PrefixIndex:
         """A new record for the backend of that number."""
         return PrefixRecord(self, number)
 
+    def depths(self, chain: Sequence[int]) -> dict[int, int]:
+        """Bit of a backend → how many leading blocks of `chain` it holds, for those that hold any."""
+        holders, found, before = self.holders, {}, -1
+        depth = 0
+        for depth, block in enumerate(chain):
+            here = holders.get(block, 0) & before
+            left = before & ~here if depth else 0
+            while left:
+                bit = left & -left
+                found[bit] = depth
+                left ^= bit
+            before = here
+            if not here:
+                return found
+        while before > 0:
+            bit = before & -before
+            found[bit] = depth + 1
+            before ^= bit
+        return found
+
     def best_holders(self, chain: Sequence[int]) -> int:
         """Bits of the backends that hold the most of `chain`; 0 when none holds its first block."""
         holders = self.holders

@@ -18,6 +18,10 @@ _DECODE_VARIANCE = (1e-3, 1e-3, 1e-3, 0.1)
 _DECODE_NOISE = 1e-5
 """Variance of a request's mean time per token that the features do not explain, seconds²."""
 _PRIOR_SAMPLES = 30
+_NEWS = 1.1
+_POOL_LEARNT = 1000
+_POOL_SHARE = 4
+"""Once it has seen enough, a pool learns from one sample in so many."""
 MIN_PREFILL_S = 1e-3
 MAX_PREFILL_S = 600.0
 MIN_TPOT_S = 1e-4
@@ -80,13 +84,16 @@ class PoolModel(Costs):
         self.residuals = Residuals()
         """Of times to first token."""
 
+    def hears(self, number: int) -> bool:
+        """Whether it learns from a backend's sample of that number."""
+        return self.prefill.samples < _POOL_LEARNT or not number % _POOL_SHARE
+
 
 class CostModel:
     """One backend."""
 
     __slots__ = (
         "_own",
-        "_seen",
         "decode",
         "decode_drift",
         "decode_samples",
@@ -97,12 +104,14 @@ class CostModel:
         "samples",
         "slow",
         "slow_decode",
+        "stale_at",
     )
 
     def __init__(self, pool: PoolModel) -> None:
         self.pool = pool
         self._own: Costs | None = None
-        self._seen = (-1, -1)
+        self.stale_at = 0
+        """Samples of the pool at which its mean is news."""
         self.prefill: list[float] = []
         """Coefficients in force."""
         self.decode: list[float] = []
@@ -116,15 +125,12 @@ class CostModel:
         self.slow = 1.0
         """Factor on predicted prefills by what the last few took."""
         self.slow_decode = 1.0
-        self.refresh()
+        self._blend()
 
     def refresh(self) -> None:
-        """Look at the pool again, while there is little of our own; cheap to call when there is nothing new."""
-        pool = self.pool
-        seen = pool.prefill.samples, pool.decode.samples
-        if seen == self._seen or (self._seen[0] >= 0 and self.samples >= 4 * _PRIOR_SAMPLES):
-            return
-        self._blend()
+        """Look at the pool again, while there is little of our own; cheap to call when there is little news."""
+        if self.samples < 4 * _PRIOR_SAMPLES and self.pool.prefill.samples >= self.stale_at:
+            self._blend()
 
     def learn_prefill(self, x: Features, actual: float) -> None:
         """A prefill took so long since the engine was free for it."""
@@ -132,7 +138,8 @@ class CostModel:
         self.slow = significant(self.prefill_drift.ratio())
         self.samples += 1
         weight = 1.0 / (0.1 + actual * actual)
-        self.pool.prefill.learn(x, actual, weight)
+        if self.pool.hears(self.samples):
+            self.pool.prefill.learn(x, actual, weight)
         self._costs().prefill.learn(x, actual, weight)
         self._blend()
 
@@ -141,8 +148,10 @@ class CostModel:
         self.decode_drift.learn(bounded_tpot(_dot(self.decode, x)), actual)
         self.slow_decode = significant(self.decode_drift.ratio())
         self.decode_samples += 1
-        self.pool.decode.learn(x, actual, 1.0 / (_DECODE_NOISE + 0.1 * actual * actual))
-        self._costs().decode.learn(x, actual, 1.0 / (_DECODE_NOISE + 0.1 * actual * actual))
+        weight = 1.0 / (_DECODE_NOISE + 0.1 * actual * actual)
+        if self.pool.hears(self.decode_samples):
+            self.pool.decode.learn(x, actual, weight)
+        self._costs().decode.learn(x, actual, weight)
         self._blend()
 
     def notice(self, x: Features, actual: float) -> None:
@@ -170,7 +179,7 @@ class CostModel:
 
     def _blend(self) -> None:
         pool, own = self.pool, self._own
-        self._seen = pool.prefill.samples, pool.decode.samples
+        self.stale_at = int(pool.prefill.samples * _NEWS) + 1
         if own is None:
             self.prefill, self.decode = list(pool.prefill.coefficients), list(pool.decode.coefficients)
             return

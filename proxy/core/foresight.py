@@ -5,6 +5,7 @@ Owns the formulas. Runs for every candidate of every decision, so it allocates n
 backend's `Outlook`, valid until the next job is looked at.
 """
 
+from collections.abc import Sequence
 from math import inf, log, sqrt
 from typing import TYPE_CHECKING
 
@@ -42,10 +43,12 @@ class Ask:
         "bulk",
         "bulk_backlog",
         "chain",
+        "depths",
         "duty_limit",
         "fitted",
         "job",
         "kv_share",
+        "looked",
         "now",
         "over_share",
         "prompt",
@@ -62,6 +65,8 @@ class Ask:
         self.now = now
         self.waited = now - arrived
         self.chain = job.prefix
+        self.depths: dict[int, int] | None = None
+        """Blocks of it that each backend holds; None: to be looked up."""
         self.bulk = job.bulk
         self.prompt = 1.0
         """Tokens."""
@@ -75,6 +80,8 @@ class Ask:
         self.tpot_limit: float | None = None
         self.ttft_margin = self.tpot_margin = self.duty_limit = self.kv_share = 1.0
         self.bulk_backlog = 0.0
+        self.looked: Sequence[Backend] = ()
+        """The candidates of the last choice: their outlooks are of this job."""
         self.fitted = False
         """The candidates given to the policy break no limit."""
         self.reason: Reason | None = None
@@ -117,20 +124,23 @@ def foresee(backend: "Backend", ask: Ask) -> None:
     prompt = ask.prompt
     hit = 0.0
     record = backend.record
-    if ask.chain and record.blocks:
-        hit = min(prompt - 1.0, record.match(ask.chain) * ask.block_tokens) * record.trust
+    if ask.chain:
+        depth = record.match(ask.chain) if ask.depths is None else ask.depths.get(record.mask)
+        if depth:
+            hit = min(prompt - 1.0, depth * ask.block_tokens) * record.trust
     fresh = prompt - hit
     samples = model.samples
-    if samples < 120:
+    if model.pool.prefill.samples >= model.stale_at:
         model.refresh()
     base, linear, square, beside = model.prefill
     work = linear * fresh * 1e-4 + square * (prompt * prompt - hit * hit) * 1e-8
     cost = base + work + beside * fresh * ledger.decoding * 1e-6
     cost = max(cost, 1e-3, 0.5 * work)
-    backlog, head_s, spent = ledger.backlog(now)
-    slow = model.slow
-    if spent > head_s > 0.0:
-        slow = max(slow, significant(model.prefill_drift.ratio(head_s, spent)))
+    backlog, slow = 0.0, model.slow
+    if ledger.pending:
+        backlog, head_s, spent = ledger.backlog(now)
+        if spent > head_s > 0.0:
+            slow = max(slow, significant(model.prefill_drift.ratio(head_s, spent)))
     waiting = backend.in_flight
     if ledger.has_foreign:
         running, queued = ledger.foreign(now)

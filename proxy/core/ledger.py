@@ -170,9 +170,9 @@ class Ledger:
 
     def first_token(self, entry: Entry, now: float) -> float | None:
         """Its prefill is over; the seconds it took, None when the books cannot tell."""
+        self.settle(now)
         if entry.first_at is not None:
             return None
-        self.settle(now)
         since, known = max(entry.dispatched, self.head_since), not self._guessed or entry.dispatched > self.head_since
         self._prefilled(entry, now)
         self._guessed = False

@@ -13,31 +13,45 @@ _MAX_VARIANCE = 1e3
 
 
 class Rls:
-    """y ≈ Σ coefficients[i] · x[i]. A few microseconds per sample for four features."""
+    """y ≈ Σ coefficients[i] · x[i] for four features. Written out, since it runs for every answer."""
 
     __slots__ = ("_variance", "coefficients", "samples")
 
     def __init__(self, coefficients: Sequence[float], variance: Sequence[float]) -> None:
         self.coefficients = list(coefficients)
-        self._variance = [[v if i == j else 0.0 for j in range(len(variance))] for i, v in enumerate(variance)]
+        a, b, c, d = variance
+        # the upper triangle of a symmetric matrix, row by row
+        self._variance = (a, 0.0, 0.0, 0.0, b, 0.0, 0.0, c, 0.0, d)
         self.samples = 0
 
     def predict(self, x: Sequence[float]) -> float:
         """What the coefficients say, unbounded."""
-        return sum([c * v for c, v in zip(self.coefficients, x, strict=True)])
+        p, q, r, s = self.coefficients
+        return p * x[0] + q * x[1] + r * x[2] + s * x[3]
 
     def learn(self, x: Sequence[float], y: float, weight: float = 1.0) -> None:
         """One more sample; `weight` is the inverse of its variance."""
-        rows = self._variance
-        spread = [sum([a * b for a, b in zip(row, x, strict=True)]) for row in rows]
-        scale = 1.0 / (1.0 / weight + sum([a * b for a, b in zip(spread, x, strict=True)]))
+        aa, ab, ac, ad, bb, bc, bd, cc, cd, dd = self._variance
+        a, b, c, d = x
+        p, q = aa * a + ab * b + ac * c + ad * d, ab * a + bb * b + bc * c + bd * d
+        r, s = ac * a + bc * b + cc * c + cd * d, ad * a + bd * b + cd * c + dd * d
+        scale = 1.0 / (1.0 / weight + a * p + b * q + c * r + d * s)
         off = (y - self.predict(x)) * scale
-        self.coefficients = [c + s * off for c, s in zip(self.coefficients, spread, strict=True)]
-        old = 1.0 / FORGETTING if self._forgets() else 1.0
-        for row, s in zip(rows, spread, strict=True):
-            step = s * scale
-            row[:] = [(r - step * t) * old for r, t in zip(row, spread, strict=True)]
+        t, u, v, w = self.coefficients
+        self.coefficients = [t + p * off, u + q * off, v + r * off, w + s * off]
+        forgets = aa < _MAX_VARIANCE and bb < _MAX_VARIANCE and cc < _MAX_VARIANCE and dd < _MAX_VARIANCE
+        old = 1.0 / FORGETTING if forgets else 1.0
+        ps, qs, rs = p * scale, q * scale, r * scale
+        self._variance = (
+            (aa - ps * p) * old,
+            (ab - ps * q) * old,
+            (ac - ps * r) * old,
+            (ad - ps * s) * old,
+            (bb - qs * q) * old,
+            (bc - qs * r) * old,
+            (bd - qs * s) * old,
+            (cc - rs * r) * old,
+            (cd - rs * s) * old,
+            (dd - s * scale * s) * old,
+        )
         self.samples += 1
-
-    def _forgets(self) -> bool:
-        return all(row[i] < _MAX_VARIANCE for i, row in enumerate(self._variance))

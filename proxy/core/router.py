@@ -15,10 +15,12 @@ from proxy.core.rng import NoChance, Rng
 from proxy.core.ticket import Ticket
 from proxy.model.scheduling import SchedulingSettings
 
-SAMPLED = 64
-"""Candidates looked at; of more, a sample."""
-_HOLDERS = 16
-"""Of those, at most so many because they hold the prompt's prefix."""
+SAMPLED = 24
+"""Candidates looked at; of more, a sample of about so many."""
+_LOT = 64
+_HOLDERS = 8
+_LEAST_LOADED = 12
+_RANDOM = 4
 
 
 class Router:
@@ -45,6 +47,7 @@ class Router:
         free = self.free(candidates, ask, avoid)
         ask.reason = None
         ask.fitted = False
+        ask.looked = free
         if not free:
             return None
         if len(free) > 1 and self._fleet.ramping:
@@ -88,14 +91,15 @@ class Router:
             free = [b for b in free if job.require <= b.spec.labels]
         return free
 
-    def retry_after_s(self, candidates: Candidates, ask: Ask) -> float:
+    def retry_after_s(self, ask: Ask) -> float:
         """Until the cheapest limit clears, by what the last `pick` saw."""
-        waits = [clears_in_s(b, ask) for b in candidates.open[:SAMPLED] if b.outlook.reason is not None]
-        return min(waits, default=0.0)
+        return min([clears_in_s(b, ask) for b in ask.looked], default=0.0)
 
     def _choose(self, free: list[Backend], ask: Ask) -> Backend | None:
         plain = [b for b in free if not b.spec.speculative] if ask.job.constrained else free
         if self._foresees:
+            if ask.chain and ask.depths is None:
+                ask.depths = self._fleet.prefixes.depths(ask.chain)
             for backend in free:
                 foresee(backend, ask)
         if not self.judges:
@@ -158,10 +162,13 @@ class Router:
         return seen or free
 
     def _sample(self, usable: tuple[Backend, ...], ask: Ask) -> list[Backend]:
-        """Holders of the prefix and random ones, each once, in the order of the configuration."""
-        chosen = set(self._fleet.holders(ask.chain, _HOLDERS, usable)) if ask.chain else set()
+        """Holders of the prefix, the least loaded (of many: of a random lot), a few random ones, and an idle one if
+        there is any; each once, in the order of the configuration."""
         count, rng = len(usable), self._rng
-        for _ in range(SAMPLED - len(chosen)):
+        chosen = set(self._fleet.holders(ask.chain, _HOLDERS, usable)) if ask.chain else set()
+        lot = usable if count <= _LOT else [usable[rng.randrange(count)] for _ in range(_LOT)]
+        chosen.update(sorted(lot, key=_in_flight)[:_LEAST_LOADED])
+        for _ in range(_RANDOM):
             chosen.add(usable[rng.randrange(count)])
         if all(b.in_flight for b in chosen):
             idle = next((b for b in usable if not b.in_flight), None)
@@ -184,6 +191,10 @@ def to_avoid(ticket: Ticket, candidates: Candidates) -> frozenset[Backend] | Non
         return last
     asked_to_wait = ticket.fault is not None and ticket.fault.retry_after_s is not None
     return None if ticket.connects > 1 or asked_to_wait else last
+
+
+def _in_flight(backend: Backend) -> int:
+    return backend.in_flight
 
 
 def _index(backend: Backend) -> int:

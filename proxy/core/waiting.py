@@ -71,7 +71,7 @@ class Waiting:
         commands = self._preempt_bulk(ticket, candidates, ask)
         if commands:
             return commands
-        patience_s = min(self._max_hold_s, self._slack_s(candidates, ask))
+        patience_s = min(self._max_hold_s, self._slack_s(ask))
         if patience_s > _MIN_HOLD_S and self.hold.has_room(ticket, self._attempts.in_flight):
             self._add(self.hold, ticket, candidates, NOBODY, ask.now, patience_s)
             return []
@@ -111,9 +111,9 @@ class Waiting:
         if ticket.reason is not None:
             self.look_at = min(self.look_at, now + LOOK_S)
 
-    def _slack_s(self, candidates: Candidates, ask: Ask) -> float:
+    def _slack_s(self, ask: Ask) -> float:
         """How long it may wait and still be in time on a backend without a backlog."""
-        best = min((b.outlook.cost for b in self._router.free(candidates, ask, NOBODY)), default=0.0)
+        best = min([b.outlook.cost for b in ask.looked], default=0.0)
         return ask.ttft_left - ask.ttft_margin * best
 
     # ---- out
@@ -192,18 +192,18 @@ class Waiting:
         if probe is not None:
             ticket.probe = True
             return [self._attempts.dispatch(ticket, probe, ask)]
-        return [self._overloaded(ticket, candidates, ask)]
+        return [self._overloaded(ticket, ask)]
 
-    def _overloaded(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> Refuse:
+    def _overloaded(self, ticket: Ticket, ask: Ask) -> Refuse:
         reason = ticket.reason or Reason.SEATS
-        wait_s = self._router.retry_after_s(candidates, ask) * (1.0 + _JITTER * self._rng.random())
+        wait_s = self._router.retry_after_s(ask) * (1.0 + _JITTER * self._rng.random())
         return self._attempts.refuse(ticket, overloaded(reason, wait_s), reason)
 
     # ---- pre-emption
 
     def _preempt_bulk(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
         """Send bulk back that has not begun, where that makes room in time for this job."""
-        for backend in self._router.free(candidates, ask, NOBODY):
+        for backend in ask.looked:
             ledger = backend.ledger
             if not ledger.pending_bulk_s or not self._router.enforces(backend):
                 continue
@@ -215,7 +215,8 @@ class Waiting:
             commands: list[Command] = []
             for victim in victims:
                 commands.append(self._attempts.preempt(victim, ask.now))
-                self._add(self.backfill, victim, candidates, NOBODY, ask.now)
+                theirs = self._fleet.catalogue.find(victim.job.model) or candidates
+                self._add(self.backfill, victim, theirs, NOBODY, ask.now)
             foresee(backend, ask)
             judge(backend, ask)
             return [*commands, self._attempts.dispatch(ticket, backend, ask)]

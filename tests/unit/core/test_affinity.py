@@ -88,5 +88,9 @@ def test_records_and_index_agree_after_a_random_life() -> None:
         record.add(tuple(range(start, start + rng.randrange(20))))
         if rng.random() < 0.1:
             record.learn(100, rng.choice([0, 100]))
+    for start in range(0, 5000, 1000):
+        chain = tuple(range(start, start + 20))
+        assert index.depths(chain) == {r.mask: r.match(chain) for r in records if r.match(chain)}
+    assert index.depths(()) == {}
     for block in {b for r in records for b in r.blocks} | index.holders.keys():
         assert index.holders.get(block, 0) == sum(r.mask for r in records if block in r.blocks)

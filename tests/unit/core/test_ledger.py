@@ -51,6 +51,13 @@ def test_a_prefill_behind_one_that_tells_nothing_teaches_nothing() -> None:
     assert ledger.decoding == 2
 
 
+def test_a_first_token_of_one_that_was_not_expected_to_tell_is_no_news() -> None:
+    ledger = Ledger()
+    silent = sent(ledger, 10.0, streams=False)
+    assert ledger.first_token(silent, 12.0) is None
+    assert (ledger.decoding, silent.first_at) == (1, 11.0)
+
+
 def test_the_tightest_promise_leaves_with_its_job() -> None:
     ledger = Ledger()
     jobs = [sent(ledger, 0.0, tpot=limit) for limit in (0.1, 0.04, None, 0.04)]
