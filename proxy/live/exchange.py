@@ -305,7 +305,8 @@ class Exchange:
             self._attempts, self._backend = command.attempt, command.backend
             continuation.next_attempt()
             following = await self._attempt(call, backend, continuation)
-            if following.stream is not None:
+            if following.stream is not None and not driver.is_preempted(call.job.id):
+                driver.first_token(call.job.id)
                 return following
             following.release()
             self._relay = relay

@@ -183,3 +183,39 @@ async def test_explain_on_the_command_line(tmp_path: Path, capsys: pytest.Captur
         assert json.loads(capsys.readouterr().out)["class"] == "bulk"
     assert await asyncio.to_thread(main, words) == 1
     assert "no proxy answers" in capsys.readouterr().err
+
+
+async def test_a_preempted_bulk_request_goes_on_elsewhere_and_its_client_sees_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, "headers: {forward: ['x-sim-*']}\n") as live:
+        driver = live.proxy._driver
+        scheduler = driver.scheduler
+        attempts, waiting = scheduler._attempts, scheduler._waiting
+        asking = asyncio.ensure_future(live.ask(x_tidegate_class="bulk", x_sim_delay_ms="500"))
+        await asyncio.to_thread(eventually, lambda: attempts.in_flight == 1, "the attempt is out")
+        await asyncio.sleep(0.1)
+        now = monotonic()
+        (ticket,) = attempts.open.values()
+        first = ticket.backend
+        candidates = scheduler._fleet.catalogue.find("m")
+        assert first is not None
+        assert candidates is not None
+        abort = attempts.preempt(ticket, now)
+        waiting._add(waiting.backfill, ticket, candidates, frozenset({first}), now)
+        driver._carry_out([abort, *waiting.feed_all(now)])
+        status, route, body = await asking
+        assert status == 200
+        assert body.rstrip().endswith(b"[DONE]")
+        assert route["backend"] != first.name
+        counts = scheduler.counts(monotonic())
+        assert (counts.preempted, counts.finished, counts.in_flight, counts.held) == (1, 1, 0, 0)
+        assert all(view.in_flight == 0 for view in scheduler.backends(monotonic()))
+
+
+async def test_the_default_admission_refuses_nobody_before_it_has_learned(tmp_path: Path) -> None:
+    async with running(tmp_path) as live:
+        asks = (live.ask(x_slo_ttft_ms="1", x_slo_tpot_ms="0.01") for _ in range(40))
+        answers = await asyncio.gather(*asks)
+        assert {status for status, _, _ in answers} == {200}
+        assert live.proxy._driver.scheduler.counts(monotonic()).refused == 0
+        told = await live.metrics()
+        assert 'tidegate_slo_requests_total{class="interactive",result="late"} 40.0' in told
