@@ -70,8 +70,9 @@ def test_json() -> None:
 
 def test_text() -> None:
     assert Written("text").line_of(record()).decode() == (
-        f"{STAMP} -- 200 POST /v1/chat/completions outcome=served class=interactive model_asked=alias model_served=model backend=alpha"
-        " attempts=1 stream=true queue_ms=2.0 ttft_ms=250.0 tpot_ms=235.71 e2e_ms=2000.0 prompt_tokens=25 completion_tokens=8"
+        f"{STAMP} -- 200 POST /v1/chat/completions outcome=served class=interactive model_asked=alias"
+        " model_served=model backend=alpha attempts=1 stream=true queue_ms=2.0 ttft_ms=250.0 tpot_ms=235.71"
+        " e2e_ms=2000.0 prompt_tokens=25 completion_tokens=8"
         " cached_tokens=16 token_source=engine_usage request_bytes=321 id=req-1\n"
     )
 
