@@ -266,7 +266,7 @@ def _scheduler(config: Config) -> Scheduler:
 def _intake(config: Config, models: ModelList) -> Intake:
     routing = config.routing
     classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
-    return Intake(classifier, models, routing.default_model, wants_prefix=_foresees(config))
+    return Intake(classifier, models, routing.default_model, foresees=_foresees(config))
 
 
 def _foresees(config: Config) -> bool:

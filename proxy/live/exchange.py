@@ -191,7 +191,7 @@ class Exchange:
         self._job = taken.job
         if taken.classified.traffic_class.stream.resume and request.stream:
             self._resumable = fields
-        if request.stream:
+        if request.stream and gateway.intake.foresees:
             self._meter.on_first = self._on_first_token
         return request, taken.job
 
@@ -235,7 +235,7 @@ class Exchange:
                 continue
             fault = self._cut_by or judge.fault_of(relay, backend.dialect)
             if fault is None:
-                if self._meter.first_token is None:
+                if self._meter.first_token is None or not self._gateway.intake.foresees:
                     driver.first_byte(job.id)
                 return relay
             relay.release()

@@ -30,14 +30,12 @@ class Taken(NamedTuple):
 class Intake:
     """One per proxy."""
 
-    def __init__(
-        self, classifier: Classifier, models: ModelList, default_model: str | None, *, wants_prefix: bool
-    ) -> None:
+    def __init__(self, classifier: Classifier, models: ModelList, default_model: str | None, *, foresees: bool) -> None:
         self._classifier = classifier
         self._models = models
         self._default_model = default_model
-        self._wants_prefix = wants_prefix
-        """Some policies do not look at it."""
+        self.foresees = foresees
+        """Whether anybody looks at predictions; else nothing is told that only they need."""
         self._ids = itertools.count(1)
 
     def take(self, head: Head, request: Request, fields: Mapping[str, Any], received: float) -> Taken:
@@ -76,7 +74,7 @@ class Intake:
             promise.ttft_s,
             promise.tpot_s,
             asked.prompt_tokens,
-            prompt.prefix(fields, model, tenant) if self._wants_prefix and fields else (),
+            prompt.prefix(fields, model, tenant) if self.foresees and fields else (),
             prompt.BLOCK_TOKENS,
             asked.constrained,
             classified.require,

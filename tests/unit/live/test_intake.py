@@ -1,0 +1,73 @@
+"""From a request to a job: promises of class and headers, deadlines, names, and nothing done that nobody looks at."""
+
+import hashlib
+from typing import Any, cast
+
+import pytest
+
+from proxy.core.classify import Classifier
+from proxy.live.catalogue import ModelList
+from proxy.live.intake import Intake, Taken
+from proxy.model.classes import ClassSettings, with_built_in
+from proxy.model.faults import FaultError
+from proxy.model.request import Endpoint, Request
+from proxy.model.rules import RuleSettings
+from proxy.wire.headers import Head
+
+GOLD = {"name": "gold", "slo": {"preset": "chatbot", "deadline": "9s"}, "priority": 3, "demotable": True}
+FIELDS = {"model": "m", "messages": [{"role": "user", "content": "a" * 2000}]}
+
+
+class OneModel:
+    def only(self) -> str | None:
+        return None
+
+
+def taken(*, foresees: bool = True, rules: Any = (), headers: Any = None, fields: Any = None, **changes: Any) -> Taken:
+    classes = with_built_in((ClassSettings.model_validate(GOLD),))
+    classifier = Classifier(classes, [RuleSettings.model_validate(rule) for rule in rules], 2048)
+    intake = Intake(classifier, cast(ModelList, OneModel()), None, foresees=foresees)
+    usual: dict[str, Any] = {"model": "m", "stream": True, "body_bytes": 2064, "json": True}
+    request = Request("r", "POST", "/v1/chat/completions", Endpoint.CHAT, **{**usual, **changes})
+    head = Head("POST", b"/", b"h", "r", [], b"", b"", False, b"", 0, None, "", headers or {})
+    return intake.take(head, request, FIELDS if fields is None else fields, 100.0)
+
+
+def test_a_job_has_all_that_its_class_says() -> None:
+    job = taken(traffic_class="gold", headers={b"authorization": b"Bearer k"}).job
+    assert (job.arrived, job.traffic_class, job.priority, job.demotable, job.bulk) == (100.0, "gold", 3, True, False)
+    assert (job.slo_ttft_s, job.slo_tpot_s, job.deadline) == (0.2, 0.25, 109.0)
+    assert job.tenant == hashlib.sha256(b"k").hexdigest()[:8]
+    assert job.prompt_tokens == 500
+    assert len(job.prefix) == 3
+
+
+def test_headers_override_the_class_and_the_soonest_deadline_counts() -> None:
+    headers = {b"x-slo-ttft-ms": b"500", b"x-request-deadline-ms": b"20000"}
+    job = taken(traffic_class="gold", headers=headers, client_timeout_s=15.0).job
+    assert (job.slo_ttft_s, job.slo_tpot_s, job.deadline) == (0.5, 0.25, 115.0)
+    assert taken(headers=headers, client_timeout_s=60.0).job.deadline == 120.0
+    assert taken(client_timeout_s=60.0).job.deadline == 160.0
+    assert taken().job.deadline is None
+
+
+def test_rules_reach_the_job() -> None:
+    job = taken(rules=[{"class": "bulk", "pool": "p", "prefer": ["x"]}]).job
+    assert (job.traffic_class, job.bulk, job.require, job.prefer) == ("bulk", True, {"pool=p"}, {"x"})
+
+
+def test_nothing_is_hashed_that_nobody_looks_at() -> None:
+    assert taken(foresees=False).job.prefix == ()
+
+
+def test_a_job_needs_a_model() -> None:
+    with pytest.raises(FaultError) as caught:
+        taken(model=None)
+    assert caught.value.fault.param == "model"
+
+
+def test_an_unknown_class_is_refused_by_name_even_where_a_rule_would_decide() -> None:
+    with pytest.raises(FaultError) as caught:
+        taken(traffic_class="golden", rules=[{"class": "bulk"}])
+    assert caught.value.fault.param == "x-tidegate-class"
+    assert "known: interactive, bulk, gold." in caught.value.fault.message
