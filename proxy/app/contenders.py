@@ -1,0 +1,134 @@
+"""What `tidegate simulate` lets play: configurations, policies with options, and the upper mark.
+
+Owns how a word of the command line becomes a contender: its scheduler, its engines, its classes.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from proxy.config.diagnostics import render
+from proxy.config.loader import load, load_text
+from proxy.config.schema import Config
+from proxy.config.secrets import SecretSource
+from proxy.core.classify import Classifier
+from proxy.model.classes import with_built_in
+from proxy.model.scheduling import SchedulingSettings
+from proxy.sim.arrival import HASH_TOKENS, Arrival
+from proxy.sim.cluster import (
+    DEFAULT_ENGINES,
+    EngineEntry,
+    SimBackend,
+    all_alike,
+    build_cluster,
+    hashed_by,
+    read_engines,
+)
+from proxy.sim.contest import Contender
+from proxy.sim.generator import BLOCK_TOKENS
+from proxy.sim.jobs import SeenByProxy
+from proxy.sim.played import Played
+from proxy.sim.reference import play_reference
+from proxy.sim.world import World, build_scheduler
+
+REFERENCE = "reference"
+"""Stands among the policies, and is none: it reads the engines from inside."""
+_BUILT_IN = "version: 1\nbackends: [{url: 'http://127.0.0.1:1'}]\n"
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done; the message says why."""
+
+
+def contenders_of(options: argparse.Namespace) -> list[Contender]:
+    """The configuration itself, and what it is compared with; each name once."""
+    engines = read_engines(options.engines) if options.engines else None
+    hash_tokens = HASH_TOKENS if options.trace else BLOCK_TOKENS
+    config = _config(options.file)
+    words = [options.policy or "", *filter(None, (piece.strip() for piece in options.compare.split(",")))]
+    found: dict[str, Contender] = {}
+    for word in words:
+        file = word if word.endswith((".yaml", ".yml")) else None
+        base = _config(file) if file else config
+        name = file or word or base.routing.policy
+        backends = hashed_by(_backends(base, file or options.file, engines), hash_tokens)
+        found.setdefault(name, _contender(name, base, _scheduling(base, None if file else word), backends, hash_tokens))
+    return list(found.values())
+
+
+def _scheduling(config: Config, word: str | None) -> SchedulingSettings | None:
+    """Of the configuration, changed by `POLICY/OPTION=VALUE/…`; None: the reference."""
+    if word == REFERENCE:
+        return None
+    policy, *changes = (word or "").split("/")
+    settings = config.routing.scheduling().model_dump(mode="json")
+    settings["policy"] = policy or config.routing.policy
+    for change in changes:
+        option, equals, value = change.partition("=")
+        *groups, last = option.strip().split(".")
+        below = settings
+        for group in groups:
+            below = below.setdefault(group, {})
+        below[last] = _value(value) if equals else None
+    try:
+        return SchedulingSettings.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        hint = f", or {REFERENCE}" if first["loc"] == ("policy",) else ""
+        raise UsageError(f"{word}: {'.'.join(map(str, first['loc']))}: {first['msg']}{hint}") from None
+
+
+def _value(text: str) -> Any:
+    """A number, true, false or null; anything else is a word."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _contender(
+    name: str,
+    config: Config,
+    scheduling: SchedulingSettings | None,
+    backends: Sequence[SimBackend],
+    hash_tokens: int,
+) -> Contender:
+    def play(arrivals: Sequence[Arrival], seed: int, progress: Callable[[int], None]) -> Played:
+        routing = config.routing
+        classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
+        jobs = SeenByProxy(seed, hash_tokens, classifier)
+        if scheduling is None:
+            return play_reference(backends, arrivals, jobs, progress)
+        scheduler = build_scheduler(backends, None, seed, config.retries, config.hold, config.health, scheduling)
+        world = World(
+            backends,
+            scheduler,
+            jobs=jobs,
+            probe_interval_s=config.health.probe_interval,
+            scrape_interval_s=routing.scrape,
+        )
+        return world.play(arrivals, progress)
+
+    return Contender(name, play)
+
+
+def _backends(config: Config, file: str | None, engines: Sequence[EngineEntry] | None) -> list[SimBackend]:
+    specs = [backend.spec() for backend in config.backends] if file else []
+    if engines is not None:
+        return build_cluster(engines, specs)
+    return all_alike(specs) if specs else build_cluster(read_engines(DEFAULT_ENGINES), ())
+
+
+def _config(file: str | None) -> Config:
+    if file is None:
+        loaded = load_text(_BUILT_IN, "defaults", SecretSource({}, Path()))
+    else:
+        loaded = load("-" if file == "-" else Path(file), os.environ)
+    if loaded.config is None:
+        raise UsageError("the configuration is wrong\n" + render(loaded.diagnostics, "text", colour=False))
+    return loaded.config
