@@ -6,6 +6,7 @@ its SLO nowhere is refused. Greedy: it does not know who comes next. Owns that r
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from heapq import nsmallest
 from math import inf, sqrt
 
 from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstToken, Reason, Refuse, Report
@@ -26,6 +27,8 @@ CARE = 0.97
 OWN_WORK = 2.0
 """A second of own prefill counts as so many: a cached prefix is worth more than an empty queue."""
 
+LOOKED_AT = 32
+"""Of those that wait, so many of the most urgent have a chance at a time."""
 TIE_S = 1e-3
 """A request that is there counts as so much faster an engine."""
 
@@ -106,7 +109,7 @@ class Reference:
 
     def _look(self, servers: Iterable[ModelledBackend], now: float) -> list[Command]:
         """At everybody who waits, the most urgent first. One command at a time, since it changes the engines."""
-        for job_id, _ in sorted(self._held.items(), key=lambda item: (item[1], item[0])):
+        for job_id, _ in nsmallest(LOOKED_AT, self._held.items(), key=lambda item: (item[1], item[0])):
             commands = self._place(job_id, servers, now)
             if commands:
                 return commands
