@@ -44,7 +44,7 @@ def of_body(body: bytes) -> Usage:
 def of_events(events: list[bytes]) -> Usage:
     """Usage of a stream, from its last events (engines put it in the last or the one before `[DONE]`)."""
     for event in reversed(events):
-        if b'"usage"' in event:
+        if b'"usage"' in event or (b'"timings"' in event and _is_single(events)):
             fields = _object(sse.payload(event) or b"")
             found = _of_fields(fields.get("response", fields))
             if found.completion_tokens is not None or found.prompt_tokens is not None:
@@ -90,13 +90,28 @@ def has_ended(events: list[bytes]) -> bool:
 def _of_fields(fields: Any) -> Usage:
     usage = fields.get("usage") if isinstance(fields, dict) else None
     if not isinstance(usage, dict):
-        return NO_USAGE
+        return _of_timings(fields.get("timings")) if isinstance(fields, dict) else NO_USAGE
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     return Usage(
         _count(usage.get("prompt_tokens", usage.get("input_tokens"))),
         _count(usage.get("completion_tokens", usage.get("output_tokens"))),
         _count(details.get("cached_tokens")) if isinstance(details, dict) else None,
     )
+
+
+def _is_single(events: list[bytes]) -> bool:
+    """Whether all events belong to the first choice: `timings` count their own choice only."""
+    choices = [choice for event in events for choice in _object(sse.payload(event) or b"").get("choices") or []]
+    return all(isinstance(choice, dict) and choice.get("index", 0) == 0 for choice in choices)
+
+
+def _of_timings(timings: Any) -> Usage:
+    """llama.cpp tells its counts in the last event of every stream: `prompt_n` without the cached tokens `cache_n`."""
+    if not isinstance(timings, dict):
+        return NO_USAGE
+    cached, new = _count(timings.get("cache_n")), _count(timings.get("prompt_n"))
+    prompt = None if cached is None or new is None else cached + new
+    return Usage(prompt, _count(timings.get("predicted_n")), cached)
 
 
 def _count(value: Any) -> int | None:

@@ -14,6 +14,10 @@ from tests.engines_captures.reading import STREAMS, capture
 KEPT_EVENTS = 3
 """As many as the relay remembers of a stream."""
 TOLD = {
+    "llama.cpp/chat_stream": Usage(25, 8, 24),
+    "llama.cpp/chat_stream_logprobs": Usage(25, 3, 24),
+    "llama.cpp/chat_stream_tools_required": Usage(25, 60, 24),
+    "llama.cpp/timings_per_token": Usage(25, 3, 4),
     "llama.cpp/chat_stream_usage": Usage(25, 4, 24),
     "llama.cpp/completion_array_stream": Usage(2, 2, 1),
     "llama.cpp/completion_stream_usage": Usage(3, 4, 2),
