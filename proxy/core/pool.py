@@ -9,11 +9,9 @@ from math import exp, sqrt
 from proxy.core.cost_model import PoolModel
 from proxy.model.commands import Reason
 
-_OPENS = (0.85, 0.97)
-"""Coverage of the .9 quantile within which predictions have proven themselves."""
-_CLOSES = (0.7, 1.0)
-_MOST_OFF = 3.0
-"""Predictions whose median is wrong by more than this refuse nobody, however steadily wrong they are."""
+_MOST_HIGH = 0.4
+"""Truth ÷ prediction, median: below it predictions are too high, and what they refuse is refused falsely. Predictions
+that are too low refuse too little, which is no reason to refuse nothing: overload itself makes them low for a while."""
 _PROBES = 200
 """Probes after which a bad share of false refusals closes the gate."""
 _FALSE_SHARE = 0.5
@@ -60,10 +58,8 @@ class Pool:
     def review(self, min_samples: int) -> None:
         """A prediction was checked: open or close the gate."""
         residuals = self.model.residuals
-        low, high = _CLOSES if self.trusted else _OPENS
-        off = _MOST_OFF * (2.0 if self.trusted else 1.0)
-        honest = 1.0 / off <= residuals.factors[0] <= off
-        self.trusted = honest and residuals.samples >= min_samples and low <= residuals.coverage <= high
+        least = _MOST_HIGH / 2 if self.trusted else _MOST_HIGH
+        self.trusted = residuals.samples >= min_samples and residuals.factors[0] >= least
 
     def probed(self, kept: bool) -> None:
         """A probe ended. When most would have been served well, the predictions are wrong: learn again."""

@@ -7,8 +7,6 @@ from proxy.core.backend import Backend
 from proxy.core.foresight import Ask
 from proxy.core.rng import Rng
 
-_UNKNOWN_SEATS = 64.0
-
 
 def goodput(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
     """Interactive: least (backlog + 2 · own prefill) · √(1 + in flight); ties go to the least KV in use. Bulk among
@@ -30,8 +28,11 @@ def goodput(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
 
 
 def packing(backend: Backend) -> tuple[int, int, float]:
-    """Throughput in steps of a quarter, requests in flight, prefill saved."""
-    seats = backend.seats or _UNKNOWN_SEATS
+    """Throughput in steps of a quarter, requests in flight, prefill saved. Where the engine's seats are not known its
+    ceiling is not either: then what chats want least goes first, the slowest step."""
     base, batch = backend.model.decode[:2]
-    step = max(1e-4, base + batch * seats * 0.1) * backend.model.slow_decode
-    return int(4 * seats / step / 1000), backend.in_flight, -backend.outlook.cost
+    if backend.seats is None:
+        rank = int(base * 400)
+    else:
+        rank = int(backend.seats / max(1e-4, base + batch * backend.seats * 0.1) / 250)
+    return rank, backend.in_flight, -backend.outlook.cost
