@@ -1,6 +1,7 @@
 """`tidegate serve`: everything put together, started, and drained on SIGTERM."""
 
 import asyncio
+import gc
 import itertools
 import logging
 import os
@@ -240,6 +241,8 @@ async def _serve(config: Config, source: str, rule_lines: Sequence[int]) -> int:
         loop.add_signal_handler(number, stopping.set)
     proxy = Proxy(config, rule_lines)
     await proxy.start()
+    gc.collect()
+    gc.freeze()  # what the start left will never be garbage: a full collection need not look at it
     print(proxy.banner(source), file=sys.stderr, flush=True)
     await stopping.wait()
     _log.info("draining")
