@@ -20,6 +20,8 @@ _MAX_LINES = 10_000
 FLUSH_S = 0.05
 """Longest time a line waits."""
 
+_COLUMNS = frozenset({"end", "status", "method", "path"})
+"""Fields of a text line that stand without their names, before the others."""
 _WORD = re.compile(r"[!#-\[\]-~]+\Z")
 """Printable ASCII without space, quote and backslash."""
 
@@ -63,10 +65,10 @@ def _fields(record: Record) -> dict[str, Any]:
     tpot_s = record.meter.tpot_s(usage.completion_tokens)
     return {
         "end": outcome.end_code,
-        "outcome": outcome.verdict.value,
         "status": record.status,
         "method": record.method,
         "path": record.path,
+        "outcome": outcome.verdict.value,
         "class": record.traffic_class,
         "model_asked": record.model_asked,
         "model_served": record.model_served,
@@ -107,10 +109,13 @@ def _json_line(record: Record, wall: float) -> bytes:
 
 
 def _text_line(record: Record, wall: float) -> bytes:
-    fields = _fields(record)
-    head = [_word(fields.pop(name)) for name in ("end", "status", "method", "path")]
-    rest = [f"{name}={_word(value)}" for name, value in fields.items() if value not in (None, "")]
-    return (" ".join([_timestamp(wall), *head, *rest]) + "\n").encode()
+    words = [_timestamp(wall)]
+    for name, value in _fields(record).items():
+        if name in _COLUMNS:
+            words.append(_word(value))
+        elif value is not None and value != "":
+            words.append(f"{name}={_word(value)}")
+    return (" ".join(words) + "\n").encode()
 
 
 def _json_drops(count: int, wall: float) -> bytes:
@@ -123,11 +128,12 @@ def _text_drops(count: int, wall: float) -> bytes:
 
 def _word(value: str | float | bool) -> str:
     """One word. Of text only `_text` makes one; numbers cannot be anything else."""
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, bool):
+    kind = type(value)
+    if kind is int or kind is float:
+        return str(value)
+    if kind is bool:
         return "true" if value else "false"
-    return str(value)
+    return _text(str(value))
 
 
 @lru_cache(maxsize=1024)
