@@ -54,7 +54,7 @@ class Vocabulary:
     def _encode(self, text: str) -> list[int]:
         try:  # not the context manager below: it costs three times the call
             return self._tokenizer.encode_ordinary(_encodable(text))  # type: ignore[no-any-return]
-        except BaseException as error:
+        except BaseException as error:  # a panic is no Exception; everything else goes on its way
             if _is_panic(error):
                 raise ValueError(f"tokenizer failed: {error}") from error
             raise
@@ -83,7 +83,7 @@ def _panics_as_value_errors() -> Iterator[None]:
     """A panic of the library is no reason to end the process, though it is no Exception."""
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # as above
         if _is_panic(error):
             raise ValueError(f"tokenizer failed: {error}") from error
         raise
