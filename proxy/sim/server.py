@@ -177,6 +177,9 @@ class SimServer:
             except asyncio.CancelledError:
                 self.recorder.aborted += 1
                 raise
+            except ConnectionResetError:  # the client left, and a write noticed it before aiohttp did: the same ending
+                self.recorder.aborted += 1
+                raise asyncio.CancelledError from None
             finally:
                 self.recorder.in_flight -= 1
             self.recorder.finished += 1
