@@ -69,6 +69,25 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="everything, for programs")
 
 
+def _plan(parser: argparse.ArgumentParser) -> None:
+    from proxy.model.kv_cache import KvCacheSettings
+
+    for name, field in KvCacheSettings.model_fields.items():
+        about = (field.description or "").replace("`", "").replace("%", "%%")
+        default = "" if field.is_required() else f" (default: {field.default})"
+        metavar = {"memory": "SIZE", "weights": "SIZE", "dtype": "TYPE", "utilization": "SHARE"}.get(name, "N")
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, metavar=metavar, required=field.is_required(), help=about + default)
+    parser.add_argument(
+        "--context",
+        metavar="TOKENS",
+        type=_tokens,
+        action="append",
+        help="prompt and answer of one request; may be repeated (default: some usual lengths)",
+    )
+    parser.add_argument("--json", action="store_true", help="everything, for programs")
+
+
 def _schema(parser: argparse.ArgumentParser) -> None:
     """No arguments."""
 
@@ -121,6 +140,13 @@ COMMANDS = {
         "  tidegate explain routing.yaml - --header 'x-slo-ttft-ms: 200' < request.json\n\n"
         "exit codes:\n  0  explained\n  1  no proxy answers, or the request is refused\n  2  usage",
         _explain,
+    ),
+    "plan": Command(
+        "say how many tokens and requests fit into the memory of an engine (KV cache)",
+        "example:\n  tidegate plan --layers 32 --kv-heads 8 --head-dim 128 --dtype fp16 --memory 24GiB\n"
+        "  tidegate plan --layers 32 --kv-heads 8 --head-dim 128 --memory 24GiB --utilization 0.9 --weights 15GiB"
+        " --block 16\n\nexit codes:\n  0  answered\n  2  usage, or numbers that cannot be",
+        _plan,
     ),
     "schema": Command(
         "print the JSON Schema of the configuration, for editors",
@@ -179,6 +205,12 @@ class _Version(argparse.Action):
 def _add_listeners(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="ADDRESS", type=_address, help="where clients connect, host:port")
     parser.add_argument("--admin", metavar="ADDRESS", type=_address, help="where /readyz and /metrics are, host:port")
+
+
+def _tokens(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:18]) <= 10**12:
+        raise argparse.ArgumentTypeError("must be a whole number above 0, such as 8192")
+    return int(text)
 
 
 def _address(text: str) -> str:

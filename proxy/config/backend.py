@@ -11,6 +11,7 @@ from proxy.config.options import X_DEFAULT
 from proxy.config.refusal import quoted, refusal
 from proxy.config.secrets import SecretReference
 from proxy.model.backend import BackendSpec
+from proxy.model.kv_cache import KvCacheSettings
 from proxy.model.limits import Count, Settings
 from proxy.model.rules import POOL_LABEL
 from proxy.model.units import Duration
@@ -98,6 +99,8 @@ class Backend(Settings):
     """Decodes speculatively: structured output goes elsewhere when it can."""
     kv_tokens: Count | None = None
     """KV budget of the engine in tokens. null: told by its metrics, or learned."""
+    kv_cache: KvCacheSettings | None = None
+    """What `kv_tokens` is computed of, as `tidegate plan` does: shape of the model and memory. null: as `kv_tokens`."""
     seats: Count | None = None
     """Requests the engine runs at once; more wait inside it. null: told by its metrics, or no bound known."""
     bias: Annotated[dict[Label, Annotated[float, Field(ge=0, le=100)]], Field(max_length=64)] = Field(default={})
@@ -133,7 +136,7 @@ class Backend(Settings):
             max_concurrency=self.max_concurrency,
             labels=frozenset((*self.labels, POOL_LABEL + self.pool)),
             speculative=self.speculative,
-            kv_tokens=self.kv_tokens,
+            kv_tokens=self.kv_tokens if self.kv_cache is None else self.kv_cache.tokens,
             seats=self.seats,
             bias=dict(self.bias),
         )

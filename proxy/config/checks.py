@@ -27,6 +27,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> I
     yield from _aliases(backends)
     yield from _overrides(backends)
     yield from _tls(backends)
+    yield from _capacity(backends)
     if "routing" in groups and backends:
         yield from _default_model(groups["routing"].default_model, backends)
     classes: tuple[ClassSettings, ...] | None = groups.get("classes")
@@ -88,6 +89,13 @@ def _tls(backends: Mapping[int, Backend]) -> Iterator[Finding]:
         if "tls" in backend.model_fields_set and backend.address.scheme != "https":
             hint = "write https:// in url, or leave tls out"
             yield Finding(("backends", index, "tls"), "has no meaning for an http:// backend", hint)
+
+
+def _capacity(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    for index, backend in backends.items():
+        if backend.kv_tokens is not None and backend.kv_cache is not None:
+            message = f"is {backend.kv_tokens}, while kv_cache gives {backend.kv_cache.tokens}"
+            yield Finding(("backends", index, "kv_tokens"), message, "write one of the two")
 
 
 def _default_model(wanted: str | None, backends: Mapping[int, Backend]) -> Iterator[Finding]:

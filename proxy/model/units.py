@@ -45,6 +45,13 @@ def format_size(value_b: float) -> str:
     return _format(value_b, {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}, "B", 1)
 
 
+def readable_size(value_b: float) -> str:
+    """15139759718 → `"14.1 GiB"`, to four digits in the largest unit that is not above the value: for people."""
+    units = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+    name, size = next(((name, size) for name, size in units if value_b >= size), ("B", 1))
+    return f"{value_b / size:.4g} {name}"
+
+
 def _parse(text: Any, units: dict[str, float] | dict[str, int], what: str, examples: str) -> float:
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise ValueError(f"must be {what} with a unit, such as {examples}")

@@ -50,7 +50,7 @@ def test_no_arguments_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> No
     [
         (["chekc"], 'did you mean "check"?'),
         (["Serve"], 'did you mean "serve"?'),
-        (["xyzzy"], "known: serve, demo, sim, simulate, check, explain, schema, health"),
+        (["xyzzy"], "known: serve, demo, sim, simulate, check, explain, plan, schema, health"),
         (["serve"], "FILE"),
         (["serve", "a", "b"], "unrecognized arguments"),
         (["check"], "FILE"),

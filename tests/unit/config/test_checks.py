@@ -125,3 +125,11 @@ def test_probing_too_often_warns() -> None:
     assert (found.path, found.severity) == (("health", "probe_interval"), Severity.WARNING)
     assert findings(health={"probe_interval": "2s"}) == []
     assert only(health={"probe_interval": "0"}).severity is Severity.ERROR
+
+
+def test_a_kv_budget_written_twice() -> None:
+    shape = {"layers": 32, "kv_heads": 8, "head_dim": 128, "memory": "24GiB"}
+    found = only(backends=[{"url": "http://a", "kv_tokens": 1000, "kv_cache": shape}])
+    assert found.path == ("backends", 0, "kv_tokens")
+    assert found.message == "is 1000, while kv_cache gives 196608"
+    assert findings(backends=[{"url": "http://a", "kv_cache": shape}]) == []

@@ -39,6 +39,7 @@ def test_the_picture_of_an_error() -> None:
     )
 
 
+SHAPE = "    kv_cache:\n      layers: 32\n      kv_heads: 8\n      head_dim: 128\n      memory: 24GiB\n"
 CASES = [
     # the file as a whole
     ("", ["1:1: the file is empty; the smallest one holds version: 1, and backends with one url"]),
@@ -100,6 +101,10 @@ CASES = [
     (ONE + "    tls:\n      verify: true\n", ["4:5: backends[0].tls: has no meaning for an http:// backend; write https:// in url, or leave tls out"]),
     (ONE + "    connect: 0\n", ["4:14: backends[0].connect: must be above 0: nothing would get through"]),
     (ONE + "    name: a\n  - url: http://b\n    name: a\n", ['6:11: backends[1].name: "a" is the name of backends[0] too']),
+    (ONE + "    kv_cache: {layers: 0, kv_heads: 8}\n", ["4:5: backends[0].kv_cache.head_dim: is required and missing", "4:5: backends[0].kv_cache.memory: is required and missing", "4:24: backends[0].kv_cache.layers: must be at least 1"]),
+    (ONE + SHAPE + "      dtype: fp61\n", ['9:14: backends[0].kv_cache.dtype: must be one of fp32, fp16, bf16, fp8, int8, int4, q8_0, q4_0; did you mean "fp16"?']),
+    (ONE + SHAPE + "      weights: 30GiB\n", ["4:5: backends[0].kv_cache: the weights (30 GiB) leave nothing for KV of 24 GiB at utilization 1"]),
+    (ONE + SHAPE + "    kv_tokens: 5\n", ["9:16: backends[0].kv_tokens: is 5, while kv_cache gives 196608; write one of the two"]),
     # between groups
     (ONE + "admin: 127.0.0.1:8080\n", ["4:8: admin: is the same address as listen; give the two listeners different ports"]),
     (ONE + "    models: [a]\nrouting: {default_model: b}\n", ['5:26: routing.default_model: no backend serves "b"']),

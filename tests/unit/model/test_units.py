@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from proxy.model.units import Duration, Size, format_duration, format_size, parse_duration_s, parse_size_b
+from proxy.model.units import (
+    Duration,
+    Size,
+    format_duration,
+    format_size,
+    parse_duration_s,
+    parse_size_b,
+    readable_size,
+)
 
 DURATION = TypeAdapter(Duration)
 SIZE = TypeAdapter(Size)
@@ -131,3 +139,11 @@ def test_schema_pattern_and_parser_agree(text: str) -> None:
         except ValidationError:
             accepted = False
         assert accepted == bool(re.search(pattern, text)), text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (1.5, "1.5 B"), (1023, "1023 B"), (1 << 10, "1 KiB"), (1536, "1.5 KiB"), (15139759718, "14.1 GiB")],
+)
+def test_a_size_for_people(size: float, text: str) -> None:
+    assert readable_size(size) == text
