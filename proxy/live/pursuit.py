@@ -1,0 +1,189 @@
+"""All attempts of one request, until one of them has the answer that the client gets.
+
+    place ─▶ attempt ─▶ judge ─good──▶ the answer ──breaks off──▶ resumed elsewhere, where that is allowed
+      ▲                   │ failed, nothing sent yet
+      └───────────────────┘
+
+Owns the attempts and what the scheduler is told of them. Decides nothing: where and whether again are its commands.
+"""
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from proxy.live import judge
+from proxy.live.attempt import Call
+from proxy.live.backends import Backend
+from proxy.live.relay import Relay
+from proxy.model.commands import Dispatch, Finished, Refuse
+from proxy.model.faults import Fault, FaultError, Kind, Source, internal
+from proxy.model.request import Endpoint
+from proxy.wire.continuation import Continuation
+from proxy.wire.resumable import is_resumable
+from proxy.wire.usage import Usage
+
+if TYPE_CHECKING:
+    from proxy.live.exchange import Gateway
+
+_PREEMPTED = internal(Kind.QUEUE_FULL, "Another request needed the place of this one.")
+
+
+class Pursuit:
+    """One per job. `answer` once, then `resumed` as long as the answer breaks off, then `settle`."""
+
+    __slots__ = (
+        "_call",
+        "_calls",
+        "_gateway",
+        "_resumable",
+        "attempts",
+        "backend",
+        "cut_by",
+        "reason",
+        "relay",
+        "settled",
+    )
+
+    def __init__(self, gateway: "Gateway", call: Call, resumable: dict[str, Any]) -> None:
+        self._gateway = gateway
+        self._call = call
+        self._resumable = resumable
+        """The parsed body, where another backend may have to go on with the answer; else empty."""
+        self._calls = 0
+        """Times the request was sent to any engine."""
+        self.cut_by: Fault | None = None
+        """Why it was ended from outside."""
+        self.attempts = 0
+        self.backend = ""
+        """Of the last attempt."""
+        self.relay: Relay | None = None
+        """The last attempt."""
+        self.reason = ""
+        """Why it was refused, in one word."""
+        self.settled = True
+        """The scheduler knows the end of the job."""
+
+    async def answer(self) -> Relay:
+        """The attempt whose answer the client gets: a good one, or the last one an engine answered with an error.
+        FaultError where there is none."""
+        driver, job = self._gateway.driver, self._call.job
+        if self._call.request.stream and self._gateway.intake.foresees:
+            self._call.meter.on_first = self._on_first_token
+        self.settled = False
+        command = await driver.place(job, self._abort)
+        while not isinstance(command, Refuse):
+            if driver.is_preempted(job.id):
+                command = await driver.again(job.id)
+                continue
+            relay = await self._dispatched(command)
+            if driver.is_preempted(job.id) and self.cut_by is None:
+                relay.release()
+                continue
+            fault = self.cut_by or judge.fault_of(relay, self._gateway.backends[relay.backend].dialect)
+            if fault is None:
+                if self._call.meter.first_token is None or not self._gateway.intake.foresees:
+                    driver.first_byte(job.id)
+                return relay
+            relay.release()
+            self._calls += relay.calls
+            command = await driver.failed(job.id, fault, repeatable=self._may_repeat(fault))
+            if isinstance(command, Refuse) and relay.fault is None and relay.complete and relay.stream is None:
+                self.settled = True
+                return relay
+        self.settled = True
+        self.reason = (command.reason or command.fault.kind).value
+        raise FaultError(self.cut_by or command.fault)
+
+    async def resumed(self, relay: Relay, fault: Fault) -> Relay | None:
+        """The stream that goes on where `relay` broke off; None where none can or may."""
+        continuation = relay.plan.continuation
+        if continuation is None or self.cut_by is not None or not continuation.can_continue():
+            return None
+        relay.release()
+        driver, job = self._gateway.driver, self._call.job
+        command = await driver.failed(job.id, fault, repeatable=True)
+        if isinstance(command, Refuse):
+            self.settled = True
+            return None
+        backend = self._gateway.backends[command.backend]
+        if continuation.fits(backend.dialect):
+            self.attempts, self.backend = command.attempt, command.backend
+            continuation.next_attempt()
+            following = await self._attempt(backend, continuation)
+            if following.stream is not None and not driver.is_preempted(job.id):
+                driver.first_token(job.id)
+                return following
+            following.release()
+            self.relay = relay
+        driver.left(job.id)
+        self.settled = True
+        return None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What was asked."""
+        return self._call.request.endpoint
+
+    @property
+    def resumes(self) -> int:
+        """How often another backend went on with the stream."""
+        continuation = self.relay.plan.continuation if self.relay is not None else None
+        return continuation.attempt - 1 if continuation is not None else 0
+
+    def cut(self, fault: Fault) -> None:
+        """End now, with `fault`."""
+        self.cut_by = fault
+        self._stop(fault)
+
+    def settle(self, fault: Fault | None, usage: Usage) -> bool:
+        """Give everything back, exactly once, whatever happened; True when the whole answer was the client's."""
+        self._call.meter.on_first = None
+        if self.relay is not None:
+            self.relay.release()
+        if self.settled:
+            return False
+        self.settled = True
+        driver, job = self._gateway.driver, self._call.job
+        if fault is None or fault.kind is Kind.INVALID:
+            ok = fault is None
+            driver.finished(
+                Finished(job.id, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, ok, self.backend)
+            )
+            return ok
+        if fault.source is Source.UPSTREAM:
+            driver.broke(job.id, fault)
+        else:
+            driver.left(job.id)
+        return False
+
+    # --- inside
+
+    async def _dispatched(self, command: Dispatch) -> Relay:
+        self._call.timeline.released = monotonic()
+        self.attempts, self.backend = command.attempt, command.backend
+        return await self._attempt(self._gateway.backends[command.backend])
+
+    async def _attempt(self, backend: Backend, continuation: Continuation | None = None) -> Relay:
+        call, caller = self._call, self._gateway.caller
+        fields, endpoint = self._resumable, call.request.endpoint
+        if continuation is None and fields and is_resumable(fields, endpoint, backend.dialect):
+            continuation = Continuation(fields, endpoint, backend.dialect)
+        relay = self.relay = caller.relay(call, backend, continuation)
+        relay = self.relay = await caller.attempt(call, backend, self.attempts, relay)
+        return relay
+
+    def _may_repeat(self, fault: Fault) -> bool:
+        if self.cut_by is not None or self._calls >= self._gateway.attempts:
+            return False
+        return judge.is_repeatable(fault, self._call.request.endpoint)
+
+    def _on_first_token(self) -> None:
+        self._gateway.driver.first_token(self._call.job.id)
+
+    def _abort(self) -> None:
+        """The attempt's place is needed for another job; it goes on elsewhere or later."""
+        self._stop(_PREEMPTED)
+
+    def _stop(self, fault: Fault) -> None:
+        if self.relay is not None:
+            self.relay.release()
+            self.relay.on_fault(fault)
