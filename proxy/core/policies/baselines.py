@@ -11,7 +11,7 @@ from proxy.core.rng import Rng
 
 _BALANCE_ABS = 64
 _BALANCE_REL = 1.5
-_CACHE_THRESHOLD = 0.5
+_CACHE_THRESHOLD = 0.3
 _PREFIX_WEIGHT, _KV_WEIGHT, _QUEUE_WEIGHT = 3.0, 2.0, 2.0
 _OVERLAP_WEIGHT = 1.0
 _BLOCK_TOKENS = 16.0
@@ -24,16 +24,16 @@ def uniform(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
 
 
 def prefix_cache_aware(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
-    """SGLang's router: the longest prefix when at least half of the prompt matches, else the emptiest cache; the
-    fewest requests once loads differ by more than 64 and by half."""
+    """SGLang's router (sgl-model-gateway, its command line's defaults): the longest prefix when more than .3 of the
+    prompt match, else the fewest requests; always the fewest requests once loads differ by more than 64 and by half.
+    Its older versions sent what matches nowhere to the smallest record instead, whatever waits there."""
     loads = [b.in_flight for b in candidates]
     most, least = max(loads), min(loads)
-    if most - least > _BALANCE_ABS and most > _BALANCE_REL * least:
-        return candidates[_first_of_best(loads, rng)]
-    best = max(candidates, key=_hit)
-    if best.outlook.hit > _CACHE_THRESHOLD * ask.prompt:
-        return best
-    return candidates[_first_of_best([len(b.record.blocks) for b in candidates], rng)]
+    if most - least <= _BALANCE_ABS or most <= _BALANCE_REL * least:
+        best = max(candidates, key=_hit)
+        if best.outlook.hit > _CACHE_THRESHOLD * ask.prompt:
+            return best
+    return candidates[_first_of_best(loads, rng)]
 
 
 def weighted_scores(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:

@@ -93,3 +93,31 @@ def test_power_of_two_never_takes_the_fullest() -> None:
 def test_power_of_two_is_even_among_equals() -> None:
     seen = Counter(picks(POLICIES["power_of_two"](), backends(1, 1, 1, 1), 4000))
     assert all(seen[i] == pytest.approx(1000, rel=0.15) for i in range(4))
+
+
+def with_hits(*in_flight_and_hit: tuple[int, float]) -> list[Backend]:
+    made = backends(*(busy for busy, _ in in_flight_and_hit))
+    for backend, (_, hit) in zip(made, in_flight_and_hit, strict=True):
+        backend.outlook.hit = hit
+    return made
+
+
+@pytest.mark.parametrize(
+    ("candidates", "chosen"),
+    [
+        pytest.param([(9, 301), (0, 0)], {0}, id="more than .3 of the prompt is there"),
+        pytest.param([(9, 300), (0, 0)], {1}, id="too little is there: the fewest requests"),
+        pytest.param([(0, 400), (9, 900)], {1}, id="the longest prefix"),
+        pytest.param([(3, 0), (1, 0), (1, 0)], {1, 2}, id="nothing is anywhere: chance among the emptiest"),
+        pytest.param([(65, 900), (0, 0)], {1}, id="loads differ by more than 64 and by half"),
+        pytest.param([(64, 900), (0, 0)], {0}, id="by no more than 64"),
+        pytest.param([(195, 900), (130, 0)], {0}, id="by no more than half"),
+        pytest.param([(196, 900), (130, 0)], {1}, id="by more than both"),
+    ],
+)
+def test_prefix_cache_aware_is_the_published_rule(candidates: list[tuple[int, float]], chosen: set[int]) -> None:
+    made = with_hits(*candidates)
+    ask = asked(JOB)
+    ask.prompt = 1000.0
+    rng = random.Random(1)
+    assert {POLICIES["prefix_cache_aware"]()(made, ask, rng).index for _ in range(40)} == chosen
