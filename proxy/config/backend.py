@@ -102,7 +102,7 @@ class Backend(Settings):
     kv_cache: KvCacheSettings | None = None
     """What `kv_tokens` is computed of, as `tidegate plan` does: shape of the model and memory. null: as `kv_tokens`."""
     seats: Count | None = None
-    """Requests the engine runs at once; more wait inside it. null: told by its metrics, or no bound known."""
+    """Requests the engine runs at once; more wait inside it. null: told by its metrics, or learned."""
     bias: Annotated[dict[Label, Annotated[float, Field(ge=0, le=100)]], Field(max_length=64)] = Field(default={})
     """Traffic class: how strongly other backends are preferred for it, in prefill times of the request."""
     tls: TlsSettings = TlsSettings()

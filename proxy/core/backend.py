@@ -11,6 +11,7 @@ from proxy.core.foresight import Outlook
 from proxy.core.health import Health
 from proxy.core.ledger import Ledger
 from proxy.core.pool import Pool
+from proxy.core.seats import SeatWatch
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings
 
@@ -45,11 +46,13 @@ class Backend:
         "outlook",
         "pool",
         "record",
+        "seat_watch",
         "seats",
         "service_s",
         "share",
         "spec",
         "takes_any",
+        "tells_seats",
     )
 
     def __init__(
@@ -84,6 +87,9 @@ class Backend:
         """KV budget of the engine; None: not known."""
         self.seats: float | None = spec.seats
         """Requests the engine runs at once; None: not known."""
+        self.tells_seats = False
+        """Its metrics say how many."""
+        self.seat_watch = SeatWatch()
         self.loaded: frozenset[str] | None = None
         """Models in its memory, by its own names; None: it does not tell."""
         self.load_s = LOAD_S

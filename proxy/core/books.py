@@ -7,7 +7,7 @@ from math import isfinite
 
 from proxy.core.backend import Backend
 from proxy.core.cost_model import decode_features, prefill_features
-from proxy.core.foresight import Ask, open_entry
+from proxy.core.foresight import Ask, has_seat, open_entry
 from proxy.core.ledger import Entry
 from proxy.core.lengths import Lengths
 from proxy.core.tenants import Tenants
@@ -54,6 +54,7 @@ class Books:
         open_entry(entry, backend, ask)
         entry.streams = ask.job.stream
         entry.probe = ticket.probe
+        entry.seated = has_seat(backend, ask.now)
         backend.ledger.dispatch(entry, ask.now)
         if ask.chain:
             if backend.kv_tokens is not None:
@@ -68,11 +69,14 @@ class Books:
         """The prefill of an attempt is over."""
         if entry.first_at is not None:
             return
-        entry.took = backend.ledger.first_token(entry, now)
-        if entry.took is not None:
-            backend.model.notice(prefill_features(entry.prompt, entry.prompt**2, entry.beside), entry.took)
-            backend.model.learn_ttft(entry.ttft, now - entry.dispatched)
-            backend.pool.review(self._admission.min_samples)
+        took = backend.ledger.first_token(entry, now)
+        if took is None:
+            return
+        if entry.seated:  # else it is the wait for a seat, too
+            entry.took = took
+            backend.model.notice(prefill_features(entry.prompt, entry.prompt**2, entry.beside), took)
+        backend.model.learn_ttft(entry.ttft, now - entry.dispatched)
+        backend.pool.review(self._admission.min_samples)
 
     def finished(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
         """The attempt was answered to the last byte."""
@@ -95,8 +99,11 @@ class Books:
         ledger.end(entry, now)
 
     def restarted(self, backend: Backend) -> None:
-        """The engine's cache is empty."""
+        """The engine's cache is empty, and its settings may be others."""
         backend.record.wipe()
+        if backend.spec.seats is None:
+            backend.seat_watch.forget()
+            backend.seats, backend.tells_seats = None, False
 
     def load(self, backend: Backend, report: Load, now: float) -> None:
         """A scrape; what is nonsense is counted and otherwise ignored."""
@@ -107,8 +114,8 @@ class Books:
                 backend.kv_tokens = report.kv_tokens
             elif _within(report.kv_usage, 1.0) and (report.kv_usage or 0) > _LEARNT_KV_USAGE:
                 self._learn_kv(backend, report.kv_usage or 1.0)
-        if backend.spec.seats is None and _within(report.seats, _MAX_SEATS):
-            backend.seats = report.seats
+        if backend.spec.seats is None:
+            self._learn_seats(backend, report, now)
         if report.loaded is not None:
             backend.loaded = report.loaded
 
@@ -118,6 +125,14 @@ class Books:
             return
         seen = backend.ledger.kv / usage
         backend.kv_tokens = seen if backend.kv_tokens is None else backend.kv_tokens + 0.1 * (seen - backend.kv_tokens)
+
+    @staticmethod
+    def _learn_seats(backend: Backend, report: Load, now: float) -> None:
+        if _within(report.seats, _MAX_SEATS):
+            backend.seats, backend.tells_seats = report.seats, True
+        elif not backend.tells_seats:
+            decoding = backend.ledger.decoding
+            backend.seats = backend.seat_watch.learn(report.running, report.waiting, report.kv_usage, decoding, now)
 
     def _learn_decode(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
         around = backend.ledger.around(entry, now)

@@ -222,6 +222,14 @@ def residents_tpot(backend: "Backend", ask: Ask) -> float:
     )
 
 
+def has_seat(backend: "Backend", now: float) -> bool:
+    """Whether the engine can begin with one more at once, as far as seats go."""
+    if backend.seats is None:
+        return True
+    running, queued = backend.ledger.foreign(now) if backend.ledger.has_foreign else (0.0, 0.0)
+    return backend.in_flight + running + queued < backend.seats
+
+
 def seat_wait_s(backend: "Backend", waiting: float) -> float:
     """Until a seat of the engine comes free for one more."""
     seats = backend.seats or 1

@@ -39,6 +39,7 @@ class Entry:
         "mark_kv",
         "probe",
         "prompt",
+        "seated",
         "streams",
         "ticket",
         "took",
@@ -75,6 +76,8 @@ class Entry:
         self.took: float | None = None
         """Seconds of its prefill, once known."""
         self.bulk = False
+        self.seated = True
+        """A seat of the engine was free for it when it was sent."""
         self.streams = False
         """Tells of its first token."""
         self.probe = False
@@ -249,11 +252,13 @@ class Ledger:
 
     def backlog(self, now: float) -> tuple[float, float, float]:
         """Predicted seconds of prefill ahead of a newcomer; and of the first in line: its predicted and its actual
-        seconds so far."""
+        seconds so far, as far as these are not the wait for a seat."""
         if not self.pending:
             return 0.0, 0.0, 0.0
         head = next(iter(self.pending))
         spent = now - self.head_since
+        if not head.seated:
+            spent = min(spent, head.cost)
         return self.pending_s - min(spent, _LATE_SHARE * head.cost), head.cost, spent
 
     def duty(self, now: float) -> float:

@@ -24,6 +24,6 @@ class BackendSpec:
     kv_tokens: int | None = None
     """KV budget of the engine, tokens; None: told by its metrics, or learned."""
     seats: int | None = None
-    """Requests the engine runs at once; more wait inside it. None: told by its metrics, or no bound known."""
+    """Requests the engine runs at once; more wait inside it. None: told by its metrics, or learned."""
     bias: dict[str, float] = field(default_factory=dict)
     """Of its pool: traffic class → prefill times of the request by which others are preferred. 0: no opinion."""

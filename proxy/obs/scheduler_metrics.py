@@ -68,7 +68,9 @@ def _backend_families(views: list[BackendView]) -> Iterator[Metric]:
     yield per_backend("prefill_tokens_per_second", "Prompt tokens computed a second.", lambda v: v.prefill_rate)
     yield per_backend("kv_used_tokens", "KV tokens promised, expected answers included.", lambda v: v.kv_used)
     yield per_backend("kv_tokens", "KV budget: configured, told by the engine, or learned.", lambda v: v.kv_tokens)
-    yield per_backend("seats", "Requests the engine runs at once, where that is known.", lambda v: v.seats)
+    yield per_backend(
+        "seats", "Requests the engine runs at once: configured, told by the engine, or learned.", lambda v: v.seats
+    )
     yield per_backend("foreign_requests", "Requests of others that its metrics show.", lambda v: v.foreign)
     yield per_backend("tightest_tpot_seconds", "Least TPOT promised to anybody there.", lambda v: v.tightest_tpot_s)
     yield per_backend("slowness", "Recent prefills took so many times what was predicted.", lambda v: v.slow)

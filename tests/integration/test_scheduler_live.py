@@ -2,21 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
-import aiohttp
 import pytest
 
-from proxy.app.serve import Proxy
 from proxy.cli.main import main
-from proxy.config.loader import load
-from proxy.sim.server import SimServer
-from proxy.sim.settings import SimSettings
-from proxy.sim.spec import PRESETS
+from tests.support import live_proxy
+from tests.support.live_proxy import CHAT, Live, SimEngine
 from tests.support.patience import eventually
 
 RULES = """
@@ -32,63 +26,16 @@ classes:
   - name: chat
     slo: chatbot
 """
-CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello " * 300}], "max_tokens": 4, "stream": True}
+ENGINES = (SimEngine("a", "fast"), SimEngine("b", "slow"))
 
 
-class Live:
-    """One proxy before two engines."""
-
-    def __init__(self, proxy: Proxy, file: Path, session: aiohttp.ClientSession) -> None:
-        self.proxy, self.file, self._session = proxy, file, session
-
-    async def ask(self, body: dict[str, Any] | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        url = f"{self.proxy.listen_url}/v1/chat/completions"
-        async with self._session.post(url, json={**CHAT, **(body or {})}, headers=named) as answer:
-            return answer.status, _route(answer.headers.get("x-tidegate-route", "")), await answer.read()
-
-    async def explain(self, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self._session.post(f"{self.proxy.admin_url}/explain", json=body, headers=named) as answer:
-            return answer.status, await answer.json()
-
-    async def metrics(self) -> str:
-        async with self._session.get(f"{self.proxy.admin_url}/metrics") as answer:
-            return await answer.text()
-
-
-def _route(line: str) -> dict[str, str]:
-    return dict(part.split("=", 1) for part in line.split("; ")) if line else {}
-
-
-@asynccontextmanager
-async def running(tmp_path: Path, more: str = RULES) -> AsyncIterator[Live]:
-    sims = [SimServer(SimSettings(name=name, models=("m",), spec=PRESETS["fast"])) for name in ("a", "b")]
-    for sim in sims:
-        await sim.start()
-    backends = "".join(
-        f"  - {{url: '{sim.url}', name: {name}, pool: {pool}, models: [m], kind: vllm}}\n"
-        for sim, name, pool in zip(sims, ("a", "b"), ("fast", "slow"), strict=True)
-    )
-    file = tmp_path / "routing.yaml"
-    listeners = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {access: false}\n"
-    file.write_text(f"version: 1\n{listeners}backends:\n{backends}{more}")
-    loaded = load(file, {})
-    assert loaded.config is not None, loaded.diagnostics
-    proxy = Proxy(loaded.config, loaded.rule_lines)
-    await proxy.start()
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield Live(proxy, file, session)
-    finally:
-        await proxy.stop(drain=False)
-        for sim in sims:
-            await sim.stop()
+def running(tmp_path: Path, more: str = RULES) -> AbstractAsyncContextManager[Live]:
+    return live_proxy.running(tmp_path, more, ENGINES)
 
 
 async def test_the_route_says_backend_class_rule_reason_and_wait(tmp_path: Path) -> None:
     async with running(tmp_path) as live:
-        status, route, _ = await live.ask()
+        status, route, *_ = await live.ask()
         assert status == 200
         assert route == {
             "backend": route["backend"],
@@ -100,28 +47,28 @@ async def test_the_route_says_backend_class_rule_reason_and_wait(tmp_path: Path)
         assert route["backend"] in ("a", "b")
         assert 0 <= int(route["queued"].removesuffix("ms")) < 1000
         for _ in range(3):
-            _, route, _ = await live.ask({"stream": False})
+            _, route, *_ = await live.ask({"stream": False})
             assert (route["backend"], route["class"], route["rule"]) == ("b", "bulk", "rules[0]")
-        _, route, _ = await live.ask(x_tidegate_class="chat")
+        _, route, *_ = await live.ask(x_tidegate_class="chat")
         assert (route["class"], route["rule"]) == ("chat", "header")
-        _, route, _ = await live.ask({"service_tier": "flex"})
+        _, route, *_ = await live.ask({"service_tier": "flex"})
         assert (route["class"], route["rule"]) == ("bulk", "tier")
 
 
 async def test_what_is_refused_for_its_headers_names_them(tmp_path: Path) -> None:
     async with running(tmp_path) as live:
         for name, value in (("x_slo_ttft_ms", "-5"), ("x_request_deadline_ms", "soon"), ("x_tidegate_class", "gold")):
-            status, _, body = await live.ask(**{name: value})
+            status, _, body, _ = await live.ask(**{name: value})
             assert status == 400
             assert json.loads(body)["error"]["param"] == name.replace("_", "-")
         assert "interactive, bulk" in json.loads(body)["error"]["message"]
-        status, route, _ = await live.ask(x_slo_ttft_ms="2000", x_request_deadline_ms="30000")
+        status, route, *_ = await live.ask(x_slo_ttft_ms="2000", x_request_deadline_ms="30000")
         assert (status, route["class"]) == (200, "interactive")
 
 
 async def test_a_deadline_that_passes_while_held_is_told_with_its_route(tmp_path: Path) -> None:
     async with running(tmp_path, "hold: {min_jobs: 0, per_in_flight: 0}\nretries: {attempts: 1}\n") as live:
-        status, route, _ = await live.ask({"model": "nobody's"})
+        status, route, *_ = await live.ask({"model": "nobody's"})
         assert status == 404
         assert route["backend"] == "none"
         assert route["reason"] != "goodput"
@@ -202,7 +149,7 @@ async def test_a_preempted_bulk_request_goes_on_elsewhere_and_its_client_sees_no
         abort = attempts.preempt(ticket, now)
         waiting._add(waiting.backfill, ticket, candidates, frozenset({first}), now)
         driver._carry_out([abort, *waiting.feed_all(now)])
-        status, route, body = await asking
+        status, route, body, _ = await asking
         assert status == 200
         assert body.rstrip().endswith(b"[DONE]")
         assert route["backend"] != first.name
@@ -215,7 +162,7 @@ async def test_the_default_admission_refuses_nobody_before_it_has_learned(tmp_pa
     async with running(tmp_path) as live:
         asks = (live.ask(x_slo_ttft_ms="1", x_slo_tpot_ms="0.01") for _ in range(40))
         answers = await asyncio.gather(*asks)
-        assert {status for status, _, _ in answers} == {200}
+        assert {answer.status for answer in answers} == {200}
         assert live.proxy._driver.scheduler.counts(monotonic()).refused == 0
         told = await live.metrics()
         assert 'tidegate_slo_requests_total{class="interactive",result="late"} 40.0' in told
