@@ -111,7 +111,7 @@ def _decision_lines(decision: Mapping[str, Any]) -> Iterator[str]:
         f"duty up to {decision['duty_limit']:.2f}, tenant over its share by {decision['tenant_over_share']:.2f}"
     )
     rows: list[tuple[str, ...]] = [
-        ("backend", "pool", "score", "ttft", "tpot", "backlog", "prefix", "in flight", "kept away by")
+        ("backend", "pool", "score", "ttft", "tpot", "backlog", "load", "prefix", "in flight", "kept away by")
     ]
     best = sorted(decision["candidates"], key=lambda c: (c["removed_by"] is not None, c["score"] or 0.0))
     rows += [_row(candidate) for candidate in best]
@@ -129,6 +129,7 @@ def _row(candidate: Mapping[str, Any]) -> tuple[str, ...]:
         _time(candidate["ttft_s"]),
         _time(candidate["tpot_s"]),
         _time(candidate["backlog_s"]),
+        _time(candidate["loading_s"] or None),
         f"{candidate['hit_tokens'] or 0:.0f}/{candidate['prompt_tokens'] or 0:.0f}",
         str(candidate["in_flight"]),
         removed if candidate["enforced"] or removed not in _LIMITS else f"{removed} (not enforced)",

@@ -10,6 +10,7 @@ from proxy.core.cost_model import CostModel
 from proxy.core.foresight import Outlook
 from proxy.core.health import Health
 from proxy.core.ledger import Ledger
+from proxy.core.loads import ModelLoads
 from proxy.core.pool import Pool
 from proxy.core.seats import SeatWatch
 from proxy.model.backend import BackendSpec
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from proxy.core.candidates import Candidates
 
 _NO_BOUND = 1 << 62
-LOAD_S = 10.0
-"""Loading a model, as long as none was seen."""
 _SMOOTHING = 0.1
 """Weight of the newest service time."""
 
@@ -37,8 +36,7 @@ class Backend:
         "kv_tokens",
         "ledger",
         "limit",
-        "load_s",
-        "loaded",
+        "loads",
         "memberships",
         "model",
         "name",
@@ -90,10 +88,7 @@ class Backend:
         self.tells_seats = False
         """Its metrics say how many."""
         self.seat_watch = SeatWatch()
-        self.loaded: frozenset[str] | None = None
-        """Models in its memory, by its own names; None: it does not tell."""
-        self.load_s = LOAD_S
-        """Seconds that loading a model takes."""
+        self.loads = ModelLoads()
         self.names = (spec.models or frozenset()) | spec.aliases.keys()
         self.takes_any = spec.any_model
         self.known = spec.any_model or spec.models is not None
@@ -113,12 +108,9 @@ class Backend:
         """Whether requests for `model` may go here."""
         return self.known and (self.takes_any or model in self.names)
 
-    def loading_s(self, model: str) -> float:
-        """Seconds until `model` is in its memory."""
-        loaded = self.loaded
-        if loaded is None or self.spec.aliases.get(model, model) in loaded:
-            return 0.0
-        return self.load_s
+    def own_name(self, model: str) -> str:
+        """The engine's name for `model`."""
+        return self.spec.aliases.get(model, model)
 
     def took(self, service_s: float) -> None:
         """An attempt was served in so many seconds."""

@@ -55,6 +55,8 @@ class Books:
         entry.streams = ask.job.stream
         entry.probe = ticket.probe
         entry.seated = has_seat(backend, ask.now)
+        if entry.loading:
+            entry.began_load = backend.loads.asked(backend.own_name(ask.job.model), ask.now)
         backend.ledger.dispatch(entry, ask.now)
         if ask.chain:
             if backend.kv_tokens is not None:
@@ -70,7 +72,9 @@ class Books:
         if entry.first_at is not None:
             return
         took = backend.ledger.first_token(entry, now)
-        if took is None:
+        if backend.loads.loaded is not None:
+            self._learn_load(entry, backend, now)
+        if took is None or entry.loading:
             return
         if entry.seated:  # else it is the wait for a seat, too
             entry.took = took
@@ -81,6 +85,8 @@ class Books:
     def finished(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
         """The attempt was answered to the last byte."""
         if report.ok:
+            if backend.loads.loaded is not None:
+                backend.loads.ready(backend.own_name(entry.ticket.job.model))
             self.lengths.learn(entry.ticket.job, report.prompt_tokens, report.output_tokens)
             self._learn_decode(entry, backend, report, now)
             self._learn_hit(entry, backend, report)
@@ -92,6 +98,8 @@ class Books:
     def lost(self, entry: Entry, backend: Backend, now: float) -> None:
         """The attempt ended otherwise. One that was late already says so, though it never came to its end."""
         ledger = backend.ledger
+        if entry.began_load and entry.first_at is None:
+            backend.loads.gave_up(backend.own_name(entry.ticket.job.model))
         if entry in ledger.pending:
             _, head_s, spent = ledger.backlog(now)
             if entry is next(iter(ledger.pending)) and spent > head_s:
@@ -117,7 +125,7 @@ class Books:
         if backend.spec.seats is None:
             self._learn_seats(backend, report, now)
         if report.loaded is not None:
-            backend.loaded = report.loaded
+            backend.loads.told(report.loaded)
 
     def _learn_kv(self, backend: Backend, usage: float) -> None:
         """Only from what is ours: with foreign requests the books do not know what the usage is made of."""
@@ -125,6 +133,14 @@ class Books:
             return
         seen = backend.ledger.kv / usage
         backend.kv_tokens = seen if backend.kv_tokens is None else backend.kv_tokens + 0.1 * (seen - backend.kv_tokens)
+
+    @staticmethod
+    def _learn_load(entry: Entry, backend: Backend, now: float) -> None:
+        """From the request that began it: those behind it wait for what is left."""
+        model = backend.own_name(entry.ticket.job.model)
+        if entry.began_load:
+            backend.loads.learn(model, now - entry.dispatched - (entry.ttft - entry.loading))
+        backend.loads.ready(model)
 
     @staticmethod
     def _learn_seats(backend: Backend, report: Load, now: float) -> None:

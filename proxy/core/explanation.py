@@ -31,6 +31,8 @@ class CandidateView:
     hit_tokens: float
     prefill_s: float
     backlog_s: float
+    loading_s: float
+    """Until its model is in memory."""
     ttft_s: float
     tpot_s: float
     score: float
@@ -113,6 +115,7 @@ def _view(backend: Backend, candidates: Candidates, ask: Ask, router: Router) ->
         hit_tokens=out.hit,
         prefill_s=out.cost,
         backlog_s=out.backlog,
+        loading_s=out.loading,
         ttft_s=out.ttft,
         tpot_s=out.tpot,
         score=out.score,

@@ -110,11 +110,11 @@ class Ask:
 class Outlook:
     """The last job looked at, on this backend."""
 
-    __slots__ = ("backlog", "cost", "fresh", "hit", "raw", "reason", "score", "tpot", "ttft", "work")
+    __slots__ = ("backlog", "cost", "fresh", "hit", "loading", "raw", "reason", "score", "tpot", "ttft", "work")
 
     def __init__(self) -> None:
         self.hit = self.fresh = self.raw = self.cost = self.work = self.backlog = self.ttft = self.tpot = 0.0
-        self.score = 0.0
+        self.score = self.loading = 0.0
         self.reason: Reason | None = None
 
 
@@ -155,7 +155,8 @@ def foresee(backend: "Backend", ask: Ask) -> None:
     out.backlog = backlog = backlog * factor
     if backend.seats is not None and waiting >= backend.seats:
         backlog += seat_wait_s(backend, waiting)
-    loading = backend.loading_s(ask.job.model) if backend.loaded is not None else 0.0
+    loads = backend.loads
+    out.loading = loading = 0.0 if loads.loaded is None else loads.wait_s(backend.own_name(ask.job.model), now)
     out.ttft = loading + backlog + cost
     weight = KAPPA
     if backend.spec.bias:
@@ -257,6 +258,7 @@ def open_entry(entry: Entry, backend: "Backend", ask: Ask) -> None:
     entry.hit, entry.fresh = out.hit, out.fresh
     entry.answer = ask.answer
     entry.cost = out.raw
+    entry.loading = out.loading
     entry.work = out.work
     entry.kv = ask.prompt + ask.answer
     entry.ttft, entry.tpot = out.ttft, predicted_tpot(backend, ask)

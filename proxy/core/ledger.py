@@ -26,6 +26,7 @@ class Entry:
 
     __slots__ = (
         "answer",
+        "began_load",
         "beside",
         "bulk",
         "cost",
@@ -34,6 +35,7 @@ class Entry:
         "fresh",
         "hit",
         "kv",
+        "loading",
         "mark_busy",
         "mark_decoding",
         "mark_kv",
@@ -66,6 +68,10 @@ class Entry:
         """Those of them that count as duty."""
         self.kv = 0.0
         """Prompt and expected answer, tokens."""
+        self.loading = 0.0
+        """Predicted seconds until its model is in memory."""
+        self.began_load = False
+        """The engine began to load the model for it."""
         self.ttft = 0.0
         """Predicted, from dispatch."""
         self.tpot = 0.0
@@ -84,6 +90,11 @@ class Entry:
         """Would have been refused, and is sent to see whether that would have been right."""
         self.first_at: float | None = None
         self.mark_decoding = self.mark_kv = self.mark_busy = 0.0
+
+    @property
+    def begins(self) -> bool:
+        """The engine could begin with its prefill when it was sent: until its first token, that is what takes time."""
+        return self.seated and not self.loading
 
 
 class Ledger:
@@ -252,12 +263,12 @@ class Ledger:
 
     def backlog(self, now: float) -> tuple[float, float, float]:
         """Predicted seconds of prefill ahead of a newcomer; and of the first in line: its predicted and its actual
-        seconds so far, as far as these are not the wait for a seat."""
+        seconds so far, as far as these are not the wait for a seat or for its model."""
         if not self.pending:
             return 0.0, 0.0, 0.0
         head = next(iter(self.pending))
         spent = now - self.head_since
-        if not head.seated:
+        if not head.begins:
             spent = min(spent, head.cost)
         return self.pending_s - min(spent, _LATE_SHARE * head.cost), head.cost, spent
 

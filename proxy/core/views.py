@@ -41,6 +41,10 @@ class BackendView:
     """Tokens promised, expected answers included."""
     kv_tokens: float | None = None
     seats: float | None = None
+    model_load_s: float | None = None
+    """Loading a model takes, on the mean of those seen; None: none was."""
+    model_loads: int = 0
+    """Loads of models seen to their end."""
     foreign: float = 0.0
     """Requests of others that its metrics show."""
     tightest_tpot_s: float | None = None
@@ -132,6 +136,8 @@ def backend_view(backend: Backend, now: float) -> BackendView:
         kv_used=backend.ledger.kv,
         kv_tokens=backend.kv_tokens,
         seats=backend.seats,
+        model_load_s=backend.loads.typical_s if backend.loads.seen else None,
+        model_loads=backend.loads.seen,
         foreign=sum(backend.ledger.foreign(now)),
         tightest_tpot_s=backend.ledger.tightest,
         slow=backend.model.slow,

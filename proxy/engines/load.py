@@ -148,13 +148,18 @@ def _llama_slots(text: bytes) -> Reading:
     return Reading(running=float(sum(busy)), waiting=0.0 if not all(busy) else None, seats=float(len(slots)))
 
 
+_LATEST = ":latest"
+"""What Ollama adds to a name without a tag; requests may leave it out."""
+
+
 def _ollama(text: bytes) -> Reading:
     fields = _json(text)
     entries = fields.get("models") if isinstance(fields, dict) else None
     if not isinstance(entries, list):
         return NOTHING
-    names = (entry.get("name") for entry in entries if isinstance(entry, dict))
-    return Reading(loaded=frozenset(name for name in names if isinstance(name, str) and name))
+    told = (entry.get("name") for entry in entries if isinstance(entry, dict))
+    names = [name for name in told if isinstance(name, str) and name]
+    return Reading(loaded=frozenset((*names, *(name.removesuffix(_LATEST) for name in names))))
 
 
 def _json(text: bytes) -> Any:

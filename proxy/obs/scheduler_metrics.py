@@ -71,6 +71,13 @@ def _backend_families(views: list[BackendView]) -> Iterator[Metric]:
     yield per_backend(
         "seats", "Requests the engine runs at once: configured, told by the engine, or learned.", lambda v: v.seats
     )
+    yield per_backend("model_load_seconds", "Loading a model, mean of those seen to load.", lambda v: v.model_load_s)
+    yield counters(
+        "tidegate_backend_model_loads",
+        "Models seen to load before a first token.",
+        ("backend", "pool"),
+        read(views, _backend_key, lambda v: v.model_loads),
+    )
     yield per_backend("foreign_requests", "Requests of others that its metrics show.", lambda v: v.foreign)
     yield per_backend("tightest_tpot_seconds", "Least TPOT promised to anybody there.", lambda v: v.tightest_tpot_s)
     yield per_backend("slowness", "Recent prefills took so many times what was predicted.", lambda v: v.slow)

@@ -1,16 +1,10 @@
 """Seats of an engine that does not tell them, and what is learned beside them."""
 
-import random
-
 import pytest
 
-from proxy.core.scheduler import Scheduler
 from proxy.core.seats import SeatWatch
-from proxy.core.views import BackendView
-from proxy.model.backend import BackendSpec
-from proxy.model.commands import Finished, FirstToken, Load, Restarted
-from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
-from proxy.model.request import Job
+from proxy.model.commands import Restarted
+from tests.unit.core.one_engine import OneEngine
 
 
 def sights(watch: SeatWatch, count: int, running: float = 4, waiting: float = 2, **more: object) -> float | None:
@@ -63,55 +57,22 @@ def test_it_is_believed_for_a_while_and_renewed_by_every_sight() -> None:
     assert watch.learn(4, 0, 0.3, 4, 1202.0) is None
 
 
-class Books:
-    """A scheduler before one engine, driven by hand."""
-
-    def __init__(self, **spec: object) -> None:
-        self.scheduler = Scheduler(
-            [BackendSpec("a", models=frozenset({"m"}), **spec)],  # type: ignore[arg-type]
-            retries=RetrySettings(),
-            hold=HoldSettings(),
-            health=HealthSettings(),
-            rng=random.Random(1),
-            policy="goodput",
-        )
-        self.now = 0.0
-
-    def view(self) -> BackendView:
-        return self.scheduler.backends(self.now)[0]
-
-    def submit(self, *ids: int) -> None:
-        for job_id in ids:
-            self.scheduler.submit(Job(job_id, "m", stream=True, prompt_tokens=1000), self.now)
-
-    def first_token(self, job_id: int, at: float) -> None:
-        self.now = at
-        self.scheduler.observe(FirstToken(job_id), at)
-
-    def finish(self, job_id: int, at: float) -> None:
-        self.now = at
-        self.scheduler.observe(Finished(job_id, 1000, 0, 10), at)
-
-    def scrape(self, **told: object) -> None:
-        self.scheduler.observe(Load("a", **told), self.now)  # type: ignore[arg-type]
-
-
 def test_learned_told_and_configured_seats() -> None:
-    books = Books()
-    books.submit(1, 2, 3)
-    books.first_token(1, 0.1)
-    books.first_token(2, 0.2)
+    engine = OneEngine()
+    engine.submit(1, 2, 3)
+    engine.first_token(1, 0.1)
+    engine.first_token(2, 0.2)
     for _ in range(3):
-        assert books.view().seats is None
-        books.scrape(running=2, waiting=1, kv_usage=0.1)
-    assert books.view().seats == 2
-    books.scrape(running=2, waiting=1, seats=8)
-    assert books.view().seats == 8, "what the engine tells"
-    books.scrape(running=2, waiting=1)
-    assert books.view().seats == 8, "and does not tell every time"
-    books.scheduler.observe(Restarted("a"), books.now)
-    assert books.view().seats is None, "it may be another engine now"
-    fixed = Books(seats=3)
+        assert engine.view().seats is None
+        engine.scrape(running=2, waiting=1, kv_usage=0.1)
+    assert engine.view().seats == 2
+    engine.scrape(running=2, waiting=1, seats=8)
+    assert engine.view().seats == 8, "what the engine tells"
+    engine.scrape(running=2, waiting=1)
+    assert engine.view().seats == 8, "and does not tell every time"
+    engine.scheduler.observe(Restarted("a"), engine.now)
+    assert engine.view().seats is None, "it may be another engine now"
+    fixed = OneEngine(seats=3)
     fixed.scrape(running=2, waiting=1, seats=8)
     fixed.scheduler.observe(Restarted("a"), 0.0)
     assert fixed.view().seats == 3
@@ -119,23 +80,23 @@ def test_learned_told_and_configured_seats() -> None:
 
 @pytest.mark.parametrize(("seats", "samples", "slow"), [(1, 1, 1.0), (None, 2, 1.5)])
 def test_the_wait_for_a_seat_is_no_prefill(seats: int | None, samples: int, slow: float) -> None:
-    books = Books(seats=seats)
-    books.submit(1)
-    books.first_token(1, 0.1)
-    books.submit(2)
-    books.finish(1, 10.0)
-    books.first_token(2, 10.1)
-    books.finish(2, 11.0)
-    assert books.view().samples == samples
-    assert (books.view().slow > slow) is (seats is None)
+    engine = OneEngine(seats=seats)
+    engine.submit(1)
+    engine.first_token(1, 0.1)
+    engine.submit(2)
+    engine.finish(1, 10.0)
+    engine.first_token(2, 10.1)
+    engine.finish(2, 11.0)
+    assert engine.view().samples == samples
+    assert (engine.view().slow > slow) is (seats is None)
 
 
 def test_one_that_waits_for_a_seat_is_not_late() -> None:
-    books = Books(seats=1)
-    books.submit(1)
-    books.first_token(1, 0.1)
-    books.submit(2)
-    books.now = 50.0
-    assert books.view().backlog_s < 1.0
-    books.scheduler.cancel(2, 50.0)
-    assert books.view().slow == 1.0, "given up after 50 s, none of which were prefill"
+    engine = OneEngine(seats=1)
+    engine.submit(1)
+    engine.first_token(1, 0.1)
+    engine.submit(2)
+    engine.now = 50.0
+    assert engine.view().backlog_s < 1.0
+    engine.scheduler.cancel(2, 50.0)
+    assert engine.view().slow == 1.0, "given up after 50 s, none of which were prefill"

@@ -41,6 +41,7 @@ READERS = [source.read for sources in SOURCES.values() for source in sources]
         ("llama_cpp", 0, SLOTS.replace(b"false", b"true"), Reading(2, None, seats=2)),
         ("llama_cpp", 1, LLAMA, Reading(1, 6)),
         ("ollama", 0, b'{"models":[{"name":"a:7b"},{"x":1},3]}', Reading(loaded=frozenset({"a:7b"}))),
+        ("ollama", 0, b'{"models":[{"name":"b:latest"}]}', Reading(loaded=frozenset({"b:latest", "b"}))),
     ],
 )
 def test_every_engine(kind: str, place: int, text: bytes, expected: Reading) -> None:
