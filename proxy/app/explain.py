@@ -73,6 +73,7 @@ class Explainer:
             "constrained": job.constrained,
             "require": sorted(job.require),
             "prefer": sorted(job.prefer),
+            "fallbacks": [way.said for way in job.ways],
             "promise": taken.promise._asdict(),
         }
 
@@ -97,13 +98,14 @@ def _request_lines(told: Mapping[str, Any], file: str) -> Iterator[str]:
     )
     promise = {name.removesuffix("_s"): value for name, value in told["promise"].items() if value and name[-2:] == "_s"}
     yield "promise   " + (", ".join(f"{name} {_time(value)}" for name, value in promise.items()) or "none")
-    for name in ("require", "prefer"):
+    for name in ("require", "prefer", "fallbacks"):
         if told[name]:
             yield f"{name:<9} {', '.join(told[name])}"
 
 
 def _decision_lines(decision: Mapping[str, Any]) -> Iterator[str]:
-    outcome = decision["outcome"] + (f" to {decision['backend']}" if decision["backend"] else "")
+    outcome = decision["outcome"] + (f" {decision['fallback']}" if decision["fallback"] else "")
+    outcome += f" to {decision['backend']}" if decision["backend"] else ""
     reason = f", since {decision['reason']} would be broken" if decision["reason"] else ""
     yield f"outcome   {outcome}{reason} (policy {decision['policy']}, admission {decision['mode']})"
     yield (

@@ -27,6 +27,7 @@ from proxy.config.schema import Config
 from proxy.core.classify import Classifier
 from proxy.core.policies import FORESEEING
 from proxy.core.scheduler import Scheduler
+from proxy.core.ways import Ways
 from proxy.live import backends
 from proxy.live.admin import build_app
 from proxy.live.attempt import Caller
@@ -257,7 +258,7 @@ def _tell_crash(task: "asyncio.Task[None]") -> None:
 
 def _scheduler(config: Config) -> Scheduler:
     return Scheduler(
-        [backend.spec() for backend in config.backends],
+        config.specs(),
         scheduling=config.routing.scheduling(),
         retries=config.retries,
         hold=config.hold,
@@ -269,7 +270,8 @@ def _scheduler(config: Config) -> Scheduler:
 def _intake(config: Config, models: ModelList) -> Intake:
     routing = config.routing
     classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
-    return Intake(classifier, models, routing.default_model, foresees=_foresees(config))
+    ways = Ways(config.classes, routing.models)
+    return Intake(classifier, models, routing.default_model, ways, foresees=_foresees(config))
 
 
 def _foresees(config: Config) -> bool:

@@ -13,7 +13,7 @@ from proxy.config.secrets import SecretReference
 from proxy.model.backend import BackendSpec
 from proxy.model.kv_cache import KvCacheSettings
 from proxy.model.limits import Count, Settings
-from proxy.model.rules import POOL_LABEL
+from proxy.model.rules import NOT_POOL_LABEL, POOL_LABEL
 from proxy.model.units import Duration
 
 EngineKind = Literal["auto", "vllm", "sglang", "tgi", "llama_cpp", "ollama", "transformers", "tensorrt_llm", "openai"]
@@ -124,9 +124,10 @@ class Backend(Settings):
         """The names in `models`; None when they are `auto` or `any`."""
         return self.models if isinstance(self.models, tuple) else None
 
-    def spec(self) -> BackendSpec:
-        """What the scheduler needs to know."""
+    def spec(self, kept_pools: frozenset[str] = frozenset()) -> BackendSpec:
+        """What the scheduler needs to know. `kept_pools`: those that something falls back to."""
         listed = self.listed_models
+        not_in = (NOT_POOL_LABEL + pool for pool in kept_pools if pool != self.pool)
         return BackendSpec(
             name=self.name,
             pool=self.pool,
@@ -134,7 +135,7 @@ class Backend(Settings):
             any_model=self.models == "any",
             aliases=dict(self.aliases),
             max_concurrency=self.max_concurrency,
-            labels=frozenset((*self.labels, POOL_LABEL + self.pool)),
+            labels=frozenset((*self.labels, POOL_LABEL + self.pool, *not_in)),
             speculative=self.speculative,
             kv_tokens=self.kv_tokens if self.kv_cache is None else self.kv_cache.tokens,
             seats=self.seats,

@@ -10,6 +10,7 @@ from typing import Any
 from proxy.config.address import parse_address
 from proxy.config.backend import Backend, served_names
 from proxy.config.diagnostics import Severity
+from proxy.config.fallbacks import fallback_findings
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
 from proxy.config.refusal import did_you_mean, quoted
@@ -34,6 +35,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> I
     if "routing" in groups:
         known = None if classes is None else frozenset(with_built_in(classes))
         yield from rule_findings(groups["routing"].rules, known, backends)
+        yield from fallback_findings(classes or (), groups["routing"].models, backends)
     for index, entry in enumerate(classes or ()):
         yield from _promises(index, entry)
     if isinstance(limits := groups.get("limits"), Limits):

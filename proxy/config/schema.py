@@ -12,9 +12,12 @@ from proxy.config.address import ListenAddress
 from proxy.config.backend import Backend, ModelName, with_unique_names
 from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
+from proxy.config.fallbacks import kept_pools
 from proxy.config.forwarded import ForwardedHeader
-from proxy.config.refusal import refusal
+from proxy.config.refusal import quoted, refusal
+from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings
+from proxy.model.fallback import ModelSettings
 from proxy.model.limits import DrainSettings, HealthSettings, HoldSettings, Limits, RetrySettings, Settings
 from proxy.model.rules import MAX_RULES, RuleSettings
 from proxy.model.scheduling import DEFAULT_POLICY, PolicyName, SchedulingSettings
@@ -29,6 +32,7 @@ _MAX_FORWARDED = 256
 
 MAX_CLASSES = 32
 MAX_TOKENIZERS = 64
+MAX_MODELS = 256
 
 
 def _unique_classes(classes: tuple[ClassSettings, ...]) -> tuple[ClassSettings, ...]:
@@ -59,6 +63,14 @@ def _scrape(value: float) -> float:
     return value
 
 
+def _unique_models(models: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ...]:
+    names = [entry.name for entry in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise refusal(f"two entries are for the model {quoted(name)}")
+    return models
+
+
 class RoutingSettings(SchedulingSettings):
     """Which backend gets a job, which jobs wait and which are refused."""
 
@@ -74,6 +86,8 @@ class RoutingSettings(SchedulingSettings):
     long. null: none is."""
     scrape: Annotated[Duration, AfterValidator(_scrape)] = 5.0
     """Pause between two readings of a backend's metrics, which only correct what is known from traffic. 0: never."""
+    models: Annotated[tuple[ModelSettings, ...], Field(max_length=MAX_MODELS), AfterValidator(_unique_models)] = ()
+    """What is special about single models."""
     default_model: ModelName | None = None
     """Model of a request that names none. null: the only model there is, else 400."""
 
@@ -134,6 +148,11 @@ class Config(Settings):
     """What happens on SIGTERM."""
     headers: HeaderSettings = HeaderSettings()
     """Request headers on their way to the backend."""
+
+    def specs(self) -> list[BackendSpec]:
+        """The backends as the scheduler needs to know them."""
+        kept = kept_pools(self.classes, self.routing.models)
+        return [backend.spec(kept) for backend in self.backends]
 
     @model_validator(mode="after")
     def _rules_across_groups(self) -> "Config":

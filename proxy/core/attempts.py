@@ -51,7 +51,7 @@ class Attempts:
             self._fleet.trial_began(backend)
         held_s = 0.0 if ticket.held_at is None else now - ticket.held_at
         ticket.held_at = None
-        return Dispatch(ticket.job.id, backend.name, ticket.attempt, held_s=held_s)
+        return Dispatch(ticket.job.id, backend.name, ticket.attempt, held_s=held_s, way=ticket.way)
 
     def served(self, ticket: Ticket, report: Finished, now: float) -> Backend:
         """Answered to the last byte: the job is over."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from proxy.core.backend import Backend
 from proxy.core.books import Books
 from proxy.core.candidates import Candidates
+from proxy.core.fallback import by_way, labelled
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee, judge
 from proxy.core.router import Router
 from proxy.core.ticket import NOBODY, Ticket
 from proxy.model.commands import Reason
+from proxy.model.fallback import Way
 from proxy.model.request import Job
 
 
@@ -46,8 +48,10 @@ class Explanation:
     """The decision."""
 
     outcome: str
-    """`dispatch`, `hold`, `backfill`, `demote`, `refuse` or `unserved`."""
+    """`dispatch`, `hold`, `backfill`, `demote`, `fallback`, `refuse` or `unserved`."""
     backend: str | None
+    fallback: str | None
+    """The model or pool that serves it instead of being refused."""
     reason: Reason | None
     policy: str
     mode: str
@@ -65,14 +69,18 @@ class Explanation:
 
 def explain(fleet: Fleet, books: Books, router: Router, job: Job, now: float) -> Explanation:
     """What `submit` would do with `job` now."""
-    candidates = fleet.catalogue.find(job.model)
+    candidates = labelled(fleet.catalogue, job)
     ticket = Ticket(job, 0, now)
     ask = books.ask(ticket, now)
     chosen = None if candidates is None else router.rehearsal().pick(candidates, ask, NOBODY)
-    views = () if candidates is None else tuple(_view(b, candidates, ask, router) for b in candidates.backends)
+    outcome = _outcome(candidates, chosen, ask)
+    all_of_it = fleet.catalogue.find(job.model)
+    views = () if all_of_it is None else tuple(_view(b, all_of_it, ask, router) for b in all_of_it.backends)
+    way, other = _otherwise(fleet, books, router, job, now) if outcome in _LOST else (None, None)
     return Explanation(
-        outcome=_outcome(candidates, chosen, ask),
-        backend=None if chosen is None else chosen.name,
+        outcome=outcome if other is None else "fallback",
+        backend=chosen.name if chosen is not None else other.name if other is not None else None,
+        fallback=None if way is None else way.said,
         reason=ask.reason,
         policy=router.policy_name,
         mode=router.mode,
@@ -86,6 +94,23 @@ def explain(fleet: Fleet, books: Books, router: Router, job: Job, now: float) ->
         answer_tokens=ask.answer,
         candidates=views,
     )
+
+
+_LOST = ("refuse", "unserved")
+
+
+def _otherwise(
+    fleet: Fleet, books: Books, router: Router, job: Job, now: float
+) -> tuple[Way, Backend] | tuple[None, None]:
+    """The first way that has room for a job that would be refused, and where."""
+    for way in job.ways:
+        other = by_way(job, way)
+        candidates = labelled(fleet.catalogue, other)
+        if candidates is not None:
+            backend = router.rehearsal().pick(candidates, books.ask(Ticket(other, 0, now), now), NOBODY)
+            if backend is not None:
+                return way, backend
+    return None, None
 
 
 def _outcome(candidates: Candidates | None, chosen: Backend | None, ask: Ask) -> str:

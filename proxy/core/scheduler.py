@@ -18,6 +18,7 @@ from proxy.core.books import Books, work_s
 from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
 from proxy.core.catalogue import shown_name
 from proxy.core.explanation import Explanation, explain
+from proxy.core.fallback import Fallback
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask
 from proxy.core.refusals import draining, hold_timeout, unlabelled
@@ -71,7 +72,10 @@ class Scheduler:
         self._books = Books(settings)
         self._attempts = Attempts(self._fleet, self._books)
         self._router = Router(self._fleet, settings, rng)
-        self._waiting = Waiting(self._fleet, self._books, self._attempts, self._router, hold, settings, rng)
+        self._fallback = Fallback(self._fleet.catalogue, self._books, self._attempts, self._router)
+        self._waiting = Waiting(
+            self._fleet, self._books, self._attempts, self._router, self._fallback, hold, settings, rng
+        )
         self._ejections = self._fleet.timers
         self._holds = self._waiting.hold.timers
         self._backfills = self._waiting.backfill.timers
@@ -92,6 +96,8 @@ class Scheduler:
         attempts.offered += 1
         ticket = Ticket(job, attempts.offered, now)
         attempts.begin(ticket)
+        if ticket.ways:
+            job = self._fallback.served(ticket)
         candidates = self._fleet.catalogue.find(job.model)
         late = job.deadline is not None and now >= job.deadline
         if candidates is None or self._draining or late:
@@ -279,7 +285,7 @@ class Scheduler:
         backend = self._attempts.lost(ticket, now)
         opened = self._fleet.failed(backend, ticket.era, report.fault, now)
         ticket.remember(backend, report.fault)
-        if not (report.repeatable and self._again(ticket, commands, now)):
+        if not (report.repeatable and (self._again(ticket, commands, now) or self._other(ticket, commands, now))):
             commands.append(self._attempts.refuse(ticket, report.fault))
         return self._go_on(backend, opened, commands, now)
 
@@ -315,6 +321,18 @@ class Scheduler:
             waiting.again(ticket, candidates, avoid, now)
         else:
             commands.append(self._attempts.dispatch(ticket, backend, ask))
+        return True
+
+    def _other(self, ticket: Ticket, commands: list[Command], now: float) -> bool:
+        """Try another model or pool, unless the client has seen something of this one; False: that is the end."""
+        late = ticket.job.deadline is not None and now >= ticket.job.deadline
+        if not ticket.ways or ticket.started or late or ticket.attempt >= self._tries or not self._budget.take(now):
+            return False
+        sent = self._fallback.take(ticket, now)
+        if sent is None:
+            return False
+        self._retried += 1
+        commands.append(sent)
         return True
 
     # ---- held jobs

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from proxy.core.backend import Backend
 from proxy.model.commands import Reason
+from proxy.model.fallback import Way
 from proxy.model.faults import Fault, Kind
 from proxy.model.request import Job
 
@@ -43,6 +44,8 @@ class Ticket:
         "started",
         "tried",
         "waits_in",
+        "way",
+        "ways",
     )
 
     def __init__(self, job: Job, number: int, now: float = 0.0) -> None:
@@ -61,6 +64,10 @@ class Ticket:
         """Sent although it would have been refused."""
         self.reason: Reason | None = None
         """Why it is held."""
+        self.way: Way | None = None
+        """Served otherwise than asked for; `job` says how."""
+        self.ways = job.ways
+        """Not tried yet."""
         self.held_at: float | None = None
         self.waits_in: Hold | None = None
         self.number = number

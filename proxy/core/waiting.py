@@ -6,20 +6,23 @@
 Owns that choice, the order nobody may skip (held before backfill), demotion, probes and pre-emption of bulk.
 """
 
+from collections.abc import Sequence
 from math import inf
 
 from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
 from proxy.core.books import Books
 from proxy.core.candidates import Candidates
+from proxy.core.fallback import Fallback
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee, judge
 from proxy.core.hold import Hold, Line
 from proxy.core.refusals import hold_timeout, overloaded, queue_full
 from proxy.core.rng import Rng
-from proxy.core.router import Router
+from proxy.core.router import SAMPLED, Router
 from proxy.core.ticket import NOBODY, Ticket
 from proxy.model.commands import Command, Reason, Refuse
+from proxy.model.faults import Fault
 from proxy.model.limits import HoldSettings
 from proxy.model.scheduling import BackfillSettings, SchedulingSettings
 
@@ -40,6 +43,7 @@ class Waiting:
         books: Books,
         attempts: Attempts,
         router: Router,
+        fallback: Fallback,
         hold: HoldSettings,
         settings: SchedulingSettings,
         rng: Rng,
@@ -48,6 +52,7 @@ class Waiting:
         self._books = books
         self._attempts = attempts
         self._router = router
+        self._fallback = fallback
         self._rng = rng
         self._max_hold_s = settings.admission.max_hold
         self.hold = Hold(hold)
@@ -71,7 +76,7 @@ class Waiting:
         commands = self._preempt_bulk(ticket, candidates, ask)
         if commands:
             return commands
-        patience_s = min(self._max_hold_s, self._slack_s(ask))
+        patience_s = min(self._max_hold_s, self._slack_s(ask, ask.looked))
         if patience_s > _MIN_HOLD_S and self.hold.has_room(ticket, self._attempts.in_flight):
             self._add(self.hold, ticket, candidates, NOBODY, ask.now, patience_s)
             return []
@@ -84,17 +89,21 @@ class Waiting:
     def _hold_for_permit(
         self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend], ask: Ask
     ) -> list[Command]:
-        hold = self.hold
-        if not hold.has_room(ticket, self._attempts.in_flight):
-            return [self._attempts.refuse(ticket, queue_full(len(hold), self.wait_s(candidates)), Reason.QUEUE)]
-        self._add(hold, ticket, candidates, avoid, ask.now)
+        hold, most_s = self.hold, inf
+        if ticket.ways and ask.ttft_left < inf:  # in time for the fallback to keep the promise
+            looked = candidates.open[:SAMPLED]
+            for backend in looked:
+                foresee(backend, ask)
+            most_s = self._slack_s(ask, looked)
+        if most_s <= _MIN_HOLD_S or not hold.has_room(ticket, self._attempts.in_flight):
+            return [self.give_up(ticket, queue_full(len(hold), self.wait_s(candidates)), Reason.QUEUE, ask.now)]
+        self._add(hold, ticket, candidates, avoid, ask.now, most_s)
         return []
 
     def _into_backfill(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
         if not self.backfill.has_room(ticket, 0):
-            return [
-                self._attempts.refuse(ticket, queue_full(len(self.backfill), self.wait_s(candidates)), Reason.QUEUE)
-            ]
+            full = queue_full(len(self.backfill), self.wait_s(candidates))
+            return [self.give_up(ticket, full, Reason.QUEUE, ask.now)]
         self._add(self.backfill, ticket, candidates, NOBODY, ask.now)
         return []
 
@@ -111,9 +120,9 @@ class Waiting:
         if ticket.reason is not None:
             self.look_at = min(self.look_at, now + LOOK_S)
 
-    def _slack_s(self, ask: Ask) -> float:
-        """How long it may wait and still be in time on a backend without a backlog."""
-        best = min([b.outlook.cost for b in ask.looked], default=0.0)
+    def _slack_s(self, ask: Ask, looked: Sequence[Backend]) -> float:
+        """How long it may wait and still be in time on a backend without a backlog, by those looked at for it."""
+        best = min([b.outlook.cost for b in looked], default=0.0)
         return ask.ttft_left - ask.ttft_margin * best
 
     # ---- out
@@ -178,8 +187,12 @@ class Waiting:
                 return [self._attempts.dispatch(ticket, backend, ask)]
             ticket.reason = ask.reason or ticket.reason
             return self._too_late(ticket, candidates, ask)
-        reason = Reason.DEADLINE if not in_time and ticket.fault is None else ticket.reason
-        return [self._attempts.refuse(ticket, ticket.fault or hold_timeout(self.wait_s(candidates)), reason)]
+        timeout = hold_timeout(self.wait_s(candidates))
+        if ticket.fault is not None:
+            return [self._attempts.refuse(ticket, ticket.fault, ticket.reason)]
+        if not in_time:
+            return [self._attempts.refuse(ticket, timeout, Reason.DEADLINE)]
+        return [self.give_up(ticket, timeout, ticket.reason, now)]
 
     def _too_late(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
         """It cannot be served in time: late rather than not at all where its class wants that, else refused."""
@@ -188,6 +201,9 @@ class Waiting:
             self.demoted += 1
             self._add(self.backfill, ticket, candidates, NOBODY, ask.now)
             return []
+        if ticket.ways:
+            reason = ticket.reason or Reason.SEATS
+            return [self.give_up(ticket, self._overload(reason, ask), reason, ask.now)]
         probe = self._router.probe(candidates, ask)
         if probe is not None:
             ticket.probe = True
@@ -196,8 +212,16 @@ class Waiting:
 
     def _overloaded(self, ticket: Ticket, ask: Ask) -> Refuse:
         reason = ticket.reason or Reason.SEATS
-        wait_s = self._router.retry_after_s(ask) * (1.0 + _JITTER * self._rng.random())
-        return self._attempts.refuse(ticket, overloaded(reason, wait_s), reason)
+        return self._attempts.refuse(ticket, self._overload(reason, ask), reason)
+
+    def _overload(self, reason: Reason, ask: Ask) -> Fault:
+        """By what the last choice saw: to be asked before another one is made."""
+        return overloaded(reason, self._router.retry_after_s(ask) * (1.0 + _JITTER * self._rng.random()))
+
+    def give_up(self, ticket: Ticket, fault: Fault, reason: Reason | None, now: float) -> Command:
+        """It would be refused, with `fault`: by another model or in another pool, if one has room, else so it is."""
+        sent = self._fallback.take(ticket, now) if ticket.ways else None
+        return sent or self._attempts.refuse(ticket, fault, reason)
 
     # ---- pre-emption
 

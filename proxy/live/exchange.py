@@ -25,6 +25,7 @@ from proxy.live.memory import MemoryGuard
 from proxy.live.pursuit import Pursuit
 from proxy.live.relay import Relay
 from proxy.model.classes import NOTHING_PROMISED
+from proxy.model.fallback import printable
 from proxy.model.faults import Fault, FaultError, Kind, Source, downstream, internal
 from proxy.model.limits import Limits
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
@@ -267,6 +268,11 @@ class Exchange:
             f"backend={pursuit.backend or 'none'}; class={taken.job.traffic_class}; rule={rule}; reason={reason}; "
             f"queued={max(0.0, queued_ms):.0f}ms"
         )
+        way = pursuit.way
+        if way is not None:
+            text += f"; fallback={way.said}"
+            if way.model != taken.job.model:
+                headers.append((b"x-tidegate-model", printable(way.model).encode()))
         headers.append((b"x-tidegate-route", text.encode()))
 
     # --- keep-alive comments
@@ -355,6 +361,7 @@ class Exchange:
                 token_source=source,
                 meter=self._meter,
                 resumed=pursuit.resumes if pursuit else 0,
+                fallback=pursuit.way.said if pursuit is not None and pursuit.way is not None else "",
                 promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
             )
         )
@@ -362,9 +369,9 @@ class Exchange:
     def _model_served(self) -> str:
         """The engine's own name; empty when no engine was asked."""
         pursuit = self._pursuit
-        if self._taken is None or pursuit is None or not pursuit.backend:
+        if pursuit is None or not pursuit.backend:
             return ""
-        return self._gateway.driver.scheduler.upstream_model(pursuit.backend, self._taken.job.model)
+        return self._gateway.driver.scheduler.upstream_model(pursuit.backend, pursuit.model)
 
     def _usage(self) -> tuple[Usage, str]:
         """Tokens and how we know: as the engine says, else as far as its events showed."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from proxy.core.classify import Asked, Classified, Classifier
+from proxy.core.ways import Ways
 from proxy.live.catalogue import ModelList
 from proxy.model.classes import Promise
 from proxy.model.request import Job, Request
@@ -30,10 +31,19 @@ class Taken(NamedTuple):
 class Intake:
     """One per proxy."""
 
-    def __init__(self, classifier: Classifier, models: ModelList, default_model: str | None, *, foresees: bool) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        models: ModelList,
+        default_model: str | None,
+        ways: Ways | None = None,
+        *,
+        foresees: bool,
+    ) -> None:
         self._classifier = classifier
         self._models = models
         self._default_model = default_model
+        self._ways = ways or Ways()
         self.foresees = foresees
         """Whether anybody looks at predictions; else nothing is told that only they need."""
         self._ids = itertools.count(1)
@@ -56,6 +66,8 @@ class Intake:
         classified = self._classifier.classify(asked)
         kind = classified.traffic_class
         wishes = prompt.wishes(head.fields)
+        named = request.json and request.model is not None
+        ways = self._ways.of(model, kind.name, classified.require, named)
         promise = kind.promise if wishes is prompt.NO_WISHES else _promised(kind.promise, wishes)
         job = Job(
             next(self._ids),
@@ -77,8 +89,9 @@ class Intake:
             prompt.prefix(fields, model, tenant) if self.foresees and fields else (),
             prompt.BLOCK_TOKENS,
             asked.constrained,
-            classified.require,
+            ways[0].require if ways else classified.require,
             classified.prefer,
+            ways[1:],
         )
         return Taken(job, classified, asked, promise)
 

@@ -7,6 +7,7 @@
 Owns the attempts and what the scheduler is told of them. Decides nothing: where and whether again are its commands.
 """
 
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from proxy.live.attempt import Call
 from proxy.live.backends import Backend
 from proxy.live.relay import Relay
 from proxy.model.commands import Dispatch, Finished, Refuse
+from proxy.model.fallback import Way
 from proxy.model.faults import Fault, FaultError, Kind, Source, internal
 from proxy.model.request import Endpoint
 from proxy.wire.continuation import Continuation
@@ -41,6 +43,7 @@ class Pursuit:
         "reason",
         "relay",
         "settled",
+        "way",
     )
 
     def __init__(self, gateway: "Gateway", call: Call, resumable: dict[str, Any]) -> None:
@@ -61,6 +64,8 @@ class Pursuit:
         """Why it was refused, in one word."""
         self.settled = True
         """The scheduler knows the end of the job."""
+        self.way: Way | None = None
+        """Served otherwise than asked for."""
 
     async def answer(self) -> Relay:
         """The attempt whose answer the client gets: a good one, or the last one an engine answered with an error.
@@ -119,6 +124,11 @@ class Pursuit:
         return None
 
     @property
+    def model(self) -> str:
+        """What serves it, by its public name."""
+        return self._call.job.model
+
+    @property
     def endpoint(self) -> Endpoint:
         """What was asked."""
         return self._call.request.endpoint
@@ -160,6 +170,9 @@ class Pursuit:
     async def _dispatched(self, command: Dispatch) -> Relay:
         self._call.timeline.released = monotonic()
         self.attempts, self.backend = command.attempt, command.backend
+        if command.way is not self.way and command.way is not None:
+            self.way = command.way
+            self._call = replace(self._call, job=replace(self._call.job, model=command.way.model))
         return await self._attempt(self._gateway.backends[command.backend])
 
     async def _attempt(self, backend: Backend, continuation: Continuation | None = None) -> Relay:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from proxy.model.fallback import FallbackSettings
 from proxy.model.limits import Settings
 from proxy.model.units import Duration
 
@@ -111,6 +112,8 @@ class ClassSettings(Settings):
     """Where jobs wait, those of a higher one go first."""
     demotable: bool = False
     """Rather late, as bulk, than refused."""
+    fallback: FallbackSettings = FallbackSettings()
+    """Where those go that would be refused (and are not demoted)."""
 
     @property
     def is_bulk(self) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from proxy.model.fallback import Way
 from proxy.model.faults import Fault
 
 
@@ -18,6 +19,8 @@ class Dispatch:
     """A second attempt beside one that is late; the first token decides which one goes on."""
     held_s: float = 0.0
     """Seconds it waited here since it was submitted or its last attempt ended."""
+    way: Way | None = None
+    """Served otherwise than asked for: by another model or pool."""
 
 
 class Reason(StrEnum):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from proxy.model.fallback import Way
+
 
 class Endpoint(StrEnum):
     """The routes we know by name. Closed: also a metric label; every other `/v1` route is OTHER."""
@@ -105,3 +107,5 @@ class Job:
     """Labels a backend must have."""
     prefer: frozenset[str] = frozenset()
     """Labels a backend should have."""
+    ways: tuple[Way, ...] = ()
+    """To serve it otherwise, rather than refuse it."""

@@ -25,6 +25,8 @@ _Some = Field(max_length=256)
 MAX_RULES = 256
 POOL_LABEL = "pool="
 """Every backend has this label with the name of its pool; no operator can write it, since `=` is not allowed there."""
+NOT_POOL_LABEL = "pool!="
+"""… and this one with the name of every other pool that something falls back to."""
 
 
 class Between(Settings):

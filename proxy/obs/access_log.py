@@ -76,6 +76,7 @@ def _fields(record: Record) -> dict[str, Any]:
         "attempts": record.attempts,
         "stream": record.stream,
         "resumed": record.resumed or None,
+        "fallback": record.fallback or None,
         "queue_ms": _rounded(span(line.understood, line.released)),
         "ttft_ms": _rounded(span(line.received, record.meter.first_token)),
         "tpot_ms": _rounded(None if tpot_s is None else tpot_s * 1e3),

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from proxy import __version__
 from proxy.core.scheduler import Scheduler
 from proxy.model.histogram import Histogram
-from proxy.obs.families import counter, gauge
+from proxy.obs.families import counter, counters, gauge
 from proxy.obs.goodput import Goodput
 from proxy.obs.record import Record
 from proxy.obs.scheduler_metrics import scheduler_families
@@ -85,6 +85,7 @@ class Metrics:
     def __init__(self, scheduler: Scheduler, gauges: Callable[[], Gauges], now: Callable[[], float]) -> None:
         self._series: defaultdict[tuple[str, str, str], _Series] = defaultdict(_Series)
         self._faults: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._fallbacks: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._goodput = Goodput()
         self._scheduler = scheduler
         self._gauges = gauges
@@ -103,6 +104,8 @@ class Metrics:
         series.endings[outcome.verdict.value, outcome.end_code, status] += 1
         if outcome.fault is not None:
             self._faults[outcome.fault.source.value, outcome.fault.kind.value] += 1
+        if record.fallback:
+            self._fallbacks[record.traffic_class, record.fallback] += 1
         done, meter = timeline.done, record.meter
         if timeline.released is not None and timeline.understood is not None:
             series.queue.observe(timeline.released - timeline.understood)
@@ -188,6 +191,12 @@ class Metrics:
         for pair, count in self._faults.items():
             faults.add_metric(pair, count)
         yield from (requests, *histograms.values(), tokens, faults)
+        yield counters(
+            "tidegate_fallbacks",
+            "Requests sent to another model or pool instead of being refused.",
+            ("class", "to"),
+            self._fallbacks.items(),
+        )
 
 
 class _Requests(Collector):

@@ -37,5 +37,7 @@ class Record:
     resumed: int
     """How often another backend went on with the stream."""
     """Of its stream; empty for any other answer."""
+    fallback: str = ""
+    """What it was served by instead of being refused: `model:NAME`, `pool:NAME` or both; empty: as asked for."""
     promise: Promise = NOTHING_PROMISED
     """What its class or its headers promised."""

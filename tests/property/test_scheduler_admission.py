@@ -25,6 +25,7 @@ from proxy.model.commands import (
     Refuse,
     Restarted,
 )
+from proxy.model.fallback import Way
 from proxy.model.faults import Kind, upstream
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
@@ -51,6 +52,8 @@ shapes = st.lists(
     min_size=1,
     max_size=4,
 )
+GONE = Way("gone", frozenset("none has it"), "model:gone")
+LABELLED, ANYWHERE = Way("m", frozenset("g"), "pool:g"), Way("m", frozenset(), "pool:any")
 promises = st.sampled_from([(None, None), (0.2, 0.04), (2.0, 0.1), (1e-6, 1e-6), (60.0, None), (0.0, 0.05)])
 
 
@@ -86,6 +89,7 @@ class Lives(RuleBasedStateMachine):
         self.out: dict[int, str] = {}
         self.begun: set[int] = set()
         self.held: dict[int, Job] = {}
+        self.ways: dict[int, tuple[Way, ...]] = {}
         self.ends = {"finished": 0, "refused": 0, "cancelled": 0}
 
     def call(self, method: str, *args: Any) -> None:
@@ -107,6 +111,8 @@ class Lives(RuleBasedStateMachine):
             self.out[command.job_id] = command.backend
             self.begun.discard(command.job_id)
             assert command.held_s >= 0
+            assert command.way is None or command.way in self.ways[command.job_id]
+            assert command.way is not GONE
             return
         assert isinstance(command, Refuse)
         self.ends["refused"] += 1
@@ -120,7 +126,17 @@ class Lives(RuleBasedStateMachine):
         tokens=st.sampled_from([0, 50, 3000, 100_000]),
         tenant=st.sampled_from(["", "a", "b"]),
         chain=st.integers(0, 6),
-        extra=st.sampled_from([{}, {}, {"constrained": True}, {"demotable": True}, {"require": frozenset("g")}]),
+        extra=st.sampled_from(
+            [
+                {},
+                {},
+                {"constrained": True},
+                {"demotable": True},
+                {"require": frozenset("g")},
+                {"require": frozenset("g"), "ways": (GONE, ANYWHERE)},
+                {"ways": (GONE, LABELLED, ANYWHERE)},
+            ]
+        ),
         stream=st.sampled_from([True, True, False]),
     )
     def submit(self, promise: Any, bulk: bool, tokens: int, tenant: str, chain: int, extra: Any, stream: bool) -> None:
@@ -143,6 +159,7 @@ class Lives(RuleBasedStateMachine):
         assert self.twins[0].counts(self.now) == before, "explaining changes nothing"
         self.count += 1
         self.held[job.id] = job
+        self.ways[job.id] = job.ways
         self.call("submit", job)
 
     @precondition(lambda self: self.out)

@@ -7,6 +7,7 @@ from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.schema import Config
+from proxy.model.classes import ClassSettings
 
 
 def findings(**options: object) -> list[Finding]:
@@ -24,6 +25,8 @@ def findings(**options: object) -> list[Finding]:
 
 
 def _built(default: object, given: object) -> object:
+    if isinstance(given, tuple):
+        return tuple(ClassSettings.model_validate(entry) for entry in given)
     return type(default)(**given) if isinstance(given, dict) else given
 
 
@@ -133,3 +136,47 @@ def test_a_kv_budget_written_twice() -> None:
     assert found.path == ("backends", 0, "kv_tokens")
     assert found.message == "is 1000, while kv_cache gives 196608"
     assert findings(backends=[{"url": "http://a", "kv_cache": shape}]) == []
+
+
+TWO_POOLS = [
+    {"url": "http://a", "pool": "first", "models": ["large", "small"]},
+    {"url": "http://b", "pool": "spare", "models": ["small"]},
+]
+
+
+def routed(*models: dict[str, object]) -> dict[str, object]:
+    return {"routing": {"models": list(models)}, "backends": TWO_POOLS}
+
+
+def test_fallbacks_that_lead_somewhere() -> None:
+    entry = {"name": "large", "fallback": {"model": "small", "pool": "spare"}}
+    assert findings(**routed(entry, {"name": "small", "fallback": {"pool": "first"}})) == []
+    assert findings(**routed({"name": "gone", "fallback": {"model": "small"}})) == []
+    assert findings(classes=({"name": "bulk", "fallback": {"pool": "spare"}},), backends=TWO_POOLS) == []
+
+
+@pytest.mark.parametrize(
+    ("fallback", "key", "message", "hint"),
+    [
+        ({"pool": "spaer"}, "pool", 'no backend is in the pool "spaer"', 'did you mean "spare"?'),
+        ({"model": "smal"}, "model", 'no backend serves "smal"', 'did you mean "small"?'),
+        ({"model": "large", "pool": "spare"}, "model", 'no backend of the pool "spare" serves "large"', ""),
+    ],
+)
+def test_fallbacks_that_lead_nowhere(fallback: dict[str, object], key: str, message: str, hint: str) -> None:
+    found = only(**routed({"name": "other", "fallback": fallback}))
+    assert (found.path, found.message) == (("routing", "models", 0, "fallback", key), message)
+    assert found.hint == hint
+    found = only(classes=({"name": "bulk", "fallback": fallback},), backends=TWO_POOLS)
+    assert (found.path, found.message) == (("classes", 0, "fallback", key), message)
+
+
+def test_fallbacks_that_come_back() -> None:
+    found = only(**routed({"name": "small", "fallback": {"model": "small"}}))
+    assert found.path == ("routing", "models", 0, "fallback", "model")
+    assert found.message == 'leads back to where it began: "small" -> "small"'
+    both = findings(
+        **routed({"name": "large", "fallback": {"model": "small"}}, {"name": "small", "fallback": {"model": "large"}})
+    )
+    assert [finding.path[2] for finding in both] == [0, 1]
+    assert both[0].message == 'leads back to where it began: "large" -> "small" -> "large"'

@@ -109,6 +109,10 @@ CASES = [
     (ONE + "admin: 127.0.0.1:8080\n", ["4:8: admin: is the same address as listen; give the two listeners different ports"]),
     (ONE + "    models: [a]\nrouting: {default_model: b}\n", ['5:26: routing.default_model: no backend serves "b"']),
     (ONE + "listen: 127.0.0.1:9090\n", ["1:1: admin: is the same address as listen; give the two listeners different ports"]),
+    (ONE + "routing: {models: [{name: m}, {name: m}]}\n", ['4:11: routing.models: two entries are for the model "m"']),
+    (ONE + "routing: {models: [{name: ''}]}\n", ["4:27: routing.models[0].name: must not be empty"]),
+    (ONE + "    pool: a\nclasses: [{name: chat, fallback: {pool: b}}]\n", ['5:41: classes[0].fallback.pool: no backend is in the pool "b"']),
+    (ONE + "classes: [{name: chat, fallback: {modle: b}}]\n", ['4:35: classes[0].fallback.modle: unknown key; did you mean "model"?']),
     (ONE + "limits: {head: {total: 1KiB}}\n", ["4:10: limits.head.field: must not be above limits.head.total (1KiB)"]),
     # YAML
     ("version: 1\n\tbackends: 1\n", ["2:1: a tab is used for indentation; YAML indents with spaces only"]),

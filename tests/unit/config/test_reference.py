@@ -13,6 +13,7 @@ from proxy.config.options import X_DEFAULT, Option, all_options, shown
 from proxy.config.schema import Config
 from proxy.config.tree import parse
 from proxy.model.classes import with_built_in
+from proxy.model.fallback import FallbackSettings
 from proxy.model.rules import RuleSettings
 from proxy.model.units import format_duration, format_size, parse_duration_s, parse_size_b
 
@@ -50,7 +51,8 @@ def test_the_full_example_changes_nothing_but_the_backends() -> None:
     assert full is not None
     assert small is not None
     assert full.routing.rules == (RuleSettings(),), "an example of every option, which changes nothing"
-    routing = full.routing.model_copy(update={"rules": ()})
+    assert [entry.fallback for entry in full.routing.models] == [FallbackSettings()], "the same"
+    routing = full.routing.model_copy(update={"rules": (), "models": ()})
     assert full.model_copy(update={"backends": (), "classes": (), "routing": routing}) == small.model_copy(
         update={"backends": (), "classes": ()}
     )

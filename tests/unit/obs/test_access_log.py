@@ -54,6 +54,7 @@ def test_json() -> None:
         "attempts": 1,
         "stream": True,
         "resumed": None,
+        "fallback": None,
         "queue_ms": 2.0,
         "ttft_ms": 250.0,
         "tpot_ms": 235.71,

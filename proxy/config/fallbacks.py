@@ -1,0 +1,61 @@
+"""Fallbacks that lead nowhere: to what nobody serves, to themselves, or round in a circle.
+
+Owns the comparison of fallbacks with backends and with each other; when one is taken is the scheduler's business.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from proxy.config.backend import Backend, served_names
+from proxy.config.finding import Finding
+from proxy.config.options import OptionPath
+from proxy.config.refusal import did_you_mean, quoted
+from proxy.model.classes import ClassSettings
+from proxy.model.fallback import FallbackSettings, ModelSettings
+
+
+def fallback_findings(
+    classes: Sequence[ClassSettings], models: Sequence[ModelSettings], backends: Mapping[int, Backend]
+) -> Iterator[Finding]:
+    """What is wrong with the fallbacks of classes and of models."""
+    for index, entry in enumerate(classes):
+        yield from _targets(("classes", index, "fallback"), entry.fallback, backends)
+    by_model = {entry.name: entry.fallback for entry in models}
+    for index, model in enumerate(models):
+        path: OptionPath = ("routing", "models", index, "fallback")
+        yield from _targets(path, model.fallback, backends)
+        circle = _circle(model.name, by_model)
+        if circle:
+            yield Finding((*path, "model"), f"leads back to where it began: {circle}", "end the chain somewhere")
+
+
+def _targets(path: OptionPath, settings: FallbackSettings, backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    pools = {backend.pool for backend in backends.values()}
+    if settings.pool is not None and pools and settings.pool not in pools:
+        message = f"no backend is in the pool {quoted(settings.pool)}"
+        yield Finding((*path, "pool"), message, did_you_mean(settings.pool, pools))
+        return
+    there = {i: b for i, b in backends.items() if settings.pool is None or b.pool == settings.pool}
+    names = served_names(there) if there else None
+    if settings.model is not None and names is not None and settings.model not in names:
+        where = "" if settings.pool is None else f" of the pool {quoted(settings.pool)}"
+        message = f"no backend{where} serves {quoted(settings.model)}"
+        yield Finding((*path, "model"), message, did_you_mean(settings.model, names))
+
+
+def _circle(name: str, by_model: Mapping[str, FallbackSettings]) -> str:
+    """`a -> b -> a`, when following the fallbacks of `name` comes back to it; else nothing."""
+    chain = [name]
+    for _ in by_model:
+        settings = by_model.get(chain[-1])
+        if settings is None or settings.model is None:
+            return ""
+        chain.append(settings.model)
+        if settings.model == name:
+            return " -> ".join(quoted(model) for model in chain)
+    return ""
+
+
+def kept_pools(classes: Sequence[ClassSettings], models: Sequence[ModelSettings]) -> frozenset[str]:
+    """The pools that something falls back to."""
+    fallbacks = [*(entry.fallback for entry in classes), *(entry.fallback for entry in models)]
+    return frozenset(fallback.pool for fallback in fallbacks if fallback.pool is not None)

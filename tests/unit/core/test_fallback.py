@@ -1,0 +1,151 @@
+"""Another model or pool instead of a refusal: when it is taken, and when it is not."""
+
+from typing import Any
+
+import pytest
+
+from proxy.model.commands import Command, Dispatch, FirstToken, Reason, Refuse
+from proxy.model.fallback import Way
+from proxy.model.faults import Kind
+from proxy.model.limits import HoldSettings, RetrySettings
+from proxy.model.request import Job
+from tests.unit.core.playing import Play, fault, spec
+
+SMALL = Way("small", frozenset(), "model:small")
+TINY = Way("tiny", frozenset(), "model:tiny")
+NO_HOLD = HoldSettings(min_jobs=0, per_in_flight=0)
+
+
+def big(permits: int | None = 1) -> Any:
+    return spec("big", permits, frozenset({"m"}))
+
+
+def small(permits: int | None = 1, model: str = "small") -> Any:
+    return spec(model, permits, frozenset({model}))
+
+
+def only(commands: list[Command]) -> Command:
+    (command,) = commands
+    return command
+
+
+def sent(commands: list[Command]) -> tuple[str, Way | None]:
+    command = only(commands)
+    assert isinstance(command, Dispatch), command
+    return command.backend, command.way
+
+
+def test_it_is_tried_when_the_queue_is_full_and_at_once() -> None:
+    play = Play(big(), small(), hold=NO_HOLD)
+    assert sent(play.submit(1, ways=(SMALL,))) == ("big", None)
+    assert sent(play.submit(2, ways=(SMALL,))) == ("small", SMALL)
+    refused = only(play.submit(3, ways=(SMALL,)))
+    assert isinstance(refused, Refuse)
+    assert (refused.fault.kind, refused.reason) == (Kind.QUEUE_FULL, Reason.QUEUE)
+    counts = play.scheduler.counts(play.now)
+    assert (counts.offered, counts.refused, counts.in_flight) == (3, 1, 2)
+
+
+def test_ways_are_tried_in_order_and_those_nobody_serves_are_passed_by() -> None:
+    play = Play(big(), small(), small(model="tiny"), hold=NO_HOLD)
+    ways = (Way("gone", frozenset(), "model:gone"), SMALL, TINY)
+    taken = [sent(play.submit(number, ways=ways))[0] for number in range(3)]
+    assert taken == ["big", "small", "tiny"]
+
+
+def test_it_comes_after_the_hold() -> None:
+    play = Play(big(), small())
+    play.submit(1)
+    assert play.submit(2, ways=(SMALL,)) == [], "held first"
+    assert sent(play.finish(1)) == ("big", None)
+    assert play.submit(3, ways=(SMALL,)) == []
+    assert sent(play.later(31.0)) == ("small", SMALL)
+    assert play.scheduler.counts(play.now).held == 0
+
+
+def test_what_promises_a_first_token_is_held_only_so_long_that_it_can_be_kept_elsewhere() -> None:
+    play = Play(big(), small())
+    play.submit(1)
+    assert play.submit(2, ways=(SMALL,), slo_ttft_s=2.0) == []
+    assert play.later(0.5) == []
+    assert sent(play.later(1.49)) == ("small", SMALL)
+    play.submit(3, "small")
+    impossible = only(play.submit(4, ways=(SMALL,), slo_ttft_s=0.001))
+    assert isinstance(impossible, Refuse), "neither held nor sent"
+
+
+def test_a_deadline_that_has_passed_is_no_reason_to_send_it_elsewhere() -> None:
+    play = Play(big(), small())
+    play.submit(1)
+    assert play.submit(2, ways=(SMALL,), deadline=play.now + 5.0) == []
+    refused = only(play.later(6.0))
+    assert isinstance(refused, Refuse)
+    assert refused.reason is Reason.DEADLINE
+
+
+def test_a_model_that_nobody_serves_goes_on_as_the_other_one_and_waits_there() -> None:
+    play = Play(small())
+    assert sent(play.submit(1, "gone", ways=(SMALL,))) == ("small", SMALL)
+    assert play.submit(2, "gone", ways=(SMALL,)) == [], "held for it like any other"
+    assert sent(play.finish(1)) == ("small", SMALL)
+    unserved = only(play.submit(3, "gone", ways=(TINY,)))
+    assert isinstance(unserved, Refuse)
+    assert '"gone"' in unserved.fault.message, "what was asked for, not what was tried"
+
+
+def test_a_pool_instead_of_another() -> None:
+    first, spare = frozenset({"pool=first"}), frozenset({"pool=spare"})
+    way = Way("m", spare, "pool:spare")
+    play = Play(spec("a", 1, labels=first), spec("b", 1, labels=spare), hold=NO_HOLD)
+    assert sent(play.submit(1, require=first, ways=(way,))) == ("a", None)
+    assert sent(play.submit(2, require=first, ways=(way,))) == ("b", way)
+    assert isinstance(only(play.submit(3, require=first)), Refuse)
+    alone = Play(spec("b", labels=spare))
+    assert sent(alone.submit(1, require=first, ways=(way,))) == ("b", way), "no backend has the first labels"
+
+
+def test_an_attempt_that_fails_before_anything_was_seen_goes_elsewhere_within_the_bounds() -> None:
+    play = Play(big(), small(), small(model="tiny"))
+    play.submit(1, ways=(SMALL, TINY))
+    assert sent(play.fail(1, fault(Kind.BUSY, retry_after_s=5.0)))[0] == "small"
+    assert sent(play.fail(1, fault(Kind.BUSY, retry_after_s=5.0)))[0] == "tiny"
+    ended = only(play.fail(1, fault(Kind.BUSY)))
+    assert isinstance(ended, Refuse), "three attempts are what retries.attempts allows"
+
+
+@pytest.mark.parametrize("why", ["seen", "not repeatable", "no attempts left"])
+def test_an_attempt_that_fails_otherwise_does_not(why: str) -> None:
+    play = Play(big(), small(), retries=RetrySettings(attempts=1 if why == "no attempts left" else 3))
+    play.submit(1, stream=True, ways=(SMALL,))
+    if why == "seen":
+        play.scheduler.observe(FirstToken(1), play.now)
+    commands = play.fail(1, fault(Kind.BUSY, retry_after_s=5.0), repeatable=why != "not repeatable")
+    assert isinstance(only(commands), Refuse)
+
+
+def test_a_failed_fallback_is_repeated_as_what_it_is_now() -> None:
+    play = Play(big(), small(), spec("small2", 1, frozenset({"small"})), hold=NO_HOLD)
+    play.submit(1)
+    backend, way = sent(play.submit(2, ways=(SMALL,)))
+    again, still = sent(play.fail(2))
+    assert {backend, again} == {"small", "small2"}
+    assert way == still == SMALL
+
+
+def test_drain_refuses_and_falls_back_to_nothing() -> None:
+    play = Play(big(), small())
+    play.submit(1)
+    play.submit(2, ways=(SMALL,))
+    refused = only(play.scheduler.refuse_new())
+    assert isinstance(refused, Refuse)
+    assert isinstance(only(play.submit(3, ways=(SMALL,))), Refuse)
+
+
+def test_explained_and_not_changed() -> None:
+    play = Play(big(), small(), policy="goodput")
+    play.submit(1)
+    told = play.scheduler.explain(Job(2, "gone", ways=(SMALL,)), play.now)
+    assert (told.outcome, told.backend, told.fallback) == ("fallback", "small", "model:small")
+    assert play.scheduler.explain(Job(2, "gone"), play.now).outcome == "unserved"
+    assert play.scheduler.explain(Job(2, "m", ways=(SMALL,)), play.now).outcome == "hold"
+    assert play.scheduler.counts(play.now).offered == 1
