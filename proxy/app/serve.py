@@ -278,7 +278,8 @@ def _foresees(config: Config) -> bool:
     """Whether anybody looks at predictions: else nothing is done for them."""
     routing = config.routing
     mode = routing.admission.mode
-    return routing.policy in FORESEEING or mode not in (None, "off")
+    hedges = any(entry.hedge.rule() is not None for entry in config.classes)
+    return hedges or routing.policy in FORESEEING or mode not in (None, "off")
 
 
 def _id_maker() -> Callable[[], str]:

@@ -38,6 +38,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> I
         yield from fallback_findings(classes or (), groups["routing"].models, backends)
     for index, entry in enumerate(classes or ()):
         yield from _promises(index, entry)
+        yield from _hedge(index, entry)
     if isinstance(limits := groups.get("limits"), Limits):
         yield from _limits(limits)
     if isinstance(health := groups.get("health"), HealthSettings):
@@ -116,6 +117,12 @@ def _promises(index: int, entry: ClassSettings) -> Iterator[Finding]:
     if promise.ttft_s and promise.deadline_s and promise.deadline_s < promise.ttft_s:
         message = f"is sooner than the first token is promised ({format_duration(promise.ttft_s)})"
         yield Finding((*path, "deadline"), message, severity=Severity.WARNING)
+
+
+def _hedge(index: int, entry: ClassSettings) -> Iterator[Finding]:
+    if entry.is_bulk and entry.hedge.rule() is not None:
+        text = "has no effect: bulk is never sent to two backends"
+        yield Finding(("classes", index, "hedge"), text, "leave it out", Severity.WARNING)
 
 
 _ABOVE_ZERO: tuple[OptionPath, ...] = (

@@ -50,6 +50,12 @@ class Books:
 
     def open(self, ticket: Ticket, backend: Backend, ask: Ask) -> Entry:
         """An attempt goes out; `backend` was looked at for this very `ask`."""
+        entry = self.open_beside(ticket, backend, ask)
+        self.tenants.serve(ask.job.tenant, work_s(backend, ask), ask.now)
+        return entry
+
+    def open_beside(self, ticket: Ticket, backend: Backend, ask: Ask) -> Entry:
+        """The same for an attempt that its tenant does not pay for."""
         entry = Entry(ticket, ask.now)
         open_entry(entry, backend, ask)
         entry.streams = ask.job.stream
@@ -62,7 +68,6 @@ class Books:
             if backend.kv_tokens is not None:
                 backend.record.fit(backend.kv_tokens, max(1, ask.job.prefix_block_tokens))
             backend.record.add(ask.chain)
-        self.tenants.serve(ask.job.tenant, work_s(backend, ask), ask.now)
         return entry
 
     # ---- after
@@ -74,6 +79,8 @@ class Books:
         took = backend.ledger.first_token(entry, now)
         if backend.loads.loaded is not None:
             self._learn_load(entry, backend, now)
+        if entry.ticket.job.hedge is not None and not entry.loading:
+            backend.pool.patience.learn(entry.prompt, True, entry.ttft, now - entry.dispatched)
         if took is None or entry.loading:
             return
         if entry.seated:  # else it is the wait for a seat, too
@@ -91,6 +98,8 @@ class Books:
             self._learn_decode(entry, backend, report, now)
             self._learn_hit(entry, backend, report)
             _learn_prefill(entry, backend, report)
+            if not entry.streams and entry.ticket.job.hedge is not None:
+                backend.pool.patience.learn(entry.prompt, False, entry.first_byte_s, now - entry.dispatched)
         if entry.probe:
             backend.pool.probed(_kept(entry, report, now))
         backend.ledger.end(entry, now)
@@ -100,6 +109,8 @@ class Books:
         ledger = backend.ledger
         if entry.began_load and entry.first_at is None:
             backend.loads.gave_up(backend.own_name(entry.ticket.job.model))
+        if not entry.ticket.started and entry.ticket.job.hedge is not None:
+            backend.pool.patience.exceeded(entry.prompt, entry.streams, entry.first_byte_s, now - entry.dispatched)
         if entry in ledger.pending:
             _, head_s, spent = ledger.backlog(now)
             if entry is next(iter(ledger.pending)) and spent > head_s:

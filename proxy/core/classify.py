@@ -11,6 +11,7 @@ from math import exp
 from typing import NamedTuple
 
 from proxy.model.classes import BULK_CLASS, DEFAULT_CLASS, ClassSettings, Promise
+from proxy.model.hedge import Hedge
 from proxy.model.rules import POOL_LABEL, Between, RuleSettings, When
 
 _TIERS = {"priority": DEFAULT_CLASS, "flex": BULK_CLASS}
@@ -52,7 +53,7 @@ class Classified(NamedTuple):
 class TrafficClass:
     """One class, read once."""
 
-    __slots__ = ("bulk", "demotable", "name", "priority", "promise", "stream")
+    __slots__ = ("bulk", "demotable", "hedge", "name", "priority", "promise", "stream")
 
     def __init__(self, settings: ClassSettings) -> None:
         self.name = settings.name
@@ -61,6 +62,7 @@ class TrafficClass:
         self.demotable = settings.demotable
         self.promise: Promise = settings.slo.promise()
         self.stream = settings.stream
+        self.hedge: Hedge | None = None if self.bulk else settings.hedge.rule()
 
 
 class _Rule:

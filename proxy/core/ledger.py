@@ -96,6 +96,11 @@ class Entry:
         """The engine could begin with its prefill when it was sent: until its first token, that is what takes time."""
         return self.seated and not self.loading
 
+    @property
+    def first_byte_s(self) -> float:
+        """Predicted seconds from dispatch to the first byte: that of an answer in one piece is its last token's."""
+        return self.ttft if self.streams else self.ttft + self.answer * self.tpot
+
 
 class Ledger:
     """Plain floats; `settle` brings the integrals up to `now` before anything changes."""

@@ -7,6 +7,7 @@ Owns the gate from shadow to enforcement, the count of what it let pass, and the
 from math import exp, sqrt
 
 from proxy.core.cost_model import PoolModel
+from proxy.core.patience import Patience
 from proxy.model.commands import Reason
 
 _MOST_HIGH = 0.4
@@ -33,6 +34,7 @@ class Pool:
         "backends",
         "model",
         "name",
+        "patience",
         "probes",
         "probes_good",
         "shadow",
@@ -43,6 +45,7 @@ class Pool:
         self.name = name
         self.backends = 0
         self.model = PoolModel()
+        self.patience = Patience()
         self.trusted = False
         """Predictions have proven themselves."""
         self.probes = self.probes_good = 0

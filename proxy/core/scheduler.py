@@ -21,6 +21,8 @@ from proxy.core.explanation import Explanation, explain
 from proxy.core.fallback import Fallback
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask
+from proxy.core.hedging import Hedging
+from proxy.core.lateness import Lateness
 from proxy.core.refusals import draining, hold_timeout, unlabelled
 from proxy.core.retry_budget import RetryBudget
 from proxy.core.rng import Rng
@@ -30,6 +32,7 @@ from proxy.core.views import BackendView, Counts, PoolView, backend_view, pool_v
 from proxy.core.waiting import Waiting
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import (
+    Abort,
     Command,
     Failed,
     Finished,
@@ -70,8 +73,10 @@ class Scheduler:
         self._settings = settings
         self._fleet = Fleet(backends, health)
         self._books = Books(settings)
-        self._attempts = Attempts(self._fleet, self._books)
+        self._lateness = Lateness(retries.attempts)
+        self._attempts = Attempts(self._fleet, self._books, self._lateness)
         self._router = Router(self._fleet, settings, rng)
+        self._hedging = Hedging(self._fleet, self._books, self._router)
         self._fallback = Fallback(self._fleet.catalogue, self._books, self._attempts, self._router)
         self._waiting = Waiting(
             self._fleet, self._books, self._attempts, self._router, self._fallback, hold, settings, rng
@@ -79,6 +84,7 @@ class Scheduler:
         self._ejections = self._fleet.timers
         self._holds = self._waiting.hold.timers
         self._backfills = self._waiting.backfill.timers
+        self._lates = self._lateness.timers
         self._budget = RetryBudget(retries)
         self._tries = retries.attempts
         self._unknown_retry_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, health.probe_interval))
@@ -108,6 +114,7 @@ class Scheduler:
             commands.append(attempts.refuse(ticket, unlabelled(shown_name(job.model))))
             return commands
         self._budget.request(now)
+        self._hedging.arrived(job)
         ask = self._books.ask(ticket, now)
         ticket.due = _due(ticket, ask)
         backend = self._router.pick(candidates, ask, NOBODY)
@@ -127,7 +134,10 @@ class Scheduler:
         if ticket.waits_in is not None:  # before time goes on: the end of its hold concerns nobody any more
             ticket.waits_in.remove(ticket)
             return self._advance(now)
+        self._lateness.forget(ticket)
         commands = self._advance(now)
+        if ticket.second is not None:
+            self._without(ticket, ticket.second.backend, commands, now)
         backend = self._attempts.lost(ticket, now)
         opened = self._fleet.withdrawn(backend, ticket.era)
         return self._go_on(backend, opened, commands, now)
@@ -135,6 +145,8 @@ class Scheduler:
     def observe(self, report: Report, now: float) -> list[Command]:
         """What became of an attempt, a probe or a scrape. A report on a job that is over is late, and changes
         nothing."""
+        if now >= self._lates.soonest and isinstance(report, FirstByte | FirstToken | Finished | Failed):
+            self._in_time(report)
         commands = self._advance(now)
         if isinstance(report, FirstToken):
             return self._on_first_token(report, commands, now)
@@ -143,9 +155,7 @@ class Scheduler:
         if isinstance(report, Failed):
             return self._on_failed(report, commands, now)
         if isinstance(report, FirstByte):
-            ticket = self._attempts.out(report.job_id)
-            if ticket is not None:
-                ticket.started = True
+            self._began(report.job_id, report.backend, commands, now)
             return commands
         backend = self._fleet.by_name[report.backend]
         if isinstance(report, Probed):
@@ -163,10 +173,14 @@ class Scheduler:
 
     def wakeup_at(self) -> float | None:
         """When `tick` has something to do; None: not before another call."""
-        look_at = self._waiting.look_at
-        if self._holds.soonest == inf == self._ejections.soonest and self._backfills.soonest == inf == look_at:
+        look_at, lates = self._waiting.look_at, self._lates
+        if (
+            self._holds.soonest == inf == self._ejections.soonest
+            and self._backfills.soonest == inf == look_at
+            and lates.soonest == inf
+        ):
             return None
-        ends = (self._holds.next_at(), self._ejections.next_at(), self._backfills.next_at())
+        ends = (self._holds.next_at(), self._ejections.next_at(), self._backfills.next_at(), lates.next_at())
         soonest = min([at for at in ends if at is not None], default=inf)
         soonest = min(soonest, look_at)
         return None if soonest == inf else soonest
@@ -229,6 +243,13 @@ class Scheduler:
             preempted=attempts.preempted,
             demoted=waiting.demoted,
             refusals=dict(attempts.reasons),
+            hedging=attempts.hedging,
+            late=self._hedging.late,
+            hedges=attempts.hedges,
+            hedges_won=attempts.hedges_won,
+            hedges_unpaid=self._hedging.unpaid,
+            hedges_alone=self._hedging.alone,
+            hedge_tokens=attempts.hedge_tokens,
             predicted_hit_tokens=self._books.predicted_hits,
             actual_hit_tokens=self._books.actual_hits,
         )
@@ -243,6 +264,7 @@ class Scheduler:
             and now < self._ejections.soonest
             and now < self._backfills.soonest
             and now < waiting.look_at
+            and now < self._lates.soonest
         ):
             return commands
         due = [*waiting.hold.due(now), *waiting.backfill.due(now)]
@@ -257,21 +279,67 @@ class Scheduler:
         for ticket in due:
             if ticket.line is not None:
                 commands += waiting.expire(ticket, now)
+        for job_id in self._lates.due(now):
+            commands += self._hedge(job_id, now)
         return commands
+
+    # ---- two attempts at once
+
+    def _in_time(self, report: FirstByte | FirstToken | Finished | Failed) -> None:
+        """What is reported in the moment in which it would be late is not late."""
+        ticket = self._attempts.out(report.job_id, report.backend)
+        if ticket is not None:
+            self._lateness.forget(ticket)
+
+    def _hedge(self, job_id: int, now: float) -> list[Command]:
+        """An attempt is late: another one beside it, now or perhaps later."""
+        ticket = self._attempts.out(job_id)
+        assert ticket is not None
+        found = self._hedging.second(ticket, now)
+        if found is None:
+            self._lateness.again(ticket, now)
+            return []
+        return [self._attempts.hedge(ticket, *found)]
+
+    def _began(self, job_id: int, backend: str, commands: list[Command], now: float) -> Ticket | None:
+        """An attempt has its first byte, and the job no other attempt any more. None: it is none of the job's."""
+        ticket = self._attempts.out(job_id, backend)
+        if ticket is None:
+            return None
+        if ticket.second is not None:
+            loser, era = self._attempts.outrun(ticket, backend, now)
+            commands.append(Abort(job_id, loser.name))
+            self._go_on(loser, self._fleet.withdrawn(loser, era), commands, now)
+        ticket.started = True
+        self._lateness.forget(ticket)
+        return ticket
+
+    def _without(self, ticket: Ticket, backend: Backend, commands: list[Command], now: float) -> None:
+        """One of two attempts is over, the other one goes on; nothing is to be said of the backend."""
+        era = self._attempts.drop(ticket, backend, now)
+        self._go_on(backend, self._fleet.withdrawn(backend, era), commands, now)
+
+    def _lost_one(self, ticket: Ticket, report: Failed, commands: list[Command], now: float) -> list[Command]:
+        """One of two attempts failed: the other one may still be late, and is watched again."""
+        backend = self._fleet.by_name[report.backend]
+        era = self._attempts.drop(ticket, backend, now)
+        opened = self._fleet.failed(backend, era, report.fault, now)
+        ticket.remember(backend, report.fault)
+        self._lateness.watch(ticket, now)
+        return self._go_on(backend, opened, commands, now)
 
     # ---- reports
 
     def _on_first_token(self, report: FirstToken, commands: list[Command], now: float) -> list[Command]:
-        ticket = self._attempts.out(report.job_id)
+        ticket = self._began(report.job_id, report.backend, commands, now)
         if ticket is None or ticket.backend is None or ticket.entry is None:
             return commands
-        ticket.started = True
         backend = ticket.backend
         self._books.first_token(ticket.entry, backend, now)
         return self._go_on(backend, False, commands, now)
 
     def _on_finished(self, report: Finished, commands: list[Command], now: float) -> list[Command]:
-        ticket = self._attempts.out(report.job_id)
+        ticket = self._began(report.job_id, report.backend, commands, now)
         if ticket is None:
             return commands
         backend = self._attempts.served(ticket, report, now)
@@ -279,9 +347,11 @@ class Scheduler:
         return self._go_on(backend, opened, commands, now)
 
     def _on_failed(self, report: Failed, commands: list[Command], now: float) -> list[Command]:
-        ticket = self._attempts.out(report.job_id)
+        ticket = self._attempts.out(report.job_id, report.backend)
         if ticket is None:
             return commands
+        if ticket.second is not None:
+            return self._lost_one(ticket, report, commands, now)
         backend = self._attempts.lost(ticket, now)
         opened = self._fleet.failed(backend, ticket.era, report.fault, now)
         ticket.remember(backend, report.fault)

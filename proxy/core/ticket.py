@@ -20,8 +20,20 @@ _CONNECT = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
 NOBODY: frozenset[Backend] = frozenset()
 
 
+class Second:
+    """An attempt beside another one of the same job."""
+
+    __slots__ = ("backend", "entry", "era", "since")
+
+    def __init__(self, backend: Backend, entry: "Entry", since: float) -> None:
+        self.backend = backend
+        self.entry = entry
+        self.era = backend.health.era
+        self.since = since
+
+
 class Ticket:
-    """Open from submit to the one ending; either held (`line`) or out (`backend`)."""
+    """Open from submit to the one ending; either held (`line`) or out (`backend`), perhaps twice (`second`)."""
 
     __slots__ = (
         "arrived",
@@ -40,6 +52,7 @@ class Ticket:
         "number",
         "probe",
         "reason",
+        "second",
         "since",
         "started",
         "tried",
@@ -82,6 +95,8 @@ class Ticket:
         """The backend's era at dispatch."""
         self.since = 0.0
         """When the attempt was dispatched."""
+        self.second: Second | None = None
+        """The attempt beside that one."""
         self.line: Line | None = None
         """Where it is held."""
         self.tried = NOBODY

@@ -109,6 +109,19 @@ class Counts:
     demoted: int = 0
     refusals: dict[Reason, int] = field(default_factory=dict)
     """By the limit that would have been broken."""
+    hedging: int = 0
+    """Jobs with two attempts out: `in_flight` counts them once."""
+    late: int = 0
+    """Times that an attempt without its first byte was found late, in classes that are hedged."""
+    hedges: int = 0
+    hedges_won: int = 0
+    """Second attempts, and those that answered first."""
+    hedges_unpaid: int = 0
+    """Late, and the budget was spent."""
+    hedges_alone: int = 0
+    """Late, and nobody would have been faster."""
+    hedge_tokens: float = 0.0
+    """Prompt tokens that losing attempts were sent to compute."""
     predicted_hit_tokens: float = 0.0
     actual_hit_tokens: float = 0.0
 

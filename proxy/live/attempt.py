@@ -7,6 +7,7 @@ A request that must not be sent twice, and every repeat, gets a connection of it
 import asyncio
 from dataclasses import dataclass
 from time import monotonic
+from typing import Protocol
 
 from proxy.core.scheduler import Scheduler
 from proxy.live.backends import Backend
@@ -41,6 +42,13 @@ class Call:
     meter: Meter
 
 
+class Holder(Protocol):
+    """Whoever must be able to end an attempt at any time."""
+
+    relay: Relay | None
+    """The receiver of the attempt."""
+
+
 class Caller:
     """Makes attempts."""
 
@@ -57,9 +65,11 @@ class Caller:
         plan = self._plan(call, backend, continuation)
         return Relay(backend.name, plan, self._limits.answer_buffer, call.timeline, call.meter, self._loop)
 
-    async def attempt(self, call: Call, backend: Backend, number: int, relay: Relay) -> Relay:
-        """The `number`-th attempt, ready to be judged: `relay`, or its twin after a pooled connection was dead."""
-        request = call.request
+    async def attempt(self, call: Call, backend: Backend, number: int, holder: Holder) -> None:
+        """The `number`-th attempt: on return the holder's relay, or a twin that took its place after a pooled
+        connection was dead, can be judged."""
+        request, relay = call.request, holder.relay
+        assert relay is not None
         attempt_id = request.id if number == 1 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
         message = backend.message(
             request.method, request.target, attempt_id, call.headers, self._body(call, backend, relay.plan)
@@ -68,18 +78,16 @@ class Caller:
         if pooled is not None:
             await self._send(relay, pooled, message, call)
             if relay.fault is None or relay.fault.retry is not Retry.REUSED_CONNECTION_ONLY:
-                return relay
-            relay = self.relay(
-                call, backend, relay.plan.continuation
-            )  # the engine had closed the pooled connection: once more, on a new one
+                return
+            # the engine had closed the pooled connection: once more, on a new one
+            relay = holder.relay = self.relay(call, backend, relay.plan.continuation)
             relay.calls = 1
         try:
             connection = await backend.pool.connect()
         except FaultError as error:
             relay.fault = error.fault
-            return relay
+            return
         await self._send(relay, connection, message, call)
-        return relay
 
     @staticmethod
     async def _send(relay: Relay, connection: Connection, message: bytes, call: Call) -> None:

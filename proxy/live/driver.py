@@ -6,6 +6,7 @@ Owns the clock and the futures. Takes no decision: every one is a command of `co
 import asyncio
 from collections.abc import Callable, Iterable
 from time import monotonic
+from typing import Protocol
 
 from proxy.core.scheduler import Scheduler
 from proxy.model.commands import (
@@ -25,6 +26,20 @@ from proxy.model.faults import Fault
 from proxy.model.request import Job
 
 
+class Racer(Protocol):
+    """Whoever can have two attempts out for one job."""
+
+    @property
+    def is_racing(self) -> bool:
+        """Whether two attempts are out."""
+
+    def hedge(self, command: Dispatch) -> None:
+        """Send the job to this backend too."""
+
+    def drop(self, backend: str) -> None:
+        """The attempt there has lost; its permit is already given back."""
+
+
 class Driver:
     """Carries jobs to the scheduler and its commands back."""
 
@@ -35,19 +50,31 @@ class Driver:
         self._aborts: dict[int, Callable[[], None]] = {}
         """How to stop the attempt of a job that may be pre-empted."""
         self._preempted: dict[int, asyncio.Future[Dispatch | Refuse]] = {}
+        self._racers: dict[int, Racer] = {}
+        """Whom a hedge of a job concerns, as long as it has none, or one that is out."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
 
-    async def place(self, job: Job, abort: Callable[[], None] | None = None) -> Dispatch | Refuse:
+    async def place(
+        self, job: Job, abort: Callable[[], None] | None = None, racer: Racer | None = None
+    ) -> Dispatch | Refuse:
         """Where the job goes; waits while it is held. Cancelled while waiting: call `left`. `abort` ends its attempt,
-        when the place is needed for another job; then `is_preempted`, and `again` says how it goes on."""
+        when the place is needed for another job; then `is_preempted`, and `again` says how it goes on. `racer` hears
+        of a second attempt beside a late one, and of the one that lost."""
+        if racer is not None:
+            self._racers[job.id] = racer
         if abort is not None and (job.bulk or job.demotable):
             self._aborts[job.id] = abort
         return await self._answer(job.id, self.scheduler.submit(job, monotonic()))
 
-    async def failed(self, job_id: int, fault: Fault, *, repeatable: bool) -> Dispatch | Refuse:
+    async def failed(self, job_id: int, fault: Fault, backend: str, *, repeatable: bool) -> Dispatch | Refuse:
         """The attempt failed: where the job goes next, or the end of it."""
-        return await self._answer(job_id, self.scheduler.observe(Failed(job_id, fault, repeatable), monotonic()))
+        report = Failed(job_id, fault, repeatable, backend)
+        return await self._answer(job_id, self.scheduler.observe(report, monotonic()))
+
+    def lost_one(self, job_id: int, fault: Fault, backend: str) -> None:
+        """One of two attempts failed; the other one goes on."""
+        self._carry_out(self.scheduler.observe(Failed(job_id, fault, True, backend), monotonic()))
 
     def is_preempted(self, job_id: int) -> bool:
         """Whether the job lost its place."""
@@ -57,23 +84,23 @@ class Driver:
         """Where a pre-empted job goes next."""
         return await self._preempted.pop(job_id)
 
-    def first_byte(self, job_id: int) -> None:
+    def first_byte(self, job_id: int, backend: str) -> None:
         """The backend began to answer."""
-        self._carry_out(self.scheduler.observe(FirstByte(job_id), monotonic()))
+        self._carry_out(self.scheduler.observe(FirstByte(job_id, backend), monotonic()))
 
-    def first_token(self, job_id: int) -> None:
+    def first_token(self, job_id: int, backend: str) -> None:
         """The stream began to hold content."""
-        self._carry_out(self.scheduler.observe(FirstToken(job_id), monotonic()))
+        self._carry_out(self.scheduler.observe(FirstToken(job_id, backend), monotonic()))
 
     def finished(self, report: Finished) -> None:
         """The backend answered to the last byte."""
         self._over(report.job_id)
         self._carry_out(self.scheduler.observe(report, monotonic()))
 
-    def broke(self, job_id: int, fault: Fault) -> None:
+    def broke(self, job_id: int, fault: Fault, backend: str) -> None:
         """The attempt failed after the client had seen bytes: nothing can follow."""
         self._over(job_id)
-        self._carry_out(self.scheduler.observe(Failed(job_id, fault, repeatable=False), monotonic()))
+        self._carry_out(self.scheduler.observe(Failed(job_id, fault, False, backend), monotonic()))
 
     def left(self, job_id: int) -> None:
         """The client left; harmless for a job that is over."""
@@ -90,6 +117,7 @@ class Driver:
     def _over(self, job_id: int) -> None:
         self._aborts.pop(job_id, None)
         self._preempted.pop(job_id, None)
+        self._racers.pop(job_id, None)
 
     def drain(self) -> None:
         """Refuse what is held and what comes; what runs goes on."""
@@ -118,17 +146,26 @@ class Driver:
     def _carry_out(self, commands: Iterable[Command]) -> None:
         for command in commands:
             if isinstance(command, Abort):
-                self._abort(command.job_id)
+                self._abort(command.job_id, command.backend)
+                continue
+            if isinstance(command, Dispatch) and command.hedge:
+                self._racers[command.job_id].hedge(command)
                 continue
             waiting = self._waiting.pop(command.job_id, None)
             if isinstance(command, Refuse):
                 self._aborts.pop(command.job_id, None)
+                self._racers.pop(command.job_id, None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(command)
         self._arm()
 
-    def _abort(self, job_id: int) -> None:
-        """What follows for the job may come in this very turn, before its exchange runs again: wait for it now."""
+    def _abort(self, job_id: int, backend: str) -> None:
+        """An attempt that lost against another one of its job, or one whose place is needed for another job. What
+        then follows for the job may come in this very turn, before its exchange runs again: wait for it now."""
+        racer = self._racers.get(job_id)
+        if racer is not None and racer.is_racing:
+            racer.drop(backend)
+            return
         abort = self._aborts.get(job_id)
         if abort is not None:
             self._preempted[job_id] = self._waiting[job_id] = self._loop.create_future()

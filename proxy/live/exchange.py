@@ -26,7 +26,7 @@ from proxy.live.pursuit import Pursuit
 from proxy.live.relay import Relay
 from proxy.model.classes import NOTHING_PROMISED
 from proxy.model.fallback import printable
-from proxy.model.faults import Fault, FaultError, Kind, Source, downstream, internal
+from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
 from proxy.model.limits import Limits
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
 from proxy.model.request import Endpoint, Request
@@ -154,7 +154,9 @@ class Exchange:
         pursuit = self._understand(head, found, body)
         self._timeline.understood = monotonic()
         self._phase = Phase.QUEUE
-        return await self._deliver(pursuit, await self._with_pings(pursuit.answer()))
+        relay = await self._with_pings(pursuit.answer())
+        self._meter = relay.meter
+        return await self._deliver(pursuit, relay)
 
     def _understand(self, head: Head, found: Route, body: bytes) -> Pursuit:
         """The request and its job, ready to be pursued; the parsed body is kept only where a resume may need it."""
@@ -207,7 +209,7 @@ class Exchange:
             headers = [*(h for h in headers if h[0] != b"content-type"), _JSON]
         if pursuit.settled and status != 429 and not any(name == b"x-should-retry" for name, _ in headers):
             headers.append((b"x-should-retry", b"false"))
-        outcome = failed_with(_fault_of_answer(relay), Phase.HEAD)
+        outcome = failed_with(judge.fault_of_answer(relay), Phase.HEAD)
         if self._connection.head_sent:  # a ping went out before the engine's answer: what is left is an event
             self._end_stream(errors.event_of(body))
         else:
@@ -263,7 +265,8 @@ class Exchange:
         since = self._timeline.received if line.understood is None else line.understood
         queued_ms = ((monotonic() if line.released is None else line.released) - since) * 1e3
         rule = classified.by if classified.rule is None else f"rules[{classified.rule}]"
-        reason = pursuit.reason or ("retry" if pursuit.attempts > 1 else self._gateway.policy)
+        retried = pursuit.attempts > (2 if pursuit.hedge else 1)
+        reason = pursuit.reason or ("retry" if retried else self._gateway.policy)
         text = (
             f"backend={pursuit.backend or 'none'}; class={taken.job.traffic_class}; rule={rule}; reason={reason}; "
             f"queued={max(0.0, queued_ms):.0f}ms"
@@ -273,6 +276,8 @@ class Exchange:
             text += f"; fallback={way.said}"
             if way.model != taken.job.model:
                 headers.append((b"x-tidegate-model", printable(way.model).encode()))
+        if pursuit.hedge:
+            text += f"; hedge={pursuit.hedge}"
         headers.append((b"x-tidegate-route", text.encode()))
 
     # --- keep-alive comments
@@ -362,6 +367,7 @@ class Exchange:
                 meter=self._meter,
                 resumed=pursuit.resumes if pursuit else 0,
                 fallback=pursuit.way.said if pursuit is not None and pursuit.way is not None else "",
+                hedge=pursuit.hedge if pursuit else "",
                 promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
             )
         )
@@ -392,9 +398,3 @@ def _fault_at_end(pursuit: Pursuit, relay: Relay) -> Fault | None:
 
 async def _awaited(future: "asyncio.Future[None]") -> None:
     await future
-
-
-def _fault_of_answer(relay: Relay) -> Fault:
-    source = Source.DOWNSTREAM if relay.status < 500 and relay.status != 429 else Source.UPSTREAM
-    kind = Kind.INVALID if source is Source.DOWNSTREAM else Kind.ERROR_STATUS
-    return Fault(source, kind, f"Backend {relay.backend} answered with status {relay.status}.")

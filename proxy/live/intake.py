@@ -11,7 +11,7 @@ from proxy.core.classify import Asked, Classified, Classifier
 from proxy.core.ways import Ways
 from proxy.live.catalogue import ModelList
 from proxy.model.classes import Promise
-from proxy.model.request import Job, Request
+from proxy.model.request import REPEATABLE, Job, Request
 from proxy.wire import body as bodies
 from proxy.wire import prompt
 from proxy.wire.headers import Head
@@ -92,6 +92,7 @@ class Intake:
             ways[0].require if ways else classified.require,
             classified.prefer,
             ways[1:],
+            kind.hedge if request.endpoint in REPEATABLE else None,
         )
         return Taken(job, classified, asked, promise)
 

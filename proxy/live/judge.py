@@ -2,7 +2,7 @@
 
 from proxy.engines.dialect import Dialect
 from proxy.live.relay import Relay
-from proxy.model.faults import Fault, Kind, Retry, upstream
+from proxy.model.faults import Fault, Kind, Retry, Source, upstream
 from proxy.model.request import REPEATABLE, Endpoint
 from proxy.wire import errors, sse, usage
 
@@ -50,6 +50,13 @@ def fault_of_end(relay: Relay, endpoint: Endpoint) -> Fault | None:
     if stream.saw_done or endpoint not in _ENDS_KNOWN or usage.has_ended(stream.tail):
         return None
     return upstream(Kind.CUT, f"Backend {relay.backend} ended its stream before its text was complete.", Retry.SAFE)
+
+
+def fault_of_answer(relay: Relay) -> Fault:
+    """What an answer with an error status is, which the client gets as it is."""
+    source = Source.DOWNSTREAM if relay.status < 500 and relay.status != 429 else Source.UPSTREAM
+    kind = Kind.INVALID if source is Source.DOWNSTREAM else Kind.ERROR_STATUS
+    return Fault(source, kind, f"Backend {relay.backend} answered with status {relay.status}.")
 
 
 def _fault_of_first_event(relay: Relay) -> Fault | None:

@@ -1,10 +1,11 @@
 """All attempts of one request, until one of them has the answer that the client gets.
 
     place ─▶ attempt ─▶ judge ─good──▶ the answer ──breaks off──▶ resumed elsewhere, where that is allowed
-      ▲                   │ failed, nothing sent yet
+      ▲      (or race)    │ failed, nothing sent yet
       └───────────────────┘
 
 Owns the attempts and what the scheduler is told of them. Decides nothing: where and whether again are its commands.
+Jobs of classes that are hedged have their attempts in a `race`; all others pay nothing for it.
 """
 
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from proxy.live import judge
 from proxy.live.attempt import Call
 from proxy.live.backends import Backend
+from proxy.live.race import Race
 from proxy.live.relay import Relay
 from proxy.model.commands import Dispatch, Finished, Refuse
 from proxy.model.fallback import Way
@@ -36,10 +38,12 @@ class Pursuit:
         "_call",
         "_calls",
         "_gateway",
+        "_race",
         "_resumable",
         "attempts",
         "backend",
         "cut_by",
+        "hedge",
         "reason",
         "relay",
         "settled",
@@ -62,6 +66,11 @@ class Pursuit:
         """The last attempt."""
         self.reason = ""
         """Why it was refused, in one word."""
+        self._race: Race | None = None
+        if call.job.hedge is not None:
+            self._race = Race(gateway.driver, gateway.caller, gateway.backends, self._new_relay)
+        self.hedge = ""
+        """`won` or `lost`: what became of a second attempt beside a late one; empty: there was none."""
         self.settled = True
         """The scheduler knows the end of the job."""
         self.way: Way | None = None
@@ -74,26 +83,26 @@ class Pursuit:
         if self._call.request.stream and self._gateway.intake.foresees:
             self._call.meter.on_first = self._on_first_token
         self.settled = False
-        command = await driver.place(job, self._abort)
+        command = await driver.place(job, self._abort, self._race)
         while not isinstance(command, Refuse):
             if driver.is_preempted(job.id):
                 command = await driver.again(job.id)
                 continue
-            relay = await self._dispatched(command)
+            relay = await (self._attempted(command) if self._race is None else self._raced(self._race, command))
             if driver.is_preempted(job.id) and self.cut_by is None:
                 relay.release()
                 continue
             fault = self.cut_by or judge.fault_of(relay, self._gateway.backends[relay.backend].dialect)
             if fault is None:
                 if self._call.meter.first_token is None or not self._gateway.intake.foresees:
-                    driver.first_byte(job.id)
+                    driver.first_byte(job.id, relay.backend)
                 return relay
             relay.release()
             self._calls += relay.calls
-            command = await driver.failed(job.id, fault, repeatable=self._may_repeat(fault))
-            if isinstance(command, Refuse) and relay.fault is None and relay.complete and relay.stream is None:
+            command = await driver.failed(job.id, fault, relay.backend, repeatable=self._may_repeat(fault))
+            if isinstance(command, Refuse) and (said := self._said_by_engine(relay)) is not None:
                 self.settled = True
-                return relay
+                return said
         self.settled = True
         self.reason = (command.reason or command.fault.kind).value
         raise FaultError(self.cut_by or command.fault)
@@ -105,7 +114,7 @@ class Pursuit:
             return None
         relay.release()
         driver, job = self._gateway.driver, self._call.job
-        command = await driver.failed(job.id, fault, repeatable=True)
+        command = await driver.failed(job.id, fault, relay.backend, repeatable=True)
         if isinstance(command, Refuse):
             self.settled = True
             return None
@@ -113,9 +122,10 @@ class Pursuit:
         if continuation.fits(backend.dialect):
             self.attempts, self.backend = command.attempt, command.backend
             continuation.next_attempt()
-            following = await self._attempt(backend, continuation)
+            self.relay = self._gateway.caller.relay(self._call, backend, continuation)
+            following = await self._attempt(backend)
             if following.stream is not None and not driver.is_preempted(job.id):
-                driver.first_token(job.id)
+                driver.first_token(job.id, backend.name)
                 return following
             following.release()
             self.relay = relay
@@ -149,6 +159,8 @@ class Pursuit:
         self._call.meter.on_first = None
         if self.relay is not None:
             self.relay.release()
+        if self._race is not None:
+            self._race.close()
         if self.settled:
             return False
         self.settled = True
@@ -160,29 +172,63 @@ class Pursuit:
             )
             return ok
         if fault.source is Source.UPSTREAM:
-            driver.broke(job.id, fault)
+            driver.broke(job.id, fault, self.backend)
         else:
             driver.left(job.id)
         return False
 
     # --- inside
 
-    async def _dispatched(self, command: Dispatch) -> Relay:
+    async def _attempted(self, command: Dispatch) -> Relay:
+        backend = self._gateway.backends[command.backend]
         self._call.timeline.released = monotonic()
         self.attempts, self.backend = command.attempt, command.backend
+        self._go_its_way(command)
+        self.relay = self._new_relay(self._call, backend)
+        return await self._attempt(backend)
+
+    async def _attempt(self, backend: Backend) -> Relay:
+        await self._gateway.caller.attempt(self._call, backend, self.attempts, self)
+        assert self.relay is not None
+        return self.relay
+
+    async def _raced(self, race: Race, command: Dispatch) -> Relay:
+        self.attempts, self.backend = command.attempt, command.backend
+        self._go_its_way(command)
+        lane = await race.run(self._call, command)
+        relay = self.relay = lane.relay
+        assert relay is not None
+        self.attempts, self.backend = race.attempts, lane.backend.name
+        self._calls += race.calls
+        race.calls = 0
+        if race.hedged:
+            self.hedge = "won" if lane.hedge else "lost"
+        if lane.call is not self._call:  # the client sees one request: its times are those of the attempt it gets
+            ours, theirs = self._call.timeline, lane.call.timeline
+            ours.connected, ours.first_byte = theirs.connected, theirs.first_byte
+            self._call = replace(lane.call, timeline=ours)
+        return relay
+
+    def _go_its_way(self, command: Dispatch) -> None:
+        """Served otherwise than asked for, from here on."""
         if command.way is not self.way and command.way is not None:
             self.way = command.way
             self._call = replace(self._call, job=replace(self._call.job, model=command.way.model))
-        return await self._attempt(self._gateway.backends[command.backend])
 
-    async def _attempt(self, backend: Backend, continuation: Continuation | None = None) -> Relay:
-        call, caller = self._call, self._gateway.caller
-        fields, endpoint = self._resumable, call.request.endpoint
-        if continuation is None and fields and is_resumable(fields, endpoint, backend.dialect):
+    def _new_relay(self, call: Call, backend: Backend) -> Relay:
+        fields, endpoint, continuation = self._resumable, call.request.endpoint, None
+        if fields and is_resumable(fields, endpoint, backend.dialect):
             continuation = Continuation(fields, endpoint, backend.dialect)
-        relay = self.relay = caller.relay(call, backend, continuation)
-        relay = self.relay = await caller.attempt(call, backend, self.attempts, relay)
-        return relay
+        return self._gateway.caller.relay(call, backend, continuation)
+
+    def _said_by_engine(self, relay: Relay) -> Relay | None:
+        """The error answer that the client gets as the engine wrote it: the last one, or one that lost a race."""
+        if relay.fault is None and relay.complete and relay.stream is None:
+            return relay
+        spare = self._race.spare if self._race is not None and self.cut_by is None else None
+        if spare is not None:
+            self.relay, self.backend = spare, spare.backend
+        return spare
 
     def _may_repeat(self, fault: Fault) -> bool:
         if self.cut_by is not None or self._calls >= self._gateway.attempts:
@@ -190,7 +236,7 @@ class Pursuit:
         return judge.is_repeatable(fault, self._call.request.endpoint)
 
     def _on_first_token(self) -> None:
-        self._gateway.driver.first_token(self._call.job.id)
+        self._gateway.driver.first_token(self._call.job.id, self.backend)
 
     def _abort(self) -> None:
         """The attempt's place is needed for another job; it goes on elsewhere or later."""
@@ -200,3 +246,5 @@ class Pursuit:
         if self.relay is not None:
             self.relay.release()
             self.relay.on_fault(fault)
+        if self._race is not None:
+            self._race.end(fault)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from proxy.model.fallback import FallbackSettings
+from proxy.model.hedge import After, HedgeSettings, by_delay
 from proxy.model.limits import Settings
 from proxy.model.units import Duration
 
@@ -114,6 +115,10 @@ class ClassSettings(Settings):
     """Rather late, as bulk, than refused."""
     fallback: FallbackSettings = FallbackSettings()
     """Where those go that would be refused (and are not demoted)."""
+    hedge: Annotated[HedgeSettings, BeforeValidator(by_delay, json_schema_input_type=After | HedgeSettings)] = (
+        HedgeSettings()
+    )
+    """Whether another backend is asked too when the first one is late."""
 
     @property
     def is_bulk(self) -> bool:

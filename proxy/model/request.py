@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from proxy.model.fallback import Way
+from proxy.model.hedge import Hedge
 
 
 class Endpoint(StrEnum):
@@ -109,3 +110,5 @@ class Job:
     """Labels a backend should have."""
     ways: tuple[Way, ...] = ()
     """To serve it otherwise, rather than refuse it."""
+    hedge: Hedge | None = None
+    """When another backend is asked too; None: never, or sending it twice is not safe."""

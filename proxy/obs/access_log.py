@@ -74,6 +74,7 @@ def _fields(record: Record) -> dict[str, Any]:
         "model_served": record.model_served,
         "backend": record.backend,
         "attempts": record.attempts,
+        "hedge": record.hedge or None,
         "stream": record.stream,
         "resumed": record.resumed or None,
         "fallback": record.fallback or None,

@@ -39,5 +39,7 @@ class Record:
     """Of its stream; empty for any other answer."""
     fallback: str = ""
     """What it was served by instead of being refused: `model:NAME`, `pool:NAME` or both; empty: as asked for."""
+    hedge: str = ""
+    """`won` or `lost`: what became of a second attempt beside a late one; empty: there was none."""
     promise: Promise = NOTHING_PROMISED
     """What its class or its headers promised."""

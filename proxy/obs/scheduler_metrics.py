@@ -41,6 +41,7 @@ def _count_families(counts: Counts) -> Iterator[Metric]:
     yield counter("tidegate_ejections", "Backends taken out for failing.", counts.ejections)
     yield counter("tidegate_preempted", "Bulk attempts sent back to make room, before they began.", counts.preempted)
     yield counter("tidegate_demoted", "Jobs served late as bulk instead of being refused.", counts.demoted)
+    yield from _hedge_families(counts)
     yield counters(
         "tidegate_refusals",
         "Jobs that admission refused, by the limit that would have been broken.",
@@ -52,6 +53,24 @@ def _count_families(counts: Counts) -> Iterator[Metric]:
         "Prompt tokens predicted to be in an engine's prefix cache, and those that it says were.",
         ("what",),
         [(("predicted",), counts.predicted_hit_tokens), (("actual",), counts.actual_hit_tokens)],
+    )
+
+
+def _hedge_families(counts: Counts) -> Iterator[Metric]:
+    yield gauge("tidegate_hedging_jobs", "Jobs with two attempts out.", counts.hedging)
+    yield counter("tidegate_hedges", "Second attempts beside late ones.", counts.hedges)
+    yield counter("tidegate_hedges_won", "Second attempts that answered first.", counts.hedges_won)
+    yield counter("tidegate_hedge_tokens", "Prompt tokens losing attempts were to compute.", counts.hedge_tokens)
+    yield counter(
+        "tidegate_late_attempts",
+        "Times an attempt without its first byte was found late, where that is hedged.",
+        counts.late,
+    )
+    yield counters(
+        "tidegate_hedges_withheld",
+        "Late attempts that got no second one: the budget was spent, or no other backend would be faster.",
+        ("reason",),
+        [(("budget",), counts.hedges_unpaid), (("backend",), counts.hedges_alone)],
     )
 
 

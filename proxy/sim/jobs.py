@@ -60,6 +60,7 @@ class SeenByProxy:
             prefix_block_tokens=self._prefix_tokens,
             require=found.require,
             prefer=found.prefer,
+            hedge=kind.hedge,
         )
 
     def finished(self, arrival: Arrival) -> None:

@@ -49,7 +49,8 @@ SCRAPE_S = 5.0
 """Between two scrapes of a backend's metrics; 0: never."""
 SCRAPE_LAG_S = 0.05
 """How old metrics are when they are understood."""
-TOO_LONG = Outcome(Verdict.FAILED, "CH", downstream(Kind.INVALID, "the request exceeds the context of the model"))
+TOO_LONG_FAULT = downstream(Kind.INVALID, "the request exceeds the context of the model")
+TOO_LONG = Outcome(Verdict.FAILED, "CH", TOO_LONG_FAULT)
 """The engine's own 400; for the scheduler an answer like any other."""
 
 
@@ -277,13 +278,19 @@ class World:
     def _dispatch(self, command: Dispatch, now: float) -> None:
         server = self.servers[command.backend]
         result = self._open[command.job_id]
-        result.backend, result.attempts = command.backend, command.attempt
-        result.hedged = result.hedged or command.hedge
+        result.attempts = command.attempt
+        if command.hedge:
+            result.hedged = True
+        else:
+            result.backend = command.backend
         if server.down:
             self._at(now + CONNECT_FAILS_S, partial(self._connect_failed, command))
             return
         arrival = result.arrival
         if arrival.prompt_tokens + arrival.output_tokens > server.engine.spec.max_model_len:
+            if command.hedge:  # an error does not win while the other attempt lives
+                self._report(Failed(command.job_id, TOO_LONG_FAULT, repeatable=True, backend=server.name), now)
+                return
             self._end(command.job_id, TOO_LONG, "too_long", now)
             self._report(Finished(command.job_id, ok=False, backend=server.name), now)
             return

@@ -1,5 +1,6 @@
-"""Random lives with promises, bulk, tenants and engines that lie: whatever is refused, held or pre-empted in whatever
-order, the books return to zero, nobody is refused beside an idle backend, and the same calls give the same commands."""
+"""Random lives with promises, bulk, tenants, hedges and engines that lie: whatever is refused, held, pre-empted or sent
+twice in whatever order, the books return to zero, nobody is refused beside an idle backend, no job is on more than two
+backends or twice on one, and the same calls give the same commands."""
 
 import random
 from math import inf, nan
@@ -27,6 +28,7 @@ from proxy.model.commands import (
 )
 from proxy.model.fallback import Way
 from proxy.model.faults import Kind, upstream
+from proxy.model.hedge import Hedge
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
@@ -54,6 +56,9 @@ shapes = st.lists(
 )
 GONE = Way("gone", frozenset("none has it"), "model:gone")
 LABELLED, ANYWHERE = Way("m", frozenset("g"), "pool:g"), Way("m", frozenset(), "pool:any")
+BUDGET = 0.5
+HEDGES = (Hedge(0.0, 0.3, BUDGET), Hedge(0.0, 0.02, BUDGET), Hedge(0.9, 0.0, BUDGET))
+"""All in one class, and so of one budget."""
 promises = st.sampled_from([(None, None), (0.2, 0.04), (2.0, 0.1), (1e-6, 1e-6), (60.0, None), (0.0, 0.05)])
 
 
@@ -86,7 +91,13 @@ class Lives(RuleBasedStateMachine):
         ]
         self.names = [b.name for b in backends]
         self.now, self.count = 1000.0, 0
-        self.out: dict[int, str] = {}
+        self.out: dict[int, list[str]] = {}
+        """Job → the backends it is on."""
+        self.jobs: dict[int, Job] = {}
+        self.hedged = 0
+        self.hedgeable = 0
+        self.reported: int | None = None
+        """The job whose attempt says right now that it has begun."""
         self.begun: set[int] = set()
         self.held: dict[int, Job] = {}
         self.ways: dict[int, tuple[Way, ...]] = {}
@@ -102,13 +113,20 @@ class Lives(RuleBasedStateMachine):
     def take(self, command: Command, idle: list[str], alone: bool) -> None:
         if isinstance(command, Abort):
             job_id = command.job_id
-            assert self.out.pop(job_id) == command.backend
+            self.out[job_id].remove(command.backend)
+            if self.out[job_id] or job_id == self.reported:
+                assert job_id == self.reported, "an attempt lost though the other one said nothing"
+                return
+            del self.out[job_id]
             assert job_id not in self.begun, "pre-empted after its first token"
             self.held[job_id] = Job(job_id, "m", bulk=True)
             return
+        if isinstance(command, Dispatch) and command.hedge:
+            self.take_hedge(command)
+            return
         job = self.held.pop(command.job_id)
         if isinstance(command, Dispatch):
-            self.out[command.job_id] = command.backend
+            self.out[command.job_id] = [command.backend]
             self.begun.discard(command.job_id)
             assert command.held_s >= 0
             assert command.way is None or command.way in self.ways[command.job_id]
@@ -119,6 +137,17 @@ class Lives(RuleBasedStateMachine):
         if alone and command.reason in OVERLOADS and not job.require:
             assert not idle, f"{job} refused beside idle {idle}"
         assert command.fault.retry_after_s is None or 1 <= command.fault.retry_after_s <= 120
+
+    def take_hedge(self, command: Dispatch) -> None:
+        backends, job = self.out[command.job_id], self.jobs[command.job_id]
+        assert job.hedge is not None, "hedged though its class is not"
+        assert not job.bulk
+        assert command.job_id not in self.begun, "hedged after its first byte"
+        assert len(backends) == 1, "more than two attempts at once"
+        assert command.backend not in backends
+        backends.append(command.backend)
+        self.hedged += 1
+        assert self.hedged <= 1 + BUDGET * self.hedgeable, "more than the budget"
 
     @rule(
         promise=promises,
@@ -138,8 +167,19 @@ class Lives(RuleBasedStateMachine):
             ]
         ),
         stream=st.sampled_from([True, True, False]),
+        hedge=st.sampled_from([None, *HEDGES]),
     )
-    def submit(self, promise: Any, bulk: bool, tokens: int, tenant: str, chain: int, extra: Any, stream: bool) -> None:
+    def submit(
+        self,
+        promise: Any,
+        bulk: bool,
+        tokens: int,
+        tenant: str,
+        chain: int,
+        extra: Any,
+        stream: bool,
+        hedge: Hedge | None,
+    ) -> None:
         job = Job(
             self.count,
             "m",
@@ -151,8 +191,11 @@ class Lives(RuleBasedStateMachine):
             slo_tpot_s=promise[1],
             prefix=tuple(range(chain * 3)),
             prefix_block_tokens=100,
+            hedge=hedge,
             **extra,
         )
+        self.jobs[job.id] = job
+        self.hedgeable += hedge is not None
         before = self.twins[0].counts(self.now)
         said = [twin.explain(job, self.now) for twin in self.twins]
         assert said[0] == said[1]
@@ -167,8 +210,10 @@ class Lives(RuleBasedStateMachine):
     def first_tokens(self, data: Any, times: int) -> None:
         for job_id in data.draw(st.permutations(sorted(self.out)))[:times]:
             if job_id in self.out:
+                backend = data.draw(st.sampled_from(self.out[job_id]))
                 self.begun.add(job_id)
-                self.call("observe", FirstToken(job_id, self.out[job_id]))
+                self.report(FirstToken(job_id, backend))
+                assert self.out[job_id] == [backend], "the loser of a race stayed"
 
     @precondition(lambda self: self.out)
     @rule(
@@ -179,17 +224,46 @@ class Lives(RuleBasedStateMachine):
     )
     def finish(self, data: Any, tokens: int | None, cached: int | None, ok: bool) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.out)))
-        del self.out[job_id]
+        backend = data.draw(st.sampled_from(self.out[job_id]))
+        self.finished(Finished(job_id, tokens, cached, tokens, ok, backend))
+
+    def finished(self, report: Finished) -> None:
+        backends = self.out[report.job_id]
+        backends.remove(report.backend)
+        self.begun.add(report.job_id)
         self.ends["finished"] += 1
-        self.call("observe", Finished(job_id, tokens, cached, tokens, ok))
+        self.report(report)
+        assert not self.out.pop(report.job_id), "the loser of a race stayed"
+
+    def report(self, report: FirstToken | Finished) -> None:
+        self.reported = report.job_id
+        self.call("observe", report)
+        self.reported = None
 
     @precondition(lambda self: self.out)
     @rule(data=st.data(), repeatable=st.booleans())
     def fail(self, data: Any, repeatable: bool) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.out)))
-        del self.out[job_id]
-        self.held[job_id] = Job(job_id, "m")
-        self.call("observe", Failed(job_id, upstream(Kind.RESET, "reset"), repeatable))
+        backend = data.draw(st.sampled_from(self.out[job_id]))
+        self.out[job_id].remove(backend)
+        if not self.out[job_id]:
+            del self.out[job_id]
+            self.held[job_id] = Job(job_id, "m")
+        self.call("observe", Failed(job_id, upstream(Kind.RESET, "reset"), repeatable, backend))
+        if job_id not in self.out or job_id in self.held:
+            self.begun.discard(job_id)
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data(), kind=st.sampled_from([FirstToken, Finished]))
+    def report_of_somebody_else(self, data: Any, kind: Any) -> None:
+        """An attempt that is long over, or was dropped, says something all the same."""
+        self.call("tick")
+        if not self.out:
+            return
+        job_id = data.draw(st.sampled_from(sorted(self.out)))
+        elsewhere = [name for name in self.names if name not in self.out[job_id]]
+        if elsewhere:
+            self.call("observe", kind(job_id, backend=data.draw(st.sampled_from(elsewhere))))
 
     @precondition(lambda self: self.out or self.held)
     @rule(data=st.data())
@@ -228,8 +302,11 @@ class Lives(RuleBasedStateMachine):
         assert {name: getattr(counts, name) for name in self.ends} == self.ends
         wakeup = self.twins[0].wakeup_at()
         assert not self.held or wakeup is not None
+        assert counts.hedging == sum(len(backends) == 2 for backends in self.out.values())
+        assert counts.hedges == self.hedged
+        assert counts.hedges_won <= counts.hedges
         for view in self.twins[0].backends(self.now):
-            assert view.in_flight == list(self.out.values()).count(view.name)
+            assert view.in_flight == sum(backends.count(view.name) for backends in self.out.values())
             assert view.backlog_s >= 0
             assert view.kv_used >= 0
             assert 0.5 <= view.slow <= 50
@@ -242,9 +319,7 @@ class Lives(RuleBasedStateMachine):
                 break
             for job_id in sorted(self.out):
                 if job_id in self.out:
-                    del self.out[job_id]
-                    self.ends["finished"] += 1
-                    self.call("observe", Finished(job_id))
+                    self.finished(Finished(job_id, backend=self.out[job_id][-1]))
             self.now = max(self.now, self.twins[0].wakeup_at() or self.now)
             self.call("tick")
         assert not self.held

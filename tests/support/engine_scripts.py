@@ -30,6 +30,18 @@ async def slow(exchange: Exchange) -> None:
     await well_behaved(exchange)
 
 
+async def slow_status(exchange: Exchange) -> None:
+    """`slow-status SECONDS CODE …`: an OpenAI error, later."""
+    await asyncio.sleep(float(exchange.arguments.pop(0)))
+    await status(exchange)
+
+
+async def slow_reset(exchange: Exchange) -> None:
+    """`slow-reset SECONDS`: RST instead of an answer, later."""
+    await asyncio.sleep(float(exchange.arguments[0]))
+    exchange.reset()
+
+
 async def status(exchange: Exchange) -> None:
     """`status 429 CODE [PARAM [HEADER=VALUE]…]`: an OpenAI error."""
     code, *rest = exchange.arguments
@@ -112,6 +124,8 @@ _ENDINGS: dict[str, Script] = {
 SCRIPTS: dict[str, Script] = {
     "hang": hang,
     "slow": slow,
+    "slow-status": slow_status,
+    "slow-reset": slow_reset,
     "status": status,
     "reset": reset,
     "close": close,

@@ -126,19 +126,19 @@ async def test_failed_goes_on_or_ends() -> None:
     driver, scripted, _ = driven()
     scripted.answers = [[Dispatch(1, "alpha", 1)], [Dispatch(1, "beta", 2)], [Refuse(1, BUSY)]]
     await driver.place(Job(1, "m"))
-    assert await driver.failed(1, BUSY, repeatable=True) == Dispatch(1, "beta", 2)
-    assert await driver.failed(1, BUSY, repeatable=False) == Refuse(1, BUSY)
-    assert scripted.calls[1:] == [Failed(1, BUSY, repeatable=True), Failed(1, BUSY, repeatable=False)]
+    assert await driver.failed(1, BUSY, "alpha", repeatable=True) == Dispatch(1, "beta", 2)
+    assert await driver.failed(1, BUSY, "alpha", repeatable=False) == Refuse(1, BUSY)
+    assert scripted.calls[1:] == [Failed(1, BUSY, True, "alpha"), Failed(1, BUSY, False, "alpha")]
 
 
 async def test_failed_and_held_again() -> None:
     driver, scripted, _ = driven()
     scripted.answers = [[Dispatch(1, "alpha", 1)], [], [Dispatch(1, "beta", 2)]]
     await driver.place(Job(1, "m"))
-    again = await started(driver.failed(1, BUSY, repeatable=True))
-    driver.first_byte(7)
+    again = await started(driver.failed(1, BUSY, "alpha", repeatable=True))
+    driver.first_byte(7, "alpha")
     assert await again == Dispatch(1, "beta", 2)
-    assert scripted.calls[-1] == FirstByte(7)
+    assert scripted.calls[-1] == FirstByte(7, "alpha")
 
 
 async def test_cancelled_while_held() -> None:
@@ -187,9 +187,9 @@ async def test_drain_ends_all_that_wait() -> None:
 
 async def test_broke_and_finished_say_so() -> None:
     driver, scripted, _ = driven()
-    driver.broke(1, BUSY)
+    driver.broke(1, BUSY, "alpha")
     driver.finished(Finished(2))
-    assert scripted.calls == [Failed(1, BUSY, repeatable=False), Finished(2)]
+    assert scripted.calls == [Failed(1, BUSY, False, "alpha"), Finished(2)]
 
 
 async def test_one_timer_for_the_wakeup() -> None:
@@ -202,10 +202,10 @@ async def test_one_timer_for_the_wakeup() -> None:
     driver.finished(Finished(1))
     assert [when for when, _ in timers.armed] == [far], "an unchanged wakeup is left alone"
     scripted.wakeup = nearer = far - 60
-    driver.first_byte(1)
+    driver.first_byte(1, "alpha")
     assert timers.pending == [nearer]
     scripted.wakeup = None
-    driver.first_byte(1)
+    driver.first_byte(1, "alpha")
     assert timers.pending == []
 
 
@@ -214,11 +214,11 @@ async def test_the_timer_ticks_and_is_armed_again() -> None:
     held = await started(driver.place(Job(1, "m")))
     scripted.on_tick = [[Refuse(1, FULL)]]
     scripted.wakeup = monotonic() + 0.02
-    driver.first_byte(9)
+    driver.first_byte(9, "alpha")
     assert await asyncio.wait_for(held, 5) == Refuse(1, FULL)
     assert scripted.ticks == 1
     scripted.wakeup = monotonic() + 3600
-    driver.first_byte(9)
+    driver.first_byte(9, "alpha")
     assert timers.pending[-1] == scripted.wakeup
     timers.armed[-1][1].cancel()
 
@@ -226,7 +226,7 @@ async def test_the_timer_ticks_and_is_armed_again() -> None:
 async def test_a_wakeup_in_the_past_is_now() -> None:
     driver, scripted, _ = driven()
     scripted.wakeup = monotonic() - 1
-    driver.first_byte(9)
+    driver.first_byte(9, "alpha")
     for _ in range(1000):
         if scripted.ticks:
             break
@@ -282,7 +282,7 @@ async def test_nothing_is_kept_of_a_job_that_is_over(end: str) -> None:
     if end == "finished":
         driver.finished(Finished(1))
     elif end == "broke":
-        driver.broke(1, BUSY)
+        driver.broke(1, BUSY, "alpha")
     elif end == "left":
         driver.left(1)
     assert not driver._aborts

@@ -52,6 +52,7 @@ def test_json() -> None:
         "model_served": "model",
         "backend": "alpha",
         "attempts": 1,
+        "hedge": None,
         "stream": True,
         "resumed": None,
         "fallback": None,

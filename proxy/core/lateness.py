@@ -1,0 +1,41 @@
+"""When an attempt that has not begun to answer is looked at, for jobs that may be sent to a second backend.
+
+Owns the timers. What is late is learned in `patience`, what follows from it is decided in `hedging`.
+"""
+
+from proxy.core.ticket import Ticket
+from proxy.core.timers import Timers
+
+_SOONEST_S = 0.02
+"""No attempt is late before: less cannot be won by computing a prompt twice."""
+
+
+class Lateness:
+    """One per scheduler."""
+
+    def __init__(self, tries: int) -> None:
+        self._tries = tries
+        self.timers = Timers()
+        """By job."""
+
+    def watch(self, ticket: Ticket, now: float) -> None:
+        """The only attempt of a job is out, and may be followed by another one."""
+        rule, entry, backend = ticket.job.hedge, ticket.entry, ticket.backend
+        assert entry is not None
+        assert backend is not None
+        if rule is None or entry.bulk or ticket.attempt >= self._tries:
+            return
+        limit_s: float | None = rule.delay_s
+        if rule.quantile:
+            limit_s = backend.pool.patience.limit_s(entry.prompt, entry.streams, entry.first_byte_s, rule.quantile)
+        if limit_s is not None:
+            self.timers.set(ticket.job.id, max(now, ticket.since + max(_SOONEST_S, limit_s)))
+
+    def again(self, ticket: Ticket, now: float) -> None:
+        """Late, and nothing could be done: look again when as much time has passed once more."""
+        self.timers.set(ticket.job.id, now + max(_SOONEST_S, now - ticket.since))
+
+    def forget(self, ticket: Ticket) -> None:
+        """It began to answer, or is over."""
+        if ticket.job.hedge is not None:
+            self.timers.clear(ticket.job.id)
