@@ -5,11 +5,11 @@ Owns the counts and the one place where a permit is taken and given back. Decide
 
 from proxy.core.backend import Backend
 from proxy.core.books import Books
+from proxy.core.entry import Entry
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask
 from proxy.core.health import State
 from proxy.core.lateness import Lateness
-from proxy.core.ledger import Entry
 from proxy.core.ticket import Second, Ticket
 from proxy.model.commands import Abort, Dispatch, Finished, Reason, Refuse
 from proxy.model.faults import Fault
@@ -119,7 +119,7 @@ class Attempts:
         del self.open[ticket.job.id]
         self.finished += 1
         self._books.finished(entry, backend, report, now)
-        backend.took(now - ticket.since)
+        backend.took(now - ticket.since, None if entry.first_at is None else now - entry.first_at)
         return backend
 
     def lost(self, ticket: Ticket, now: float) -> Backend:

@@ -44,6 +44,7 @@ class Backend:
         "outlook",
         "pool",
         "record",
+        "residence_s",
         "seat_watch",
         "seats",
         "service_s",
@@ -72,6 +73,8 @@ class Backend:
         """Slow start: the share of its usual traffic it should get."""
         self.service_s: float | None = None
         """Smoothed seconds from dispatch to the last byte; None before the first."""
+        self.residence_s: float | None = None
+        """Smoothed seconds from the first token to the last: how long a seat is taken; None before the first."""
         self.busy = 0
         """Answers so far that said "busy"."""
         self.health = Health(health)
@@ -112,7 +115,12 @@ class Backend:
         """The engine's name for `model`."""
         return self.spec.aliases.get(model, model)
 
-    def took(self, service_s: float) -> None:
-        """An attempt was served in so many seconds."""
-        known = self.service_s
-        self.service_s = service_s if known is None else known + _SMOOTHING * (service_s - known)
+    def took(self, service_s: float, residence_s: float | None = None) -> None:
+        """An attempt was served in so many seconds, and its answer in so many of them (None: not known)."""
+        self.service_s = _smoothed(self.service_s, service_s)
+        if residence_s is not None:
+            self.residence_s = _smoothed(self.residence_s, residence_s)
+
+
+def _smoothed(known: float | None, newest: float) -> float:
+    return newest if known is None else known + _SMOOTHING * (newest - known)

@@ -7,14 +7,16 @@ from math import isfinite
 
 from proxy.core.backend import Backend
 from proxy.core.cost_model import decode_features, prefill_features
+from proxy.core.entry import Entry
 from proxy.core.foresight import Ask, has_seat, open_entry
-from proxy.core.ledger import Entry
 from proxy.core.lengths import Lengths
 from proxy.core.tenants import Tenants
 from proxy.core.ticket import Ticket
 from proxy.model.commands import Finished, Load
 from proxy.model.scheduling import SchedulingSettings
 
+_PATIENCE = 0.5
+"""Share of the time it has after which bulk stops leaving idle backends to others."""
 _MIN_ANSWER = 8
 """Tokens of an answer below which its mean time per token says little."""
 _LEARNT_KV_USAGE = 0.2
@@ -30,7 +32,7 @@ class Books:
         self.lengths = Lengths()
         self.tenants = Tenants(settings.fairness)
         self._admission = settings.admission
-        self._bulk_backlog = settings.backfill.backlog
+        self._backfill = settings.backfill
         self.predicted_hits = self.actual_hits = 0.0
         """Prompt tokens predicted to be in prefix caches, and those that were."""
 
@@ -45,7 +47,11 @@ class Books:
         ask.block_tokens = job.prefix_block_tokens * factor
         ask.answer, ask.answer_high = self.lengths.answer(job)
         ask.over_share = self.tenants.over_share(job.tenant, now)
-        ask.bind(self._admission, self._bulk_backlog)
+        ask.bind(self._admission, self._backfill.backlog)
+        if ask.bulk:
+            ask.patience_s = _PATIENCE * self._backfill.max_wait
+            if job.deadline is not None:
+                ask.patience_s = min(ask.patience_s, _PATIENCE * (job.deadline - ticket.arrived))
         return ask
 
     def open(self, ticket: Ticket, backend: Backend, ask: Ask) -> Entry:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from proxy.core.backend import Backend
 from proxy.core.health import State
+from proxy.core.reserve import Reserve
 
 MIN_RETRY_AFTER_S = 1.0
 MAX_RETRY_AFTER_S = 60.0
@@ -15,7 +16,7 @@ MAX_RETRY_AFTER_S = 60.0
 class Candidates:
     """Models served by the same backends share one."""
 
-    __slots__ = ("backends", "healthy", "open", "panic")
+    __slots__ = ("backends", "healthy", "open", "panic", "reserve")
 
     def __init__(self, backends: Sequence[Backend]) -> None:
         self.backends = tuple(backends)
@@ -23,6 +24,7 @@ class Candidates:
         """Those that may get traffic; never empty, in the order of the configuration."""
         self.healthy = len(self.backends)
         self.panic = False
+        self.reserve = Reserve()
 
     def reopen(self, panic_threshold: float) -> None:
         """Look at everybody's health again."""

@@ -10,7 +10,8 @@ from math import inf, log, sqrt
 from typing import TYPE_CHECKING
 
 from proxy.core.cost_model import significant
-from proxy.core.ledger import DUTY_S, Entry
+from proxy.core.entry import Entry
+from proxy.core.ledger import DUTY_S
 from proxy.model.commands import Reason
 from proxy.model.request import Job
 from proxy.model.scheduling import AdmissionSettings
@@ -33,6 +34,9 @@ _PREFER_COST = 1.0
 _FAR_S = 60.0
 
 
+NOWHERE: "frozenset[Backend]" = frozenset()
+
+
 class Ask:
     """One job at one moment, with everything that does not depend on the backend."""
 
@@ -47,10 +51,13 @@ class Ask:
         "duty_limit",
         "fitted",
         "job",
+        "kept",
+        "kept_slack_s",
         "kv_share",
         "looked",
         "now",
         "over_share",
+        "patience_s",
         "prompt",
         "reason",
         "tpot_limit",
@@ -80,6 +87,12 @@ class Ask:
         self.tpot_limit: float | None = None
         self.ttft_margin = self.tpot_margin = self.duty_limit = self.kv_share = 1.0
         self.bulk_backlog = 0.0
+        self.patience_s = inf
+        """Having waited so long, bulk takes any idle backend."""
+        self.kept: frozenset[Backend] = NOWHERE
+        """Backends that bulk leaves to those who wait for a first token…"""
+        self.kept_slack_s = 0.0
+        """…unless it keeps them waiting no longer than this."""
         self.looked: Sequence[Backend] = ()
         """The candidates of the last choice: their outlooks are of this job."""
         self.fitted = False
@@ -169,6 +182,9 @@ def foresee(backend: "Backend", ask: Ask) -> None:
 def judge(backend: "Backend", ask: Ask) -> Reason | None:
     """The limit that the job would break, after `foresee`; None: it fits. An idle backend takes everything."""
     out, ledger = backend.outlook, backend.ledger
+    if backend in ask.kept and disturbs(backend, ask):
+        out.reason = Reason.DUTY
+        return Reason.DUTY
     if not backend.in_flight and not ledger.has_foreign:
         out.tpot = predicted_tpot(backend, ask)
         out.reason = None
@@ -198,6 +214,14 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
     return None
 
 
+def disturbs(backend: "Backend", ask: Ask) -> bool:
+    """Whether bulk on a backend that is kept for others would make them wait for a first token or for a seat."""
+    if not backend.in_flight and ask.waited > ask.patience_s:
+        return False
+    out, seats = backend.outlook, backend.seats
+    return out.backlog + out.cost > ask.kept_slack_s or (seats is not None and 2 * backend.in_flight >= seats)
+
+
 def predicted_tpot(backend: "Backend", ask: Ask) -> float:
     """Seconds per output token beside what is there: a step, and as much again as goes into prefills meanwhile."""
     ledger, model = backend.ledger, backend.model
@@ -217,8 +241,8 @@ def step_s(backend: "Backend", ask: Ask) -> float:
 def residents_tpot(backend: "Backend", ask: Ask) -> float:
     """Seconds per output token of those that are there, with the prefill of the job spread over their answers."""
     ledger = backend.ledger
-    answers = ledger.answers / max(1, ledger.decoding + len(ledger.pending))
-    return step_s(backend, ask) + backend.model.decode[3] * backend.outlook.cost / max(
+    answers = ledger.promised_answers / max(1, ledger.promised)
+    return predicted_tpot(backend, ask) + backend.model.decode[3] * backend.outlook.cost / max(
         _MIN_ANSWER, _SHORT_ANSWER * answers
     )
 
@@ -234,7 +258,7 @@ def has_seat(backend: "Backend", now: float) -> bool:
 def seat_wait_s(backend: "Backend", waiting: float) -> float:
     """Until a seat of the engine comes free for one more."""
     seats = backend.seats or 1
-    return (waiting - seats + 1) * (backend.service_s or 1.0) / seats
+    return (waiting - seats + 1) * (backend.residence_s or 1.0) / seats
 
 
 def clears_in_s(backend: "Backend", ask: Ask) -> float:

@@ -5,10 +5,8 @@ same engine); they never stop it: what is old counts less and less, and then not
 """
 
 from math import exp, isfinite
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from proxy.core.ticket import Ticket
+from proxy.core.entry import Entry
 
 DUTY_S = 30.0
 """Memory of the prefill duty, seconds."""
@@ -19,87 +17,6 @@ _MISSED = 3.0
 _MAX_COUNT = 1e6
 _LATE_SHARE = 0.9
 _FIRST_INTERVAL_S = 5.0
-
-
-class Entry:
-    """One attempt in the books."""
-
-    __slots__ = (
-        "answer",
-        "began_load",
-        "beside",
-        "bulk",
-        "cost",
-        "dispatched",
-        "first_at",
-        "fresh",
-        "hit",
-        "kv",
-        "loading",
-        "mark_busy",
-        "mark_decoding",
-        "mark_kv",
-        "probe",
-        "prompt",
-        "seated",
-        "streams",
-        "ticket",
-        "took",
-        "tpot",
-        "tpot_limit",
-        "ttft",
-        "work",
-    )
-
-    def __init__(self, ticket: "Ticket", dispatched: float) -> None:
-        self.ticket = ticket
-        self.dispatched = dispatched
-        self.prompt = 0.0
-        """Tokens."""
-        self.hit = 0.0
-        """Tokens predicted to be in the prefix cache."""
-        self.fresh = 0.0
-        """Tokens predicted to be computed."""
-        self.answer = 0.0
-        """Tokens expected of the answer."""
-        self.cost = 0.0
-        """Predicted prefill seconds."""
-        self.work = 0.0
-        """Those of them that count as duty."""
-        self.kv = 0.0
-        """Prompt and expected answer, tokens."""
-        self.loading = 0.0
-        """Predicted seconds until its model is in memory."""
-        self.began_load = False
-        """The engine began to load the model for it."""
-        self.ttft = 0.0
-        """Predicted, from dispatch."""
-        self.tpot = 0.0
-        """Predicted."""
-        self.tpot_limit: float | None = None
-        self.beside = 0.0
-        """Requests that decoded when it was sent."""
-        self.took: float | None = None
-        """Seconds of its prefill, once known."""
-        self.bulk = False
-        self.seated = True
-        """A seat of the engine was free for it when it was sent."""
-        self.streams = False
-        """Tells of its first token."""
-        self.probe = False
-        """Would have been refused, and is sent to see whether that would have been right."""
-        self.first_at: float | None = None
-        self.mark_decoding = self.mark_kv = self.mark_busy = 0.0
-
-    @property
-    def begins(self) -> bool:
-        """The engine could begin with its prefill when it was sent: until its first token, that is what takes time."""
-        return self.seated and not self.loading
-
-    @property
-    def first_byte_s(self) -> float:
-        """Predicted seconds from dispatch to the first byte: that of an answer in one piece is its last token's."""
-        return self.ttft if self.streams else self.ttft + self.answer * self.tpot
 
 
 class Ledger:
@@ -121,7 +38,6 @@ class Ledger:
         "_most_running",
         "_rate",
         "_rate_at",
-        "answers",
         "decoding",
         "has_foreign",
         "head_since",
@@ -130,6 +46,8 @@ class Ledger:
         "pending_bulk_s",
         "pending_fresh",
         "pending_s",
+        "promised",
+        "promised_answers",
         "scrapes_ignored",
         "tightest",
     )
@@ -155,8 +73,10 @@ class Ledger:
         self._duty = self._duty_at = 0.0
         self._rate = self._rate_at = 0.0
         self._at = self._decoding_s = self._kv_s = self._busy_s = 0.0
-        self.answers = 0.0
-        """Tokens expected of all answers."""
+        self.promised = 0
+        """Requests with a promised time per token…"""
+        self.promised_answers = 0.0
+        """…and the tokens expected of their answers."""
         self._foreign_running = self._foreign_waiting = 0.0
         self.has_foreign = False
         """Others were there at the last scrape."""
@@ -179,13 +99,12 @@ class Ledger:
         if entry.bulk:
             self.pending_bulk_s += entry.cost
         self.kv += entry.kv
-        self.answers += entry.answer
         self._duty = self.duty(now) + entry.work / DUTY_S
         self._duty_at = now
         self._rate = self.rate(now) + entry.fresh / RATE_S
         self._rate_at = now
         self._most_running = max(self._most_running, len(self.pending) + self.decoding)
-        self._promise(entry.tpot_limit)
+        self._promise(entry)
 
     def first_token(self, entry: Entry, now: float) -> float | None:
         """Its prefill is over; the seconds it took, None when the books cannot tell."""
@@ -207,15 +126,16 @@ class Ledger:
         elif entry.first_at is not None:
             self.decoding -= 1
         self.kv -= entry.kv
-        self.answers -= entry.answer
         limit = entry.tpot_limit
         if limit is not None:
+            self.promised -= 1
+            self.promised_answers = self.promised_answers - entry.answer if self.promised else 0.0
             self._limits[limit] -= 1
             if not self._limits[limit]:
                 del self._limits[limit]
                 self.tightest = min(self._limits, default=None)
         if not self.pending and not self.decoding:
-            self.kv = self.pending_s = self.answers = 0.0
+            self.kv = self.pending_s = 0.0
         assert self.decoding >= 0
 
     def settle(self, now: float) -> None:
@@ -257,9 +177,12 @@ class Ledger:
         if entry.bulk:
             self.pending_bulk_s = max(0.0, self.pending_bulk_s - entry.cost) if self.pending else 0.0
 
-    def _promise(self, limit: float | None) -> None:
+    def _promise(self, entry: Entry) -> None:
+        limit = entry.tpot_limit
         if limit is None:
             return
+        self.promised += 1
+        self.promised_answers += entry.answer
         self._limits[limit] = self._limits.get(limit, 0) + 1
         if self.tightest is None or limit < self.tightest:
             self.tightest = limit
@@ -276,6 +199,10 @@ class Ledger:
         if not head.begins:
             spent = min(spent, head.cost)
         return self.pending_s - min(spent, _LATE_SHARE * head.cost), head.cost, spent
+
+    def not_begun(self) -> list[Entry]:
+        """Pending prefills behind the one that is being computed: giving them up wastes nothing."""
+        return list(self.pending)[1:]
 
     def duty(self, now: float) -> float:
         """Share of the time that goes into prefills."""

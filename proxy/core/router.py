@@ -52,7 +52,7 @@ class Router:
             return None
         if len(free) > 1 and self._fleet.ramping:
             free = self._thin(free, ask.now)
-        chosen = self._choose(free, ask)
+        chosen = self._choose(candidates, free, ask)
         if chosen is not None and not self._foresees:
             foresee(chosen, ask)
         return chosen
@@ -65,10 +65,12 @@ class Router:
         copy._counts = False
         return copy
 
-    def fits(self, backend: Backend, ask: Ask) -> bool:
-        """Whether a held job may go to this one now."""
+    def fits(self, backend: Backend, candidates: Candidates, ask: Ask) -> bool:
+        """Whether a held job may go to this one of its candidates now."""
         if backend.in_flight >= backend.limit or not ask.job.require <= backend.spec.labels:
             return False
+        if self.judges and ask.bulk:
+            candidates.reserve.bind(ask, candidates.open)
         foresee(backend, ask)
         return not self.judges or judge(backend, ask) is None or not self.enforces(backend)
 
@@ -95,7 +97,9 @@ class Router:
         """Until the cheapest limit clears, by what the last `pick` saw."""
         return min([clears_in_s(b, ask) for b in ask.looked], default=0.0)
 
-    def _choose(self, free: list[Backend], ask: Ask) -> Backend | None:
+    def _choose(self, candidates: Candidates, free: list[Backend], ask: Ask) -> Backend | None:
+        if self.judges and ask.bulk:
+            candidates.reserve.bind(ask, candidates.open)
         plain = [b for b in free if not b.spec.speculative] if ask.job.constrained else free
         if self._foresees:
             if ask.chain and ask.depths is None:

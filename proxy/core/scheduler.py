@@ -120,6 +120,8 @@ class Scheduler:
         backend = self._router.pick(candidates, ask, NOBODY)
         seen = backend or candidates.open[0]
         seen.pool.arrived(work_s(seen, ask), now)
+        if self._router.judges:
+            candidates.reserve.asked(ask, seen)
         if backend is not None:
             commands.append(attempts.dispatch(ticket, backend, ask))
         else:

@@ -12,8 +12,8 @@ from proxy.model.faults import Fault, Kind
 from proxy.model.request import Job
 
 if TYPE_CHECKING:
+    from proxy.core.entry import Entry
     from proxy.core.hold import Hold, Line
-    from proxy.core.ledger import Entry
 
 _CONNECT = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
 

@@ -137,7 +137,8 @@ class Waiting:
                 if backend.in_flight >= backend.limit:
                     return commands
                 ask = self._books.ask(ticket, now)
-                if self._router.fits(backend, ask):
+                assert ticket.line is not None
+                if self._router.fits(backend, ticket.line.candidates, ask):
                     hold.remove(ticket)
                     commands.append(self._attempts.dispatch(ticket, backend, ask))
                 elif hold is self.backfill:
@@ -231,7 +232,7 @@ class Waiting:
             ledger = backend.ledger
             if not ledger.pending_bulk_s or not self._router.enforces(backend):
                 continue
-            victims = [e.ticket for e in ledger.pending if e.bulk and not e.ticket.started and e.ticket is not ticket]
+            victims = [e.ticket for e in ledger.not_begun() if e.bulk and not e.ticket.started]
             if not victims or not self._would_fit(backend, ask, sum(v.entry.cost for v in victims if v.entry)):
                 continue
             if not all(self.backfill.has_room(victim, 0) for victim in victims):

@@ -36,7 +36,7 @@ class AdmissionSettings(Settings):
     """The same for interactive requests."""
     duty_bulk: Share = 0.6
     """The same for bulk."""
-    ttft_margin: Annotated[float, Field(ge=1, le=10)] = 1.5
+    ttft_margin: Annotated[float, Field(ge=1, le=10)] = 1.25
     """Predicted time to first token times this must keep the promise."""
     tpot_margin: Annotated[float, Field(ge=1, le=10)] = 1.3
     """Predicted time per token times this must keep the promise, and that made to others on the same backend."""
@@ -46,7 +46,7 @@ class AdmissionSettings(Settings):
     """Longest wait for a backend that may still keep the promise; never longer than the promise itself allows."""
     probes: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     """Share of would-be refusals that are sent after all, to learn whether refusing is right."""
-    min_samples: Count = 200
+    min_samples: Count = 100
     """`auto`: first tokens seen before anything is refused."""
 
 

@@ -325,7 +325,7 @@ class Lives(RuleBasedStateMachine):
         assert not self.held
         for backend in self.twins[0]._fleet.backends:
             ledger = backend.ledger
-            assert (ledger.kv, ledger.decoding, ledger.pending, ledger.pending_s, ledger.answers) == (0, 0, {}, 0, 0)
+            assert (ledger.kv, ledger.decoding, ledger.pending, ledger.pending_s, ledger.promised) == (0, 0, {}, 0, 0)
             assert ledger.tightest is None
 
 

@@ -1,16 +1,19 @@
 """The default: in seconds, where the job delays itself and others least; bulk where it is packed best."""
 
 from collections.abc import Sequence
-from math import inf
+from math import inf, log
 
 from proxy.core.backend import Backend
 from proxy.core.foresight import Ask
+from proxy.core.reserve import speed_s
 from proxy.core.rng import Rng
+
+_STEPS = 1 / log(1.5)
 
 
 def goodput(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
     """Interactive: least (backlog + 2 · own prefill) · √(1 + in flight); ties go to the least KV in use. Bulk among
-    fitting backends: highest throughput, then the most loaded, so that the others stay free."""
+    fitting backends: the slowest, then the most loaded, so that the others stay free."""
     if ask.bulk and ask.fitted:
         return max(candidates, key=packing)
     least, ties = inf, 1
@@ -28,11 +31,5 @@ def goodput(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
 
 
 def packing(backend: Backend) -> tuple[int, int, float]:
-    """Throughput in steps of a quarter, requests in flight, prefill saved. Where the engine's seats are not known its
-    ceiling is not either: then what chats want least goes first, the slowest step."""
-    base, batch = backend.model.decode[:2]
-    if backend.seats is None:
-        rank = int(base * 400)
-    else:
-        rank = int(backend.seats / max(1e-4, base + batch * backend.seats * 0.1) / 250)
-    return rank, backend.in_flight, -backend.outlook.cost
+    """The slowest first, in steps of a half, since chats want it least; then requests in flight, then prefill saved."""
+    return round(log(speed_s(backend)) * _STEPS), backend.in_flight, -backend.outlook.cost

@@ -5,7 +5,8 @@ from math import nan
 
 import pytest
 
-from proxy.core.ledger import Entry, Ledger
+from proxy.core.entry import Entry
+from proxy.core.ledger import Ledger
 from proxy.core.ticket import Ticket
 from proxy.model.request import Job
 
@@ -106,7 +107,8 @@ def test_it_returns_to_zero_after_any_life() -> None:
                 ledger.end(one, now)
     for one in out:
         ledger.end(one, now)
-    assert (ledger.kv, ledger.answers, ledger.decoding, ledger.pending_s, ledger.pending) == (0, 0, 0, 0, {})
+    assert (ledger.promised, ledger.promised_answers) == (0, 0)
+    assert (ledger.kv, ledger.decoding, ledger.pending_s, ledger.pending) == (0, 0, 0, {})
     assert ledger.pending_fresh == ledger.pending_bulk_s == 0
     assert ledger.tightest is None
 

@@ -1,0 +1,90 @@
+"""One attempt as the books of its backend know it: what was foreseen, and what is known by now.
+
+Owns nothing but the record.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.core.ticket import Ticket
+
+
+class Entry:
+    """One attempt in the books."""
+
+    __slots__ = (
+        "answer",
+        "began_load",
+        "beside",
+        "bulk",
+        "cost",
+        "dispatched",
+        "first_at",
+        "fresh",
+        "hit",
+        "kv",
+        "loading",
+        "mark_busy",
+        "mark_decoding",
+        "mark_kv",
+        "probe",
+        "prompt",
+        "seated",
+        "streams",
+        "ticket",
+        "took",
+        "tpot",
+        "tpot_limit",
+        "ttft",
+        "work",
+    )
+
+    def __init__(self, ticket: "Ticket", dispatched: float) -> None:
+        self.ticket = ticket
+        self.dispatched = dispatched
+        self.prompt = 0.0
+        """Tokens."""
+        self.hit = 0.0
+        """Tokens predicted to be in the prefix cache."""
+        self.fresh = 0.0
+        """Tokens predicted to be computed."""
+        self.answer = 0.0
+        """Tokens expected of the answer."""
+        self.cost = 0.0
+        """Predicted prefill seconds."""
+        self.work = 0.0
+        """Those of them that count as duty."""
+        self.kv = 0.0
+        """Prompt and expected answer, tokens."""
+        self.loading = 0.0
+        """Predicted seconds until its model is in memory."""
+        self.began_load = False
+        """The engine began to load the model for it."""
+        self.ttft = 0.0
+        """Predicted, from dispatch."""
+        self.tpot = 0.0
+        """Predicted."""
+        self.tpot_limit: float | None = None
+        self.beside = 0.0
+        """Requests that decoded when it was sent."""
+        self.took: float | None = None
+        """Seconds of its prefill, once known."""
+        self.bulk = False
+        self.seated = True
+        """A seat of the engine was free for it when it was sent."""
+        self.streams = False
+        """Tells of its first token."""
+        self.probe = False
+        """Would have been refused, and is sent to see whether that would have been right."""
+        self.first_at: float | None = None
+        self.mark_decoding = self.mark_kv = self.mark_busy = 0.0
+
+    @property
+    def begins(self) -> bool:
+        """The engine could begin with its prefill when it was sent: until its first token, that is what takes time."""
+        return self.seated and not self.loading
+
+    @property
+    def first_byte_s(self) -> float:
+        """Predicted seconds from dispatch to the first byte: that of an answer in one piece is its last token's."""
+        return self.ttft if self.streams else self.ttft + self.answer * self.tpot

@@ -1,0 +1,110 @@
+"""Which backends are kept for those who wait for a first token, while bulk fills the others.
+
+An engine computes prompts one after the other: behind a long one a chat's first token comes too late, whatever the
+limits said of the moment before. Owns how much work promised first tokens ask for, how much bulk does, and how many of
+the fastest backends follow from that. Never all of them; whoever disturbs nobody may go anywhere.
+"""
+
+from math import exp
+
+from proxy.core.backend import Backend
+from proxy.core.foresight import NOWHERE, Ask
+
+DEMAND_S = 30.0
+"""Memory of what was asked for, seconds."""
+HEADROOM = 1.25
+"""Backends kept per backend needed: requests do not come evenly."""
+_LEAST = 0.05
+"""Backends needed below which none is kept."""
+_SHARE_OF_SLACK = 0.25
+"""Bulk that takes less of the time that others have to spare disturbs nobody."""
+_LOOK_S = 1.0
+_FASTER = 1.15
+"""Two backends change places when one is so many times faster."""
+_PROMPT, _ANSWER, _BESIDE = 4000.0, 100.0, 8.0
+"""What speed is measured by: tokens of a prompt and of an answer, and requests that decode beside it."""
+
+
+class Reserve:
+    """Of the backends that can serve the same names."""
+
+    __slots__ = ("_at", "_bulk", "_kept", "_look_at", "_open", "_order", "_promised", "_slack_s")
+
+    def __init__(self) -> None:
+        self._promised = 0.0
+        """Backends that promised first tokens keep busy."""
+        self._bulk = 0.0
+        self._at = 0.0
+        self._slack_s = 0.0
+        """How long those with a promise can wait for others' prefills, smoothed."""
+        self._order: list[Backend] = []
+        """Fastest first."""
+        self._open: tuple[Backend, ...] = ()
+        self._kept: frozenset[Backend] = NOWHERE
+        self._look_at = 0.0
+
+    def asked(self, ask: Ask, backend: Backend) -> None:
+        """A job came; `backend` was looked at for it."""
+        fade = exp(min(0.0, self._at - ask.now) / DEMAND_S)
+        self._promised *= fade
+        self._bulk *= fade
+        self._at = max(self._at, ask.now)
+        needed = backends_needed(ask, backend) / DEMAND_S
+        promised_s = ask.job.slo_ttft_s
+        if ask.bulk or promised_s is None:
+            self._bulk += needed
+            return
+        self._promised += needed
+        slack_s = max(0.0, promised_s / ask.ttft_margin - backend.outlook.cost)
+        self._slack_s += 0.05 * (slack_s - self._slack_s) if self._slack_s else slack_s
+
+    def bind(self, ask: Ask, usable: tuple[Backend, ...]) -> None:
+        """Tell a bulk job where it had better not go."""
+        if not self._promised:
+            return
+        if ask.now >= self._look_at or usable is not self._open:
+            self._look(usable, ask.now)
+        ask.kept = self._kept
+        ask.kept_slack_s = _SHARE_OF_SLACK * self._slack_s
+
+    def _look(self, usable: tuple[Backend, ...], now: float) -> None:
+        if usable is not self._open:
+            self._open = usable
+            self._order = sorted(usable, key=lambda b: (speed_s(b), b.index))
+        order = self._order
+        for i in range(len(order) - 1):
+            if speed_s(order[i]) > _FASTER * speed_s(order[i + 1]):
+                order[i], order[i + 1] = order[i + 1], order[i]
+        self._look_at = now + _LOOK_S
+        self._kept = frozenset(order[: self._count(now)])
+
+    def _count(self, now: float) -> int:
+        fade = exp(min(0.0, self._at - now) / DEMAND_S)
+        needed, bulk = HEADROOM * self._promised * fade, self._bulk * fade
+        if needed < _LEAST or not bulk:
+            return 0
+        most = len(self._order) - 1
+        share = round(len(self._order) * needed / (needed + bulk))
+        return min(most, max(1, share), int(needed) + 1)
+
+
+def backends_needed(ask: Ask, backend: Backend) -> float:
+    """Seconds of `backend` that the job takes: its prefill, and its share of the decoding steps when as many share
+    them as seats and its promise allow."""
+    base, batch, kv, _ = backend.model.decode
+    token = max(1e-5, batch * 0.1 + kv * (ask.prompt + ask.answer) * 1e-5)
+    seats, limit = backend.seats, ask.tpot_limit
+    if limit is not None and limit > 1.2 * base:
+        token = limit * token / (limit - base)
+    if seats is not None:
+        token = max(token, base / seats + token)
+    return backend.outlook.cost + ask.answer * token
+
+
+def speed_s(backend: Backend) -> float:
+    """Seconds that a typical chat would take there."""
+    model = backend.model
+    prompt, context = _PROMPT * 1e-4, _BESIDE * _PROMPT * 1e-5
+    prefill_s = model.prefill[0] + model.prefill[1] * prompt + model.prefill[2] * prompt * prompt
+    step_s = model.decode[0] + model.decode[1] * _BESIDE * 0.1 + model.decode[2] * context
+    return max(1e-3, prefill_s) * model.slow + _ANSWER * max(1e-4, step_s) * model.slow_decode
