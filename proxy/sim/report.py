@@ -87,6 +87,10 @@ class Report:
     span_s: float
     """From the first arrival to the last end."""
     hit_rate: float
+    hedged: int = 0
+    """Requests that were sent to a second backend while the first was at it."""
+    computed_tokens: int = 0
+    """Prompt tokens that engines set out to compute: none found in a cache, twice for what was sent twice."""
     by_class: dict[str, Group] = field(default_factory=dict)
     by_size: dict[str, Group] = field(default_factory=dict)
     by_tenant: dict[str, Group] = field(default_factory=dict)
@@ -109,6 +113,8 @@ class Report:
             "span_s": round(self.span_s, 3),
             "good_tokens_per_s": round(self.good_tokens_per_s, 3),
             "hit_rate": round(self.hit_rate, 5),
+            "hedged": self.hedged,
+            "computed_tokens": self.computed_tokens,
             **groups,
             "refusals": self.refusals,
             "faults": self.faults,
@@ -148,6 +154,8 @@ def report_of(played: Played) -> Report:
         total=group_of(results),
         span_s=span,
         hit_rate=hits / queries if queries else 0.0,
+        hedged=sum(r.hedged for r in results),
+        computed_tokens=queries - hits,
         by_class=_by(results, lambda r: r.arrival.traffic_class or "(none)"),
         by_size=_by_size(results),
         by_tenant=_by(results, lambda r: r.arrival.tenant or "(none)"),

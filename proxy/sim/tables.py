@@ -157,6 +157,10 @@ def _details(name: str, runs: Sequence[Run]) -> str:
         if reasons:
             counts = {r: fmean(getattr(run.report, what).get(r, 0) for run in runs) for r in sorted(reasons)}
             lines.append(f"  {what}: " + ", ".join(f"{reason} {count:.0f}" for reason, count in counts.items()))
+    hedged = fmean(run.report.hedged / max(1, run.report.total.requests) for run in runs)
+    if hedged:
+        computed = fmean(run.report.computed_tokens for run in runs)
+        lines.append(f"  hedged: {100 * hedged:.1f} % of the requests; prompt tokens computed: {computed:,.0f}")
     lines.append(f"  busy by backend: {_load_line(runs)}")
     return "\n".join(lines) + "\n"
 

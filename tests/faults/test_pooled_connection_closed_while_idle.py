@@ -2,8 +2,12 @@
 
 import time
 
+import pytest
+
 from tests.faults.asking import PATH, chat
+from tests.support.engine_scripts import hang
 from tests.support.patience import eventually
+from tests.support.raw_client import request_bytes
 
 
 def test_a_connection_closed_while_idle_is_not_used(start_pair):
@@ -32,6 +36,28 @@ def test_a_connection_closed_at_the_moment_of_use_is_replaced_unseen(start_pair)
             answer = proxy.ask("POST", PATH, chat(stream), [("x-fake", "once")])
             assert answer.status == 200
             assert answer.complete
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_after_the_replacement_frees_the_engine(start_pair, stream):
+    """What is to be cancelled is the second connection, not the one that was dead."""
+    engine, proxy = start_pair()
+    assert proxy.ask("POST", PATH, chat(False)).status == 200
+    used = {request.connection for request in engine.received}
+
+    async def hangs_on_a_new_connection(exchange):
+        if exchange.request.connection in used:
+            exchange.close()
+            return
+        await hang(exchange)
+
+    engine.scripts["once"] = hangs_on_a_new_connection
+    engine.forget()
+    with proxy.connect() as connection:
+        connection.send(request_bytes("POST", PATH, chat(stream), [("x-fake", "once")]))
+        eventually(lambda: engine.open_requests == 1 and len(engine.requests) == 2, "the replacement", 3.0)
+        connection.close()
+    eventually(lambda: not engine.open_requests, "the engine freed", 1.0)
 
 
 def test_pooled_connections_are_given_up_before_the_engine_does(start_pair):

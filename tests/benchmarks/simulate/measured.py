@@ -18,6 +18,7 @@ BASELINES = (
 )
 ABLATIONS = ("goodput/admission.mode=enforce", "goodput/admission.mode=off", "least_outstanding/admission.mode=enforce")
 REFERENCE = "reference"
+HEDGES = tuple(f"tests/benchmarks/simulate/hedge_{after}.yaml" for after in ("p95", "p99", "500ms"))
 MOONCAKE = "mooncake_synthetic_trace.jsonl"
 AZURE = "AzureLLMInferenceTrace_code.csv"
 
@@ -47,6 +48,13 @@ def _azure(speed: float) -> Measurement:
     return Measurement(f"azure-{speed:g}", arguments, (*BASELINES, REFERENCE), AZURE, aim)
 
 
+def _gray(name: str, engines: str, aim: str) -> Measurement:
+    """Chats, all of whose answers are short of capacity nowhere: what is lost, one slow backend loses."""
+    arguments = ("--engines", engines, "--workload", "chat", "--rate", "20", "--duration", "180s")
+    against = (*HEDGES, "least_outstanding", "weighted_scores")
+    return Measurement(name, (*arguments, "--slo", "interactive:ttft=2s,tpot=200ms"), against, aim=aim)
+
+
 _ALL = (*BASELINES, *ABLATIONS, REFERENCE)
 _FEW = ("goodput/admission.mode=enforce", "least_outstanding", "weighted_scores", "least_pending_prefill", REFERENCE)
 _REFUSED = "refused <= 1 %"
@@ -60,6 +68,9 @@ MEASUREMENTS = (
     _mooncake(
         "one-silently-5x-slower", 0.8, "15xmooncake16,1xmooncake16:slower=5,from=120s", against=_FEW, aim=">= 95 %"
     ),
+    _gray("gray-chat", "7xhigh_throughput,1xhigh_throughput:slower=5,from=60s", "hedges: P99 TTFT lower, >= 99 %"),
+    _gray("gray-chat-50x", "7xhigh_throughput,1xhigh_throughput:slower=50,from=60s", "the same, and nearly hung"),
+    _gray("gray-none", "8xhigh_throughput", "hedges cost next to nothing where nobody is slow"),
     Measurement(
         "one-tenant-4x",
         (

@@ -109,8 +109,9 @@ def _section(document: dict[str, Any]) -> str:
         f"## {setting['name']}\n",
         f"Aim: {setting['aim']}. `tidegate simulate {' '.join(setting['argv'])}`  ",
         f"{setting['machine']}; {setting['at']}; seeds {setting['seeds']}.\n",
-        "| contender | goodput % | tokens % | refused % | TTFT p50/p99 s | TPOT p50/p99 ms | hit % | ours less it |",
-        "|---|---|---|---|---|---|---|---|",
+        "| contender | goodput % | tokens % | refused % | TTFT p50/p99 s | TPOT p50/p99 ms | hit % | hedged % "
+        "| prompt tokens computed | ours less it |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     differences = {d["baseline"]: d for d in document.get("differences", {}).get("requests", ())}
     contenders = list(dict.fromkeys(run["contender"] for run in document["runs"]))
@@ -133,6 +134,8 @@ def _row(name: str, runs: Sequence[dict[str, Any]], difference: dict[str, Any] |
         _pair(totals, "ttft", 1.0, 2),
         _pair(totals, "tpot", 1e3, 0),
         f"{100 * fmean(run['hit_rate'] for run in runs):.1f}",
+        f"{100 * fmean(run.get('hedged', 0) / max(1, run['total']['requests']) for run in runs):.1f}",
+        f"{fmean(run.get('computed_tokens', 0) for run in runs):,.0f}",
         _difference(difference) if difference else "",
     ]
     return "| " + " | ".join(cells) + " |"
