@@ -15,6 +15,8 @@ from proxy.core.ticket import Ticket
 from proxy.model.commands import Finished, Load
 from proxy.model.scheduling import SchedulingSettings
 
+_KV_LEFT = 0.9
+"""Share of the KV budget up to which memory keeps no prompt waiting."""
 _PATIENCE = 0.5
 """Share of the time it has after which bulk stops leaving idle backends to others."""
 _MIN_ANSWER = 8
@@ -82,14 +84,20 @@ class Books:
         """The prefill of an attempt is over."""
         if entry.first_at is not None:
             return
+        since = max(entry.dispatched, backend.ledger.head_since)
         took = backend.ledger.first_token(entry, now)
+        backend.seat_watch.begun(backend.ledger.decoding)
+        _believe_seats(backend)
         if backend.loads.loaded is not None:
             self._learn_load(entry, backend, now)
         if entry.ticket.job.hedge is not None and not entry.loading:
             backend.pool.patience.learn(entry.prompt, True, entry.ttft, now - entry.dispatched)
         if took is None or entry.loading:
             return
-        if entry.seated:  # else it is the wait for a seat, too
+        freed_at = backend.seat_watch.freed_at
+        if freed_at > since:  # until then it waited for a seat, or did if all were taken
+            took = None if backend.seats is None else now - freed_at
+        if took is not None:
             entry.took = took
             backend.model.notice(prefill_features(entry.prompt, entry.prompt**2, entry.beside), took)
         backend.model.learn_ttft(entry.ttft, now - entry.dispatched)
@@ -108,7 +116,7 @@ class Books:
                 backend.pool.patience.learn(entry.prompt, False, entry.first_byte_s, now - entry.dispatched)
         if entry.probe:
             backend.pool.probed(_kept(entry, report, now))
-        backend.ledger.end(entry, now)
+        _leave(entry, backend, now)
 
     def lost(self, entry: Entry, backend: Backend, now: float) -> None:
         """The attempt ended otherwise. One that was late already says so, though it never came to its end."""
@@ -121,7 +129,7 @@ class Books:
             _, head_s, spent = ledger.backlog(now)
             if entry is next(iter(ledger.pending)) and spent > head_s:
                 backend.model.late(head_s, spent)
-        ledger.end(entry, now)
+        _leave(entry, backend, now)
 
     def restarted(self, backend: Backend) -> None:
         """The engine's cache is empty, and its settings may be others."""
@@ -165,7 +173,8 @@ class Books:
             backend.seats, backend.tells_seats = report.seats, True
         elif not backend.tells_seats:
             decoding = backend.ledger.decoding
-            backend.seats = backend.seat_watch.learn(report.running, report.waiting, report.kv_usage, decoding, now)
+            backend.seat_watch.learn(report.running, report.waiting, report.kv_usage, decoding, now)
+            _believe_seats(backend)
 
     def _learn_decode(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
         around = backend.ledger.around(entry, now)
@@ -184,6 +193,22 @@ class Books:
         self.predicted_hits += entry.hit
         self.actual_hits += cached
         backend.record.learn(entry.hit, cached)
+
+
+def _leave(entry: Entry, backend: Backend, now: float) -> None:
+    """Out of the ledger. An answer that ends while a prompt waits may tell of seats."""
+    ledger, budget = backend.ledger, backend.kv_tokens
+    cramped = budget is not None and ledger.kv > _KV_LEFT * budget
+    if entry.first_at is not None and ledger.pending and not ledger.has_foreign and not cramped:
+        _, head_s, spent_s = ledger.backlog(now)
+        backend.seat_watch.ended(ledger.decoding, backend.seats, head_s, spent_s, now)
+        _believe_seats(backend)
+    ledger.end(entry, now)
+
+
+def _believe_seats(backend: Backend) -> None:
+    if backend.spec.seats is None and not backend.tells_seats:
+        backend.seats = backend.seat_watch.seats
 
 
 def _learn_prefill(entry: Entry, backend: Backend, report: Finished) -> None:
