@@ -22,6 +22,7 @@ from proxy.wire.routes import route
 DEFAULT_PATH = "/v1/chat/completions"
 _LIMITS = frozenset(Reason)
 """What keeps a request away only where admission is enforced."""
+_PER_MINUTE = ("requests", "tokens")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"expect", b"connection"})
 
 
@@ -112,6 +113,7 @@ def _decision_lines(decision: Mapping[str, Any]) -> Iterator[str]:
         f"margins   TTFT x {decision['ttft_margin']:.2f}, TPOT x {decision['tpot_margin']:.2f}, "
         f"duty up to {decision['duty_limit']:.2f}, tenant over its share by {decision['tenant_over_share']:.2f}"
     )
+    yield from _quota_lines(decision["quota"])
     rows: list[tuple[str, ...]] = [
         ("backend", "pool", "score", "ttft", "tpot", "backlog", "load", "prefix", "in flight", "kept away by")
     ]
@@ -120,6 +122,15 @@ def _decision_lines(decision: Mapping[str, Any]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _quota_lines(quota: Mapping[str, Any] | None) -> Iterator[str]:
+    if quota is None:
+        return
+    parts = [f"{quota[what]['left']} of {quota[what]['limit']} {what}" for what in _PER_MINUTE if quota[what]]
+    if quota["max_concurrent"] is not None:
+        parts.append(f"{quota['concurrent']} of {quota['max_concurrent']} at once open")
+    yield "quota     " + ", ".join(parts)
 
 
 def _row(candidate: Mapping[str, Any]) -> tuple[str, ...]:

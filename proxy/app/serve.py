@@ -25,6 +25,7 @@ from proxy.app.explain import Explainer
 from proxy.config.address import parse_address
 from proxy.config.schema import Config
 from proxy.core.classify import Classifier
+from proxy.core.permitted import Permitted
 from proxy.core.policies import FORESEEING
 from proxy.core.scheduler import Scheduler
 from proxy.core.ways import Ways
@@ -271,7 +272,8 @@ def _intake(config: Config, models: ModelList) -> Intake:
     routing = config.routing
     classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
     ways = Ways(config.classes, routing.models)
-    return Intake(classifier, models, routing.default_model, ways, foresees=_foresees(config))
+    permitted = Permitted(routing.tenants)
+    return Intake(classifier, models, routing.default_model, ways, permitted, foresees=_foresees(config))
 
 
 def _foresees(config: Config) -> bool:

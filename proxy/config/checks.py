@@ -4,7 +4,7 @@ Works on groups that are valid by themselves, so that these findings appear besi
 Owns no position in a file: a finding names a path, and `loader` finds its line.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from proxy.config.address import parse_address
@@ -15,8 +15,10 @@ from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
 from proxy.config.refusal import did_you_mean, quoted
 from proxy.config.rules import rule_findings
+from proxy.core.classify import names
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
+from proxy.model.tenants import TenantSettings
 from proxy.model.units import format_duration, format_size
 
 
@@ -35,6 +37,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> I
     if "routing" in groups:
         known = None if classes is None else frozenset(with_built_in(classes))
         yield from rule_findings(groups["routing"].rules, known, backends)
+        yield from _tenants(groups["routing"].tenants, backends)
         yield from fallback_findings(classes or (), groups["routing"].models, backends)
     for index, entry in enumerate(classes or ()):
         yield from _promises(index, entry)
@@ -92,6 +95,22 @@ def _tls(backends: Mapping[int, Backend]) -> Iterator[Finding]:
         if "tls" in backend.model_fields_set and backend.address.scheme != "https":
             hint = "write https:// in url, or leave tls out"
             yield Finding(("backends", index, "tls"), "has no meaning for an http:// backend", hint)
+
+
+def _tenants(tenants: Sequence[TenantSettings], backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    served = served_names(backends) if backends else None
+    for index, entry in enumerate(tenants):
+        path: OptionPath = ("routing", "tenants", index)
+        other = first.setdefault(entry.tenant, index)
+        if other != index:
+            message = f"{quoted(entry.tenant)} has an entry already: routing.tenants[{other}]"
+            yield Finding((*path, "tenant"), message, "put all of its limits into one")
+        for place, pattern in enumerate(entry.models or ()):
+            if served is not None and not any(names(pattern, name) for name in served):
+                message = f"no backend serves {quoted(pattern)}"
+                hint = did_you_mean(pattern, served)
+                yield Finding((*path, "models", place), message, hint, Severity.WARNING)
 
 
 def _capacity(backends: Mapping[int, Backend]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask
 from proxy.core.health import State
 from proxy.core.lateness import Lateness
+from proxy.core.quotas import Reservation
 from proxy.core.ticket import Second, Ticket
 from proxy.model.commands import Abort, Dispatch, Finished, Reason, Refuse
 from proxy.model.faults import Fault
@@ -118,6 +119,8 @@ class Attempts:
         backend, entry = self._given_back(ticket)
         del self.open[ticket.job.id]
         self.finished += 1
+        if ticket.reserved is not None:
+            _settle(ticket.reserved, report, now)
         self._books.finished(entry, backend, report, now)
         backend.took(now - ticket.since, None if entry.first_at is None else now - entry.first_at)
         return backend
@@ -141,6 +144,7 @@ class Attempts:
         """The job is over."""
         del self.open[ticket.job.id]
         self.refused += 1
+        _give_back(ticket)
         if reason is not None:
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
         return Refuse(ticket.job.id, fault, reason)
@@ -148,7 +152,9 @@ class Attempts:
     def leave(self, job_id: int) -> Ticket | None:
         """The client left."""
         ticket = self.open.pop(job_id, None)
-        self.cancelled += ticket is not None
+        if ticket is not None:
+            self.cancelled += 1
+            _give_back(ticket, out=ticket.backend is not None)
         return ticket
 
     def _given_back(self, ticket: Ticket) -> tuple[Backend, Entry]:
@@ -167,3 +173,22 @@ class Attempts:
     def _free(backend: Backend) -> None:
         backend.in_flight -= 1
         assert backend.in_flight >= 0
+
+
+def _give_back(ticket: Ticket, *, out: bool = False) -> None:
+    """Of a quota: all of it, unless an answer had begun, or a client left while an engine was at it (`out`)."""
+    if ticket.reserved is not None:
+        if ticket.started or out:
+            ticket.reserved.kept()
+        else:
+            ticket.reserved.unused()
+
+
+def _settle(reserved: Reservation, report: Finished, now: float) -> None:
+    """By the usage that the engine told, if it did. An answer that was an error used none."""
+    if not report.ok:
+        reserved.used(0.0, now)
+    elif report.prompt_tokens is None and report.output_tokens is None:
+        reserved.kept()
+    else:
+        reserved.used(float((report.prompt_tokens or 0) + (report.output_tokens or 0)), now)

@@ -11,11 +11,13 @@ from proxy.core.candidates import Candidates
 from proxy.core.fallback import by_way, labelled
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee, judge
+from proxy.core.quotas import Quotas
 from proxy.core.router import Router
 from proxy.core.ticket import NOBODY, Ticket
 from proxy.model.commands import Reason
 from proxy.model.fallback import Way
 from proxy.model.request import Job
+from proxy.model.tenants import QuotaView
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +66,25 @@ class Explanation:
     tpot_margin: float
     duty_limit: float
     answer_tokens: float
+    quota: QuotaView | None
+    """Of its tenant; None: no limits."""
     candidates: tuple[CandidateView, ...]
 
 
-def explain(fleet: Fleet, books: Books, router: Router, job: Job, now: float) -> Explanation:
+def explain(fleet: Fleet, books: Books, router: Router, quotas: Quotas, job: Job, now: float) -> Explanation:
     """What `submit` would do with `job` now."""
     candidates = labelled(fleet.catalogue, job)
     ticket = Ticket(job, 0, now)
     ask = books.ask(ticket, now)
     chosen = None if candidates is None else router.rehearsal().pick(candidates, ask, NOBODY)
     outcome = _outcome(candidates, chosen, ask)
+    account = quotas.account(job.tenant, now)
+    short = candidates is not None and account is not None and account.shortage(ask.prompt, ask.answer, now) is not None
+    if short:
+        outcome, chosen, ask.reason = "refuse", None, Reason.QUOTA
     all_of_it = fleet.catalogue.find(job.model)
     views = () if all_of_it is None else tuple(_view(b, all_of_it, ask, router) for b in all_of_it.backends)
-    way, other = _otherwise(fleet, books, router, job, now) if outcome in _LOST else (None, None)
+    way, other = _otherwise(fleet, books, router, job, now) if outcome in _LOST and not short else (None, None)
     return Explanation(
         outcome=outcome if other is None else "fallback",
         backend=chosen.name if chosen is not None else other.name if other is not None else None,
@@ -92,6 +100,7 @@ def explain(fleet: Fleet, books: Books, router: Router, job: Job, now: float) ->
         tpot_margin=ask.tpot_margin,
         duty_limit=ask.duty_limit,
         answer_tokens=ask.answer,
+        quota=None if account is None else account.view(now),
         candidates=views,
     )
 

@@ -3,7 +3,10 @@
 Owns the words. Whether to refuse, and the advice on when to come back, is decided by the caller.
 """
 
+from math import ceil
+
 from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S
+from proxy.core.quotas import Shortage
 from proxy.model.commands import Reason
 from proxy.model.faults import Fault, Kind, Source, internal
 
@@ -47,6 +50,23 @@ def overloaded(reason: Reason, wait_s: float) -> Fault:
         code=f"overloaded_{reason}",
         retry_after_s=after_s,
     )
+
+
+def quota(shortage: Shortage) -> Fault:
+    """The tenant has used up what it may."""
+    per = "" if shortage.what.startswith("concurrent") else " per minute"
+    if shortage.wait_s is None:
+        text = (
+            f"Request too large for this API key: about {shortage.wanted} {shortage.what}, while the limit is "
+            f"{shortage.limit}{per}; make it shorter."
+        )
+        return internal(Kind.QUOTA, text)
+    after_s = max(MIN_RETRY_AFTER_S, float(ceil(shortage.wait_s)))
+    text = (
+        f"Rate limit reached for this API key on {shortage.what}{per}: limit {shortage.limit}, used {shortage.used}, "
+        f"requested {shortage.wanted}. Please try again in {after_s:.0f} s."
+    )
+    return internal(Kind.QUOTA, text, after_s)
 
 
 def unlabelled(model: str) -> Fault:

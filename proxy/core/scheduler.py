@@ -23,7 +23,8 @@ from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask
 from proxy.core.hedging import Hedging
 from proxy.core.lateness import Lateness
-from proxy.core.refusals import draining, hold_timeout, unlabelled
+from proxy.core.quotas import Quotas, Reservation
+from proxy.core.refusals import draining, hold_timeout, quota, unlabelled
 from proxy.core.retry_budget import RetryBudget
 from proxy.core.rng import Rng
 from proxy.core.router import Router, to_avoid
@@ -48,6 +49,7 @@ from proxy.model.faults import Fault
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
+from proxy.model.tenants import QuotaView
 
 _UNPROMISED_S = 30.0
 """Place in line of a job that promises nothing: as if it had to begin within so long."""
@@ -73,6 +75,8 @@ class Scheduler:
         self._settings = settings
         self._fleet = Fleet(backends, health)
         self._books = Books(settings)
+        self._quotas = Quotas(settings.tenants)
+        self._has_quotas = bool(settings.tenants)
         self._lateness = Lateness(retries.attempts)
         self._attempts = Attempts(self._fleet, self._books, self._lateness)
         self._router = Router(self._fleet, settings, rng)
@@ -113,9 +117,16 @@ class Scheduler:
         if job.require and not any(job.require <= b.spec.labels for b in candidates.backends):
             commands.append(attempts.refuse(ticket, unlabelled(shown_name(job.model))))
             return commands
+        ask = self._books.ask(ticket, now)
+        account = self._quotas.account(job.tenant, now) if self._has_quotas else None
+        if account is not None:
+            shortage = account.shortage(ask.prompt, ask.answer, now)
+            if shortage is not None:
+                commands.append(attempts.refuse(ticket, quota(shortage), Reason.QUOTA))
+                return commands
+            ticket.reserved = Reservation(account, ask.prompt, ask.answer, now)
         self._budget.request(now)
         self._hedging.arrived(job)
-        ask = self._books.ask(ticket, now)
         ticket.due = _due(ticket, ask)
         backend = self._router.pick(candidates, ask, NOBODY)
         seen = backend or candidates.open[0]
@@ -198,7 +209,7 @@ class Scheduler:
 
     def explain(self, job: Job, now: float) -> Explanation:
         """What `submit` would answer, and why; nothing changes."""
-        return explain(self._fleet, self._books, self._router, job, now)
+        return explain(self._fleet, self._books, self._router, self._quotas, job, now)
 
     # ---- read-only views
 
@@ -226,6 +237,14 @@ class Scheduler:
     def tenants(self, now: float) -> dict[str, float]:
         """Seconds of service lately, by tenant; those long gone are missing."""
         return self._books.tenants.services(now)
+
+    def quota(self, tenant: str, now: float) -> QuotaView | None:
+        """What a tenant may still use; None: it has no limits."""
+        return self._quotas.view(tenant, now) if self._has_quotas else None
+
+    def quotas(self, now: float) -> dict[str, QuotaView]:
+        """The same of every tenant that the configuration names and limits."""
+        return self._quotas.views(now)
 
     def counts(self, now: float) -> Counts:
         """What happened so far, and what is open."""

@@ -6,6 +6,7 @@ Owns nothing but the record; permits are counted by the scheduler.
 from typing import TYPE_CHECKING
 
 from proxy.core.backend import Backend
+from proxy.core.quotas import Reservation
 from proxy.model.commands import Reason
 from proxy.model.fallback import Way
 from proxy.model.faults import Fault, Kind
@@ -52,6 +53,7 @@ class Ticket:
         "number",
         "probe",
         "reason",
+        "reserved",
         "second",
         "since",
         "started",
@@ -71,6 +73,8 @@ class Ticket:
         """Its attempt in the books."""
         self.started = False
         """The attempt has begun to answer."""
+        self.reserved: Reservation | None = None
+        """Of its tenant's quota."""
         self.demoted = False
         """Late as bulk rather than refused."""
         self.probe = False

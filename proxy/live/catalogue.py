@@ -1,9 +1,11 @@
 """`/v1/models` from memory: what probes found, as the engines described it. Web UIs ask at every page load."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
+from proxy.core.permitted import Patterns, may_use
 from proxy.core.scheduler import Scheduler
 
 
@@ -24,17 +26,19 @@ class ModelList:
                 self._entries[entry["id"]] = entry
                 self._version = -1
 
-    def render(self) -> bytes:
-        """The body of `GET /v1/models`."""
+    def render(self, permitted: Patterns = None) -> bytes:
+        """The body of `GET /v1/models`: of those that are permitted."""
+        if permitted is not None:
+            return self._list(name for name in self._scheduler.models() if may_use(permitted, name))
         if self._version != self._scheduler.version:
             self._version = self._scheduler.version
-            data = [self._entry(name) for name in self._scheduler.models()]
-            self._rendered = orjson.dumps({"object": "list", "data": data})
+            self._rendered = self._list(self._scheduler.models())
         return self._rendered
 
-    def find(self, name: str) -> bytes | None:
-        """The body of `GET /v1/models/{name}`."""
-        return orjson.dumps(self._entry(name)) if name in self._scheduler.models() else None
+    def find(self, name: str, permitted: Patterns = None) -> bytes | None:
+        """The body of `GET /v1/models/{name}`; None: there is no such model, or not for the one who asks."""
+        there = name in self._scheduler.models() and may_use(permitted, name)
+        return orjson.dumps(self._entry(name)) if there else None
 
     def only(self) -> str | None:
         """The model of a request that names none: the only one there is; empty when no engine lists any."""
@@ -42,6 +46,9 @@ class ModelList:
         if len(models) > 1:
             return None
         return models[0] if models else ""
+
+    def _list(self, names: Iterable[str]) -> bytes:
+        return orjson.dumps({"object": "list", "data": [self._entry(name) for name in names]})
 
     def _entry(self, name: str) -> dict[str, Any]:
         entry = self._entries.get(name)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
+from proxy.core.permitted import Patterns
 from proxy.live import judge
 from proxy.live.attempt import Call, Caller
 from proxy.live.backends import Backend
@@ -32,7 +33,7 @@ from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
 from proxy.model.request import Endpoint, Request
 from proxy.model.timeline import Timeline
 from proxy.obs.record import Record
-from proxy.wire import answers, errors
+from proxy.wire import answers, errors, ratelimit
 from proxy.wire import body as bodies
 from proxy.wire.headers import Head
 from proxy.wire.meter import Meter
@@ -147,7 +148,7 @@ class Exchange:
             allowed = ", ".join(sorted(found.methods))
             raise FaultError(downstream(Kind.METHOD, f"{head.method} is not allowed here; use {allowed}."))
         if found.endpoint is Endpoint.MODELS:
-            return self._answer_models(found)
+            return self._answer_models(found, gateway.intake.models_of(head))
         if gateway.memory.is_full:
             raise FaultError(internal(Kind.MEMORY, "Tidegate is short of memory; please try again.", 2.0))
         body = bodies.decode(message.body, head.content_encoding, gateway.limits.body.size)
@@ -170,10 +171,10 @@ class Exchange:
         pursuit = self._pursuit = Pursuit(gateway, call, fields if settings.resume and request.stream else {})
         return pursuit
 
-    def _answer_models(self, found: Route) -> Outcome:
+    def _answer_models(self, found: Route, permitted: Patterns) -> Outcome:
         if not found.item:
-            return self._answer(200, [_JSON], self._gateway.models.render())
-        body = self._gateway.models.find(found.item)
+            return self._answer(200, [_JSON], self._gateway.models.render(permitted))
+        body = self._gateway.models.find(found.item, permitted)
         if body is None:
             text = f"The model `{found.item[:64]}` does not exist."
             raise FaultError(downstream(Kind.MODEL_NOT_FOUND, text, param="model"))
@@ -226,6 +227,7 @@ class Exchange:
         self._begin_with(relay.status, headers, length)
 
     def _begin_with(self, status: int, headers: list[tuple[bytes, bytes]], length: int | None) -> None:
+        headers = self._with_quota(headers)
         headers.append((b"x-request-id", self._request_id().encode()))
         self._add_route(headers)
         self._status = status
@@ -255,6 +257,13 @@ class Exchange:
             self._connection.send(event)
         self._connection.closing = True
         self._connection.end()
+
+    def _with_quota(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """With what is left of the tenant's quota, where it has one."""
+        if self._taken is None:
+            return headers
+        quota = self._gateway.driver.scheduler.quota(self._taken.job.tenant, monotonic())
+        return headers if quota is None else ratelimit.replaced(headers, quota)
 
     def _add_route(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Where the job went, as what and why, in one short line."""
@@ -307,6 +316,7 @@ class Exchange:
 
     def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Outcome:
         self._status = status
+        headers = self._with_quota(headers)
         headers.append((b"x-request-id", self._request_id().encode()))
         self._add_route(headers)
         self._connection.respond(status, headers, body)

@@ -7,10 +7,13 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from proxy.core.catalogue import shown_name
 from proxy.core.classify import Asked, Classified, Classifier
+from proxy.core.permitted import Patterns, Permitted, may_use
 from proxy.core.ways import Ways
 from proxy.live.catalogue import ModelList
 from proxy.model.classes import Promise
+from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.request import REPEATABLE, Job, Request
 from proxy.wire import body as bodies
 from proxy.wire import prompt
@@ -37,6 +40,7 @@ class Intake:
         models: ModelList,
         default_model: str | None,
         ways: Ways | None = None,
+        permitted: Permitted | None = None,
         *,
         foresees: bool,
     ) -> None:
@@ -44,6 +48,7 @@ class Intake:
         self._models = models
         self._default_model = default_model
         self._ways = ways or Ways()
+        self._permitted = permitted or Permitted()
         self.foresees = foresees
         """Whether anybody looks at predictions; else nothing is told that only they need."""
         self._ids = itertools.count(1)
@@ -52,6 +57,9 @@ class Intake:
         """The job of a request whose last byte came at `received`. FaultError for what cannot be meant."""
         model = self._model(request)
         tenant = prompt.tenant(head.fields)
+        patterns = self._permitted.of(tenant)
+        if not may_use(patterns, model):
+            raise FaultError(no_such_model(model))
         asked = Asked(
             request.endpoint.value,
             model,
@@ -68,6 +76,8 @@ class Intake:
         wishes = prompt.wishes(head.fields)
         named = request.json and request.model is not None
         ways = self._ways.of(model, kind.name, classified.require, named)
+        if patterns is not None:
+            ways = tuple(way for way in ways if may_use(patterns, way.model))
         promise = kind.promise if wishes is prompt.NO_WISHES else _promised(kind.promise, wishes)
         job = Job(
             next(self._ids),
@@ -96,6 +106,10 @@ class Intake:
         )
         return Taken(job, classified, asked, promise)
 
+    def models_of(self, head: Head) -> Patterns:
+        """The models there are for whoever asks."""
+        return self._permitted.of(prompt.tenant(head.fields))
+
     def learn(self, asked: Asked, output_tokens: int) -> None:
         """An answer had so many tokens."""
         self._classifier.learn(asked, output_tokens)
@@ -112,6 +126,12 @@ class Intake:
             known = ", ".join(self._classifier.classes)
             raise bodies.invalid(f"There is no traffic class {name!r}; known: {known}.", "x-tidegate-class")
         return name
+
+
+def no_such_model(model: str) -> Fault:
+    """The same words for a model that is not there and for one that is not there for this tenant."""
+    text = f'The model "{shown_name(model)}" does not exist, or not for this API key. GET /v1/models lists all.'
+    return downstream(Kind.MODEL_NOT_FOUND, text, param="model", code="model_not_found")
 
 
 def _promised(of_class: Promise, wishes: Wishes) -> Promise:

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     KV = "kv"
     SEATS = "seats"
     DEADLINE = "deadline"
+    QUOTA = "quota"
+    """Of its tenant."""
     QUEUE = "queue"
     """One more held job would break a bound."""
 

@@ -3,7 +3,7 @@
     Fault
     ├── downstream   the client: malformed, too_large, too_slow, unsupported, invalid, not_found, left, …
     ├── upstream     the backend: connect, reset, first_byte_timeout, idle_timeout, cut, nonsense, busy, …
-    └── internal     ourselves: queue_full, hold_timeout, no_backend, draining, memory, bug
+    └── internal     ourselves: queue_full, quota, hold_timeout, no_backend, draining, memory, bug
 
 Owns the closed set of kinds. Knows nothing of HTTP: `wire.errors` alone maps a kind to a status and a body.
 """
@@ -64,6 +64,7 @@ class Kind(StrEnum):
     EVENT_TOO_LARGE = "event_too_large"
     # internal
     QUEUE_FULL = "queue_full"
+    QUOTA = "quota"
     HOLD_TIMEOUT = "hold_timeout"
     NO_BACKEND = "no_backend"
     CONNECTIONS = "connections"

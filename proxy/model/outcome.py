@@ -29,7 +29,17 @@ class Phase(StrEnum):
 
 
 _WHO = {Source.DOWNSTREAM: "C", Source.UPSTREAM: "U", Source.INTERNAL: "P"}
-_SHED = frozenset({Kind.QUEUE_FULL, Kind.HOLD_TIMEOUT, Kind.NO_BACKEND, Kind.CONNECTIONS, Kind.MEMORY, Kind.DRAINING})
+_SHED = frozenset(
+    {
+        Kind.QUEUE_FULL,
+        Kind.QUOTA,
+        Kind.HOLD_TIMEOUT,
+        Kind.NO_BACKEND,
+        Kind.CONNECTIONS,
+        Kind.MEMORY,
+        Kind.DRAINING,
+    }
+)
 _LEFT = frozenset({Kind.LEFT, Kind.WRITE_STALL})
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from proxy.model.limits import Count, Settings, Share
+from proxy.model.tenants import MAX_TENANT_ENTRIES, TenantSettings
 from proxy.model.units import MIB, Duration, Size
 
 AdmissionMode = Literal["auto", "enforce", "shadow", "off"]
@@ -83,5 +84,7 @@ class SchedulingSettings(Settings):
     """Where bulk waits."""
     fairness: FairnessSettings = FairnessSettings()
     """Between tenants."""
+    tenants: Annotated[tuple[TenantSettings, ...], Field(max_length=MAX_TENANT_ENTRIES)] = ()
+    """Hard limits of tenants, beside fairness between them."""
     explore: Annotated[float, Field(ge=0, le=0.2)] = 0.01
     """Share of requests with time to spare that go to a random fitting backend, to learn about it."""

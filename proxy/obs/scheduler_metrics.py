@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 
 from proxy.core.scheduler import Scheduler
 from proxy.core.views import BackendView, Counts, PoolView
+from proxy.model.tenants import QuotaView
 from proxy.obs.families import counter, counters, gauge, gauges, read
 
 Reader = Callable[[BackendView], float | None]
@@ -30,6 +31,24 @@ def scheduler_families(scheduler: Scheduler, now: float) -> Iterator[Metric]:
         ("tenant",),
         _bounded(scheduler.tenants(now)),
     )
+    yield from _quota_families(scheduler.quotas(now))
+
+
+def _quota_families(views: dict[str, QuotaView]) -> Iterator[Metric]:
+    yield gauges(
+        "tidegate_tenant_quota_left",
+        "What a tenant with an entry of its own may still use now: requests, tokens, requests at once.",
+        ("tenant", "what"),
+        [((tenant, what), left) for tenant, view in views.items() for what, left in _left(view)],
+    )
+
+
+def _left(view: QuotaView) -> Iterator[tuple[str, float]]:
+    for what, allowance in (("requests", view.requests), ("tokens", view.tokens)):
+        if allowance is not None:
+            yield what, allowance.left
+    if view.max_concurrent is not None:
+        yield "concurrent", view.max_concurrent - view.concurrent
 
 
 def _count_families(counts: Counts) -> Iterator[Metric]:

@@ -53,6 +53,7 @@ _SHAPES = {
     Kind.STREAM_ERROR: Shape(502, "upstream_error", "backend_error"),
     Kind.EVENT_TOO_LARGE: Shape(502, "upstream_error", "backend_protocol"),
     Kind.QUEUE_FULL: Shape(429, "overloaded_error", "queue_full"),
+    Kind.QUOTA: Shape(429, "rate_limit_error", "rate_limit_exceeded"),
     Kind.HOLD_TIMEOUT: Shape(503, "overloaded_error", "queue_timeout"),
     Kind.NO_BACKEND: Shape(503, "overloaded_error", "no_backend"),
     Kind.CONNECTIONS: Shape(503, "overloaded_error", "too_many_connections", closes=True),
@@ -86,11 +87,12 @@ def shape_of(fault: Fault) -> Shape:
 def answer(fault: Fault) -> ErrorAnswer:
     """The HTTP answer for a fault known before the head was sent.
 
-    An upstream fault means that our own attempts are spent, so the SDKs are told not to repeat them.
+    An upstream fault means that our own attempts are spent, so the SDKs are told not to repeat them; nor what is above
+    a quota at any time.
     """
     shape = _SHAPES[fault.kind]
     headers = [(b"content-type", b"application/json")]
-    if fault.source is Source.UPSTREAM:
+    if fault.source is Source.UPSTREAM or (fault.kind is Kind.QUOTA and fault.retry_after_s is None):
         headers.append((b"x-should-retry", b"false"))
     if fault.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % round(min(max(1, fault.retry_after_s), _RETRY_AFTER_MAX_S))))

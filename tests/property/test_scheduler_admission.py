@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from proxy.core.health import State
 from proxy.core.policies import POLICIES
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
@@ -68,14 +69,20 @@ class Lives(RuleBasedStateMachine):
         policy=st.sampled_from(["goodput", "goodput", *sorted(POLICIES)]),
         mode=st.sampled_from(["enforce", "enforce", "auto", "shadow", "off", None]),
         seed=st.integers(0, 3),
+        limits=st.sampled_from(
+            [None, {"max_concurrent": 3}, {"requests_per_minute": 20, "tokens_per_minute": 20_000, "max_concurrent": 9}]
+        ),
     )
-    def start(self, specs: list[dict[str, Any]], policy: str, mode: str | None, seed: int) -> None:
+    def start(
+        self, specs: list[dict[str, Any]], policy: str, mode: str | None, seed: int, limits: dict[str, int] | None
+    ) -> None:
         backends = [BackendSpec(f"b{i}", any_model=True, **shape) for i, shape in enumerate(specs)]
         scheduling = SchedulingSettings.model_validate(
             {
                 "policy": policy,
                 "admission": {"mode": mode, "probes": 0.1, "min_samples": 3},
                 "backfill": {"jobs": 4, "max_wait": "40s"},
+                "tenants": () if limits is None else ({"tenant": "*", **limits},),
             }
         )
         self.twins = [
@@ -100,11 +107,14 @@ class Lives(RuleBasedStateMachine):
         """The job whose attempt says right now that it has begun."""
         self.begun: set[int] = set()
         self.held: dict[int, Job] = {}
+        self.tenants: dict[int, str] = {}
         self.ways: dict[int, tuple[Way, ...]] = {}
         self.ends = {"finished": 0, "refused": 0, "cancelled": 0}
 
     def call(self, method: str, *args: Any) -> None:
-        idle = [v.name for v in self.twins[0].backends(self.now) if not v.in_flight and not v.foreign]
+        views = self.twins[0].backends(self.now)
+        able = (v for v in views if v.state is State.HEALTHY and v.share >= 1.0)
+        idle = [v.name for v in able if not v.in_flight and not v.foreign]
         first, second = (getattr(twin, method)(*args, self.now) for twin in self.twins)
         assert first == second, "same seed, same calls, other commands"
         for command in first:
@@ -203,6 +213,7 @@ class Lives(RuleBasedStateMachine):
         self.count += 1
         self.held[job.id] = job
         self.ways[job.id] = job.ways
+        self.tenants[job.id] = tenant
         self.call("submit", job)
 
     @precondition(lambda self: self.out)
@@ -310,6 +321,11 @@ class Lives(RuleBasedStateMachine):
             assert view.backlog_s >= 0
             assert view.kv_used >= 0
             assert 0.5 <= view.slow <= 50
+        for tenant in ("", "a", "b"):
+            quota = self.twins[0].quota(tenant, self.now)
+            if quota is not None:
+                open_jobs = [self.tenants[job_id] for job_id in (*self.out, *self.held)]
+                assert quota.concurrent == open_jobs.count(tenant) <= (quota.max_concurrent or 0)
 
     def teardown(self) -> None:
         if not hasattr(self, "twins"):

@@ -180,3 +180,15 @@ def test_fallbacks_that_come_back() -> None:
     )
     assert [finding.path[2] for finding in both] == [0, 1]
     assert both[0].message == 'leads back to where it began: "large" -> "small" -> "large"'
+
+
+def test_tenants() -> None:
+    def entries(*tenants: dict[str, object]) -> dict[str, object]:
+        return {"routing": {"tenants": list(tenants)}, "backends": TWO_POOLS}
+
+    assert findings(**entries({"tenant": "aaaaaaaa"}, {"tenant": "*", "models": ["sm*", "large"]})) == []
+    found = only(**entries({"tenant": "aaaaaaaa"}, {"tenant": "aaaaaaaa", "max_concurrent": 1}))
+    assert found.path == ("routing", "tenants", 1, "tenant")
+    found = only(**entries({"tenant": "*", "models": ["large", "smal"]}))
+    assert (found.path, found.severity) == (("routing", "tenants", 0, "models", 1), Severity.WARNING)
+    assert found.hint == 'did you mean "small"?'

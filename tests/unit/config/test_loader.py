@@ -113,6 +113,9 @@ CASES = [
     (ONE + "routing: {models: [{name: ''}]}\n", ["4:27: routing.models[0].name: must not be empty"]),
     (ONE + "    pool: a\nclasses: [{name: chat, fallback: {pool: b}}]\n", ['5:41: classes[0].fallback.pool: no backend is in the pool "b"']),
     (ONE + "classes: [{name: chat, fallback: {modle: b}}]\n", ['4:35: classes[0].fallback.modle: unknown key; did you mean "model"?']),
+    (ONE + "routing: {tenants: [{tenant: '*', requests_per_minute: -1}]}\n", ["4:56: routing.tenants[0].requests_per_minute: must be at least 1"]),
+    (ONE + "routing: {tenants: [{tenant: '*', max_concurrent: 0, tokens_per_minute: 1.5}]}\n", ["4:51: routing.tenants[0].max_concurrent: must be at least 1", "4:73: routing.tenants[0].tokens_per_minute: must be a whole number"]),
+    (ONE + "routing: {tenants: [{tenant: sk-secret}]}\n", ["4:30: routing.tenants[0].tenant: must be the first 8 hex digits of the SHA-256 of an API key, as metrics show them, or *"]),
     (ONE + "limits: {head: {total: 1KiB}}\n", ["4:10: limits.head.field: must not be above limits.head.total (1KiB)"]),
     # YAML
     ("version: 1\n\tbackends: 1\n", ["2:1: a tab is used for indentation; YAML indents with spaces only"]),

@@ -15,6 +15,7 @@ from proxy.config.tree import parse
 from proxy.model.classes import with_built_in
 from proxy.model.fallback import FallbackSettings
 from proxy.model.rules import RuleSettings
+from proxy.model.tenants import TenantSettings
 from proxy.model.units import format_duration, format_size, parse_duration_s, parse_size_b
 
 CONFIG = Path(reference.__file__).parents[2] / "config"
@@ -52,7 +53,8 @@ def test_the_full_example_changes_nothing_but_the_backends() -> None:
     assert small is not None
     assert full.routing.rules == (RuleSettings(),), "an example of every option, which changes nothing"
     assert [entry.fallback for entry in full.routing.models] == [FallbackSettings()], "the same"
-    routing = full.routing.model_copy(update={"rules": (), "models": ()})
+    assert full.routing.tenants == (TenantSettings(tenant="*"),), "the same"
+    routing = full.routing.model_copy(update={"rules": (), "models": (), "tenants": ()})
     assert full.model_copy(update={"backends": (), "classes": (), "routing": routing}) == small.model_copy(
         update={"backends": (), "classes": ()}
     )

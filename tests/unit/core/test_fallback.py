@@ -1,14 +1,17 @@
 """Another model or pool instead of a refusal: when it is taken, and when it is not."""
 
+import random
 from typing import Any
 
 import pytest
 
+from proxy.core.scheduler import Scheduler
 from proxy.model.commands import Command, Dispatch, FirstToken, Reason, Refuse
 from proxy.model.fallback import Way
 from proxy.model.faults import Kind
-from proxy.model.limits import HoldSettings, RetrySettings
+from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
+from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
 from tests.unit.core.playing import Play, fault, spec
 
 SMALL = Way("small", frozenset(), "model:small")
@@ -149,3 +152,26 @@ def test_explained_and_not_changed() -> None:
     assert play.scheduler.explain(Job(2, "gone"), play.now).outcome == "unserved"
     assert play.scheduler.explain(Job(2, "m", ways=(SMALL,)), play.now).outcome == "hold"
     assert play.scheduler.counts(play.now).offered == 1
+
+
+def test_a_promise_that_cannot_be_kept_is_kept_elsewhere_when_admission_enforces() -> None:
+    enforcing = SchedulingSettings(admission=AdmissionSettings(mode="enforce", probes=0.5))
+    core = Scheduler(
+        [big(None), small(None)],
+        retries=RetrySettings(),
+        hold=HoldSettings(),
+        health=HealthSettings(),
+        rng=random.Random(1),
+        scheduling=enforcing,
+    )
+    core.submit(Job(1, "m", stream=True, prompt_tokens=200_000), 0.0)
+    commands = core.submit(Job(2, "m", stream=True, prompt_tokens=100, slo_ttft_s=0.5, ways=(SMALL,)), 0.0)
+    for tenth in range(1, 10):
+        commands += core.tick(tenth / 10)
+    assert sent(commands) == ("small", SMALL)
+    assert core.counts(1.0).refusals == {}
+    hopeless = Job(3, "m", stream=True, prompt_tokens=100, slo_ttft_s=1e-6, ways=(SMALL,))
+    core.submit(Job(4, "small", stream=True, prompt_tokens=200_000), 1.0)
+    refused = only(core.submit(hopeless, 1.0))
+    assert isinstance(refused, Refuse), "would-be refusals that have a way are never sent as probes"
+    assert refused.reason is Reason.TTFT

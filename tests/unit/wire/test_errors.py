@@ -39,6 +39,7 @@ STATUSES = {
     Kind.STREAM_ERROR: 502,
     Kind.EVENT_TOO_LARGE: 502,
     Kind.QUEUE_FULL: 429,
+    Kind.QUOTA: 429,
     Kind.HOLD_TIMEOUT: 503,
     Kind.NO_BACKEND: 503,
     Kind.CONNECTIONS: 503,
@@ -69,7 +70,8 @@ def test_every_kind_of_every_source(kind: Kind, source: Source) -> None:
     assert shown.status == STATUSES[kind]
     headers = dict(shown.headers)
     assert headers[b"content-type"] == b"application/json"
-    assert (headers.get(b"x-should-retry") == b"false") is (source is Source.UPSTREAM)
+    for_ever = source is Source.UPSTREAM or kind is Kind.QUOTA
+    assert (headers.get(b"x-should-retry") == b"false") is for_ever
     assert (b"allow" in headers) is (shown.status == HTTPStatus.METHOD_NOT_ALLOWED)
     error = envelope_of(shown.body)
     assert error["message"] == "What happened."
@@ -77,6 +79,12 @@ def test_every_kind_of_every_source(kind: Kind, source: Source) -> None:
     assert shown.body == errors.envelope(fault)
     assert sse.payload(errors.event(fault)) == shown.body
     assert sse.is_error(errors.event(fault))
+
+
+def test_a_quota_that_fills_again_may_be_asked_again() -> None:
+    headers = dict(errors.answer(internal(Kind.QUOTA, "x", 30.0)).headers)
+    assert headers[b"retry-after"] == b"30"
+    assert b"x-should-retry" not in headers
 
 
 FRAMING_IN_DOUBT = [Kind.MALFORMED, Kind.HEAD_TOO_LARGE, Kind.BODY_TOO_LARGE, Kind.BODY_TOO_SLOW, Kind.TRANSFER_CODING]

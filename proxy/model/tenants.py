@@ -1,0 +1,59 @@
+"""What a tenant may use at most, and which models it may ask for."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from proxy.model.limits import Count, Settings
+
+OTHERS = "*"
+"""Stands for every tenant without an entry, each by itself; those without an API key are one tenant."""
+MAX_TENANT_ENTRIES = 1024
+_DIGEST = "[0-9a-f]{8}"
+_DIGEST_RE = re.compile(_DIGEST, re.ASCII)
+_Pattern = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+def _tenant(text: str) -> str:
+    if text != OTHERS and not _DIGEST_RE.fullmatch(text):
+        raise ValueError("must be the first 8 hex digits of the SHA-256 of an API key, as metrics show them, or *")
+    return text
+
+
+class TenantSettings(Settings):
+    """Hard limits of one tenant, whatever room there is. Above: 429 with Retry-After and `x-ratelimit-*`."""
+
+    tenant: Annotated[str, AfterValidator(_tenant), Field(json_schema_extra={"pattern": f"^({_DIGEST}|\\*)$"})]
+    """The first 8 hex digits of the SHA-256 of its API key, as metrics show them. `*`: each one without an entry."""
+    requests_per_minute: Count | None = None
+    """Requests, spread evenly: after a pause so many at once. null: no limit."""
+    tokens_per_minute: Count | None = None
+    """Tokens of prompts and answers: expected ones when a request comes, the true ones when it ends. null: no limit."""
+    max_concurrent: Count | None = None
+    """Requests that are answered or wait here at the same time. null: no limit."""
+    models: Annotated[tuple[_Pattern, ...], Field(min_length=1, max_length=256)] | None = None
+    """Names it may ask for; a `*` at the end stands for any rest. For it there are no others. null: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One limit per minute at one moment."""
+
+    limit: int
+    left: int
+    """Not below 0."""
+    full_in_s: float
+    """Until all of it is there again, if nothing is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaView:
+    """The limits of one tenant at one moment; None: it has no such limit."""
+
+    requests: Allowance | None
+    tokens: Allowance | None
+    concurrent: int
+    """Open now."""
+    max_concurrent: int | None

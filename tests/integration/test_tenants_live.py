@@ -1,0 +1,134 @@
+"""Quotas and models of tenants over sockets, as an SDK sees them."""
+
+import asyncio
+import json
+from hashlib import sha256
+from pathlib import Path
+from time import monotonic
+
+import aiohttp
+import openai
+import pytest
+
+from tests.support.live_proxy import CHAT, Live, SimEngine, running
+from tests.support.patience import eventually
+
+KEY, OTHER = "sk-first", "sk-other"
+ENGINES = (SimEngine("a", models=("m", "hidden")),)
+
+
+def tenant(key: str) -> str:
+    return sha256(key.encode()).hexdigest()[:8]
+
+
+def limited(**limits: object) -> str:
+    pairs = ", ".join(f"{name}: {value}" for name, value in limits.items())
+    return f"headers: {{forward: ['x-sim-*']}}\nrouting:\n  tenants:\n    - {{tenant: '{tenant(KEY)}', {pairs}}}\n"
+
+
+async def listed(live: Live, key: str) -> list[str]:
+    headers = {"authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession() as s, s.get(f"{live.proxy.listen_url}/v1/models", headers=headers) as answer:
+        return [entry["id"] for entry in (await answer.json())["data"]]
+
+
+async def test_requests_per_minute(tmp_path: Path) -> None:
+    async with running(tmp_path, limited(requests_per_minute=2), ENGINES) as live:
+        for left in (1, 0):
+            answer = await live.ask(authorization=f"Bearer {KEY}")
+            assert answer.status == 200
+            assert answer.headers["x-ratelimit-limit-requests"] == "2"
+            assert answer.headers["x-ratelimit-remaining-requests"] == str(left)
+            assert answer.headers["x-ratelimit-reset-requests"].endswith("s")
+            assert "x-ratelimit-limit-tokens" not in answer.headers
+        refused = await live.ask(authorization=f"Bearer {KEY}")
+        assert refused.status == 429
+        error = json.loads(refused.body)["error"]
+        assert (error["code"], error["param"]) == ("rate_limit_exceeded", None)
+        assert "Rate limit reached" in error["message"]
+        assert KEY not in error["message"]
+        assert 1 <= int(refused.headers["retry-after"]) <= 30
+        assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+        assert "x-should-retry" not in refused.headers
+        assert (refused.route["backend"], refused.route["reason"]) == ("none", "quota")
+        free = await live.ask(authorization=f"Bearer {OTHER}")
+        assert free.status == 200
+        assert not any(name.startswith("x-ratelimit") for name in free.headers)
+        told = await live.metrics()
+        assert 'tidegate_refusals_total{reason="quota"} 1.0' in told
+        assert f'tidegate_tenant_quota_left{{tenant="{tenant(KEY)}",what="requests"}} 0.0' in told
+        assert len(live.sims["a"].recorder.as_json()) - _probes(live) == 3, "nothing of it reached the engine"
+
+
+def _probes(live: Live) -> int:
+    return sum(one["method"] == "GET" for one in live.sims["a"].recorder.as_json())
+
+
+async def test_tokens_are_settled_by_the_engines_usage(tmp_path: Path) -> None:
+    async with running(tmp_path, limited(tokens_per_minute=100_000), ENGINES) as live:
+        answer = await live.ask({"stream": False, "max_tokens": 50}, authorization=f"Bearer {KEY}")
+        usage = json.loads(answer.body)["usage"]
+        assert int(answer.headers["x-ratelimit-remaining-tokens"]) < 100_000, "reserved while it runs"
+        view = live.proxy._driver.scheduler.quota(tenant(KEY), monotonic())
+        assert view is not None
+        assert view.tokens is not None
+        used = 100_000 - view.tokens.left
+        assert used == pytest.approx(usage["total_tokens"], abs=1 + 100_000 / 60)
+        assert view.concurrent == 0
+
+
+async def test_a_prompt_above_the_limit_is_not_to_be_repeated(tmp_path: Path) -> None:
+    async with running(tmp_path, limited(tokens_per_minute=20), ENGINES) as live:
+        refused = await live.ask(authorization=f"Bearer {KEY}")
+        assert refused.status == 429
+        assert refused.headers["x-should-retry"] == "false"
+        assert "retry-after" not in refused.headers
+
+
+async def test_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path, limited(max_concurrent=1), ENGINES) as live:
+        slow = asyncio.ensure_future(live.ask(authorization=f"Bearer {KEY}", x_sim_delay_ms="500"))
+        scheduler = live.proxy._driver.scheduler
+        await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 1, "one is open")
+        assert (await live.ask(authorization=f"Bearer {KEY}")).status == 429
+        assert (await live.ask(authorization=f"Bearer {OTHER}")).status == 200
+        assert (await slow).status == 200
+        assert (await live.ask(authorization=f"Bearer {KEY}")).status == 200
+
+
+async def test_a_client_that_leaves_gives_its_place_back(tmp_path: Path) -> None:
+    async with running(tmp_path, limited(max_concurrent=1), ENGINES) as live:
+        scheduler = live.proxy._driver.scheduler
+        slow = asyncio.ensure_future(live.ask(authorization=f"Bearer {KEY}", x_sim_delay_ms="60000"))
+        await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 1, "one is open")
+        slow.cancel()
+        await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 0, "it has gone")
+        assert (await live.ask(authorization=f"Bearer {KEY}")).status == 200
+
+
+async def test_models_of_others_are_not_there(tmp_path: Path) -> None:
+    async with running(tmp_path, limited(models="[m]"), ENGINES) as live:
+        absent = await live.ask({"model": "gone"}, authorization=f"Bearer {KEY}")
+        hidden = await live.ask({"model": "hidden"}, authorization=f"Bearer {KEY}")
+        assert absent.status == hidden.status == 404
+        assert hidden.body == absent.body.replace(b'"gone\\"', b'"hidden\\"'), "as if absent"
+        assert json.loads(hidden.body)["error"]["code"] == "model_not_found"
+        assert await listed(live, KEY) == ["m"]
+        assert await listed(live, OTHER) == ["hidden", "m"]
+        assert (await live.ask({"model": "m"}, authorization=f"Bearer {KEY}")).status == 200
+        assert (await live.ask({"model": "hidden"}, authorization=f"Bearer {OTHER}")).status == 200
+        url = f"{live.proxy.listen_url}/v1/models/hidden"
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+            assert answer.status == 404
+
+
+async def test_an_sdk_raises_its_rate_limit_error(tmp_path: Path) -> None:
+    async with running(tmp_path, limited(requests_per_minute=1), ENGINES) as live:
+        client = openai.AsyncOpenAI(base_url=f"{live.proxy.listen_url}/v1", api_key=KEY, max_retries=0)
+        async with client:
+            body = {**CHAT, "stream": False}
+            await client.chat.completions.create(**body)  # type: ignore[call-overload]
+            with pytest.raises(openai.RateLimitError) as refused:
+                await client.chat.completions.create(**body)  # type: ignore[call-overload]
+        assert refused.value.code == "rate_limit_exceeded"
