@@ -48,6 +48,8 @@ class Hedging:
         job = ticket.job
         self.late += 1
         left = self._left.get(job.traffic_class, 0.0)
+        if job.deadline is not None and now >= job.deadline:
+            return None
         if left < 1.0 - _HAIR:
             self.unpaid += 1
             return None
@@ -61,7 +63,8 @@ class Hedging:
         return backend, ask
 
     def _fastest(self, ticket: Ticket, ask: Ask) -> Backend | None:
-        """The one of the others, healthy and with room, that is likely to answer first, and before the late one."""
+        """The one of the others, healthy, not starting slowly and with room, that is likely to answer first, and before
+        the late one."""
         candidates = self._fleet.catalogue.find(ticket.job.model)
         entry, out = ticket.entry, ticket.backend
         if candidates is None or entry is None or out is None:
@@ -74,7 +77,7 @@ class Hedging:
         soonest_s = max(spent_s, usual * entry.first_byte_s - (0.0 if known is None else spent_s))
         fastest: Backend | None = None
         for backend in self._router.free(candidates, ask, avoid):
-            if backend in avoid or backend.health.state is not State.HEALTHY:
+            if backend in avoid or backend.health.state is not State.HEALTHY or backend.share < 1.0:
                 continue
             foresee(backend, ask)
             if self._router.judges and judge(backend, ask) is not None:

@@ -100,17 +100,25 @@ def test_the_winner_streams_on_with_its_own_tokens_and_nothing_of_the_loser(hedg
     pair.is_freed()
 
 
-@pytest.mark.parametrize("error", ["status 500 oops", "status 400 bad", "status 503 busy", "reset"])
-def test_an_error_does_not_win_while_the_other_lives(hedged, error):
+ERRORS = ["status 500 oops", "status 400 bad", "status 503 busy", "reset"]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_of_the_second_does_not_win_while_the_first_lives(hedged, error):
     pair = hedged()
     answer = pair.ask(f"slow 0.6 | {error}", "second")
     assert answer.status == 200
     assert answer.complete
     pair.is_freed()
-    answer = pair.ask("slow 0 | hang", "quick")  # earns the budget
-    assert answer.status == 200
-    first = error.replace("status", "slow-status 1.5") if "status" in error else "slow-reset 1.5"
-    answer = pair.ask(f"{first} | slow 0.6", "first")
+    line = pair.proxy.log_line("second")
+    assert (line["end"], line["hedge"]) == ("--", "lost")
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_of_the_first_does_not_win_while_the_second_lives(hedged, error):
+    pair = hedged()
+    late = error.replace("status", "slow-status 0.5").replace("reset", "slow-reset 0.5")
+    answer = pair.ask(f"{late} | slow 0.6", "first")
     assert answer.status == 200
     assert answer.complete
     pair.is_freed()
@@ -182,4 +190,16 @@ def test_a_drain_cuts_both(hedged):
         eventually(lambda: len(pair.requests()) == 2, "the hedge", 3.0)
         pair.proxy.terminate()
         assert connection.answer().status == 503
+    assert pair.proxy.wait() == 0
     eventually(lambda: all(r.aborted_at is not None for r in pair.requests()), "both engines freed", FREED_S)
+
+
+def test_pings_go_on_during_a_race(hedged):
+    entry = {"name": "interactive", "hedge": {"after": "200ms", "budget": "50%"}, "stream": {"ping": "100ms"}}
+    pair = hedged({"classes": [entry]})
+    answer = pair.ask("hang | slow 0.3", "pings")
+    assert answer.complete
+    assert answer.body.count(b": ping") >= 2
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+    assert pair.proxy.log_line("pings")["hedge"] == "won"
+    pair.is_freed()

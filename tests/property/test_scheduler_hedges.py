@@ -28,7 +28,7 @@ class HedgedLives(Lives):
         seed=st.integers(0, 3),
     )
     def start(self, count: int, permits: int | None, policy: str, tries: int, seed: int) -> None:
-        super().start([], "goodput", None, seed)
+        super().start([], "goodput", None, seed, None)
         backends = [BackendSpec(f"b{i}", any_model=True, max_concurrency=permits) for i in range(count)]
         self.names = [b.name for b in backends]
         self.twins = [
