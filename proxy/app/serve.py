@@ -77,7 +77,9 @@ class Proxy:
         self._models = ModelList(self._driver.scheduler, int(time.time()))
         self._metrics = Metrics(self._driver.scheduler, self._gauges, monotonic)
         self._access = AccessLog(config.log.format, _write_stdout, time.time, self._schedule_flush)
-        self._memory = MemoryGuard(config.limits.memory, lambda: self._edge.close_idle())
+        self._memory = MemoryGuard(
+            config.limits.memory, lambda: self._edge.close_idle(), lambda: self._driver.shed_bulk()
+        )
         self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
         intake = _intake(config, self._models)
         self._explainer = Explainer(intake, self._driver.scheduler, config.limits, rule_lines)

@@ -170,6 +170,9 @@ def _limits(limits: Limits) -> Iterator[Finding]:
     if limits.head.field > limits.head.total:
         total = format_size(limits.head.total)
         yield Finding(("limits", "head", "field"), f"must not be above limits.head.total ({total})")
+    if limits.memory.shed_bulk > limits.memory.shed:
+        message = f"must not be above limits.memory.shed ({limits.memory.shed:g}): bulk goes first"
+        yield Finding(("limits", "memory", "shed_bulk"), message)
     if limits.connections.buffer_low >= limits.connections.buffer_high:
         high = format_size(limits.connections.buffer_high)
         yield Finding(("limits", "connections", "buffer_low"), f"must be below limits.connections.buffer_high ({high})")

@@ -16,6 +16,11 @@ def draining() -> Fault:
     return internal(Kind.DRAINING, "This proxy is shutting down; send the request again.", MIN_RETRY_AFTER_S)
 
 
+def short_of_memory() -> Fault:
+    """This process is about to have none left."""
+    return internal(Kind.MEMORY, "Tidegate is short of memory; please try again.", 2.0)
+
+
 def hold_timeout(retry_after_s: float) -> Fault:
     """Held for as long as allowed, or the client's own deadline passed."""
     return internal(Kind.HOLD_TIMEOUT, "No backend had room for this request in time; try again later.", retry_after_s)

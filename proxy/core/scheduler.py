@@ -24,7 +24,7 @@ from proxy.core.foresight import Ask
 from proxy.core.hedging import Hedging
 from proxy.core.lateness import Lateness
 from proxy.core.quotas import Quotas, Reservation
-from proxy.core.refusals import draining, hold_timeout, quota, unlabelled
+from proxy.core.refusals import draining, hold_timeout, quota, short_of_memory, unlabelled
 from proxy.core.retry_budget import RetryBudget
 from proxy.core.rng import Rng
 from proxy.core.router import Router, to_avoid
@@ -205,6 +205,15 @@ class Scheduler:
             self._refuse_held(ticket, draining())
             for hold in (self._waiting.hold, self._waiting.backfill)
             for ticket in hold.tickets()
+        ]
+
+    def shed_bulk(self) -> list[Command]:
+        """Memory is short: bulk that waits is refused; what is on its way goes on."""
+        return [
+            self._refuse_held(ticket, short_of_memory())
+            for hold in (self._waiting.hold, self._waiting.backfill)
+            for ticket in hold.tickets()
+            if ticket.job.bulk or ticket.demoted
         ]
 
     def explain(self, job: Job, now: float) -> Explanation:

@@ -123,6 +123,10 @@ class Driver:
         """Refuse what is held and what comes; what runs goes on."""
         self._carry_out(self.scheduler.refuse_new())
 
+    def shed_bulk(self) -> None:
+        """Refuse the bulk that waits."""
+        self._carry_out(self.scheduler.shed_bulk())
+
     async def _answer(self, job_id: int, commands: list[Command]) -> Dispatch | Refuse:
         mine: Dispatch | Refuse | None = None
         others: list[Command] = []

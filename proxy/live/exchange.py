@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 from proxy.core.permitted import Patterns
+from proxy.core.refusals import short_of_memory
 from proxy.live import judge
 from proxy.live.attempt import Call, Caller
 from proxy.live.backends import Backend
@@ -150,11 +151,13 @@ class Exchange:
         if found.endpoint is Endpoint.MODELS:
             return self._answer_models(found, gateway.intake.models_of(head))
         if gateway.memory.is_full:
-            raise FaultError(internal(Kind.MEMORY, "Tidegate is short of memory; please try again.", 2.0))
+            raise FaultError(short_of_memory())
         body = bodies.decode(message.body, head.content_encoding, gateway.limits.body.size)
         pursuit = self._understand(head, found, body)
         self._timeline.understood = monotonic()
         self._phase = Phase.QUEUE
+        if gateway.memory.is_tight and self._is_bulk():
+            raise FaultError(short_of_memory())
         relay = await self._with_pings(pursuit.answer())
         self._meter = relay.meter
         return await self._deliver(pursuit, relay)
@@ -170,6 +173,9 @@ class Exchange:
         call = Call(request, taken.job, head.forward, body, settings, self._timeline, self._meter)
         pursuit = self._pursuit = Pursuit(gateway, call, fields if settings.resume and request.stream else {})
         return pursuit
+
+    def _is_bulk(self) -> bool:
+        return self._taken is not None and self._taken.job.bulk
 
     def _answer_models(self, found: Route, permitted: Patterns) -> Outcome:
         if not found.item:

@@ -18,14 +18,21 @@ class MemoryGuard:
     """Knows whether new requests can be taken."""
 
     def __init__(
-        self, limits: MemoryLimits, close_idle: Callable[[], None], rss_b: "Callable[[], int] | None" = None
+        self,
+        limits: MemoryLimits,
+        close_idle: Callable[[], None],
+        shed_bulk: Callable[[], None],
+        rss_b: "Callable[[], int] | None" = None,
     ) -> None:
         self._limits = limits
         self._limit_b = limits.limit or available_b()
         self._close_idle = close_idle
+        self._shed_bulk = shed_bulk
         self._rss_b = rss_b or resident_b
+        self.is_tight = False
+        """Bulk is refused."""
         self.is_full = False
-        """New requests are refused."""
+        """Every new request is."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -37,6 +44,9 @@ class MemoryGuard:
         """Measure and act once."""
         share = self._rss_b() / self._limit_b
         self.is_full = share > self._limits.shed
+        self.is_tight = self.is_full or share > self._limits.shed_bulk
+        if self.is_tight:
+            self._shed_bulk()
         if share > self._limits.close_idle:
             self._close_idle()
 

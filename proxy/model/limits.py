@@ -106,8 +106,10 @@ class MemoryLimits(Settings):
     """Memory this process may use. null: the container's limit, else the machine's memory."""
     close_idle: Share = 0.85
     """Above this share of `limit` idle client connections are closed."""
+    shed_bulk: Share = 0.92
+    """Above this share bulk is refused (503): what comes and what waits here."""
     shed: Share = 0.96
-    """Above this share new requests are refused (503)."""
+    """Above this share every new request is refused (503)."""
 
 
 class RetrySettings(Settings):

@@ -8,6 +8,7 @@ from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.schema import Config
 from proxy.model.classes import ClassSettings
+from proxy.model.limits import Limits
 
 
 def findings(**options: object) -> list[Finding]:
@@ -192,3 +193,8 @@ def test_tenants() -> None:
     found = only(**entries({"tenant": "*", "models": ["large", "smal"]}))
     assert (found.path, found.severity) == (("routing", "tenants", 0, "models", 1), Severity.WARNING)
     assert found.hint == 'did you mean "small"?'
+
+
+def test_bulk_is_shed_before_the_rest() -> None:
+    found = only(limits=Limits.model_validate({"memory": {"shed_bulk": 0.9, "shed": 0.8}}))
+    assert found.path == ("limits", "memory", "shed_bulk")
