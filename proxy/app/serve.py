@@ -48,6 +48,7 @@ from proxy.obs import logs
 from proxy.obs.access_log import FLUSH_S, AccessLog
 from proxy.obs.metrics import Gauges, Metrics
 from proxy.obs.record import Record
+from proxy.wire.cors import Cors
 from proxy.wire.headers import HeaderPolicy
 
 _log = logging.getLogger("tidegate")
@@ -93,6 +94,7 @@ class Proxy:
             limits=config.limits,
             attempts=config.retries.attempts,
             memory=self._memory,
+            cors=Cors(config.cors.origins, config.cors.max_age),
             record=self._record,
             running=set[Exchange](),
         )

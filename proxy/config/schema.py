@@ -4,6 +4,7 @@ Composes the limits of `proxy.model.limits`, so that no default is written twice
 the rules across groups are in `checks`, lines and columns in `loader`.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
@@ -105,6 +106,29 @@ class HeaderSettings(Settings):
     """Request headers to forward beside the usual ones: names in lower case, or a prefix such as `x-sim-*`."""
 
 
+_ORIGIN = r"https?://[a-z0-9.\[\]:-]{1,255}"
+_ORIGIN_RE = re.compile(_ORIGIN, re.ASCII)
+
+
+def _origin(text: str) -> str:
+    if text != "*" and not _ORIGIN_RE.fullmatch(text):
+        hint = "write it as a browser does, in lower case and without a path: https://app.example.com; or * for any"
+        raise refusal(f"{quoted(text)} is not an origin", hint)
+    return text
+
+
+class CorsSettings(Settings):
+    """Which pages a browser lets read our answers. Their API key is in the page: mind who can open it."""
+
+    origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_origin), Field(json_schema_extra={"pattern": rf"^({_ORIGIN}|\*)$"})], ...],
+        Field(max_length=256),
+    ] = ()
+    """Such as `https://app.example.com`, with the port where it is not the usual one; `*`: any. None: no page's."""
+    max_age: Duration = 600.0
+    """For so long a browser need not ask again whether it may send a request."""
+
+
 def _whole_number(value: Any) -> Any:
     """To Python, and so to Literal, true and 1.0 are 1."""
     if isinstance(value, bool | float):
@@ -146,6 +170,8 @@ class Config(Settings):
     """Ejection and return of backends."""
     drain: DrainSettings = DrainSettings()
     """What happens on SIGTERM."""
+    cors: CorsSettings = CorsSettings()
+    """Pages of other origins that may use this proxy from a browser."""
     headers: HeaderSettings = HeaderSettings()
     """Request headers on their way to the backend."""
 

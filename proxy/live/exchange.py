@@ -23,19 +23,20 @@ from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.edge import Connection, Message
 from proxy.live.intake import Intake, Taken
+from proxy.live.marks import marked
 from proxy.live.memory import MemoryGuard
 from proxy.live.pursuit import Pursuit
 from proxy.live.relay import Relay
 from proxy.model.classes import NOTHING_PROMISED
-from proxy.model.fallback import printable
 from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
 from proxy.model.limits import Limits
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
 from proxy.model.request import Endpoint, Request
 from proxy.model.timeline import Timeline
 from proxy.obs.record import Record
-from proxy.wire import answers, errors, ratelimit
+from proxy.wire import answers, errors
 from proxy.wire import body as bodies
+from proxy.wire.cors import Cors
 from proxy.wire.headers import Head
 from proxy.wire.meter import Meter
 from proxy.wire.routes import Route, route
@@ -44,6 +45,7 @@ from proxy.wire.usage import NO_USAGE, Usage
 
 _log = logging.getLogger("tidegate.exchange")
 _JSON = (b"content-type", b"application/json")
+_ALLOW = (b"allow", b"GET, POST, OPTIONS")
 _SSE = (b"content-type", b"text/event-stream")
 _PING = b": ping\n"
 """One newline: a blank line after a comment crashes openai-python when an `id:` came before."""
@@ -63,6 +65,7 @@ class Gateway(NamedTuple):
     limits: Limits
     attempts: int
     memory: MemoryGuard
+    cors: Cors
     record: Callable[[Record], None]
     running: "set[Exchange]"
 
@@ -143,7 +146,8 @@ class Exchange:
         head = message.head
         assert head is not None
         if head.method == "OPTIONS":
-            return self._answer(204, [(b"allow", b"GET, POST, OPTIONS")], b"")
+            wanted = head.fields.get(b"access-control-request-headers", b"")
+            return self._answer(204, [_ALLOW, *gateway.cors.preflight(head.origin, wanted)], b"")
         found = route(head.target)
         if head.method not in found.methods:
             allowed = ", ".join(sorted(found.methods))
@@ -233,11 +237,8 @@ class Exchange:
         self._begin_with(relay.status, headers, length)
 
     def _begin_with(self, status: int, headers: list[tuple[bytes, bytes]], length: int | None) -> None:
-        headers = self._with_quota(headers)
-        headers.append((b"x-request-id", self._request_id().encode()))
-        self._add_route(headers)
         self._status = status
-        self._connection.begin(status, headers, length)
+        self._connection.begin(status, self._marked(headers), length)
 
     def _end(self, pursuit: Pursuit, relay: Relay, fault: Fault | None) -> Outcome:
         """After the last byte of a flowing answer: a clean end only for a clean answer."""
@@ -264,36 +265,11 @@ class Exchange:
         self._connection.closing = True
         self._connection.end()
 
-    def _with_quota(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """With what is left of the tenant's quota, where it has one."""
-        if self._taken is None:
-            return headers
-        quota = self._gateway.driver.scheduler.quota(self._taken.job.tenant, monotonic())
-        return headers if quota is None else ratelimit.replaced(headers, quota)
-
-    def _add_route(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Where the job went, as what and why, in one short line."""
-        taken, pursuit = self._taken, self._pursuit
-        if taken is None or pursuit is None:
-            return
-        line, classified = self._timeline, taken.classified
-        since = self._timeline.received if line.understood is None else line.understood
-        queued_ms = ((monotonic() if line.released is None else line.released) - since) * 1e3
-        rule = classified.by if classified.rule is None else f"rules[{classified.rule}]"
-        retried = pursuit.attempts > (2 if pursuit.hedge else 1)
-        reason = pursuit.reason or ("retry" if retried else self._gateway.policy)
-        text = (
-            f"backend={pursuit.backend or 'none'}; class={taken.job.traffic_class}; rule={rule}; reason={reason}; "
-            f"queued={max(0.0, queued_ms):.0f}ms"
-        )
-        way = pursuit.way
-        if way is not None:
-            text += f"; fallback={way.said}"
-            if way.model != taken.job.model:
-                headers.append((b"x-tidegate-model", printable(way.model).encode()))
-        if pursuit.hedge:
-            text += f"; hedge={pursuit.hedge}"
-        headers.append((b"x-tidegate-route", text.encode()))
+    def _marked(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        head = self._message.head
+        origin = b"" if head is None else head.origin
+        gateway, request_id = self._gateway, self._request_id()
+        return marked(headers, gateway, request_id, origin, self._taken, self._pursuit, self._timeline)
 
     # --- keep-alive comments
 
@@ -322,10 +298,7 @@ class Exchange:
 
     def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> Outcome:
         self._status = status
-        headers = self._with_quota(headers)
-        headers.append((b"x-request-id", self._request_id().encode()))
-        self._add_route(headers)
-        self._connection.respond(status, headers, body)
+        self._connection.respond(status, self._marked(headers), body)
         return SERVED
 
     def _refuse(self, fault: Fault) -> Outcome:

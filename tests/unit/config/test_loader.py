@@ -116,6 +116,7 @@ CASES = [
     (ONE + "routing: {tenants: [{tenant: '*', requests_per_minute: -1}]}\n", ["4:56: routing.tenants[0].requests_per_minute: must be at least 1"]),
     (ONE + "routing: {tenants: [{tenant: '*', max_concurrent: 0, tokens_per_minute: 1.5}]}\n", ["4:51: routing.tenants[0].max_concurrent: must be at least 1", "4:73: routing.tenants[0].tokens_per_minute: must be a whole number"]),
     (ONE + "routing: {tenants: [{tenant: sk-secret}]}\n", ["4:30: routing.tenants[0].tenant: must be the first 8 hex digits of the SHA-256 of an API key, as metrics show them, or *"]),
+    (ONE + "cors: {origins: ['https://a.b/']}\n", ['4:18: cors.origins[0]: "https://a.b/" is not an origin; write it as a browser does, in lower case and without a path: https://app.example.com; or * for any']),
     (ONE + "limits: {head: {total: 1KiB}}\n", ["4:10: limits.head.field: must not be above limits.head.total (1KiB)"]),
     # YAML
     ("version: 1\n\tbackends: 1\n", ["2:1: a tab is used for indentation; YAML indents with spaces only"]),

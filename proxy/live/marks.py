@@ -1,0 +1,59 @@
+"""What we add to the head of every answer: its id, where it came from and why, what is left of a quota, and that a page
+of another origin may read it."""
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from proxy.live.intake import Taken
+from proxy.live.pursuit import Pursuit
+from proxy.model.fallback import printable
+from proxy.model.timeline import Timeline
+from proxy.wire import ratelimit
+
+if TYPE_CHECKING:
+    from proxy.live.exchange import Gateway
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def marked(
+    headers: Headers,
+    gateway: "Gateway",
+    request_id: str,
+    origin: bytes,
+    taken: Taken | None,
+    pursuit: Pursuit | None,
+    line: Timeline,
+) -> Headers:
+    """`headers` and ours. `taken` and `pursuit` are None for what never became a job."""
+    if taken is not None:
+        quota = gateway.driver.scheduler.quota(taken.job.tenant, monotonic())
+        if quota is not None:
+            headers = ratelimit.replaced(headers, quota)
+    headers.append((b"x-request-id", request_id.encode()))
+    if taken is not None and pursuit is not None:
+        way = pursuit.way
+        if way is not None and way.model != taken.job.model:
+            headers.append((b"x-tidegate-model", printable(way.model).encode()))
+        headers.append((b"x-tidegate-route", _route(taken, pursuit, line, gateway.policy).encode()))
+    headers += gateway.cors.headers(origin)
+    return headers
+
+
+def _route(taken: Taken, pursuit: Pursuit, line: Timeline, policy: str) -> str:
+    """Where the job went, as what and why, in one short line."""
+    classified = taken.classified
+    since = line.received if line.understood is None else line.understood
+    queued_ms = ((monotonic() if line.released is None else line.released) - since) * 1e3
+    rule = classified.by if classified.rule is None else f"rules[{classified.rule}]"
+    retried = pursuit.attempts > (2 if pursuit.hedge else 1)
+    reason = pursuit.reason or ("retry" if retried else policy)
+    text = (
+        f"backend={pursuit.backend or 'none'}; class={taken.job.traffic_class}; rule={rule}; reason={reason}; "
+        f"queued={max(0.0, queued_ms):.0f}ms"
+    )
+    if pursuit.way is not None:
+        text += f"; fallback={pursuit.way.said}"
+    if pursuit.hedge:
+        text += f"; hedge={pursuit.hedge}"
+    return text
