@@ -24,6 +24,8 @@ KAPPA = 2.0
 _SHORT_ANSWER = 0.5
 """A resident whose answer is this share of what is expected must still keep its pace: short ones suffer most from a
 prefill beside them."""
+_LONG_ANSWER = 1.25
+"""The mean answer is so much longer than the median, which is what is expected."""
 _MIN_ANSWER = 8.0
 _LEAST_SHARE = 0.1
 """Of the time is always left for decoding."""
@@ -60,6 +62,7 @@ class Ask:
         "patience_s",
         "prompt",
         "reason",
+        "rest_s",
         "tpot_limit",
         "tpot_margin",
         "ttft_left",
@@ -84,6 +87,8 @@ class Ask:
         """Of its tenant."""
         self.ttft_left = inf
         """Seconds left for the first token."""
+        self.rest_s = inf if job.done_by is None else job.done_by - now
+        """Seconds left for the whole answer."""
         self.tpot_limit: float | None = None
         self.ttft_margin = self.tpot_margin = self.duty_limit = self.kv_share = 1.0
         self.bulk_backlog = 0.0
@@ -200,6 +205,8 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
         return Reason.TTFT
     if ask.tpot_limit is not None and ask.tpot_margin * tpot > ask.tpot_limit:
         return Reason.TPOT
+    if ask.rest_s < inf and out.ttft + _LONG_ANSWER * ask.answer * tpot > ask.rest_s:
+        return Reason.DEADLINE
     if ledger.tightest is not None and ask.tpot_margin * residents_tpot(backend, ask) > ledger.tightest:
         return Reason.TPOT
     if out.work and ledger.duty(ask.now) + out.work / max(DUTY_S, 2 * out.work) > ask.duty_limit:
@@ -226,6 +233,13 @@ def predicted_tpot(backend: "Backend", ask: Ask) -> float:
     """Seconds per output token beside what is there: a step, and as much again as goes into prefills meanwhile."""
     ledger, model = backend.ledger, backend.model
     return step_s(backend, ask) / max(_LEAST_SHARE, 1.0 - model.decode[3] * min(1.0, ledger.duty(ask.now)))
+
+
+def least_s(backend: "Backend", ask: Ask) -> float:
+    """Seconds for the whole answer if nobody else were there, after `foresee`."""
+    model = backend.model
+    step = model.decode[0] + model.decode[1] * 0.1 + model.decode[2] * ask.prompt * 1e-5
+    return backend.outlook.cost + ask.answer * max(1e-4, step) * model.slow_decode
 
 
 def step_s(backend: "Backend", ask: Ask) -> float:

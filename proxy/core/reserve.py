@@ -2,23 +2,24 @@
 
 An engine computes prompts one after the other: behind a long one a chat's first token comes too late, whatever the
 limits said of the moment before. Owns how much work promised first tokens ask for, how much bulk does, and how many of
-the fastest backends follow from that. Never all of them; whoever disturbs nobody may go anywhere.
+the fastest backends follow from that: those that promises need as a whole, no more than their share where there is too
+little for both, and never all. The next one is shared, within the limits; bulk that disturbs nobody may go anywhere.
 """
 
 from math import exp
 
 from proxy.core.backend import Backend
-from proxy.core.foresight import NOWHERE, Ask
+from proxy.core.foresight import NOWHERE, Ask, foresee
 
 DEMAND_S = 30.0
 """Memory of what was asked for, seconds."""
-HEADROOM = 1.25
-"""Backends kept per backend needed: requests do not come evenly."""
 _LEAST = 0.05
 """Backends needed below which none is kept."""
 _SHARE_OF_SLACK = 0.25
 """Bulk that takes less of the time that others have to spare disturbs nobody."""
 _LOOK_S = 1.0
+_OFTEN = 64
+"""Backends up to which they are looked at so often; more than that more seldom, at the same cost."""
 _FASTER = 1.15
 """Two backends change places when one is so many times faster."""
 _PROMPT, _ANSWER, _BESIDE = 4000.0, 100.0, 8.0
@@ -43,15 +44,21 @@ class Reserve:
         self._kept: frozenset[Backend] = NOWHERE
         self._look_at = 0.0
 
-    def asked(self, ask: Ask, backend: Backend) -> None:
-        """A job came; `backend` was looked at for it."""
+    def asked(self, ask: Ask, chosen: Backend | None, usable: tuple[Backend, ...]) -> None:
+        """A job came, for which a choice was made among `usable`. What is held counts for where it belongs: bulk on
+        the slowest of them, what was promised something on the fastest."""
+        if usable is not self._open:
+            self._look(usable, ask.now)
+        promised_s = None if ask.bulk else ask.job.slo_ttft_s
+        backend = chosen or self._order[-1 if promised_s is None else 0]
+        if chosen is None:
+            foresee(backend, ask)
         fade = exp(min(0.0, self._at - ask.now) / DEMAND_S)
         self._promised *= fade
         self._bulk *= fade
         self._at = max(self._at, ask.now)
         needed = backends_needed(ask, backend) / DEMAND_S
-        promised_s = ask.job.slo_ttft_s
-        if ask.bulk or promised_s is None:
+        if promised_s is None:
             self._bulk += needed
             return
         self._promised += needed
@@ -60,7 +67,7 @@ class Reserve:
 
     def bind(self, ask: Ask, usable: tuple[Backend, ...]) -> None:
         """Tell a bulk job where it had better not go."""
-        if not self._promised:
+        if not self._promised or not self._bulk:
             return
         if ask.now >= self._look_at or usable is not self._open:
             self._look(usable, ask.now)
@@ -75,17 +82,16 @@ class Reserve:
         for i in range(len(order) - 1):
             if speed_s(order[i]) > _FASTER * speed_s(order[i + 1]):
                 order[i], order[i + 1] = order[i + 1], order[i]
-        self._look_at = now + _LOOK_S
+        self._look_at = now + _LOOK_S * max(1.0, len(order) / _OFTEN)
         self._kept = frozenset(order[: self._count(now)])
 
     def _count(self, now: float) -> int:
         fade = exp(min(0.0, self._at - now) / DEMAND_S)
-        needed, bulk = HEADROOM * self._promised * fade, self._bulk * fade
+        needed, bulk, count = self._promised * fade, self._bulk * fade, len(self._order)
         if needed < _LEAST or not bulk:
             return 0
-        most = len(self._order) - 1
-        share = round(len(self._order) * needed / (needed + bulk))
-        return min(most, max(1, share), int(needed) + 1)
+        share = count * needed / (needed + bulk)
+        return min(count - 1, max(1, int(min(needed, share))))
 
 
 def backends_needed(ask: Ask, backend: Backend) -> float:

@@ -132,7 +132,7 @@ class Scheduler:
         seen = backend or candidates.open[0]
         seen.pool.arrived(work_s(seen, ask), now)
         if self._router.judges:
-            candidates.reserve.asked(ask, seen)
+            candidates.reserve.asked(ask, backend, candidates.open)
         if backend is not None:
             commands.append(attempts.dispatch(ticket, backend, ask))
         else:

@@ -15,7 +15,7 @@ from proxy.core.books import Books
 from proxy.core.candidates import Candidates
 from proxy.core.fallback import Fallback
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask, foresee, judge
+from proxy.core.foresight import Ask, foresee, judge, least_s
 from proxy.core.hold import Hold, Line
 from proxy.core.refusals import hold_timeout, overloaded, queue_full
 from proxy.core.rng import Rng
@@ -55,6 +55,7 @@ class Waiting:
         self._fallback = fallback
         self._rng = rng
         self._max_hold_s = settings.admission.max_hold
+        self._backfill_s = settings.backfill.max_wait
         self.hold = Hold(hold)
         self.backfill = Hold(_hold_settings(settings.backfill))
         self.look_at = inf
@@ -104,7 +105,11 @@ class Waiting:
         if not self.backfill.has_room(ticket, 0):
             full = queue_full(len(self.backfill), self.wait_s(candidates))
             return [self.give_up(ticket, full, Reason.QUEUE, ask.now)]
-        self._add(self.backfill, ticket, candidates, NOBODY, ask.now)
+        most_s = ask.rest_s - min([least_s(b, ask) for b in ask.looked], default=0.0)
+        if most_s <= 0.0:
+            ticket.reason = Reason.DEADLINE
+            return [self.give_up(ticket, self._overload(Reason.DEADLINE, ask), Reason.DEADLINE, ask.now)]
+        self._add(self.backfill, ticket, candidates, NOBODY, ask.now, most_s)
         return []
 
     def _add(
@@ -141,7 +146,7 @@ class Waiting:
                 if self._router.fits(backend, ticket.line.candidates, ask):
                     hold.remove(ticket)
                     commands.append(self._attempts.dispatch(ticket, backend, ask))
-                elif hold is self.backfill:
+                elif hold is self.backfill and backend.outlook.reason is not Reason.DEADLINE:
                     break
             if hold.first_for(backend, 1):
                 break
@@ -180,6 +185,8 @@ class Waiting:
         assert hold is not None
         candidates = line.candidates
         in_time = ticket.job.deadline is None or now < ticket.job.deadline
+        if hold is self.backfill and ticket.job.done_by is not None and ticket.held_at is not None:
+            in_time = now - ticket.held_at >= self._backfill_s  # else it was its last chance to be complete in time
         hold.remove(ticket)
         if hold is self.hold and ticket.reason is not None and in_time and ticket.fault is None:
             ask = self._books.ask(ticket, now)

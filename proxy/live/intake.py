@@ -103,6 +103,7 @@ class Intake:
             classified.prefer,
             ways[1:],
             kind.hedge if request.endpoint in REPEATABLE else None,
+            _deadline(received, promise.deadline_s, None if request.stream else request.client_timeout_s),
         )
         return Taken(job, classified, asked, promise)
 

@@ -112,3 +112,5 @@ class Job:
     """To serve it otherwise, rather than refuse it."""
     hedge: Hedge | None = None
     """When another backend is asked too; None: never, or sending it twice is not safe."""
+    done_by: float | None = None
+    """Monotonic seconds; an answer that is not complete by then is of no use. None: whenever."""

@@ -60,6 +60,7 @@ class SeenByProxy:
             prefix_block_tokens=self._prefix_tokens,
             require=found.require,
             prefer=found.prefer,
+            done_by=None if lasts is None else now + lasts,
             hedge=kind.hedge,
         )
 

@@ -178,6 +178,7 @@ class Lives(RuleBasedStateMachine):
         ),
         stream=st.sampled_from([True, True, False]),
         hedge=st.sampled_from([None, *HEDGES]),
+        lasts=st.sampled_from([None, None, 2.0, 60.0]),
     )
     def submit(
         self,
@@ -189,7 +190,9 @@ class Lives(RuleBasedStateMachine):
         extra: Any,
         stream: bool,
         hedge: Hedge | None,
+        lasts: float | None,
     ) -> None:
+        done_by = None if lasts is None else self.now + lasts
         job = Job(
             self.count,
             "m",
@@ -202,6 +205,8 @@ class Lives(RuleBasedStateMachine):
             prefix=tuple(range(chain * 3)),
             prefix_block_tokens=100,
             hedge=hedge,
+            deadline=done_by,
+            done_by=done_by,
             **extra,
         )
         self.jobs[job.id] = job

@@ -13,9 +13,10 @@ _STEPS = 1 / log(1.5)
 
 def goodput(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
     """Interactive: least (backlog + 2 · own prefill) · √(1 + in flight); ties go to the least KV in use. Bulk among
-    fitting backends: the slowest, then the most loaded, so that the others stay free."""
+    fitting backends: not on what is kept for others, on the slowest, so that the others stay free, and of equals where
+    it ends soonest."""
     if ask.bulk and ask.fitted:
-        return max(candidates, key=packing)
+        return max(candidates, key=lambda b: packing(b, ask))
     least, ties = inf, 1
     chosen = candidates[0]
     for backend in candidates:
@@ -30,6 +31,7 @@ def goodput(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
     return chosen
 
 
-def packing(backend: Backend) -> tuple[int, int, float]:
-    """The slowest first, in steps of a half, since chats want it least; then requests in flight, then prefill saved."""
-    return round(log(speed_s(backend)) * _STEPS), backend.in_flight, -backend.outlook.cost
+def packing(backend: Backend, ask: Ask) -> tuple[bool, int, float]:
+    """Where bulk fits best, as a key: speed counts in steps of a half."""
+    slowness = round(log(speed_s(backend)) * _STEPS)
+    return backend not in ask.kept, slowness, -(backend.outlook.ttft + ask.answer * backend.outlook.tpot)

@@ -44,9 +44,8 @@ def bulk(now: float, prompt: float = 8000.0, arrived: float | None = None) -> As
     return ask
 
 
-def asked(reserve: Reserve, ask: Ask, where: Backend) -> None:
-    foresee(where, ask)
-    reserve.asked(ask, where)
+def asked(reserve: Reserve, ask: Ask, usable: tuple[Backend, ...]) -> None:
+    reserve.asked(ask, None, usable)
 
 
 def kept(chats_per_s: float, bulk_per_s: float, usable: tuple[Backend, ...]) -> list[int]:
@@ -55,7 +54,7 @@ def kept(chats_per_s: float, bulk_per_s: float, usable: tuple[Backend, ...]) -> 
     events = [(i / chats_per_s, True) for i in range(int(60 * chats_per_s))] if chats_per_s else []
     events += [(i / bulk_per_s, False) for i in range(int(60 * bulk_per_s))] if bulk_per_s else []
     for now, is_chat in sorted(events):
-        asked(reserve, chat(now) if is_chat else bulk(now), usable[-1])
+        asked(reserve, chat(now) if is_chat else bulk(now), usable)
     ask = bulk(60.0)
     reserve.bind(ask, usable)
     return sorted(b.index for b in ask.kept)
@@ -63,7 +62,12 @@ def kept(chats_per_s: float, bulk_per_s: float, usable: tuple[Backend, ...]) -> 
 
 def test_the_fastest_are_kept_as_many_as_are_needed() -> None:
     assert kept(1.0, 1.0, fleet()) == [2]
-    assert kept(6.0, 1.0, fleet()) == [2, 3]
+    assert kept(15.0, 1.0, fleet()) == [2, 3]
+
+
+def test_no_more_than_their_share_where_there_is_too_little_for_both() -> None:
+    assert kept(40.0, 1.0, fleet()) == [0, 2, 3]
+    assert kept(20.0, 8.0, fleet()) == [2]
 
 
 @pytest.mark.parametrize("rates", [(0.0, 2.0), (5.0, 0.0), (0.01, 5.0)])
@@ -82,10 +86,10 @@ def test_never_all_and_always_the_fastest(chats: float, jobs: float, count: int)
 def test_what_nobody_asks_for_any_more_is_given_back() -> None:
     reserve, usable = Reserve(), fleet()
     for i in range(300):
-        asked(reserve, chat(i / 5), usable[-1])
-        asked(reserve, bulk(i / 5), usable[-1])
+        asked(reserve, chat(i / 5), usable)
+        asked(reserve, bulk(i / 5), usable)
     for i in range(300):
-        asked(reserve, bulk(60.0 + i / 5 * 2 * DEMAND_S / 10), usable[-1])
+        asked(reserve, bulk(60.0 + i / 5 * 2 * DEMAND_S / 10), usable)
     ask = bulk(60.0 + 60 * 2 * DEMAND_S / 10)
     reserve.bind(ask, usable)
     assert not ask.kept
@@ -94,8 +98,8 @@ def test_what_nobody_asks_for_any_more_is_given_back() -> None:
 def test_a_backend_that_comes_or_goes_is_seen_at_once() -> None:
     reserve, usable = Reserve(), fleet()
     for i in range(300):
-        asked(reserve, chat(i / 5), usable[-1])
-        asked(reserve, bulk(i / 5), usable[-1])
+        asked(reserve, chat(i / 5), usable)
+        asked(reserve, bulk(i / 5), usable)
     ask = bulk(60.0)
     reserve.bind(ask, usable)
     gone = max(ask.kept, key=lambda b: b.index)

@@ -121,3 +121,32 @@ def test_prefix_cache_aware_is_the_published_rule(candidates: list[tuple[int, fl
     ask.prompt = 1000.0
     rng = random.Random(1)
     assert {POLICIES["prefix_cache_aware"]()(made, ask, rng).index for _ in range(40)} == chosen
+
+
+def bulk_ask(*kept: Backend) -> Ask:
+    ask = asked(Job(1, "m", bulk=True))
+    ask.fitted, ask.answer, ask.kept = True, 100.0, frozenset(kept)
+    return ask
+
+
+def engine(index: int, slowness: float, ttft: float = 0.1, tpot: float = 0.02) -> Backend:
+    made = Backend(BackendSpec(f"b{index}"), index, HealthSettings())
+    made.model.prefill = [0.01 * slowness, 0.5 * slowness, 0.2 * slowness, 0.0]
+    made.model.decode = [0.01 * slowness, 0.004 * slowness, 0.014 * slowness, 0.5]
+    made.outlook.ttft, made.outlook.tpot = ttft, tpot
+    return made
+
+
+def test_bulk_goes_where_nothing_is_kept_then_to_the_slowest_then_where_it_ends_soonest() -> None:
+    goodput, rng = POLICIES["goodput"](), random.Random(1)
+    fast, slow = engine(0, 1.0), engine(1, 2.0, ttft=5.0)
+    busy, free = engine(2, 2.0, tpot=0.05), engine(3, 2.0, tpot=0.03)
+    assert goodput([fast, slow], bulk_ask(), rng) is slow
+    assert goodput([fast, slow], bulk_ask(slow), rng) is fast
+    assert goodput([busy, free], bulk_ask(), rng) is free
+    assert goodput([slow, free], bulk_ask(), rng) is free
+
+
+def test_bulk_takes_two_engines_that_hardly_differ_as_equally_fast() -> None:
+    one, other = engine(0, 1.0, ttft=0.1), engine(1, 1.02, ttft=0.2)
+    assert POLICIES["goodput"]()([one, other], bulk_ask(), random.Random(1)) is one

@@ -1,0 +1,117 @@
+"""What is foreseen of a job on a backend, and which limit it would break."""
+
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.backend import Backend
+from proxy.core.entry import Entry
+from proxy.core.foresight import Ask, foresee, judge, least_s, open_entry, predicted_tpot, residents_tpot, seat_wait_s
+from proxy.core.ticket import Ticket
+from proxy.model.backend import BackendSpec
+from proxy.model.commands import Reason
+from proxy.model.limits import HealthSettings
+from proxy.model.request import Job
+from proxy.model.scheduling import AdmissionSettings
+
+
+def backend(**spec: object) -> Backend:
+    made = Backend(BackendSpec("a", **spec), 0, HealthSettings())  # type: ignore[arg-type]
+    made.model.prefill, made.model.decode = [0.02, 0.6, 0.4, 0.0], [0.01, 0.004, 0.014, 0.8]
+    made.model.samples = 10**6
+    return made
+
+
+def ask(prompt: float = 1000.0, answer: float = 100.0, now: float = 10.0, **job: object) -> Ask:
+    made = Ask(Job(1, "m", **job), now, now)  # type: ignore[arg-type]
+    made.prompt, made.answer, made.answer_high = prompt, answer, 2 * answer
+    made.bind(AdmissionSettings(), 0.2)
+    return made
+
+
+def occupied(
+    where: Backend, count: int, answer: float = 100.0, tpot: float | None = None, prompt: float = 100.0
+) -> None:
+    """So many short requests that decode there since long ago."""
+    for number in range(count):
+        resident = ask(prompt, answer, now=0.0, slo_tpot_s=tpot)
+        foresee(where, resident)
+        entry = Entry(Ticket(resident.job, number), 0.0)
+        open_entry(entry, where, resident)
+        entry.streams = True
+        entry.work = 0.0
+        where.ledger.dispatch(entry, 0.0)
+        where.ledger.first_token(entry, 0.0)
+        where.in_flight += 1
+
+
+def judged(where: Backend, what: Ask) -> Reason | None:
+    foresee(where, what)
+    return judge(where, what)
+
+
+def test_an_idle_backend_takes_everything() -> None:
+    assert judged(backend(), ask(prompt=1e6, slo_ttft_s=0.001, slo_tpot_s=0.0001, done_by=10.001)) is None
+
+
+def test_who_cannot_be_complete_in_time_does_not_begin() -> None:
+    one = backend()
+    occupied(one, 20)
+    what = ask(answer=100.0)
+    foresee(one, what)
+    needs = one.outlook.ttft + 1.25 * 100.0 * predicted_tpot(one, what)
+    assert judged(one, ask(answer=100.0, bulk=True, done_by=10.0 + 0.99 * needs)) is Reason.DEADLINE
+    assert judged(one, ask(answer=100.0, bulk=True, done_by=10.0 + 1.01 * needs)) is None
+
+
+@given(prompt=st.floats(1, 1e5), answer=st.floats(1, 1e4), others=st.integers(0, 30))
+def test_nobody_is_faster_than_alone(prompt: float, answer: float, others: int) -> None:
+    one = backend()
+    occupied(one, others)
+    what = ask(prompt, answer)
+    foresee(one, what)
+    assert 0 < least_s(one, what) <= one.outlook.ttft + answer * predicted_tpot(one, what) + 1e-9
+
+
+def test_a_long_prefill_is_not_put_beside_those_whose_pace_it_would_break() -> None:
+    one = backend()
+    occupied(one, 5, tpot=0.04)
+    assert judged(one, ask(prompt=500.0)) is None
+    assert judged(one, ask(prompt=30_000.0)) is Reason.TPOT
+
+
+def test_the_shorter_their_answers_the_more_a_prefill_hurts() -> None:
+    def pace(answer: float) -> float:
+        one = backend()
+        occupied(one, 5, answer, tpot=0.04)
+        what = ask(prompt=8000.0)
+        foresee(one, what)
+        return residents_tpot(one, what)
+
+    assert pace(50.0) > pace(200.0) > pace(1000.0)
+
+
+def test_answers_nobody_made_a_promise_for_do_not_soften_it() -> None:
+    one, other = backend(), backend()
+    occupied(one, 5, 50.0, tpot=0.04)
+    occupied(other, 5, 50.0, tpot=0.04)
+    occupied(other, 5, 5000.0, prompt=1.0)
+    what = ask(prompt=8000.0)
+    for where in (one, other):
+        foresee(where, what)
+    assert residents_tpot(other, what) > residents_tpot(one, what)
+
+
+@pytest.mark.parametrize(("waiting", "seats_s"), [(4, 0.5), (5, 1.0), (8, 2.5)])
+def test_seats_come_free_one_after_the_other(waiting: int, seats_s: float) -> None:
+    one = backend(seats=4)
+    one.took(99.0, 2.0)
+    assert seat_wait_s(one, waiting) == pytest.approx(seats_s)
+
+
+def test_what_promises_nothing_has_all_time() -> None:
+    assert ask().rest_s == inf
+    assert not ask(done_by=20.0).promises
+    assert ask(done_by=25.0).rest_s == 15.0

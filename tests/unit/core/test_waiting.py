@@ -1,0 +1,78 @@
+"""Bulk that waits: until when, who goes first, and what is not worth beginning."""
+
+import random
+
+import pytest
+
+from proxy.core.scheduler import Scheduler
+from proxy.model.backend import BackendSpec
+from proxy.model.commands import Abort, Command, Dispatch, Finished, FirstToken, Reason, Refuse
+from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
+from proxy.model.request import Job
+from proxy.model.scheduling import SchedulingSettings
+
+NOW = 100.0
+LEAST_S = 0.02 + 0.02 + 0.11 + 128 * 0.0206
+"""About what a bulk job of `job` takes alone by the first guess: prefill, and 128 tokens."""
+
+
+def scheduler(**spec: object) -> Scheduler:
+    """One engine that enforces, with one seat, which a job has for as long as nobody ends it."""
+    made = Scheduler(
+        [BackendSpec("a", models=frozenset({"m"}), **{"seats": 1, **spec})],  # type: ignore[arg-type]
+        retries=RetrySettings(),
+        hold=HoldSettings(),
+        health=HealthSettings(),
+        rng=random.Random(1),
+        scheduling=SchedulingSettings.model_validate({"policy": "goodput", "admission": {"mode": "enforce"}}),
+    )
+    assert isinstance(made.submit(job(1), NOW)[0], Dispatch)
+    return made
+
+
+def job(number: int, **more: object) -> Job:
+    return Job(number, "m", prompt_tokens=1000, bulk=True, stream=True, **more)  # type: ignore[arg-type]
+
+
+def reasons(commands: list[Command]) -> list[tuple[int, Reason | None]]:
+    return [(c.job_id, c.reason) for c in commands if isinstance(c, Refuse)]
+
+
+def test_what_cannot_be_complete_in_time_even_alone_is_refused_at_once() -> None:
+    assert reasons(scheduler().submit(job(2, done_by=NOW + 1.0), NOW)) == [(2, Reason.DEADLINE)]
+
+
+def test_it_waits_as_long_as_it_could_still_be_complete_in_time() -> None:
+    one = scheduler()
+    assert one.submit(job(2, done_by=NOW + 10.0), NOW) == []
+    last_chance = NOW + 10.0 - LEAST_S
+    assert reasons(one.tick(last_chance - 1.0)) == []
+    assert reasons(one.tick(last_chance + 1.0)) == [(2, Reason.DEADLINE)]
+
+
+def test_without_a_deadline_it_waits_as_long_as_anything_may() -> None:
+    one = scheduler()
+    assert one.submit(job(2), NOW) == []
+    assert reasons(one.tick(NOW + 599.0)) == []
+    assert reasons(one.tick(NOW + 601.0)) == [(2, Reason.SEATS)]
+
+
+def test_one_with_a_seat_in_time_goes() -> None:
+    one = scheduler()
+    one.submit(job(2, done_by=NOW + 10.0), NOW)
+    one.observe(FirstToken(1), NOW + 1.0)
+    (sent,) = one.observe(Finished(1, 1000, 0, 10), NOW + 2.0)
+    assert (type(sent), sent.job_id) == (Dispatch, 2)
+
+
+@pytest.mark.parametrize(("jobs", "ttft_s", "aborted"), [(1, 0.7, []), (1, 0.5, []), (2, 0.65, [2]), (2, 0.5, [])])
+def test_only_bulk_that_is_not_begun_makes_room_and_only_if_that_helps(
+    jobs: int, ttft_s: float, aborted: list[int]
+) -> None:
+    """The first in line is being computed: to give it up would waste that."""
+    one = scheduler(seats=None)
+    for number in range(2, jobs + 1):
+        one.submit(job(number), NOW)
+    commands = one.submit(Job(9, "m", prompt_tokens=2000, stream=True, slo_ttft_s=ttft_s), NOW)
+    assert [c.job_id for c in commands if isinstance(c, Abort)] == aborted
+    assert [c.job_id for c in commands if isinstance(c, Dispatch)] == ([9] if ttft_s > 0.6 else [])
