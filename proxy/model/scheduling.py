@@ -37,7 +37,7 @@ class AdmissionSettings(Settings):
     """The same for interactive requests."""
     duty_bulk: Share = 0.6
     """The same for bulk."""
-    ttft_margin: Annotated[float, Field(ge=1, le=10)] = 1.25
+    ttft_margin: Annotated[float, Field(ge=1, le=10)] = 1.15
     """Predicted time to first token times this must keep the promise."""
     tpot_margin: Annotated[float, Field(ge=1, le=10)] = 1.3
     """Predicted time per token times this must keep the promise, and that made to others on the same backend."""

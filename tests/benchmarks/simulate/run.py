@@ -4,11 +4,13 @@
     TIDEGATE_TRACES=… python -m tests.benchmarks.simulate.run --only mooncake-1.5 --seeds 1  one, quickly
     python -m tests.benchmarks.simulate.run --list
 
-Per measurement: `NAME.json` (everything, with the command line), `NAME.csv` (groups), and all together `results.md`,
-which is made anew from the JSON files that are there.
+Per measurement: `NAME.json` (everything, with the command line) and `NAME.csv` (groups), which are not committed; and
+all together `results.md` and `runs.csv`, made anew from the JSON files that are there.
 """
 
 import argparse
+import csv
+import io
 import json
 import os
 import platform
@@ -36,7 +38,9 @@ def main() -> int:
         return 0 if options.list else 2
     for measurement in chosen:
         _measure(measurement, options)
-    (RESULTS / "results.md").write_text(_summary())
+    found = _found()
+    (RESULTS / "results.md").write_text(_summary(found))
+    (RESULTS / "runs.csv").write_text(_runs(found))
     return 0
 
 
@@ -95,12 +99,32 @@ def _machine() -> str:
 # ---- the summary of all results
 
 
-def _summary() -> str:
-    parts = ["# Measured\n", "Made by `python -m tests.benchmarks.simulate.run`; how to read it: README.md.\n"]
-    found = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
-    order = [m.name for m in MEASUREMENTS if m.name in found]
-    parts += [_section(found[name]) for name in order]
-    return "\n".join(parts)
+def _found() -> dict[str, dict[str, Any]]:
+    """The results that are there, in the order of the list."""
+    paths = {m.name: RESULTS / f"{m.name}.json" for m in MEASUREMENTS}
+    return {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
+
+
+def _summary(found: dict[str, dict[str, Any]]) -> str:
+    parts = ["# Measured\n", "Made by `python -m tests.benchmarks.simulate.run`; how to read it: ../README.md.\n"]
+    return "\n".join([*parts, *map(_section, found.values())])
+
+
+def _runs(found: dict[str, dict[str, Any]]) -> str:
+    """Every contender on every seed: the shares that a comparison needs."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    counts = ("requests", "good", "served", "refused", "failed", "late_ttft", "late_tpot", "late_e2e")
+    table.writerow(("measurement", "contender", "seed", "group", *counts, "goodput", "token_goodput"))
+    for name, document in found.items():
+        for run in document["runs"]:
+            split = (by for by in (run["by_class"], run["by_tenant"]) if len(by) > 1)
+            groups = {"": run["total"], **{group: numbers for by in split for group, numbers in by.items()}}
+            for group, numbers in groups.items():
+                shares = (f"{numbers['goodput']:.5f}", f"{numbers['token_goodput']:.5f}")
+                row = (name, run["contender"], run["seed"], group, *(numbers[count] for count in counts), *shares)
+                table.writerow(row)
+    return out.getvalue()
 
 
 def _section(document: dict[str, Any]) -> str:
@@ -118,8 +142,8 @@ def _section(document: dict[str, Any]) -> str:
     for name in contenders:
         runs = [run for run in document["runs"] if run["contender"] == name]
         lines += [_row(name, runs, differences.get(name))]
-    if setting.get("group") == "tenant":
-        lines += ["", *(_tenants(name, document) for name in contenders)]
+    if setting.get("group"):
+        lines += ["", *(_groups(name, document, f"by_{setting['group']}") for name in contenders)]
     return "\n".join(lines) + "\n"
 
 
@@ -160,9 +184,9 @@ def _difference(difference: dict[str, Any]) -> str:
     return mean if low is None else f"{mean} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
-def _tenants(name: str, document: dict[str, Any]) -> str:
-    runs = [run["by_tenant"] for run in document["runs"] if run["contender"] == name]
-    shares = [f"{tenant} {100 * fmean(r[tenant]['goodput'] for r in runs):.1f}" for tenant in runs[0]]
+def _groups(name: str, document: dict[str, Any], by: str) -> str:
+    runs = [run[by] for run in document["runs"] if run["contender"] == name]
+    shares = [f"{group} {100 * fmean(r[group]['goodput'] for r in runs):.1f}" for group in runs[0]]
     return f"- {name}: {', '.join(shares)} % of requests"
 
 
