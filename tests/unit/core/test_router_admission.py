@@ -1,0 +1,156 @@
+"""Who is let in where: the first that fits, those whose limits do not count yet, and nobody."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.backend import Backend
+from proxy.core.candidates import Candidates
+from proxy.core.entry import Entry
+from proxy.core.fleet import Fleet
+from proxy.core.foresight import Ask, foresee, open_entry
+from proxy.core.router import Router
+from proxy.core.ticket import NOBODY, Ticket
+from proxy.model.backend import BackendSpec
+from proxy.model.commands import Reason
+from proxy.model.limits import HealthSettings
+from proxy.model.request import Job
+from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
+
+NOW = 50.0
+
+
+class Stage:
+    """A fleet of engines that compute 10,000 tokens a second, and its router."""
+
+    def __init__(self, count: int = 2, mode: str = "enforce", probes: float = 0.0, **spec: Any) -> None:
+        specs = [BackendSpec(f"b{i}", models=frozenset({"m"}), **spec) for i in range(count)]
+        self.fleet = Fleet(specs, HealthSettings())
+        found = self.fleet.catalogue.find("m")
+        assert found is not None
+        self.candidates: Candidates = found
+        admission = {"mode": mode, "probes": probes}
+        settings = SchedulingSettings.model_validate({"policy": "goodput", "explore": 0, "admission": admission})
+        self.router = Router(self.fleet, settings, random.Random(7))
+        for backend in self.fleet.backends:
+            backend.model.prefill, backend.model.decode = [0.01, 1.0, 0.0, 0.0], [0.01, 0.004, 0.01, 0.8]
+            backend.model.samples = 10**6
+
+    def __getitem__(self, index: int) -> Backend:
+        return self.fleet.backends[index]
+
+    def ask(self, prompt: float = 1000.0, **job: Any) -> Ask:
+        made = Ask(Job(1, "m", **job), NOW, NOW)
+        made.prompt, made.answer, made.answer_high = prompt, 100.0, 200.0
+        made.bind(AdmissionSettings(), 0.2)
+        return made
+
+    def queue(self, index: int, prompt: float, **job: Any) -> None:
+        """A prompt is being computed there since this moment."""
+        backend, ask = self[index], self.ask(prompt, **job)
+        foresee(backend, ask)
+        entry = Entry(Ticket(ask.job, 1), NOW)
+        open_entry(entry, backend, ask)
+        entry.streams = True
+        backend.ledger.dispatch(entry, NOW)
+        backend.in_flight += 1
+
+    def pick(self, ask: Ask) -> Backend | None:
+        return self.router.pick(self.candidates, ask, NOBODY)
+
+
+def test_it_goes_where_its_first_token_is_in_time() -> None:
+    stage = Stage()
+    stage.queue(0, 20_000)
+    ask = stage.ask(slo_ttft_s=0.5)
+    assert stage.pick(ask) is stage[1]
+    assert ask.fitted or ask.reason is None
+
+
+def test_nobody_in_time_says_why_by_the_nearest() -> None:
+    stage = Stage()
+    stage.queue(0, 20_000)
+    stage.queue(1, 30_000)
+    ask = stage.ask(slo_ttft_s=0.5)
+    assert stage.pick(ask) is None
+    assert ask.reason is Reason.TTFT
+    assert set(ask.looked) == {stage[0], stage[1]}
+    assert stage.router.retry_after_s(ask) == pytest.approx(2.01 + 0.11 - 0.5 / 1.15, abs=0.05)
+
+
+@pytest.mark.parametrize(("mode", "goes", "counted"), [("shadow", True, 1), ("off", True, 0), ("enforce", False, 0)])
+def test_what_would_be_refused_is_counted_and_sent_while_nothing_is_refused(
+    mode: str, goes: bool, counted: int
+) -> None:
+    stage = Stage(1, mode)
+    stage.queue(0, 20_000)
+    assert (stage.pick(stage.ask(slo_ttft_s=0.5)) is not None) is goes
+    assert sum(stage[0].pool.shadow.values()) == counted
+
+
+def test_automatic_enforces_once_the_pool_is_trusted() -> None:
+    stage = Stage(1, "auto")
+    stage.queue(0, 20_000)
+    assert stage.pick(stage.ask(slo_ttft_s=0.5)) is stage[0]
+    stage[0].pool.trusted = True
+    assert stage.pick(stage.ask(slo_ttft_s=0.5)) is None
+
+
+def test_a_rehearsal_counts_nothing_and_probes_nobody() -> None:
+    stage = Stage(1, "shadow", probes=0.5)
+    stage.queue(0, 20_000)
+    rehearsal = stage.router.rehearsal()
+    assert rehearsal.pick(stage.candidates, stage.ask(slo_ttft_s=0.5), NOBODY) is stage[0]
+    assert not stage[0].pool.shadow
+    assert all(rehearsal.probe(stage.candidates, stage.ask(slo_ttft_s=0.5)) is None for _ in range(50))
+
+
+def test_some_would_be_refusals_are_probes_and_bulk_never_is() -> None:
+    stage = Stage(1, probes=0.5)
+    stage.queue(0, 20_000)
+    sent = sum(stage.router.probe(stage.candidates, stage.ask(slo_ttft_s=0.5)) is not None for _ in range(400))
+    assert 140 < sent < 260
+    assert all(stage.router.probe(stage.candidates, stage.ask(bulk=True)) is None for _ in range(50))
+
+
+def test_bulk_is_kept_off_what_is_reserved_and_chats_are_not() -> None:
+    stage = Stage()
+    for second in range(60):
+        for _ in range(8):
+            asked = stage.ask(slo_ttft_s=0.2)
+            asked.now = second
+            stage.candidates.reserve.asked(asked, None, stage.candidates.open)
+        asked = stage.ask(20_000, bulk=True)
+        asked.now = second
+        stage.candidates.reserve.asked(asked, None, stage.candidates.open)
+    bulk = stage.ask(20_000, bulk=True)
+    bulk.now = 60.0
+    (kept,) = [b for b in stage.fleet.backends if not stage.router.fits(b, stage.candidates, bulk)]
+    other = stage[1 - kept.index]
+    assert stage.pick(bulk) is other
+    other.in_flight = other.limit = 1
+    assert stage.pick(bulk) is None
+    assert stage.pick(stage.ask(slo_ttft_s=0.5)) is kept
+
+
+@given(
+    prompts=st.lists(st.integers(1, 60_000), min_size=1, max_size=4),
+    mine=st.integers(1, 60_000),
+    ttft_s=st.one_of(st.none(), st.floats(0.001, 20)),
+    bulk=st.booleans(),
+)
+def test_an_idle_one_always_gets_it_and_nobody_else_is_chosen_who_breaks_a_limit(
+    prompts: list[int], mine: int, ttft_s: float | None, bulk: bool
+) -> None:
+    stage = Stage(len(prompts) + 1)
+    for index, prompt in enumerate(prompts):
+        stage.queue(index, float(prompt))
+    ask = stage.ask(float(mine), slo_ttft_s=ttft_s, bulk=bulk)
+    chosen = stage.pick(ask)
+    assert chosen is not None, "the last one is idle"
+    assert chosen.outlook.reason is None
+    if chosen.in_flight and ttft_s is not None and not bulk:
+        assert chosen.outlook.ttft * ask.ttft_margin <= ttft_s
