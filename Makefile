@@ -5,7 +5,7 @@
 
 VENV := .venv/bin
 # The folders that are Python source, so that nothing else lying about is checked.
-SOURCES := proxy tests
+SOURCES := proxy tests setup.py
 # Passed on: make run ARGS="--help"; make test ARGS="-k relay -x"
 ARGS ?=
 
@@ -38,6 +38,8 @@ lock: venv-test ## write the locks anew from pyproject.toml
 
 clean: ## remove .venv and every tool's cache
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -f ./*.so
+	find proxy -name '*.so' -exec rm -f {} +
 	find proxy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv-run:

@@ -23,12 +23,13 @@ kind=$1
 
 # -- is there anything to do? -----------------------------------------------------------------------------------------
 # The stamp names everything the installation was made from: the place (scripts in .venv/bin hold absolute paths), the
-# interpreter, the locks, the project's own metadata and these steps.
+# interpreter, the locks, the project's own metadata, these steps, and the source of what is compiled.
 stamp_of() {
   {
-    printf '%s\n' "$(pwd -P)"
+    printf '%s\n' "$(pwd -P)" "${TIDEGATE_COMPILE:-auto}"
     .venv/bin/python -c 'import sys; print(sys.version)'
-    cat "$1" pyproject.toml deploy/bootstrap.sh
+    cat "$1" pyproject.toml setup.py deploy/bootstrap.sh
+    [ "${TIDEGATE_COMPILE:-auto}" = no ] || find proxy -name '*.py' -exec cksum {} + | sort
   } 2>/dev/null | cksum
 }
 is_current() { [ -f ".venv/.stamp-$1" ] && [ "$(cat ".venv/.stamp-$1")" = "$(stamp_of "$2")" ]; }
@@ -86,10 +87,22 @@ is_usable || make_venv
 # setuptools is in the locks, so building Tidegate's own metadata fetches nothing that is not pinned.
 pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input -qq "$@" </dev/null; }
 
-say "installing $lock (once; needs the package index)"
+# The locks need no second look where only our own source has changed.
+locked() { { printf '%s\n' "$(pwd -P)"; cat "$lock"; } | cksum; }
 rm -f .venv/.stamp-run .venv/.stamp-test
-pip install --require-hashes -r "$lock" || die "could not install $lock (pip says why above); fix: make the package index reachable, then run the same command again"
+if [ "$(cat ".venv/.locked-$kind" 2>/dev/null)" != "$(locked)" ]; then
+  say "installing $lock (once; needs the package index)"
+  pip install --require-hashes -r "$lock" || die "could not install $lock (pip says why above); fix: make the package index reachable, then run the same command again"
+  locked >".venv/.locked-$kind"
+fi
+# What an earlier build left must not stand in for newer source.
+rm -f ./*.so
+find proxy -name '*.so' -exec rm -f {} +
+[ "${TIDEGATE_COMPILE:-auto}" = no ] || say "compiling the hot path (about a minute; TIDEGATE_COMPILE=no leaves it out)"
 pip install --no-deps --no-build-isolation --editable . || die "could not install Tidegate into .venv (pip says why above)"
+if [ "${TIDEGATE_COMPILE:-auto}" = auto ] && .venv/bin/tidegate --version | grep -q pure; then
+  say "not compiled, so it takes about twice the CPU; fix: ${root}apt-get install gcc python3-dev, then make clean and again"
+fi
 
 stamp_of "$lock" >".venv/.stamp-$kind.new"
 mv ".venv/.stamp-$kind.new" ".venv/.stamp-$kind"

@@ -1,10 +1,13 @@
 """What lives as long as the test session; nothing is started before a test asks for it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import proxy as package
 
 # Machines that run tests are busy with others: how fast an example is made says nothing about the code.
 settings.register_profile("tidegate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -14,6 +17,17 @@ if TYPE_CHECKING:
     from tests.support.bed import Bed
     from tests.support.fake_backend import FakeBackend
     from tests.support.proxy_process import ProxyProcess
+
+
+
+def pytest_sessionstart() -> None:
+    """Machine code that is older than its source would be tested in its place."""
+    compiled = Path(package.__file__).parent.rglob("*.so")
+    sources = {path: path.with_name(path.name.partition(".")[0] + ".py") for path in compiled}
+    stale = sorted(source.name for path, source in sources.items() if source.stat().st_mtime > path.stat().st_mtime)
+    if stale:
+        pytest.exit(f"changed since it was compiled: {', '.join(stale)}; fix: make test, or make clean", returncode=4)
+
 
 SESSION_MODELS = ("fake-model", "org/fake-embed", "fake-tools")
 

@@ -20,7 +20,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from proxy import __version__
+from proxy import __version__, build
 from proxy.app.explain import Explainer
 from proxy.config.address import parse_address
 from proxy.config.schema import Config
@@ -70,23 +70,24 @@ class Proxy:
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._watch = Watch(self._loop)
-        self._driver = Driver(_scheduler(config), self._loop)
+        self._scheduler = _scheduler(config)
+        self._driver = Driver(self._scheduler, self._loop)
         try:
             self._backends = backends.build(config, self._loop, self._watch)
         except OSError as error:
             raise StartError(f"Cannot use a CA file of the backends: {error}") from error
-        self._models = ModelList(self._driver.scheduler, int(time.time()))
-        self._metrics = Metrics(self._driver.scheduler, self._gauges, monotonic)
+        self._models = ModelList(self._scheduler, int(time.time()))
+        self._metrics = Metrics(self._scheduler, self._gauges, monotonic)
         self._access = AccessLog(config.log.format, _write_stdout, time.time, self._schedule_flush)
         self._memory = MemoryGuard(
             config.limits.memory, lambda: self._edge.close_idle(), lambda: self._driver.shed_bulk()
         )
         self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
         intake = _intake(config, self._models)
-        self._explainer = Explainer(intake, self._driver.scheduler, config.limits, rule_lines)
+        self._explainer = Explainer(intake, self._scheduler, config.limits, rule_lines)
         self._gateway = Gateway(
             driver=self._driver,
-            caller=Caller(self._driver.scheduler, self._tokenizers, config.limits.upstream, self._loop),
+            caller=Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop),
             backends=self._backends,
             models=self._models,
             intake=intake,
@@ -217,10 +218,10 @@ class Proxy:
     def banner(self, source: str) -> str:
         """Six lines that say where everything is."""
         count = len(self._backends)
-        models = ", ".join(self._driver.scheduler.models()[:4]) or "none listed yet"
+        models = ", ".join(self._scheduler.models()[:4]) or "none listed yet"
         return "\n".join(
             (
-                f"tidegate {__version__}, configuration {source}",
+                f"tidegate {__version__} ({build()}), configuration {source}",
                 f"  listening on {self.listen_url}   (base_url: {self.listen_url}/v1)",
                 f"  admin on {self.admin_url}   (/livez, /readyz, /metrics, /explain)",
                 f"  {count} backend{'s' if count != 1 else ''}: {', '.join(list(self._backends)[:6])}",

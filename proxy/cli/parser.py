@@ -196,9 +196,9 @@ class _Version(argparse.Action):
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from proxy import __version__
+        from proxy import __version__, build
 
-        print(f"tidegate {__version__}")
+        print(f"tidegate {__version__} ({build()})")
         parser.exit()
 
 

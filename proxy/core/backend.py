@@ -92,7 +92,7 @@ class Backend:
         """Its metrics say how many."""
         self.seat_watch = SeatWatch()
         self.loads = ModelLoads()
-        self.names = (spec.models or frozenset()) | spec.aliases.keys()
+        self.names = frozenset((*(spec.models or ()), *spec.aliases))
         self.takes_any = spec.any_model
         self.known = spec.any_model or spec.models is not None
         """Whether the names it serves are known."""
@@ -102,7 +102,7 @@ class Backend:
         if self.spec.models is not None:
             return False
         before = self.names, self.takes_any, self.known
-        self.names = (listed or frozenset()) | self.spec.aliases.keys()
+        self.names = frozenset((*(listed or ()), *self.spec.aliases))
         self.takes_any = self.spec.any_model or listed is None
         self.known = True
         return before != (self.names, self.takes_any, self.known)

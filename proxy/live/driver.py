@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Protocol
 
-from proxy.core.scheduler import Scheduler
 from proxy.model.commands import (
     Abort,
     Command,
@@ -20,6 +19,7 @@ from proxy.model.commands import (
     Load,
     Probed,
     Refuse,
+    Report,
     Restarted,
 )
 from proxy.model.faults import Fault
@@ -40,11 +40,33 @@ class Racer(Protocol):
         """The attempt there has lost; its permit is already given back."""
 
 
+class Decider(Protocol):
+    """What the driver needs of `core.scheduler`. Times in seconds, monotonic."""
+
+    def submit(self, job: Job, now: float) -> list[Command]:
+        """A new job."""
+
+    def observe(self, report: Report, now: float) -> list[Command]:
+        """What became of an attempt, or of a backend."""
+
+    def cancel(self, job_id: int, now: float) -> list[Command]:
+        """The client left."""
+
+    def tick(self, now: float) -> list[Command]:
+        """The time of `wakeup_at` has come."""
+
+    def wakeup_at(self) -> float | None:
+        """When it wants to be called, if nothing else happens."""
+
+    def refuse_new(self) -> list[Command]:
+        """From now on nothing is taken."""
+
+
 class Driver:
     """Carries jobs to the scheduler and its commands back."""
 
-    def __init__(self, scheduler: Scheduler, loop: asyncio.AbstractEventLoop) -> None:
-        self.scheduler = scheduler
+    def __init__(self, scheduler: Decider, loop: asyncio.AbstractEventLoop) -> None:
+        self._scheduler = scheduler
         self._loop = loop
         self._waiting: dict[int, asyncio.Future[Dispatch | Refuse]] = {}
         self._aborts: dict[int, Callable[[], None]] = {}
@@ -65,16 +87,16 @@ class Driver:
             self._racers[job.id] = racer
         if abort is not None and (job.bulk or job.demotable):
             self._aborts[job.id] = abort
-        return await self._answer(job.id, self.scheduler.submit(job, monotonic()))
+        return await self._answer(job.id, self._scheduler.submit(job, monotonic()))
 
     async def failed(self, job_id: int, fault: Fault, backend: str, *, repeatable: bool) -> Dispatch | Refuse:
         """The attempt failed: where the job goes next, or the end of it."""
         report = Failed(job_id, fault, repeatable, backend)
-        return await self._answer(job_id, self.scheduler.observe(report, monotonic()))
+        return await self._answer(job_id, self._scheduler.observe(report, monotonic()))
 
     def lost_one(self, job_id: int, fault: Fault, backend: str) -> None:
         """One of two attempts failed; the other one goes on."""
-        self._carry_out(self.scheduler.observe(Failed(job_id, fault, True, backend), monotonic()))
+        self._carry_out(self._scheduler.observe(Failed(job_id, fault, True, backend), monotonic()))
 
     def is_preempted(self, job_id: int) -> bool:
         """Whether the job lost its place."""
@@ -86,21 +108,21 @@ class Driver:
 
     def first_byte(self, job_id: int, backend: str) -> None:
         """The backend began to answer."""
-        self._carry_out(self.scheduler.observe(FirstByte(job_id, backend), monotonic()))
+        self._carry_out(self._scheduler.observe(FirstByte(job_id, backend), monotonic()))
 
     def first_token(self, job_id: int, backend: str) -> None:
         """The stream began to hold content."""
-        self._carry_out(self.scheduler.observe(FirstToken(job_id, backend), monotonic()))
+        self._carry_out(self._scheduler.observe(FirstToken(job_id, backend), monotonic()))
 
     def finished(self, report: Finished) -> None:
         """The backend answered to the last byte."""
         self._over(report.job_id)
-        self._carry_out(self.scheduler.observe(report, monotonic()))
+        self._carry_out(self._scheduler.observe(report, monotonic()))
 
     def broke(self, job_id: int, fault: Fault, backend: str) -> None:
         """The attempt failed after the client had seen bytes: nothing can follow."""
         self._over(job_id)
-        self._carry_out(self.scheduler.observe(Failed(job_id, fault, False, backend), monotonic()))
+        self._carry_out(self._scheduler.observe(Failed(job_id, fault, False, backend), monotonic()))
 
     def left(self, job_id: int) -> None:
         """The client left; harmless for a job that is over."""
@@ -108,11 +130,11 @@ class Driver:
         waiting = self._waiting.pop(job_id, None)
         if waiting is not None:
             waiting.cancel()
-        self._carry_out(self.scheduler.cancel(job_id, monotonic()))
+        self._carry_out(self._scheduler.cancel(job_id, monotonic()))
 
     def learn(self, report: Probed | Load | Restarted) -> None:
         """An active probe ended, or a scrape."""
-        self._carry_out(self.scheduler.observe(report, monotonic()))
+        self._carry_out(self._scheduler.observe(report, monotonic()))
 
     def _over(self, job_id: int) -> None:
         self._aborts.pop(job_id, None)
@@ -121,7 +143,7 @@ class Driver:
 
     def drain(self) -> None:
         """Refuse what is held and what comes; what runs goes on."""
-        self._carry_out(self.scheduler.refuse_new())
+        self._carry_out(self._scheduler.refuse_new())
 
     def shed_bulk(self) -> None:
         """Refuse the bulk that waits."""
@@ -176,7 +198,7 @@ class Driver:
             abort()
 
     def _arm(self) -> None:
-        wanted = self.scheduler.wakeup_at()
+        wanted = self._scheduler.wakeup_at()
         if wanted == self._timer_at:
             return
         if self._timer is not None:
@@ -186,4 +208,4 @@ class Driver:
 
     def _tick(self) -> None:
         self._timer = self._timer_at = None
-        self._carry_out(self.scheduler.tick(monotonic()))
+        self._carry_out(self._scheduler.tick(monotonic()))

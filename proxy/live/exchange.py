@@ -366,7 +366,7 @@ class Exchange:
         pursuit = self._pursuit
         if pursuit is None or not pursuit.backend:
             return ""
-        return self._gateway.driver.scheduler.upstream_model(pursuit.backend, pursuit.model)
+        return self._gateway.caller.model_at(pursuit.backend, pursuit.model)
 
     def _usage(self) -> tuple[Usage, str]:
         """Tokens and how we know: as the engine says, else as far as its events showed."""

@@ -13,7 +13,6 @@ from time import monotonic
 from typing import Protocol
 
 from proxy.live.stream import Stream, StreamPlan
-from proxy.live.upstream import Connection
 from proxy.model.faults import Fault, FaultError
 from proxy.model.timeline import Timeline
 from proxy.wire import answers, usage
@@ -30,6 +29,21 @@ class Sink(Protocol):
 
     def send(self, data: bytes) -> None:
         """Write some body bytes."""
+
+
+class EngineSide(Protocol):
+    """The engine's side of it."""
+
+    deadline: float
+
+    def pause(self) -> None:
+        """Read no more for now."""
+
+    def resume(self) -> None:
+        """Go on reading."""
+
+    def abort(self) -> None:
+        """Close at once: whatever follows is not wanted."""
 
 
 class Relay:
@@ -77,7 +91,7 @@ class Relay:
         self.meter = meter
         self.complete = False
         self.fault: Fault | None = None
-        self.connection: Connection | None = None
+        self.connection: EngineSide | None = None
         self.calls = 0
         """Times the request was sent for this attempt: 2 when a pooled connection was dead."""
         self.plan = plan

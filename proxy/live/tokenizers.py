@@ -130,7 +130,7 @@ class Tokenizers:
         self._loaded: dict[str, Tokenizer | None] = {}
         self._loading: set[str] = set()
         self._estimators: dict[str, Estimator] = {}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tokenizers")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="tokenizers")
 
     def estimator(self, model: str) -> Estimator:
         """What is learned of a model's tokens per byte."""
@@ -159,7 +159,7 @@ class Tokenizers:
             if len(text) <= TEXT_MAX:
                 return Count(tokenizer.encode_count(text), Source.TOKENIZER)
             loop = asyncio.get_running_loop()
-            value = await loop.run_in_executor(self._thread, tokenizer.encode_count, text)
+            value = await loop.run_in_executor(self._executor, tokenizer.encode_count, text)
         except ValueError as error:
             _log.warning("tokenizer of %s failed, tokens are estimated: %s", model, error)
             return Count(self.estimator(model).count(text), Source.ESTIMATE)
@@ -167,7 +167,7 @@ class Tokenizers:
 
     async def close(self) -> None:
         """Ends the thread; what is being loaded is forgotten."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _source(self, model: str) -> str | None:
         path = self._files.get(model)
@@ -177,7 +177,7 @@ class Tokenizers:
         if source in self._loading or len(self._loaded) + len(self._loading) >= _LOADED_MAX:
             return
         self._loading.add(source)
-        future = asyncio.get_running_loop().run_in_executor(self._thread, _load, source)
+        future = asyncio.get_running_loop().run_in_executor(self._executor, _load, source)
         future.add_done_callback(lambda done: self._done(source, done))
 
     def _done(self, source: str, done: "asyncio.Future[Tokenizer | None]") -> None:

@@ -95,4 +95,13 @@ class Stats:
     """Time in steps."""
 
     def __add__(self, other: "Stats") -> "Stats":
-        return Stats(*(getattr(self, name) + getattr(other, name) for name in Stats.__slots__))
+        return Stats(
+            self.prompt_tokens + other.prompt_tokens,
+            self.generation_tokens + other.generation_tokens,
+            self.prefix_queries + other.prefix_queries,
+            self.prefix_hits + other.prefix_hits,
+            self.preemptions + other.preemptions,
+            self.finished + other.finished,
+            self.aborted + other.aborted,
+            self.busy_s + other.busy_s,
+        )

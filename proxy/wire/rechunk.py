@@ -9,7 +9,7 @@ never do. An event not understood passes.
 """
 
 import re
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -46,7 +46,7 @@ class Rechunker(Protocol):
 class _Template(NamedTuple):
     """An event without its text and its one number: what the next one most likely looks like."""
 
-    key: object
+    key: Any
     """Which text of the stream it continues."""
     head: bytes
     tail: bytes

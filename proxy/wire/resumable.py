@@ -99,4 +99,4 @@ def _opens_an_answer(messages: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != "" and not any("\ud800" <= char <= "\udfff" for char in value)
+    return isinstance(value, str) and value != "" and not any(0xD800 <= ord(char) <= 0xDFFF for char in value)

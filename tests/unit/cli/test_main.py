@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from proxy import __version__
+from proxy import __version__, build
 from proxy.cli.main import main
 from proxy.cli.parser import COMMANDS
 
@@ -20,7 +20,7 @@ def replaced(monkeypatch: pytest.MonkeyPatch, name: str, run: object) -> None:
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"tidegate {__version__}\n"
+    assert capsys.readouterr().out == f"tidegate {__version__} ({build()})\n"
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != "sim"])

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.core.scheduler import Scheduler
 from proxy.live.driver import Driver
 from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse, Report
 from proxy.model.faults import Kind, internal, upstream
@@ -74,7 +73,7 @@ class Timers:
 
 def driven() -> tuple[Driver, Scripted, Timers]:
     scripted, timers = Scripted(), Timers()
-    return Driver(cast(Scheduler, scripted), cast(asyncio.AbstractEventLoop, timers)), scripted, timers
+    return Driver(scripted, cast(asyncio.AbstractEventLoop, timers)), scripted, timers
 
 
 async def started(coroutine: Any) -> asyncio.Task[Any]:

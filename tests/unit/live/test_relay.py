@@ -3,13 +3,11 @@
 import asyncio
 from collections.abc import Iterable
 from time import monotonic
-from typing import cast
 
 import pytest
 
 from proxy.live.relay import Relay
 from proxy.live.stream import StreamPlan
-from proxy.live.upstream import Connection
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import Kind, upstream
 from proxy.model.limits import UpstreamLimits
@@ -47,7 +45,7 @@ def relay_of(limits: UpstreamLimits = LIMITS) -> tuple[Relay, EngineSide]:
     loop = asyncio.get_running_loop()
     relay = Relay("alpha", plan, limits.answer_buffer, Timeline(monotonic()), Meter(), loop)
     side = EngineSide()
-    relay.connection = cast(Connection, side)
+    relay.connection = side
     return relay, side
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields
 
 import pytest
 from hypothesis import example, given
@@ -86,7 +87,7 @@ def test_a_request_that_could_not_be_read_keeps_the_columns() -> None:
         id="", method="", path="", model_asked="", model_served="", backend="", attempts=0, status=400, stream=False
     )
     told = Record(
-        **{name: getattr(told, name) for name in told.__slots__}
+        **{field.name: getattr(told, field.name) for field in fields(told)}
         | {
             "outcome": outcome,
             "timeline": bare,
