@@ -19,7 +19,7 @@ _WHOLE = ("core", "core/policies")
 """Folders of which every module is compiled."""
 _SINGLE = {
     "engines": "dialect load",
-    "live": "attempt driver edge exchange intake judge pursuit relay stream upstream",
+    "live": "attempt driver edge exchange intake judge pursuit race relay stream upstream",
     "model": "commands faults histogram outcome request timeline",
     "obs": "access_log goodput metrics record",
     "sim": "engine sequence static world",
@@ -68,9 +68,7 @@ def _extensions() -> list[Any]:
         _say("not compiled: mypy is not installed")
         return []
     lenient = ["--ignore-missing-imports"]  # the types of what only tests or rarer modules use need not be there
-    return mypycify(
-        [*lenient, *_modules()], opt_level="1", debug_level="0", multi_file=True, group_name="tidegate"
-    )
+    return mypycify([*lenient, *_modules()], opt_level="1", debug_level="0", multi_file=True, group_name="tidegate")
 
 
 def _say(text: str) -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.support.proxy_process import ProxyProcess
 
 
-
 def pytest_sessionstart() -> None:
     """Machine code that is older than its source would be tested in its place."""
     compiled = Path(package.__file__).parent.rglob("*.so")

@@ -34,7 +34,7 @@ ENGINES = (
 async def beside_a_slow_one(live: Live, body: dict[str, Any], *others: dict[str, Any], **headers: str) -> list[Answer]:
     """`body` sent while a request is on its way that takes the only permit; `others` after it, at once."""
     slow = asyncio.ensure_future(live.ask(body, x_sim_delay_ms="700", **headers))
-    scheduler = live.proxy._driver.scheduler
+    scheduler = live.proxy._scheduler
     await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 1, "it has the permit")
     return [*[await live.ask(other, **headers) for other in others], await slow]
 
@@ -56,7 +56,7 @@ async def test_another_model(tmp_path: Path) -> None:
         told = await live.metrics()
         assert 'tidegate_fallbacks_total{class="interactive",to="model:small"} 2.0' in told
         assert 'tidegate_requests_total{backend="b",class="interactive"' in told
-        counts = live.proxy._driver.scheduler.counts(monotonic())
+        counts = live.proxy._scheduler.counts(monotonic())
         assert (counts.offered, counts.finished, counts.refused, counts.in_flight) == (4, 4, 0, 0)
 
 
@@ -69,7 +69,7 @@ async def test_another_pool_and_a_refusal_when_that_is_full_too(tmp_path: Path) 
         assert (instead.status, instead.route["backend"], instead.route["fallback"]) == (200, "c", "pool:spare")
         assert "x-tidegate-model" not in instead.headers
         slow = asyncio.ensure_future(live.ask(body, x_sim_delay_ms="700", x_tidegate_class="chat"))
-        scheduler = live.proxy._driver.scheduler
+        scheduler = live.proxy._scheduler
         await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 1, "one permit is out")
         slower = asyncio.ensure_future(live.ask(body, x_sim_delay_ms="700", x_tidegate_class="chat"))
         await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 2, "both permits are")
@@ -85,7 +85,7 @@ async def test_a_body_without_a_name_to_replace_keeps_its_model(tmp_path: Path) 
     options = OPTIONS.replace("routing:", "routing:\n  default_model: large")
     async with running(tmp_path, options, ENGINES) as live:
         slow = asyncio.ensure_future(live.ask({"model": "large"}, x_sim_delay_ms="500"))
-        scheduler = live.proxy._driver.scheduler
+        scheduler = live.proxy._scheduler
         await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 1, "it has the permit")
         url = f"{live.proxy.listen_url}/v1/chat/completions"
         unnamed = {name: value for name, value in CHAT.items() if name != "model"}

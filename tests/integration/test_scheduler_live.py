@@ -76,7 +76,7 @@ async def test_a_deadline_that_passes_while_held_is_told_with_its_route(tmp_path
 
 async def test_traffic_and_scrapes_teach_the_scheduler(tmp_path: Path) -> None:
     async with running(tmp_path) as live:
-        scheduler = live.proxy._driver.scheduler
+        scheduler = live.proxy._scheduler
         for _ in range(6):
             await live.ask(authorization="Bearer sk-1")
 
@@ -107,7 +107,7 @@ async def test_explain_over_http(tmp_path: Path) -> None:
         assert told["prefix_blocks"] >= 2
         status, told = await live.explain(CHAT, x_tidegate_class="chat", x_slo_tpot_ms="20")
         assert (told["promise"]["ttft_s"], told["promise"]["tpot_s"]) == (0.2, 0.02)
-        assert live.proxy._driver.scheduler.counts(monotonic()).offered == 0, "nothing was submitted"
+        assert live.proxy._scheduler.counts(monotonic()).offered == 0, "nothing was submitted"
         status, told = await live.explain({"model": 3})
         assert (status, told["error"]["param"]) == (400, "model")
         status, told = await live.explain(CHAT, x_slo_ttft_ms="x")
@@ -135,7 +135,7 @@ async def test_explain_on_the_command_line(tmp_path: Path, capsys: pytest.Captur
 async def test_a_preempted_bulk_request_goes_on_elsewhere_and_its_client_sees_nothing(tmp_path: Path) -> None:
     async with running(tmp_path, "headers: {forward: ['x-sim-*']}\n") as live:
         driver = live.proxy._driver
-        scheduler = driver.scheduler
+        scheduler = live.proxy._scheduler
         attempts, waiting = scheduler._attempts, scheduler._waiting
         asking = asyncio.ensure_future(live.ask(x_tidegate_class="bulk", x_sim_delay_ms="500"))
         await asyncio.to_thread(eventually, lambda: attempts.in_flight == 1, "the attempt is out")
@@ -163,6 +163,6 @@ async def test_the_default_admission_refuses_nobody_before_it_has_learned(tmp_pa
         asks = (live.ask(x_slo_ttft_ms="1", x_slo_tpot_ms="0.01") for _ in range(40))
         answers = await asyncio.gather(*asks)
         assert {answer.status for answer in answers} == {200}
-        assert live.proxy._driver.scheduler.counts(monotonic()).refused == 0
+        assert live.proxy._scheduler.counts(monotonic()).refused == 0
         told = await live.metrics()
         assert 'tidegate_slo_requests_total{class="interactive",result="late"} 40.0' in told

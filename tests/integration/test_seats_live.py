@@ -21,7 +21,7 @@ def scraper(live: Live, name: str) -> Scraper:
 
 async def test_seats_are_learned_from_what_waits_in_the_engine(tmp_path: Path) -> None:
     async with running(tmp_path, "", (SimEngine("a", spec=TWO_SEATS), SimEngine("b", "slow", ("other",)))) as live:
-        scheduler = live.proxy._driver.scheduler
+        scheduler = live.proxy._scheduler
         asks = [asyncio.ensure_future(live.ask({"max_tokens": 200})) for _ in range(3)]
 
         def full() -> bool:
