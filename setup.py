@@ -16,7 +16,9 @@ from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
 _WHOLE = ("core", "core/policies")
-"""Folders of which every module is compiled."""
+"""Folders of which every module is compiled, but for these."""
+_NOT = ("__init__.py", "explanation.py")
+"""What `explanation` makes is written as JSON by orjson, which reads the insides of interpreted dataclasses only."""
 _SINGLE = {
     "engines": "dialect load",
     "live": "attempt driver edge exchange intake judge pursuit race relay stream upstream",
@@ -31,7 +33,7 @@ _WISH = os.environ.get("TIDEGATE_COMPILE", "auto")
 
 def _modules() -> Iterator[str]:
     for folder in _WHOLE:
-        yield from sorted(str(path) for path in Path("proxy", folder).glob("*.py") if path.name != "__init__.py")
+        yield from sorted(str(path) for path in Path("proxy", folder).glob("*.py") if path.name not in _NOT)
     for folder, names in _SINGLE.items():
         yield from (f"proxy/{folder}/{name}.py" for name in names.split())
 
