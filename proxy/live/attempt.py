@@ -29,7 +29,7 @@ from proxy.wire.meter import Meter
 _RECHUNKED = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """What all attempts of one request share."""
 

@@ -7,7 +7,7 @@ from proxy.model.fallback import Way
 from proxy.model.faults import Fault
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Dispatch:
     """Send the job to this backend now; the permit is taken."""
 
@@ -39,7 +39,7 @@ class Reason(StrEnum):
     """One more held job would break a bound."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refuse:
     """The job is over; tell the client why."""
 
@@ -49,7 +49,7 @@ class Refuse:
     """Set when admission refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Abort:
     """Stop the job's attempt on this backend; its permit is already given back. Unless the job has another attempt
     out, its next command (`Dispatch` or `Refuse`) follows, in the same answer or later."""
@@ -61,7 +61,7 @@ class Abort:
 Command = Dispatch | Refuse | Abort
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finished:
     """The backend answered to the last byte (an answer of its own with a 4xx status included). Tokens are those of the
     engine's `usage`; None: it tells none."""
@@ -77,7 +77,7 @@ class Finished:
     """Which attempt; may be empty unless the job was hedged. The same in all reports."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Failed:
     """The attempt failed. `repeatable`: no byte has reached the client and sending it again is safe."""
 
@@ -87,7 +87,7 @@ class Failed:
     backend: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FirstByte:
     """The backend began to answer."""
 
@@ -95,7 +95,7 @@ class FirstByte:
     backend: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FirstToken:
     """The first event of a stream that holds content. To be reported before it is passed on to the client."""
 

@@ -39,7 +39,7 @@ REPEATABLE = frozenset(
 `responses` may store its answer and unknown routes may do anything: these are never sent twice."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """What the client asked, understood from a parsed copy of its body; the body itself is forwarded as it came."""
 
@@ -68,7 +68,7 @@ class Request:
     """`x-tidegate-class`: the class the client asks for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
     """One Request as the scheduler sees it. Ends in exactly one Outcome."""
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 
 import orjson
 
@@ -20,8 +19,6 @@ _MAX_LINES = 10_000
 FLUSH_S = 0.05
 """Longest time a line waits."""
 
-_COLUMNS = frozenset({"end", "status", "method", "path"})
-"""Fields of a text line that stand without their names, before the others."""
 _WORD = re.compile(r"[!#-\[\]-~]+\Z")
 """Printable ASCII without space, quote and backslash."""
 
@@ -59,37 +56,54 @@ class AccessLog:
             self._write(b"".join(waiting))
 
 
-def _fields(record: Record) -> dict[str, Any]:
-    line, outcome, usage = record.timeline, record.outcome, record.usage
+_WHAT = (
+    *("end", "status", "method", "path", "outcome", "fault", "class", "model_asked", "model_served", "backend"),
+    *("attempts", "hedge", "stream", "resumed", "fallback", "token_source"),
+)
+"""What happened: few different ones, so that their text is made once and kept."""
+_COLUMNS = 4
+"""So many of them stand in a text line without their names."""
+_SPANS = ("queue_ms", "ttft_ms", "tpot_ms", "e2e_ms")
+_COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "request_bytes")
+
+
+def _what(record: Record) -> tuple[str | int | bool | None, ...]:
+    outcome = record.outcome
+    return (
+        outcome.end_code,
+        record.status,
+        record.method,
+        record.path,
+        str(outcome.verdict),
+        str(outcome.fault.kind) if outcome.fault else None,
+        record.traffic_class,
+        record.model_asked,
+        record.model_served,
+        record.backend,
+        record.attempts,
+        record.hedge or None,
+        record.stream,
+        record.resumed or None,
+        record.fallback or None,
+        record.token_source,
+    )
+
+
+def _spans_ms(record: Record) -> tuple[float | None, ...]:
+    line, first_token = record.timeline, record.meter.first_token
+    tpot_s = None if first_token is None else record.meter.tpot_s(record.usage.completion_tokens)
     span = Timeline.span_ms
-    tpot_s = record.meter.tpot_s(usage.completion_tokens)
-    return {
-        "end": outcome.end_code,
-        "status": record.status,
-        "method": record.method,
-        "path": record.path,
-        "outcome": outcome.verdict.value,
-        "class": record.traffic_class,
-        "model_asked": record.model_asked,
-        "model_served": record.model_served,
-        "backend": record.backend,
-        "attempts": record.attempts,
-        "hedge": record.hedge or None,
-        "stream": record.stream,
-        "resumed": record.resumed or None,
-        "fallback": record.fallback or None,
-        "queue_ms": _rounded(span(line.understood, line.released)),
-        "ttft_ms": _rounded(span(line.received, record.meter.first_token)),
-        "tpot_ms": _rounded(None if tpot_s is None else tpot_s * 1e3),
-        "e2e_ms": _rounded(span(line.received, line.done)),
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "token_source": record.token_source,
-        "request_bytes": record.body_bytes,
-        "fault": outcome.fault.kind.value if outcome.fault else None,
-        "id": record.id,
-    }
+    return (
+        span(line.understood, line.released),
+        span(line.received, first_token),
+        None if tpot_s is None else tpot_s * 1e3,
+        span(line.received, line.done),
+    )
+
+
+def _counts(record: Record) -> tuple[int | None, ...]:
+    usage = record.usage
+    return usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, record.body_bytes
 
 
 def _rounded(value_ms: float | None) -> float | None:
@@ -107,17 +121,33 @@ def _second(wall: int) -> str:
 
 
 def _json_line(record: Record, wall: float) -> bytes:
-    return orjson.dumps({"time": _timestamp(wall), **_fields(record)}, option=orjson.OPT_APPEND_NEWLINE)
+    fields: dict[str, object] = {"time": _timestamp(wall)}
+    fields.update(zip(_WHAT, _what(record), strict=True))
+    fields.update(zip(_SPANS, map(_rounded, _spans_ms(record)), strict=True))
+    fields.update(zip(_COUNTS, _counts(record), strict=True))
+    fields["id"] = record.id
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _text_line(record: Record, wall: float) -> bytes:
-    words = [_timestamp(wall)]
-    for name, value in _fields(record).items():
-        if name in _COLUMNS:
-            words.append(_word(value))
-        elif value is not None and value != "":
-            words.append(f"{name}={_word(value)}")
+    words = [_timestamp(wall), _text_of(_what(record))]
+    for name, span_ms in zip(_SPANS, _spans_ms(record), strict=True):
+        if span_ms is not None:
+            words.append(f"{name}={span_ms:.2f}")
+    for name, count in zip(_COUNTS, _counts(record), strict=True):
+        if count is not None:
+            words.append(f"{name}={count}")
+    if record.id:
+        words.append("id=" + _word(record.id))
     return (" ".join(words) + "\n").encode()
+
+
+@lru_cache(maxsize=1024)
+def _text_of(what: tuple[str | int | bool | None, ...]) -> str:
+    words = [_word(value) for value in what[:_COLUMNS]]
+    named = zip(_WHAT[_COLUMNS:], what[_COLUMNS:], strict=True)
+    words += [f"{name}={_word(value)}" for name, value in named if value is not None and value != ""]
+    return " ".join(words)
 
 
 def _json_drops(count: int, wall: float) -> bytes:
@@ -128,19 +158,10 @@ def _text_drops(count: int, wall: float) -> bytes:
     return f"{_timestamp(wall)} dropped_log_lines={count}\n".encode()
 
 
-def _word(value: str | float | bool) -> str:
-    """One word. Of text only `_text` makes one; numbers cannot be anything else."""
-    kind = type(value)
-    if kind is int or kind is float:
-        return str(value)
-    if kind is bool:
-        return "true" if value else "false"
-    return _text(str(value))
-
-
-@lru_cache(maxsize=1024)
-def _text(value: str) -> str:
+def _word(value: object) -> str:
     """A word of printable ASCII as it is; anything else quoted and escaped: no value can pretend to be another field or
     another line, or run from right to left."""
-    text = value or "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value) or "-"
     return text if _WORD.match(text) else json.dumps(text)

@@ -9,7 +9,7 @@ from proxy.wire.meter import Meter
 from proxy.wire.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
     """Everything that is told of one request; made once, at its end."""
 
