@@ -21,7 +21,7 @@ _NOT = ("__init__.py", "explanation.py")
 """What `explanation` makes is written as JSON by orjson, which reads the insides of interpreted dataclasses only."""
 _SINGLE = {
     "engines": "dialect load",
-    "live": "attempt driver edge exchange intake judge pursuit race relay stream upstream",
+    "live": "attempt driver edge exchange intake judge marks pursuit race relay stream upstream",
     "model": "commands faults histogram outcome request timeline",
     "obs": "access_log goodput metrics record",
     "sim": "engine sequence static world",

@@ -87,6 +87,7 @@ class Proxy:
         self._explainer = Explainer(intake, self._scheduler, config.limits, rule_lines)
         self._gateway = Gateway(
             driver=self._driver,
+            scheduler=self._scheduler,
             caller=Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop),
             backends=self._backends,
             models=self._models,

@@ -73,7 +73,7 @@ def load_text(text: str, name: str, secrets: SecretSource) -> Loaded:
 
 
 class _Report:
-    """Collects diagnostics: the first one of an option stays, the rest of a flood is counted."""
+    """Collects diagnostics: the first error of an option stays, the rest of a flood is counted."""
 
     def __init__(self, text: str, name: str, parsed: Parsed) -> None:
         self.diagnostics: list[Diagnostic] = []
@@ -87,7 +87,8 @@ class _Report:
 
     def at(self, position: Position, finding: Finding) -> None:
         """One finding, at a known place."""
-        self._refused.add(finding.path)
+        if finding.severity is Severity.ERROR:
+            self._refused.add(finding.path)
         if len(self.diagnostics) < MAX_DIAGNOSTICS:
             self.diagnostics.append(self._diagnostic(position, finding))
 

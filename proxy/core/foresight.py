@@ -159,11 +159,11 @@ def foresee(backend: "Backend", ask: Ask) -> None:
         backlog, head_s, spent = ledger.backlog(now)
         if spent > head_s > 0.0:
             slow = max(slow, significant(model.prefill_drift.ratio(head_s, spent)))
-    waiting = backend.in_flight
+    waiting = float(backend.in_flight)
     if ledger.has_foreign:
         running, queued = ledger.foreign(now)
         backlog += queued * max(cost, base)
-        waiting += running + queued  # type: ignore[assignment]
+        waiting += running + queued
     factor = slow * (1.0 + _NEW / (samples + 1))
     out.hit = hit
     out.fresh = fresh

@@ -14,7 +14,7 @@ MAX_KEYS = 4096
 """Keys remembered of each kind; the longest unused is forgotten."""
 _SEEN_ENOUGH = 8
 _RATE = 0.05
-_UNKNOWN = (128.0, 512.0)
+_UNKNOWN: tuple[float, ...] = (128.0, 512.0)
 """Median and .9 quantile of answers before any was seen."""
 _BYTES_PER_TOKEN = 4.0
 _MAX_SCALE = 20.0

@@ -6,7 +6,7 @@ them together makes refusals confirm themselves.
 
 from math import exp
 
-QUANTILES = (0.5, 0.9, 0.95)
+QUANTILES: tuple[float, ...] = (0.5, 0.9, 0.95)
 _RATE = 0.02
 _FAST = 20
 """Samples over which the steps shrink to `_RATE`, so that a wrong start is left soon."""

@@ -60,10 +60,6 @@ class Caller:
         self._limits = limits
         self._loop = loop
 
-    def model_at(self, backend: str, model: str) -> str:
-        """What the backend calls `model`."""
-        return self._scheduler.upstream_model(backend, model)
-
     def relay(self, call: Call, backend: Backend, continuation: Continuation | None = None) -> Relay:
         """The receiver of an attempt."""
         plan = self._plan(call, backend, continuation)
@@ -109,7 +105,7 @@ class Caller:
             return body
         if plan.continuation is not None:
             body = plan.continuation.body(body)
-        name = self.model_at(backend.name, call.job.model)
+        name = self._scheduler.upstream_model(backend.name, call.job.model)
         if request.model is not None and name != request.model:
             body = splice.replace_value(body, "model", name)
         if plan.undo is not Undo.NOTHING:
@@ -119,7 +115,7 @@ class Caller:
     def _plan(self, call: Call, backend: Backend, continuation: Continuation | None) -> StreamPlan:
         evidence = None
         if call.settings.granularity != "engine" and call.request.endpoint in _RECHUNKED:
-            model = self.model_at(backend.name, call.job.model)
+            model = self._scheduler.upstream_model(backend.name, call.job.model)
             evidence = Evidence(
                 self._tokenizers.estimator(model),
                 self._tokenizers.ready(model),

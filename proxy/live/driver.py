@@ -61,6 +61,9 @@ class Decider(Protocol):
     def refuse_new(self) -> list[Command]:
         """From now on nothing is taken."""
 
+    def shed_bulk(self) -> list[Command]:
+        """Bulk that waits is refused."""
+
 
 class Driver:
     """Carries jobs to the scheduler and its commands back."""
@@ -147,7 +150,7 @@ class Driver:
 
     def shed_bulk(self) -> None:
         """Refuse the bulk that waits."""
-        self._carry_out(self.scheduler.shed_bulk())
+        self._carry_out(self._scheduler.shed_bulk())
 
     async def _answer(self, job_id: int, commands: list[Command]) -> Dispatch | Refuse:
         mine: Dispatch | Refuse | None = None

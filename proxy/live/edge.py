@@ -509,5 +509,5 @@ def _is_request_line(data: bytes) -> bool:
     """Catches what llhttp lets pass at the start of a request: HTTP/0.9 and doubled spaces."""
     end = data.find(b"\r\n")
     if end < 0:
-        return b"  " not in data[:8192]
-    return b"  " not in (line := data[:end]) and (b" HTTP/" in line or not line)
+        return data.find(b"  ", 0, 8192) < 0
+    return data.find(b"  ", 0, end) < 0 and (end == 0 or data.find(b" HTTP/", 0, end) >= 0)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from proxy.core.permitted import Patterns
 from proxy.core.refusals import short_of_memory
+from proxy.core.scheduler import Scheduler
 from proxy.live import judge
 from proxy.live.attempt import Call, Caller
 from proxy.live.backends import Backend
@@ -57,6 +58,7 @@ class Gateway(NamedTuple):
     """What all exchanges share."""
 
     driver: Driver
+    scheduler: Scheduler
     caller: Caller
     backends: dict[str, Backend]
     models: ModelList
@@ -366,7 +368,7 @@ class Exchange:
         pursuit = self._pursuit
         if pursuit is None or not pursuit.backend:
             return ""
-        return self._gateway.caller.model_at(pursuit.backend, pursuit.model)
+        return self._gateway.scheduler.upstream_model(pursuit.backend, pursuit.model)
 
     def _usage(self) -> tuple[Usage, str]:
         """Tokens and how we know: as the engine says, else as far as its events showed."""

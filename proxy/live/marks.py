@@ -27,7 +27,7 @@ def marked(
 ) -> Headers:
     """`headers` and ours. `taken` and `pursuit` are None for what never became a job."""
     if taken is not None:
-        quota = gateway.driver.scheduler.quota(taken.job.tenant, monotonic())
+        quota = gateway.scheduler.quota(taken.job.tenant, monotonic())
         if quota is not None:
             headers = ratelimit.replaced(headers, quota)
     headers.append((b"x-request-id", request_id.encode()))

@@ -7,6 +7,7 @@ Owns the order of these steps and the timers of the last two. Never changes text
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -26,7 +27,7 @@ _TAIL = 3
 """Last events kept to read usage and the finish from."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StreamPlan:
     """What is done to a stream besides passing it on."""
 
@@ -86,7 +87,7 @@ class Stream:
         self._plain = self._rechunker is None and self._pacer is None and plan.continuation is None
         self._pace_timer: asyncio.TimerHandle | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
-        self._tail = (b"",) * _TAIL
+        self._tail: deque[bytes] = deque(maxlen=_TAIL)
         self.meter = meter
         self.saw_done = False
         self.saw_error = False
@@ -99,11 +100,11 @@ class Stream:
             self._plain
             and sse.is_plain(data)
             and self._splitter.is_between_events
-            and not sse.is_error(data)
-            and not (self._undoes and b'"usage"' in data)
+            and data.find(b'"error"') < 0
+            and not (self._undoes and data.find(b'"usage"') >= 0)
             and len(data) <= self._plan.event_limit_b
         ):
-            self._tail = (*self._tail[1:], data)
+            self._tail.append(data)
             self.meter.saw(data, monotonic())
             self._emit(data)
             return
@@ -112,7 +113,7 @@ class Stream:
     @property
     def tail(self) -> list[bytes]:
         """The last events, oldest first, as the engine sent them."""
-        return [event for event in self._tail if event]
+        return list(self._tail)
 
     def token_source(self) -> Source:
         """How the tokens were counted: at the engine's granularity one event is taken for one token."""
@@ -149,11 +150,11 @@ class Stream:
             self.saw_done = True
         elif sse.is_error(event):
             self.saw_error = True
-            self._tail = (*self._tail[1:], event)
+            self._tail.append(event)
             if continuation is not None and continuation.can_continue():
                 self.unsent_error, event = event, b""
         else:
-            self._tail = (*self._tail[1:], event)
+            self._tail.append(event)
             if continuation is not None:
                 continuation.saw(event)
                 self.saw_error = continuation.disagrees

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 
-SECONDS = (
+SECONDS: tuple[float, ...] = (
     *(0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75),
     *(1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0),
 )
@@ -23,12 +23,21 @@ class Histogram:
         self._counts[bisect_left(SECONDS, value_s)] += times
         self.sum += value_s * times
 
+    def copy(self) -> "Histogram":
+        """Another one with the same counts."""
+        same = Histogram()
+        same.add(self)
+        return same
+
+    def add(self, other: "Histogram") -> None:
+        """Count what `other` has counted, too."""
+        if other.sum or any(other._counts):
+            self._counts = [mine + theirs for mine, theirs in zip(self._counts, other._counts, strict=True)]
+            self.sum += other.sum
+
     def take(self, other: "Histogram") -> None:
         """Move what `other` has counted to here."""
-        if not any(other._counts):
-            return
-        self._counts = [mine + theirs for mine, theirs in zip(self._counts, other._counts, strict=True)]
-        self.sum += other.sum
+        self.add(other)
         other._counts = [0] * len(other._counts)
         other.sum = 0.0
 

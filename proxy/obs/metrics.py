@@ -130,8 +130,7 @@ class Metrics:
 
     @staticmethod
     def _take_gaps(series: _Series, meter: Meter) -> None:
-        series.itl.take(meter.token_gaps)
-        series.event_gap.take(meter.event_gaps)
+        meter.hand_over(series.itl, series.event_gap)
 
     def render(self) -> bytes:
         """The text exposition format, version 0.0.4."""

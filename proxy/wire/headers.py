@@ -6,9 +6,8 @@ versions, fragments, transfer codings, hosts, duplicates, sizes. Owns no bytes b
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from types import MappingProxyType
-from typing import NamedTuple
 
 from proxy.model.faults import FaultError, Kind, downstream
 from proxy.model.limits import HeadLimits
@@ -67,7 +66,8 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}\Z")
 _SECONDS = re.compile(rb"[0-9]{1,7}(?:\.[0-9]{1,6})?\Z")
 
 
-class Head(NamedTuple):
+@dataclass(slots=True)
+class Head:
     """A request head that passed the check. Header names keep the client's spelling."""
 
     method: str
@@ -84,7 +84,7 @@ class Head(NamedTuple):
     client_timeout_s: float | None
     traffic_class: str = ""
     """`x-tidegate-class`; empty: not asked for."""
-    fields: Mapping[bytes, bytes] = MappingProxyType({})
+    fields: Mapping[bytes, bytes] = field(default_factory=dict)
     """Every header by its lower-case name, keys and cookies too: not to be shown."""
 
 
@@ -131,7 +131,7 @@ def check_head(
             seen[lower] += b"," + value  # RFC 9110 §5.3: lines of one name are one list
         else:
             seen[lower] = value
-        if b"_" in lower and lower.replace(b"_", b"-") in NEVER_FORWARDED:
+        if lower.find(b"_") >= 0 and lower.replace(b"_", b"-") in NEVER_FORWARDED:
             raise _refused(Kind.MALFORMED, "A header name with an underscore imitates a framing header.")
         if policy.allows(lower) and value.isascii():
             forward.append((name, value))
@@ -165,7 +165,7 @@ def _refused(kind: Kind, message: str) -> FaultError:
 def _check_target(target: bytes, limits: HeadLimits) -> None:
     if len(target) > limits.target:
         raise _refused(Kind.TARGET_TOO_LONG, f"The request target is longer than {limits.target} bytes.")
-    if b"#" in target:
+    if target.find(b"#") >= 0:
         raise _refused(Kind.MALFORMED, "A request target has no fragment.")
 
 

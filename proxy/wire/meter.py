@@ -18,7 +18,7 @@ _GOES_ON = b'"finish_reason":null'
 class Meter:
     """One per stream. Times are monotonic seconds."""
 
-    __slots__ = ("event_gaps", "events", "first_token", "last_token", "on_first", "token_gaps", "tokens")
+    __slots__ = ("_token_gaps", "event_gaps", "events", "first_token", "last_token", "on_first", "tokens")
 
     def __init__(self) -> None:
         self.first_token: float | None = None
@@ -29,8 +29,9 @@ class Meter:
         """Events with output."""
         self.tokens = 0
         """As far as events show; the engine's usage knows better."""
-        self.token_gaps = Histogram()
         self.event_gaps = Histogram()
+        self._token_gaps: Histogram | None = None
+        """None as long as every event held one token: they are the gaps of the events."""
 
     def saw(self, event: bytes, now: float, tokens: int = 1) -> None:
         """An event passed that holds `tokens` tokens if it holds output at all."""
@@ -43,17 +44,26 @@ class Meter:
                 if on_first is not None:
                     on_first()
             return
-        if _GOES_ON not in event and not usage.holds_content(event):
+        if event.find(_GOES_ON) < 0 and not usage.holds_content(event):
             return
         gap = now - last
         self.last_token = now
         self.events += 1
         self.tokens += tokens
+        apart = self._token_gaps
+        if apart is None and tokens != 1:
+            apart = self._token_gaps = self.event_gaps.copy()
         self.event_gaps.observe(gap)
-        if tokens == 1:
-            self.token_gaps.observe(gap)
-        elif tokens > 1:
-            self.token_gaps.observe(gap / tokens, tokens)
+        if apart is not None and tokens > 0:
+            apart.observe(gap / tokens, tokens)
+
+    def hand_over(self, per_token: Histogram, per_event: Histogram) -> None:
+        """Move the gaps counted so far to where all streams are counted."""
+        if self._token_gaps is None:
+            per_token.add(self.event_gaps)
+        else:
+            per_token.take(self._token_gaps)
+        per_event.take(self.event_gaps)
 
     def tpot_s(self, tokens: int | None) -> float | None:
         """Seconds per output token after the first; `tokens` as the engine counted them, None: as we did."""

@@ -22,18 +22,20 @@ _BYTES_PER_TOKEN = 4
 _MARKUP_B = 64
 """Of a body, what is not prompt: names, braces, parameters."""
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,6})?\Z")
-_CONSTRAINTS = (
-    "tools",
-    "functions",
-    "grammar",
-    "json_schema",
-    "structured_outputs",
-    "guided_json",
-    "guided_regex",
-    "guided_grammar",
-    "guided_choice",
-    "regex",
-    "ebnf",
+_CONSTRAINTS = frozenset(
+    {
+        "tools",
+        "functions",
+        "grammar",
+        "json_schema",
+        "structured_outputs",
+        "guided_json",
+        "guided_regex",
+        "guided_grammar",
+        "guided_choice",
+        "regex",
+        "ebnf",
+    }
 )
 """Fields that bind the output; `response_format` does so too unless it says `text`."""
 _PLAIN_FORMATS = frozenset({"text", None})
@@ -100,9 +102,8 @@ def tenant(headers: Mapping[bytes, bytes]) -> str:
 
 def is_constrained(fields: Mapping[str, Any]) -> bool:
     """Whether the output is bound to a grammar, a schema or tools."""
-    for name in _CONSTRAINTS:
-        if fields.get(name):
-            return True
+    if not _CONSTRAINTS.isdisjoint(fields) and any(fields.get(name) for name in _CONSTRAINTS):
+        return True
     form = fields.get("response_format")
     if isinstance(form, dict):
         return form.get("type") not in _PLAIN_FORMATS

@@ -31,7 +31,7 @@ class EventSplitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events that `data` completes. FaultError when one grows over the limit (its blank line not counted)."""
-        if self._skip_lf or b"\r" in data:
+        if self._skip_lf or data.find(b"\r") >= 0:
             data = self._normalised(data)
         if self._at_start:
             data = self._without_bom(data)
@@ -88,7 +88,7 @@ def is_plain(data: bytes) -> bool:
         data.startswith(b"data: {")
         and data.endswith(b"}\n\n")
         and data.find(b"\n") == len(data) - 2
-        and b"\r" not in data
+        and data.find(b"\r") < 0
     )
 
 
@@ -97,9 +97,9 @@ def is_error(event: bytes) -> bool:
 
     Text that a model wrote cannot look like it: inside a JSON string every quote is escaped.
     """
-    if b'"error"' in event and _says_error(payload(event) or b""):
+    if event.find(b'"error"') >= 0 and _says_error(payload(event) or b""):
         return True
-    return event.startswith(b"event: error\n") or b"\nevent: error\n" in event
+    return event.startswith(b"event: error\n") or event.find(b"\nevent: error\n") >= 0
 
 
 def _says_error(data: bytes) -> bool:

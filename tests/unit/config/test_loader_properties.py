@@ -71,6 +71,7 @@ def loaded(text: str, **env: str) -> Loaded:
 @example("? ? ? ? a")
 @example("[" * 5000)
 @example("version: 1\nbackends: &a [*a]\n")
+@example("version: 1\nbackends: [{url: http://a, api_key: not a key}]\n")
 def test_any_text_is_a_configuration_or_has_diagnostics(text: str) -> None:
     found = loaded(text, A="alpha")
     assert (found.config is None) == has_errors(found.diagnostics)

@@ -74,9 +74,9 @@ def test_json() -> None:
 def test_text() -> None:
     assert Written("text").line_of(record()).decode() == (
         f"{STAMP} -- 200 POST /v1/chat/completions outcome=served class=interactive model_asked=alias"
-        " model_served=model backend=alpha attempts=1 stream=true queue_ms=2.0 ttft_ms=250.0 tpot_ms=235.71"
-        " e2e_ms=2000.0 prompt_tokens=25 completion_tokens=8"
-        " cached_tokens=16 token_source=engine_usage request_bytes=321 id=req-1\n"
+        " model_served=model backend=alpha attempts=1 stream=true token_source=engine_usage queue_ms=2.00"
+        " ttft_ms=250.00 tpot_ms=235.71 e2e_ms=2000.00 prompt_tokens=25 completion_tokens=8 cached_tokens=16"
+        " request_bytes=321 id=req-1\n"
     )
 
 
@@ -99,7 +99,7 @@ def test_a_request_that_could_not_be_read_keeps_the_columns() -> None:
     )
     line = Written("text").line_of(told).decode()
     assert line == (
-        f"{STAMP} CR 400 - - outcome=failed attempts=0 stream=false e2e_ms=2000.0 request_bytes=321 fault=malformed\n"
+        f"{STAMP} CR 400 - - outcome=failed fault=malformed attempts=0 stream=false e2e_ms=2000.00 request_bytes=321\n"
     )
 
 
