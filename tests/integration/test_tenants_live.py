@@ -69,7 +69,7 @@ async def test_tokens_are_settled_by_the_engines_usage(tmp_path: Path) -> None:
         answer = await live.ask({"stream": False, "max_tokens": 50}, authorization=f"Bearer {KEY}")
         usage = json.loads(answer.body)["usage"]
         assert int(answer.headers["x-ratelimit-remaining-tokens"]) < 100_000, "reserved while it runs"
-        view = live.proxy._driver.scheduler.quota(tenant(KEY), monotonic())
+        view = live.proxy._scheduler.quota(tenant(KEY), monotonic())
         assert view is not None
         assert view.tokens is not None
         used = 100_000 - view.tokens.left
@@ -88,7 +88,7 @@ async def test_a_prompt_above_the_limit_is_not_to_be_repeated(tmp_path: Path) ->
 async def test_at_once(tmp_path: Path) -> None:
     async with running(tmp_path, limited(max_concurrent=1), ENGINES) as live:
         slow = asyncio.ensure_future(live.ask(authorization=f"Bearer {KEY}", x_sim_delay_ms="500"))
-        scheduler = live.proxy._driver.scheduler
+        scheduler = live.proxy._scheduler
         await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 1, "one is open")
         assert (await live.ask(authorization=f"Bearer {KEY}")).status == 429
         assert (await live.ask(authorization=f"Bearer {OTHER}")).status == 200
@@ -98,7 +98,7 @@ async def test_at_once(tmp_path: Path) -> None:
 
 async def test_a_client_that_leaves_gives_its_place_back(tmp_path: Path) -> None:
     async with running(tmp_path, limited(max_concurrent=1), ENGINES) as live:
-        scheduler = live.proxy._driver.scheduler
+        scheduler = live.proxy._scheduler
         slow = asyncio.ensure_future(live.ask(authorization=f"Bearer {KEY}", x_sim_delay_ms="60000"))
         await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 1, "one is open")
         slow.cancel()
