@@ -342,7 +342,7 @@ class Exchange:
                 id=self._request_id() if head else "",
                 method=head.method if head else "",
                 path=target.partition("?")[0][:256],
-                endpoint=(request.endpoint if request else Endpoint.OTHER).value,
+                endpoint=str(request.endpoint if request else Endpoint.OTHER),
                 traffic_class=self._taken.job.traffic_class if self._taken else "",
                 model_asked=(request.model or "") if request else "",
                 model_served=self._model_served(),
@@ -379,8 +379,8 @@ class Exchange:
         if relay.plan.continuation is not None:
             usage = relay.plan.continuation.corrected(usage)
         if usage.completion_tokens is not None or not self._meter.tokens:
-            return usage, TokenSource.ENGINE_USAGE.value if usage != NO_USAGE else ""
-        return usage._replace(completion_tokens=self._meter.tokens), relay.token_source().value
+            return usage, str(TokenSource.ENGINE_USAGE) if usage != NO_USAGE else ""
+        return usage._replace(completion_tokens=self._meter.tokens), str(relay.token_source())
 
 
 def _fault_at_end(pursuit: Pursuit, relay: Relay) -> Fault | None:

@@ -61,7 +61,7 @@ class Intake:
         if not may_use(patterns, model):
             raise FaultError(no_such_model(model))
         asked = Asked(
-            request.endpoint.value,
+            str(request.endpoint),
             model,
             tenant,
             request.stream,

@@ -110,6 +110,12 @@ def _rounded(value_ms: float | None) -> float | None:
     return None if value_ms is None else round(value_ms, 2)
 
 
+def _hundredths(value_ms: float) -> str:
+    """Two decimals; a format costs ten times as much."""
+    digits = str(int(value_ms * 100.0 + 0.5)).zfill(3)
+    return digits[:-2] + "." + digits[-2:]
+
+
 def _timestamp(wall: float) -> str:
     second = int(wall)
     thousandths = str(1000 + int((wall - second) * 1000))  # faster than a format with leading zeros
@@ -134,10 +140,10 @@ def _text_line(record: Record, wall: float) -> bytes:
     words = [_timestamp(wall), _text_of(_what(record))]
     for name, span_ms in zip(_SPANS, _spans_ms(record), strict=True):
         if span_ms is not None:
-            words.append(f"{name}={span_ms:.2f}")
+            words.append(name + "=" + _hundredths(span_ms))
     for name, count in zip(_COUNTS, _counts(record), strict=True):
         if count is not None:
-            words.append(f"{name}={count}")
+            words.append(name + "=" + str(count))
     if record.id:
         words.append("id=" + _word(record.id))
     return (" ".join(words) + "\n").encode()

@@ -101,7 +101,7 @@ class Metrics:
         series = self._series[record.endpoint, record.traffic_class or _NO_CLASS, record.backend or _NO_BACKEND]
         outcome, timeline = record.outcome, record.timeline
         status = _STATUSES.get(record.status, "other")
-        series.endings[outcome.verdict.value, outcome.end_code, status] += 1
+        series.endings[str(outcome.verdict), outcome.end_code, status] += 1
         if outcome.fault is not None:
             self._faults[outcome.fault.source.value, outcome.fault.kind.value] += 1
         if record.fallback:

@@ -7,6 +7,7 @@ this process: they are compared with each other and never leave it.
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -97,7 +98,12 @@ def tenant(headers: Mapping[bytes, bytes]) -> str:
         scheme, _, rest = key.partition(b" ")
         key = rest.strip() if scheme.lower() == b"bearer" else key.strip()
     key = key or headers.get(b"x-api-key")
-    return hashlib.sha256(key).hexdigest()[:8] if key else ""
+    return _name_of(key) if key else ""
+
+
+@lru_cache(maxsize=1024)
+def _name_of(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()[:8]
 
 
 def is_constrained(fields: Mapping[str, Any]) -> bool:
