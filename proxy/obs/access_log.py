@@ -65,6 +65,8 @@ _COLUMNS = 4
 """So many of them stand in a text line without their names."""
 _SPANS = ("queue_ms", "ttft_ms", "tpot_ms", "e2e_ms")
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "request_bytes")
+_SPAN_WORDS: tuple[str, ...] = tuple(f" {name}=" for name in _SPANS)
+_COUNT_WORDS: tuple[str, ...] = tuple(f" {name}=" for name in _COUNTS)
 
 
 def _what(record: Record) -> tuple[str | int | bool | None, ...]:
@@ -137,16 +139,21 @@ def _json_line(record: Record, wall: float) -> bytes:
 
 
 def _text_line(record: Record, wall: float) -> bytes:
-    words = [_timestamp(wall), _text_of(_what(record))]
-    for name, span_ms in zip(_SPANS, _spans_ms(record), strict=True):
+    parts = [_timestamp(wall), " ", _text_of(_what(record))]
+    names, spans_ms = _SPAN_WORDS, _spans_ms(record)
+    for i in range(len(names)):
+        span_ms = spans_ms[i]
         if span_ms is not None:
-            words.append(name + "=" + _hundredths(span_ms))
-    for name, count in zip(_COUNTS, _counts(record), strict=True):
+            parts += (names[i], _hundredths(span_ms))
+    names, counts = _COUNT_WORDS, _counts(record)
+    for i in range(len(names)):
+        count = counts[i]
         if count is not None:
-            words.append(name + "=" + str(count))
+            parts += (names[i], str(count))
     if record.id:
-        words.append("id=" + _word(record.id))
-    return (" ".join(words) + "\n").encode()
+        parts += (" id=", _word(record.id))
+    parts.append("\n")
+    return "".join(parts).encode()
 
 
 @lru_cache(maxsize=1024)
