@@ -24,7 +24,7 @@ _SINGLE = {
     "live": "attempt driver edge exchange intake judge marks pursuit race relay stream upstream",
     "model": "commands faults histogram outcome request timeline",
     "obs": "access_log goodput metrics record",
-    "sim": "engine sequence static world",
+    "sim": "arrival decoding engine jobs kv_pool modelled_backend plan played sequence spec static world",
     "wire": "accounting answers body borders counting deltas errors graphemes headers meter pacing prompt rechunk"
     " routes splice sse tokens usage",
 }

@@ -1,32 +1,35 @@
 """Which backend probably holds which prefix in its cache: our own record of what was sent where.
 
-Owns one bounded record per backend and the index over all. A record holds block hashes only. It is right as long as
+Owns one bounded record per backend and the index over all. A record holds block hashes only (any hashable thing: as
+`int` each would be taken apart and made anew where this is compiled). It is right as long as
 the engine keeps as much as we think; `learn` corrects that from what engines say they found.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
+from typing import Final
 
-TOTAL_BLOCKS = 1 << 20
+from proxy.core.recency import Recency
+
+TOTAL_BLOCKS: Final = 1 << 20
 """Blocks remembered of all backends together: about 200 bytes each."""
-UNKNOWN_CAP = 4096
+UNKNOWN_CAP: Final = 4096
 """Blocks remembered of a backend whose KV budget is not known."""
-MIN_CAP = 32
-_SHORT = 0.9
+MIN_CAP: Final = 32
+_SHORT: Final = 0.9
 """A hit below this share of what was predicted falls short."""
-_ZERO_HITS = 3
-_MEMORY = 0.02
+_ZERO_HITS: Final = 3
+_MEMORY: Final = 0.02
 
 
 class PrefixRecord:
     """What one backend holds: the blocks least recently used go first."""
 
-    __slots__ = ("_actual", "_index", "_kv_tokens", "_most", "_predicted", "_zeros", "blocks", "cap", "mask")
+    __slots__ = ("_actual", "_index", "_kv_tokens", "_most", "_predicted", "_recency", "_zeros", "cap", "mask")
 
     def __init__(self, index: "PrefixIndex", number: int) -> None:
         self._index = index
         self.mask = 1 << number
-        self.blocks: OrderedDict[int, None] = OrderedDict()
+        self._recency = Recency()
         self._most = index.most
         self.cap = min(UNKNOWN_CAP, index.most)
         """Blocks it is believed to hold."""
@@ -35,13 +38,18 @@ class PrefixRecord:
         self._zeros = 0
 
     @property
+    def blocks(self) -> Collection[Hashable]:
+        """What it holds."""
+        return self._recency.last
+
+    @property
     def trust(self) -> float:
         """Tokens found per token predicted."""
         return min(1.0, self._actual / self._predicted)
 
-    def match(self, chain: Sequence[int]) -> int:
+    def match(self, chain: Sequence[Hashable]) -> int:
         """How many leading blocks of `chain` it holds. A block is only held with those before it."""
-        held = self.blocks
+        held = self._recency.last
         low, high = 0, len(chain)
         while low < high:
             middle = (low + high + 1) >> 1
@@ -58,15 +66,11 @@ class PrefixRecord:
             self._most = min(self._index.most, max(MIN_CAP, int(kv_tokens / block_tokens)))
             self.cap = self._most
 
-    def add(self, chain: Sequence[int]) -> None:
+    def add(self, chain: Sequence[Hashable]) -> None:
         """This prompt was sent there. The tail is older than the head, as engines evict it first."""
-        held, mask, holders = self.blocks, self.mask, self._index.holders
-        for block in reversed(chain[: self.cap]):
-            if block in held:
-                held.move_to_end(block)
-            else:
-                held[block] = None
-                holders[block] = holders.get(block, 0) | mask
+        mask, holders = self.mask, self._index.holders
+        for block in self._recency.use(chain[: self.cap]):
+            holders[block] = holders.get(block, 0) | mask
         self._shrink_to(self.cap)
 
     def learn(self, predicted: float, actual: float) -> None:
@@ -88,9 +92,9 @@ class PrefixRecord:
         self._shrink_to(0)
 
     def _shrink_to(self, cap: int) -> None:
-        held, holders, mask = self.blocks, self._index.holders, self.mask
-        while len(held) > cap:
-            block, _ = held.popitem(last=False)
+        recency, holders, mask = self._recency, self._index.holders, self.mask
+        while len(recency.last) > cap:
+            block = recency.pop()
             left = holders[block] & ~mask
             if left:
                 holders[block] = left
@@ -102,7 +106,7 @@ class PrefixIndex:
     """The records of all backends."""
 
     def __init__(self, backends: int) -> None:
-        self.holders: dict[int, int] = {}
+        self.holders: dict[Hashable, int] = {}
         """Block → the backends that hold it, one bit each."""
         self.most = max(MIN_CAP, TOTAL_BLOCKS // max(1, backends))
         """Blocks remembered of one backend at most."""
@@ -111,7 +115,7 @@ class PrefixIndex:
         """A new record for the backend of that number."""
         return PrefixRecord(self, number)
 
-    def depths(self, chain: Sequence[int]) -> dict[int, int]:
+    def depths(self, chain: Sequence[Hashable]) -> dict[int, int]:
         """Bit of a backend → how many leading blocks of `chain` it holds, for those that hold any."""
         holders, found, before = self.holders, {}, -1
         depth = 0
@@ -131,7 +135,7 @@ class PrefixIndex:
             before ^= bit
         return found
 
-    def best_holders(self, chain: Sequence[int]) -> int:
+    def best_holders(self, chain: Sequence[Hashable]) -> int:
         """Bits of the backends that hold the most of `chain`; 0 when none holds its first block."""
         holders = self.holders
         low, high = 0, len(chain)

@@ -3,7 +3,7 @@
 Owns the facts of one backend. Decides nothing across backends.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.core.affinity import PrefixIndex, PrefixRecord
 from proxy.core.cost_model import CostModel
@@ -19,8 +19,8 @@ from proxy.model.limits import HealthSettings
 if TYPE_CHECKING:
     from proxy.core.candidates import Candidates
 
-_NO_BOUND = 1 << 62
-_SMOOTHING = 0.1
+_NO_BOUND: Final = 1 << 62
+_SMOOTHING: Final = 0.1
 """Weight of the newest service time."""
 
 

@@ -4,6 +4,7 @@ Owns the order in which ledger, cost model, prefix record, answer lengths and te
 """
 
 from math import isfinite
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.cost_model import decode_features, prefill_features
@@ -15,16 +16,16 @@ from proxy.core.ticket import Ticket
 from proxy.model.commands import Finished, Load
 from proxy.model.scheduling import SchedulingSettings
 
-_KV_LEFT = 0.9
+_KV_LEFT: Final = 0.9
 """Share of the KV budget up to which memory keeps no prompt waiting."""
-_PATIENCE = 0.5
+_PATIENCE: Final = 0.5
 """Share of the time it has after which bulk stops leaving idle backends to others."""
-_MIN_ANSWER = 8
+_MIN_ANSWER: Final = 8
 """Tokens of an answer below which its mean time per token says little."""
-_LEARNT_KV_USAGE = 0.2
+_LEARNT_KV_USAGE: Final = 0.2
 """Share of KV in use above which usage tells the budget."""
-_MAX_KV_TOKENS = 1e10
-_MAX_SEATS = 1e6
+_MAX_KV_TOKENS: Final = 1e10
+_MAX_SEATS: Final = 1e6
 
 
 class Books:

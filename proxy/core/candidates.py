@@ -4,13 +4,14 @@ Owns the panic rule: ejection is ignored when too few are healthy, so it never l
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.health import State
 from proxy.core.reserve import Reserve
 
-MIN_RETRY_AFTER_S = 1.0
-MAX_RETRY_AFTER_S = 60.0
+MIN_RETRY_AFTER_S: Final = 1.0
+MAX_RETRY_AFTER_S: Final = 60.0
 
 
 class Candidates:

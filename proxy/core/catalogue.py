@@ -5,14 +5,15 @@ Owns the index from name to candidates and what to say about a name that nobody 
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.candidates import Candidates
 from proxy.model.faults import Fault, Kind, downstream, internal
 
-_SHOWN_CHARS = 64
-_SHOWN_NAMES = 5
-_COMPARED_NAMES = 256
+_SHOWN_CHARS: Final = 64
+_SHOWN_NAMES: Final = 5
+_COMPARED_NAMES: Final = 256
 """Names looked at for a did-you-mean: an unknown model must stay cheap to refuse."""
 
 

@@ -8,19 +8,19 @@ Owns that order, the matching of rules, and what is learned of how long answers 
 from collections import OrderedDict
 from collections.abc import Sequence
 from math import exp
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.model.classes import BULK_CLASS, DEFAULT_CLASS, ClassSettings, Promise
 from proxy.model.hedge import Hedge
 from proxy.model.rules import POOL_LABEL, Between, RuleSettings, When
 
-_TIERS = {"priority": DEFAULT_CLASS, "flex": BULK_CLASS}
+_TIERS: Final = {"priority": DEFAULT_CLASS, "flex": BULK_CLASS}
 """Unless the operator has a class of the tier's own name."""
-_PRIORITY_TIER = 1
+_PRIORITY_TIER: Final = 1
 """By how much `service_tier: priority` goes before others of its class."""
-_MAX_KEYS = 4096
-_SEEN_ENOUGH = 16
-_RATE = 0.05
+_MAX_KEYS: Final = 4096
+_SEEN_ENOUGH: Final = 16
+_RATE: Final = 0.05
 
 
 class Asked(NamedTuple):

@@ -5,6 +5,8 @@ own samples more the more there are; a fast ratio of truth to prediction (`drift
 cannot, such as an engine that becomes five times slower without a word.
 """
 
+from typing import Final
+
 from proxy.core.residuals import Residuals
 from proxy.core.rls import Rls
 
@@ -15,21 +17,21 @@ DECODE_START: tuple[float, ...] = (0.02, 0.005, 0.01, 0.8)
 """Seconds per token; per 10 decoding; per 1e5 tokens of KV in use; per second of prefill and token."""
 _PREFILL_VARIANCE: tuple[float, ...] = (0.01, 1.0, 1.0, 1.0)
 _DECODE_VARIANCE: tuple[float, ...] = (1e-3, 1e-3, 1e-3, 0.1)
-_DECODE_NOISE = 1e-5
+_DECODE_NOISE: Final = 1e-5
 """Variance of a request's mean time per token that the features do not explain, seconds²."""
-_PRIOR_SAMPLES = 30
-_NEWS = 1.1
-_POOL_LEARNT = 1000
-_POOL_SHARE = 4
+_PRIOR_SAMPLES: Final = 30
+_NEWS: Final = 1.1
+_POOL_LEARNT: Final = 1000
+_POOL_SHARE: Final = 4
 """Once it has seen enough, a pool learns from one sample in so many."""
-MIN_PREFILL_S = 1e-3
-MAX_PREFILL_S = 600.0
-MIN_TPOT_S = 1e-4
-MAX_TPOT_S = 10.0
+MIN_PREFILL_S: Final = 1e-3
+MAX_PREFILL_S: Final = 600.0
+MIN_TPOT_S: Final = 1e-4
+MAX_TPOT_S: Final = 10.0
 
-_CALM = 1.25
+_CALM: Final = 1.25
 """A drift up to this is noise."""
-_MAX_DRIFT = 50.0
+_MAX_DRIFT: Final = 50.0
 
 Features = tuple[float, float, float, float]
 
@@ -203,10 +205,12 @@ def bounded_tpot(seconds: float) -> float:
 
 
 def _between(prior: Rls, own: Rls) -> list[float]:
-    share = own.samples / (own.samples + _PRIOR_SAMPLES)
     if own.samples >= 4 * _PRIOR_SAMPLES:
         return own.coefficients
-    return [p + share * (o - p) for p, o in zip(prior.coefficients, own.coefficients, strict=True)]
+    share = own.samples / (own.samples + _PRIOR_SAMPLES)
+    p, q, r, s = prior.coefficients
+    t, u, v, w = own.coefficients
+    return [p + share * (t - p), q + share * (u - q), r + share * (v - r), s + share * (w - s)]
 
 
 def _dot(coefficients: list[float], x: Features) -> float:

@@ -4,6 +4,7 @@ Owns the frozen values that are shown. Decides nothing: it asks the router.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.books import Books
@@ -105,7 +106,7 @@ def explain(fleet: Fleet, books: Books, router: Router, quotas: Quotas, job: Job
     )
 
 
-_LOST = ("refuse", "unserved")
+_LOST: Final = ("refuse", "unserved")
 
 
 def _otherwise(

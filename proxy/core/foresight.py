@@ -7,7 +7,7 @@ backend's `Outlook`, valid until the next job is looked at.
 
 from collections.abc import Sequence
 from math import inf, log, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.core.cost_model import significant
 from proxy.core.entry import Entry
@@ -19,21 +19,21 @@ from proxy.model.scheduling import AdmissionSettings
 if TYPE_CHECKING:
     from proxy.core.backend import Backend
 
-KAPPA = 2.0
+KAPPA: Final = 2.0
 """Own prefill counts so many times: what it costs others too."""
-_SHORT_ANSWER = 0.5
+_SHORT_ANSWER: Final = 0.5
 """A resident whose answer is this share of what is expected must still keep its pace: short ones suffer most from a
 prefill beside them."""
-_LONG_ANSWER = 1.25
+_LONG_ANSWER: Final = 1.25
 """The mean answer is so much longer than the median, which is what is expected."""
-_MIN_ANSWER = 8.0
-_LEAST_SHARE = 0.1
+_MIN_ANSWER: Final = 8.0
+_LEAST_SHARE: Final = 0.1
 """Of the time is always left for decoding."""
-_NEW = 0.25
+_NEW: Final = 0.25
 """Predictions of a backend without samples are multiplied by 1 + this, less with every sample."""
-_PREFER_COST = 1.0
+_PREFER_COST: Final = 1.0
 """Prefill times of the request by which a preferred label is worth going elsewhere."""
-_FAR_S = 60.0
+_FAR_S: Final = 60.0
 
 
 NOWHERE: "frozenset[Backend]" = frozenset()

@@ -9,13 +9,14 @@ Owns the rules for one backend. Which backends may be out together (panic, the l
 
 from enum import StrEnum
 from math import inf
+from typing import Final
 
 from proxy.core.rolling import RollingCount
 from proxy.model.limits import HealthSettings
 
-FLOOR_SHARE = 0.1
+FLOOR_SHARE: Final = 0.1
 """Share of its usual traffic with which a returning backend starts."""
-_HAIR = 1e-9
+_HAIR: Final = 1e-9
 """0.1 * 30 is a hair above 3 in binary; a hair must not decide."""
 
 

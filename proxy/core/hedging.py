@@ -5,6 +5,7 @@ attempt loses, are the attempts' business.
 """
 
 from math import inf
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.books import Books
@@ -15,9 +16,9 @@ from proxy.core.router import Router
 from proxy.core.ticket import Ticket
 from proxy.model.request import Job
 
-_BURST = 10.0
+_BURST: Final = 10.0
 """Hedges that may be saved up: many at once are an overload, which they would make worse."""
-_HAIR = 1e-9
+_HAIR: Final = 1e-9
 """20 * 0.05 is a hair below 1 in binary; a hair must not decide."""
 
 

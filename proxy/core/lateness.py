@@ -3,10 +3,12 @@
 Owns the timers. What is late is learned in `patience`, what follows from it is decided in `hedging`.
 """
 
+from typing import Final
+
 from proxy.core.ticket import Ticket
 from proxy.core.timers import Timers
 
-_SOONEST_S = 0.02
+_SOONEST_S: Final = 0.02
 """No attempt is late before: less cannot be won by computing a prompt twice."""
 
 

@@ -5,18 +5,19 @@ same engine); they never stop it: what is old counts less and less, and then not
 """
 
 from math import exp, isfinite
+from typing import Final
 
 from proxy.core.entry import Entry
 
-DUTY_S = 30.0
+DUTY_S: Final = 30.0
 """Memory of the prefill duty, seconds."""
-RATE_S = 10.0
+RATE_S: Final = 10.0
 """Memory of the prefill rate, seconds."""
-_MISSED = 3.0
+_MISSED: Final = 3.0
 """Scrapes missed after which foreign load is forgotten."""
-_MAX_COUNT = 1e6
-_LATE_SHARE = 0.9
-_FIRST_INTERVAL_S = 5.0
+_MAX_COUNT: Final = 1e6
+_LATE_SHARE: Final = 0.9
+_FIRST_INTERVAL_S: Final = 5.0
 
 
 class Ledger:
@@ -33,6 +34,7 @@ class Ledger:
         "_foreign_running",
         "_foreign_waiting",
         "_guessed",
+        "_head",
         "_kv_s",
         "_limits",
         "_most_running",
@@ -55,6 +57,8 @@ class Ledger:
     def __init__(self) -> None:
         self.pending: dict[Entry, None] = {}
         """Prefills not known to be over, in the order of dispatch."""
+        self._head: Entry | None = None
+        """The first of them."""
         self.pending_s = 0.0
         """Their predicted seconds."""
         self.pending_fresh = 0.0
@@ -91,7 +95,8 @@ class Ledger:
     def dispatch(self, entry: Entry, now: float) -> None:
         """An attempt goes out."""
         self.settle(now)
-        if not self.pending:
+        if self._head is None:
+            self._head = entry
             self.head_since = now
         self.pending[entry] = None
         self.pending_s += entry.cost
@@ -120,7 +125,7 @@ class Ledger:
         """The attempt is over, however."""
         self.settle(now)
         if entry in self.pending:
-            if entry is next(iter(self.pending)):
+            if entry is self._head:
                 self.head_since = now
             self._leave_pending(entry)
         elif entry.first_at is not None:
@@ -142,13 +147,12 @@ class Ledger:
         """Count the time that has passed, and prefills nobody reports on whose time is over."""
         elapsed = now - self._at
         if elapsed > 0:
-            if self.pending:
+            if self._head is not None:
                 self._busy_s += elapsed
             self._decoding_s += self.decoding * elapsed
             self._kv_s += self.kv * elapsed
             self._at = now
-        while self.pending:
-            head = next(iter(self.pending))
+        while (head := self._head) is not None:
             if head.streams or now - self.head_since < head.cost:
                 break
             self._prefilled(head, self.head_since + head.cost)
@@ -172,6 +176,8 @@ class Ledger:
 
     def _leave_pending(self, entry: Entry) -> None:
         del self.pending[entry]
+        if entry is self._head:
+            self._head = next(iter(self.pending), None)
         self.pending_s = self.pending_s - entry.cost if self.pending else 0.0
         self.pending_fresh = self.pending_fresh - entry.fresh if self.pending else 0.0
         if entry.bulk:
@@ -192,9 +198,9 @@ class Ledger:
     def backlog(self, now: float) -> tuple[float, float, float]:
         """Predicted seconds of prefill ahead of a newcomer; and of the first in line: its predicted and its actual
         seconds so far, as far as these are not the wait for a seat or for its model."""
-        if not self.pending:
+        head = self._head
+        if head is None:
             return 0.0, 0.0, 0.0
-        head = next(iter(self.pending))
         spent = now - self.head_since
         if not head.begins:
             spent = min(spent, head.cost)

@@ -6,19 +6,19 @@ Owns both estimates and their bounds. Reads no text.
 from collections import OrderedDict
 from collections.abc import Callable
 from math import exp
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from proxy.model.request import Job
 
-MAX_KEYS = 4096
+MAX_KEYS: Final = 4096
 """Keys remembered of each kind; the longest unused is forgotten."""
-_SEEN_ENOUGH = 8
-_RATE = 0.05
-_UNKNOWN: tuple[float, ...] = (128.0, 512.0)
+_SEEN_ENOUGH: Final = 8
+_RATE: Final = 0.05
+_UNKNOWN: tuple[float, float] = (128.0, 512.0)
 """Median and .9 quantile of answers before any was seen."""
-_BYTES_PER_TOKEN = 4.0
-_MAX_SCALE = 20.0
-_SCALE_MEMORY = 0.05
+_BYTES_PER_TOKEN: Final = 4.0
+_MAX_SCALE: Final = 20.0
+_SCALE_MEMORY: Final = 0.05
 
 _Key = tuple[str, ...]
 _T = TypeVar("_T")
@@ -66,10 +66,12 @@ class Lengths:
 
     def answer(self, job: Job) -> tuple[float, float]:
         """Expected and .9 quantile of the answer's tokens, at most what the client asked for."""
-        known = next(
-            (k for k in map(self._answers.get, _keys(job)) if k is not None and k.samples >= _SEEN_ENOUGH), None
-        )
-        median, high = (known.median, known.high) if known else _UNKNOWN
+        median, high = _UNKNOWN
+        for key in _keys(job):
+            known = self._answers.get(key)
+            if known is not None and known.samples >= _SEEN_ENOUGH:
+                median, high = known.median, known.high
+                break
         most = job.max_tokens
         return (median, high) if most is None else (min(median, most), min(high, most))
 

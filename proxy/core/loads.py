@@ -5,15 +5,17 @@ each model took, learned from first tokens that came later than the work explain
 have loaded (`loaded` is None) hold all their models.
 """
 
-UNSEEN_S = 10.0
+from typing import Final
+
+UNSEEN_S: Final = 10.0
 """Loading a model, as long as none was seen on this backend."""
-_MIN_S = 0.01
-_MAX_S = 600.0
-_WEIGHT = 0.3
+_MIN_S: Final = 0.01
+_MAX_S: Final = 600.0
+_WEIGHT: Final = 0.3
 """Of the newest load of a model."""
-_REST = 0.1
+_REST: Final = 0.1
 """Share of a load that is expected to be left when it takes longer than expected."""
-MAX_MODELS = 256
+MAX_MODELS: Final = 256
 """Models remembered; the longest unloaded one is forgotten."""
 
 

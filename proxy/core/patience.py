@@ -6,21 +6,22 @@ outlives one is suspected, never ended; the configured limits end it.
 """
 
 from math import exp
+from typing import Final
 
 QUANTILES: tuple[float, ...] = (0.5, 0.9, 0.95, 0.99)
-_SIZES = 5
+_SIZES: Final = 5
 """Below 1k, 4k, 16k and 64k prompt tokens, and above."""
-_ALL = _SIZES
+_ALL: Final = _SIZES
 """Bucket of all sizes together, for those that were seen too rarely."""
-_ENOUGH = 5.0
+_ENOUGH: Final = 5.0
 """Samples expected beyond a quantile before it is trusted."""
-_HAIR = 1e-9
+_HAIR: Final = 1e-9
 """50 * (1 - 0.9) is a hair below 5 in binary; a hair must not decide."""
-_RATE = 0.05
+_RATE: Final = 0.05
 _START: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0)
-_MOST = 100.0
-_UP = tuple(exp(_RATE * quantile) for quantile in QUANTILES)
-_DOWN = tuple(exp(_RATE * (quantile - 1.0)) for quantile in QUANTILES)
+_MOST: Final = 100.0
+_UP: Final = tuple(exp(_RATE * quantile) for quantile in QUANTILES)
+_DOWN: Final = tuple(exp(_RATE * (quantile - 1.0)) for quantile in QUANTILES)
 
 
 class Spread:

@@ -5,20 +5,21 @@ Owns the gate from shadow to enforcement, the count of what it let pass, and the
 """
 
 from math import exp, sqrt
+from typing import Final
 
 from proxy.core.cost_model import PoolModel
 from proxy.core.patience import Patience
 from proxy.model.commands import Reason
 
-_MOST_HIGH = 0.4
+_MOST_HIGH: Final = 0.4
 """Truth ÷ prediction, median: below it predictions are too high, and what they refuse is refused falsely. Predictions
 that are too low refuse too little, which is no reason to refuse nothing: overload itself makes them low for a while."""
-_PROBES = 200
+_PROBES: Final = 200
 """Probes after which a bad share of false refusals closes the gate."""
-_FALSE_SHARE = 0.5
-_LOAD_S = 60.0
+_FALSE_SHARE: Final = 0.5
+_LOAD_S: Final = 60.0
 """Memory of arrivals and of work, seconds."""
-MAX_WAIT_S = 600.0
+MAX_WAIT_S: Final = 600.0
 
 
 class Pool:

@@ -6,14 +6,14 @@ Owns the buckets. Knows no header and no answer: what is short, by how much and 
 from collections import OrderedDict
 from collections.abc import Sequence
 from math import ceil
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.model.tenants import OTHERS, Allowance, QuotaView, TenantSettings
 
-MAX_TENANTS = 4096
+MAX_TENANTS: Final = 4096
 """Tenants without an entry that are remembered; the longest unseen is forgotten, and has its quota whole again."""
-_MINUTE_S = 60.0
-_BUSY_S = 1.0
+_MINUTE_S: Final = 60.0
+_BUSY_S: Final = 1.0
 """When to come back after too many at once: nobody knows which of them ends first."""
 
 

@@ -4,6 +4,7 @@ Owns the words. Whether to refuse, and the advice on when to come back, is decid
 """
 
 from math import ceil
+from typing import Final
 
 from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S
 from proxy.core.quotas import Shortage
@@ -35,7 +36,7 @@ def queue_full(held: int, retry_after_s: float) -> Fault:
     )
 
 
-_WHY = {
+_WHY: Final = {
     Reason.TTFT: "no backend could begin the answer within the time promised",
     Reason.TPOT: "no backend could keep the pace promised to this request and to those it serves already",
     Reason.DUTY: "all backends are busy reading prompts",

@@ -7,22 +7,25 @@ little for both, and never all. The next one is shared, within the limits; bulk 
 """
 
 from math import exp
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.foresight import NOWHERE, Ask, foresee
 
-DEMAND_S = 30.0
+DEMAND_S: Final = 30.0
 """Memory of what was asked for, seconds."""
-_LEAST = 0.05
+_LEAST: Final = 0.05
 """Backends needed below which none is kept."""
-_SHARE_OF_SLACK = 0.25
+_SHARE_OF_SLACK: Final = 0.25
 """Bulk that takes less of the time that others have to spare disturbs nobody."""
-_LOOK_S = 1.0
-_OFTEN = 64
+_LOOK_S: Final = 1.0
+_OFTEN: Final = 64
 """Backends up to which they are looked at so often; more than that more seldom, at the same cost."""
-_FASTER = 1.15
+_FASTER: Final = 1.15
 """Two backends change places when one is so many times faster."""
-_PROMPT, _ANSWER, _BESIDE = 4000.0, 100.0, 8.0
+_PROMPT: Final = 4000.0
+_ANSWER: Final = 100.0
+_BESIDE: Final = 8.0
 """What speed is measured by: tokens of a prompt and of an answer, and requests that decode beside it."""
 
 

@@ -5,14 +5,15 @@ them together makes refusals confirm themselves.
 """
 
 from math import exp
+from typing import Final
 
 QUANTILES: tuple[float, ...] = (0.5, 0.9, 0.95)
-_RATE = 0.02
-_FAST = 20
+_RATE: Final = 0.02
+_FAST: Final = 20
 """Samples over which the steps shrink to `_RATE`, so that a wrong start is left soon."""
-_MEMORY = 0.01
+_MEMORY: Final = 0.01
 """Weight of the newest sample in coverage and mean error."""
-_MAX_FACTOR = 100.0
+_MAX_FACTOR: Final = 100.0
 
 
 class Residuals:

@@ -3,10 +3,12 @@
 Owns the two counts. How often one request may be tried, and where, is the scheduler's business.
 """
 
+from typing import Final
+
 from proxy.core.rolling import RollingCount
 from proxy.model.limits import RetrySettings
 
-SPAN_S = 10.0
+SPAN_S: Final = 10.0
 """Requests and retries older than this no longer count."""
 
 

@@ -5,10 +5,11 @@ coefficients are never clipped in here, since that would bias all that follow.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
-FORGETTING = 0.998
+FORGETTING: Final = 0.998
 """Weight of a sample relative to the next: a memory of about 500."""
-_MAX_VARIANCE = 1e3
+_MAX_VARIANCE: Final = 1e3
 """Features that do not vary must not make the gain grow without bound: above it nothing is forgotten."""
 
 

@@ -4,9 +4,10 @@ Owns the counting; what the count means belongs to health and to the retry budge
 """
 
 from math import inf
+from typing import Final
 
-SLOTS = 10
-_MIN_SPAN_S = 1e-3
+SLOTS: Final = 10
+_MIN_SPAN_S: Final = 1e-3
 """A span of nothing still has slots."""
 
 

@@ -5,6 +5,7 @@ policy are put together; the taste is the policy's, the limits are those of `for
 """
 
 from copy import deepcopy
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.candidates import Candidates
@@ -15,12 +16,12 @@ from proxy.core.rng import NoChance, Rng
 from proxy.core.ticket import Ticket
 from proxy.model.scheduling import SchedulingSettings
 
-SAMPLED = 24
+SAMPLED: Final = 24
 """Candidates looked at; of more, a sample of about so many."""
-_LOT = 64
-_HOLDERS = 8
-_LEAST_LOADED = 12
-_RANDOM = 4
+_LOT: Final = 64
+_HOLDERS: Final = 8
+_LEAST_LOADED: Final = 12
+_RANDOM: Final = 4
 
 
 class Router:

@@ -11,6 +11,7 @@ and restraint to the retry budget.
 
 from collections.abc import Sequence
 from math import inf
+from typing import Final
 
 from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
@@ -51,7 +52,7 @@ from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
 from proxy.model.tenants import QuotaView
 
-_UNPROMISED_S = 30.0
+_UNPROMISED_S: Final = 30.0
 """Place in line of a job that promises nothing: as if it had to begin within so long."""
 
 
@@ -89,6 +90,7 @@ class Scheduler:
         self._holds = self._waiting.hold.timers
         self._backfills = self._waiting.backfill.timers
         self._lates = self._lateness.timers
+        self._timers = (self._holds, self._ejections, self._backfills, self._lates)
         self._budget = RetryBudget(retries)
         self._tries = retries.attempts
         self._unknown_retry_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, health.probe_interval))
@@ -193,9 +195,11 @@ class Scheduler:
             and lates.soonest == inf
         ):
             return None
-        ends = (self._holds.next_at(), self._ejections.next_at(), self._backfills.next_at(), lates.next_at())
-        soonest = min([at for at in ends if at is not None], default=inf)
-        soonest = min(soonest, look_at)
+        soonest = look_at
+        for timers in self._timers:
+            at = timers.next_at()
+            if at is not None and at < soonest:
+                soonest = at
         return None if soonest == inf else soonest
 
     def refuse_new(self) -> list[Command]:

@@ -10,15 +10,18 @@ such sights of the same count, with never more at once, and it is believed. Beli
 keep more from ever being seen; hence it is believed only for a while, and after having been wrong not so soon again.
 """
 
-_SIGHTS = 3
+from typing import Final
+
+_SIGHTS: Final = 3
 """A scrape is older than the books it is compared with, so that one may be a coincidence."""
-_ENDS = 6
+_ENDS: Final = 6
 """Sights in our own books before they are believed; twice as many after each time they were wrong."""
-_MOST_ENDS = 1 << 20
-_BELIEVED_S = 600.0
-_KV_LEFT = 0.9
+_MOST_ENDS: Final = 1 << 20
+_BELIEVED_S: Final = 600.0
+_KV_LEFT: Final = 0.9
 """KV usage up to which memory keeps nobody waiting."""
-_LATE_FACTOR, _LATE_S = 1.5, 0.02
+_LATE_FACTOR: Final = 1.5
+_LATE_S: Final = 0.02
 """A prompt was left alone when it has taken so much longer than predicted."""
 
 

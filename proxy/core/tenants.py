@@ -5,14 +5,15 @@ Owns decayed service and the tilt that follows from it. A tenant alone has all o
 
 from collections import OrderedDict
 from math import exp, log
+from typing import Final
 
 from proxy.model.scheduling import FairnessSettings
 
-MAX_TENANTS = 4096
+MAX_TENANTS: Final = 4096
 """Tenants remembered; the longest unseen is forgotten."""
-_GONE = 1e-3
+_GONE: Final = 1e-3
 """Decayed service below which a tenant counts as away."""
-_RESCALE = 1e100
+_RESCALE: Final = 1e100
 
 
 class Tenants:

@@ -3,7 +3,7 @@
 Owns nothing but the record; permits are counted by the scheduler.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.core.backend import Backend
 from proxy.core.quotas import Reservation
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from proxy.core.entry import Entry
     from proxy.core.hold import Hold, Line
 
-_CONNECT = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
+_CONNECT: Final = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
 
 NOBODY: frozenset[Backend] = frozenset()
 

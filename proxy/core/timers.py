@@ -5,8 +5,9 @@ Owns their order. Reads no clock and calls nobody: whoever holds the timers asks
 
 from heapq import heapify, heappop, heappush
 from math import inf
+from typing import Final
 
-_SLACK = 64
+_SLACK: Final = 64
 """Withdrawn entries tolerated in the heap beyond the live ones, so that it stays within a small factor of them."""
 
 

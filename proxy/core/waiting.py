@@ -8,6 +8,7 @@ Owns that choice, the order nobody may skip (held before backfill), demotion, pr
 
 from collections.abc import Sequence
 from math import inf
+from typing import Final
 
 from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
@@ -26,12 +27,12 @@ from proxy.model.faults import Fault
 from proxy.model.limits import HoldSettings
 from proxy.model.scheduling import BackfillSettings, SchedulingSettings
 
-LOOK_S = 0.1
+LOOK_S: Final = 0.1
 """Limits clear as time goes by, without an event: held jobs are looked at so often."""
-_LOOKS = 8
+_LOOKS: Final = 8
 """Jobs looked at per line and event: one that does not fit must not stop smaller ones behind it for ever."""
-_MIN_HOLD_S = 0.02
-_JITTER = 0.25
+_MIN_HOLD_S: Final = 0.02
+_JITTER: Final = 0.25
 
 
 class Waiting:

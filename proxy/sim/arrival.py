@@ -5,8 +5,9 @@ proxy would see of them.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-HASH_TOKENS = 512
+HASH_TOKENS: Final = 512
 """Tokens per prefix hash, unless the traffic says otherwise: that of the Mooncake traces."""
 
 
@@ -25,7 +26,7 @@ class Slo:
         return self.ttft_s is None and self.tpot_s is None and self.e2e_s is None
 
 
-NO_SLO = Slo()
+NO_SLO: Final = Slo()
 
 
 @dataclass(frozen=True, slots=True)

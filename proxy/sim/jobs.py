@@ -6,18 +6,18 @@ stay behind it. A prompt is seen as its bytes, which say its tokens only roughly
 
 import math
 from random import Random
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.core.classify import Asked, Classified, Classifier
 from proxy.model.classes import with_built_in
 from proxy.model.request import Job
 from proxy.sim.arrival import Arrival
 
-BYTES_PER_TOKEN = 4.2
+BYTES_PER_TOKEN: Final = 4.2
 """Assumed: English with a modern vocabulary. The scheduler is not told."""
-BYTES_SPREAD = 0.1
+BYTES_SPREAD: Final = 0.1
 """Assumed: standard deviation of the logarithm of a prompt's bytes per token."""
-_GUESSED_BYTES_PER_TOKEN = 4
+_GUESSED_BYTES_PER_TOKEN: Final = 4
 """For rules that ask for the size of a prompt."""
 
 

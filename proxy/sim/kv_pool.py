@@ -7,8 +7,9 @@ sequence refers to it; afterwards it stays, idle, until its blocks are wanted, t
 prompt the tail first. Invariant: private blocks + blocks of all nodes ≤ total.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+
+from proxy.core.recency import Recency, Use
 
 
 class KvPool:
@@ -18,13 +19,16 @@ class KvPool:
         self.total = total_blocks
         self.blocks_per_node = blocks_per_node
         self.private = 0
-        self._references: dict[int, int] = {}
-        self._idle: OrderedDict[int, None] = OrderedDict()
+        self._idle = Recency()
+        self._nodes = self._idle.last
+        """Node → how many sequences refer to it, or its last use."""
+        self._in_use = 0
+        """Nodes that any refers to."""
 
     @property
     def used(self) -> int:
         """Blocks that cannot be taken away."""
-        return self.private + len(self._references) * self.blocks_per_node
+        return self.private + self._in_use * self.blocks_per_node
 
     @property
     def available(self) -> int:
@@ -34,37 +38,41 @@ class KvPool:
     @property
     def cached(self) -> int:
         """Blocks in idle nodes."""
-        return len(self._idle) * self.blocks_per_node
+        return (len(self._nodes) - self._in_use) * self.blocks_per_node
 
-    def match(self, hashes: Sequence[int], limit: int) -> tuple[int, int]:
+    def match(self, hashes: Sequence[Hashable], limit: int) -> tuple[int, int]:
         """How many leading hashes (at most `limit`) are cached, and how many idle blocks using them would occupy."""
-        idle = found = 0
-        for found, node in enumerate(hashes[:limit], start=1):
-            if node in self._idle:
-                idle += 1
-            elif node not in self._references:
-                found -= 1
+        nodes = self._nodes
+        found = idle = 0
+        for node in hashes[:limit]:
+            known = nodes.get(node)
+            if known is None:
                 break
+            found += 1
+            if isinstance(known, Use):
+                idle += 1
         return found, idle * self.blocks_per_node
 
-    def acquire(self, hashes: Sequence[int]) -> None:
+    def acquire(self, hashes: Sequence[Hashable]) -> None:
         """Refer to nodes that `match` found."""
+        nodes = self._nodes
         for node in hashes:
-            if node in self._idle:
-                del self._idle[node]
-                self._references[node] = 1
+            known = nodes[node]
+            if isinstance(known, Use):
+                nodes[node] = 1
+                self._in_use += 1
             else:
-                self._references[node] += 1
+                nodes[node] = known + 1
 
     def take(self, blocks: int) -> None:
         """Make blocks private, dropping idle nodes as needed; the caller has looked at `available`."""
         if not blocks:
             return
         self.private += blocks
-        over = self.private + (len(self._references) + len(self._idle)) * self.blocks_per_node - self.total
+        over = self.private + len(self._nodes) * self.blocks_per_node - self.total
         while over > 0:
-            assert self._idle, "KV budget exceeded"
-            self._idle.popitem(last=False)
+            assert len(self._nodes) > self._in_use, "KV budget exceeded"
+            self._idle.pop()
             over -= self.blocks_per_node
 
     def give(self, blocks: int) -> None:
@@ -72,27 +80,33 @@ class KvPool:
         self.private -= blocks
         assert self.private >= 0, "more private blocks given back than taken"
 
-    def publish(self, hashes: Sequence[int]) -> None:
+    def publish(self, hashes: Sequence[Hashable]) -> None:
         """Private blocks become nodes in use; where another sequence was faster, ours are freed."""
         self.give(len(hashes) * self.blocks_per_node)
-        references = self._references
+        nodes = self._nodes
         for node in hashes:
-            if node in references:
-                references[node] += 1
+            known = nodes.get(node)
+            if known is None or isinstance(known, Use):
+                nodes[node] = 1
+                self._in_use += 1
             else:
-                self._idle.pop(node, None)
-                references[node] = 1
+                nodes[node] = known + 1
 
-    def release(self, hashes: Sequence[int]) -> None:
+    def release(self, hashes: Sequence[Hashable]) -> None:
         """Refer to these nodes no longer."""
-        for node in reversed(hashes):
-            left = self._references[node] - 1
-            if left:
-                self._references[node] = left
+        nodes = self._nodes
+        unused: list[Hashable] = []
+        for node in hashes:
+            known = nodes[node]
+            assert not isinstance(known, Use), "nobody refers to it"
+            if known > 1:
+                nodes[node] = known - 1
             else:
-                del self._references[node]
-                self._idle[node] = None
+                unused.append(node)
+        self._in_use -= len(unused)
+        self._idle.use(unused)
 
     def forget(self) -> None:
         """Drop every idle node."""
-        self._idle.clear()
+        while len(self._nodes) > self._in_use:
+            self._idle.pop()

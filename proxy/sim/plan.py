@@ -1,25 +1,23 @@
 """Steps that an engine has decided on: when they end, each and together."""
 
-from dataclasses import dataclass
 from math import sqrt
 
 from proxy.sim.sequence import Chunk, Sequence
 
 
-@dataclass(slots=True)
 class Plan:
     """`steps` steps from `start`: the first takes `first_s`, each further one `growth_s` more than the one before."""
 
-    start: float
-    steps: int
-    first_s: float
-    growth_s: float
-    chunks: list[Chunk]
-    """What is prefilled, tokens, in every step; in a plan of several: one chunk."""
-    end: float = 0.0
+    __slots__ = ("chunks", "end", "first_s", "growth_s", "start", "steps")
 
-    def __post_init__(self) -> None:
-        self.end = self.end_of(self.steps)
+    def __init__(self, start: float, steps: int, first_s: float, growth_s: float, chunks: list[Chunk]) -> None:
+        self.start = start
+        self.steps = steps
+        self.first_s = first_s
+        self.growth_s = growth_s
+        self.chunks = chunks
+        """What is prefilled, tokens, in every step; in a plan of several: one chunk."""
+        self.end = self.end_of(steps)
 
     def end_of(self, steps: int) -> float:
         """When that many steps are done."""

@@ -9,6 +9,7 @@ says why. No preset claims to be a particular product on a particular card.
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 
 class Kind(StrEnum):
@@ -112,11 +113,11 @@ class EngineSpec:
         return replace(self, kind=kind)
 
 
-MOONCAKE16 = EngineSpec(prefix_tokens=512, max_model_len=262_144)
+MOONCAKE16: Final = EngineSpec(prefix_tokens=512, max_model_len=262_144)
 """The published constants, with prefixes hashed in the 512-token blocks of the Mooncake traces; 16 of these make the
 cluster of that simulation. Assumed: a context that takes the longest prompts of those traces (191k tokens)."""
 
-LOW_LATENCY = EngineSpec(
+LOW_LATENCY: Final = EngineSpec(
     prefill_s_per_token=0.057e-3 / 2,
     prefill_s_per_token2=0.0044e-6 / 2,
     step_s=0.0106 / 2,
@@ -127,11 +128,11 @@ LOW_LATENCY = EngineSpec(
 """Assumed: the published machine with two cards in tensor parallel (half the time per step, perfect scaling), and few
 seats so that no batch grows slow: what an operator sets up for chats."""
 
-HIGH_THROUGHPUT = EngineSpec(max_num_seqs=256, token_budget=8192, max_model_len=32_768)
+HIGH_THROUGHPUT: Final = EngineSpec(max_num_seqs=256, token_budget=8192, max_model_len=32_768)
 """Assumed: the published machine with many seats and vLLM's larger token budget (8192), so that long prompts are
 prefilled in few steps at the price of long steps: what an operator sets up for bulk work."""
 
-FAST = EngineSpec(
+FAST: Final = EngineSpec(
     prefill_s_per_token=1e-8,
     prefill_s_per_token2=0.0,
     step_s=5e-5,
@@ -141,7 +142,7 @@ FAST = EngineSpec(
 )
 """Assumed: near-zero times, for tests of the wire, where the engine's own pace is in the way."""
 
-PRESETS = {
+PRESETS: Final = {
     "low_latency": LOW_LATENCY,
     "high_throughput": HIGH_THROUGHPUT,
     "mooncake16": MOONCAKE16,

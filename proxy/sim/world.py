@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
 from random import Random
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.core.scheduler import Scheduler
 from proxy.model.commands import (
@@ -41,16 +41,16 @@ from proxy.sim.modelled_backend import ModelledBackend
 from proxy.sim.played import Played, Result
 from proxy.sim.sequence import Emitted, SimRequest
 
-PROGRESS_EVERY = 100
+PROGRESS_EVERY: Final = 100
 """Arrivals."""
-CONNECT_FAILS_S = 0.001
+CONNECT_FAILS_S: Final = 0.001
 """Assumed: a refused connection in one data centre."""
-SCRAPE_S = 5.0
+SCRAPE_S: Final = 5.0
 """Between two scrapes of a backend's metrics; 0: never."""
-SCRAPE_LAG_S = 0.05
+SCRAPE_LAG_S: Final = 0.05
 """How old metrics are when they are understood."""
-TOO_LONG_FAULT = downstream(Kind.INVALID, "the request exceeds the context of the model")
-TOO_LONG = Outcome(Verdict.FAILED, "CH", TOO_LONG_FAULT)
+TOO_LONG_FAULT: Final = downstream(Kind.INVALID, "the request exceeds the context of the model")
+TOO_LONG: Final = Outcome(Verdict.FAILED, "CH", TOO_LONG_FAULT)
 """The engine's own 400; for the scheduler an answer like any other."""
 
 

@@ -4,6 +4,7 @@ A policy sees only backends that serve the model, may get traffic and have a per
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.foresight import Ask
@@ -35,5 +36,5 @@ POLICIES: dict[str, Callable[[], Policy]] = {
 }
 """Name in the configuration → a fresh policy (it may keep state of its own)."""
 
-FORESEEING = frozenset({"goodput", "prefix_cache_aware", "weighted_scores", "kv_cost", "least_pending_prefill"})
+FORESEEING: Final = frozenset({"goodput", "prefix_cache_aware", "weighted_scores", "kv_cost", "least_pending_prefill"})
 """Those that look at predictions."""

@@ -4,18 +4,21 @@ Owns their formulas and constants. None of them admits or refuses.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.foresight import Ask
 from proxy.core.rng import Rng
 
-_BALANCE_ABS = 64
-_BALANCE_REL = 1.5
-_CACHE_THRESHOLD = 0.3
-_PREFIX_WEIGHT, _KV_WEIGHT, _QUEUE_WEIGHT = 3.0, 2.0, 2.0
-_OVERLAP_WEIGHT = 1.0
-_BLOCK_TOKENS = 16.0
-_UNKNOWN_KV = 300_000.0
+_BALANCE_ABS: Final = 64
+_BALANCE_REL: Final = 1.5
+_CACHE_THRESHOLD: Final = 0.3
+_PREFIX_WEIGHT: Final = 3.0
+_KV_WEIGHT: Final = 2.0
+_QUEUE_WEIGHT: Final = 2.0
+_OVERLAP_WEIGHT: Final = 1.0
+_BLOCK_TOKENS: Final = 16.0
+_UNKNOWN_KV: Final = 300_000.0
 
 
 def uniform(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:

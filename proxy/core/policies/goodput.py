@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from math import inf, log
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.foresight import Ask
 from proxy.core.reserve import speed_s
 from proxy.core.rng import Rng
 
-_STEPS = 1 / log(1.5)
+_STEPS: Final = 1 / log(1.5)
 
 
 def goodput(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:

@@ -1,12 +1,13 @@
 """Everybody in turn, whatever the load: the baseline."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.foresight import Ask
 from proxy.core.rng import Rng
 
-_MAX_MODELS = 1024
+_MAX_MODELS: Final = 1024
 """Names remembered; clients can make names up where a backend takes any."""
 
 
