@@ -15,6 +15,8 @@ that was left idle is in the result: without any, a run means nothing.
 *Reference.* The greedy router of `proxy.sim.reference`, on virtual time before the same engines with the same arrivals.
 It pays for no network and no processor, so the ratio errs against the proxy.
 
+*Simulated.* What `tidegate simulate` says of the same policy, engines and arrivals, beside what the proxy really did.
+
 Answer lengths travel to the engines in a header that the proxy forwards and does not read.
 """
 
@@ -38,6 +40,8 @@ from typing import Any
 
 import aiohttp
 
+from proxy.app import simulate
+from proxy.app.contenders import contenders_of
 from proxy.model.faults import Kind, Retry, upstream
 from proxy.model.outcome import SERVED, Outcome, Verdict
 from proxy.sim.arrival import Arrival
@@ -82,6 +86,14 @@ def reference_report(arrivals: Sequence[Arrival], seed: int) -> Report:
     """The upper mark."""
     backends = hashed_by(build_cluster(read_engines(ENGINES), ()), BLOCK_TOKENS)
     return report_of(play_reference(backends, arrivals, SeenByProxy(seed, BLOCK_TOKENS)))
+
+
+def simulated_report(policy: str, arrivals: Sequence[Arrival], seed: int) -> Report:
+    """What the simulator says of a policy."""
+    parser = argparse.ArgumentParser()
+    simulate.add_arguments(parser)
+    contender = contenders_of(parser.parse_args(["--engines", ENGINES, "--policy", policy, "--workload", "mixed"]))[0]
+    return report_of(contender.play(arrivals, seed, lambda _: None))
 
 
 def capacity(duration_s: float) -> float:
@@ -275,13 +287,16 @@ def main() -> int:
             mark = reference_report(arrivals, seed)
             for policy in options.policies:
                 report, idle = run_one(policy, arrivals, options.speed)
-                rows.append(_row(policy, load, seed, report, mark, idle))
+                simulated = simulated_report(policy, arrivals, seed)
+                rows.append(_row(policy, load, seed, report, mark, simulated, idle))
                 print(_line(rows[-1]), flush=True)
     _write(rows, top, options)
     return 0
 
 
-def _row(policy: str, load: float, seed: int, report: Report, mark: Report, idle: float) -> dict[str, Any]:
+def _row(
+    policy: str, load: float, seed: int, report: Report, mark: Report, simulated: Report, idle: float
+) -> dict[str, Any]:
     chats, marked = report.by_class.get("interactive"), mark.by_class.get("interactive")
     return {
         "policy": policy,
@@ -290,6 +305,9 @@ def _row(policy: str, load: float, seed: int, report: Report, mark: Report, idle
         "requests": report.total.requests,
         "good_tokens": report.total.good_tokens,
         "reference_good_tokens": mark.total.good_tokens,
+        "simulated_good_tokens": simulated.total.good_tokens,
+        "goodput": report.total.goodput,
+        "simulated_goodput": simulated.total.goodput,
         "ratio": report.total.good_tokens / max(1, mark.total.good_tokens),
         "chats_in_slo": chats.goodput if chats else None,
         "reference_chats_in_slo": marked.goodput if marked else None,
@@ -305,6 +323,7 @@ def _line(row: dict[str, Any]) -> str:
     return (
         f"{row['policy']:22} load {row['load']:g} seed {row['seed']}: {row['ratio']:.3f} of the reference, chats "
         f"{100 * row['chats_in_slo']:.1f} % against {100 * row['reference_chats_in_slo']:.1f} %, "
+        f"in SLO {100 * row['goodput']:.1f} %, simulated {100 * row['simulated_goodput']:.1f} %, "
         f"refused {sum(row['refusals'].values())}, failed {sum(row['faults'].values())}, idle {row['idle_share']:.2f}"
     )
 
@@ -331,8 +350,9 @@ def _table(rows: list[dict[str, Any]], setting: dict[str, Any]) -> str:
         f"{setting['machine']}; {setting['at']}; engines {setting['engines']}; SLO {setting['slo']}; capacity "
         f"{setting['capacity_per_s']:.2f} requests/s; {setting['duration_s']:g} s of engine time at speed "
         f"{setting['speed']:g}.\n",
-        "| load | policy | tokens in SLO / reference | chats in SLO % | reference % | seeds | idle |",
-        "|---|---|---|---|---|---|---|",
+        "| load | policy | tokens in SLO / reference | chats in SLO % | reference % | requests in SLO % | simulated % "
+        "| seeds | idle |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for load, policy in dict.fromkeys((row["load"], row["policy"]) for row in rows):
         found = [row for row in rows if (row["load"], row["policy"]) == (load, policy)]
@@ -340,7 +360,9 @@ def _table(rows: list[dict[str, Any]], setting: dict[str, Any]) -> str:
         lines.append(
             f"| {load:g} | {policy} | {fmean(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f}) "
             f"| {100 * fmean(row['chats_in_slo'] for row in found):.1f} "
-            f"| {100 * fmean(row['reference_chats_in_slo'] for row in found):.1f} | {len(found)} "
+            f"| {100 * fmean(row['reference_chats_in_slo'] for row in found):.1f} "
+            f"| {100 * fmean(row['goodput'] for row in found):.1f} "
+            f"| {100 * fmean(row['simulated_goodput'] for row in found):.1f} | {len(found)} "
             f"| {fmean(row['idle_share'] for row in found):.2f} |"
         )
     return "\n".join(lines) + "\n"
