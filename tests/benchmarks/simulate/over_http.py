@@ -88,12 +88,12 @@ def reference_report(arrivals: Sequence[Arrival], seed: int) -> Report:
     return report_of(play_reference(backends, arrivals, SeenByProxy(seed, BLOCK_TOKENS)))
 
 
-def simulated_report(policy: str, arrivals: Sequence[Arrival], seed: int) -> Report:
-    """What the simulator says of a policy."""
+def run_simulated(policy: str, arrivals: Sequence[Arrival], seed: int) -> Played:
+    """What the simulator makes of it."""
     parser = argparse.ArgumentParser()
     simulate.add_arguments(parser)
     contender = contenders_of(parser.parse_args(["--engines", ENGINES, "--policy", policy, "--workload", "mixed"]))[0]
-    return report_of(contender.play(arrivals, seed, lambda _: None))
+    return contender.play(arrivals, seed, lambda _: None)
 
 
 def capacity(duration_s: float) -> float:
@@ -124,7 +124,7 @@ def _presets() -> list[str]:
 def _start_engine(index: int, preset: str, speed: float, stack: ExitStack) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "proxy.cli.main", "sim", "--preset", preset, "--name", f"sim{index}"]
     process = subprocess.Popen([*command, "--speed", str(speed)], stdout=subprocess.PIPE, text=True)
-    stack.callback(process.wait)
+    stack.enter_context(process)
     stack.callback(process.terminate)
     return process
 
@@ -244,7 +244,7 @@ class Clients:
 # ---- runs
 
 
-def run_one(policy: str, arrivals: Sequence[Arrival], speed: float) -> tuple[Report, float]:
+def run_live(policy: str, arrivals: Sequence[Arrival], speed: float) -> tuple[Played, float]:
     """What the proxy made of it, and the share of all processor time that was idle."""
     with engines(speed) as urls:
         proxy = ProxyProcess(proxy_config(policy, urls)).listening()
@@ -255,7 +255,7 @@ def run_one(policy: str, arrivals: Sequence[Arrival], speed: float) -> tuple[Rep
             left = (_idle_s() - idle[0]) / (time.monotonic() - idle[1]) / (os.cpu_count() or 1)
         finally:
             proxy.stop()
-    return report_of(played), left
+    return played, left
 
 
 def _until_ready(proxy: ProxyProcess) -> None:
@@ -286,8 +286,9 @@ def main() -> int:
             arrivals = arrivals_at(load * top, options.duration, seed)
             mark = reference_report(arrivals, seed)
             for policy in options.policies:
-                report, idle = run_one(policy, arrivals, options.speed)
-                simulated = simulated_report(policy, arrivals, seed)
+                live, idle = run_live(policy, arrivals, options.speed)
+                report = report_of(live)
+                simulated = report_of(run_simulated(policy, arrivals, seed))
                 rows.append(_row(policy, load, seed, report, mark, simulated, idle))
                 print(_line(rows[-1]), flush=True)
     _write(rows, top, options)
