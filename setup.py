@@ -25,8 +25,8 @@ _SINGLE = {
     "model": "commands faults histogram outcome request timeline",
     "obs": "access_log goodput metrics record",
     "sim": "arrival decoding engine jobs kv_pool modelled_backend plan played sequence spec static world",
-    "wire": "accounting answers body borders counting deltas errors graphemes headers meter pacing prompt rechunk"
-    " routes splice sse tokens usage",
+    "wire": "accounting answers body borders counting deltas errors framing graphemes headers meter pacing prompt"
+    " rechunk routes splice sse tokens usage",
 }
 _WISH = os.environ.get("TIDEGATE_COMPILE", "auto")
 

@@ -109,9 +109,9 @@ class Connection(asyncio.Protocol):
         "closing",
         "deadline",
         "head_sent",
-        "last_sent",
         "message",
         "on_pause",
+        "sent",
         "stalled",
         "transport",
         "write_paused",
@@ -134,7 +134,8 @@ class Connection(asyncio.Protocol):
         self.closing = False
         """No further request is read."""
         self.head_sent = False
-        self.last_sent = 0.0
+        self.sent = False
+        """Body bytes went out since somebody set this to False."""
         self.write_paused = False
         self.stalled = False
         """Closed because the client took no byte for too long."""
@@ -403,6 +404,7 @@ class Connection(asyncio.Protocol):
         """The head of an answer whose body follows by `send`: of `length` bytes, or chunked (HTTP/1.0: until close)."""
         assert self.message is not None
         self._chunked = length is None and not self.message.http10
+        self.sent = False
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
         elif self._chunked:
@@ -413,10 +415,13 @@ class Connection(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Some body bytes; several in one loop turn leave in one system call."""
-        if self.transport is None:
-            return
-        self.last_sent = monotonic()
-        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        self.send_chunk(data, b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+
+    def send_chunk(self, data: bytes, chunk: bytes) -> None:
+        """Some body bytes that came as a chunk, `chunk`: with its framing, which is ours as well."""
+        if self.transport is not None:
+            self.sent = True
+            self.transport.write(chunk if self._chunked else data)
 
     def end(self) -> None:
         """The body is complete."""

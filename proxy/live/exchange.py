@@ -292,9 +292,9 @@ class Exchange:
     def _ping(self) -> None:
         if not self._connection.head_sent:
             self._begin_with(200, answers.for_stream([_SSE]), None)
-        elif monotonic() - self._connection.last_sent < self._ping_s:
-            return
-        self._connection.send(_PING)
+        if not self._connection.sent:
+            self._connection.send(_PING)
+        self._connection.sent = False
 
     # --- endings
 

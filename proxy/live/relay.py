@@ -30,6 +30,9 @@ class Sink(Protocol):
     def send(self, data: bytes) -> None:
         """Write some body bytes."""
 
+    def send_chunk(self, data: bytes, chunk: bytes) -> None:
+        """Write some body bytes that are one chunk; `chunk`: with its framing."""
+
 
 class EngineSide(Protocol):
     """The engine's side of it."""
@@ -113,17 +116,20 @@ class Relay:
             self.stream = Stream(self.plan, self.meter, self._emit, self._loop)
 
     def on_body(self, data: bytes) -> None:
-        stream = self.stream
+        self.on_chunk(data, b"", monotonic())
+
+    def on_chunk(self, data: bytes, chunk: bytes, now: float) -> None:
+        stream, sink = self.stream, self._sink
         if stream is None:
             self._emit(data)
             return
-        try:
-            stream.feed(data)
-        except FaultError as error:
-            self._stop(error.fault)
-            return
-        if stream.saw_done or stream.saw_error:
-            self._settle()
+        out = stream.short_way(data, now)
+        if out is None:
+            self._feed(stream, data, now)
+        elif sink is not None and chunk and out is data:
+            sink.send_chunk(data, chunk)
+        else:
+            self._emit(out)
 
     def on_end(self) -> None:
         self.complete = True
@@ -215,6 +221,15 @@ class Relay:
         if self._buffered_b > self._most_b and self.connection is not None and not self._paused:
             self._paused = True
             self.connection.pause()
+
+    def _feed(self, stream: Stream, data: bytes, now: float) -> None:
+        try:
+            stream.feed(data, now)
+        except FaultError as error:
+            self._stop(error.fault)
+            return
+        if stream.saw_done or stream.saw_error:
+            self._settle()
 
     def _stop(self, fault: Fault) -> None:
         self.fault = fault

@@ -15,6 +15,7 @@ import httptools
 
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import Fault, FaultError, Kind, Retry, upstream
+from proxy.wire import framing
 
 _MAX_HEAD_B = 64 * 1024
 """Of an answer; engines send some hundred bytes."""
@@ -28,6 +29,9 @@ class Receiver(Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Some bytes of the body, framing removed."""
+
+    def on_chunk(self, data: bytes, chunk: bytes, now: float) -> None:
+        """The same, where they came as one whole chunk; `chunk`: with its framing. `now`: monotonic seconds."""
 
     def on_end(self) -> None:
         """The answer is complete."""
@@ -60,6 +64,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_address",
+        "_between_chunks",
         "_fields_b",
         "_head_b",
         "_headers",
@@ -88,6 +93,8 @@ class Connection(asyncio.Protocol):
         self._status = 0
         self._head_b = self._fields_b = 0
         self._until_close = False
+        self._between_chunks = False
+        """The parser has ended a chunk and begun no other."""
         self._paused = False
 
     # --- what its user calls
@@ -136,7 +143,16 @@ class Connection(asyncio.Protocol):
         if self._receiver is None:  # an engine that talks unasked, or after its answer: not to be trusted again
             self.abort()
             return
-        self.deadline = monotonic() + self._address.idle_s
+        now = monotonic()
+        self.deadline = now + self._address.idle_s
+        if self._between_chunks:
+            start = framing.one_chunk(data)
+            if start:  # the parser need not know: it stands before a chunk and would stand there again
+                self._receiver.on_chunk(data[start:-2], data, now)
+                return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         if not self._status:
             self._head_b += len(data)
         try:
@@ -149,6 +165,8 @@ class Connection(asyncio.Protocol):
             self._fail(upstream(Kind.NONSENSE, f"Backend {self._address.name} sent something that is not HTTP/1.1."))
         if not self._status and self._head_b > _MAX_HEAD_B:
             self._fail(upstream(Kind.NONSENSE, f"Backend {self._address.name} sent too long a head."))
+        if self._between_chunks and not data.endswith(b"\n"):  # the next size line has begun
+            self._between_chunks = False
 
     def eof_received(self) -> None:
         return None
@@ -209,7 +227,14 @@ class Connection(asyncio.Protocol):
         if self._receiver is not None:
             self._receiver.on_body(data)
 
+    def on_chunk_header(self) -> None:
+        self._between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self._between_chunks = True
+
     def on_message_complete(self) -> None:
+        self._between_chunks = False
         if self._status >= 200:
             self._end(reusable=self._parser.should_keep_alive() and not self._until_close)
 

@@ -56,6 +56,16 @@ class TokenCounter:
         self._estimated = 0
 
     @property
+    def tokens(self) -> int:
+        """All texts together: the number of `count`."""
+        if self._total is not None:
+            return self._total
+        total = 0
+        for text in self._texts.values():
+            total += text.counted if text.told is None else text.told
+        return total
+
+    @property
     def count(self) -> Count:
         """All texts together."""
         if self._total is not None:
@@ -74,6 +84,16 @@ class TokenCounter:
         if source is not state.source:
             state.source = weaker(state.source, source)
         return k
+
+    def add_one(self, index: Any) -> bool:
+        """An event of one token, by the engine's word, of a text known already; False: count it in another way."""
+        state = self._texts.get(index)
+        if state is None or state.told is not None or self._total is not None:
+            return False
+        state.counted += 1
+        if state.source is not Source.ESTIMATE:
+            state.source = weaker(state.source, Source.ESTIMATE)
+        return True
 
     def add_named(self, index: Any, k: int) -> None:
         """An event of `k` tokens, by their ids."""

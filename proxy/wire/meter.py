@@ -11,8 +11,8 @@ from collections.abc import Callable
 from proxy.model.histogram import Histogram
 from proxy.wire import usage
 
-_GOES_ON = b'"finish_reason":null'
-"""In every output event but the last, as vLLM, llama.cpp, SGLang and OpenAI write it; others are parsed."""
+GOES_ON = b'"finish_reason":null'
+"""In every output event but the last, as vLLM, llama.cpp, SGLang and OpenAI write it; others take longer ways."""
 
 
 class Meter:
@@ -35,8 +35,7 @@ class Meter:
 
     def saw(self, event: bytes, now: float, tokens: int = 1) -> None:
         """An event passed that holds `tokens` tokens if it holds output at all."""
-        last = self.last_token
-        if last is None:
+        if self.last_token is None:
             if usage.holds_content(event):
                 self.first_token = self.last_token = now
                 self.events, self.tokens = 1, tokens
@@ -44,8 +43,14 @@ class Meter:
                 if on_first is not None:
                     on_first()
             return
-        if event.find(_GOES_ON) < 0 and not usage.holds_content(event):
+        if event.find(GOES_ON) < 0 and not usage.holds_content(event):
             return
+        self.goes_on(now, tokens)
+
+    def goes_on(self, now: float, tokens: int = 1) -> None:
+        """A later event with output passed."""
+        last = self.last_token
+        assert last is not None
         gap = now - last
         self.last_token = now
         self.events += 1

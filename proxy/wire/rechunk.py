@@ -9,7 +9,7 @@ never do. An event not understood passes.
 """
 
 import re
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -39,30 +39,38 @@ class Rechunker(Protocol):
         """Whether `flush` would give anything."""
 
     @property
-    def count(self) -> Count:
+    def tokens(self) -> int:
         """Output tokens so far."""
 
+    @property
+    def count(self) -> Count:
+        """The same, and how they were counted."""
 
-class _Template(NamedTuple):
+
+class _Template:
     """An event without its text and its one number: what the next one most likely looks like."""
 
-    key: Any
-    """Which text of the stream it continues."""
-    head: bytes
-    tail: bytes
-    number: bytes
-    """Between text and number; empty: there is no number."""
-    is_usage: bool
-    """The number is the inside of `usage`, not a token id."""
+    __slots__ = ("head", "is_usage", "key", "number", "tail")
+
+    def __init__(self, key: Any, head: bytes, tail: bytes, number: bytes, *, is_usage: bool) -> None:
+        self.key = key
+        """Which text of the stream it continues."""
+        self.head = head
+        self.tail = tail
+        self.number = number
+        """Between text and number; empty: there is no number."""
+        self.is_usage = is_usage
+        """The number is the inside of `usage`, not a token id."""
 
 
 class TokenRechunker:
     """An event of k tokens becomes k events."""
 
-    __slots__ = ("_counter", "_shift", "_template", "_tokenizer")
+    __slots__ = ("_counter", "_ones", "_shift", "_template", "_tokenizer")
 
     def __init__(self, evidence: Evidence) -> None:
         self._counter = TokenCounter(evidence)
+        self._ones = evidence.one_token_per_event
         self._tokenizer = evidence.tokenizer
         self._template: _Template | None = None
         self._shift = 0
@@ -88,6 +96,17 @@ class TokenRechunker:
             return [event]
         return self._feed_number(template, event, plain, number)
 
+    def counts_one(self, event: bytes) -> bool:
+        """Whether the event is one token, by the engine's word and all that is known of such events; then it counts.
+
+        The caller has seen that it has some text, without a quote in it, where the one before had its text.
+        """
+        template = self._template
+        if not self._ones or template is None or template.number:
+            return False
+        alike = event.startswith(template.head) and event.endswith(template.tail)
+        return alike and self._counter.add_one(template.key)
+
     def flush(self) -> list[bytes]:
         """Nothing is ever withheld."""
         return []
@@ -96,6 +115,11 @@ class TokenRechunker:
     def withholds(self) -> bool:
         """Never."""
         return False
+
+    @property
+    def tokens(self) -> int:
+        """Output tokens so far: the number of `count`."""
+        return self._counter.tokens
 
     @property
     def count(self) -> Count:

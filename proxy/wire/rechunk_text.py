@@ -60,6 +60,11 @@ class TextRechunker:
         return bool(self._waiting)
 
     @property
+    def tokens(self) -> int:
+        """Output tokens so far: the number of `count`."""
+        return self._counter.tokens
+
+    @property
     def count(self) -> Count:
         """Output tokens so far, those that wait included."""
         return self._counter.count

@@ -45,6 +45,8 @@ class Receiver:
         self.headers: list[tuple[bytes, bytes]] = []
         self.body = b""
         self.ends = 0
+        self.chunks = 0
+        """Pieces of the body that came as one whole chunk."""
         self.faults: list[Fault] = []
 
     def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
@@ -54,6 +56,12 @@ class Receiver:
     def on_body(self, data: bytes) -> None:
         assert self.status
         self.body += data
+
+    def on_chunk(self, data: bytes, chunk: bytes, now: float) -> None:
+        assert chunk.endswith(b"\r\n%b\r\n" % data)
+        assert int(chunk[: -len(data) - 4], 16) == len(data)
+        self.chunks += 1
+        self.on_body(data)
 
     def on_end(self) -> None:
         self.ends += 1
@@ -67,12 +75,18 @@ class Sink:
 
     def __init__(self, on_send: Callable[[], None] | None = None) -> None:
         self.sent: list[bytes] = []
+        self.chunks = 0
         self._on_send = on_send
 
     def send(self, data: bytes) -> None:
         self.sent.append(data)
         if self._on_send is not None:
             self._on_send()
+
+    def send_chunk(self, data: bytes, chunk: bytes) -> None:
+        assert chunk == b"%x\r\n%b\r\n" % (len(data), data)
+        self.chunks += 1
+        self.send(data)
 
     @property
     def bytes(self) -> bytes:

@@ -217,6 +217,25 @@ async def test_who_closes(raw: bytes, closes: bool) -> None:
     assert (b"connection: close" in transport.written) is closes
 
 
+@pytest.mark.parametrize(("version", "body"), [(b"1.1", b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"), (b"1.0", b"abc")])
+async def test_a_flowing_body(version: bytes, body: bytes) -> None:
+    """What comes as a chunk leaves as that chunk, unless the client knows no chunks."""
+    server = Server(at_once=False)
+    connection, transport = server.connect()
+    connection.data_received(GET.replace(b"1.1", version))
+    await settled()
+    connection.begin(200, [], None)
+    assert not connection.sent
+    connection.send(b"a")
+    connection.send_chunk(b"bc", b"2\r\nbc\r\n")
+    connection.end()
+    assert connection.sent
+    assert transport.written.partition(b"\r\n\r\n")[2] == body
+    connection.connection_lost(None)
+    connection.send(b"nobody hears")
+    await settled()
+
+
 async def test_a_client_that_leaves_takes_its_handler_with_it() -> None:
     server = Server(at_once=False)
     connection, _ = server.connect()

@@ -1,9 +1,13 @@
 """One connection to an engine, on a transport of ours: framing, reuse, deadlines, and what is never trusted again."""
 
 import asyncio
+import itertools
+import random
 from time import monotonic
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.model.faults import Kind, Retry
 from tests.unit.live.standins import Receiver, connected, pool
@@ -249,3 +253,54 @@ async def test_trailers_are_never_merged() -> None:
     connection.data_received(CHUNKED[:-2] + b"x-should-retry: true\r\n\r\n")
     assert receiver.ends == 1
     assert receiver.headers == [(b"transfer-encoding", b"chunked")]
+
+
+async def test_chunks_that_come_alone_come_with_their_framing() -> None:
+    connection, _ = connected(pool())
+    receiver = Receiver()
+    connection.send(REQUEST, receiver)
+    head, *chunks = CHUNKED.replace(b"\r\n\r\n", b"\r\n\r\n|", 1).replace(b"0\r\n", b"|3\r\nyou\r\n|0\r\n").split(b"|")
+    for piece in (head, *chunks):
+        connection.data_received(piece)
+    assert (receiver.body, receiver.ends, receiver.chunks) == (b"hiyou", 1, 1)  # the first one told where chunks begin
+
+
+_PAYLOADS = (b"hi", b"\r\n", b"2\r\nhi\r\n", b"0\r\n\r\n", b"data: {}\n\n", b"x" * 300)
+_LINES = (b"%x", b"%X", b"%03x", b'%x;a="b"', b"%x;c")
+
+
+@given(st.lists(st.tuples(st.sampled_from(_PAYLOADS), st.sampled_from(_LINES)), min_size=1), st.randoms())
+def test_chunks_in_any_cut(chunks: list[tuple[bytes, bytes]], dice: random.Random) -> None:
+    """Whether the parser or we read a chunk: the same body, and the same end."""
+    pieces = [line % len(payload) + b"\r\n" + payload + b"\r\n" for payload, line in chunks]
+    answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"".join(pieces) + b"0\r\n\r\n"
+    borders = {answer.find(b"\r\n\r\n") + 4}
+    for piece in pieces:
+        borders.add(max(borders) + len(piece))
+    borders = {at for at in borders if dice.random() < 0.9} | {dice.randrange(len(answer)) for _ in range(3)}
+    cuts = [0, *sorted(borders), len(answer)]
+
+    async def play() -> None:
+        to = pool()
+        connection, _ = connected(to)
+        receiver = Receiver()
+        connection.send(REQUEST, receiver)
+        for start, end in itertools.pairwise(cuts):
+            if end > start:
+                connection.data_received(answer[start:end])
+        assert (receiver.body, receiver.ends, receiver.faults) == (b"".join(p for p, _ in chunks), 1, [])
+        assert to.take_idle() is connection
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("data", [b"zz\r\nhi\r\n", b"2\r\nhi!\r\n", b"2\nhi\r\n", b"2\r\nhi\n\n"])
+async def test_nonsense_after_a_chunk(data: bytes) -> None:
+    connection, transport = connected(pool())
+    receiver = Receiver()
+    connection.send(REQUEST, receiver)
+    connection.data_received(CHUNKED[:-5])
+    connection.data_received(data)
+    connection.data_received(b"2\r\nhi\r\n")
+    assert [fault.kind for fault in receiver.faults] == [Kind.NONSENSE]
+    assert transport.closed
