@@ -22,7 +22,7 @@ _NOT = ("__init__.py", "explanation.py")
 _SINGLE = {
     "engines": "dialect load",
     "live": "attempt driver edge exchange intake judge marks pursuit race relay stream upstream",
-    "model": "commands faults histogram outcome request timeline",
+    "model": "backend commands faults histogram outcome request timeline",
     "obs": "access_log goodput metrics record",
     "sim": "arrival decoding engine jobs kv_pool modelled_backend plan played sequence spec static world",
     "wire": "accounting answers body borders counting deltas errors framing graphemes headers meter pacing prompt"

@@ -153,7 +153,7 @@ def foresee(backend: "Backend", ask: Ask) -> None:
     base, linear, square, beside = model.prefill
     work = linear * fresh * 1e-4 + square * (prompt * prompt - hit * hit) * 1e-8
     cost = base + work + beside * fresh * ledger.decoding * 1e-6
-    cost = max(cost, 1e-3, 0.5 * work)
+    cost = max(max(cost, 1e-3), 0.5 * work)  # in pairs: compiled, a maximum of three is a call
     backlog, slow = 0.0, model.slow
     if ledger.pending:
         backlog, head_s, spent = ledger.backlog(now)

@@ -311,9 +311,10 @@ class Engine:
         self.stats.busy_s += plan.end_of(done) - plan.start
         whole = done == plan.steps
         if plan.chunks and plan.steps > 1:
+            sequence, tokens = plan.chunks[0]
             for _ in range(done - whole):
                 self._decode(1)
-                self._fill_on(*plan.chunks[0])
+                self._fill_on(sequence, tokens)
             done = int(whole)
         if done:
             self._decode(done)

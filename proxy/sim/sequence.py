@@ -5,7 +5,7 @@ from enum import Enum
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SimRequest:
     """One prompt and the length of its answer, known beforehand."""
 
