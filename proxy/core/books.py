@@ -11,6 +11,7 @@ from proxy.core.cost_model import decode_features, prefill_features
 from proxy.core.entry import Entry
 from proxy.core.foresight import Ask, has_seat, open_entry
 from proxy.core.lengths import Lengths
+from proxy.core.margins import Margins
 from proxy.core.tenants import Tenants
 from proxy.core.ticket import Ticket
 from proxy.model.commands import Finished, Load
@@ -34,8 +35,9 @@ class Books:
     def __init__(self, settings: SchedulingSettings) -> None:
         self.lengths = Lengths()
         self.tenants = Tenants(settings.fairness)
-        self._admission = settings.admission
-        self._backfill = settings.backfill
+        self._margins = Margins(settings.admission)
+        self._min_samples = settings.admission.min_samples
+        self._bulk_backlog_s, self._bulk_wait_s = settings.backfill.backlog, settings.backfill.max_wait
         self.predicted_hits = self.actual_hits = 0.0
         """Prompt tokens predicted to be in prefix caches, and those that were."""
 
@@ -50,9 +52,9 @@ class Books:
         ask.block_tokens = job.prefix_block_tokens * factor
         ask.answer, ask.answer_high = self.lengths.answer(job)
         ask.over_share = self.tenants.over_share(job.tenant, now)
-        ask.bind(self._admission, self._backfill.backlog)
+        ask.bind(self._margins, self._bulk_backlog_s)
         if ask.bulk:
-            ask.patience_s = _PATIENCE * self._backfill.max_wait
+            ask.patience_s = _PATIENCE * self._bulk_wait_s
             if job.deadline is not None:
                 ask.patience_s = min(ask.patience_s, _PATIENCE * (job.deadline - ticket.arrived))
         return ask
@@ -102,7 +104,7 @@ class Books:
             entry.took = took
             backend.model.notice(prefill_features(entry.prompt, entry.prompt**2, entry.beside), took)
         backend.model.learn_ttft(entry.ttft, now - entry.dispatched)
-        backend.pool.review(self._admission.min_samples)
+        backend.pool.review(self._min_samples)
 
     def finished(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
         """The attempt was answered to the last byte."""

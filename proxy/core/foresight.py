@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from proxy.core.cost_model import significant
 from proxy.core.entry import Entry
 from proxy.core.ledger import DUTY_S
+from proxy.core.margins import Margins
 from proxy.model.commands import Reason
 from proxy.model.request import Job
-from proxy.model.scheduling import AdmissionSettings
 
 if TYPE_CHECKING:
     from proxy.core.backend import Backend
@@ -105,18 +105,18 @@ class Ask:
         self.reason: Reason | None = None
         """Why nobody fits, after a choice that found nobody."""
 
-    def bind(self, settings: AdmissionSettings, bulk_backlog: float) -> None:
+    def bind(self, margins: Margins, bulk_backlog: float) -> None:
         """Turn promises and the tenant's share into limits. Bulk promises nothing about time."""
         job, tilt = self.job, 1.0 + self.over_share / 2
         if not self.bulk and job.slo_ttft_s is not None:
             self.ttft_left = job.slo_ttft_s - self.waited
         self.tpot_limit = None if self.bulk else job.slo_tpot_s
-        self.ttft_margin = settings.ttft_margin * tilt
-        self.tpot_margin = settings.tpot_margin * tilt
+        self.ttft_margin = margins.ttft * tilt
+        self.tpot_margin = margins.tpot * tilt
         promised = job.slo_ttft_s is not None or job.slo_tpot_s is not None
-        duty = settings.duty_bulk if self.bulk else settings.duty_interactive if promised else settings.duty
+        duty = margins.duty_bulk if self.bulk else margins.duty_interactive if promised else margins.duty
         self.duty_limit = duty / tilt
-        self.kv_share = settings.kv
+        self.kv_share = margins.kv
         self.bulk_backlog = bulk_backlog
 
     @property
@@ -207,7 +207,7 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
         return Reason.TPOT
     if ask.rest_s < inf and out.ttft + _LONG_ANSWER * ask.answer * tpot > ask.rest_s:
         return Reason.DEADLINE
-    if ledger.tightest is not None and ask.tpot_margin * residents_tpot(backend, ask) > ledger.tightest:
+    if ledger.tightest is not None and ask.tpot_margin * residents_tpot(backend, tpot) > ledger.tightest:
         return Reason.TPOT
     if out.work and ledger.duty(ask.now) + out.work / max(DUTY_S, 2 * out.work) > ask.duty_limit:
         return Reason.DUTY
@@ -252,13 +252,12 @@ def step_s(backend: "Backend", ask: Ask) -> float:
     return min(10.0, max(1e-4, step)) * model.slow_decode
 
 
-def residents_tpot(backend: "Backend", ask: Ask) -> float:
-    """Seconds per output token of those that are there, with the prefill of the job spread over their answers."""
+def residents_tpot(backend: "Backend", tpot: float) -> float:
+    """Seconds per output token of those that are there: `tpot`, which is predicted beside them, with the prefill of the
+    job spread over their answers."""
     ledger = backend.ledger
     answers = ledger.promised_answers / max(1, ledger.promised)
-    return predicted_tpot(backend, ask) + backend.model.decode[3] * backend.outlook.cost / max(
-        _MIN_ANSWER, _SHORT_ANSWER * answers
-    )
+    return tpot + backend.model.decode[3] * backend.outlook.cost / max(_MIN_ANSWER, _SHORT_ANSWER * answers)
 
 
 def has_seat(backend: "Backend", now: float) -> bool:

@@ -14,7 +14,8 @@ MAX_KEYS: Final = 4096
 """Keys remembered of each kind; the longest unused is forgotten."""
 _SEEN_ENOUGH: Final = 8
 _RATE: Final = 0.05
-_UNKNOWN: tuple[float, float] = (128.0, 512.0)
+_UNKNOWN_MEDIAN: Final = 128.0
+_UNKNOWN_HIGH: Final = 512.0
 """Median and .9 quantile of answers before any was seen."""
 _BYTES_PER_TOKEN: Final = 4.0
 _MAX_SCALE: Final = 20.0
@@ -66,14 +67,18 @@ class Lengths:
 
     def answer(self, job: Job) -> tuple[float, float]:
         """Expected and .9 quantile of the answer's tokens, at most what the client asked for."""
-        median, high = _UNKNOWN
-        for key in _keys(job):
-            known = self._answers.get(key)
-            if known is not None and known.samples >= _SEEN_ENOUGH:
-                median, high = known.median, known.high
-                break
+        known = (
+            self._seen((job.tenant, job.traffic_class, job.endpoint, job.model))
+            or self._seen((job.traffic_class, job.endpoint, job.model))
+            or self._seen((job.traffic_class,))
+        )
+        median, high = (_UNKNOWN_MEDIAN, _UNKNOWN_HIGH) if known is None else (known.median, known.high)
         most = job.max_tokens
         return (median, high) if most is None else (min(median, most), min(high, most))
+
+    def _seen(self, key: _Key) -> _Length | None:
+        known = self._answers.get(key)
+        return known if known is not None and known.samples >= _SEEN_ENOUGH else None
 
     def prompt(self, job: Job) -> tuple[float, float]:
         """Tokens of the prompt, and the factor by which estimates for its model are off."""

@@ -5,6 +5,7 @@ policy are put together; the taste is the policy's, the limits are those of `for
 """
 
 from copy import deepcopy
+from math import inf
 from typing import Final
 
 from proxy.core.backend import Backend
@@ -134,7 +135,11 @@ class Router:
             chosen = self._preferred(lenient, ask)
             self._count_shadow(chosen)
             return chosen
-        nearest = min(free, key=lambda b: clears_in_s(b, ask))
+        nearest, least_s = free[0], inf
+        for backend in free:
+            clears_s = clears_in_s(backend, ask)
+            if clears_s < least_s:
+                nearest, least_s = backend, clears_s
         ask.reason = nearest.outlook.reason
         return None
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from proxy.core.backend import Backend
 from proxy.core.entry import Entry
 from proxy.core.foresight import Ask, foresee, judge, least_s, open_entry, predicted_tpot, residents_tpot, seat_wait_s
+from proxy.core.margins import Margins
 from proxy.core.ticket import Ticket
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
@@ -27,7 +28,7 @@ def backend(**spec: object) -> Backend:
 def ask(prompt: float = 1000.0, answer: float = 100.0, now: float = 10.0, **job: object) -> Ask:
     made = Ask(Job(1, "m", **job), now, now)  # type: ignore[arg-type]
     made.prompt, made.answer, made.answer_high = prompt, answer, 2 * answer
-    made.bind(AdmissionSettings(), 0.2)
+    made.bind(Margins(AdmissionSettings()), 0.2)
     return made
 
 
@@ -88,7 +89,7 @@ def test_the_shorter_their_answers_the_more_a_prefill_hurts() -> None:
         occupied(one, 5, answer, tpot=0.04)
         what = ask(prompt=8000.0)
         foresee(one, what)
-        return residents_tpot(one, what)
+        return residents_tpot(one, predicted_tpot(one, what))
 
     assert pace(50.0) > pace(200.0) > pace(1000.0)
 
@@ -101,7 +102,7 @@ def test_answers_nobody_made_a_promise_for_do_not_soften_it() -> None:
     what = ask(prompt=8000.0)
     for where in (one, other):
         foresee(where, what)
-    assert residents_tpot(other, what) > residents_tpot(one, what)
+    assert residents_tpot(other, predicted_tpot(other, what)) > residents_tpot(one, predicted_tpot(one, what))
 
 
 @pytest.mark.parametrize(("waiting", "seats_s"), [(4, 0.5), (5, 1.0), (8, 2.5)])

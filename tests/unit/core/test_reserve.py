@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.core.backend import Backend
 from proxy.core.foresight import Ask, disturbs, foresee, judge
+from proxy.core.margins import Margins
 from proxy.core.reserve import DEMAND_S, Reserve, backends_needed, speed_s
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
@@ -32,14 +33,14 @@ def fleet() -> tuple[Backend, ...]:
 def chat(now: float, prompt: float = 1000.0) -> Ask:
     ask = Ask(Job(1, "m", slo_ttft_s=0.2, slo_tpot_s=0.04), now, now)
     ask.prompt, ask.answer, ask.answer_high = prompt, 200.0, 400.0
-    ask.bind(AdmissionSettings(), 0.2)
+    ask.bind(Margins(AdmissionSettings()), 0.2)
     return ask
 
 
 def bulk(now: float, prompt: float = 8000.0, arrived: float | None = None) -> Ask:
     ask = Ask(Job(2, "m", bulk=True), now if arrived is None else arrived, now)
     ask.prompt, ask.answer, ask.answer_high = prompt, 500.0, 900.0
-    ask.bind(AdmissionSettings(), 0.2)
+    ask.bind(Margins(AdmissionSettings()), 0.2)
     ask.patience_s = 60.0
     return ask
 

@@ -12,6 +12,7 @@ from proxy.core.candidates import Candidates
 from proxy.core.entry import Entry
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee, open_entry
+from proxy.core.margins import Margins
 from proxy.core.router import Router
 from proxy.core.ticket import NOBODY, Ticket
 from proxy.model.backend import BackendSpec
@@ -45,7 +46,7 @@ class Stage:
     def ask(self, prompt: float = 1000.0, **job: Any) -> Ask:
         made = Ask(Job(1, "m", **job), NOW, NOW)
         made.prompt, made.answer, made.answer_high = prompt, 100.0, 200.0
-        made.bind(AdmissionSettings(), 0.2)
+        made.bind(Margins(AdmissionSettings()), 0.2)
         return made
 
     def queue(self, index: int, prompt: float, **job: Any) -> None:
