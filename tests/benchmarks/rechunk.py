@@ -1,9 +1,19 @@
-"""Cost of re-chunking: CPU µs per event that comes in, on one core. Run it: `python tests/benchmarks/rechunk.py`."""
+"""Cost of streams: CPU µs per event that comes in, on one core. Run it: `python -m tests.benchmarks.rechunk`.
 
+First a whole stream from the engine's chunk to the client's (`live.relay`), then re-chunking alone.
+"""
+
+import asyncio
 import time
 from collections.abc import Callable
+from typing import Literal
 
+from proxy.live.relay import Relay
+from proxy.live.stream import StreamPlan
+from proxy.model.classes import StreamSettings
+from proxy.model.timeline import Timeline
 from proxy.wire.counting import Evidence
+from proxy.wire.meter import Meter
 from proxy.wire.rechunk import TokenRechunker
 from proxy.wire.rechunk_text import TextRechunker
 from proxy.wire.tokens import Estimator, Tokenizer
@@ -52,6 +62,37 @@ def _measure(make: Callable[[], TokenRechunker | TextRechunker], events: list[by
     return best / len(events) * 1e6, came_out
 
 
+class _Client:
+    """Takes everything."""
+
+    def send(self, data: bytes) -> None:
+        """Some bytes."""
+
+    def send_chunk(self, data: bytes, chunk: bytes) -> None:
+        """Some bytes with their framing."""
+
+
+async def _streamed(events: list[bytes], granularity: Literal["engine", "token"], *, alone: bool) -> float:
+    """Best µs per event of a stream whose engine says one token per event; `alone`: each event is read as one chunk."""
+    best, loop = float("inf"), asyncio.get_running_loop()
+    chunks = [b"%x\r\n%b\r\n" % (len(event), event) if alone else b"" for event in events]
+    for _ in range(_ROUNDS):
+        evidence = Evidence(Estimator(), one_token_per_event=True)
+        plan = StreamPlan(StreamSettings(granularity=granularity), 1 << 20, evidence=evidence)
+        relay = Relay("mock", plan, 1 << 20, Timeline(0.0), Meter(), loop)
+        relay.on_head(200, [(b"content-type", b"text/event-stream")])
+        relay.start(_Client())
+        start = time.process_time()
+        for event, chunk in zip(events, chunks, strict=True):
+            if alone:
+                relay.on_chunk(event, chunk, 0.0)
+            else:  # cut in two: every step of the long way
+                relay.on_body(event[:100])
+                relay.on_body(event[100:])
+        best = min(best, time.process_time() - start)
+    return best / len(events) * 1e6
+
+
 def _tokenizer() -> Tokenizer | None:
     from proxy.live.tokenizers import load_vocabulary
 
@@ -59,7 +100,14 @@ def _tokenizer() -> Tokenizer | None:
 
 
 def main() -> None:
-    """Print one line per kind of stream and evidence."""
+    """Print a line per granularity, then one per kind of stream and evidence."""
+    events = [_event(_words(at, 1)) for at in range(_EVENTS)]
+    granularities: tuple[Literal["engine", "token"], ...] = ("engine", "token")
+    for granularity in granularities:
+        for alone in (True, False):
+            cost = asyncio.run(_streamed(events, granularity, alone=alone))
+            how = "an event, a chunk" if alone else "events cut in two"
+            print(f"stream {granularity:6} {how:25} {len(events[0])} B  {cost:6.2f} µs/event")
     tokenizer = _tokenizer()
     for name, make in _STREAMS.items():
         events = [make(at) for at in range(_EVENTS)]
