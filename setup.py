@@ -62,15 +62,17 @@ class _Build(build_ext):
 def _extensions() -> list[Any]:
     if _WISH == "no":
         return []
+    lenient = ["--ignore-missing-imports"]  # the types of what only tests or rarer modules use need not be there
     try:
         from mypyc.build import mypycify
-    except ImportError:
+
+        return mypycify([*lenient, *_modules()], opt_level="1", debug_level="0", multi_file=True, group_name="tidegate")
+    except (ImportError, SystemExit) as error:
         if _WISH == "yes":
             raise
-        _say("not compiled: mypy is not installed")
+        why = "types do not fit, see above" if isinstance(error, SystemExit) else error
+        _say(f"not compiled: {why}")
         return []
-    lenient = ["--ignore-missing-imports"]  # the types of what only tests or rarer modules use need not be there
-    return mypycify([*lenient, *_modules()], opt_level="1", debug_level="0", multi_file=True, group_name="tidegate")
 
 
 def _say(text: str) -> None:
