@@ -1,6 +1,6 @@
 """Compiles the hot path with mypyc: the modules below run once or more per request, per chunk or per simulated step.
 
-Everything works without it, at about twice the CPU (decision 6). `TIDEGATE_COMPILE` says what to do: `auto` (the
+Everything works without it, at about 1.8 times the CPU (decision 6). `TIDEGATE_COMPILE` says what to do: `auto` (the
 default) compiles where a C compiler and Python's headers are there, `yes` fails without them, `no` leaves the source to
 the interpreter. `tidegate --version` tells which it became.
 """

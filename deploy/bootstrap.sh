@@ -101,7 +101,7 @@ find proxy -name '*.so' -exec rm -f {} +
 [ "${TIDEGATE_COMPILE:-auto}" = no ] || say "compiling the hot path (about a minute; TIDEGATE_COMPILE=no leaves it out)"
 pip install --no-deps --no-build-isolation --editable . || die "could not install Tidegate into .venv (pip says why above)"
 if [ "${TIDEGATE_COMPILE:-auto}" = auto ] && .venv/bin/tidegate --version | grep -q pure; then
-  say "not compiled, so it takes about twice the CPU; fix: ${root}apt-get install gcc python3-dev, then make clean and again"
+  say "not compiled, so it takes about 1.8 times the CPU; fix: ${root}apt-get install gcc python3-dev, then make clean and again"
 fi
 
 stamp_of "$lock" >".venv/.stamp-$kind.new"
