@@ -69,6 +69,7 @@ class Books:
         """The same for an attempt that its tenant does not pay for."""
         entry = Entry(ticket, ask.now)
         open_entry(entry, backend, ask)
+        entry.seconds = foreseen_s(backend, ask)
         entry.streams = ask.job.stream
         entry.probe = ticket.probe
         entry.seated = has_seat(backend, ask.now)
@@ -224,9 +225,14 @@ def _learn_prefill(entry: Entry, backend: Backend, report: Finished) -> None:
     backend.model.learn_prefill(prefill_features(prompt - hit, prompt * prompt - hit * hit, entry.beside), entry.took)
 
 
-def work_s(backend: Backend, ask: Ask) -> float:
+def foreseen_s(backend: Backend, ask: Ask) -> float:
     """Backend seconds that a job is predicted to take: its prefill, and its share of the decoding steps."""
     return backend.outlook.cost + ask.answer * max(0.0, backend.model.decode[1]) * 0.1
+
+
+def work_s(backend: Backend, ask: Ask) -> float:
+    """The same by what became of such predictions lately."""
+    return foreseen_s(backend, ask) * backend.ledger.realised()
 
 
 def _kept(entry: Entry, report: Finished, now: float) -> bool:

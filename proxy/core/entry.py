@@ -30,6 +30,7 @@ class Entry:
         "probe",
         "prompt",
         "seated",
+        "seconds",
         "streams",
         "ticket",
         "took",
@@ -54,6 +55,8 @@ class Entry:
         """Predicted prefill seconds."""
         self.work = 0.0
         """Those of them that count as duty."""
+        self.seconds = 0.0
+        """Predicted backend seconds, prefill and share of the decoding steps."""
         self.kv = 0.0
         """Prompt and expected answer, tokens."""
         self.loading = 0.0

@@ -209,9 +209,13 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
         return Reason.DEADLINE
     if ledger.tightest is not None and ask.tpot_margin * residents_tpot(backend, tpot) > ledger.tightest:
         return Reason.TPOT
-    if out.work and ledger.duty(ask.now) + out.work / max(DUTY_S, 2 * out.work) > ask.duty_limit:
-        return Reason.DUTY
     if ask.bulk and out.backlog > ask.bulk_backlog:
+        return Reason.DUTY
+    if (
+        out.work
+        and (ask.promises or ledger.promised or out.backlog > ask.bulk_backlog)  # else it is in nobody's way
+        and ledger.duty(ask.now) + out.work / max(DUTY_S, 2 * out.work) > ask.duty_limit
+    ):
         return Reason.DUTY
     budget = backend.kv_tokens
     if budget is not None and ledger.kv + ask.prompt + ask.answer_high > ask.kv_share * budget:

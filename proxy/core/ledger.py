@@ -25,6 +25,7 @@ class Ledger:
 
     __slots__ = (
         "_at",
+        "_busy",
         "_busy_s",
         "_decoding_s",
         "_duty",
@@ -33,11 +34,14 @@ class Ledger:
         "_foreign_interval_s",
         "_foreign_running",
         "_foreign_waiting",
+        "_foreseen",
         "_guessed",
         "_head",
         "_kv_s",
         "_limits",
         "_most_running",
+        "_pending_work_s",
+        "_present",
         "_rate",
         "_rate_at",
         "decoding",
@@ -75,6 +79,13 @@ class Ledger:
         self.scrapes_ignored = 0
         self._limits: dict[float, int] = {}
         self._duty = self._duty_at = 0.0
+        self._busy = 0.0
+        """Share of the time in which a prefill was pending: none can have been computed in the rest."""
+        self._foreseen = 0.0
+        """Predicted seconds of what is over, by the second."""
+        self._present = 0.0
+        """Share of the time in which anything was there."""
+        self._pending_work_s = 0.0
         self._rate = self._rate_at = 0.0
         self._at = self._decoding_s = self._kv_s = self._busy_s = 0.0
         self.promised = 0
@@ -104,6 +115,7 @@ class Ledger:
         if entry.bulk:
             self.pending_bulk_s += entry.cost
         self.kv += entry.kv
+        self._pending_work_s += entry.work
         self._duty = self.duty(now) + entry.work / DUTY_S
         self._duty_at = now
         self._rate = self.rate(now) + entry.fresh / RATE_S
@@ -130,6 +142,7 @@ class Ledger:
             self._leave_pending(entry)
         elif entry.first_at is not None:
             self.decoding -= 1
+        self._foreseen += entry.seconds / DUTY_S
         self.kv -= entry.kv
         limit = entry.tpot_limit
         if limit is not None:
@@ -147,7 +160,14 @@ class Ledger:
         """Count the time that has passed, and prefills nobody reports on whose time is over."""
         elapsed = now - self._at
         if elapsed > 0:
+            fade = exp(-elapsed / DUTY_S)
+            self._busy *= fade
+            self._foreseen *= fade
+            self._present *= fade
+            if self.pending or self.decoding:
+                self._present += 1.0 - fade
             if self._head is not None:
+                self._busy += 1.0 - fade
                 self._busy_s += elapsed
             self._decoding_s += self.decoding * elapsed
             self._kv_s += self.kv * elapsed
@@ -179,6 +199,10 @@ class Ledger:
         if entry is self._head:
             self._head = next(iter(self.pending), None)
         self.pending_s = self.pending_s - entry.cost if self.pending else 0.0
+        self._pending_work_s = self._pending_work_s - entry.work if self.pending else 0.0
+        most = self._busy + self._pending_work_s / DUTY_S
+        if self.duty(self._at) > most:
+            self._duty, self._duty_at = most, self._at
         self.pending_fresh = self.pending_fresh - entry.fresh if self.pending else 0.0
         if entry.bulk:
             self.pending_bulk_s = max(0.0, self.pending_bulk_s - entry.cost) if self.pending else 0.0
@@ -211,8 +235,13 @@ class Ledger:
         return list(self.pending)[1:]
 
     def duty(self, now: float) -> float:
-        """Share of the time that goes into prefills."""
+        """Share of the time that goes into prefills, as predicted; what was seen to take less counts no more than that."""
         return self._duty * exp((self._duty_at - now) / DUTY_S) if self._duty else 0.0
+
+    def realised(self) -> float:
+        """Seconds that requests took lately by the second predicted, at most 1: all together they cannot have taken
+        more than the time in which any was there. An engine that computes several at once shows itself so."""
+        return min(1.0, self._present / self._foreseen) if self._foreseen > self._present else 1.0
 
     def rate(self, now: float) -> float:
         """Prefill tokens a second."""

@@ -83,6 +83,40 @@ def test_a_long_prefill_is_not_put_beside_those_whose_pace_it_would_break() -> N
     assert judged(one, ask(prompt=30_000.0)) is Reason.TPOT
 
 
+def worked(where: Backend, seconds: int) -> None:
+    """A second of prefill after the other until now, 110, none of them still to come."""
+    for second in range(110 - seconds, 110):
+        entry = Entry(Ticket(Job(99, "m"), 99), second)
+        entry.work, entry.cost, entry.streams = 1.0, 1.0, True
+        where.ledger.dispatch(entry, second)
+        where.ledger.first_token(entry, second + 1.0)
+        where.ledger.end(entry, second + 1.0)
+
+
+@pytest.mark.parametrize(("tpot", "waits"), [(0.5, True), (None, False)])
+def test_duty_keeps_nobody_waiting_where_nothing_is_promised(tpot: float | None, waits: bool) -> None:
+    one = backend()
+    occupied(one, 3, tpot=tpot)
+    worked(one, 100)
+    assert one.ledger.duty(110.0) > 0.9
+    assert judged(one, ask(now=110.0)) is (Reason.DUTY if waits else None)
+    assert judged(one, ask(now=110.0, slo_tpot_s=1.0)) is Reason.DUTY
+    assert judged(one, ask(now=110.0, bulk=True)) is (Reason.DUTY if waits else None)
+
+
+def test_duty_keeps_even_those_waiting_behind_prompts_that_wait() -> None:
+    one = backend()
+    worked(one, 100)
+    ahead = ask(prompt=5000.0, now=110.0)
+    foresee(one, ahead)
+    entry = Entry(Ticket(ahead.job, 1), 110.0)
+    open_entry(entry, one, ahead)
+    entry.streams = True
+    one.ledger.dispatch(entry, 110.0)
+    one.in_flight += 1
+    assert judged(one, ask(now=110.0)) is Reason.DUTY
+
+
 def test_the_shorter_their_answers_the_more_a_prefill_hurts() -> None:
     def pace(answer: float) -> float:
         one = backend()
