@@ -145,7 +145,7 @@ def _view(backend: Backend, candidates: Candidates, ask: Ask, router: Router) ->
         backend=backend.name,
         pool=backend.spec.pool,
         removed_by=_removed_by(backend, candidates, ask, broken if router.judges else None),
-        enforced=router.enforces(backend),
+        enforced=router.bars(backend, ask),
         prompt_tokens=ask.prompt,
         hit_tokens=out.hit,
         prefill_s=out.cost,

@@ -235,7 +235,7 @@ class Ledger:
         return list(self.pending)[1:]
 
     def duty(self, now: float) -> float:
-        """Share of the time that goes into prefills, as predicted; what was seen to take less counts no more than that."""
+        """Share of the time that goes into prefills, as predicted, or less where they were seen to take less."""
         return self._duty * exp((self._duty_at - now) / DUTY_S) if self._duty else 0.0
 
     def realised(self) -> float:

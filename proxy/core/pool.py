@@ -65,6 +65,10 @@ class Pool:
         least = _MOST_HIGH / 2 if self.trusted else _MOST_HIGH
         self.trusted = residuals.samples >= min_samples and residuals.factors[0] >= least
 
+    def learning(self, min_samples: int) -> bool:
+        """Whether predictions are being checked, and have not been often enough."""
+        return 0 < self.model.residuals.samples < min_samples
+
     def probed(self, kept: bool) -> None:
         """A probe ended. When most would have been served well, the predictions are wrong: learn again."""
         self.probes += 1

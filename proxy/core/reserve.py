@@ -3,7 +3,8 @@
 An engine computes prompts one after the other: behind a long one a chat's first token comes too late, whatever the
 limits said of the moment before. Owns how much work promised first tokens ask for, how much bulk does, and how many of
 the fastest backends follow from that: those that promises need as a whole, no more than their share where there is too
-little for both, and never all. The next one is shared, within the limits; bulk that disturbs nobody may go anywhere.
+little for both, and never all. The next one is shared, within the limits; where there is enough for both and promises
+need at least half of it, it is lent only to bulk that has waited a while. Bulk that disturbs nobody may go anywhere.
 """
 
 from math import exp
@@ -18,6 +19,12 @@ _LEAST: Final = 0.05
 """Backends needed below which none is kept."""
 _SHARE_OF_SLACK: Final = 0.25
 """Bulk that takes less of the time that others have to spare disturbs nobody."""
+_LEAST_SEEN_S: Final = 2.0
+"""What came in less than that is a sample of so long."""
+_LENT_FROM: Final = 0.5
+"""Share of the next backend that promises must need for it to be lent only…"""
+_LENT_AFTER: Final = 0.3
+"""…to bulk that has waited for this share of its patience."""
 _LOOK_S: Final = 1.0
 _OFTEN: Final = 64
 """Backends up to which they are looked at so often; more than that more seldom, at the same cost."""
@@ -32,19 +39,23 @@ _BESIDE: Final = 8.0
 class Reserve:
     """Of the backends that can serve the same names."""
 
-    __slots__ = ("_at", "_bulk", "_kept", "_look_at", "_open", "_order", "_promised", "_slack_s")
+    __slots__ = ("_at", "_bulk", "_kept", "_lent", "_look_at", "_open", "_order", "_promised", "_since", "_slack_s")
 
     def __init__(self) -> None:
         self._promised = 0.0
         """Backends that promised first tokens keep busy."""
         self._bulk = 0.0
         self._at = 0.0
+        self._since: float | None = None
+        """When the first job came."""
         self._slack_s = 0.0
         """How long those with a promise can wait for others' prefills, smoothed."""
         self._order: list[Backend] = []
         """Fastest first."""
         self._open: tuple[Backend, ...] = ()
         self._kept: frozenset[Backend] = NOWHERE
+        self._lent: frozenset[Backend] = NOWHERE
+        """Those, and one that bulk gets when it has waited."""
         self._look_at = 0.0
 
     def asked(self, ask: Ask, chosen: Backend | None, usable: tuple[Backend, ...]) -> None:
@@ -52,6 +63,8 @@ class Reserve:
         the slowest of them, what was promised something on the fastest."""
         if usable is not self._open:
             self._look(usable, ask.now)
+        if self._since is None:
+            self._since = ask.now
         promised_s = None if ask.bulk else ask.job.slo_ttft_s
         backend = chosen or self._order[-1 if promised_s is None else 0]
         if chosen is None:
@@ -74,7 +87,7 @@ class Reserve:
             return
         if ask.now >= self._look_at or usable is not self._open:
             self._look(usable, ask.now)
-        ask.kept = self._kept
+        ask.kept = self._kept if ask.waited > _LENT_AFTER * ask.patience_s else self._lent
         ask.kept_slack_s = _SHARE_OF_SLACK * self._slack_s
 
     def _look(self, usable: tuple[Backend, ...], now: float) -> None:
@@ -86,15 +99,20 @@ class Reserve:
             if speed_s(order[i]) > _FASTER * speed_s(order[i + 1]):
                 order[i], order[i + 1] = order[i + 1], order[i]
         self._look_at = now + _LOOK_S * max(1.0, len(order) / _OFTEN)
-        self._kept = frozenset(order[: self._count(now)])
+        kept, lent = self._counts(now)
+        self._kept, self._lent = frozenset(order[:kept]), frozenset(order[:lent])
 
-    def _count(self, now: float) -> int:
-        fade = exp(min(0.0, self._at - now) / DEMAND_S)
-        needed, bulk, count = self._promised * fade, self._bulk * fade, len(self._order)
+    def _counts(self, now: float) -> tuple[int, int]:
+        """How many of the fastest are kept, and the same with one that is lent."""
+        seen_s = max(_LEAST_SEEN_S, now - (self._since or 0.0))
+        scale = exp(min(0.0, self._at - now) / DEMAND_S) / (1.0 - exp(-seen_s / DEMAND_S))
+        needed, bulk, count = self._promised * scale, self._bulk * scale, len(self._order)
         if needed < _LEAST or not bulk:
-            return 0
-        share = count * needed / (needed + bulk)
-        return min(count - 1, max(1, int(min(needed, share))))
+            return 0, 0
+        most, lent = needed, needed + 1.0 - _LENT_FROM
+        if needed + bulk > count:
+            most = lent = count * needed / (needed + bulk)
+        return min(count - 1, max(1, int(most))), min(count - 1, max(1, int(lent)))
 
 
 def backends_needed(ask: Ask, backend: Backend) -> float:

@@ -15,6 +15,7 @@ from proxy.core.foresight import Ask, clears_in_s, foresee, judge
 from proxy.core.policies import FORESEEING, POLICIES
 from proxy.core.rng import NoChance, Rng
 from proxy.core.ticket import Ticket
+from proxy.model.commands import Reason
 from proxy.model.scheduling import SchedulingSettings
 
 SAMPLED: Final = 24
@@ -40,6 +41,7 @@ class Router:
         self._foresees = name in FORESEEING or self.judges
         self._explore = settings.explore if name == "goodput" else 0.0
         self._probes = admission.probes
+        self._min_samples = admission.min_samples
         self._counts = True
 
     def pick(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend]) -> Backend | None:
@@ -74,11 +76,18 @@ class Router:
         if self.judges and ask.bulk:
             candidates.reserve.bind(ask, candidates.open)
         foresee(backend, ask)
-        return not self.judges or judge(backend, ask) is None or not self.enforces(backend)
+        return not self.judges or judge(backend, ask) is None or not self.bars(backend, ask)
 
     def enforces(self, backend: Backend) -> bool:
         """Whether a limit broken there keeps a job away."""
         return self.mode == "enforce" or (self.mode == "auto" and backend.pool.trusted)
+
+    def bars(self, backend: Backend, ask: Ask) -> bool:
+        """Whether the limit that was just broken there keeps the job away. Bulk waits where it would be in the way of
+        promises even before predictions have proven themselves: that refuses nobody, and soon they will have."""
+        if ask.kept and self.mode == "auto" and backend.outlook.reason is not Reason.DEADLINE:
+            return backend.pool.trusted or backend.pool.learning(self._min_samples)
+        return self.enforces(backend)
 
     def enforces_somewhere(self, candidates: Candidates) -> bool:
         """Whether anybody may be refused for time."""
@@ -130,7 +139,7 @@ class Router:
     def _unfitting(self, free: list[Backend], ask: Ask) -> Backend | None:
         """Nobody fits: somebody whose limits do not count yet, a probe, or nobody."""
         ask.fitted = False
-        lenient = [b for b in free if not self.enforces(b)]
+        lenient = [b for b in free if not self.bars(b, ask)]
         if lenient:
             chosen = self._preferred(lenient, ask)
             self._count_shadow(chosen)

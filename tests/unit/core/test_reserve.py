@@ -49,14 +49,16 @@ def asked(reserve: Reserve, ask: Ask, usable: tuple[Backend, ...]) -> None:
     reserve.asked(ask, None, usable)
 
 
-def kept(chats_per_s: float, bulk_per_s: float, usable: tuple[Backend, ...]) -> list[int]:
-    """The numbers of the backends kept after a minute of such traffic."""
+def kept(
+    chats_per_s: float, bulk_per_s: float, usable: tuple[Backend, ...], waited: float = 30.0, seconds: int = 60
+) -> list[int]:
+    """The numbers of the backends kept from bulk that has `waited`, after so many seconds of such traffic."""
     reserve = Reserve()
-    events = [(i / chats_per_s, True) for i in range(int(60 * chats_per_s))] if chats_per_s else []
-    events += [(i / bulk_per_s, False) for i in range(int(60 * bulk_per_s))] if bulk_per_s else []
+    events = [(i / chats_per_s, True) for i in range(int(seconds * chats_per_s))] if chats_per_s else []
+    events += [(i / bulk_per_s, False) for i in range(int(seconds * bulk_per_s))] if bulk_per_s else []
     for now, is_chat in sorted(events):
         asked(reserve, chat(now) if is_chat else bulk(now), usable)
-    ask = bulk(60.0)
+    ask = bulk(float(seconds), arrived=seconds - waited)
     reserve.bind(ask, usable)
     return sorted(b.index for b in ask.kept)
 
@@ -69,6 +71,18 @@ def test_the_fastest_are_kept_as_many_as_are_needed() -> None:
 def test_no_more_than_their_share_where_there_is_too_little_for_both() -> None:
     assert kept(40.0, 1.0, fleet()) == [0, 2, 3]
     assert kept(20.0, 8.0, fleet()) == [2]
+
+
+def test_the_next_one_is_lent_to_bulk_that_has_waited() -> None:
+    assert kept(9.0, 1.0, fleet(), waited=17.0) == [2, 3]
+    assert kept(9.0, 1.0, fleet(), waited=19.0) == [2]
+    assert kept(1.0, 1.0, fleet(), waited=0.0) == [2], "of which promises need less than half"
+    assert kept(20.0, 8.0, fleet(), waited=0.0) == [2], "where there is too little for both"
+
+
+@pytest.mark.parametrize("seconds", [3, 10, 60])
+def test_what_is_needed_is_known_as_soon_as_it_is_asked_for(seconds: int) -> None:
+    assert kept(15.0, 1.0, fleet(), seconds=seconds) == [2, 3]
 
 
 @pytest.mark.parametrize("rates", [(0.0, 2.0), (5.0, 0.0), (0.01, 5.0)])

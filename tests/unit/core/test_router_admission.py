@@ -100,6 +100,27 @@ def test_automatic_enforces_once_the_pool_is_trusted() -> None:
     assert stage.pick(stage.ask(slo_ttft_s=0.5)) is None
 
 
+@pytest.mark.parametrize(("samples", "waits"), [(0, False), (1, True), (99, True), (100, False)])
+def test_bulk_waits_for_promises_while_predictions_are_proving_themselves(samples: int, waits: bool) -> None:
+    stage = Stage(2, "auto")
+    for _ in range(100):
+        for where, before in ((stage[0], stage.ask(slo_ttft_s=0.5)), (stage[1], stage.ask(bulk=True))):
+            before.now = NOW - 5.0
+            stage.candidates.reserve.asked(before, where, stage.candidates.open)
+    for index in (0, 1):
+        stage.queue(index, 20_000)
+        stage[index].pool.model.residuals.samples = samples
+    assert (stage.pick(stage.ask(bulk=True)) is None) is waits
+    assert stage.pick(stage.ask(slo_ttft_s=0.5)) is not None
+
+
+def test_bulk_alone_waits_for_nobody_until_predictions_are_proven() -> None:
+    stage = Stage(1, "auto")
+    stage.queue(0, 20_000)
+    stage[0].pool.model.residuals.samples = 50
+    assert stage.pick(stage.ask(bulk=True)) is stage[0]
+
+
 def test_a_rehearsal_counts_nothing_and_probes_nobody() -> None:
     stage = Stage(1, "shadow", probes=0.5)
     stage.queue(0, 20_000)
