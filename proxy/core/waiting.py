@@ -27,7 +27,7 @@ from proxy.model.faults import Fault
 from proxy.model.limits import HoldSettings
 from proxy.model.scheduling import BackfillSettings, SchedulingSettings
 
-LOOK_S: Final = 0.1
+LOOK_S: Final = 0.25
 """Limits clear as time goes by, without an event: held jobs are looked at so often."""
 _LOOKS: Final = 8
 """Jobs looked at per line and event: one that does not fit must not stop smaller ones behind it for ever."""

@@ -30,14 +30,14 @@ ARRIVALS = promised(
 BUDGET = 0.05
 
 
-def play(hedge: str) -> tuple[Played, Scheduler, World]:
+def play(hedge: str, stream: bool = True) -> tuple[Played, Scheduler, World]:
     backends = [SimBackend(BackendSpec(f"b{n}", models=frozenset({"sim"})), HIGH_THROUGHPUT) for n in range(8)]
     backends[-1] = replace(backends[-1], slower=5.0, slower_from_s=SLOW_FROM_S)
     backends = hashed_by(backends, BLOCK_TOKENS)
     scheduler = build_scheduler(backends, "goodput", 1)
     classes = with_built_in((ClassSettings.model_validate({"name": "interactive", "hedge": hedge}),))
     world = World(backends, scheduler, jobs=SeenByProxy(1, BLOCK_TOKENS, Classifier(classes, (), None)))
-    return world.play(ARRIVALS), scheduler, world
+    return world.play([replace(arrival, stream=stream) for arrival in ARRIVALS]), scheduler, world
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,13 @@ def test_it_loses_its_traffic_within_seconds_and_is_not_taken_for_dead(plain) ->
     assert share(played, SLOW_FROM_S + 5, SLOW_FROM_S + 35) < before / 2
     assert scheduler.counts(played.ended_at).ejections == 0
     assert all(view.state.value == "healthy" for view in scheduler.backends(played.ended_at))
+
+
+def test_neither_do_answers_in_one_piece_go_there_any_more() -> None:
+    played, _, _ = play("off", stream=False)
+    before = share(played, SLOW_FROM_S - 30, SLOW_FROM_S)
+    assert before > 0.08, "it had its share"
+    assert share(played, SLOW_FROM_S + 5, SLOW_FROM_S + 35) < before / 2
 
 
 def test_hedges_spare_requests_what_it_would_have_cost_them(plain, hedged) -> None:
