@@ -10,7 +10,7 @@ from proxy.core.affinity import PrefixIndex
 from proxy.core.backend import Backend
 from proxy.core.catalogue import Catalogue
 from proxy.core.health import State
-from proxy.core.pool import Pool
+from proxy.core.pool import Checks, Pool
 from proxy.core.timers import Timers
 from proxy.model.backend import BackendSpec
 from proxy.model.faults import Fault, Kind, Source
@@ -22,7 +22,8 @@ class Fleet:
 
     def __init__(self, specs: Sequence[BackendSpec], settings: HealthSettings) -> None:
         self.prefixes = PrefixIndex(len(specs))
-        self.pools = {name: Pool(name) for name in dict.fromkeys(spec.pool for spec in specs)}
+        checks = Checks()
+        self.pools = {name: Pool(name, checks) for name in dict.fromkeys(spec.pool for spec in specs)}
         self.backends = tuple(
             Backend(spec, index, settings, self.pools[spec.pool], self.prefixes.record(index))
             for index, spec in enumerate(specs)

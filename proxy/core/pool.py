@@ -14,6 +14,9 @@ from proxy.model.commands import Reason
 _MOST_HIGH: Final = 0.4
 """Truth ÷ prediction, median: below it predictions are too high, and what they refuse is refused falsely. Predictions
 that are too low refuse too little, which is no reason to refuse nothing: overload itself makes them low for a while."""
+_OWN: Final = 0.2
+"""Share of the checked predictions that must be a pool's own, where others have the rest: the same method predicts for
+all of them, and while one enforces and the next does not, what is refused here is late there."""
 _PROBES: Final = 200
 """Probes after which a bad share of false refusals closes the gate."""
 _FALSE_SHARE: Final = 0.5
@@ -22,12 +25,22 @@ _LOAD_S: Final = 60.0
 MAX_WAIT_S: Final = 600.0
 
 
+class Checks:
+    """What all pools together have checked."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Pool:
     """Shared by its backends."""
 
     __slots__ = (
         "_arrivals",
         "_at",
+        "_checks",
         "_judged",
         "_work_s",
         "alarms",
@@ -42,8 +55,9 @@ class Pool:
         "trusted",
     )
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, checks: Checks | None = None) -> None:
         self.name = name
+        self._checks = checks or Checks()
         self.backends = 0
         self.model = PoolModel()
         self.patience = Patience()
@@ -61,9 +75,13 @@ class Pool:
 
     def review(self, min_samples: int) -> None:
         """A prediction was checked: open or close the gate."""
+        self._checks.count += 1
         residuals = self.model.residuals
+        needed = min_samples  # after an alarm all of them its own
+        if not self.alarms and self._checks.count >= min_samples:
+            needed = int(_OWN * min_samples)
         least = _MOST_HIGH / 2 if self.trusted else _MOST_HIGH
-        self.trusted = residuals.samples >= min_samples and residuals.factors[0] >= least
+        self.trusted = residuals.samples >= needed and residuals.factors[0] >= least
 
     def learning(self, min_samples: int) -> bool:
         """Whether predictions are being checked, and have not been often enough."""

@@ -1,16 +1,18 @@
 """The real proxy over HTTP before four simulated engines, against a reference that reads the engines from inside.
 
-    python -m tests.benchmarks.simulate.over_http --policies goodput,round_robin --loads 0.5,1,1.5,2 --seeds 2
+    python -m tests.benchmarks.simulate.over_http --policies goodput,round_robin --loads 0.5,1,1.5,2 --seeds 1,2
 
 Two low-latency and two high-throughput engines (`tidegate sim`, one process each), chats of several turns with shared
 system prompts (TTFT 200 ms, TPOT 40 ms) and bulk jobs (60 s for everything), at multiples of the cluster's capacity.
 Capacity is what the reference can carry: the highest rate at which it keeps 95 % of the requests in their SLO.
 
-*Time scale.* Engines, proxy and clients share this machine, and every token is an event in three processes. `--speed`
-runs the engines' clock slower than ours (0.25: four times), and arrivals and SLOs with it, so that what is measured is
-the scheduling and not the lack of cores; all figures are in the engines' time. The proxy's own time constants (holds,
-averages) are not scaled: they look four times shorter to it, which does it no favour. The share of processor time
-that was left idle is in the result: without any, a run means nothing.
+*Time scale.* Engines, proxy and clients share this machine, and every token is an event in three processes. On a busy
+one `--speed` runs the engines' clock slower than ours (0.25: four times), and arrivals and SLOs with it, so what is
+measured is the scheduling and not the lack of cores; all figures are in the engines' time. The proxy's own time
+constants (holds, averages) are not scaled: they look four times shorter to it, which costs it five points at load 1.
+The share of processor time that was left idle is in the result: without any, a run means nothing.
+
+*Results* are written after every run, beside those of the same setting that are there already.
 
 *Reference.* The greedy router of `proxy.sim.reference`, on virtual time before the same engines with the same arrivals.
 It pays for no network and no processor, so the ratio errs against the proxy.
@@ -45,7 +47,7 @@ from proxy.app.contenders import contenders_of
 from proxy.model.faults import Kind, Retry, upstream
 from proxy.model.outcome import SERVED, Outcome, Verdict
 from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import build_cluster, hashed_by, read_engines
+from proxy.sim.cluster import EngineEntry, build_cluster, hashed_by, read_engines
 from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, ConversationSettings, JobSettings, Lengths, Workload, generate
 from proxy.sim.jobs import SeenByProxy
 from proxy.sim.played import Played, Result
@@ -55,7 +57,7 @@ from proxy.sim.slo import parse_slo, promised
 from tests.support.proxy_process import ProxyProcess
 
 RESULTS = Path(__file__).parent / "results"
-ENGINES = "2xlow_latency,2xhigh_throughput"
+ENGINES = "2xlow_latency:pool=low-latency,2xhigh_throughput:pool=high-throughput"
 SLO = "interactive:ttft=200ms,tpot=40ms;bulk:e2e=60s"
 MESSAGE_CHARS = 4096
 TEMPLATE_TOKENS = 8
@@ -113,12 +115,13 @@ def capacity(duration_s: float) -> float:
 def engines(speed: float) -> Iterator[list[str]]:
     """Base URLs of the four."""
     with ExitStack() as stack:
-        started = [_start_engine(i, entry, speed, stack) for i, entry in enumerate(_presets())]
+        started = [_start_engine(i, entry.preset, speed, stack) for i, entry in enumerate(_engines())]
         yield [_url_of(process) for process in started]
 
 
-def _presets() -> list[str]:
-    return [entry.preset for entry in read_engines(ENGINES) for _ in range(entry.count)]
+def _engines() -> list[EngineEntry]:
+    """Those of `ENGINES`, one by one."""
+    return [entry for entry in read_engines(ENGINES) for _ in range(entry.count)]
 
 
 def _start_engine(index: int, preset: str, speed: float, stack: ExitStack) -> "subprocess.Popen[str]":
@@ -139,8 +142,8 @@ def _url_of(process: "subprocess.Popen[str]") -> str:
 def proxy_config(policy: str, urls: Sequence[str]) -> dict[str, Any]:
     """As an operator would write it: nothing of the engines' constants."""
     backends = [
-        {"url": url, "name": f"{preset.replace('_', '-')}-{i}", "pool": preset.replace("_", "-")}
-        for i, (url, preset) in enumerate(zip(urls, _presets(), strict=True))
+        {"url": url, "name": f"{entry.pool}-{i}", "pool": entry.pool}
+        for i, (url, entry) in enumerate(zip(urls, _engines(), strict=True))
     ]
     return {"backends": backends, "routing": {"policy": policy}, "headers": {"forward": ["x-sim-*"]}}
 
@@ -280,8 +283,7 @@ def main() -> int:
     options = _options()
     top = options.capacity or capacity(60.0)
     print(f"capacity {top:.2f} requests/s of engine time, speed {options.speed}", flush=True)
-    rows = []
-    for seed in range(1, options.seeds + 1):
+    for seed in options.seeds:
         for load in options.loads:
             arrivals = arrivals_at(load * top, options.duration, seed)
             mark = reference_report(arrivals, seed)
@@ -289,9 +291,9 @@ def main() -> int:
                 live, idle = run_live(policy, arrivals, options.speed)
                 report = report_of(live)
                 simulated = report_of(run_simulated(policy, arrivals, seed))
-                rows.append(_row(policy, load, seed, report, mark, simulated, idle))
-                print(_line(rows[-1]), flush=True)
-    _write(rows, top, options)
+                row = _row(policy, load, seed, report, mark, simulated, idle)
+                print(_line(row), flush=True)
+                _write(row, top, options)
     return 0
 
 
@@ -303,6 +305,7 @@ def _row(
         "policy": policy,
         "load": load,
         "seed": seed,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "requests": report.total.requests,
         "good_tokens": report.total.good_tokens,
         "reference_good_tokens": mark.total.good_tokens,
@@ -329,26 +332,33 @@ def _line(row: dict[str, Any]) -> str:
     )
 
 
-def _write(rows: list[dict[str, Any]], top: float, options: argparse.Namespace) -> None:
+def _write(row: dict[str, Any], top: float, options: argparse.Namespace) -> None:
     setting = {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "capacity_per_s": top,
+        "capacity_per_s": round(top, 2),
         "engines": ENGINES,
         "slo": SLO,
         "speed": options.speed,
         "duration_s": options.duration,
         "workload": WORKLOAD.model_dump(mode="json"),
     }
+    file = RESULTS / "over_http.json"
+    found = json.loads(file.read_text()) if file.exists() else {}
+    rows = found["rows"] if found.get("setting") == json.loads(json.dumps(setting)) else []
+    rows = sorted([old for old in rows if _key(old) != _key(row)] + [row], key=_key)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "over_http.json").write_text(json.dumps({"setting": setting, "rows": rows}, indent=1) + "\n")
+    file.write_text(json.dumps({"setting": setting, "rows": rows}, indent=1) + "\n")
     (RESULTS / "over_http.md").write_text(_table(rows, setting))
+
+
+def _key(row: dict[str, Any]) -> tuple[float, bool, str, int]:
+    return row["load"], row["policy"] != "goodput", row["policy"], row["seed"]
 
 
 def _table(rows: list[dict[str, Any]], setting: dict[str, Any]) -> str:
     lines = [
         "# Over HTTP\n",
-        f"{setting['machine']}; {setting['at']}; engines {setting['engines']}; SLO {setting['slo']}; capacity "
+        f"{setting['machine']}; {rows[0]['at'][:10]}; engines {setting['engines']}; SLO {setting['slo']}; capacity "
         f"{setting['capacity_per_s']:.2f} requests/s; {setting['duration_s']:g} s of engine time at speed "
         f"{setting['speed']:g}.\n",
         "| load | policy | tokens in SLO / reference | chats in SLO % | reference % | requests in SLO % | simulated % "
@@ -373,8 +383,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The proxy over HTTP against a reference that knows everything.")
     parser.add_argument("--policies", type=lambda text: text.split(","), default=["goodput", "least_outstanding"])
     parser.add_argument("--loads", type=lambda text: [float(one) for one in text.split(",")], default=[0.5, 1, 1.5, 2])
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--speed", type=float, default=0.25, help="the engines' clock, against ours")
+    parser.add_argument("--seeds", type=lambda text: [int(one) for one in text.split(",")], default=[1, 2])
+    parser.add_argument("--speed", type=float, default=1.0, help="the engines' clock, against ours")
     parser.add_argument("--duration", type=float, default=60.0, help="seconds of the engines' time")
     parser.add_argument("--capacity", type=float, help="requests per second, instead of finding it out")
     return parser.parse_args()

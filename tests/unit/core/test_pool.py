@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.pool import MAX_WAIT_S, Pool
+from proxy.core.pool import MAX_WAIT_S, Checks, Pool
 
 
 def proven(off: float = 1.0, samples: int = 300) -> Pool:
@@ -16,6 +16,49 @@ def proven(off: float = 1.0, samples: int = 300) -> Pool:
 def test_the_gate_opens_when_predictions_have_proven_themselves() -> None:
     assert not proven(samples=199).trusted
     assert proven().trusted
+
+
+def learn(pool: Pool, samples: int, off: float = 1.0) -> None:
+    for _ in range(samples):
+        pool.model.residuals.learn(1.0, off)
+        pool.review(200)
+
+
+def test_a_fifth_is_enough_where_other_pools_had_the_rest() -> None:
+    checks = Checks()
+    one, other = Pool("one", checks), Pool("other", checks)
+    learn(one, 159)
+    learn(other, 40)
+    assert not one.trusted
+    assert not other.trusted
+    learn(other, 1)
+    assert other.trusted
+    learn(one, 1)
+    assert one.trusted
+
+
+@pytest.mark.parametrize(("own", "off"), [(39, 1.0), (50, 0.05)])
+def test_what_others_had_proves_nothing_of_few_or_bad_ones(own: int, off: float) -> None:
+    checks = Checks()
+    one, other = Pool("one", checks), Pool("other", checks)
+    learn(one, 1000)
+    learn(other, own, off)
+    assert one.trusted
+    assert not other.trusted
+
+
+def test_after_an_alarm_a_pool_proves_itself_alone() -> None:
+    checks = Checks()
+    one, other = Pool("one", checks), Pool("other", checks)
+    learn(one, 1000)
+    learn(other, 100)
+    assert other.trusted
+    for _ in range(200):
+        other.probed(True)
+    learn(other, 199)
+    assert not other.trusted
+    learn(other, 1)
+    assert other.trusted
 
 
 def test_predictions_that_are_much_too_high_refuse_nobody() -> None:
