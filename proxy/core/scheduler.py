@@ -1,12 +1,12 @@
 """The façade of the core: jobs and reports in, commands out.
 
 Owns the order in which things are decided. Does no I/O, reads no clock, and leaves the choice of a backend to the
-router, waiting and refusing to `waiting`, what is learned to the books, permits to the attempts, health to the fleet
-and restraint to the retry budget.
+router, waiting and refusing to `waiting`, what becomes of attempts to `progress`, what is learned to the books, permits
+to the attempts and health to the fleet.
 
-    submit ──> router ──fits──> Dispatch ──Finished──────────────> done; whoever is held and fits now goes
-                 │ nobody fits         └─Failed──> again? ──> Dispatch | held | Refuse
-                 └──> held | backfill ──> Dispatch | Refuse
+    submit ──> router ──fits──> Dispatch ──> progress ──Finished──> done; whoever is held and fits now goes
+                 │ nobody fits                    └─────Failed──> again? ──> Dispatch | held | Refuse
+                 └──> waiting: held | backfill ──> Dispatch | Refuse
 """
 
 from collections.abc import Sequence
@@ -22,19 +22,17 @@ from proxy.core.explanation import Explanation, explain
 from proxy.core.fallback import Fallback
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask
-from proxy.core.hedging import Hedging
 from proxy.core.lateness import Lateness
+from proxy.core.progress import Progress
 from proxy.core.quotas import Quotas, Reservation
 from proxy.core.refusals import draining, hold_timeout, quota, short_of_memory, unlabelled
-from proxy.core.retry_budget import RetryBudget
 from proxy.core.rng import Rng
-from proxy.core.router import Router, to_avoid
+from proxy.core.router import Router
 from proxy.core.ticket import NOBODY, Ticket
 from proxy.core.views import BackendView, Counts, PoolView, backend_view, pool_view
 from proxy.core.waiting import Waiting
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import (
-    Abort,
     Command,
     Failed,
     Finished,
@@ -81,21 +79,26 @@ class Scheduler:
         self._lateness = Lateness(retries.attempts)
         self._attempts = Attempts(self._fleet, self._books, self._lateness)
         self._router = Router(self._fleet, settings, rng)
-        self._hedging = Hedging(self._fleet, self._books, self._router)
         self._fallback = Fallback(self._fleet.catalogue, self._books, self._attempts, self._router)
         self._waiting = Waiting(
             self._fleet, self._books, self._attempts, self._router, self._fallback, hold, settings, rng
+        )
+        self._progress = Progress(
+            self._fleet,
+            self._books,
+            self._attempts,
+            self._lateness,
+            self._router,
+            self._fallback,
+            self._waiting,
+            retries,
         )
         self._ejections = self._fleet.timers
         self._holds = self._waiting.hold.timers
         self._backfills = self._waiting.backfill.timers
         self._lates = self._lateness.timers
         self._timers = (self._holds, self._ejections, self._backfills, self._lates)
-        self._budget = RetryBudget(retries)
-        self._tries = retries.attempts
         self._unknown_retry_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, health.probe_interval))
-        self._draining = False
-        self._retried = 0
 
     # ---- the five methods
 
@@ -112,8 +115,8 @@ class Scheduler:
             job = self._fallback.served(ticket)
         candidates = self._fleet.catalogue.find(job.model)
         late = job.deadline is not None and now >= job.deadline
-        if candidates is None or self._draining or late:
-            reason = Reason.DEADLINE if late and candidates is not None and not self._draining else None
+        if candidates is None or self._waiting.draining or late:
+            reason = Reason.DEADLINE if late and candidates is not None and not self._waiting.draining else None
             commands.append(attempts.refuse(ticket, self._why_not(ticket, candidates), reason))
             return commands
         if job.require and not any(job.require <= b.spec.labels for b in candidates.backends):
@@ -127,8 +130,8 @@ class Scheduler:
                 commands.append(attempts.refuse(ticket, quota(shortage), Reason.QUOTA))
                 return commands
             ticket.reserved = Reservation(account, ask.prompt, ask.answer, now)
-        self._budget.request(now)
-        self._hedging.arrived(job)
+        self._progress.budget.request(now)
+        self._progress.hedging.arrived(job)
         ticket.due = _due(ticket, ask)
         backend = self._router.pick(candidates, ask, NOBODY)
         seen = backend or candidates.open[0]
@@ -151,33 +154,29 @@ class Scheduler:
             return self._advance(now)
         self._lateness.forget(ticket)
         commands = self._advance(now)
-        if ticket.second is not None:
-            self._without(ticket, ticket.second.backend, commands, now)
-        backend = self._attempts.lost(ticket, now)
-        opened = self._fleet.withdrawn(backend, ticket.era)
-        return self._go_on(backend, opened, commands, now)
+        return self._progress.left(ticket, commands, now)
 
     def observe(self, report: Report, now: float) -> list[Command]:
         """What became of an attempt, a probe or a scrape. A report on a job that is over is late, and changes
         nothing."""
         if now >= self._lates.soonest and isinstance(report, FirstByte | FirstToken | Finished | Failed):
-            self._in_time(report)
+            self._progress.in_time(report)
         commands = self._advance(now)
         if isinstance(report, FirstToken):
-            return self._on_first_token(report, commands, now)
+            return self._progress.first_token(report, commands, now)
         if isinstance(report, Finished):
-            return self._on_finished(report, commands, now)
+            return self._progress.finished(report, commands, now)
         if isinstance(report, Failed):
-            return self._on_failed(report, commands, now)
+            return self._progress.failed(report, commands, now)
         if isinstance(report, FirstByte):
-            self._began(report.job_id, report.backend, commands, now)
+            self._progress.began(report.job_id, report.backend, commands, now)
             return commands
         backend = self._fleet.by_name[report.backend]
         if isinstance(report, Probed):
             return self._on_probed(backend, report, commands, now)
         if isinstance(report, Load):
             self._books.load(backend, report, now)
-            return self._go_on(backend, False, commands, now)
+            return self._progress.go_on(backend, False, commands, now)
         assert isinstance(report, Restarted)
         self._books.restarted(backend)
         return commands
@@ -204,7 +203,7 @@ class Scheduler:
 
     def refuse_new(self) -> list[Command]:
         """Drain: held jobs and all to come are refused; those in flight go on, their retries included."""
-        self._draining = True
+        self._waiting.draining = True
         return [
             self._refuse_held(ticket, draining())
             for hold in (self._waiting.hold, self._waiting.backfill)
@@ -270,19 +269,19 @@ class Scheduler:
             in_flight=attempts.in_flight,
             held=len(waiting),
             held_bytes=waiting.hold.bytes + waiting.backfill.bytes,
-            retries=self._retried,
-            retry_budget_left=self._budget.left(now),
+            retries=self._progress.retried,
+            retry_budget_left=self._progress.budget.left(now),
             ejections=self._fleet.ejections,
             backfill=len(waiting.backfill),
             preempted=attempts.preempted,
             demoted=waiting.demoted,
             refusals=dict(attempts.reasons),
             hedging=attempts.hedging,
-            late=self._hedging.late,
+            late=self._progress.hedging.late,
             hedges=attempts.hedges,
             hedges_won=attempts.hedges_won,
-            hedges_unpaid=self._hedging.unpaid,
-            hedges_alone=self._hedging.alone,
+            hedges_unpaid=self._progress.hedging.unpaid,
+            hedges_alone=self._progress.hedging.alone,
             hedge_tokens=attempts.hedge_tokens,
             predicted_hit_tokens=self._books.predicted_hits,
             actual_hit_tokens=self._books.actual_hits,
@@ -314,84 +313,10 @@ class Scheduler:
             if ticket.line is not None:
                 commands += waiting.expire(ticket, now)
         for job_id in self._lates.due(now):
-            commands += self._hedge(job_id, now)
+            commands += self._progress.late(job_id, now)
         return commands
 
-    # ---- two attempts at once
-
-    def _in_time(self, report: FirstByte | FirstToken | Finished | Failed) -> None:
-        """What is reported in the moment in which it would be late is not late."""
-        ticket = self._attempts.out(report.job_id, report.backend)
-        if ticket is not None:
-            self._lateness.forget(ticket)
-
-    def _hedge(self, job_id: int, now: float) -> list[Command]:
-        """An attempt is late: another one beside it, now or perhaps later."""
-        ticket = self._attempts.out(job_id)
-        assert ticket is not None
-        found = self._hedging.second(ticket, now)
-        if found is None:
-            self._lateness.again(ticket, now)
-            return []
-        return [self._attempts.hedge(ticket, *found)]
-
-    def _began(self, job_id: int, backend: str, commands: list[Command], now: float) -> Ticket | None:
-        """An attempt has its first byte, and the job no other attempt any more. None: it is none of the job's."""
-        ticket = self._attempts.out(job_id, backend)
-        if ticket is None:
-            return None
-        if ticket.second is not None:
-            loser, era = self._attempts.outrun(ticket, backend, now)
-            commands.append(Abort(job_id, loser.name))
-            self._go_on(loser, self._fleet.withdrawn(loser, era), commands, now)
-        ticket.started = True
-        self._lateness.forget(ticket)
-        return ticket
-
-    def _without(self, ticket: Ticket, backend: Backend, commands: list[Command], now: float) -> None:
-        """One of two attempts is over, the other one goes on; nothing is to be said of the backend."""
-        era = self._attempts.drop(ticket, backend, now)
-        self._go_on(backend, self._fleet.withdrawn(backend, era), commands, now)
-
-    def _lost_one(self, ticket: Ticket, report: Failed, commands: list[Command], now: float) -> list[Command]:
-        """One of two attempts failed: the other one may still be late, and is watched again."""
-        backend = self._fleet.by_name[report.backend]
-        era = self._attempts.drop(ticket, backend, now)
-        opened = self._fleet.failed(backend, era, report.fault, now)
-        ticket.remember(backend, report.fault)
-        self._lateness.watch(ticket, now)
-        return self._go_on(backend, opened, commands, now)
-
-    # ---- reports
-
-    def _on_first_token(self, report: FirstToken, commands: list[Command], now: float) -> list[Command]:
-        ticket = self._began(report.job_id, report.backend, commands, now)
-        if ticket is None or ticket.backend is None or ticket.entry is None:
-            return commands
-        backend = ticket.backend
-        self._books.first_token(ticket.entry, backend, now)
-        return self._go_on(backend, False, commands, now)
-
-    def _on_finished(self, report: Finished, commands: list[Command], now: float) -> list[Command]:
-        ticket = self._began(report.job_id, report.backend, commands, now)
-        if ticket is None:
-            return commands
-        backend = self._attempts.served(ticket, report, now)
-        opened = self._fleet.served(backend, ticket.era, now)
-        return self._go_on(backend, opened, commands, now)
-
-    def _on_failed(self, report: Failed, commands: list[Command], now: float) -> list[Command]:
-        ticket = self._attempts.out(report.job_id, report.backend)
-        if ticket is None:
-            return commands
-        if ticket.second is not None:
-            return self._lost_one(ticket, report, commands, now)
-        backend = self._attempts.lost(ticket, now)
-        opened = self._fleet.failed(backend, ticket.era, report.fault, now)
-        ticket.remember(backend, report.fault)
-        if not (report.repeatable and (self._again(ticket, commands, now) or self._other(ticket, commands, now))):
-            commands.append(self._attempts.refuse(ticket, report.fault))
-        return self._go_on(backend, opened, commands, now)
+    # ---- probes
 
     def _on_probed(self, backend: Backend, report: Probed, commands: list[Command], now: float) -> list[Command]:
         learnt = report.ok and self._fleet.learn(backend, report.models)
@@ -402,50 +327,7 @@ class Scheduler:
             commands += self._waiting.feed_all(now)
         return commands
 
-    # ---- next attempts
-
-    def _again(self, ticket: Ticket, commands: list[Command], now: float) -> bool:
-        """Try the next attempt, now or held; False when the failure is the end."""
-        job, waiting = ticket.job, self._waiting
-        candidates = self._fleet.catalogue.find(job.model)
-        late = job.deadline is not None and now >= job.deadline
-        if candidates is None or late or ticket.attempt >= self._tries:
-            return False
-        avoid = to_avoid(ticket, candidates)
-        if avoid is None:
-            return False
-        ask = self._books.ask(ticket, now)
-        backend = self._router.pick(candidates, ask, avoid)
-        if backend is None and (self._draining or not waiting.hold.has_room(ticket, self._attempts.in_flight)):
-            return False
-        if not self._budget.take(now):
-            return False
-        self._retried += 1
-        if backend is None:
-            waiting.again(ticket, candidates, avoid, now)
-        else:
-            commands.append(self._attempts.dispatch(ticket, backend, ask))
-        return True
-
-    def _other(self, ticket: Ticket, commands: list[Command], now: float) -> bool:
-        """Try another model or pool, unless the client has seen something of this one; False: that is the end."""
-        late = ticket.job.deadline is not None and now >= ticket.job.deadline
-        if not ticket.ways or ticket.started or late or ticket.attempt >= self._tries or not self._budget.take(now):
-            return False
-        sent = self._fallback.take(ticket, now)
-        if sent is None:
-            return False
-        self._retried += 1
-        commands.append(sent)
-        return True
-
     # ---- held jobs
-
-    def _go_on(self, backend: Backend, opened: bool, commands: list[Command], now: float) -> list[Command]:
-        """Something of `backend` came free, and perhaps more opened: let held jobs go."""
-        if len(self._waiting):
-            commands += self._waiting.feed_all(now) if opened else self._waiting.feed(backend, now)
-        return commands
 
     def _line_up_again(self, commands: list[Command]) -> None:
         """Models are served by other backends now: every held job finds its line, or its end."""
@@ -465,7 +347,7 @@ class Scheduler:
         return self._attempts.refuse(ticket, fault)
 
     def _why_not(self, ticket: Ticket, candidates: Candidates | None) -> Fault:
-        if self._draining:
+        if self._waiting.draining:
             return draining()
         if candidates is None:
             return self._fleet.catalogue.unserved(ticket.job.model, self._unknown_retry_s)

@@ -61,6 +61,8 @@ class Waiting:
         self.backfill = Hold(_hold_settings(settings.backfill))
         self.look_at = inf
         self.demoted = 0
+        self.draining = False
+        """Nobody may wait any more."""
 
     def __len__(self) -> int:
         return len(self.hold) + len(self.backfill)
