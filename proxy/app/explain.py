@@ -75,6 +75,7 @@ class Explainer:
             "require": sorted(job.require),
             "prefer": sorted(job.prefer),
             "fallbacks": [way.said for way in job.ways],
+            "hedged": job.hedge is not None and not job.bulk,
             "promise": taken.promise._asdict(),
         }
 
@@ -102,6 +103,11 @@ def _request_lines(told: Mapping[str, Any], file: str) -> Iterator[str]:
     for name in ("require", "prefer", "fallbacks"):
         if told[name]:
             yield f"{name:<9} {', '.join(told[name])}"
+    if told["hedged"]:
+        after_s = told["decision"]["hedge_after_s"]
+        yield "hedge     " + (
+            "too early to say when" if after_s is None else f"after {_time(after_s)} without a first byte"
+        )
 
 
 def _decision_lines(decision: Mapping[str, Any]) -> Iterator[str]:

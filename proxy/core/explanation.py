@@ -12,6 +12,7 @@ from proxy.core.candidates import Candidates
 from proxy.core.fallback import by_way, labelled
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee, judge
+from proxy.core.lateness import late_after_s
 from proxy.core.quotas import Quotas
 from proxy.core.router import Router
 from proxy.core.ticket import NOBODY, Ticket
@@ -56,6 +57,8 @@ class Explanation:
     fallback: str | None
     """The model or pool that serves it instead of being refused."""
     reason: Reason | None
+    hedge_after_s: float | None
+    """Without a first byte for so long it would be sent to a second backend too; None: never, or not known yet."""
     policy: str
     mode: str
     """Of admission."""
@@ -91,6 +94,7 @@ def explain(fleet: Fleet, books: Books, router: Router, quotas: Quotas, job: Job
         backend=chosen.name if chosen is not None else other.name if other is not None else None,
         fallback=None if way is None else way.said,
         reason=ask.reason,
+        hedge_after_s=None if chosen is None else _hedge_after_s(chosen, ask),
         policy=router.policy_name,
         mode=router.mode,
         traffic_class=job.traffic_class,
@@ -104,6 +108,15 @@ def explain(fleet: Fleet, books: Books, router: Router, quotas: Quotas, job: Job
         quota=None if account is None else account.view(now),
         candidates=views,
     )
+
+
+def _hedge_after_s(chosen: Backend, ask: Ask) -> float | None:
+    rule, first_byte_s = ask.job.hedge, chosen.outlook.ttft
+    if rule is None or ask.bulk:
+        return None
+    if not ask.job.stream:
+        first_byte_s += ask.answer * chosen.outlook.tpot
+    return late_after_s(rule, chosen.pool.patience, ask.prompt, ask.job.stream, first_byte_s)
 
 
 _LOST: Final = ("refuse", "unserved")

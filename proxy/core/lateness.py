@@ -5,8 +5,10 @@ Owns the timers. What is late is learned in `patience`, what follows from it is 
 
 from typing import Final
 
+from proxy.core.patience import Patience
 from proxy.core.ticket import Ticket
 from proxy.core.timers import Timers
+from proxy.model.hedge import Hedge
 
 _SOONEST_S: Final = 0.02
 """No attempt is late before: less cannot be won by computing a prompt twice."""
@@ -27,11 +29,9 @@ class Lateness:
         assert backend is not None
         if rule is None or entry.bulk or ticket.attempt >= self._tries:
             return
-        limit_s: float | None = rule.delay_s
-        if rule.quantile:
-            limit_s = backend.pool.patience.limit_s(entry.prompt, entry.streams, entry.first_byte_s, rule.quantile)
+        limit_s = late_after_s(rule, backend.pool.patience, entry.prompt, entry.streams, entry.first_byte_s)
         if limit_s is not None:
-            self.timers.set(ticket.job.id, max(now, ticket.since + max(_SOONEST_S, limit_s)))
+            self.timers.set(ticket.job.id, max(now, ticket.since + limit_s))
 
     def again(self, ticket: Ticket, now: float) -> None:
         """Late, and nothing could be done: look again when as much time has passed once more."""
@@ -41,3 +41,12 @@ class Lateness:
         """It began to answer, or is over."""
         if ticket.job.hedge is not None:
             self.timers.clear(ticket.job.id)
+
+
+def late_after_s(rule: Hedge, patience: Patience, prompt: float, streams: bool, first_byte_s: float) -> float | None:
+    """Seconds without a first byte after which an attempt is late that was predicted to need `first_byte_s` for it;
+    None: not known yet."""
+    limit_s: float | None = rule.delay_s
+    if rule.quantile:
+        limit_s = patience.limit_s(prompt, streams, first_byte_s, rule.quantile)
+    return None if limit_s is None else max(_SOONEST_S, limit_s)

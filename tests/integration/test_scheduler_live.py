@@ -25,6 +25,7 @@ routing:
 classes:
   - name: chat
     slo: chatbot
+    hedge: 300ms
 """
 ENGINES = (SimEngine("a", "fast"), SimEngine("b", "slow"))
 
@@ -107,6 +108,7 @@ async def test_explain_over_http(tmp_path: Path) -> None:
         assert told["prefix_blocks"] >= 2
         status, told = await live.explain(CHAT, x_tidegate_class="chat", x_slo_tpot_ms="20")
         assert (told["promise"]["ttft_s"], told["promise"]["tpot_s"]) == (0.2, 0.02)
+        assert (told["hedged"], told["decision"]["hedge_after_s"]) == (True, 0.3)
         assert live.proxy._scheduler.counts(monotonic()).offered == 0, "nothing was submitted"
         status, told = await live.explain({"model": 3})
         assert (status, told["error"]["param"]) == (400, "model")
@@ -124,6 +126,11 @@ async def test_explain_on_the_command_line(tmp_path: Path, capsys: pytest.Captur
         assert f"class     bulk, decided by rule (routing.rules[0], {live.file} line 12)" in text
         assert "outcome   dispatch to b (policy goodput, admission auto)" in text
         assert text.rstrip().endswith("labels")
+        assert "hedge" not in text
+        request.write_text(json.dumps(CHAT))
+        assert await asyncio.to_thread(main, [*words, "--header", "x-tidegate-class: chat"]) == 0
+        assert "hedge     after 300 ms without a first byte" in capsys.readouterr().out
+        request.write_text(json.dumps({**CHAT, "stream": False}))
         assert await asyncio.to_thread(main, [*words, "--header", "x-tidegate-class: gold"]) == 1
         assert "There is no traffic class 'gold'" in capsys.readouterr().err
         assert await asyncio.to_thread(main, [*words, "--json"]) == 0

@@ -4,6 +4,7 @@ from proxy.model.commands import Abort, Dispatch, Failed, Finished, FirstByte, F
 from proxy.model.faults import Kind
 from proxy.model.hedge import Hedge
 from proxy.model.limits import RetrySettings
+from proxy.model.request import Job
 from tests.unit.core.playing import Play, fault, spec
 
 FIXED = Hedge(0.0, 0.3, 0.5)
@@ -31,6 +32,13 @@ def test_a_late_attempt_gets_a_second_one_elsewhere():
     counts = play.counts
     assert (counts.in_flight, counts.hedging, counts.hedges, counts.late, counts.retries) == (1, 1, 1, 1, 0)
     assert play.later(10) == [], "never a third one"
+
+
+def test_when_it_would_be_late_can_be_asked():
+    play = played()
+    for hedge, bulk, after_s in ((FIXED, False, 0.3), (P90, False, None), (None, False, None), (FIXED, True, None)):
+        job = Job(1, "m", stream=True, hedge=hedge, bulk=bulk)
+        assert play.scheduler.explain(job, play.now).hedge_after_s == after_s
 
 
 def test_whoever_begins_first_wins_and_the_other_permit_comes_back_at_once():
