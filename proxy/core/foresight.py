@@ -234,9 +234,10 @@ def disturbs(backend: "Backend", ask: Ask) -> bool:
 
 
 def predicted_tpot(backend: "Backend", ask: Ask) -> float:
-    """Seconds per output token beside what is there: a step, and as much again as goes into prefills meanwhile."""
+    """Seconds per output token beside what is there: a step, and what prefills add to it while one is under way. That
+    is the time the cost model learns from, whether prefills are long or only wait for long steps."""
     ledger, model = backend.ledger, backend.model
-    return step_s(backend, ask) / max(_LEAST_SHARE, 1.0 - model.decode[3] * min(1.0, ledger.duty(ask.now)))
+    return step_s(backend, ask) / max(_LEAST_SHARE, 1.0 - model.decode[3] * ledger.busy(ask.now))
 
 
 def least_s(backend: "Backend", ask: Ask) -> float:

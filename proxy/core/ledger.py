@@ -238,6 +238,11 @@ class Ledger:
         """Share of the time that goes into prefills, as predicted, or less where they were seen to take less."""
         return self._duty * exp((self._duty_at - now) / DUTY_S) if self._duty else 0.0
 
+    def busy(self, now: float) -> float:
+        """Share of the time in which a prefill was under way."""
+        fade = exp(min(0.0, self._at - now) / DUTY_S)
+        return self._busy * fade + (1.0 - fade if self._head is not None else 0.0)
+
     def realised(self) -> float:
         """Seconds that requests took lately by the second predicted, at most 1: all together they cannot have taken
         more than the time in which any was there. An engine that computes several at once shows itself so."""

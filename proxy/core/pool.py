@@ -14,6 +14,9 @@ from proxy.model.commands import Reason
 _MOST_HIGH: Final = 0.4
 """Truth ÷ prediction, median: below it predictions are too high, and what they refuse is refused falsely. Predictions
 that are too low refuse too little, which is no reason to refuse nothing: overload itself makes them low for a while."""
+_GROSS: Final = 1.5
+"""A first token predicted so many times too late is, as soon as a fifth of the predictions needed were checked and the
+median of them was not so far too high."""
 _OWN: Final = 0.2
 """Share of the checked predictions that must be a pool's own, where others have the rest: the same method predicts for
 all of them, and while one enforces and the next does not, what is refused here is late there."""
@@ -52,6 +55,7 @@ class Pool:
         "probes",
         "probes_good",
         "shadow",
+        "telling",
         "trusted",
     )
 
@@ -63,6 +67,8 @@ class Pool:
         self.patience = Patience()
         self.trusted = False
         """Predictions have proven themselves."""
+        self.telling = False
+        """They have for what is grossly late."""
         self.probes = self.probes_good = 0
         """Would-be refusals sent after all, and those of them that kept every promise."""
         self.alarms = 0
@@ -82,6 +88,13 @@ class Pool:
             needed = int(_OWN * min_samples)
         least = _MOST_HIGH / 2 if self.trusted else _MOST_HIGH
         self.trusted = residuals.samples >= needed and residuals.factors[0] >= least
+        few = residuals.samples >= _OWN * min_samples
+        self.telling = few and not self.alarms and residuals.factors[0] >= 1.0 / _GROSS
+
+    def tells_late(self, ttft_s: float, left_s: float) -> bool:
+        """Whether a first token predicted after `ttft_s`, with `left_s` seconds left for it, is late for all that is
+        known."""
+        return self.telling and ttft_s > _GROSS * left_s
 
     def learning(self, min_samples: int) -> bool:
         """Whether predictions are being checked, and have not been often enough."""

@@ -83,11 +83,14 @@ class Router:
         return self.mode == "enforce" or (self.mode == "auto" and backend.pool.trusted)
 
     def bars(self, backend: Backend, ask: Ask) -> bool:
-        """Whether the limit that was just broken there keeps the job away. Bulk waits where it would be in the way of
-        promises even before predictions have proven themselves: that refuses nobody, and soon they will have."""
-        if ask.kept and self.mode == "auto" and backend.outlook.reason is not Reason.DEADLINE:
-            return backend.pool.trusted or backend.pool.learning(self._min_samples)
-        return self.enforces(backend)
+        """Whether the limit that was just broken there keeps the job away. Two things need less proof: who is
+        grossly late, and bulk that waits where it would be in the way of promises, which refuses nobody."""
+        pool, reason = backend.pool, backend.outlook.reason
+        if self.mode != "auto" or pool.trusted:
+            return self.enforces(backend)
+        if reason is Reason.TTFT:
+            return pool.tells_late(backend.outlook.ttft, ask.ttft_left)
+        return bool(ask.kept) and reason is not Reason.DEADLINE and pool.learning(self._min_samples)
 
     def enforces_somewhere(self, candidates: Candidates) -> bool:
         """Whether anybody may be refused for time."""

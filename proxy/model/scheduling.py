@@ -48,7 +48,8 @@ class AdmissionSettings(Settings):
     probes: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     """Share of would-be refusals that are sent after all, to learn whether refusing is right."""
     min_samples: Count = 100
-    """`auto`: first tokens seen before anything is refused; in a pool, where others had the rest, a fifth of them."""
+    """`auto`: first tokens seen before anything is refused. A fifth of them is enough for a pool where others had the
+    rest, and to refuse what would be half as late again."""
 
 
 class BackfillSettings(Settings):

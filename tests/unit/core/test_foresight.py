@@ -139,6 +139,30 @@ def test_answers_nobody_made_a_promise_for_do_not_soften_it() -> None:
     assert residents_tpot(other, predicted_tpot(other, what)) > residents_tpot(one, predicted_tpot(one, what))
 
 
+def test_prefills_that_only_wait_for_steps_slow_tokens_down_all_the_same() -> None:
+    """A prompt that is mostly cached costs next to nothing, and yet is under way for as long as a step takes."""
+
+    def pace(cost: float) -> float:
+        one = backend()
+        occupied(one, 50)
+        for tenth in range(600):
+            entry = Entry(Ticket(Job(99, "m"), 99), 0.1 * tenth)
+            entry.cost, entry.streams = cost, True
+            one.ledger.dispatch(entry, 0.1 * tenth)
+            one.ledger.first_token(entry, 0.1 * tenth + 0.06)
+            one.ledger.end(entry, 0.1 * tenth + 0.06)
+        what = ask(now=60.0)
+        foresee(one, what)
+        return predicted_tpot(one, what)
+
+    assert pace(0.001) == pytest.approx(pace(0.06))
+    quiet = backend()
+    occupied(quiet, 50)
+    foresee(quiet, ask(now=60.0))
+    share = 0.6 * (1 - 2.71828**-2)
+    assert pace(0.001) == pytest.approx(predicted_tpot(quiet, ask(now=60.0)) / (1 - 0.8 * share), rel=0.02)
+
+
 @pytest.mark.parametrize(("waiting", "seats_s"), [(4, 0.5), (5, 1.0), (8, 2.5)])
 def test_seats_come_free_one_after_the_other(waiting: int, seats_s: float) -> None:
     one = backend(seats=4)

@@ -100,6 +100,27 @@ def test_automatic_enforces_once_the_pool_is_trusted() -> None:
     assert stage.pick(stage.ask(slo_ttft_s=0.5)) is None
 
 
+@pytest.mark.parametrize(
+    ("samples", "off", "prompt", "goes"),
+    [
+        (19, 1.0, 40_000, True),
+        (20, 1.0, 40_000, False),
+        (20, 1.0, 5_000, True),
+        (20, 0.5, 40_000, True),
+    ],
+)
+def test_who_is_grossly_late_is_refused_after_a_few_predictions(
+    samples: int, off: float, prompt: int, goes: bool
+) -> None:
+    stage = Stage(1, "auto")
+    stage.queue(0, prompt)
+    for _ in range(samples):
+        stage[0].pool.model.residuals.learn(1.0, off)
+        stage[0].pool.review(100)
+    assert (stage.pick(stage.ask(slo_ttft_s=0.5)) is not None) is goes
+    assert not stage[0].pool.trusted
+
+
 @pytest.mark.parametrize(("samples", "waits"), [(0, False), (1, True), (99, True), (100, False)])
 def test_bulk_waits_for_promises_while_predictions_are_proving_themselves(samples: int, waits: bool) -> None:
     stage = Stage(2, "auto")
