@@ -90,11 +90,11 @@ def reference_report(arrivals: Sequence[Arrival], seed: int) -> Report:
     return report_of(play_reference(backends, arrivals, SeenByProxy(seed, BLOCK_TOKENS)))
 
 
-def run_simulated(policy: str, arrivals: Sequence[Arrival], seed: int) -> Played:
+def run_simulated(policy: str, arrivals: Sequence[Arrival], seed: int, cluster: str = ENGINES) -> Played:
     """What the simulator makes of it."""
     parser = argparse.ArgumentParser()
     simulate.add_arguments(parser)
-    contender = contenders_of(parser.parse_args(["--engines", ENGINES, "--policy", policy, "--workload", "mixed"]))[0]
+    contender = contenders_of(parser.parse_args(["--engines", cluster, "--policy", policy, "--workload", "mixed"]))[0]
     return contender.play(arrivals, seed, lambda _: None)
 
 
@@ -112,16 +112,16 @@ def capacity(duration_s: float) -> float:
 
 
 @contextmanager
-def engines(speed: float) -> Iterator[list[str]]:
-    """Base URLs of the four."""
+def engines(speed: float, cluster: str) -> Iterator[list[str]]:
+    """Their base URLs."""
     with ExitStack() as stack:
-        started = [_start_engine(i, entry.preset, speed, stack) for i, entry in enumerate(_engines())]
+        started = [_start_engine(i, entry.preset, speed, stack) for i, entry in enumerate(_engines(cluster))]
         yield [_url_of(process) for process in started]
 
 
-def _engines() -> list[EngineEntry]:
-    """Those of `ENGINES`, one by one."""
-    return [entry for entry in read_engines(ENGINES) for _ in range(entry.count)]
+def _engines(cluster: str) -> list[EngineEntry]:
+    """One by one."""
+    return [entry for entry in read_engines(cluster) for _ in range(entry.count)]
 
 
 def _start_engine(index: int, preset: str, speed: float, stack: ExitStack) -> "subprocess.Popen[str]":
@@ -139,11 +139,11 @@ def _url_of(process: "subprocess.Popen[str]") -> str:
     return match.group(1)
 
 
-def proxy_config(policy: str, urls: Sequence[str]) -> dict[str, Any]:
+def proxy_config(policy: str, urls: Sequence[str], cluster: str) -> dict[str, Any]:
     """As an operator would write it: nothing of the engines' constants."""
     backends = [
         {"url": url, "name": f"{entry.pool}-{i}", "pool": entry.pool}
-        for i, (url, entry) in enumerate(zip(urls, _engines(), strict=True))
+        for i, (url, entry) in enumerate(zip(urls, _engines(cluster), strict=True))
     ]
     return {"backends": backends, "routing": {"policy": policy}, "headers": {"forward": ["x-sim-*"]}}
 
@@ -247,10 +247,10 @@ class Clients:
 # ---- runs
 
 
-def run_live(policy: str, arrivals: Sequence[Arrival], speed: float) -> tuple[Played, float]:
+def run_live(policy: str, arrivals: Sequence[Arrival], speed: float, cluster: str = ENGINES) -> tuple[Played, float]:
     """What the proxy made of it, and the share of all processor time that was idle."""
-    with engines(speed) as urls:
-        proxy = ProxyProcess(proxy_config(policy, urls)).listening()
+    with engines(speed, cluster) as urls:
+        proxy = ProxyProcess(proxy_config(policy, urls, cluster)).listening()
         try:
             _until_ready(proxy)
             idle = _idle_s(), time.monotonic()
