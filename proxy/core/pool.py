@@ -110,7 +110,7 @@ class Pool:
         if judged[0] >= _PROBES:
             if judged[1] > _FALSE_SHARE * judged[0]:
                 self.alarms += 1
-                self.trusted = False
+                self.trusted = self.telling = False
                 self.model.residuals.samples = 0
             self._judged = [0, 0]
 

@@ -53,8 +53,10 @@ def test_after_an_alarm_a_pool_proves_itself_alone() -> None:
     learn(one, 1000)
     learn(other, 100)
     assert other.trusted
+    assert other.tells_late(3.0, 1.0)
     for _ in range(200):
         other.probed(True)
+    assert not other.tells_late(3.0, 1.0)
     learn(other, 199)
     assert not other.trusted
     learn(other, 1)
