@@ -36,6 +36,7 @@ from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.edge import Edge
 from proxy.live.exchange import Exchange, Gateway
+from proxy.live.flows import Flows
 from proxy.live.intake import Intake
 from proxy.live.memory import MemoryGuard
 from proxy.live.prober import Prober
@@ -85,6 +86,8 @@ class Proxy:
         self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
         intake = _intake(config, self._models)
         self._explainer = Explainer(intake, self._scheduler, config.limits, rule_lines)
+        running = set[Exchange]()
+        self._flows = Flows(running, self._driver, self._scheduler.gives_up)
         self._gateway = Gateway(
             driver=self._driver,
             scheduler=self._scheduler,
@@ -96,9 +99,10 @@ class Proxy:
             limits=config.limits,
             attempts=config.retries.attempts,
             memory=self._memory,
+            flows=self._flows,
             cors=Cors(config.cors.origins, config.cors.max_age),
             record=self._record,
-            running=set[Exchange](),
+            running=running,
         )
         self._edge = Edge(
             self._gateway.handle,
@@ -169,6 +173,8 @@ class Proxy:
         await asyncio.wait(first, timeout=_FIRST_PROBES_S)
         for prober in probers:
             self._start(prober.run())
+        if _foresees(config):
+            self._start(self._flows.run())
         if config.routing.scrape and _foresees(config):
             for backend in self._backends.values():
                 scraper = Scraper(backend, self._driver, config.limits.upstream, self._loop, config.routing.scrape)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.core.affinity import PrefixIndex, PrefixRecord
 from proxy.core.cost_model import CostModel
+from proxy.core.flow import Flow
 from proxy.core.foresight import Outlook
 from proxy.core.health import Health
 from proxy.core.ledger import Ledger
@@ -29,6 +30,7 @@ class Backend:
 
     __slots__ = (
         "busy",
+        "flow",
         "health",
         "in_flight",
         "index",
@@ -82,6 +84,7 @@ class Backend:
         self.pool = pool or Pool(spec.pool)
         self.model = CostModel(self.pool.model)
         self.ledger = Ledger()
+        self.flow = Flow()
         self.record = record or PrefixIndex(1).record(0)
         self.outlook = Outlook()
         self.kv_tokens: float | None = spec.kv_tokens

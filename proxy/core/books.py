@@ -3,18 +3,19 @@
 Owns the order in which ledger, cost model, prefix record, answer lengths and tenants hear of an event. Decides nothing.
 """
 
-from math import isfinite
+from math import inf, isfinite
 from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.cost_model import decode_features, prefill_features
 from proxy.core.entry import Entry
+from proxy.core.flow import Flow
 from proxy.core.foresight import Ask, has_seat, open_entry
 from proxy.core.lengths import Lengths
 from proxy.core.margins import Margins
 from proxy.core.tenants import Tenants
 from proxy.core.ticket import Ticket
-from proxy.model.commands import Finished, Load
+from proxy.model.commands import Finished, Flowed, Load
 from proxy.model.scheduling import SchedulingSettings
 
 _KV_LEFT: Final = 0.9
@@ -53,6 +54,8 @@ class Books:
         ask.answer, ask.answer_high = self.lengths.answer(job)
         ask.over_share = self.tenants.over_share(job.tenant, now)
         ask.bind(self._margins, self._bulk_backlog_s)
+        if ticket.started:  # its first token was seen: a second attempt only goes on from there
+            ask.ttft_left = inf
         if ask.bulk:
             ask.patience_s = _PATIENCE * self._bulk_wait_s
             if job.deadline is not None:
@@ -138,9 +141,16 @@ class Books:
     def restarted(self, backend: Backend) -> None:
         """The engine's cache is empty, and its settings may be others."""
         backend.record.wipe()
+        backend.flow = Flow()
+        backend.model.flows(1.0)
         if backend.spec.seats is None:
             backend.seat_watch.forget()
             backend.seats, backend.tells_seats = None, False
+
+    def flowed(self, backend: Backend, report: Flowed, now: float) -> None:
+        """What its answers bring while they flow."""
+        backend.flow.learn(backend.ledger, backend.model, report.stream_s, report.tokens, now)
+        backend.model.flows(backend.flow.slow)
 
     def load(self, backend: Backend, report: Load, now: float) -> None:
         """A scrape; what is nonsense is counted and otherwise ignored."""

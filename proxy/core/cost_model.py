@@ -95,6 +95,7 @@ class CostModel:
     """One backend."""
 
     __slots__ = (
+        "_flow",
         "_own",
         "decode",
         "decode_drift",
@@ -127,6 +128,8 @@ class CostModel:
         self.slow = 1.0
         """Factor on predicted prefills by what the last few took."""
         self.slow_decode = 1.0
+        """The same for seconds per token, or by what flows now."""
+        self._flow = 1.0
         self._blend()
 
     def refresh(self) -> None:
@@ -148,13 +151,23 @@ class CostModel:
     def learn_decode(self, x: Features, actual: float) -> None:
         """An answer had so many seconds per token, among what `x` says on average."""
         self.decode_drift.learn(bounded_tpot(_dot(self.decode, x)), actual)
-        self.slow_decode = significant(self.decode_drift.ratio())
+        self.flows(self._flow)
         self.decode_samples += 1
         weight = 1.0 / (_DECODE_NOISE + 0.1 * actual * actual)
         if self.pool.hears(self.decode_samples):
             self.pool.decode.learn(x, actual, weight)
         self._costs().decode.learn(x, actual, weight)
         self._blend()
+
+    def flows(self, slow: float) -> None:
+        """Answers that flow now are so many times slower than predicted, and 1 if they are not."""
+        self._flow = slow
+        self.slow_decode = max(slow, significant(self.decode_drift.ratio()))
+
+    def step_s(self, decoding: float, kv_tokens: float) -> float:
+        """Seconds of a decode step of so many requests with so much KV, as learned from what has ended."""
+        base, batch, context, _ = self.decode
+        return min(MAX_TPOT_S, max(MIN_TPOT_S, base + batch * decoding * 0.1 + context * kv_tokens * 1e-5))
 
     def notice(self, x: Features, actual: float) -> None:
         """A prefill was seen whose prefix hit is not known yet: `x` is without any. Slower than even that says so."""

@@ -5,6 +5,7 @@ caller can let held jobs go. Knows nothing of jobs.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from proxy.core.affinity import PrefixIndex
 from proxy.core.backend import Backend
@@ -15,6 +16,9 @@ from proxy.core.timers import Timers
 from proxy.model.backend import BackendSpec
 from proxy.model.faults import Fault, Kind, Source
 from proxy.model.limits import HealthSettings
+
+_NO_BLAME: Final = frozenset({Kind.BUSY, Kind.STALLED})
+"""Says nothing of a backend's health."""
 
 
 class Fleet:
@@ -70,7 +74,7 @@ class Fleet:
         """An attempt ended in `fault`; only what the backend is to blame for counts."""
         if fault.kind is Kind.BUSY:
             self._press(backend, now)
-        if fault.source is not Source.UPSTREAM or fault.kind is Kind.BUSY:
+        if fault.source is not Source.UPSTREAM or fault.kind in _NO_BLAME:
             return self.withdrawn(backend, era)
         health = backend.health
         if era != health.era or health.state is State.EJECTED:

@@ -181,7 +181,7 @@ def foresee(backend: "Backend", ask: Ask) -> None:
         weight += backend.spec.bias.get(ask.job.traffic_class, 0.0)
     if ask.job.prefer and not ask.job.prefer <= backend.spec.labels:
         weight += _PREFER_COST
-    out.score = (loading + backlog + weight * cost) * sqrt(1.0 + waiting)
+    out.score = (loading + backlog + weight * cost) * sqrt(1.0 + waiting) * model.slow_decode
 
 
 def judge(backend: "Backend", ask: Ask) -> Reason | None:
@@ -243,8 +243,7 @@ def predicted_tpot(backend: "Backend", ask: Ask) -> float:
 def least_s(backend: "Backend", ask: Ask) -> float:
     """Seconds for the whole answer if nobody else were there, after `foresee`."""
     model = backend.model
-    step = model.decode[0] + model.decode[1] * 0.1 + model.decode[2] * ask.prompt * 1e-5
-    return backend.outlook.cost + ask.answer * max(1e-4, step) * model.slow_decode
+    return backend.outlook.cost + ask.answer * model.step_s(1.0, ask.prompt) * model.slow_decode
 
 
 def step_s(backend: "Backend", ask: Ask) -> float:
@@ -253,8 +252,7 @@ def step_s(backend: "Backend", ask: Ask) -> float:
     decoding = ledger.decoding + 1.0
     if ledger.has_foreign:
         decoding += ledger.foreign(ask.now)[0]
-    step = model.decode[0] + model.decode[1] * decoding * 0.1 + model.decode[2] * (ledger.kv + ask.prompt) * 1e-5
-    return min(10.0, max(1e-4, step)) * model.slow_decode
+    return model.step_s(decoding, ledger.kv + ask.prompt) * model.slow_decode
 
 
 def residents_tpot(backend: "Backend", tpot: float) -> float:

@@ -187,6 +187,11 @@ class Ledger:
         decoding, kv = self._decoding_s - entry.mark_decoding, self._kv_s - entry.mark_kv
         return decoding / span, kv / span, self._busy_s - entry.mark_busy
 
+    def integrals(self, now: float) -> tuple[float, float, float]:
+        """Seconds of decoding requests, of KV tokens and of prefills under way, since the beginning."""
+        self.settle(now)
+        return self._decoding_s, self._kv_s, self._busy_s
+
     def _prefilled(self, entry: Entry, now: float) -> None:
         self._leave_pending(entry)
         self.head_since = now

@@ -131,7 +131,7 @@ def backends_needed(ask: Ask, backend: Backend) -> float:
 def speed_s(backend: Backend) -> float:
     """Seconds that a typical chat would take there."""
     model = backend.model
-    prompt, context = _PROMPT * 1e-4, _BESIDE * _PROMPT * 1e-5
+    prompt = _PROMPT * 1e-4
     prefill_s = model.prefill[0] + model.prefill[1] * prompt + model.prefill[2] * prompt * prompt
-    step_s = model.decode[0] + model.decode[1] * _BESIDE * 0.1 + model.decode[2] * context
-    return max(1e-3, prefill_s) * model.slow + _ANSWER * max(1e-4, step_s) * model.slow_decode
+    step_s = model.step_s(_BESIDE, _BESIDE * _PROMPT)
+    return max(1e-3, prefill_s) * model.slow + _ANSWER * step_s * model.slow_decode

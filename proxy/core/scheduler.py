@@ -28,6 +28,7 @@ from proxy.core.quotas import Quotas, Reservation
 from proxy.core.refusals import draining, hold_timeout, quota, short_of_memory, unlabelled
 from proxy.core.rng import Rng
 from proxy.core.router import Router
+from proxy.core.silence import Silence
 from proxy.core.ticket import NOBODY, Ticket
 from proxy.core.views import BackendView, Counts, PoolView, backend_view, pool_view
 from proxy.core.waiting import Waiting
@@ -38,6 +39,7 @@ from proxy.model.commands import (
     Finished,
     FirstByte,
     FirstToken,
+    Flowed,
     Load,
     Probed,
     Reason,
@@ -93,6 +95,7 @@ class Scheduler:
             self._waiting,
             retries,
         )
+        self._silence = Silence(self._fleet, self._books, self._router)
         self._ejections = self._fleet.timers
         self._holds = self._waiting.hold.timers
         self._backfills = self._waiting.backfill.timers
@@ -177,9 +180,18 @@ class Scheduler:
         if isinstance(report, Load):
             self._books.load(backend, report, now)
             return self._progress.go_on(backend, False, commands, now)
+        if isinstance(report, Flowed):
+            self._books.flowed(backend, report, now)
+            return commands
         assert isinstance(report, Restarted)
         self._books.restarted(backend)
         return commands
+
+    def gives_up(self, job_id: int, silent_s: float, now: float) -> bool:
+        """Whether a stream that brought no token for so long should be given up, for another backend to go on with
+        it. Decides nothing: what follows is a report that it failed."""
+        ticket = self._attempts.out(job_id)
+        return ticket is not None and self._silence.gives_up(ticket, silent_s, now)
 
     def tick(self, now: float) -> list[Command]:
         """Time passed: holds and ejections end, limits clear."""

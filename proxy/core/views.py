@@ -51,6 +51,8 @@ class BackendView:
     """Least time per token promised to anybody there."""
     slow: float = 1.0
     """Its last prefills took so many times what was predicted; 1: as predicted."""
+    slow_decode: float = 1.0
+    """The same for seconds per token, by what has ended and by what flows now."""
     samples: int = 0
     """First tokens seen."""
     ttft_coverage: float = 0.0
@@ -154,6 +156,7 @@ def backend_view(backend: Backend, now: float) -> BackendView:
         foreign=sum(backend.ledger.foreign(now)),
         tightest_tpot_s=backend.ledger.tightest,
         slow=backend.model.slow,
+        slow_decode=backend.model.slow_decode,
         samples=backend.model.samples,
         ttft_coverage=backend.model.residuals.coverage,
         ttft_error=backend.model.residuals.error,

@@ -16,6 +16,7 @@ from proxy.model.commands import (
     Finished,
     FirstByte,
     FirstToken,
+    Flowed,
     Load,
     Probed,
     Refuse,
@@ -135,8 +136,8 @@ class Driver:
             waiting.cancel()
         self._carry_out(self._scheduler.cancel(job_id, monotonic()))
 
-    def learn(self, report: Probed | Load | Restarted) -> None:
-        """An active probe ended, or a scrape."""
+    def learn(self, report: Probed | Load | Flowed | Restarted) -> None:
+        """An active probe ended, a scrape, or a look at what flows."""
         self._carry_out(self._scheduler.observe(report, monotonic()))
 
     def _over(self, job_id: int) -> None:

@@ -23,6 +23,7 @@ from proxy.live.backends import Backend
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.edge import Connection, Message
+from proxy.live.flows import Flows
 from proxy.live.intake import Intake, Taken
 from proxy.live.marks import marked
 from proxy.live.memory import MemoryGuard
@@ -67,6 +68,7 @@ class Gateway(NamedTuple):
     limits: Limits
     attempts: int
     memory: MemoryGuard
+    flows: Flows
     cors: Cors
     record: Callable[[Record], None]
     running: "set[Exchange]"
@@ -133,6 +135,16 @@ class Exchange:
         """End now, with `fault` where the client can still be told: the drain's last resort."""
         if self._pursuit is not None:
             self._pursuit.cut(fault)
+
+    @property
+    def relay(self) -> Relay | None:
+        """Its answer, as far as there is one."""
+        return self._pursuit.relay if self._pursuit is not None else None
+
+    @property
+    def job_id(self) -> int:
+        """As the scheduler knows it; 0: not yet."""
+        return self._taken.job.id if self._taken is not None else 0
 
     def tell_gaps(self, take: Callable[[str, str, str, Meter], None]) -> None:
         """Hand over what a running stream has metered so far."""
@@ -329,6 +341,8 @@ class Exchange:
         served = self._pursuit is not None and self._pursuit.settle(outcome.fault, usage)
         if served and usage.completion_tokens is not None and self._taken is not None:
             self._gateway.intake.learn(self._taken.asked, usage.completion_tokens)
+            if self._meter.tokens and self._pursuit is not None:
+                self._gateway.flows.ended(self._pursuit.backend, usage.completion_tokens, self._meter.tokens)
 
     def _request_id(self) -> str:
         head = self._message.head

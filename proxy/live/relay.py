@@ -55,6 +55,8 @@ class Relay:
     __slots__ = (
         "_buffer",
         "_buffered_b",
+        "_is_kept_back",
+        "_kept_back",
         "_loop",
         "_most_b",
         "_paused",
@@ -104,6 +106,9 @@ class Relay:
         self._buffer: list[bytes] = []
         self._buffered_b = 0
         self._paused = False
+        """Until somebody has looked at what was collected."""
+        self._kept_back = self._is_kept_back = False
+        """By its client: since the last look, and now."""
         self._sink: Sink | None = None
 
     # --- Receiver
@@ -185,10 +190,32 @@ class Relay:
         if self.connection is not None:
             self.connection.abort()
 
+    def flow(self) -> int | None:
+        """Tokens so far of a stream that flows. None: it has not begun, is over, or its client kept it back since the
+        last time that was asked."""
+        kept_back, self._kept_back = self._kept_back, self._is_kept_back
+        if self.stream is None or self._sink is None or kept_back or self.complete or self.fault is not None:
+            return None
+        return None if self.said_its_last_word or self.meter.last_token is None else self.meter.tokens
+
+    @property
+    def could_go_on_elsewhere(self) -> bool:
+        """Whether another backend could be asked for the rest."""
+        return self.plan.continuation is not None and self.plan.continuation.can_continue()
+
+    def give_up(self, fault: Fault) -> None:
+        """Close the engine's side, and end with `fault`."""
+        self.fault = fault
+        if self.connection is not None:
+            self.connection.abort()
+        self._settle()
+
     def on_pause(self, paused: bool) -> None:
         """The client is slower than the engine, or no longer."""
         if self.connection is None or self.complete or self.fault is not None:
             return
+        self._is_kept_back = paused
+        self._kept_back = True
         if paused:
             self.connection.pause()
         else:
@@ -226,16 +253,10 @@ class Relay:
         try:
             stream.feed(data, now)
         except FaultError as error:
-            self._stop(error.fault)
+            self.give_up(error.fault)
             return
         if stream.saw_done or stream.saw_error:
             self._settle()
-
-    def _stop(self, fault: Fault) -> None:
-        self.fault = fault
-        if self.connection is not None:
-            self.connection.abort()
-        self._settle()
 
     def _settle(self) -> None:
         if not self.ready.done():

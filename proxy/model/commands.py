@@ -130,10 +130,21 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Flowed:
+    """What the streams of a backend brought since the last such report, about a second ago: those that flowed all the
+    time, and were not kept back by a slow client."""
+
+    backend: str
+    stream_s: float
+    """Seconds of all of them together."""
+    tokens: float
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted:
     """The engine forgot everything (restart, sleep): its prefix cache is empty."""
 
     backend: str
 
 
-Report = Finished | Failed | FirstByte | FirstToken | Probed | Load | Restarted
+Report = Finished | Failed | FirstByte | FirstToken | Probed | Load | Flowed | Restarted

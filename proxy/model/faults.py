@@ -2,7 +2,7 @@
 
     Fault
     ├── downstream   the client: malformed, too_large, too_slow, unsupported, invalid, not_found, left, …
-    ├── upstream     the backend: connect, reset, first_byte_timeout, idle_timeout, cut, nonsense, busy, …
+    ├── upstream     the backend: connect, reset, first_byte_timeout, idle_timeout, stalled, cut, nonsense, busy, …
     └── internal     ourselves: queue_full, quota, hold_timeout, no_backend, draining, memory, bug
 
 Owns the closed set of kinds. Knows nothing of HTTP: `wire.errors` alone maps a kind to a status and a body.
@@ -55,6 +55,8 @@ class Kind(StrEnum):
     RESET = "reset"
     FIRST_BYTE_TIMEOUT = "first_byte_timeout"
     IDLE_TIMEOUT = "idle_timeout"
+    STALLED = "stalled"
+    """A stream fell silent and was given up for another backend; that one may only be busy."""
     CUT = "cut"
     NONSENSE = "nonsense"
     REDIRECT = "redirect"

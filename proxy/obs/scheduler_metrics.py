@@ -119,6 +119,8 @@ def _backend_families(views: list[BackendView]) -> Iterator[Metric]:
     yield per_backend("foreign_requests", "Requests of others that its metrics show.", lambda v: v.foreign)
     yield per_backend("tightest_tpot_seconds", "Least TPOT promised to anybody there.", lambda v: v.tightest_tpot_s)
     yield per_backend("slowness", "Recent prefills took so many times what was predicted.", lambda v: v.slow)
+    text = "Answers flow so many times slower than predicted."
+    yield per_backend("decode_slowness", text, lambda v: v.slow_decode)
     yield per_backend("ttft_samples", "First tokens that predictions were checked against.", lambda v: v.samples)
     yield per_backend("ttft_coverage", "Share of TTFTs within the predicted .9 quantile.", lambda v: v.ttft_coverage)
     yield per_backend("ttft_error", "Mean error of predicted TTFT, as a share of the truth.", lambda v: v.ttft_error)

@@ -10,6 +10,7 @@ from typing import Self
 
 from proxy.sim.engine import Engine
 from proxy.sim.sequence import Emitted, SimRequest
+from proxy.sim.spec import EngineSpec
 
 
 class EngineDriver:
@@ -51,6 +52,11 @@ class EngineDriver:
             self._runs.pop(request_id, None)
             self.engine.cancel(request_id, now)
         self._arm()
+
+    def change_spec(self, spec: EngineSpec) -> None:
+        """Other times per step from the next step on."""
+        self.engine.change_spec(spec, self.now())
+        self._fire()
 
     def close(self) -> None:
         """No more timers."""

@@ -72,6 +72,13 @@ class Engine:
         left_s = 0.0 if plan is None else max(0.0, plan.end_of(done) - now)
         return StepEnd(left_s, pending, decoding, self._decoding.kv_tokens + self._decoding.size * done)
 
+    def decoded(self, now: float) -> tuple[int, int]:
+        """Decode steps since the start, and the requests that are in them now."""
+        self._run_until(now)
+        plan = self._plan
+        done = 0 if plan is None or not plan.steps else plan.steps_done_at(now)
+        return self._decoding.step + done, self._decoding.size
+
     def next_event_at(self) -> float | None:
         """When `advance` will next have something to do."""
         return None if self._plan is None else self._plan.end

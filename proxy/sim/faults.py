@@ -23,7 +23,8 @@ An *event* is one SSE event with data, `[DONE]` included. On an answer that is n
 other N comes in the middle of the body, whose length the head has promised; `error-event-after` does nothing there.
 
 `POST /sim/faults` takes the same names in a JSON object and applies them to every later POST under `/v1` (a header
-wins over a default), and further `"health": 503` and `"models": 503` (status of `/health` and of the model list), and
+wins over a default), and further `"health": 503` and `"models": 503` (status of `/health` and of the model list),
+`"slower": 5` (from now on every step takes five times as long as the preset says, without a word), and
 `"refuse": true`: the listener closes, open connections stay, and one of them may be used for `POST /sim/reset`.
 """
 
@@ -79,6 +80,8 @@ class BackendFaults:
     health: int = 200
     models: int = 200
     refuse: bool = False
+    slower: float = 1.0
+    """Times its preset."""
 
 
 def _count(text: str) -> int:
@@ -100,6 +103,13 @@ def _status(text: str) -> int:
     if not 200 <= number <= 599:
         raise ValueError("must be a final status")
     return number
+
+
+def _factor(text: str) -> float:
+    factor = float(text)
+    if not 0.001 <= factor <= 1000:
+        raise ValueError("must be from 0.001 to 1000")
+    return factor
 
 
 def _flag(text: str) -> bool:
@@ -148,13 +158,16 @@ def read_faults(headers: Mapping[str, str], defaults: Mapping[str, str]) -> Faul
 
 def read_defaults(body: Mapping[str, Any]) -> tuple[dict[str, str], BackendFaults]:
     """The body of `POST /sim/faults`. Raises Refusal."""
-    whole = {key: value for key, value in body.items() if key in {"health", "models", "refuse"}}
+    whole = {key: value for key, value in body.items() if key in {"health", "models", "refuse", "slower"}}
     headers = {key.lower(): str(value) for key, value in body.items() if key not in whole}
     read_faults({}, headers)
     try:
         faults = BackendFaults(
-            _status(str(whole.get("health", 200))), _status(str(whole.get("models", 200))), bool(whole.get("refuse"))
+            _status(str(whole.get("health", 200))),
+            _status(str(whole.get("models", 200))),
+            bool(whole.get("refuse")),
+            _factor(str(whole.get("slower", 1.0))),
         )
     except ValueError as error:
-        raise bad_parameter(f"health, models: {error}", "health") from None
+        raise bad_parameter(f"health, models, slower: {error}", "health") from None
     return headers, faults

@@ -87,6 +87,7 @@ class SimServer:
 
     async def _set_faults(self, defaults: dict[str, str], backend: BackendFaults) -> None:
         self._default_faults = defaults
+        self._driver.change_spec(self.settings.spec.slowed(backend.slower))
         self._health_status = backend.health
         self._api.models_status = backend.models
         if backend.refuse:

@@ -24,6 +24,7 @@ from proxy.model.commands import (
     Finished,
     FirstByte,
     FirstToken,
+    Flowed,
     Load,
     Probed,
     Refuse,
@@ -43,6 +44,8 @@ from proxy.sim.sequence import Emitted, SimRequest
 
 PROGRESS_EVERY: Final = 100
 """Arrivals."""
+FLOWED_S: Final = 1.0
+"""Between two reports on what flows."""
 CONNECT_FAILS_S: Final = 0.001
 """Assumed: a refused connection in one data centre."""
 SCRAPE_S: Final = 5.0
@@ -157,6 +160,7 @@ class World:
 
     def _prepare(self, server: ModelledBackend) -> None:
         self._probe(server, 0.0)
+        self._at(FLOWED_S, partial(self._flowed, server, 0))
         if self._scrape_interval_s:
             self._scrape(server, 0.0)
         if server.backend.slower != 1.0:
@@ -194,6 +198,13 @@ class World:
         models = server.backend.spec.models
         self._report(Probed(server.name, not server.down, models if not server.down else None), now)
         self._at(now + self._probe_interval_s, partial(self._probe, server))
+
+    def _flowed(self, server: ModelledBackend, before: int, now: float) -> None:
+        """All answers that flow get one token in every step."""
+        steps, requests = server.engine.decoded(now)
+        if requests and steps >= before:
+            self._report(Flowed(server.name, requests * FLOWED_S, requests * (steps - before)), now)
+        self._at(now + FLOWED_S, partial(self._flowed, server, steps))
 
     def _scrape(self, server: ModelledBackend, now: float) -> None:
         """Read the metrics; the scheduler hears of them later."""

@@ -45,6 +45,7 @@ _SHAPES = {
     Kind.RESET: Shape(502, "upstream_error", "backend_reset"),
     Kind.FIRST_BYTE_TIMEOUT: Shape(504, "upstream_error", "backend_timeout"),
     Kind.IDLE_TIMEOUT: Shape(504, "upstream_error", "backend_timeout"),
+    Kind.STALLED: Shape(504, "upstream_error", "backend_timeout"),
     Kind.CUT: Shape(502, "upstream_error", "backend_cut"),
     Kind.NONSENSE: Shape(502, "upstream_error", "backend_protocol"),
     Kind.REDIRECT: Shape(502, "upstream_error", "backend_protocol"),

@@ -521,6 +521,20 @@ async def test_default_faults_until_reset(http: aiohttp.ClientSession, sim: SimS
         assert (response.status, await response.read()) == (200, b"")
 
 
+async def test_slower_until_reset(http: aiohttp.ClientSession, sim: SimServer) -> None:
+    async def took_s() -> float:
+        begun = time.monotonic()
+        assert (await post(http, sim, {**HELLO, "max_tokens": 20}))[0] == 200
+        return time.monotonic() - begun
+
+    usual_s = await took_s()
+    assert (await post(http, sim, {"slower": 10}, "/sim/faults"))[0] == 200
+    assert await took_s() > 4 * usual_s
+    assert (await post(http, sim, {"slower": 0}, "/sim/faults"))[0] == 400
+    await post(http, sim, {}, "/sim/reset")
+    assert await took_s() < 4 * usual_s
+
+
 async def test_refusing_connections_until_reset_on_an_open_one(http: aiohttp.ClientSession, sim: SimServer) -> None:
     assert (await post(http, sim, {"refuse": True}, "/sim/faults"))[0] == 200
     with pytest.raises(ConnectionRefusedError):

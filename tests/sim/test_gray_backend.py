@@ -1,5 +1,5 @@
 """One backend of eight becomes five times slower and says nothing: its traffic goes elsewhere within seconds, it is not
-taken for dead, and hedges spare requests what it would have cost them."""
+taken for dead, and nearly everybody is spared what it would have cost them."""
 
 from collections import Counter
 from dataclasses import replace
@@ -59,7 +59,7 @@ def test_it_loses_its_traffic_within_seconds_and_is_not_taken_for_dead(plain) ->
     played, scheduler, _ = plain
     before = share(played, SLOW_FROM_S - 30, SLOW_FROM_S)
     assert before > 0.08, "it had its share"
-    assert share(played, SLOW_FROM_S + 5, SLOW_FROM_S + 35) < before / 2
+    assert share(played, SLOW_FROM_S + 5, SLOW_FROM_S + 35) < before / 5
     assert scheduler.counts(played.ended_at).ejections == 0
     assert all(view.state.value == "healthy" for view in scheduler.backends(played.ended_at))
 
@@ -71,16 +71,15 @@ def test_neither_do_answers_in_one_piece_go_there_any_more() -> None:
     assert share(played, SLOW_FROM_S + 5, SLOW_FROM_S + 35) < before / 2
 
 
-def test_hedges_spare_requests_what_it_would_have_cost_them(plain, hedged) -> None:
-    """A late prefill is the first sign; whoever is moved then is spared the slow decoding that would have followed."""
+def test_nearly_every_promise_is_kept_hedged_or_not(plain, hedged) -> None:
+    """Slow decoding shows while it lasts, so that few are caught; whom a hedge moves is spared it too."""
     groups = [
         group_of([r for r in played.results if r.arrival.at >= SLOW_FROM_S - 5]) for played in (plain[0], hedged[0])
     ]
-    without, with_hedges = groups
-    assert without.requests - without.good > 10
-    assert with_hedges.requests - with_hedges.good < (without.requests - without.good) / 3
-    assert with_hedges.tpot.p99 < 0.8 * without.tpot.p99
-    assert with_hedges.ttft.p99 < without.ttft.p99
+    for group in groups:
+        assert group.good >= 0.995 * group.requests
+        assert group.tpot.p99 < 0.15, "of 0.2 s promised"
+    assert groups[1].tpot.p99 < groups[0].tpot.p99
 
 
 def test_every_job_of_a_race_has_one_outcome_and_every_permit_comes_back(hedged) -> None:

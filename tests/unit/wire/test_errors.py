@@ -31,6 +31,7 @@ STATUSES = {
     Kind.RESET: 502,
     Kind.FIRST_BYTE_TIMEOUT: 504,
     Kind.IDLE_TIMEOUT: 504,
+    Kind.STALLED: 504,
     Kind.CUT: 502,
     Kind.NONSENSE: 502,
     Kind.REDIRECT: 502,

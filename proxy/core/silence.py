@@ -1,0 +1,53 @@
+"""Streams that fell silent in the middle: whether one is given up, for another backend to go on with it.
+
+Owns the limit, which is learned, and the question whether anybody could take over. A stream that nobody could take over
+is waited for, to the configured limit; so is every stream whose text may not be continued, which others decide.
+"""
+
+from typing import Final
+
+from proxy.core.books import Books
+from proxy.core.fleet import Fleet
+from proxy.core.foresight import Ask, foresee, judge
+from proxy.core.health import State
+from proxy.core.router import Router
+from proxy.core.ticket import Ticket
+
+_TOKENS: Final = 20.0
+"""Times the usual seconds per token without any token are silence,"""
+_LEAST_S: Final = 2.0
+"""but never less than these seconds."""
+
+
+class Silence:
+    """One per scheduler."""
+
+    def __init__(self, fleet: Fleet, books: Books, router: Router) -> None:
+        self._fleet = fleet
+        self._books = books
+        self._router = router
+
+    def gives_up(self, ticket: Ticket, silent_s: float, now: float) -> bool:
+        """Whether a stream without a token for so many seconds should go on elsewhere."""
+        entry, backend = ticket.entry, ticket.backend
+        if entry is None or backend is None:
+            return False
+        model, ledger = backend.model, backend.ledger
+        token_s = model.step_s(ledger.decoding, ledger.kv)
+        prefills_s = ledger.backlog(now)[0] * model.slow  # beside which an engine may decode nothing
+        if silent_s < max(_LEAST_S, _TOKENS * token_s) + prefills_s:
+            return False
+        return self._somebody_could(ticket, self._books.ask(ticket, now))
+
+    def _somebody_could(self, ticket: Ticket, ask: Ask) -> bool:
+        candidates = self._fleet.catalogue.find(ticket.job.model)
+        if candidates is None or ticket.backend is None:
+            return False
+        avoid = ticket.tried | {ticket.backend}
+        for backend in self._router.free(candidates, ask, avoid):
+            if backend in avoid or backend.health.state is not State.HEALTHY:
+                continue
+            foresee(backend, ask)
+            if not self._router.judges or judge(backend, ask) is None:
+                return True
+        return False

@@ -1,0 +1,98 @@
+"""Looks once a second at what flows: tells the scheduler how many tokens each backend brought, and gives up streams
+that fell silent where another backend can go on with them.
+
+Owns the rhythm and the marks between two looks. Where a stream stands is its relay's to say; whether a silent one is
+given up is the scheduler's.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Final, Protocol
+
+from proxy.live.driver import Driver
+from proxy.live.relay import Relay
+from proxy.model.commands import Flowed
+from proxy.model.faults import Kind, upstream
+
+LOOK_S: Final = 1.0
+_KEEP: Final = 0.9
+_FEWEST: Final = 8
+"""Tokens of an answer that says how many its events hold."""
+
+
+class Flowing(Protocol):
+    """A request that may have an answer on its way."""
+
+    @property
+    def relay(self) -> Relay | None:
+        """Its answer, as far as there is one."""
+
+    @property
+    def job_id(self) -> int:
+        """As the scheduler knows it; 0: not yet."""
+
+
+class Flows:
+    """One per proxy. `gives_up`: of a job whose stream was silent for so many seconds."""
+
+    def __init__(
+        self, running: Iterable[Flowing], driver: Driver, gives_up: Callable[[int, float, float], bool]
+    ) -> None:
+        self._running = running
+        self._driver = driver
+        self._gives_up = gives_up
+        self._marks: dict[Relay, int] = {}
+        """Tokens of what flowed at the last look."""
+        self._looked = monotonic()
+        self._told: dict[str, float] = {}
+        self._seen: dict[str, float] = {}
+        """Tokens of whole answers by backend, lately: as their engines told, and as we saw."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.look(monotonic())
+
+    def ended(self, backend: str, told: int, seen: int) -> None:
+        """An answer is whole that had `told` tokens and showed `seen` of them: an event may hold several."""
+        if seen >= _FEWEST:
+            self._told[backend] = _KEEP * self._told.get(backend, 0.0) + told
+            self._seen[backend] = _KEEP * self._seen.get(backend, 0.0) + seen
+
+    def look(self, now: float) -> None:
+        """Compare with the last look."""
+        elapsed, self._looked = now - self._looked, now
+        before, self._marks = self._marks, {}
+        streams: dict[str, int] = {}
+        tokens: dict[str, int] = {}
+        silent: list[Flowing] = []
+        for flowing in self._running:
+            relay = flowing.relay
+            seen = None if relay is None else relay.flow()
+            if relay is None or seen is None:
+                continue
+            self._marks[relay] = seen
+            mark = before.get(relay)
+            if mark is None:
+                continue
+            streams[relay.backend] = streams.get(relay.backend, 0) + 1
+            tokens[relay.backend] = tokens.get(relay.backend, 0) + seen - mark
+            if seen == mark and relay.could_go_on_elsewhere:
+                silent.append(flowing)
+        for backend, count in streams.items():
+            seen_ever = self._seen.get(backend)
+            if seen_ever:  # else nobody knows what an event holds
+                brought = tokens[backend] * self._told[backend] / seen_ever
+                self._driver.learn(Flowed(backend, count * elapsed, brought))
+        for flowing in silent:
+            self._consider(flowing, now)
+
+    def _consider(self, flowing: Flowing, now: float) -> None:
+        relay = flowing.relay
+        assert relay is not None
+        silent_s = now - (relay.meter.last_token or now)
+        if self._gives_up(flowing.job_id, silent_s, now):
+            text = f"Backend {relay.backend} fell silent for {silent_s:.1f} s, and another one could not go on."
+            relay.give_up(upstream(Kind.STALLED, text))
