@@ -522,17 +522,22 @@ async def test_default_faults_until_reset(http: aiohttp.ClientSession, sim: SimS
 
 
 async def test_slower_until_reset(http: aiohttp.ClientSession, sim: SimServer) -> None:
+    """What the model of the engine takes is a lower bound, however busy the machine is."""
+    tokens, slower = 20, 1000
+    least_s = 0.9 * (tokens - 1) * slower * sim.settings.spec.step_s
+
     async def took_s() -> float:
         begun = time.monotonic()
-        assert (await post(http, sim, {**HELLO, "max_tokens": 20}))[0] == 200
+        ask = {**HELLO, "max_tokens": tokens, "ignore_eos": True}
+        assert (await post(http, sim, ask))[0] == 200
         return time.monotonic() - begun
 
-    usual_s = await took_s()
-    assert (await post(http, sim, {"slower": 10}, "/sim/faults"))[0] == 200
-    assert await took_s() > 4 * usual_s
+    assert await took_s() < least_s
+    assert (await post(http, sim, {"slower": slower}, "/sim/faults"))[0] == 200
+    assert await took_s() >= least_s
     assert (await post(http, sim, {"slower": 0}, "/sim/faults"))[0] == 400
     await post(http, sim, {}, "/sim/reset")
-    assert await took_s() < 4 * usual_s
+    assert await took_s() < least_s
 
 
 async def test_refusing_connections_until_reset_on_an_open_one(http: aiohttp.ClientSession, sim: SimServer) -> None:

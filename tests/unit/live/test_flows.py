@@ -1,0 +1,125 @@
+"""What is told of streams once a second: which of them count, and how many tokens their events hold."""
+
+import asyncio
+import json
+from time import monotonic
+
+import pytest
+
+from proxy.live.driver import Driver
+from proxy.live.flows import Flows
+from proxy.live.relay import Relay
+from proxy.model.commands import Command, Flowed
+from tests.unit.live.standins import Sink
+from tests.unit.live.test_relay import SSE, relay_of
+
+
+class Asked:
+    """A request with an answer on its way."""
+
+    def __init__(self, job_id: int, relay: Relay | None) -> None:
+        self.job_id = job_id
+        self.relay = relay
+
+
+class Bed:
+    """`Flows` and what it told."""
+
+    def __init__(self) -> None:
+        self.told: list[Flowed] = []
+        self.running: list[Asked] = []
+        self.now = monotonic()
+        driver = Driver(_Listener(self.told), asyncio.get_running_loop())
+        self.flows = Flows(self.running, driver, lambda *_: False)
+        self.flows.look(self.now)
+
+    def begin(self) -> Relay:
+        relay, _ = relay_of()
+        relay.on_head(200, SSE)
+        self.running.append(Asked(len(self.running) + 1, relay))
+        say(relay, 1)
+        relay.start(Sink())
+        return relay
+
+    def look(self, after_s: float = 1.0) -> list[Flowed]:
+        self.told.clear()
+        self.now += after_s
+        self.flows.look(self.now)
+        return list(self.told)
+
+
+class _Listener:
+    """In the place of the scheduler."""
+
+    def __init__(self, told: list[Flowed]) -> None:
+        self._told = told
+
+    def observe(self, report: Flowed, now: float) -> list[Command]:
+        self._told.append(report)
+        return []
+
+    def wakeup_at(self) -> None:
+        return None
+
+
+def say(relay: Relay, events: int) -> None:
+    for _ in range(events):
+        event = {"choices": [{"index": 0, "delta": {"content": "word"}, "finish_reason": None}]}
+        relay.on_body(b"data: " + json.dumps(event).encode() + b"\n\n")
+
+
+@pytest.fixture
+async def bed() -> Bed:
+    bed = Bed()
+    bed.flows.ended("alpha", 100, 100)
+    return bed
+
+
+async def test_streams_that_flowed_all_the_time_are_told_of_together(bed: Bed) -> None:
+    relays = [bed.begin(), bed.begin()]
+    assert bed.look() == []
+    say(relays[0], 30)
+    say(relays[1], 10)
+    bed.begin()
+    assert bed.look(0.5) == [Flowed("alpha", 1.0, 40.0)]
+    relays[0].on_end()
+    assert [report.stream_s for report in bed.look()] == [2.0]
+
+
+async def test_an_event_holds_as_many_tokens_as_engines_told_lately(bed: Bed) -> None:
+    relay = bed.begin()
+    bed.look()
+    for _ in range(60):
+        bed.flows.ended("alpha", 400, 100)
+    say(relay, 10)
+    (report,) = bed.look()
+    assert report.tokens == pytest.approx(40.0, rel=0.01)
+
+
+async def test_nothing_is_told_before_it_is_known_what_an_event_holds() -> None:
+    bed = Bed()
+    relay = bed.begin()
+    bed.look()
+    say(relay, 10)
+    assert bed.look() == []
+
+
+async def test_a_client_that_keeps_a_stream_back_accuses_nobody(bed: Bed) -> None:
+    relay = bed.begin()
+    bed.look()
+    relay.on_pause(paused=True)
+    assert bed.look() == []
+    assert bed.look() == []
+    relay.on_pause(paused=False)
+    assert bed.look() == [], "it was kept back for a part of it"
+    assert bed.look() == [], "from here on it counts"
+    say(relay, 5)
+    assert bed.look() == [Flowed("alpha", 1.0, 5.0)]
+
+
+async def test_requests_without_an_answer_and_answers_in_one_piece_are_left_out(bed: Bed) -> None:
+    whole, _ = relay_of()
+    whole.on_head(200, [(b"content-type", b"application/json")])
+    bed.running += [Asked(1, None), Asked(2, whole)]
+    bed.look()
+    assert bed.look() == []
