@@ -141,8 +141,7 @@ class Books:
     def restarted(self, backend: Backend) -> None:
         """The engine's cache is empty, and its settings may be others."""
         backend.record.wipe()
-        backend.flow = Flow()
-        backend.model.flows(1.0)
+        _forget_flow(backend)
         if backend.spec.seats is None:
             backend.seat_watch.forget()
             backend.seats, backend.tells_seats = None, False
@@ -218,6 +217,13 @@ def _leave(entry: Entry, backend: Backend, now: float) -> None:
         backend.seat_watch.ended(ledger.decoding, backend.seats, head_s, spent_s, now)
         _believe_seats(backend)
     ledger.end(entry, now)
+    if backend.flow.slow > 1.0 and not ledger.decoding and not ledger.pending:
+        _forget_flow(backend)  # nobody is left to say that it still is: what ended has taught the cost model
+
+
+def _forget_flow(backend: Backend) -> None:
+    backend.flow = Flow()
+    backend.model.flows(1.0)
 
 
 def _believe_seats(backend: Backend) -> None:

@@ -131,6 +131,17 @@ def test_a_gap_between_reports_and_a_restart_begin_anew() -> None:
     assert bed.view("a").slow_decode == pytest.approx(usual)
 
 
+def test_when_the_last_answer_has_gone_nothing_says_that_it_is_slow() -> None:
+    bed = Bed("a").learn()
+    streams = [bed.stream(), bed.stream()]
+    bed.flow("a", 5, 0.0, streams=2)
+    assert bed.view("a").slow_decode > 2.0
+    for job_id, _ in streams:
+        assert bed.view("a").slow_decode > 2.0
+        bed.scheduler.cancel(job_id, bed.now)
+    assert bed.view("a").slow_decode == 1.0
+
+
 def test_requests_with_and_without_a_promise_go_to_whoever_flows() -> None:
     bed = Bed("a", "b").learn()
     _, slow = bed.stream()
