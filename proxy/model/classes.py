@@ -53,7 +53,8 @@ class StreamSettings(Settings):
     """A comment line after so much silence, for intermediaries that cut quiet connections. It makes the answer's head
     go out before the first token, so that a later error is an event instead of a status. 0: never."""
     resume: bool = False
-    """When a backend dies inside a greedy or seeded text, another one continues it from the text so far."""
+    """When a backend dies or falls silent inside a greedy text (temperature 0), another one continues it from the text
+    so far. Silent: 20 times the usual time per token, at least 2 s, and another backend has room."""
 
 
 class SloSettings(Settings):
