@@ -9,7 +9,7 @@ to the attempts and health to the fleet.
                  └──> waiting: held | backfill ──> Dispatch | Refuse
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final
 
@@ -95,7 +95,7 @@ class Scheduler:
             self._waiting,
             retries,
         )
-        self._silence = Silence(self._fleet, self._books, self._router)
+        self._silence = Silence(self._fleet, self._books, self._router, self._progress.budget, retries.attempts)
         self._ejections = self._fleet.timers
         self._holds = self._waiting.hold.timers
         self._backfills = self._waiting.backfill.timers
@@ -187,11 +187,11 @@ class Scheduler:
         self._books.restarted(backend)
         return commands
 
-    def gives_up(self, job_id: int, silent_s: float, now: float) -> bool:
-        """Whether a stream that brought no token for so long should be given up, for another backend to go on with
-        it. Decides nothing: what follows is a report that it failed."""
+    def gives_up(self, job_id: int, silent_s: float, now: float, fits: Callable[[str], bool]) -> bool:
+        """Whether a stream that brought no token for so long should be given up, for another backend that `fits`
+        to go on with it. Decides nothing: what follows is a report that it failed."""
         ticket = self._attempts.out(job_id)
-        return ticket is not None and self._silence.gives_up(ticket, silent_s, now)
+        return ticket is not None and self._silence.gives_up(ticket, silent_s, now, fits)
 
     def tick(self, now: float) -> list[Command]:
         """Time passed: holds and ejections end, limits clear."""

@@ -4,12 +4,14 @@ Owns the limit, which is learned, and the question whether anybody could take ov
 is waited for, to the configured limit; so is every stream whose text may not be continued, which others decide.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from proxy.core.books import Books
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee, judge
 from proxy.core.health import State
+from proxy.core.retry_budget import RetryBudget
 from proxy.core.router import Router
 from proxy.core.ticket import Ticket
 
@@ -22,32 +24,40 @@ _LEAST_S: Final = 2.0
 class Silence:
     """One per scheduler."""
 
-    def __init__(self, fleet: Fleet, books: Books, router: Router) -> None:
+    def __init__(self, fleet: Fleet, books: Books, router: Router, budget: RetryBudget, tries: int) -> None:
         self._fleet = fleet
         self._books = books
         self._router = router
+        self._budget = budget
+        self._tries = tries
 
-    def gives_up(self, ticket: Ticket, silent_s: float, now: float) -> bool:
-        """Whether a stream without a token for so many seconds should go on elsewhere."""
+    def gives_up(self, ticket: Ticket, silent_s: float, now: float, fits: Callable[[str], bool]) -> bool:
+        """Whether a stream without a token for so many seconds should go on elsewhere. `fits`: whether the backend of
+        that name could go on with the text."""
         entry, backend = ticket.entry, ticket.backend
-        if entry is None or backend is None:
+        if entry is None or backend is None or ticket.attempt >= self._tries or self._budget.left(now) < 1:
+            return False
+        if ticket.job.deadline is not None and now >= ticket.job.deadline:
             return False
         model, ledger = backend.model, backend.ledger
         token_s = model.step_s(ledger.decoding, ledger.kv)
         prefills_s = ledger.backlog(now)[0] * model.slow  # beside which an engine may decode nothing
         if silent_s < max(_LEAST_S, _TOKENS * token_s) + prefills_s:
             return False
-        return self._somebody_could(ticket, self._books.ask(ticket, now))
+        return self._somebody_could(ticket, self._books.ask(ticket, now), fits)
 
-    def _somebody_could(self, ticket: Ticket, ask: Ask) -> bool:
+    def _somebody_could(self, ticket: Ticket, ask: Ask, fits: Callable[[str], bool]) -> bool:
+        """Somebody else has room, and nobody has who could not go on: the router would not know to avoid it."""
         candidates = self._fleet.catalogue.find(ticket.job.model)
         if candidates is None or ticket.backend is None:
             return False
-        avoid = ticket.tried | {ticket.backend}
+        avoid, found = ticket.tried | {ticket.backend}, False
         for backend in self._router.free(candidates, ask, avoid):
             if backend in avoid or backend.health.state is not State.HEALTHY:
                 continue
             foresee(backend, ask)
             if not self._router.judges or judge(backend, ask) is None:
-                return True
-        return False
+                if not fits(backend.name):
+                    return False
+                found = True
+        return found

@@ -146,6 +146,11 @@ class Exchange:
         """As the scheduler knows it; 0: not yet."""
         return self._taken.job.id if self._taken is not None else 0
 
+    def fits(self, backend: str) -> bool:
+        """Whether that backend could go on with its stream."""
+        continuation = self.relay.plan.continuation if self.relay is not None else None
+        return continuation is not None and continuation.fits(self._gateway.backends[backend].dialect)
+
     def tell_gaps(self, take: Callable[[str, str, str, Meter], None]) -> None:
         """Hand over what a running stream has metered so far."""
         if self._request is not None and self._taken is not None and self._pursuit is not None:

@@ -20,6 +20,8 @@ _KEEP: Final = 0.9
 _FEWEST: Final = 8
 """Tokens of an answer that says how many its events hold."""
 
+GivesUp = Callable[[int, float, float, Callable[[str], bool]], bool]
+
 
 class Flowing(Protocol):
     """A request that may have an answer on its way."""
@@ -32,13 +34,14 @@ class Flowing(Protocol):
     def job_id(self) -> int:
         """As the scheduler knows it; 0: not yet."""
 
+    def fits(self, backend: str) -> bool:
+        """Whether that backend could go on with its stream."""
+
 
 class Flows:
-    """One per proxy. `gives_up`: of a job whose stream was silent for so many seconds."""
+    """One per proxy. `gives_up`: of a job whose stream was silent for so many seconds, now, and who could go on."""
 
-    def __init__(
-        self, running: Iterable[Flowing], driver: Driver, gives_up: Callable[[int, float, float], bool]
-    ) -> None:
+    def __init__(self, running: Iterable[Flowing], driver: Driver, gives_up: GivesUp) -> None:
         self._running = running
         self._driver = driver
         self._gives_up = gives_up
@@ -93,6 +96,6 @@ class Flows:
         relay = flowing.relay
         assert relay is not None
         silent_s = now - (relay.meter.last_token or now)
-        if self._gives_up(flowing.job_id, silent_s, now):
+        if self._gives_up(flowing.job_id, silent_s, now, flowing.fits):
             text = f"Backend {relay.backend} fell silent for {silent_s:.1f} s, and another one could not go on."
             relay.give_up(upstream(Kind.STALLED, text))

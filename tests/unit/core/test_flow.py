@@ -20,15 +20,21 @@ LEARNT = 40
 """Answers after which a pool knows what to expect."""
 
 
+def anybody(_: str) -> bool:
+    return True
+
+
 class Bed:
     """A scheduler before engines that take 20 ms a token, which it has learned."""
 
-    def __init__(self, *names: str, step_s: float = STEP_S, **scheduling: Any) -> None:
+    def __init__(
+        self, *names: str, step_s: float = STEP_S, retries: RetrySettings | None = None, **scheduling: Any
+    ) -> None:
         self.now = 0.0
         self._step_s = step_s
         self.scheduler = Scheduler(
             [BackendSpec(name, models=frozenset({"m"})) for name in names],
-            retries=RetrySettings(),
+            retries=retries or RetrySettings(),
             hold=HoldSettings(),
             health=HealthSettings(),
             rng=random.Random(1),
@@ -157,29 +163,41 @@ def test_requests_with_and_without_a_promise_go_to_whoever_flows() -> None:
 def test_a_silent_stream_is_given_up_after_twenty_tokens_time_or_two_seconds() -> None:
     bed = Bed("a", "b").learn()
     job_id, _ = bed.stream()
-    assert not bed.scheduler.gives_up(job_id, 1.9, bed.now)
-    assert bed.scheduler.gives_up(job_id, 2.1, bed.now)
+    assert not bed.scheduler.gives_up(job_id, 1.9, bed.now, anybody)
+    assert bed.scheduler.gives_up(job_id, 2.1, bed.now, anybody)
 
 
 def test_the_limit_grows_with_what_is_usual() -> None:
     bed = Bed("a", "b", step_s=0.3).learn()
     job_id, _ = bed.stream()
-    assert not bed.scheduler.gives_up(job_id, 0.8 * 20 * 0.3, bed.now)
-    assert bed.scheduler.gives_up(job_id, 1.2 * 20 * 0.3, bed.now)
+    assert not bed.scheduler.gives_up(job_id, 0.8 * 20 * 0.3, bed.now, anybody)
+    assert bed.scheduler.gives_up(job_id, 1.2 * 20 * 0.3, bed.now, anybody)
 
 
 def test_a_prompt_that_is_computed_explains_silence() -> None:
     bed = Bed("a").learn()
     job_id, _ = bed.stream()
     bed.begin()
-    assert not bed.scheduler.gives_up(job_id, 2.1, bed.now)
+    assert not bed.scheduler.gives_up(job_id, 2.1, bed.now, anybody)
 
 
 def test_it_is_given_up_only_when_somebody_else_can_go_on() -> None:
     alone = Bed("a").learn()
     job_id, _ = alone.stream()
-    assert not alone.scheduler.gives_up(job_id, 50.0, alone.now)
-    assert not alone.scheduler.gives_up(job_id + 1, 50.0, alone.now)
+    assert not alone.scheduler.gives_up(job_id, 50.0, alone.now, anybody)
+    assert not alone.scheduler.gives_up(job_id + 1, 50.0, alone.now, anybody)
+
+
+def test_it_is_not_given_up_when_it_could_not_be_sent_again() -> None:
+    bed = Bed("a", "b").learn()
+    job_id, _ = bed.stream(deadline=bed.now + 10.0)
+    assert not bed.scheduler.gives_up(job_id, 3.0, bed.now, lambda _: False), "engines of other kinds"
+    assert bed.scheduler.gives_up(job_id, 3.0, bed.now, anybody)
+    assert not bed.scheduler.gives_up(job_id, 20.0, bed.now + 20.0, anybody), "its deadline has passed"
+    for retries in (RetrySettings(attempts=1), RetrySettings(budget_ratio=0.0, budget_min_per_s=0)):
+        bed = Bed("a", "b", retries=retries).learn()
+        job_id, _ = bed.stream()
+        assert not bed.scheduler.gives_up(job_id, 3.0, bed.now, anybody), retries
 
 
 def test_what_was_given_up_goes_on_elsewhere_and_accuses_nobody() -> None:
@@ -187,7 +205,7 @@ def test_what_was_given_up_goes_on_elsewhere_and_accuses_nobody() -> None:
     job_id, backend = bed.stream(slo_ttft_s=1.0, slo_tpot_s=0.1)
     bed.stream()  # the other one is not idle: it takes what breaks no limit, and the time to first token is long past
     bed.now += 30.0
-    assert bed.scheduler.gives_up(job_id, 3.0, bed.now)
+    assert bed.scheduler.gives_up(job_id, 3.0, bed.now, anybody)
     gone = upstream(Kind.STALLED, "silent")
     (command,) = bed.scheduler.observe(Failed(job_id, gone, repeatable=True, backend=backend), bed.now)
     assert isinstance(command, Dispatch)
