@@ -26,7 +26,7 @@ _SINGLE = {
     "obs": "access_log goodput metrics record",
     "sim": "arrival decoding engine jobs kv_pool modelled_backend plan played sequence spec static world",
     "wire": "accounting answers body borders counting deltas errors framing graphemes headers meter pacing prompt"
-    " rechunk routes splice sse tokens usage",
+    " rechunk retry_after routes splice sse tokens usage",
 }
 _WISH = os.environ.get("TIDEGATE_COMPILE", "auto")
 

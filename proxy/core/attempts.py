@@ -11,9 +11,10 @@ from proxy.core.foresight import Ask
 from proxy.core.health import State
 from proxy.core.lateness import Lateness
 from proxy.core.quotas import Reservation
+from proxy.core.refusals import unreachable
 from proxy.core.ticket import Second, Ticket
 from proxy.model.commands import Abort, Dispatch, Finished, Reason, Refuse
-from proxy.model.faults import Fault
+from proxy.model.faults import NOT_REACHED, Fault
 
 
 class Attempts:
@@ -141,13 +142,13 @@ class Attempts:
         return Abort(ticket.job.id, backend.name)
 
     def refuse(self, ticket: Ticket, fault: Fault, reason: Reason | None = None) -> Refuse:
-        """The job is over."""
+        """The job is over. Who was not reached did not fail: the client may come back."""
         del self.open[ticket.job.id]
         self.refused += 1
         _give_back(ticket)
         if reason is not None:
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        return Refuse(ticket.job.id, fault, reason)
+        return Refuse(ticket.job.id, unreachable(fault.message) if fault.kind in NOT_REACHED else fault, reason)
 
     def leave(self, job_id: int) -> Ticket | None:
         """The client left."""

@@ -3,6 +3,7 @@
 Owns the facts of one backend. Decides nothing across backends.
 """
 
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from proxy.core.affinity import PrefixIndex, PrefixRecord
@@ -13,6 +14,7 @@ from proxy.core.health import Health
 from proxy.core.ledger import Ledger
 from proxy.core.loads import ModelLoads
 from proxy.core.pool import Pool
+from proxy.core.pressure import Pressure
 from proxy.core.seats import SeatWatch
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings
@@ -20,7 +22,6 @@ from proxy.model.limits import HealthSettings
 if TYPE_CHECKING:
     from proxy.core.candidates import Candidates
 
-_NO_BOUND: Final = 1 << 62
 _SMOOTHING: Final = 0.1
 """Weight of the newest service time."""
 
@@ -40,17 +41,20 @@ class Backend:
         "limit",
         "loads",
         "memberships",
+        "misconfigured",
         "model",
         "name",
         "names",
         "outlook",
         "pool",
+        "pressure",
         "record",
         "residence_s",
         "seat_watch",
         "seats",
         "service_s",
         "share",
+        "shut_until",
         "spec",
         "takes_any",
         "tells_seats",
@@ -68,7 +72,11 @@ class Backend:
         self.name = spec.name
         self.index = index
         """Position in the configuration: the order of every list of backends."""
-        self.limit = _NO_BOUND if spec.max_concurrency is None else spec.max_concurrency
+        self.pressure = Pressure(spec.max_concurrency)
+        self.limit = self.pressure.limit
+        """Permits that may be out: as configured, or as many as fitted when it said that it was full."""
+        self.shut_until = -inf
+        """End of its last pause."""
         self.in_flight = 0
         """Permits out."""
         self.share = 1.0
@@ -79,6 +87,8 @@ class Backend:
         """Smoothed seconds from the first token to the last: how long a seat is taken; None before the first."""
         self.busy = 0
         """Answers so far that said "busy"."""
+        self.misconfigured = 0
+        """Answers so far that were the operator's fault."""
         self.health = Health(health)
         self.memberships: list[Candidates] = []
         self.pool = pool or Pool(spec.pool)
@@ -113,6 +123,11 @@ class Backend:
     def serves(self, model: str) -> bool:
         """Whether requests for `model` may go here."""
         return self.known and (self.takes_any or model in self.names)
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether a request cannot or must not be sent, in panic either: it is not there, or asked to be left alone."""
+        return self.health.away or self.pressure.paused
 
     def own_name(self, model: str) -> str:
         """The engine's name for `model`."""

@@ -1,6 +1,7 @@
 """The backends that can serve the same names, and which of them may be used now.
 
-Owns the panic rule: ejection is ignored when too few are healthy, so it never leaves a model without a backend.
+Owns the panic rule: ejection is ignored when too few of those that are there are healthy, so that it never leaves a
+model without a backend. Panic opens those that failed, never those that cannot be reached or asked to be left alone.
 """
 
 from collections.abc import Sequence
@@ -22,20 +23,25 @@ class Candidates:
     def __init__(self, backends: Sequence[Backend]) -> None:
         self.backends = tuple(backends)
         self.open = self.backends
-        """Those that may get traffic; never empty, in the order of the configuration."""
+        """Those that may get traffic, in the order of the configuration; none when nobody is there."""
         self.healthy = len(self.backends)
         self.panic = False
         self.reserve = Reserve()
 
     def reopen(self, panic_threshold: float) -> None:
         """Look at everybody's health again."""
-        self.healthy = sum(b.health.state is State.HEALTHY for b in self.backends)
-        self.panic = not self.healthy or self.healthy < panic_threshold * len(self.backends)
-        self.open = self.backends if self.panic else tuple(b for b in self.backends if b.health.takes_traffic)
+        there = [b for b in self.backends if not b.is_shut]
+        self.healthy = sum(b.health.state is State.HEALTHY for b in there)
+        self.panic = not self.healthy or self.healthy < panic_threshold * len(there)
+        self.open = tuple(there if self.panic else (b for b in there if b.health.takes_traffic))
 
     def includes(self, backend: Backend) -> bool:
         """Whether a member may get traffic now."""
-        return self.panic or backend.health.takes_traffic
+        return not backend.is_shut and (self.panic or backend.health.takes_traffic)
+
+    def pause_s(self, now: float) -> float:
+        """Seconds for which nobody may be sent anything, because all have asked for it; 0 where anybody has not."""
+        return min(b.shut_until - now if b.pressure.paused and not b.health.away else 0.0 for b in self.backends)
 
     def wait_s(self, ahead: int) -> float:
         """Seconds until so many jobs have gone before, by what the permits served lately: advice for Retry-After."""

@@ -1,10 +1,15 @@
-"""All backends together: who is in, out, on trial or coming back, and who may not be taken out.
+"""All backends together: who is in, out, away, full, on trial or coming back, and who may not be taken out.
 
-Owns the ejection timers and the rule of the last backend. Methods return whether a backend was opened, so that the
-caller can let held jobs go. Knows nothing of jobs.
+    not reached    it is not there: away at once, back as soon as a probe or an attempt reaches it
+    busy           it is full: nothing for a while, or no more than it had (`pressure`)
+    failed         it is ill: ejected after some failures, back by probation
+
+Owns the timers of ejections and pauses, and the rule of the last backend. Methods return whether a backend was opened,
+so that the caller can let held jobs go. Knows nothing of jobs.
 """
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 from proxy.core.affinity import PrefixIndex
@@ -14,11 +19,13 @@ from proxy.core.health import State
 from proxy.core.pool import Checks, Pool
 from proxy.core.timers import Timers
 from proxy.model.backend import BackendSpec
-from proxy.model.faults import Fault, Kind, Source
+from proxy.model.faults import DECLINED, NOT_REACHED, Fault, Kind, Source
 from proxy.model.limits import HealthSettings
 
-_NO_BLAME: Final = frozenset({Kind.BUSY, Kind.STALLED})
+_NO_BLAME: Final = DECLINED | {Kind.STALLED}
 """Says nothing of a backend's health."""
+_PAUSE_MAX_S: Final = 60.0
+"""An engine may ask to be left alone for so long at most."""
 
 
 class Fleet:
@@ -40,24 +47,36 @@ class Fleet:
         self.catalogue = Catalogue(self.backends)
         self.timers = Timers()
         """Ends of ejections, by index of the backend."""
+        self.pauses = Timers()
+        """When a backend that was full may get more, by its index."""
         self.ramping: list[Backend] = []
         """Backends whose share is below 1."""
         self.ejections = 0
         self._settings = settings
 
     def advance(self, now: float) -> bool:
-        """End the ejections that are over."""
+        """End the ejections and pauses that are over."""
         ended = [self.backends[index] for index in self.timers.due(now)]
         for backend in ended:
             backend.health.start_probation()
             self._reopen(backend)
-        return bool(ended)
+        eased = [self.backends[index] for index in self.pauses.due(now)]
+        for backend in eased:
+            self._look_again(backend, backend.pressure.ease(), now)
+        return bool(ended or eased)
 
     def trial_began(self, backend: Backend) -> None:
         """An attempt was sent to a backend that is not healthy."""
         if backend.health.state is State.PROBATION:
             backend.health.trials += 1
             self._reopen(backend)
+
+    def began(self, backend: Backend) -> bool:
+        """It takes what it is sent: perhaps one more."""
+        if not backend.pressure.took():
+            return False
+        backend.limit = backend.pressure.limit
+        return True
 
     def served(self, backend: Backend, era: int, now: float) -> bool:
         """An attempt was answered to the last byte."""
@@ -72,8 +91,11 @@ class Fleet:
 
     def failed(self, backend: Backend, era: int, fault: Fault, now: float) -> bool:
         """An attempt ended in `fault`; only what the backend is to blame for counts."""
+        if fault.kind in NOT_REACHED:
+            return self.lost(backend)
         if fault.kind is Kind.BUSY:
-            self._press(backend, now)
+            self._busy(backend, fault.retry_after_s, now)
+            return self.withdrawn(backend, era) or backend.pressure.paused  # panic may have opened others
         if fault.source is not Source.UPSTREAM or fault.kind in _NO_BLAME:
             return self.withdrawn(backend, era)
         health = backend.health
@@ -84,6 +106,22 @@ class Fleet:
         health.failed(now)
         return self._eject_if_failing(backend, now)
 
+    def misconfigured(self, backend: Backend, era: int, now: float) -> bool:
+        """It refused for the operator's own fault what another backend served: it would refuse all that follows."""
+        health = backend.health
+        backend.misconfigured += 1
+        if era != health.era or health.state is State.EJECTED or self._is_last(backend):
+            return False
+        return self._eject(backend, now)
+
+    def lost(self, backend: Backend) -> bool:
+        """It cannot be reached. True: whoever waited for it may have to go elsewhere."""
+        if backend.health.away:
+            return False
+        backend.health.leave()
+        self._reopen(backend)
+        return True
+
     def withdrawn(self, backend: Backend, era: int) -> bool:
         """An attempt ended and says nothing about the backend."""
         health = backend.health
@@ -93,8 +131,18 @@ class Fleet:
         self._reopen(backend)
         return not health.trials
 
-    def probed(self, backend: Backend, ok: bool, now: float) -> bool:
-        """An active probe ended. While ejected it changes nothing: the time is served in full."""
+    def probed(self, backend: Backend, ok: bool, reached: bool, now: float) -> bool:
+        """An active probe ended. An ejection is not ended by it: the time is served in full."""
+        health = backend.health
+        if not reached:
+            return self.lost(backend)
+        came_back = health.away
+        if came_back:
+            health.come_back()
+            self._reopen(backend)
+        return self._judged_by_probe(backend, ok, now) or came_back
+
+    def _judged_by_probe(self, backend: Backend, ok: bool, now: float) -> bool:
         health = backend.health
         if health.state is State.EJECTED:
             return False
@@ -141,11 +189,18 @@ class Fleet:
         self._ramp(backend, now)
         self._reopen(backend)
 
-    def _press(self, backend: Backend, now: float) -> None:
+    def _busy(self, backend: Backend, retry_after_s: float | None, now: float) -> None:
         backend.busy += 1
-        if backend.health.state is State.HEALTHY:
-            backend.health.press(now)
-            self._ramp(backend, now)
+        told_s = None if retry_after_s is None else min(_PAUSE_MAX_S, retry_after_s)
+        self._look_again(backend, backend.pressure.said_busy(backend.in_flight, told_s), now)
+
+    def _look_again(self, backend: Backend, after_s: float | None, now: float) -> None:
+        """Its pressure changed, and will again after so many seconds (`inf`: no more; None: as agreed before)."""
+        backend.limit = backend.pressure.limit
+        if after_s is not None and after_s < inf:
+            backend.shut_until = now + after_s
+            self.pauses.set(backend.index, now + after_s)
+        self._reopen(backend)
 
     def _ramp(self, backend: Backend, now: float) -> None:
         if backend not in self.ramping:

@@ -26,6 +26,8 @@ class State(StrEnum):
     HEALTHY = "healthy"
     EJECTED = "ejected"
     PROBATION = "probation"
+    AWAY = "away"
+    """Not reached: nothing listens there."""
 
 
 class Health:
@@ -42,6 +44,7 @@ class Health:
         "_row_until",
         "_served",
         "_settings",
+        "away",
         "ejected_until",
         "era",
         "state",
@@ -60,6 +63,9 @@ class Health:
         self._ramp_base = 1.0
         self._ramp_since = -inf
         self.state = State.HEALTHY
+        """What attempts have shown; whether it can be reached is `away`."""
+        self.away = False
+        """Its last connection was refused; whatever was known of its health waits until it is back."""
         self.era = 0
         """Attempts sent in an earlier era say nothing about this one."""
         self.ejected_until: float | None = None
@@ -70,6 +76,11 @@ class Health:
     def takes_traffic(self) -> bool:
         """Whether a request may be sent, panic aside."""
         return self.state is State.HEALTHY or (self.state is State.PROBATION and not self.trials)
+
+    @property
+    def shown(self) -> State:
+        """The state, for people."""
+        return State.AWAY if self.away else self.state
 
     @property
     def failures_in_a_row(self) -> int:
@@ -115,6 +126,16 @@ class Health:
         self._forget()
         return self.ejected_until
 
+    def leave(self) -> None:
+        """It was not reached: what is still out there will end without it, and says nothing of what comes back."""
+        self.away = True
+        self.era += 1
+        self.trials = 0
+
+    def come_back(self) -> None:
+        """It was reached; an ejection that is not over goes on."""
+        self.away = False
+
     def start_probation(self) -> None:
         """The ejection is over; one trial decides."""
         self.state = State.PROBATION
@@ -131,10 +152,6 @@ class Health:
         self._row_until = now + max(self._out_s, self._settings.slow_start)
         self._forget()
         self._ramp_base, self._ramp_since = FLOOR_SHARE, now
-
-    def press(self, now: float) -> None:
-        """It said that it is busy: half the share, growing back as in slow start."""
-        self._ramp_base, self._ramp_since = max(FLOOR_SHARE, self.share_at(now) / 2), now
 
     def share_at(self, now: float) -> float:
         """The share of its usual traffic that it should get, FLOOR_SHARE to 1."""

@@ -60,6 +60,11 @@ class Hold:
     def __len__(self) -> int:
         return len(self._tickets)
 
+    @property
+    def max_wait_s(self) -> float:
+        """Longest hold."""
+        return self._settings.max_wait
+
     def has_room(self, ticket: Ticket, in_flight: int) -> bool:
         """Whether one more job keeps within the bounds."""
         settings = self._settings

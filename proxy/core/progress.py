@@ -12,10 +12,11 @@ from proxy.core.fleet import Fleet
 from proxy.core.hedging import Hedging
 from proxy.core.lateness import Lateness
 from proxy.core.retry_budget import RetryBudget
-from proxy.core.router import Router, to_avoid
+from proxy.core.router import Router
 from proxy.core.ticket import Ticket
 from proxy.core.waiting import Waiting
 from proxy.model.commands import Abort, Command, Failed, Finished, FirstByte, FirstToken
+from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind
 from proxy.model.limits import RetrySettings
 
 
@@ -60,7 +61,11 @@ class Progress:
         if ticket is None:
             return commands
         backend = self._attempts.served(ticket, report, now)
-        opened = self._fleet.served(backend, ticket.era, now)
+        if report.ok:
+            opened = self._fleet.served(backend, ticket.era, now)
+            self._convict(ticket, commands, now)
+        else:  # an answer to a mistake of the client: it neither accuses nor acquits
+            opened = self._fleet.withdrawn(backend, ticket.era)
         return self.go_on(backend, opened, commands, now)
 
     def failed(self, report: Failed, commands: list[Command], now: float) -> list[Command]:
@@ -70,10 +75,13 @@ class Progress:
         if ticket.second is not None:
             return self._lost_one(ticket, report, commands, now)
         backend = self._attempts.lost(ticket, now)
-        opened = self._fleet.failed(backend, ticket.era, report.fault, now)
+        opened = self._blame(ticket, backend, ticket.era, report.fault, now)
         ticket.remember(backend, report.fault)
-        if not (report.repeatable and (self._again(ticket, commands, now) or self._other(ticket, commands, now))):
+        if not (report.repeatable and self._goes_on(ticket, commands, now)):
+            self._convict(ticket, commands, now, alone=True)
             commands.append(self._attempts.refuse(ticket, report.fault))
+        if opened and backend.health.away:
+            commands += self._waiting.go_elsewhere(now)
         return self.go_on(backend, opened, commands, now)
 
     def began(self, job_id: int, backend: str, commands: list[Command], now: float) -> Ticket | None:
@@ -85,6 +93,8 @@ class Progress:
             loser, era = self._attempts.outrun(ticket, backend, now)
             commands.append(Abort(job_id, loser.name))
             self.go_on(loser, self._fleet.withdrawn(loser, era), commands, now)
+        if not ticket.started and ticket.backend is not None and self._fleet.began(ticket.backend):
+            self.go_on(ticket.backend, False, commands, now)
         ticket.started = True
         self._lateness.forget(ticket)
         return ticket
@@ -130,44 +140,80 @@ class Progress:
         """One of two attempts failed: the other one may still be late, and is watched again."""
         backend = self._fleet.by_name[report.backend]
         era = self._attempts.drop(ticket, backend, now)
-        opened = self._fleet.failed(backend, era, report.fault, now)
+        opened = self._blame(ticket, backend, era, report.fault, now)
         ticket.remember(backend, report.fault)
         self._lateness.watch(ticket, now)
         return self.go_on(backend, opened, commands, now)
 
+    # ---- whose fault it was
+
+    def _blame(self, ticket: Ticket, backend: Backend, era: int, fault: Fault, now: float) -> bool:
+        """Hold a fault against its backend, or wait for what another one says of the same body; returns whether a
+        backend was opened."""
+        if fault.blame is Blame.CERTAIN:
+            return self._fleet.failed(backend, era, fault, now)
+        if ticket.accused:
+            ticket.accused.clear()
+            ticket.acquits = True
+        elif not ticket.acquits:
+            ticket.accused.append((backend, era, fault))
+        return self._fleet.withdrawn(backend, era)
+
+    def _convict(self, ticket: Ticket, commands: list[Command], now: float, *, alone: bool = False) -> None:
+        """The body was served, so that whoever failed on it is to blame; `alone`: nobody else has looked at it."""
+        for backend, era, fault in ticket.accused:
+            if fault.blame is Blame.UNPROVEN and alone:
+                continue
+            if fault.kind is Kind.MISCONFIGURED:
+                opened = self._fleet.misconfigured(backend, era, now)
+            else:
+                opened = self._fleet.failed(backend, era, fault, now)
+            if opened:
+                self.go_on(backend, True, commands, now)
+        ticket.accused.clear()
+
     # ---- next attempts
 
-    def _again(self, ticket: Ticket, commands: list[Command], now: float) -> bool:
-        """Try the next attempt, now or held; False when the failure is the end."""
-        job, waiting = ticket.job, self._waiting
+    def _goes_on(self, ticket: Ticket, commands: list[Command], now: float) -> bool:
+        """The next attempt: now on another backend, now another way, or held; False when the failure is the end."""
+        job, fault = ticket.job, ticket.fault
+        assert fault is not None
+        if (job.deadline is not None and now >= job.deadline) or ticket.is_declined_too_often:
+            return False
         candidates = self._fleet.catalogue.find(job.model)
-        late = job.deadline is not None and now >= job.deadline
-        if candidates is None or late or ticket.attempt >= self._tries:
-            return False
-        avoid = to_avoid(ticket, candidates)
-        if avoid is None:
-            return False
+        if candidates is None or not self._may_again(ticket, fault, now):
+            return self._other(ticket, commands, now)
+        somebody = self._router.may_come_free(candidates, job, ticket.tried)
         ask = self._books.ask(ticket, now)
-        backend = self._router.pick(candidates, ask, avoid)
-        if backend is None and (self._waiting.draining or not waiting.hold.has_room(ticket, self._attempts.in_flight)):
-            return False
-        if not self.budget.take(now):
-            return False
-        self.retried += 1
-        if backend is None:
-            waiting.again(ticket, candidates, avoid, now)
-        else:
+        backend = self._router.pick(candidates, ask, ticket.tried) if somebody else None
+        if backend is not None:
+            self._pay(fault, now)
             commands.append(self._attempts.dispatch(ticket, backend, ask))
+            return True
+        if self._other(ticket, commands, now):
+            return True
+        if not (somebody or fault.kind in NOT_REACHED) or not self._waiting.again(ticket, candidates, now):
+            return False
+        self._pay(fault, now)
         return True
 
+    def _may_again(self, ticket: Ticket, fault: Fault, now: float) -> bool:
+        """Whether it may be tried again: what no engine worked at costs nothing."""
+        if fault.kind in NOT_REACHED or fault.kind in DECLINED:
+            return True
+        return ticket.tries < self._tries and self.budget.left(now) >= 1
+
+    def _pay(self, fault: Fault, now: float) -> None:
+        if fault.kind not in NOT_REACHED and fault.kind not in DECLINED:
+            self.budget.take(now)
+            self.retried += 1
+
     def _other(self, ticket: Ticket, commands: list[Command], now: float) -> bool:
-        """Try another model or pool, unless the client has seen something of this one; False: that is the end."""
-        late = ticket.job.deadline is not None and now >= ticket.job.deadline
-        if not ticket.ways or ticket.started or late or ticket.attempt >= self._tries or not self.budget.take(now):
+        """Try another model or pool, unless the client has seen something of this one; False: there is none."""
+        if not ticket.ways or ticket.started:
             return False
         sent = self._fallback.take(ticket, now)
         if sent is None:
             return False
-        self.retried += 1
         commands.append(sent)
         return True

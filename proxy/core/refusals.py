@@ -27,6 +27,19 @@ def hold_timeout(retry_after_s: float) -> Fault:
     return internal(Kind.HOLD_TIMEOUT, "No backend had room for this request in time; try again later.", retry_after_s)
 
 
+def unreachable(why: str = "") -> Fault:
+    """Nobody who could serve it is there; `why`: what the last attempt to reach one showed."""
+    text = "No backend of this model can be reached now; try again later."
+    return internal(Kind.NO_BACKEND, f"{text} {why}".rstrip(), MIN_RETRY_AFTER_S)
+
+
+def asked_to_wait(wait_s: float) -> Fault:
+    """Every backend has said when to come back, and that is later than anybody may wait here."""
+    after_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, wait_s))
+    text = f"All backends of this model are full and asked for a pause; try again in {after_s:.0f} s."
+    return internal(Kind.QUEUE_FULL, text, after_s)
+
+
 def queue_full(held: int, retry_after_s: float) -> Fault:
     """One more held job would break a bound."""
     return internal(

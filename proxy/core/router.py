@@ -14,8 +14,8 @@ from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, clears_in_s, foresee, judge
 from proxy.core.policies import FORESEEING, POLICIES
 from proxy.core.rng import NoChance, Rng
-from proxy.core.ticket import Ticket
 from proxy.model.commands import Reason
+from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
 
 SAMPLED: Final = 24
@@ -98,14 +98,19 @@ class Router:
 
     def free(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend]) -> list[Backend]:
         """Those that could take it as far as permits and labels go."""
-        usable = candidates.open if len(candidates.open) <= SAMPLED else self._sample(candidates.open, ask)
-        free = [b for b in usable if b.in_flight < b.limit]
-        if avoid and not avoid.issuperset(candidates.open):
-            free = [b for b in free if b not in avoid]
-        job = ask.job
-        if job.require:
-            free = [b for b in free if job.require <= b.spec.labels]
-        return free
+        usable, require = candidates.open, ask.job.require
+        if require:
+            usable = tuple(b for b in usable if require <= b.spec.labels)
+        if avoid and not avoid.issuperset(usable):
+            usable = tuple(b for b in usable if b not in avoid)
+        if len(usable) > SAMPLED:
+            return [b for b in self._sample(usable, ask) if b.in_flight < b.limit]
+        return [b for b in usable if b.in_flight < b.limit]
+
+    @staticmethod
+    def may_come_free(candidates: Candidates, job: Job, avoid: frozenset[Backend]) -> bool:
+        """Whether a place may come free that the job could have: on a backend that takes requests."""
+        return any(b not in avoid and job.require <= b.spec.labels for b in candidates.open)
 
     def retry_after_s(self, ask: Ask) -> float:
         """Until the cheapest limit clears, by what the last `pick` saw."""
@@ -197,22 +202,6 @@ class Router:
             if idle is not None:
                 chosen.add(idle)
         return sorted(chosen, key=_index)
-
-
-def to_avoid(ticket: Ticket, candidates: Candidates) -> frozenset[Backend] | None:
-    """The backends the next attempt should rather not go to: all tried ones, or else the last.
-
-    None: only the backend that just failed is there, and asking it again is of no use: it had refused the connection
-    before, or it said when to come back.
-    """
-    usable = candidates.open
-    if not ticket.tried.issuperset(usable):
-        return ticket.tried
-    last = frozenset(b for b in usable if b is ticket.last)
-    if len(last) < len(usable):
-        return last
-    asked_to_wait = ticket.fault is not None and ticket.fault.retry_after_s is not None
-    return None if ticket.connects > 1 or asked_to_wait else last
 
 
 def _in_flight(backend: Backend) -> int:

@@ -97,10 +97,11 @@ class Scheduler:
         )
         self._silence = Silence(self._fleet, self._books, self._router, self._progress.budget, retries.attempts)
         self._ejections = self._fleet.timers
+        self._pauses = self._fleet.pauses
         self._holds = self._waiting.hold.timers
         self._backfills = self._waiting.backfill.timers
         self._lates = self._lateness.timers
-        self._timers = (self._holds, self._ejections, self._backfills, self._lates)
+        self._timers = (self._holds, self._ejections, self._pauses, self._backfills, self._lates)
         self._unknown_retry_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, health.probe_interval))
 
     # ---- the five methods
@@ -136,11 +137,15 @@ class Scheduler:
         self._progress.budget.request(now)
         self._progress.hedging.arrived(job)
         ticket.due = _due(ticket, ask)
+        if ticket.ways and not candidates.healthy and (sent := self._fallback.take(ticket, now)) is not None:
+            commands.append(sent)
+            return commands
         backend = self._router.pick(candidates, ask, NOBODY)
-        seen = backend or candidates.open[0]
+        usable = candidates.open or candidates.backends
+        seen = backend or usable[0]
         seen.pool.arrived(work_s(seen, ask), now)
         if self._router.judges:
-            candidates.reserve.asked(ask, backend, candidates.open)
+            candidates.reserve.asked(ask, backend, usable)
         if backend is not None:
             commands.append(attempts.dispatch(ticket, backend, ask))
         else:
@@ -202,6 +207,7 @@ class Scheduler:
         look_at, lates = self._waiting.look_at, self._lates
         if (
             self._holds.soonest == inf == self._ejections.soonest
+            and self._pauses.soonest == inf
             and self._backfills.soonest == inf == look_at
             and lates.soonest == inf
         ):
@@ -307,6 +313,7 @@ class Scheduler:
         if (
             now < self._holds.soonest
             and now < self._ejections.soonest
+            and now < self._pauses.soonest
             and now < self._backfills.soonest
             and now < waiting.look_at
             and now < self._lates.soonest
@@ -334,7 +341,9 @@ class Scheduler:
         learnt = report.ok and self._fleet.learn(backend, report.models)
         if learnt:
             self._line_up_again(commands)
-        opened = self._fleet.probed(backend, report.ok, now)
+        opened = self._fleet.probed(backend, report.ok, report.reached, now)
+        if opened and backend.health.away:
+            commands += self._waiting.go_elsewhere(now)
         if learnt or opened:
             commands += self._waiting.feed_all(now)
         return commands

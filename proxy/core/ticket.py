@@ -9,14 +9,15 @@ from proxy.core.backend import Backend
 from proxy.core.quotas import Reservation
 from proxy.model.commands import Reason
 from proxy.model.fallback import Way
-from proxy.model.faults import Fault, Kind
+from proxy.model.faults import DECLINED, NOT_REACHED, Fault, Kind
 from proxy.model.request import Job
 
 if TYPE_CHECKING:
     from proxy.core.entry import Entry
     from proxy.core.hold import Hold, Line
 
-_CONNECT: Final = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
+_MOST_DECLINED: Final = 16
+"""Engines that may say no to one job: each answers at once, but a job must not go round for ever."""
 
 NOBODY: frozenset[Backend] = frozenset()
 
@@ -37,16 +38,19 @@ class Ticket:
     """Open from submit to the one ending; either held (`line`) or out (`backend`), perhaps twice (`second`)."""
 
     __slots__ = (
+        "accused",
+        "acquits",
         "arrived",
         "attempt",
         "backend",
-        "connects",
+        "declined",
         "demoted",
         "due",
         "entry",
         "era",
         "fault",
         "held_at",
+        "held_until",
         "job",
         "last",
         "line",
@@ -58,6 +62,7 @@ class Ticket:
         "since",
         "started",
         "tried",
+        "tries",
         "waits_in",
         "way",
         "ways",
@@ -86,6 +91,8 @@ class Ticket:
         self.ways = job.ways
         """Not tried yet."""
         self.held_at: float | None = None
+        self.held_until: float | None = None
+        """When waiting for a next attempt ends; None: it never had to."""
         self.waits_in: Hold | None = None
         self.number = number
         """Order of arrival."""
@@ -94,7 +101,7 @@ class Ticket:
         self.backend: Backend | None = None
         """The backend whose permit it has."""
         self.last: Backend | None = None
-        """The backend of the last attempt that failed."""
+        """The backend of the last attempt that ended without an answer."""
         self.era = 0
         """The backend's era at dispatch."""
         self.since = 0.0
@@ -104,14 +111,32 @@ class Ticket:
         self.line: Line | None = None
         """Where it is held."""
         self.tried = NOBODY
-        self.connects = 0
-        """Attempts that never had a connection."""
+        """Backends that had it and failed, or cannot serve it: it does not go there again while there are others."""
+        self.tries = 0
+        """Attempts at which an engine may have worked."""
+        self.declined = 0
+        """Attempts that an engine refused before it did any work."""
         self.fault: Fault | None = None
         """The end of the last attempt."""
+        self.accused: list[tuple[Backend, int, Fault]] = []
+        """Backends, with their era, that failed where it may have been the body's fault."""
+        self.acquits = False
+        """Two backends said the same of its body."""
 
     def remember(self, backend: Backend, fault: Fault) -> None:
         """An attempt on `backend` ended in `fault`."""
         self.last = backend
-        self.tried |= {backend}
-        self.connects += fault.kind in _CONNECT
         self.fault = fault
+        if fault.kind in NOT_REACHED:
+            return
+        if fault.kind is not Kind.BUSY:
+            self.tried |= {backend}
+        if fault.kind in DECLINED:
+            self.declined += 1
+        else:
+            self.tries += 1
+
+    @property
+    def is_declined_too_often(self) -> bool:
+        """Whether it has gone round for long enough."""
+        return self.declined >= _MOST_DECLINED

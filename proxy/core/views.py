@@ -20,7 +20,7 @@ class BackendView:
     state: State
     ejected_until: float | None
     share: float
-    """Slow start and pressure: the share of its usual traffic it gets."""
+    """Slow start: the share of its usual traffic it gets."""
     failures_in_a_row: int
     busy: int
     """Answers so far that said "busy"."""
@@ -34,6 +34,12 @@ class BackendView:
     """Predicted seconds of prefill outstanding."""
     duty: float = 0.0
     """Share of its time that goes into prefills."""
+    places: int | None = None
+    """Requests that fitted when it last said that it was full; None: no such bound now."""
+    paused_until: float | None = None
+    """It asked to be left alone; None: it takes requests."""
+    misconfigured: int = 0
+    """Answers so far that were the operator's fault."""
     prefill_rate: float = 0.0
     """Prompt tokens computed a second."""
     decoding: int = 0
@@ -136,7 +142,7 @@ def backend_view(backend: Backend, now: float) -> BackendView:
         pool=backend.spec.pool,
         in_flight=backend.in_flight,
         permits=backend.spec.max_concurrency,
-        state=health.state,
+        state=health.shown,
         ejected_until=health.ejected_until,
         share=health.share_at(now),
         failures_in_a_row=health.failures_in_a_row,
@@ -146,6 +152,9 @@ def backend_view(backend: Backend, now: float) -> BackendView:
         service_s=backend.service_s,
         backlog_s=backend.ledger.backlog(now)[0] * backend.model.slow,
         duty=backend.ledger.duty(now),
+        places=backend.limit if backend.pressure.is_bound else None,
+        paused_until=backend.shut_until if backend.pressure.paused else None,
+        misconfigured=backend.misconfigured,
         prefill_rate=backend.ledger.rate(now),
         decoding=backend.ledger.decoding,
         kv_used=backend.ledger.kv,

@@ -18,7 +18,7 @@ from proxy.core.fallback import Fallback
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee, judge, least_s
 from proxy.core.hold import Hold, Line
-from proxy.core.refusals import hold_timeout, overloaded, queue_full
+from proxy.core.refusals import asked_to_wait, hold_timeout, overloaded, queue_full, unreachable
 from proxy.core.rng import Rng
 from proxy.core.router import SAMPLED, Router
 from proxy.core.ticket import NOBODY, Ticket
@@ -86,14 +86,24 @@ class Waiting:
             return []
         return self._too_late(ticket, candidates, ask)
 
-    def again(self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend], now: float) -> None:
-        """A next attempt waits; there is room."""
-        self._add(self.hold, ticket, candidates, avoid, now)
+    def again(self, ticket: Ticket, candidates: Candidates, now: float) -> bool:
+        """A next attempt waits, as long as it may since the first one brought no answer; False: it may not."""
+        if ticket.held_until is None:
+            ticket.held_until = now + self.hold.max_wait_s
+        most_s = ticket.held_until - now
+        if self.draining or most_s <= _MIN_HOLD_S or not self.hold.has_room(ticket, self._attempts.in_flight):
+            return False
+        self._add(self.hold, ticket, candidates, ticket.tried, now, most_s)
+        return True
 
     def _hold_for_permit(
         self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend], ask: Ask
     ) -> list[Command]:
         hold, most_s = self.hold, inf
+        if not candidates.open:
+            pause_s = candidates.pause_s(ask.now)
+            if pause_s > hold.max_wait_s:
+                return [self.give_up(ticket, asked_to_wait(pause_s), Reason.QUEUE, ask.now)]
         if ticket.ways and ask.ttft_left < inf:  # in time for the fallback to keep the promise
             looked = candidates.open[:SAMPLED]
             for backend in looked:
@@ -198,12 +208,24 @@ class Waiting:
                 return [self._attempts.dispatch(ticket, backend, ask)]
             ticket.reason = ask.reason or ticket.reason
             return self._too_late(ticket, candidates, ask)
-        timeout = hold_timeout(self.wait_s(candidates))
-        if ticket.fault is not None:
-            return [self._attempts.refuse(ticket, ticket.fault, ticket.reason)]
-        if not in_time:
-            return [self._attempts.refuse(ticket, timeout, Reason.DEADLINE)]
+        nobody_there = not candidates.open and any(b.health.away for b in candidates.backends)
+        timeout = ticket.fault or (unreachable() if nobody_there else hold_timeout(self.wait_s(candidates)))
+        if ticket.started or not in_time:
+            return [self._attempts.refuse(ticket, timeout, ticket.reason if in_time else Reason.DEADLINE)]
         return [self.give_up(ticket, timeout, ticket.reason, now)]
+
+    def go_elsewhere(self, now: float) -> list[Command]:
+        """Backends went away: who waits for nobody and may be served otherwise is, where there is room."""
+        commands: list[Command] = []
+        for ticket in self.hold.tickets():
+            line = ticket.line
+            if line is None or not ticket.ways or ticket.started or line.candidates.healthy:
+                continue
+            sent = self._fallback.take(ticket, now)
+            if sent is not None:
+                self.hold.remove(ticket)
+                commands.append(sent)
+        return commands
 
     def _too_late(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
         """It cannot be served in time: late rather than not at all where its class wants that, else refused."""

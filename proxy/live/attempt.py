@@ -1,7 +1,8 @@
 """One try on one backend: the request as that backend shall see it, sent, until its answer is whole, flows or failed.
 
-Owns the edits of a body (alias, usage for our books) and the one silent repeat when a pooled connection turns out dead.
-A request that must not be sent twice, and every repeat, gets a connection of its own: nothing can turn out dead then.
+Owns the edits of a body (alias, usage for our books) and the two silent repeats: when a pooled connection turns out
+dead, and with the client's own bytes when an engine refuses to be asked for usage. A request that must not be sent
+twice, and every repeat, gets a connection of its own: nothing can turn out dead then.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 
+_REFUSED = frozenset({400, 422})
 _RECHUNKED = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
 
 
@@ -66,11 +68,22 @@ class Caller:
         return Relay(backend.name, plan, self._limits.answer_buffer, call.timeline, call.meter, self._loop)
 
     async def attempt(self, call: Call, backend: Backend, number: int, holder: Holder) -> None:
-        """The `number`-th attempt: on return the holder's relay, or a twin that took its place after a pooled
-        connection was dead, can be judged."""
+        """The `number`-th attempt: on return the holder's relay, or a twin that took its place, can be judged."""
+        await self._attempt(call, backend, number, holder)
+        relay = holder.relay
+        assert relay is not None
+        if relay.plan.undo is Undo.NOTHING or not _refuses_usage(relay):
+            return
+        relay.release()
+        backend.refuses_usage(call.job.model)
+        twin = holder.relay = self.relay(call, backend, relay.plan.continuation)
+        await self._attempt(call, backend, 0, holder)
+        twin.calls += relay.calls
+
+    async def _attempt(self, call: Call, backend: Backend, number: int, holder: Holder) -> None:
         request, relay = call.request, holder.relay
         assert relay is not None
-        attempt_id = request.id if number == 1 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
+        attempt_id = request.id if number < 2 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
         message = backend.message(
             request.method, request.target, attempt_id, call.headers, self._body(call, backend, relay.plan)
         )
@@ -129,6 +142,8 @@ def _undo(call: Call, backend: Backend, continuation: Continuation | None) -> Un
     request = call.request
     if not request.stream or request.continuous_usage_asked or request.endpoint not in backend.dialect.usage_on_request:
         return Undo.NOTHING
+    if not backend.tells_usage(call.job.model):
+        return Undo.NOTHING
     if not request.usage_asked:
         return Undo.ALL
     return Undo.CONTINUOUS if _adds_continuous(call, backend, continuation) else Undo.NOTHING
@@ -138,3 +153,11 @@ def _adds_continuous(call: Call, backend: Backend, continuation: Continuation | 
     """Token borders and exact continuations need it; else it would only make every event longer."""
     needed = call.settings.granularity == "token" or continuation is not None
     return needed and backend.dialect.continuous_usage
+
+
+def _refuses_usage(relay: Relay) -> bool:
+    """Whether the engine refused what we asked of it, and not what the client asked."""
+    if relay.status not in _REFUSED or not relay.complete:
+        return False
+    body = relay.body
+    return b"stream_options" in body or b"include_usage" in body or b"continuous_usage_stats" in body

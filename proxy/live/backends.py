@@ -1,7 +1,9 @@
 """The backends of one proxy: configuration turned into pools, dialects and ready-made request heads."""
 
 import asyncio
+import logging
 import ssl
+from time import monotonic
 
 from proxy.config.backend import Backend as BackendConfig
 from proxy.config.schema import Config
@@ -9,6 +11,11 @@ from proxy.engines.dialect import DIALECTS, UNKNOWN, Dialect
 from proxy.live.upstream import Address, Pool
 from proxy.live.watch import Watch
 from proxy.model.limits import UpstreamLimits
+
+_log = logging.getLogger("tidegate.backends")
+_WARN_S = 60.0
+_MODELS_MAX = 1024
+"""Models of one backend of which something is remembered."""
 
 
 class Backend:
@@ -22,9 +29,37 @@ class Backend:
         self.pool = Pool(address, loop, watch)
         self.dialect: Dialect = DIALECTS.get(config.kind, UNKNOWN)
         self.kind_known = config.kind != "auto"
+        self.takes_any = config.models == "any"
+        """Every name is sent there: that it does not know one is the client's business."""
+        self.is_lost = asyncio.Event()
+        """It was not reached just now: its prober looks at once."""
+        self._warn_again = 0.0
+        self._no_usage: set[str] = set()
+        """Models for which it refuses to be asked for usage."""
         self._prefix = address.prefix.encode()
         self._host_line = b" HTTP/1.1\r\nhost: " + address.authority + b"\r\n"
         self._key_line = None if address.api_key is None else f"authorization: Bearer {address.api_key}\r\n".encode()
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the operator's key replaces the client's."""
+        return self._key_line is not None
+
+    def tells_usage(self, model: str) -> bool:
+        """Whether it may be asked for usage that the client did not ask for."""
+        return model not in self._no_usage
+
+    def refuses_usage(self, model: str) -> None:
+        """It refused a request for being asked."""
+        if len(self._no_usage) < _MODELS_MAX:
+            self._no_usage.add(model)
+
+    def warn(self, text: str) -> None:
+        """Something that its operator should see: once a minute at most, since every request would say it again."""
+        now = monotonic()
+        if now >= self._warn_again:
+            self._warn_again = now + _WARN_S
+            _log.warning("%s", text)
 
     def message(
         self, method: str, target: str, request_id: str, headers: list[tuple[bytes, bytes]], body: bytes

@@ -51,6 +51,8 @@ _ALLOW = (b"allow", b"GET, POST, OPTIONS")
 _SSE = (b"content-type", b"text/event-stream")
 _PING = b": ping\n"
 """One newline: a blank line after a comment crashes openai-python when an `id:` came before."""
+_SAYS_WHEN = frozenset({b"retry-after", b"retry-after-ms"})
+_SOON = (b"retry-after", b"1")
 _SAYS_DONE = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
 _T = TypeVar("_T")
 
@@ -237,9 +239,13 @@ class Exchange:
         if (better := errors.normalised(status, body)) is not None:
             body = better
             headers = [*(h for h in headers if h[0] != b"content-type"), _JSON]
-        if pursuit.settled and status != 429 and not any(name == b"x-should-retry" for name, _ in headers):
-            headers.append((b"x-should-retry", b"false"))
-        outcome = failed_with(judge.fault_of_answer(relay), Phase.HEAD)
+        fault = judge.fault_of_answer(relay)
+        names = {name for name, _ in headers}
+        if pursuit.settled and pursuit.is_spent and status != 429 and b"x-should-retry" not in names:
+            headers.append(errors.DO_NOT_RETRY)
+        if pursuit.settled and fault.kind is Kind.BUSY and not names & _SAYS_WHEN:
+            headers.append(_SOON)
+        outcome = failed_with(fault, Phase.HEAD)
         if self._connection.head_sent:  # a ping went out before the engine's answer: what is left is an event
             self._end_stream(errors.event_of(body))
         else:
@@ -322,7 +328,7 @@ class Exchange:
 
     def _refuse(self, fault: Fault) -> Outcome:
         if not self._connection.head_sent:
-            error = errors.answer(fault)
+            error = errors.answer(fault, spent=self._pursuit is not None and self._pursuit.is_spent)
             self._connection.closing |= error.closes
             self._answer(error.status, error.headers, error.body)
         elif self._ping_s:

@@ -1,21 +1,37 @@
-"""What is wrong with an answer of which the client has seen nothing yet. Owns the verdict, not what follows from it."""
+"""What is wrong with an answer of which the client has seen nothing yet. Owns the verdict, not what follows from it.
 
-from proxy.engines.dialect import Dialect
+status                              what it means                                   whose fault
+429, 503, 529                       full, or not ready: it has not begun            nobody's
+521-523, 525, 526                   what stands in front of it did not reach it     not reached
+401-403 to the operator's key,      it would refuse everybody                       the operator's
+  404 for a model that it lists
+502                                 what stands in front of it lost it              the backend's
+504, 524                            no answer in time; it may be at work still      the backend's, never repeated
+500, 424 and other 5xx              it failed, or the body makes it fail            what another backend says of it
+other 4xx                           an answer                                       the client's
+"""
+
+from typing import Final
+
+from proxy.live.backends import Backend
 from proxy.live.relay import Relay
-from proxy.model.faults import Fault, Kind, Retry, Source, upstream
+from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind, Retry, Source, upstream
 from proxy.model.request import REPEATABLE, Endpoint
 from proxy.wire import errors, sse, usage
+from proxy.wire.retry_after import retry_after_s
 
-_BUSY = (429, 503)
-"""The engine has not begun, so another one may be asked."""
-_GATEWAY = (502, 504)
-"""Something in front of the engine answers: nobody worked on it, or nobody knows."""
-_NOTHING_DONE = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT, Kind.BUSY})
+BUSY: Final = frozenset({429, 503, 529})
+_FRONT_CANNOT_REACH: Final = frozenset({521, 522, 523, 525, 526})
+"""Cloudflare's: down, timed out, no route, no TLS."""
+_FRONT_GAVE_UP: Final = frozenset({504, 524})
+_KEY_REFUSED: Final = frozenset({401, 402, 403})
+_GENERATION_FAILED: Final = 424
+"""TGI's."""
 _ENDS_KNOWN = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
 """Endpoints whose complete streams are known to say so."""
 
 
-def fault_of(relay: Relay, dialect: Dialect) -> Fault | None:
+def fault_of(relay: Relay, backend: Backend) -> Fault | None:
     """The fault of an attempt that is ready; None: its answer is the client's, a 4xx one too."""
     if relay.fault is not None:
         return relay.fault
@@ -26,18 +42,18 @@ def fault_of(relay: Relay, dialect: Dialect) -> Fault | None:
         relay.complete = False  # its body is nobody's: the connection is closed
         text = f"Backend {relay.backend} answered with a redirect, which is never followed."
         return upstream(Kind.REDIRECT, text)
-    if status in _BUSY:
-        text = f"Backend {relay.backend} is too busy (status {status})."
-        return upstream(Kind.BUSY, text, Retry.SAFE, _retry_after_s(relay))
-    if status < 500 or (status == 500 and dialect.answers_500_to_bad_requests):
-        return None
-    retry = Retry.SAFE if status in _GATEWAY else Retry.NEVER
-    return upstream(Kind.ERROR_STATUS, f"Backend {relay.backend} answered with status {status}.", retry)
+    if status in BUSY:
+        return _busy(relay, backend)
+    if status < 500 and status != _GENERATION_FAILED:
+        return _operators_fault(relay, backend)
+    return _failure(relay, backend)
 
 
 def is_repeatable(fault: Fault, endpoint: Endpoint) -> bool:
     """Whether the request may be sent once more, elsewhere, as long as the client has seen nothing."""
-    return fault.kind in _NOTHING_DONE or (fault.retry is Retry.SAFE and endpoint in REPEATABLE)
+    if fault.kind in NOT_REACHED or fault.kind in DECLINED:
+        return True
+    return fault.retry is Retry.SAFE and endpoint in REPEATABLE
 
 
 def fault_of_end(relay: Relay, endpoint: Endpoint) -> Fault | None:
@@ -54,9 +70,58 @@ def fault_of_end(relay: Relay, endpoint: Endpoint) -> Fault | None:
 
 def fault_of_answer(relay: Relay) -> Fault:
     """What an answer with an error status is, which the client gets as it is."""
-    source = Source.DOWNSTREAM if relay.status < 500 and relay.status != 429 else Source.UPSTREAM
-    kind = Kind.INVALID if source is Source.DOWNSTREAM else Kind.ERROR_STATUS
-    return Fault(source, kind, f"Backend {relay.backend} answered with status {relay.status}.")
+    text = f"Backend {relay.backend} answered with status {relay.status}."
+    if relay.status in BUSY:
+        return upstream(Kind.BUSY, text)
+    if relay.status >= 500:
+        return upstream(Kind.ERROR_STATUS, text)
+    return Fault(Source.DOWNSTREAM, Kind.INVALID, text)
+
+
+def hides_its_words(fault: Fault, status: int) -> bool:
+    """Whether what the engine said is about the operator's key, and none of the client's business."""
+    return fault.kind is Kind.MISCONFIGURED and status != 404
+
+
+def _busy(relay: Relay, backend: Backend) -> Fault | None:
+    """Full; but a limit of the client's own key keeps nobody else away, and that of an account that is used up does
+    not clear."""
+    if relay.status == 429 and errors.is_out_of_credit(relay.body):
+        return _misconfigured(relay, "says that the operator's account is used up") if backend.has_key else None
+    if relay.status == 429 and not backend.has_key and _limits_one_key(relay):
+        return upstream(Kind.CANNOT, f"Backend {relay.backend} limits the client's own key.", Retry.SAFE)
+    text = f"Backend {relay.backend} is too busy (status {relay.status})."
+    return upstream(Kind.BUSY, text, Retry.SAFE, retry_after_s(relay.headers))
+
+
+def _limits_one_key(relay: Relay) -> bool:
+    return any(name.lower().startswith(b"x-ratelimit-") for name, _ in relay.headers)
+
+
+def _operators_fault(relay: Relay, backend: Backend) -> Fault | None:
+    if relay.status in _KEY_REFUSED and backend.has_key:
+        return _misconfigured(relay, "refuses the key that the operator gave to the proxy")
+    if relay.status == 404 and not backend.takes_any and errors.names_no_such_model(relay.body):
+        return _misconfigured(relay, "lacks a model that it is said to serve")
+    return None
+
+
+def _misconfigured(relay: Relay, what: str) -> Fault:
+    text = f"Backend {relay.backend} {what} (status {relay.status}); its operator has to look at it."
+    return upstream(Kind.MISCONFIGURED, text, Retry.SAFE, blame=Blame.UNPROVEN)
+
+
+def _failure(relay: Relay, backend: Backend) -> Fault:
+    status, name = relay.status, relay.backend
+    if status in _FRONT_CANNOT_REACH:
+        return upstream(Kind.CONNECT, f"What stands in front of backend {name} cannot reach it (status {status}).")
+    text = f"Backend {name} answered with status {status}."
+    if status == 502:
+        return upstream(Kind.ERROR_STATUS, text, Retry.SAFE)
+    if status in _FRONT_GAVE_UP:
+        return upstream(Kind.ERROR_STATUS, text)
+    blame = Blame.UNPROVEN if backend.dialect.answers_500_to_bad_requests else Blame.LIKELY
+    return upstream(Kind.ERROR_STATUS, text, Retry.SAFE, blame=blame)
 
 
 def _fault_of_first_event(relay: Relay) -> Fault | None:
@@ -71,8 +136,3 @@ def _fault_of_first_event(relay: Relay) -> Fault | None:
     fault, relay.status = found
     relay.turn_into_error(payload)
     return fault
-
-
-def _retry_after_s(relay: Relay) -> float | None:
-    value = next((v for n, v in relay.headers if n.lower() == b"retry-after"), b"")
-    return min(float(value), 60.0) if value.isdigit() and len(value) < 6 else None

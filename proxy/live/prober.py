@@ -5,6 +5,7 @@ answers anything but "not now" (5xx of a dead or loading one) is alive.
 """
 
 import asyncio
+import contextlib
 import logging
 from time import monotonic
 from typing import Any
@@ -25,7 +26,13 @@ from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
 
 _log = logging.getLogger("tidegate.prober")
-_NOT_NOW = frozenset({502, 503, 504})
+_NOT_NOW = frozenset({502, 503, 504, 521, 522, 523, 525, 526})
+_NOT_REACHED = frozenset({521, 522, 523, 525, 526})
+"""Something in front of the engine says that it is not there."""
+_LOST_S = 1.0
+"""A backend that is not there is looked for so often."""
+_LOOK_S = 0.1
+"""After a request found nobody there, and before it is looked again."""
 
 
 class Prober:
@@ -47,11 +54,20 @@ class Prober:
         self._limits = limits
         self._loop = loop
         self._was_ok: bool | None = None
+        self._is_reached = True
+        """The last connection that was tried was made; one that takes too long for a probe says nothing."""
 
     async def run(self) -> None:
         """Until cancelled."""
+        interval_s = self._health.probe_interval
+        lost = self._backend.is_lost
         while True:
-            await asyncio.sleep(self._health.probe_interval)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval_s if self._is_reached else min(_LOST_S, interval_s)):
+                    await lost.wait()
+            if lost.is_set():
+                lost.clear()
+                await asyncio.sleep(_LOOK_S)  # many are lost at once: one look is enough
             await self.probe()
 
     async def probe(self) -> None:
@@ -65,17 +81,19 @@ class Prober:
             reason = relay.fault.message if relay.fault else f"status {relay.status}"
             if ok and relay.status == 200:
                 listed = self._learn(relay)
+            self._is_reached = relay.status not in _NOT_REACHED
         except TimeoutError:
             ok, reason = False, f"no answer within {self._health.probe_timeout:g} s"
         except FaultError as error:
-            ok, reason = False, error.fault.message
+            ok, reason, self._is_reached = False, error.fault.message, False
         self._tell(ok, reason, listed)
-        self._driver.learn(Probed(self._backend.name, ok, listed))
+        self._driver.learn(Probed(self._backend.name, ok, listed, self._is_reached))
 
     async def _ask(self) -> Relay:
         pool = self._backend.pool
         message = self._backend.message("GET", "/v1/models", "tidegate-probe", [], b"")
         connection = await pool.connect()
+        self._is_reached = True
         plan = StreamPlan(StreamSettings(), self._limits.event)
         relay = Relay(self._backend.name, plan, self._limits.answer_buffer, Timeline(monotonic()), Meter(), self._loop)
         relay.connection = connection

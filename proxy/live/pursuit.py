@@ -19,7 +19,7 @@ from proxy.live.race import Race
 from proxy.live.relay import Relay
 from proxy.model.commands import Dispatch, Finished, Refuse
 from proxy.model.fallback import Way
-from proxy.model.faults import Fault, FaultError, Kind, Source, internal
+from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Source, internal
 from proxy.model.request import Endpoint
 from proxy.wire.continuation import Continuation
 from proxy.wire.resumable import is_resumable
@@ -40,6 +40,7 @@ class Pursuit:
         "_gateway",
         "_race",
         "_resumable",
+        "asked",
         "attempts",
         "backend",
         "cut_by",
@@ -56,7 +57,9 @@ class Pursuit:
         self._resumable = resumable
         """The parsed body, where another backend may have to go on with the answer; else empty."""
         self._calls = 0
-        """Times the request was sent to any engine."""
+        """Times the request was sent to any engine that may have worked at it."""
+        self.asked: set[str] = set()
+        """Backends that got it."""
         self.cut_by: Fault | None = None
         """Why it was ended from outside."""
         self.attempts = 0
@@ -92,15 +95,16 @@ class Pursuit:
             if driver.is_preempted(job.id) and self.cut_by is None:
                 relay.release()
                 continue
-            fault = self.cut_by or judge.fault_of(relay, self._gateway.backends[relay.backend].dialect)
+            backend = self._gateway.backends[relay.backend]
+            fault = self.cut_by or judge.fault_of(relay, backend)
             if fault is None:
                 if self._call.meter.first_token is None or not self._gateway.intake.foresees:
                     driver.first_byte(job.id, relay.backend)
                 return relay
             relay.release()
-            self._calls += relay.calls
+            self._count(relay, backend, fault)
             command = await driver.failed(job.id, fault, relay.backend, repeatable=self._may_repeat(fault))
-            if isinstance(command, Refuse) and (said := self._said_by_engine(relay)) is not None:
+            if isinstance(command, Refuse) and (said := self._said_by_engine(relay, fault)) is not None:
                 self.settled = True
                 return said
         self.settled = True
@@ -132,6 +136,11 @@ class Pursuit:
         driver.left(job.id)
         self.settled = True
         return None
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether more than one backend had it."""
+        return len(self.asked) > 1
 
     @property
     def model(self) -> str:
@@ -168,7 +177,14 @@ class Pursuit:
         if fault is None or fault.kind is Kind.INVALID:
             ok = fault is None
             driver.finished(
-                Finished(job.id, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, ok, self.backend)
+                Finished(
+                    job.id,
+                    usage.prompt_tokens,
+                    usage.cached_tokens,
+                    usage.completion_tokens,
+                    ok and self.endpoint is not Endpoint.OTHER,
+                    self.backend,
+                )
             )
             return ok
         if fault.source is Source.UPSTREAM:
@@ -200,6 +216,7 @@ class Pursuit:
         assert relay is not None
         self.attempts, self.backend = race.attempts, lane.backend.name
         self._calls += race.calls
+        self.asked |= race.asked
         race.calls = 0
         if race.hedged:
             self.hedge = "won" if lane.hedge else "lost"
@@ -221,8 +238,21 @@ class Pursuit:
             continuation = Continuation(fields, endpoint, backend.dialect)
         return self._gateway.caller.relay(call, backend, continuation)
 
-    def _said_by_engine(self, relay: Relay) -> Relay | None:
+    def _count(self, relay: Relay, backend: Backend, fault: Fault) -> None:
+        """An attempt ended in `fault`."""
+        if relay.calls:
+            self.asked.add(relay.backend)
+        if fault.kind in NOT_REACHED:
+            backend.is_lost.set()
+        elif fault.kind not in DECLINED:
+            self._calls += relay.calls
+        if fault.kind is Kind.MISCONFIGURED:
+            backend.warn(fault.message)
+
+    def _said_by_engine(self, relay: Relay, fault: Fault) -> Relay | None:
         """The error answer that the client gets as the engine wrote it: the last one, or one that lost a race."""
+        if judge.hides_its_words(fault, relay.status) or fault.kind in NOT_REACHED:
+            return None
         if relay.fault is None and relay.complete and relay.stream is None:
             return relay
         spare = self._race.spare if self._race is not None and self.cut_by is None else None
@@ -231,7 +261,10 @@ class Pursuit:
         return spare
 
     def _may_repeat(self, fault: Fault) -> bool:
-        if self.cut_by is not None or self._calls >= self._gateway.attempts:
+        if self.cut_by is not None:
+            return False
+        worked = fault.kind not in NOT_REACHED and fault.kind not in DECLINED
+        if worked and self._calls >= self._gateway.attempts and not self._call.job.ways:
             return False
         return judge.is_repeatable(fault, self._call.request.endpoint)
 

@@ -57,6 +57,7 @@ class Race:
         "_lanes",
         "_new_relay",
         "_news",
+        "asked",
         "attempts",
         "calls",
         "hedged",
@@ -82,6 +83,8 @@ class Race:
         """Some lane is done."""
         self.attempts = 0
         """Number of the last one sent."""
+        self.asked: set[str] = set()
+        """Backends that failed beside another one."""
         self.hedged = False
         """There were two at once."""
         self.calls = 0
@@ -153,12 +156,13 @@ class Race:
             return True
         job_id, backend, relay = lane.call.job.id, lane.backend, lane.relay
         assert relay is not None
-        fault = judge.fault_of(relay, backend.dialect)
+        fault = judge.fault_of(relay, backend)
         if fault is None and relay.status < 400:
             self._driver.first_byte(job_id, backend.name)  # the scheduler says who has lost
             return True
         relay.release()
         self.calls += relay.calls
+        self.asked.add(backend.name)
         if fault is None:
             self.spare, fault = relay, judge.fault_of_answer(relay)
         del self._lanes[backend.name]

@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
             self.abort()
         elif self._status == 0:
             text = f"Backend {name} sent nothing for {self._address.first_byte_s:g} s."
-            self._fail(upstream(Kind.FIRST_BYTE_TIMEOUT, text, Retry.SAFE))
+            self._fail(upstream(Kind.FIRST_BYTE_TIMEOUT, text))  # it may be at work: never asked twice
         else:
             self._fail(upstream(Kind.IDLE_TIMEOUT, f"Backend {name} fell silent for {self._address.idle_s:g} s."))
 

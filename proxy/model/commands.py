@@ -72,7 +72,7 @@ class Finished:
     """Of the prompt, found in the engine's prefix cache."""
     output_tokens: int | None = None
     ok: bool = True
-    """False: an answer of its own with an error status, which says nothing about speed."""
+    """False: an answer of its own with an error status, which says nothing about speed or health."""
     backend: str = ""
     """Which attempt; may be empty unless the job was hedged. The same in all reports."""
 
@@ -110,6 +110,8 @@ class Probed:
     backend: str
     ok: bool
     models: frozenset[str] | None = None
+    reached: bool = True
+    """False: no connection could be made, so that nothing is there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
     Fault
     ├── downstream   the client: malformed, too_large, too_slow, unsupported, invalid, not_found, left, …
-    ├── upstream     the backend: connect, reset, first_byte_timeout, idle_timeout, stalled, cut, nonsense, busy, …
+    ├── upstream     the backend: connect, reset, first_byte_timeout, idle_timeout, stalled, cut, nonsense, busy,
+    │                misconfigured, cannot, …
     └── internal     ourselves: queue_full, quota, hold_timeout, no_backend, draining, memory, bug
 
 Owns the closed set of kinds. Knows nothing of HTTP: `wire.errors` alone maps a kind to a status and a body.
@@ -28,6 +29,16 @@ class Retry(StrEnum):
     """Nothing was done with it (connect failed, the engine refused), or doing it twice harms nobody."""
     REUSED_CONNECTION_ONLY = "reused_connection_only"
     """The connection died before the first byte: safe when it was a pooled one, which the backend may have closed."""
+
+
+class Blame(StrEnum):
+    """Whether a fault counts against the backend's health."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    """Unless another backend says the same of the same body."""
+    UNPROVEN = "unproven"
+    """Only when another backend serves the same body."""
 
 
 class Kind(StrEnum):
@@ -61,6 +72,11 @@ class Kind(StrEnum):
     NONSENSE = "nonsense"
     REDIRECT = "redirect"
     BUSY = "busy"
+    """Full, or not ready: it has not begun."""
+    MISCONFIGURED = "misconfigured"
+    """It refuses the operator's key, or lacks a model that it lists."""
+    CANNOT = "cannot"
+    """It lacks what this request needs: the endpoint, a feature, a context so long."""
     ERROR_STATUS = "error_status"
     STREAM_ERROR = "stream_error"
     EVENT_TOO_LARGE = "event_too_large"
@@ -73,6 +89,12 @@ class Kind(StrEnum):
     MEMORY = "memory"
     DRAINING = "draining"
     BUG = "bug"
+
+
+NOT_REACHED = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
+"""Nothing was sent: no attempt at all."""
+DECLINED = frozenset({Kind.BUSY, Kind.MISCONFIGURED, Kind.CANNOT})
+"""The engine said no before it did any work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +112,8 @@ class Fault:
     param: str | None = None
     code: str | None = None
     retry_after_s: float | None = None
+    blame: Blame = Blame.CERTAIN
+    """Of a fault of a backend."""
 
 
 class FaultError(Exception):
@@ -105,9 +129,15 @@ def downstream(kind: Kind, message: str, *, param: str | None = None, code: str 
     return Fault(Source.DOWNSTREAM, kind, message, param=param, code=code)
 
 
-def upstream(kind: Kind, message: str, retry: Retry = Retry.NEVER, retry_after_s: float | None = None) -> Fault:
+def upstream(
+    kind: Kind,
+    message: str,
+    retry: Retry = Retry.NEVER,
+    retry_after_s: float | None = None,
+    blame: Blame = Blame.CERTAIN,
+) -> Fault:
     """A fault of a backend."""
-    return Fault(Source.UPSTREAM, kind, message, retry, retry_after_s=retry_after_s)
+    return Fault(Source.UPSTREAM, kind, message, retry, retry_after_s=retry_after_s, blame=blame)
 
 
 def internal(kind: Kind, message: str, retry_after_s: float | None = None) -> Fault:

@@ -5,11 +5,12 @@
 Before the head is sent a fault is a status with that body; after it, an SSE event `data: {"error": …}`.
 """
 
+import re
 from typing import Any, NamedTuple
 
 import orjson
 
-from proxy.model.faults import Fault, Kind, Retry, Source, downstream, upstream
+from proxy.model.faults import Blame, Fault, Kind, Retry, Source, downstream, upstream
 from proxy.wire import sse
 
 
@@ -50,6 +51,8 @@ _SHAPES = {
     Kind.NONSENSE: Shape(502, "upstream_error", "backend_protocol"),
     Kind.REDIRECT: Shape(502, "upstream_error", "backend_protocol"),
     Kind.BUSY: Shape(503, "overloaded_error", "backend_busy"),
+    Kind.MISCONFIGURED: Shape(502, "upstream_error", "backend_misconfigured"),
+    Kind.CANNOT: Shape(502, "upstream_error", "backend_cannot"),
     Kind.ERROR_STATUS: Shape(502, "upstream_error", "backend_error"),
     Kind.STREAM_ERROR: Shape(502, "upstream_error", "backend_error"),
     Kind.EVENT_TOO_LARGE: Shape(502, "upstream_error", "backend_protocol"),
@@ -63,11 +66,15 @@ _SHAPES = {
     Kind.BUG: Shape(500, "server_error", "internal_error"),
 }
 
+DO_NOT_RETRY = (b"x-should-retry", b"false")
+"""The SDKs obey it whatever the status."""
 _RETRY_AFTER_MAX_S = 120
 """openai-python gives up above it, openai-node sleeps whatever it is told."""
 _TEXT_MAX = 512
 """Characters of an engine's own words that are put into an envelope of ours."""
 _COMPLAINTS_MAX = 5
+_LOOKED_AT_B = 4096
+_MISSING = re.compile(rb"not found|not exist|notfound|no such|unknown model|is not available")
 _TGI_REFUSALS = frozenset({"validation", "template_error", "tool_error"})
 
 
@@ -85,16 +92,17 @@ def shape_of(fault: Fault) -> Shape:
     return _SHAPES[fault.kind]
 
 
-def answer(fault: Fault) -> ErrorAnswer:
+def answer(fault: Fault, *, spent: bool = False) -> ErrorAnswer:
     """The HTTP answer for a fault known before the head was sent.
 
-    An upstream fault means that our own attempts are spent, so the SDKs are told not to repeat them; nor what is above
-    a quota at any time.
+    `spent`: more than one backend was tried, so that the SDKs are told not to repeat all of it; nor what is above a
+    quota at any time, nor what the operator must mend first.
     """
     shape = _SHAPES[fault.kind]
     headers = [(b"content-type", b"application/json")]
-    if fault.source is Source.UPSTREAM or (fault.kind is Kind.QUOTA and fault.retry_after_s is None):
-        headers.append((b"x-should-retry", b"false"))
+    hopeless = fault.kind is Kind.MISCONFIGURED or (fault.kind is Kind.QUOTA and fault.retry_after_s is None)
+    if hopeless or (spent and fault.source is Source.UPSTREAM):
+        headers.append(DO_NOT_RETRY)
     if fault.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % round(min(max(1, fault.retry_after_s), _RETRY_AFTER_MAX_S))))
     if shape.status == 405:
@@ -182,6 +190,17 @@ def _type(status: int) -> str:
     return _INVALID if status < 500 else "upstream_error"
 
 
+def is_out_of_credit(body: bytes) -> bool:
+    """Whether a 429 means that an account is used up, so that waiting is of no use (OpenAI's `insufficient_quota`)."""
+    return b'"insufficient_quota"' in body
+
+
+def names_no_such_model(body: bytes) -> bool:
+    """Whether a 404 is about the model, not about the route."""
+    text = body[:_LOOKED_AT_B].lower()
+    return b"model_not_found" in text or (b"model" in text and _MISSING.search(text) is not None)
+
+
 def first_event_fault(payload: bytes, backend: str) -> tuple[Fault, int] | None:
     """What an engine means that answers 200 and whose first event is an error: the fault and the status it stands for.
 
@@ -196,12 +215,13 @@ def first_event_fault(payload: bytes, backend: str) -> tuple[Fault, int] | None:
         return None
     error = fields.get("error") or fields
     text, status = _meaning(error, fields)
-    if "overloaded" in text or "busy" in text or status in (429, 503):
+    if "overloaded" in text or "busy" in text or status in (429, 503, 529):
         message = f"Backend {backend} is overloaded."
-        return upstream(Kind.BUSY, message, Retry.SAFE), 503 if status not in (429, 503) else status
+        return upstream(Kind.BUSY, message, Retry.SAFE), 503 if status not in (429, 503, 529) else status
     if status < 500 and "during generation" not in text:
         return downstream(Kind.INVALID, f"Backend {backend} refused the request."), status
-    return upstream(Kind.STREAM_ERROR, f"Backend {backend} failed before its first token."), status
+    why = f"Backend {backend} failed before its first token."
+    return upstream(Kind.STREAM_ERROR, why, Retry.SAFE, blame=Blame.LIKELY), status
 
 
 def _meaning(error: Any, fields: dict[str, Any]) -> tuple[str, int]:

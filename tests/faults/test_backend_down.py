@@ -6,6 +6,7 @@ from tests.faults.asking import PATH, chat
 from tests.support.bed import backend_entry
 from tests.support.deaf_listener import deaf_listener
 from tests.support.patience import eventually
+from tests.support.raw_client import request_bytes
 
 QUICK_PROBES = {"health": {"probe_interval": "200ms", "eject": "300ms", "slow_start": "1s"}}
 
@@ -37,16 +38,51 @@ def test_connection_refused_goes_to_the_next_backend(start_backend, start_proxy)
     assert len(alive.requests) == 6
 
 
-def test_all_backends_down_is_a_502_that_says_so(start_backend, start_proxy):
+def all_gone(start_backend, start_proxy, **config):
     engines = [start_backend(), start_backend()]
     entries = [backend_entry(engine, name, models=["fake-model"]) for engine, name in zip(engines, "ab", strict=True)]
-    proxy = start_proxy({"backends": entries})
+    proxy = start_proxy({"backends": entries, **config})
     for engine in engines:
         engine.stop()
-    answer = proxy.ask("POST", PATH, chat(True))
-    assert answer.status in (502, 503)
-    assert answer.head.get("x-should-retry") == "false"
-    assert answer.error["message"]
+    return engines, proxy
+
+
+def test_all_backends_gone_is_a_503_that_may_be_tried_again(start_backend, start_proxy):
+    _, proxy = all_gone(start_backend, start_proxy, hold={"max_wait": "500ms"})
+    for stream in (True, False):
+        started = time.monotonic()
+        answer = proxy.ask("POST", PATH, chat(stream))
+        assert 0.4 < time.monotonic() - started < 5.0, "held as long as is allowed"
+        assert answer.status == 503
+        assert answer.head.get("x-should-retry") is None
+        assert int(answer.head.get("retry-after")) >= 1
+        assert "reached" in answer.error["message"]
+
+
+def test_who_waits_for_backends_that_are_gone_is_served_when_one_comes_back(start_backend, start_proxy):
+    engines, proxy = all_gone(start_backend, start_proxy)
+    with proxy.connect() as connection:
+        connection.send(request_bytes("POST", PATH, chat(False), [("x-request-id", "patient")]))
+        eventually(lambda: proxy.metrics().total("tidegate_held_jobs") == 1, "the hold")
+        engines[1].start()
+        assert connection.answer(deadline_s=5.0).status == 200
+    assert proxy.log_line("patient")["backend"] == "b"
+
+
+def test_the_healthy_one_of_many_serves_everybody(start_backend, start_proxy):
+    """A rolling restart, or a rack that lost its power: whoever refuses connections costs no request anything."""
+    engines = [start_backend() for _ in range(12)]
+    entries = [backend_entry(engine, f"b{number}", models=["fake-model"]) for number, engine in enumerate(engines)]
+    for policy in ("goodput", "round_robin"):
+        proxy = start_proxy({"backends": entries, "routing": {"policy": policy}})
+        assert proxy.ask("POST", PATH, chat(False)).status == 200
+        for engine in engines[:-1]:
+            engine.stop()
+        answers = [proxy.ask("POST", PATH, chat(number % 2 == 0)) for number in range(40)]
+        assert [answer.status for answer in answers] == [200] * 40
+        assert proxy.metrics().total("tidegate_retries_total") == 0, "nothing was sent, so nothing was repeated"
+        for engine in engines[:-1]:
+            engine.start()
 
 
 def test_an_ejected_backend_comes_back_by_a_probe(start_backend, start_proxy):

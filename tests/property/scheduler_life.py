@@ -12,14 +12,21 @@ from proxy.core.scheduler import Scheduler
 from proxy.core.views import BackendView
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse
-from proxy.model.faults import Fault, Kind
+from proxy.model.faults import DECLINED, NOT_REACHED, Fault, Kind
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 
 
+def has_place(view: BackendView) -> bool:
+    """There, not full, with a permit left."""
+    places = [most for most in (view.permits, view.places) if most is not None]
+    there = view.state is not State.AWAY and view.paused_until is None
+    return there and all(view.in_flight < most for most in places)
+
+
 def has_room(view: BackendView) -> bool:
-    """Healthy, with a permit left."""
-    return view.state is State.HEALTHY and (view.permits is None or view.in_flight < view.permits)
+    """Healthy too."""
+    return view.state is State.HEALTHY and has_place(view)
 
 
 class Life:
@@ -49,6 +56,8 @@ class Life:
         self.out: dict[int, str] = {}
         self.held: set[int] = set()
         self.attempts: dict[int, int] = {}
+        self.tries: dict[int, int] = {}
+        """Attempts at which an engine may have worked."""
         self.failed_once: set[int] = set()
         self.ended: dict[int, str] = {}
         self.endings: Counter[str] = Counter()
@@ -76,10 +85,15 @@ class Life:
         del self.out[job_id]
         self.held.add(job_id)
         self.failed_once.add(job_id)
+        if fault.kind not in NOT_REACHED and fault.kind not in DECLINED:
+            self.tries[job_id] = self.tries.get(job_id, 0) + 1
         commands = self._both("observe", Failed(job_id, fault, repeatable), self.now)
-        assert repeatable or Refuse(job_id, fault) in commands
-        for command in commands:
-            if command.job_id == job_id and isinstance(command, Refuse):
+        ends = [c for c in commands if c.job_id == job_id and isinstance(c, Refuse)]
+        assert repeatable or ends
+        for command in ends:
+            if fault.kind in NOT_REACHED:
+                assert command.fault.kind is Kind.NO_BACKEND, "who was not reached did not fail"
+            else:
                 assert command.fault is fault, "the last fault is the answer, unchanged"
         if job_id in self.held:
             self._check_hold_bound()
@@ -98,9 +112,9 @@ class Life:
         else:
             self._both("observe", report, self.now)
 
-    def probe(self, name: str, ok: bool, models: frozenset[str] | None, times: int = 1) -> None:
+    def probe(self, name: str, ok: bool, models: frozenset[str] | None, times: int = 1, reached: bool = True) -> None:
         for _ in range(times):
-            self._both("observe", Probed(name, ok, models), self.now)
+            self._both("observe", Probed(name, ok, models, reached), self.now)
 
     def tick(self, seconds: float) -> None:
         self.now += seconds
@@ -138,7 +152,7 @@ class Life:
         self._check_permits()
         self._check_waits()
         self._check_health()
-        assert max(self.attempts.values(), default=0) <= self.retries.attempts
+        assert max(self.tries.values(), default=0) <= self.retries.attempts
 
     def views(self) -> list[BackendView]:
         return self.scheduler.backends(self.now)
@@ -181,15 +195,15 @@ class Life:
 
     def _in_panic_with_room(self, serving: list[BackendView]) -> bool:
         """Nobody healthy is panic whatever the threshold."""
-        free = any(v.permits is None or v.in_flight < v.permits for v in serving)
-        return free and not any(v.state is State.HEALTHY for v in serving)
+        there = [v for v in serving if v.state is not State.AWAY and v.paused_until is None]
+        return any(map(has_place, there)) and not any(v.state is State.HEALTHY for v in there)
 
     def _check_health(self) -> None:
         ends = [v.ejected_until for v in self.views() if v.ejected_until is not None]
         wakeup_at = self.scheduler.wakeup_at()
         assert not ends or (wakeup_at is not None and wakeup_at <= min(ends))
         for view in self.views():
-            assert (view.ejected_until is not None) == (view.state is State.EJECTED)
+            assert (view.ejected_until is not None) == (view.state is State.EJECTED) or view.state is State.AWAY
             assert 0.1 <= view.share <= 1.0
 
     def _check_hold_bound(self) -> None:

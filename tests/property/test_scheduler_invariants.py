@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from proxy.core.policies import POLICIES
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Failed, Finished
-from proxy.model.faults import Kind, downstream, internal, upstream
+from proxy.model.faults import Blame, Kind, downstream, internal, upstream
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from tests.property.scheduler_life import Life
 
@@ -18,6 +18,9 @@ MODELS = ("x", "y", "z")
 FAULTS = [
     *(upstream(kind, "failed") for kind in (Kind.CONNECT, Kind.RESET, Kind.ERROR_STATUS, Kind.CUT, Kind.BUSY)),
     upstream(Kind.BUSY, "come back", retry_after_s=3.0),
+    upstream(Kind.ERROR_STATUS, "500", blame=Blame.LIKELY),
+    upstream(Kind.MISCONFIGURED, "401", blame=Blame.UNPROVEN),
+    upstream(Kind.CANNOT, "404", blame=Blame.UNPROVEN),
     downstream(Kind.LEFT, "left"),
     internal(Kind.BUG, "ours"),
 ]
@@ -34,6 +37,7 @@ CALM = {
     "first": 1,
     "probe": 2,
     "bad probes": 1,
+    "lost probe": 1,
     "tick": 2,
     "sleep": 2,
     "timer": 1,
@@ -132,6 +136,10 @@ class Lives(RuleBasedStateMachine):
     def probe(self, data: Any, ok: bool, models: frozenset[str] | None, times: int) -> None:
         self.life.probe(data.draw(st.sampled_from(self.life.names)), ok, models, times)
 
+    @rule(data=st.data())
+    def lose(self, data: Any) -> None:
+        self.life.probe(data.draw(st.sampled_from(self.life.names)), False, None, reached=False)
+
     @rule(seconds=st.sampled_from(PAUSES), late=st.booleans())
     def time_passes(self, seconds: float, late: bool) -> None:
         if late:
@@ -192,6 +200,8 @@ def a_step(life: Life, rng: random.Random, mood: dict[str, int]) -> None:
         life.probe(rng.choice(life.names), rng.random() < 0.8, rng.choice(LISTS[:4]))
     elif what == "bad probes":
         life.probe(rng.choice(life.names), False, None, times=rng.randint(1, 5))
+    elif what == "lost probe":
+        life.probe(rng.choice(life.names), False, None, reached=False)
     elif what == "tick":
         life.tick(rng.choice(PAUSES[:5]))
     elif what == "sleep":

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.core.scheduler import Scheduler
-from proxy.model.commands import Command, Dispatch, FirstToken, Reason, Refuse
+from proxy.model.commands import Command, Dispatch, FirstToken, Probed, Reason, Refuse
 from proxy.model.fallback import Way
 from proxy.model.faults import Kind
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
@@ -113,17 +113,47 @@ def test_an_attempt_that_fails_before_anything_was_seen_goes_elsewhere_within_th
     assert sent(play.fail(1, fault(Kind.BUSY, retry_after_s=5.0)))[0] == "small"
     assert sent(play.fail(1, fault(Kind.BUSY, retry_after_s=5.0)))[0] == "tiny"
     ended = only(play.fail(1, fault(Kind.BUSY)))
-    assert isinstance(ended, Refuse), "three attempts are what retries.attempts allows"
+    assert isinstance(ended, Refuse), "each way is tried once"
 
 
-@pytest.mark.parametrize("why", ["seen", "not repeatable", "no attempts left"])
+@pytest.mark.parametrize("why", ["seen", "not repeatable"])
 def test_an_attempt_that_fails_otherwise_does_not(why: str) -> None:
-    play = Play(big(), small(), retries=RetrySettings(attempts=1 if why == "no attempts left" else 3))
+    play = Play(big(), small())
     play.submit(1, stream=True, ways=(SMALL,))
     if why == "seen":
         play.scheduler.observe(FirstToken(1), play.now)
     commands = play.fail(1, fault(Kind.BUSY, retry_after_s=5.0), repeatable=why != "not repeatable")
     assert isinstance(only(commands), Refuse)
+
+
+@pytest.mark.parametrize("kind", [Kind.CONNECT, Kind.CONNECT_TIMEOUT, Kind.BUSY, Kind.ERROR_STATUS, Kind.RESET])
+def test_a_first_choice_that_fails_is_served_otherwise_without_any_budget(kind: Kind) -> None:
+    budget = RetrySettings(attempts=1, budget_ratio=0, budget_min_per_s=0)
+    play = Play(big(), small(), retries=budget, health=HealthSettings(consecutive_failures=10**6, min_samples=10**6))
+    for job_id in range(20):
+        command = only(play.submit(job_id, ways=(SMALL,)))
+        assert isinstance(command, Dispatch)
+        if command.way is None:
+            assert sent(play.fail(job_id, fault(kind)))[0] == "small"
+        play.finish(job_id)
+    assert play.counts.retries == 0
+
+
+def test_a_model_whose_backends_are_all_away_or_ejected_is_served_otherwise_at_once() -> None:
+    play = Play(big(), small())
+    play.scheduler.observe(Probed("big", ok=False, reached=False), play.now)
+    assert sent(play.submit(1, ways=(SMALL,)))[0] == "small"
+
+
+def test_who_waits_when_the_last_backend_goes_away_is_served_otherwise() -> None:
+    play = Play(big(), small())
+    play.submit(1)
+    assert play.submit(2) == []
+    assert play.submit(3, ways=(SMALL,)) == []
+    (waiting,) = play.scheduler.observe(Probed("big", ok=False, reached=False), play.now)
+    assert isinstance(waiting, Dispatch)
+    assert (waiting.job_id, waiting.backend) == (3, "small")
+    assert play.counts.held == 1
 
 
 def test_a_failed_fallback_is_repeated_as_what_it_is_now() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.health import FLOOR_SHARE, Health, State
+from proxy.core.health import Health, State
 from proxy.model.limits import HealthSettings
 
 T = 1000.0
@@ -168,20 +168,3 @@ def test_failing_again_while_it_starts_slowly_goes_on_with_the_row(after: float,
 def test_without_slow_start_the_row_goes_on_for_as_long_as_it_was_out(after: float, lasts: float) -> None:
     health = returned(slow_start=0, eject=5)
     assert health.eject(T + after) == T + after + lasts
-
-
-def test_pressure_halves_the_share_down_to_the_floor() -> None:
-    health = Health(settings())
-    shares = []
-    for _ in range(5):
-        health.press(T)
-        shares.append(health.share_at(T))
-    assert shares == [0.5, 0.25, 0.125, FLOOR_SHARE, FLOOR_SHARE]
-    assert health.failures_in_a_row == 0
-
-
-def test_the_share_grows_back_after_pressure() -> None:
-    health = Health(settings(slow_start=10))
-    health.press(T)
-    assert health.share_at(T + 5) == pytest.approx(0.95)
-    assert health.share_at(T + 6) == 1.0

@@ -10,14 +10,12 @@ from proxy.core.candidates import Candidates
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask
 from proxy.core.policies import POLICIES
-from proxy.core.router import Router, to_avoid
-from proxy.core.ticket import NOBODY, Ticket
+from proxy.core.router import Router
+from proxy.core.ticket import NOBODY
 from proxy.model.backend import BackendSpec
-from proxy.model.faults import Kind
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
-from tests.unit.core.playing import fault
 
 JOB = Job(1, "m")
 
@@ -66,7 +64,7 @@ def test_slow_start_thins_every_policy(policy: str, after_s: float, share: float
     slow = fleet.backends[0]
     slow.health.eject(90.0)
     slow.health.start_probation()
-    fleet.probed(slow, True, 100.0)
+    fleet.probed(slow, True, True, 100.0)
     pick = router(fleet, policy).pick
     seen: Counter[Backend | None] = Counter(pick(candidates, at(100.0 + after_s), NOBODY) for _ in range(8000))
     # of what each of the others gets; a draw among all gives a little less than turns do
@@ -78,7 +76,7 @@ def test_slow_start_thins_every_policy(policy: str, after_s: float, share: float
 def test_all_in_slow_start_is_no_reason_to_wait(policy: str) -> None:
     fleet, candidates = fleet_of(2)
     for backend in fleet.backends:
-        backend.health.press(0.0)
+        backend.health.readmit(0.0)
         fleet.ramping.append(backend)
     pick = router(fleet, policy).pick
     assert all(pick(candidates, at(0.0), NOBODY) for _ in range(200))
@@ -87,36 +85,9 @@ def test_all_in_slow_start_is_no_reason_to_wait(policy: str) -> None:
 def test_slow_starts_end() -> None:
     fleet, candidates = fleet_of(2)
     backend = fleet.backends[0]
-    fleet.failed(backend, 0, fault(Kind.BUSY), 100.0)
-    assert (fleet.ramping, backend.share) == ([backend], 0.5)
+    backend.health.eject(90.0)
+    backend.health.start_probation()
+    fleet.probed(backend, True, True, 100.0)
+    assert (fleet.ramping, backend.share) == ([backend], 0.1)
     router(fleet).pick(candidates, at(110.0), NOBODY)
     assert (fleet.ramping, backend.share) == ([], 1.0)
-
-
-def failed_on(backends: list[Backend], kind: Kind = Kind.RESET, retry_after_s: float | None = None) -> Ticket:
-    ticket = Ticket(JOB, 1)
-    for backend in backends:
-        ticket.remember(backend, fault(kind, retry_after_s))
-    return ticket
-
-
-def test_next_attempt_avoids_all_tried_then_only_the_last() -> None:
-    fleet, candidates = fleet_of(2)
-    a, b = fleet.backends
-    assert to_avoid(failed_on([a]), candidates) == {a}
-    assert to_avoid(failed_on([a, b]), candidates) == {b}
-
-
-@pytest.mark.parametrize(
-    ("kind", "times", "again"),
-    [(Kind.RESET, 2, True), (Kind.CONNECT, 1, True), (Kind.CONNECT, 2, False), (Kind.CONNECT_TIMEOUT, 2, False)],
-)
-def test_the_only_backend_is_asked_again(kind: Kind, times: int, again: bool) -> None:
-    fleet, candidates = fleet_of(1)
-    only = fleet.backends[0]
-    assert to_avoid(failed_on([only] * times, kind), candidates) == (frozenset({only}) if again else None)
-
-
-def test_the_only_backend_is_not_asked_again_before_its_retry_after() -> None:
-    fleet, candidates = fleet_of(1)
-    assert to_avoid(failed_on([fleet.backends[0]], Kind.BUSY, retry_after_s=3.0), candidates) is None

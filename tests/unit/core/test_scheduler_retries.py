@@ -30,7 +30,7 @@ def test_so_many_attempts_and_the_last_fault_is_the_answer(attempts: int) -> Non
     for attempt in range(2, attempts + 1):
         ((_, _, number),) = gone(play.fail(1))
         assert number == attempt
-    last = fault(Kind.BUSY, retry_after_s=17.5)
+    last = fault(Kind.RESET)
     assert play.fail(1, last) == [Refuse(1, last)]
     assert (play.counts.refused, play.counts.in_flight) == (1, 0)
 
@@ -82,19 +82,12 @@ def test_refused_jobs_earn_no_retries() -> None:
     assert play.counts.retry_budget_left == 0
 
 
-def test_the_only_backend_is_tried_again() -> None:
+@pytest.mark.parametrize("kind", [Kind.RESET, Kind.ERROR_STATUS, Kind.FIRST_BYTE_TIMEOUT])
+def test_the_only_backend_is_not_asked_again_for_what_it_failed(kind: Kind) -> None:
     play = Play(spec("a"))
     play.submit(1)
-    assert gone(play.fail(1, fault(Kind.RESET))) == [(1, "a", 2)]
-    assert gone(play.fail(1, fault(Kind.RESET))) == [(1, "a", 3)]
-
-
-@pytest.mark.parametrize("kind", [Kind.CONNECT, Kind.CONNECT_TIMEOUT])
-def test_the_only_backend_is_not_called_a_third_time_when_it_does_not_connect(kind: Kind) -> None:
-    play = Play(spec("a"))
-    play.submit(1)
-    assert gone(play.fail(1, fault(kind))) == [(1, "a", 2)]
     assert refused(play.fail(1, fault(kind))) == [(1, kind)]
+    assert play.counts.retries == 0
 
 
 def test_the_only_backend_is_not_pressed_before_its_retry_after() -> None:

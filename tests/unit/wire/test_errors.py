@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.model.faults import Fault, Kind, Retry, Source, downstream, internal, upstream
+from proxy.model.faults import Blame, Fault, Kind, Retry, Source, downstream, internal, upstream
 from proxy.wire import errors, sse
 from tests.engines_captures.reading import ERRORS, STREAMS, capture
 
@@ -36,6 +36,8 @@ STATUSES = {
     Kind.NONSENSE: 502,
     Kind.REDIRECT: 502,
     Kind.BUSY: 503,
+    Kind.MISCONFIGURED: 502,
+    Kind.CANNOT: 502,
     Kind.ERROR_STATUS: 502,
     Kind.STREAM_ERROR: 502,
     Kind.EVENT_TOO_LARGE: 502,
@@ -63,15 +65,16 @@ def envelope_of(body: bytes) -> dict[str, Any]:
     return error
 
 
+@pytest.mark.parametrize("spent", [False, True])
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("source", Source)
-def test_every_kind_of_every_source(kind: Kind, source: Source) -> None:
+def test_every_kind_of_every_source(kind: Kind, source: Source, spent: bool) -> None:
     fault = Fault(source, kind, "What happened.")
-    shown = errors.answer(fault)
+    shown = errors.answer(fault, spent=spent)
     assert shown.status == STATUSES[kind]
     headers = dict(shown.headers)
     assert headers[b"content-type"] == b"application/json"
-    for_ever = source is Source.UPSTREAM or kind is Kind.QUOTA
+    for_ever = (spent and source is Source.UPSTREAM) or kind in (Kind.QUOTA, Kind.MISCONFIGURED)
     assert (headers.get(b"x-should-retry") == b"false") is for_ever
     assert (b"allow" in headers) is (shown.status == HTTPStatus.METHOD_NOT_ALLOWED)
     error = envelope_of(shown.body)
@@ -257,7 +260,8 @@ def test_first_events(payload: dict[str, Any], kind: Kind, status: int) -> None:
     fault, stands_for = found
     assert (fault.kind, stands_for) == (kind, status)
     assert "alpha" in fault.message
-    assert (fault.retry is Retry.SAFE) is (kind is Kind.BUSY)
+    assert (fault.retry is Retry.SAFE) is (kind is not Kind.INVALID)
+    assert (fault.blame is Blame.LIKELY) is (kind is Kind.STREAM_ERROR), "or the body makes it fail"
     assert (fault.source is Source.DOWNSTREAM) is (kind is Kind.INVALID), "the client's fault must not eject a backend"
 
 

@@ -1,0 +1,113 @@
+"""Not reached is not failed: who is not there leaves at once, costs nothing, and is waited for."""
+
+import pytest
+
+from proxy.core.health import State
+from proxy.model.commands import Dispatch, Probed, Refuse
+from proxy.model.faults import NOT_REACHED, Kind
+from proxy.model.limits import HoldSettings, RetrySettings
+from tests.unit.core.playing import Play, fault, gone, only_fault, spec
+
+BROKE = RetrySettings(attempts=1, budget_ratio=0, budget_min_per_s=0)
+KINDS = sorted(NOT_REACHED)
+
+
+def lose(play: Play, name: str) -> list[object]:
+    return list(play.scheduler.observe(Probed(name, ok=False, reached=False), play.now))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("policy", ["goodput", "least_outstanding", "round_robin"])
+def test_the_only_one_that_is_there_serves_everybody(kind: Kind, policy: str) -> None:
+    play = Play(*(spec(f"b{number}") for number in range(500)), policy=policy, retries=BROKE)
+    for job_id in range(200):
+        commands = play.submit(job_id)
+        while (command := commands[0]) and isinstance(command, Dispatch) and command.backend != "b499":
+            commands = play.fail(job_id, fault(kind))
+        assert isinstance(command, Dispatch), "served by whoever is there"
+        play.finish(job_id)
+    assert (play.counts.retries, play.counts.refused) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_was_not_reached_gets_nothing_until_a_probe_reaches_it(kind: Kind) -> None:
+    play = Play(spec("a"), spec("b"))
+    ((_, lost, _),) = gone(play.submit(1))
+    ((_, other, _),) = gone(play.fail(1, fault(kind)))
+    assert other != lost
+    assert play.view(lost).state is State.AWAY
+    assert {gone(play.submit(job_id))[0][1] for job_id in range(2, 30)} == {other}
+    play.probe(lost)
+    assert play.view(lost).state is State.HEALTHY
+    assert lost in {gone(play.submit(job_id))[0][1] for job_id in range(30, 90)}
+
+
+def test_panic_opens_those_that_failed_and_never_those_that_are_not_there() -> None:
+    play = Play(*(spec(name) for name in "abc"))
+    lose(play, "a")
+    lose(play, "b")
+    for _ in range(10):
+        play.probe("c", ok=False)
+    assert {gone(play.submit(job_id))[0][1] for job_id in range(30)} == {"c"}
+
+
+def test_labels_pull_nobody_to_a_closed_port() -> None:
+    play = Play(spec("a", labels=frozenset({"gpu"})), spec("b"))
+    lose(play, "a")
+    assert play.submit(1, require=frozenset({"gpu"})) == []
+    assert gone(play.submit(2, prefer=frozenset({"gpu"})))[0][1] == "b"
+
+
+def test_with_nobody_there_jobs_wait_and_go_when_somebody_comes() -> None:
+    play = Play(spec("a"), spec("b"), hold=HoldSettings(max_wait="10s"))
+    lose(play, "a")
+    lose(play, "b")
+    assert play.submit(1) == play.submit(2) == []
+    play.later(9.9)
+    assert {job_id for job_id, _, _ in gone(play.probe("b"))} == {1, 2}
+
+
+def test_with_nobody_there_the_end_of_waiting_is_an_invitation_to_come_again() -> None:
+    play = Play(spec("a"), hold=HoldSettings(max_wait="10s"))
+    lose(play, "a")
+    play.submit(1)
+    ended = only_fault(play.later(10))
+    assert ended.kind is Kind.NO_BACKEND
+    assert ended.retry_after_s is not None
+
+
+def test_all_attempts_together_wait_no_longer_than_one_may() -> None:
+    play = Play(spec("a"), hold=HoldSettings(max_wait="10s"))
+    play.submit(1)
+    assert play.fail(1, fault(Kind.CONNECT)) == []
+    play.now += 6
+    gone(play.probe("a"))
+    assert play.fail(1, fault(Kind.CONNECT)) == []
+    (command,) = play.later(4)
+    assert isinstance(command, Refuse)
+    assert command.fault.kind is Kind.NO_BACKEND
+
+
+def test_an_ejection_goes_on_while_it_is_away() -> None:
+    play = Play(spec("a"), spec("b"))
+    for _ in range(5):
+        play.probe("a", ok=False)
+    lose(play, "a")
+    play.later(1)
+    play.probe("a")
+    assert play.view("a").state is State.EJECTED
+    play.later(5)
+    play.probe("a")
+    assert play.view("a").state is State.HEALTHY
+
+
+def test_a_backend_that_flaps_loses_nobody() -> None:
+    play = Play(spec("a"), spec("b"), retries=BROKE)
+    for job_id in range(300):
+        ((_, backend, _),) = gone(play.submit(job_id))
+        if backend == "a" and job_id % 2:
+            assert gone(play.fail(job_id, fault(Kind.CONNECT)))
+        play.finish(job_id)
+        if job_id % 3 == 0:
+            play.probe("a")
+    assert play.counts.refused == 0

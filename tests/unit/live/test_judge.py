@@ -1,0 +1,112 @@
+"""What an answer means of which the client has seen nothing yet."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from proxy.engines.dialect import DIALECTS
+from proxy.live import judge
+from proxy.model.faults import Blame, Kind, Retry, Source
+from proxy.model.request import Endpoint
+
+MODEL_GONE = b'{"error": {"message": "model \'m\' not found, try pulling it first"}}'
+
+
+def relay(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None) -> Any:
+    return SimpleNamespace(
+        fault=None, status=status, body=body, headers=headers or [], backend="alpha", stream=None, complete=True
+    )
+
+
+def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm") -> Any:
+    return SimpleNamespace(has_key=has_key, takes_any=takes_any, dialect=DIALECTS[kind])
+
+
+def verdict(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None, **of: Any) -> Any:
+    return judge.fault_of(relay(status, body, headers), backend(**of))
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 400, 401, 403, 404, 405, 409, 413, 422, 451])
+def test_answers_are_the_clients(status: int) -> None:
+    assert verdict(status) is None
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_full_is_busy_and_says_when(status: int) -> None:
+    fault = verdict(status, headers=[(b"Retry-After-Ms", b"1500")])
+    assert (fault.kind, fault.retry, fault.retry_after_s) == (Kind.BUSY, Retry.SAFE, 1.5)
+
+
+@pytest.mark.parametrize("status", [521, 522, 523, 525, 526])
+def test_what_a_front_could_not_reach_was_not_reached(status: int) -> None:
+    assert verdict(status).kind is Kind.CONNECT
+
+
+@pytest.mark.parametrize("status", [504, 524])
+def test_what_may_be_at_work_still_is_never_repeated(status: int) -> None:
+    fault = verdict(status)
+    assert not judge.is_repeatable(fault, Endpoint.CHAT)
+
+
+@pytest.mark.parametrize(("kind", "blame"), [("vllm", Blame.LIKELY), ("llama_cpp", Blame.UNPROVEN)])
+@pytest.mark.parametrize("status", [424, 500, 505, 520])
+def test_a_failure_may_be_the_bodys(status: int, kind: str, blame: Blame) -> None:
+    fault = verdict(status, kind=kind)
+    assert (fault.kind, fault.blame) == (Kind.ERROR_STATUS, blame)
+    assert judge.is_repeatable(fault, Endpoint.CHAT)
+    assert not judge.is_repeatable(fault, Endpoint.RESPONSES)
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_key_that_is_refused_is_whose_key_it_is(status: int) -> None:
+    assert verdict(status) is None
+    fault = verdict(status, has_key=True)
+    assert (fault.kind, fault.blame) == (Kind.MISCONFIGURED, Blame.UNPROVEN)
+    assert judge.is_repeatable(fault, Endpoint.RESPONSES), "nothing was done with it"
+    assert judge.hides_its_words(fault, status)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        MODEL_GONE,
+        b'{"object":"error","message":"The model `m` does not exist.","code":404}',
+        b'{"error":{"code":"model_not_found"}}',
+    ],
+)
+def test_a_model_that_is_listed_and_missing_is_the_operators_fault(body: bytes) -> None:
+    fault = verdict(404, body)
+    assert fault.kind is Kind.MISCONFIGURED
+    assert not judge.hides_its_words(fault, 404)
+    assert verdict(404, body, takes_any=True) is None, "where every name is sent, it is the client's"
+
+
+def test_a_route_that_is_missing_is_no_missing_model() -> None:
+    assert verdict(404, b'{"detail":"Not Found"}') is None
+
+
+def test_the_limit_of_one_clients_key_is_nobody_elses() -> None:
+    limited = [(b"x-ratelimit-remaining-requests", b"0"), (b"retry-after", b"20")]
+    assert verdict(429, headers=limited).kind is Kind.CANNOT
+    assert verdict(429, headers=limited, has_key=True).kind is Kind.BUSY
+
+
+def test_an_account_that_is_used_up_does_not_clear() -> None:
+    body = b'{"error":{"code":"insufficient_quota"}}'
+    assert verdict(429, body, has_key=True).kind is Kind.MISCONFIGURED
+    assert verdict(429, body) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "source"),
+    [
+        (400, Kind.INVALID, Source.DOWNSTREAM),
+        (429, Kind.BUSY, Source.UPSTREAM),
+        (503, Kind.BUSY, Source.UPSTREAM),
+        (500, Kind.ERROR_STATUS, Source.UPSTREAM),
+    ],
+)
+def test_what_an_answer_that_is_passed_on_is_called(status: int, kind: Kind, source: Source) -> None:
+    fault = judge.fault_of_answer(relay(status))
+    assert (fault.kind, fault.source) == (kind, source)
