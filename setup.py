@@ -2,18 +2,22 @@
 
 Everything works without it, at about 1.8 times the CPU (decision 6). `TIDEGATE_COMPILE` says what to do: `auto` (the
 default) compiles where a C compiler and Python's headers are there, `yes` fails without them, `no` leaves the source to
-the interpreter. `tidegate --version` tells which it became.
+the interpreter. What fails where they are there fails the installation: installers show what a build prints only then.
+`tidegate --version` tells which it became.
 """
 
 import os
 import sys
+import sysconfig
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CCompilerError, CompileError
 
 _WHOLE = ("core", "core/policies")
 """Folders of which every module is compiled, but for these."""
@@ -29,6 +33,8 @@ _SINGLE = {
     " rechunk retry_after routes splice sse tokens usage",
 }
 _WISH = os.environ.get("TIDEGATE_COMPILE", "auto")
+_ONLY_ASK = {"egg_info", "dist_info", "sdist"}
+"""Commands of setuptools that build nothing: an installer runs two of them before it builds."""
 
 
 def _modules() -> Iterator[str]:
@@ -39,7 +45,7 @@ def _modules() -> Iterator[str]:
 
 
 class _Build(build_ext):
-    """All C files at once, and pure Python where that fails and may fail."""
+    """All C files at once."""
 
     def build_extensions(self) -> None:
         one_after_another = self.compiler.compile
@@ -52,31 +58,58 @@ class _Build(build_ext):
         self.compiler.compile = side_by_side
         try:
             super().build_extensions()
-        except Exception as error:
-            if _WISH == "yes":
-                raise
-            self.extensions = []  # half of it would not even import
-            _say(f"not compiled: {error}")
+        except CCompilerError as error:
+            _fail(f"the C compiler failed, see above: {error}")
 
 
 def _extensions() -> list[Any]:
-    if _WISH == "no":
+    if _WISH not in ("auto", "yes", "no"):
+        raise SystemExit(f"tidegate: TIDEGATE_COMPILE is auto, yes or no, not {_WISH}")
+    if _WISH == "no" or _ONLY_ASK & set(sys.argv):
         return []
+    if not _can_compile():
+        if _WISH == "yes":
+            _fail("there is no C compiler, or Python's headers are missing; on Debian: apt-get install gcc python3-dev")
+        print("tidegate: not compiled: no C compiler, or Python's headers are missing", file=sys.stderr)
+        return []
+    return _translated()
+
+
+def _can_compile() -> bool:
+    """Whether the machine has what every C extension needs."""
+    from distutils.ccompiler import new_compiler  # setuptools brings it
+    from distutils.sysconfig import customize_compiler
+
+    compiler = new_compiler()
+    customize_compiler(compiler)
+    with TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        source.write_text("#include <Python.h>\n")
+        try:
+            compiler.compile([str(source)], output_dir=folder, include_dirs=[sysconfig.get_path("include")])
+        except CompileError:
+            return False
+    return True
+
+
+def _translated() -> list[Any]:
+    """The modules as C. Types that are missing would change what mypyc makes, so that they are no excuse."""
     lenient = ["--ignore-missing-imports"]  # the types of what only tests or rarer modules use need not be there
     try:
         from mypyc.build import mypycify
 
-        return mypycify([*lenient, *_modules()], opt_level="1", debug_level="0", multi_file=True, group_name="tidegate")
-    except (ImportError, SystemExit) as error:
-        if _WISH == "yes":
-            raise
-        why = "types do not fit, see above" if isinstance(error, SystemExit) else error
-        _say(f"not compiled: {why}")
-        return []
+        made = mypycify([*lenient, *_modules()], opt_level="1", debug_level="0", multi_file=True, group_name="tidegate")
+    except ImportError as error:
+        _fail(f"{error}; what the build needs stands in pyproject.toml, pip and uv install it unless told otherwise")
+    except SystemExit:
+        _fail("its types do not fit, see above; one of the build's requirements (pyproject.toml) is missing or too new")
+    for extension in made:
+        extension.extra_compile_args.append("-Wno-error")  # a newer compiler warns of more, and the code is generated
+    return made
 
 
-def _say(text: str) -> None:
-    print(f"tidegate: {text}", file=sys.stderr)
+def _fail(why: str) -> NoReturn:
+    raise SystemExit(f"tidegate: not compiled: {why}. TIDEGATE_COMPILE=no installs it uncompiled (1.8 times the CPU).")
 
 
 setup(ext_modules=_extensions(), cmdclass={"build_ext": _Build})

@@ -8,8 +8,10 @@ try:
 except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+unknown"
 
+PURE = "pure Python: about 1.8 times the CPU"
+
 
 def build() -> str:
-    """`compiled` where the hot path is machine code, else `pure Python` (decision 6)."""
+    """`compiled` where the hot path is machine code, else what that costs (decision 6)."""
     found = find_spec("proxy.core.scheduler")
-    return "pure Python" if found is None or str(found.origin).endswith(".py") else "compiled"
+    return PURE if found is None or str(found.origin).endswith(".py") else "compiled"
