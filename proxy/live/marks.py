@@ -2,7 +2,7 @@
 of another origin may read it."""
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.live.intake import Taken
 from proxy.live.pursuit import Pursuit
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from proxy.live.exchange import Gateway
 
 Headers = list[tuple[bytes, bytes]]
+
+_OWN: Final = (b"x-tidegate-route", b"backend=none")
+"""Where an answer came from that no job was made for: from here. `tidegate init` knows a proxy by it."""
 
 
 def marked(
@@ -31,7 +34,9 @@ def marked(
         if quota is not None:
             headers = ratelimit.replaced(headers, quota)
     headers.append((b"x-request-id", request_id.encode()))
-    if taken is not None and pursuit is not None:
+    if taken is None:
+        headers.append(_OWN)
+    elif pursuit is not None:
         way = pursuit.way
         if way is not None and way.model != taken.job.model:
             headers.append((b"x-tidegate-model", printable(way.model).encode()))

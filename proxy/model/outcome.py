@@ -21,9 +21,9 @@ class Phase(StrEnum):
     """How far a request had come."""
 
     READ = "R"
-    CACHE = "C"
+    """Read and understood; what is wrong with a request itself counts here, wherever it is found."""
     QUEUE = "Q"
-    WINDOW = "W"
+    """Held: wanted, and not yet given to a backend."""
     HEAD = "H"
     STREAM = "S"
 
@@ -47,8 +47,9 @@ _LEFT = frozenset({Kind.LEFT, Kind.WRITE_STALL})
 class Outcome:
     """How a job ended.
 
-    `end_code` is who (`C`lient, `U`pstream, `P`roxy, `-`) and in which phase (`R`ead, `C`ache, `Q`ueue, `W`indow,
-    `H`ead wait, `S`tream): `CQ` the client left while held, `UH` the backend died before its first byte, `PQ` shed.
+    `end_code` is who (`C`lient, `U`pstream, `P`roxy, `-`) and in which phase (`R`ead, `Q`ueue, `H`ead wait, `S`tream):
+    `CR` a request that is wrong, `CQ` the client left while held and nothing else, `UH` the backend died before its
+    first byte, `PQ` shed.
     """
 
     verdict: Verdict
@@ -69,4 +70,6 @@ def failed_with(fault: Fault, phase: Phase) -> Outcome:
         verdict = Verdict.SHED
     else:
         verdict = Verdict.FAILED
+        if fault.source is Source.DOWNSTREAM and phase is Phase.QUEUE:  # asked for what nobody has: no wait ended
+            phase = Phase.READ
     return Outcome(verdict, _WHO[fault.source] + phase.value, fault)
