@@ -6,12 +6,11 @@ Owns what is common to all subcommands: unknown ones, Ctrl-C, a reader that left
 import importlib
 import os
 import sys
-from difflib import get_close_matches
 from io import TextIOWrapper
 
+from proxy.cli.mistakes import EXIT_USAGE, command_of, unknown_command, unknown_option
 from proxy.cli.parser import COMMANDS, build_parser
 
-EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 EXIT_READER_LEFT = 141
 """As a shell reports a process that SIGPIPE ended."""
@@ -32,25 +31,20 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    command = next((word for word in argv if not word.startswith("-")), None)
-    if command is not None and command not in COMMANDS:
-        return _unknown(command)
     if not argv:
         build_parser(None).print_help(sys.stderr)
         return EXIT_USAGE
+    if refused := unknown_option(argv):
+        return refused
+    command = command_of(argv)
+    if command is not None and command not in COMMANDS:
+        return unknown_command(command)
     try:
         arguments = build_parser(command).parse_args(argv)
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else EXIT_USAGE
     run = importlib.import_module(f"proxy.cli.{arguments.command}").run
     return int(run(arguments))
-
-
-def _unknown(command: str) -> int:
-    near = get_close_matches(command[:64].lower(), COMMANDS, n=1)
-    hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(COMMANDS)}"
-    print(f"tidegate: unknown command {command[:64]!r}; {hint}", file=sys.stderr)
-    return EXIT_USAGE
 
 
 def _print_anything() -> None:

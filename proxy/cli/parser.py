@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
+DEFAULT_FILE = "routing.yaml"
 DEFAULT_READY_URL = "http://127.0.0.1:9090/readyz"
 
 
@@ -20,7 +21,10 @@ class Command(NamedTuple):
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="configuration, YAML; - for standard input")
+    parser.usage = "tidegate serve FILE [options]\n       tidegate serve URL [URL ...] [options]"
+    parser.add_argument(
+        "targets", metavar="FILE", nargs="*", help="configuration, YAML, - for standard input; or the URLs of engines"
+    )
     _add_listeners(parser)
     parser.add_argument("--log-level", metavar="LEVEL", type=_log_level, help="debug, info, warning or error")
     parser.add_argument("--log-format", metavar="FORMAT", type=_log_format, help="text or json")
@@ -88,6 +92,14 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="everything, for programs")
 
 
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE", nargs="?", default=DEFAULT_FILE, help="what to write (default: %(default)s); - prints"
+    )
+    parser.add_argument("--stdout", action="store_true", help="print it, write no file")
+    parser.add_argument("--force", action="store_true", help="overwrite FILE")
+
+
 def _schema(parser: argparse.ArgumentParser) -> None:
     """No arguments."""
 
@@ -105,20 +117,32 @@ def _health(parser: argparse.ArgumentParser) -> None:
 
 COMMANDS = {
     "serve": Command(
-        "run the proxy with a configuration file",
-        "example:\n  tidegate serve routing.yaml --listen 0.0.0.0:8080 --log-format json\n\n"
-        "exit codes:\n  0  drained after SIGTERM\n  1  the configuration is wrong, or an address is taken\n  2  usage",
+        "run the proxy, with a configuration file or in front of the engines named",
+        "example:\n  tidegate serve routing.yaml --listen 0.0.0.0:8080 --log-format json\n"
+        "  tidegate serve http://127.0.0.1:8001 http://127.0.0.1:8002\n\n"
+        "exit codes:\n  0  drained after SIGTERM or Ctrl-C\n  1  the file is wrong, or an address is taken\n"
+        "  2  usage, a wrong URL included",
         _serve,
+    ),
+    "init": Command(
+        "write a commented configuration file for the engines found on this machine",
+        "It asks the ports of 127.0.0.1 that engines usually have (8000, 8001, 8080, 11434, 30000, 1234).\n\n"
+        "example:\n  tidegate init\n  tidegate init --stdout\n\n"
+        "exit codes:\n  0  written, engines found or not\n  1  the file is there already, or cannot be written\n"
+        "  2  usage",
+        _init,
     ),
     "demo": Command(
         "show the proxy at work: four simulated engines, light traffic, no GPU and no network",
         "example:\n  tidegate demo --listen 127.0.0.1:8080\n\n"
-        "exit codes:\n  0  ended by SIGTERM\n  1  could not start\n  2  usage\n  130  Ctrl-C",
+        "exit codes:\n  0  ended by Ctrl-C or SIGTERM\n  1  could not start, such as an address that is taken\n"
+        "  2  usage",
         _demo,
     ),
     "sim": Command(
         "run one simulated engine over HTTP",
-        "example:\n  tidegate sim --help\n\nexit codes:\n  0  ended by SIGTERM\n  1  could not start\n  2  usage",
+        "example:\n  tidegate sim --help\n\nexit codes:\n  0  ended by Ctrl-C or SIGTERM\n"
+        "  1  could not start\n  2  usage",
         _sim,
     ),
     "simulate": Command(
@@ -138,7 +162,7 @@ COMMANDS = {
         "ask a running proxy what it would do with a request, and why",
         "example:\n  tidegate explain routing.yaml request.json\n"
         "  tidegate explain routing.yaml - --header 'x-slo-ttft-ms: 200' < request.json\n\n"
-        "exit codes:\n  0  explained\n  1  no proxy answers, or the request is refused\n  2  usage",
+        "exit codes:\n  0  explained\n  1  a file is wrong, no proxy answers, or the request is refused\n  2  usage",
         _explain,
     ),
     "plan": Command(
@@ -169,7 +193,10 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tidegate",
         description="An OpenAI-compatible smart proxy in front of LLM engines.",
-        epilog="start here:\n  tidegate demo\n  tidegate check routing.yaml\n  tidegate serve routing.yaml",
+        epilog="start here:\n  tidegate demo\n  tidegate serve http://127.0.0.1:8001\n  tidegate init\n"
+        "  tidegate check routing.yaml\n  tidegate serve routing.yaml\n\n"
+        "exit codes:\n  0, 1, 2  as the help of each command says\n"
+        "  130      Ctrl-C before a command could end by itself\n  141      whoever read the output left",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -187,6 +214,15 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
         if name == command:
             add_arguments(sub)
     return parser
+
+
+def options_of(command: str | None) -> tuple[str, ...]:
+    """Every spelling of every option of a subcommand; of `tidegate` itself for None."""
+    if command is None:
+        return ("-h", "--help", "--version")
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    COMMANDS[command].add_arguments(parser)
+    return tuple(option for action in parser._actions for option in action.option_strings)
 
 
 class _Version(argparse.Action):

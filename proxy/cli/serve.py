@@ -1,19 +1,55 @@
 """`tidegate serve`: a right configuration, the overrides of the command line, then the proxy."""
 
 import argparse
+import os
+import re
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from proxy.cli.check import load_file, show
+from proxy.config.loader import Loaded
+from proxy.config.named import COMMAND_LINE, load_urls
 from proxy.config.overrides import with_overrides
+from proxy.config.refusal import quoted
+
+HOW = """\
+tidegate serve: name your engines, or a file that does
+
+  tidegate serve http://127.0.0.1:8001
+
+or write these three lines into routing.yaml, then `tidegate serve routing.yaml`:
+
+  version: 1
+  backends:
+    - url: http://127.0.0.1:8001
+
+`tidegate init` writes them, with comments, for the engines it finds on this machine."""
+_URL = re.compile(r"https?:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ADDRESS = re.compile(r"(\[[0-9a-f:]+\]|[\w.-]+):\d+(/.*)?", re.IGNORECASE | re.ASCII)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until told to stop; 1 when the configuration is wrong, 2 when an override does not fit it."""
-    loaded = load_file(arguments.file)
+    """Serve until told to stop; 1 when the file is wrong, 2 when what the command line says is."""
+    targets: list[str] = arguments.targets
+    if not targets:
+        print(HOW, file=sys.stderr)
+        return 2
+    if mistake := _mistake(targets):
+        print(f"tidegate serve: {mistake}", file=sys.stderr)
+        return 2
+    urls = _is_url(targets[0])
+    source = COMMAND_LINE if urls else targets[0]
+    loaded = load_urls(targets, os.environ, _addresses(arguments)) if urls else load_file(targets[0])
     show(loaded.diagnostics, sys.stderr)
     if loaded.config is None:
-        print(f"tidegate: {arguments.file} is wrong; nothing was started", file=sys.stderr)
-        return 1
+        print(f"tidegate: {source} is wrong; nothing was started", file=sys.stderr)
+        return 2 if urls else 1
+    return _served(loaded, source, arguments)
+
+
+def _served(loaded: Loaded, source: str, arguments: argparse.Namespace) -> int:
+    assert loaded.config is not None
     try:
         config = with_overrides(
             loaded.config,
@@ -27,4 +63,24 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     from proxy.app import serve
 
-    return serve.run(config, arguments.file, loaded.rule_lines)
+    return serve.run(config, source, loaded.rule_lines)
+
+
+def _addresses(arguments: argparse.Namespace) -> dict[str, str]:
+    named = {"listen": arguments.listen, "admin": arguments.admin}
+    return {name: address for name, address in named.items() if address is not None}
+
+
+def _mistake(targets: Sequence[str]) -> str:
+    """What cannot be meant by these words; empty when they are one file, or URLs."""
+    for word in targets:
+        if _ADDRESS.fullmatch(word) and not Path(word).exists():
+            return f"{quoted(word)} is neither a URL nor a file; did you mean {quoted(f'http://{word}')}?"
+    files = [word for word in targets if not _is_url(word)]
+    if not files or len(targets) == 1:
+        return ""
+    return f"takes one file, or URLs; {quoted(files[-1])} is one word too many"
+
+
+def _is_url(word: str) -> bool:
+    return _URL.match(word) is not None

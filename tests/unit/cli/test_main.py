@@ -50,12 +50,12 @@ def test_no_arguments_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> No
     [
         (["chekc"], 'did you mean "check"?'),
         (["Serve"], 'did you mean "serve"?'),
-        (["xyzzy"], "known: serve, demo, sim, simulate, check, explain, plan, schema, health"),
-        (["serve"], "FILE"),
-        (["serve", "a", "b"], "unrecognized arguments"),
+        (["xyzzy"], "known: serve, init, demo, sim, simulate, check, explain, plan, schema, health"),
+        (["serve"], "tidegate serve http://127.0.0.1:8001"),
+        (["serve", "a", "b"], 'takes one file, or URLs; "b" is one word too many'),
         (["check"], "FILE"),
         (["check", "--format", "xml", "f"], "invalid choice"),
-        (["check", "--stric", "f"], "unrecognized arguments"),
+        (["check", "--stric", "f"], 'unknown option "--stric"; did you mean "--strict"?'),
         (["serve", "f", "--listen", "8080"], '"8080" is not host:port'),
         (["serve", "f", "--admin", "h:99999"], "port 99999 is not between"),
         (["serve", "f", "--log-level", "warn"], 'did you mean "warning"?'),
@@ -65,7 +65,7 @@ def test_no_arguments_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> No
         (["health", "ftp://h/"], "not a URL"),
         (["health", "http://h:99999/"], "not a URL"),
         (["health", "http://h/a b"], "not a URL"),
-        (["--nonsense"], "required: COMMAND"),
+        (["--nonsense"], 'unknown option "--nonsense"; known: -h, --help, --version'),
     ],
 )
 def test_usage_errors(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

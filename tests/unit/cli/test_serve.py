@@ -115,3 +115,71 @@ def test_sim_brings_its_own_arguments(app: Recorder, monkeypatch: pytest.MonkeyP
     ((arguments,),) = app.calls
     assert isinstance(arguments, argparse.Namespace)
     assert arguments.speed == 2
+
+
+def test_urls_without_a_file(app: Recorder) -> None:
+    argv = [
+        "serve",
+        "http://127.0.0.1:8001",
+        "https://h/v1",
+        "--listen",
+        "h:1",
+        "--admin",
+        "h:2",
+        "--log-format",
+        "json",
+    ]
+    assert main([*argv, "--log-level", "error"]) == 7
+    config = served(app)
+    assert [backend.url for backend in config.backends] == ["http://127.0.0.1:8001", "https://h"]
+    assert (config.listen, config.admin, config.log.format, config.log.level) == ("h:1", "h:2", "json", "error")
+    assert app.calls[0][1] == "the command line"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ftp://h"], 'backends[0].url: unknown scheme "ftp"'),
+        (["http://a", "http://b:99999"], "backends[1].url: port 99999 is not between"),
+        (["http:/127.0.0.1:8001"], "backends[0].url: has no scheme"),
+        (["http://a:x'{\"[: #"], "backends[0].url: "),
+        (["http://a\udcff\n  - url: http://b"], "backends[0].url: "),
+        (["127.0.0.1:8001"], 'did you mean "http://127.0.0.1:8001"?'),
+        (["localhost:8001/v1"], 'did you mean "http://localhost:8001/v1"?'),
+        (["http://a", "[::1]:8001"], 'did you mean "http://[::1]:8001"?'),
+        (["http://a", "routing.yaml"], '"routing.yaml" is one word too many'),
+        (["routing.yaml", "http://a"], '"routing.yaml" is one word too many'),
+        (["http://a", "--admin", "127.0.0.1:8080"], "admin: is the same address as listen"),
+    ],
+)
+def test_wrong_urls_are_usage_errors(
+    app: Recorder, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", *words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert app.calls == []
+
+
+def test_a_password_in_a_url_is_not_shown(app: Recorder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "http://me:hunter22@h:1"]) == 2
+    assert "hunter22" not in capsys.readouterr().err
+
+
+def test_the_same_engine_twice_is_a_warning(app: Recorder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "http://a", "http://a"]) == 7
+    assert "warning: backends[1].url" in capsys.readouterr().err
+
+
+def test_nothing_named_shows_a_file_that_is_right(
+    app: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--log-format", "json"]) == 2
+    said = capsys.readouterr().err
+    lines = said[said.index("  version: 1") :].splitlines()[:3]
+    shown = tmp_path / "routing.yaml"
+    shown.write_text("\n".join(line[2:] for line in lines))
+    assert main(["check", "--strict", str(shown)]) == 0
+    assert "tidegate init" in said
+    assert app.calls == []
