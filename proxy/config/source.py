@@ -57,7 +57,7 @@ def read_text(path: Path | Literal["-"]) -> str:
         with Path(path).open("rb") as file:
             return _decoded(_bounded(file))
     except FileNotFoundError:
-        raise UnreadableError("there is no such file") from None
+        raise UnreadableError("there is no such file", "`tidegate init` writes one") from None
     except IsADirectoryError:
         raise UnreadableError("is a directory", "name the YAML file in it") from None
     except OSError as error:
