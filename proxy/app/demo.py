@@ -6,9 +6,14 @@ where to look. Everything is real but the engines.
 
 import asyncio
 import logging
+import os
+import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from itertools import chain, repeat
+from pathlib import Path
 
 import uvloop
 
@@ -20,7 +25,12 @@ from proxy.sim.spec import HIGH_THROUGHPUT, LOW_LATENCY, EngineSpec
 from proxy.sim.traffic import Traffic
 
 MODEL = "demo"
+PROMISED_TTFT_S = 0.2
+"""What chats are promised, as the preset `chatbot` does."""
 LINE_EVERY_S = 2.0
+FIRST_LINES = 5
+LATER_LINE_EVERY_S = 60.0
+"""Where lines stay, such as in a file, only the first ones come as often."""
 
 _BACKENDS: tuple[tuple[str, str, EngineSpec], ...] = (
     ("chat-1", "low-latency", LOW_LATENCY),
@@ -52,7 +62,7 @@ async def _demo(listen: str, admin: str) -> int:
         finally:
             await proxy.stop(drain=False)
     except StartError as error:
-        print(f"tidegate demo: {error}", file=sys.stderr)
+        print(f"tidegate demo: {error}{_through_make()}", file=sys.stderr)
         return 1
     finally:
         for sim in sims:
@@ -71,6 +81,7 @@ def _config(listen: str, admin: str, sims: list[SimServer]) -> Config:
             "listen": listen,
             "admin": admin,
             "backends": backends,
+            "classes": [{"name": "interactive", "slo": {"preset": "chatbot", "ttft": f"{PROMISED_TTFT_S:g}s"}}],
             "log": {"level": "warning", "access": False},
         }
     )
@@ -79,15 +90,17 @@ def _config(listen: str, admin: str, sims: list[SimServer]) -> Config:
 async def _show(proxy: Proxy, stop: asyncio.Event) -> None:
     """Traffic and a live line until told to stop."""
     print(_welcome(proxy), flush=True)
-    traffic = Traffic(f"{proxy.listen_url}/v1", MODEL)
+    traffic = Traffic(f"{proxy.listen_url}/v1", MODEL, PROMISED_TTFT_S)
     clients = asyncio.ensure_future(traffic.run())
     stopping = asyncio.ensure_future(stop.wait())
     try:
-        while not stop.is_set():
-            await asyncio.wait((clients, stopping), timeout=LINE_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+        for pause_s in _pauses(terminal=sys.stdout.isatty()):
+            await asyncio.wait((clients, stopping), timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
             if clients.done():
                 clients.result()
             _print_live(traffic.meter.line(time.monotonic()))
+            if stop.is_set():
+                break
     finally:
         for task in (clients, stopping):
             task.cancel()
@@ -95,10 +108,17 @@ async def _show(proxy: Proxy, stop: asyncio.Event) -> None:
     print("\nstopped", flush=True)
 
 
+def _pauses(*, terminal: bool) -> Iterator[float]:
+    """Seconds before each live line."""
+    if terminal:
+        return repeat(LINE_EVERY_S)
+    return chain(repeat(LINE_EVERY_S, FIRST_LINES), repeat(LATER_LINE_EVERY_S))
+
+
 def _print_live(line: str) -> None:
-    """Over the last line on a terminal, a new line elsewhere."""
+    """Over the last line on a terminal, which must not wrap; a new line elsewhere."""
     if sys.stdout.isatty():
-        print(f"\r\x1b[2K{line}", end="", flush=True)
+        print(f"\r\x1b[2K{line[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
     else:
         print(line, flush=True)
 
@@ -113,7 +133,18 @@ def _welcome(proxy: Proxy) -> str:
             f"  base URL   {proxy.listen_url}/v1      model: {MODEL}, API key: any",
             f"  metrics    {proxy.admin_url}/metrics",
             f"  try        {curl}",
+            f"  your own   {_program()} serve http://127.0.0.1:8001      with the URL of your engine",
             "",
-            "Short chats and bulk jobs run through it now; Ctrl-C ends everything.",
+            f"Short chats, promised a first token within {PROMISED_TTFT_S * 1e3:.0f} ms, and bulk jobs, which may wait,"
+            " run through it now; Ctrl-C ends everything.",
         )
     )
+
+
+def _program() -> str:
+    """How this program was called, so that it can be called again."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "tidegate" else "tidegate"
+
+
+def _through_make() -> str:
+    return ' Through make: make run ARGS="--listen 127.0.0.1:8090".' if "MAKELEVEL" in os.environ else ""

@@ -25,6 +25,8 @@ BULK_PAUSE_S = 1.0
 REQUEST_TIMEOUT_S = 60.0
 RECENT_S = 30.0
 """The live numbers cover the chats of so many seconds."""
+_BULK = {"x-tidegate-class": "bulk"}
+"""What bulk jobs say of themselves; who does not know the header ignores it."""
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Meter:
     tokens: int = 0
     first_tokens: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=4096))
     """(when, seconds to the first token) of recent chats."""
+    promised_s: float | None = None
+    """Chats are promised their first token within so many seconds. None: nothing."""
     _since: tuple[float, int] = (0.0, 0)
 
     def line(self, now: float) -> str:
@@ -48,15 +52,21 @@ class Meter:
         first = f"{_quantile_ms(recent, 0.5)} / {_quantile_ms(recent, 0.99)} ms"
         return (
             f"{self.chats} chats, {self.bulk} bulk jobs, {self.failed} failed"
-            f" | chat TTFT p50 / p99 {first} | {rate:,.0f} tokens/s"
+            f" | chat TTFT p50 / p99 {first} | {rate:,.0f} tokens/s{self._kept(recent)}"
         )
+
+    def _kept(self, recent: list[float]) -> str:
+        if self.promised_s is None:
+            return ""
+        kept = sum(seconds <= self.promised_s for seconds in recent)
+        return f" | {kept} of {len(recent)} within {self.promised_s * 1e3:.0f} ms"
 
 
 class Traffic:
     """The clients. `run` goes on until it is cancelled."""
 
-    def __init__(self, base_url: str, model: str, seed: int = 0) -> None:
-        self.meter = Meter()
+    def __init__(self, base_url: str, model: str, promised_s: float | None = None, seed: int = 0) -> None:
+        self.meter = Meter(promised_s=promised_s)
         self._url = f"{base_url}/chat/completions"
         self._model = model
         self._rng = Random(seed)  # noqa: S311 — reproducible, not secret
@@ -102,9 +112,10 @@ class Traffic:
     ) -> str | None:
         """One stream; None when it failed. `asked`: when a chat was asked, to measure its first token."""
         body = {"model": self._model, "messages": messages, "max_tokens": max_tokens, "stream": True}
+        headers = _BULK if asked is None else {}
         pieces: list[str] = []
         try:
-            async with session.post(self._url, json=body) as response:
+            async with session.post(self._url, json=body, headers=headers) as response:
                 response.raise_for_status()
                 async for line in response.content:
                     self._take(line, pieces, asked)

@@ -16,6 +16,12 @@ def test_the_line_counts_recent_chats_and_tokens_since_the_last_one() -> None:
     assert meter.line(103.0) == "3 chats, 1 bulk jobs, 0 failed | chat TTFT p50 / p99 50 / 99 ms | 700 tokens/s"
 
 
+def test_the_line_says_how_often_the_promise_was_kept() -> None:
+    meter = Meter(promised_s=0.2)
+    meter.first_tokens.extend((100.0, seconds) for seconds in (0.1, 0.2, 0.201))
+    assert meter.line(101.0).endswith(" | 2 of 3 within 200 ms")
+
+
 def test_only_content_counts_and_the_first_of_it_is_timed() -> None:
     traffic = Traffic("http://x/v1", "demo")
     pieces: list[str] = []
