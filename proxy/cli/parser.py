@@ -135,7 +135,8 @@ COMMANDS = {
     "demo": Command(
         "show the proxy at work: four simulated engines, light traffic, no GPU and no network",
         "example:\n  tidegate demo --listen 127.0.0.1:8080\n\n"
-        "exit codes:\n  0  ended by Ctrl-C or SIGTERM\n  1  could not start, such as an address that is taken\n"
+        "exit codes:\n  0  ended by Ctrl-C or SIGTERM (make itself then says 130)\n"
+        "  1  could not start, such as an address that is taken\n"
         "  2  usage",
         _demo,
     ),

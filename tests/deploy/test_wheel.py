@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,8 +134,8 @@ def index(tmp_path: Path) -> None:
 
 @pytest.fixture
 def compiler() -> None:
-    if shutil.which("gcc") is None:
-        pytest.skip("there is no C compiler")
+    if shutil.which("gcc") is None or not Path(sysconfig.get_path("include"), "Python.h").exists():
+        pytest.skip("there is no C compiler, or Python's headers are missing")
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def test_a_broken_configuration_never_starts(
 
 def test_a_missing_file_never_starts(app: Recorder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", str(tmp_path / "nowhere")]) == 1
-    assert "there is no such file" in capsys.readouterr().err
+    assert "there is no such file; `tidegate init` writes one" in capsys.readouterr().err
     assert app.calls == []
 
 
