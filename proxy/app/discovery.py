@@ -34,31 +34,37 @@ class _Answer(NamedTuple):
     """None for what is not JSON."""
 
 
+_NOT_IN_TIME = _Answer(0, {}, None)
+"""Somebody is there, and says nothing in time that is HTTP."""
+
+
 def look_around(ports: Sequence[int] = PORTS) -> Machine:
     """Ask all ports; takes TIMEOUT_S at most."""
     answers = asyncio.run(_asked(ports))
-    proxies = tuple(url for url, answer in answers.items() if answer is not None and _is_proxy(answer))
-    found = (_engine(url, answer) for url, answer in answers.items() if answer is not None and url not in proxies)
+    proxies = tuple(url for url, answer in answers.items() if _is_proxy(answer))
+    engines = {url: _engine(url, answer) for url, answer in answers.items() if url not in proxies}
     listen, admin = (Config.model_fields[name].default for name in ("listen", "admin"))
     return Machine(
-        engines=tuple(engine for engine in found if engine is not None),
+        engines=tuple(engine for engine in engines.values() if engine is not None),
         proxies=proxies,
+        strangers=tuple(url for url, engine in engines.items() if engine is None),
         listen=listen if f"http://{listen}" in proxies else _free(listen, ports),
         admin=admin if proxies else _free(admin, ports),
         asked=f"{HOST}, ports {', '.join(map(str, ports))}",
     )
 
 
-async def _asked(ports: Sequence[int]) -> dict[str, _Answer | None]:
+async def _asked(ports: Sequence[int]) -> dict[str, _Answer]:
+    """What is said at each URL where somebody is."""
     urls = [f"http://{HOST}:{port}" for port in ports]
     plain = {"accept-encoding": "identity"}
     async with aiohttp.ClientSession(headers=plain, auto_decompress=False) as session:
         answers = await asyncio.gather(*(_answer(session, url) for url in urls))
-    return dict(zip(urls, answers, strict=True))
+    return {url: answer for url, answer in zip(urls, answers, strict=True) if answer is not None}
 
 
 async def _answer(session: aiohttp.ClientSession, url: str) -> _Answer | None:
-    """What `GET /v1/models` says there; None: nothing in time that is HTTP."""
+    """What `GET /v1/models` says there; None: nobody is there."""
     try:
         async with (
             asyncio.timeout(TIMEOUT_S),
@@ -66,8 +72,10 @@ async def _answer(session: aiohttp.ClientSession, url: str) -> _Answer | None:
         ):
             headers = {name.lower(): value for name, value in response.headers.items()}
             return _Answer(response.status, headers, _parsed(await _read(response)))
-    except (OSError, TimeoutError, aiohttp.ClientError):
+    except aiohttp.ClientConnectorError:
         return None
+    except (OSError, TimeoutError, aiohttp.ClientError):
+        return _NOT_IN_TIME
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _told(machine: Machine) -> list[str]:
     told = [f"  {engine.url}   {engine.about}" for engine in machine.engines]
     told += [f"  {url}   a Tidegate itself: not listed" for url in machine.proxies]
+    told += [f"  {url}   did not answer as an engine: not listed" for url in machine.strangers]
     if not machine.engines:
         told.append(f"  no engine answered at {machine.asked}: put the URL of yours into the file")
     return told

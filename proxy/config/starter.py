@@ -40,6 +40,8 @@ class Machine(NamedTuple):
     engines: tuple[Engine, ...]
     proxies: tuple[str, ...]
     """URLs that a Tidegate itself answers at."""
+    strangers: tuple[str, ...]
+    """URLs where somebody is who did not answer as an engine."""
     listen: str
     """Where clients can connect: the default, or the next that is free."""
     admin: str
@@ -69,6 +71,8 @@ def _lines(machine: Machine, name: str) -> Iterator[str]:
     yield "# One entry per engine. Its kind and its models are found out; it may be down when the proxy starts."
     for url in machine.proxies:
         yield f"# {url} is a Tidegate itself, so it is not listed."
+    for url in machine.strangers:
+        yield f"# {url} did not answer as an engine, so it is not listed."
     yield "backends:"
     yield from _backends(machine)
     yield ""

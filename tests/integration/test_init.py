@@ -80,7 +80,9 @@ def test_an_engine_is_recognised(start_backend, script, expected):
 )
 def test_what_is_no_engine_is_not_listed(start_backend, monkeypatch, script):
     monkeypatch.setattr(discovery, "TIMEOUT_S", 0.5)
-    assert look_around([start_backend(script).port]).engines == ()
+    stranger = start_backend(script)
+    machine = look_around([closed_port(), stranger.port])
+    assert (machine.engines, machine.strangers) == ((), (stranger.url,))
 
 
 def test_a_tidegate_is_no_engine(start_pair):
@@ -88,6 +90,7 @@ def test_a_tidegate_is_no_engine(start_pair):
     machine = look_around([proxy.port, engine.port])
     assert machine.proxies == (f"http://127.0.0.1:{proxy.port}",)
     assert [found.url for found in machine.engines] == [engine.url]
+    assert machine.strangers == ()
 
 
 def test_a_tidegate_that_has_no_model_is_none_either(start_proxy):

@@ -9,7 +9,7 @@ from proxy.config.loader import Loaded, load_text
 from proxy.config.secrets import SecretSource
 from proxy.config.starter import Engine, Machine, starter
 
-NOTHING = Machine((), (), "127.0.0.1:8080", "127.0.0.1:9090", "127.0.0.1, ports 8000, 8001")
+NOTHING = Machine((), (), (), "127.0.0.1:8080", "127.0.0.1:9090", "127.0.0.1, ports 8000, 8001")
 VLLM = Engine("http://127.0.0.1:8000", "vllm", ("qwen3-8b",), "ready")
 _EXAMPLE = re.compile(r"^( *)# ((?:[a-z_]+: |[a-z_]+:$|  +(?:- )?[a-z_]+: ).*)$", re.MULTILINE)
 
@@ -28,6 +28,7 @@ MACHINES = [
     machine(VLLM, Engine("http://127.0.0.1:11434", "ollama", (), "ready")),
     machine(Engine("http://127.0.0.1:8001", None, (), "locked"), Engine("http://127.0.0.1:8080", None, (), "loading")),
     machine(VLLM)._replace(listen="127.0.0.1:8081", admin="127.0.0.1:9091", proxies=("http://127.0.0.1:8080",)),
+    NOTHING._replace(strangers=("http://127.0.0.1:8000",)),
 ]
 
 
