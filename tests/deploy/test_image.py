@@ -65,6 +65,12 @@ def test_nothing_unlocked_is_installed(steps: list[tuple[str, str]]) -> None:
         assert "--require-hashes" in command or {"--no-deps", "--no-build-isolation"} <= set(command.split())
 
 
+def test_it_is_compiled_or_not_built_at_all(steps: list[tuple[str, str]]) -> None:
+    (build,) = (rest for word, rest in steps if word == "RUN" and "--no-build-isolation" in rest)
+    assert build.startswith("TIDEGATE_COMPILE=yes ")
+    assert any(word == "RUN" and "apt-get install" in rest and " gcc " in rest for word, rest in steps)
+
+
 def test_what_is_copied_gets_past_dockerignore(steps: list[tuple[str, str]]) -> None:
     let_in = {line[1:] for line in (CLONE / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {name for word, rest in steps if word == "COPY" and "--from" not in rest for name in rest.split()[:-1]}

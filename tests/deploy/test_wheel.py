@@ -18,7 +18,7 @@ from tests.deploy.conftest import CLONE
 PACKAGE_OF = {"prometheus_client": "prometheus-client", "pydantic_core": "pydantic"}
 UNTYPED = {"httptools", "yaml"}
 """Neither has types in what `make run` installs: both builds see the same of them."""
-DEADLINE_S = 540
+DEADLINE_S = 1200
 
 
 @pytest.fixture
