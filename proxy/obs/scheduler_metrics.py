@@ -98,7 +98,21 @@ def _backend_families(views: list[BackendView]) -> Iterator[Metric]:
         return gauges(f"tidegate_backend_{name}", text, ("backend", "pool"), read(views, _backend_key, value))
 
     yield per_backend("in_flight", "Permits out: requests on the backend.", lambda v: v.in_flight)
-    yield per_backend("healthy", "1 healthy, 0 ejected or on trial.", lambda v: v.state.value == "healthy")
+    yield per_backend("healthy", "1 healthy, 0 ejected, on trial or away.", lambda v: v.state.value == "healthy")
+    yield per_backend("reached", "0: the last connection was refused, nothing is there.", _reached)
+    yield per_backend("places", "Requests that fitted when it said that it was full.", lambda v: v.places)
+    yield counters(
+        "tidegate_backend_busy",
+        "Answers that said that it is full, or not ready.",
+        ("backend", "pool"),
+        read(views, _backend_key, lambda v: v.busy),
+    )
+    yield counters(
+        "tidegate_backend_misconfigured",
+        "Answers that refused, for the operator's own fault, what another backend served.",
+        ("backend", "pool"),
+        read(views, _backend_key, lambda v: v.misconfigured),
+    )
     yield per_backend("share", "Slow start: share of its usual traffic.", lambda v: v.share)
     yield per_backend("duty", "Share of its time that goes into prefills.", lambda v: v.duty)
     yield per_backend("backlog_seconds", "Predicted prefill outstanding.", lambda v: v.backlog_s)
@@ -178,6 +192,10 @@ def _pool_key(view: PoolView) -> tuple[str, ...]:
 
 def _margin(view: BackendView) -> float | None:
     return view.ttft_factors[1] if len(view.ttft_factors) > 1 else None
+
+
+def _reached(view: BackendView) -> float:
+    return view.state.value != "away"
 
 
 def _rho(view: PoolView) -> float:
