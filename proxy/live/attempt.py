@@ -104,9 +104,10 @@ class Caller:
 
     @staticmethod
     async def _send(relay: Relay, connection: Connection, message: bytes, call: Call) -> None:
-        relay.connection = connection
         if relay.fault is not None:  # cut while it was connecting
+            connection.abort()
             return
+        relay.connection = connection
         relay.calls += 1
         call.timeline.connected = monotonic()
         connection.send(message, relay)

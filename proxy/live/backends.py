@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-import ssl
 from time import monotonic
 
 from proxy.config.backend import Backend as BackendConfig
 from proxy.config.schema import Config
 from proxy.engines.dialect import DIALECTS, UNKNOWN, Dialect
-from proxy.live.upstream import Address, Pool
+from proxy.live import tls
+from proxy.live.pool import Pool
+from proxy.live.upstream import Address
 from proxy.live.watch import Watch
 from proxy.model.limits import UpstreamLimits
 
@@ -73,7 +74,7 @@ class Backend:
             if key_line is not None and name.lower() in (b"authorization", b"x-api-key"):
                 continue
             parts += (name, b": ", value, b"\r\n")
-        parts.append(b"x-request-id: %b\r\n" % request_id.encode())
+        parts.append(b"accept-encoding: identity\r\nx-request-id: %b\r\n" % request_id.encode())
         if body or method != "GET":
             parts.append(b"content-length: %d\r\n" % len(body))
         parts += (b"\r\n", body)
@@ -96,7 +97,7 @@ def _address(config: BackendConfig, limits: UpstreamLimits) -> Address:
         authority=(host if url.port == default_port else f"{host}:{url.port}").encode(),
         prefix=url.prefix,
         api_key=config.api_key.get_secret_value() if config.api_key else None,
-        tls=_tls(config) if url.scheme == "https" else None,
+        tls=tls.context(config.tls) if url.scheme == "https" else None,
         connect_s=_first(config.connect, limits.connect),
         first_byte_s=_first(config.first_byte, limits.first_byte),
         idle_s=_first(config.idle, limits.idle),
@@ -106,11 +107,3 @@ def _address(config: BackendConfig, limits: UpstreamLimits) -> Address:
 
 def _first(override: float | None, common: float) -> float:
     return common if override is None else override
-
-
-def _tls(config: BackendConfig) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=config.tls.ca_file)
-    if not config.tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -30,13 +30,13 @@ from proxy.live.memory import MemoryGuard
 from proxy.live.pursuit import Pursuit
 from proxy.live.relay import Relay
 from proxy.model.classes import NOTHING_PROMISED
-from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
+from proxy.model.faults import Fault, FaultError, Kind, downstream, internal, upstream
 from proxy.model.limits import Limits
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
 from proxy.model.request import Endpoint, Request
 from proxy.model.timeline import Timeline
 from proxy.obs.record import Record
-from proxy.wire import answers, errors
+from proxy.wire import answers, codings, errors, sse
 from proxy.wire import body as bodies
 from proxy.wire.cors import Cors
 from proxy.wire.headers import Head
@@ -215,6 +215,9 @@ class Exchange:
 
     async def _deliver(self, pursuit: Pursuit, relay: Relay) -> Outcome:
         self._phase = Phase.STREAM
+        if relay.stream is None and self._connection.head_sent and (relay.status < 400 or not relay.complete):
+            text = f"Backend {relay.backend} answered a stream with something else."  # and a ping has begun one
+            raise FaultError(upstream(Kind.NONSENSE, text))
         if relay.complete and relay.stream is None:
             return self._deliver_whole(pursuit, relay)
         if not self._connection.head_sent:
@@ -232,13 +235,17 @@ class Exchange:
         await self._with_pings(_awaited(relay.start(self._connection)))
 
     def _deliver_whole(self, pursuit: Pursuit, relay: Relay) -> Outcome:
-        status, body, headers = relay.status, relay.body, answers.filtered(relay.headers)
+        status, headers = relay.status, answers.filtered(relay.headers)
+        coding = codings.coding_of(relay.headers)
         if status < 400:
+            body = relay.body
+            if coding and not self._accepts(coding):
+                body = codings.undone(body, coding, relay.backend)
+                headers = [header for header in headers if header[0] != b"content-encoding"]
             self._answer(status, headers, body)
             return SERVED
-        if (better := errors.normalised(status, body)) is not None:
-            body = better
-            headers = [*(h for h in headers if h[0] != b"content-type"), _JSON]
+        body = _error_body(relay, coding)
+        headers = answers.for_error(headers)
         fault = judge.fault_of_answer(relay)
         names = {name for name, _ in headers}
         if pursuit.settled and pursuit.is_spent and status != 429 and b"x-should-retry" not in names:
@@ -252,7 +259,14 @@ class Exchange:
             self._answer(status, headers, body)
         return outcome
 
+    def _accepts(self, coding: bytes) -> bool:
+        head = self._message.head
+        return head is not None and codings.accepts(head.fields.get(b"accept-encoding", b""), coding)
+
     def _begin(self, relay: Relay) -> None:
+        coding = codings.coding_of(relay.headers)
+        if coding and not self._accepts(coding):
+            raise FaultError(codings.unasked(relay.backend))
         headers = answers.filtered(relay.headers)
         length = None
         if relay.stream is not None:
@@ -410,6 +424,16 @@ class Exchange:
 
 def _fault_at_end(pursuit: Pursuit, relay: Relay) -> Fault | None:
     return pursuit.cut_by or relay.fault or judge.fault_of_end(relay, pursuit.endpoint)
+
+
+def _error_body(relay: Relay, coding: bytes) -> bytes:
+    """An engine's error as a JSON object, whatever it was wrapped in."""
+    try:
+        body = codings.undone(relay.body, coding, relay.backend)
+    except FaultError:
+        body = b""
+    body = sse.payload(body) or body
+    return errors.normalised(relay.status, body) or body
 
 
 async def _awaited(future: "asyncio.Future[None]") -> None:

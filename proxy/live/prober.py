@@ -75,7 +75,7 @@ class Prober:
         reason = ""
         listed = None
         try:
-            async with asyncio.timeout(self._health.probe_timeout):
+            async with self._backend.pool.watch.timeout(self._health.probe_timeout):
                 relay = await self._ask()
             ok = relay.fault is None and relay.complete and relay.status not in _NOT_NOW
             reason = relay.fault.message if relay.fault else f"status {relay.status}"

@@ -35,9 +35,7 @@ class Sink(Protocol):
 
 
 class EngineSide(Protocol):
-    """The engine's side of it."""
-
-    deadline: float
+    """The engine's side of it, as long as the answer is not complete."""
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -47,6 +45,12 @@ class EngineSide(Protocol):
 
     def abort(self) -> None:
         """Close at once: whatever follows is not wanted."""
+
+    def linger(self, seconds: float) -> None:
+        """Wait so long for the end of the answer and for nothing else."""
+
+    def in_vain(self, *, anew: bool) -> None:
+        """What just came brought the answer no further; `anew`: something before it did, since this was last said."""
 
 
 class Relay:
@@ -62,6 +66,7 @@ class Relay:
         "_paused",
         "_sink",
         "_timeline",
+        "_vain_after",
         "backend",
         "calls",
         "complete",
@@ -110,6 +115,8 @@ class Relay:
         self._kept_back = self._is_kept_back = False
         """By its client: since the last look, and now."""
         self._sink: Sink | None = None
+        self._vain_after = b""
+        """The event after which something came that was none."""
 
     # --- Receiver
 
@@ -126,6 +133,8 @@ class Relay:
     def on_chunk(self, data: bytes, chunk: bytes, now: float) -> None:
         stream, sink = self.stream, self._sink
         if stream is None:
+            if self._sink is None and self.connection is not None:  # a whole answer has as long as a first byte
+                self.connection.in_vain(anew=False)
             self._emit(data)
             return
         out = stream.short_way(data, now)
@@ -138,6 +147,7 @@ class Relay:
 
     def on_end(self) -> None:
         self.complete = True
+        self.connection = None  # from now on it is the next request's
         self._settle()
 
     def on_fault(self, fault: Fault) -> None:
@@ -228,7 +238,7 @@ class Relay:
         if self.connection is None or self.complete:
             return
         if self.said_its_last_word:
-            self.connection.deadline = monotonic() + _LINGER_S
+            self.connection.linger(_LINGER_S)
         else:
             self.connection.abort()
 
@@ -250,6 +260,7 @@ class Relay:
             self.connection.pause()
 
     def _feed(self, stream: Stream, data: bytes, now: float) -> None:
+        last = stream.last_event
         try:
             stream.feed(data, now)
         except FaultError as error:
@@ -257,6 +268,9 @@ class Relay:
             return
         if stream.saw_done or stream.saw_error:
             self._settle()
+        elif stream.last_event is last and self.connection is not None:
+            self.connection.in_vain(anew=self._vain_after is not last)
+            self._vain_after = last
 
     def _settle(self) -> None:
         if not self.ready.done():

@@ -93,7 +93,7 @@ class Scraper:
 
     async def _read(self, source: Source) -> Reading:
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with self._backend.pool.watch.timeout(_TIMEOUT_S):
                 relay = await self._ask(source.path)
         except (TimeoutError, FaultError):
             return NOTHING

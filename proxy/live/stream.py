@@ -147,6 +147,11 @@ class Stream:
         """The last events, up to 3 and oldest first, as the engine sent them: usage and the finish are in them."""
         return [event for event in (self._before_that, self._before, self._last) if event]
 
+    @property
+    def last_event(self) -> bytes:
+        """The last event with data, itself: another one is another object, whatever it holds. Empty: none yet."""
+        return self._last
+
     def token_source(self) -> Source:
         """How the tokens were counted: at the engine's granularity one event is taken for one token."""
         return Source.ESTIMATE if self._rechunker is None else self._rechunker.count.source

@@ -1,15 +1,20 @@
-"""The upstream hop: pooled HTTP/1.1 connections to one backend, on httptools.
+"""The upstream hop: one HTTP/1.1 connection to a backend, on httptools.
 
-Owns connecting, reuse, the deadlines of an answer and back-pressure towards the engine. Knows nothing of JSON or SSE:
-what arrives goes to a Receiver as it comes. A connection with any framing error is closed, never pooled.
+Owns framing, the deadlines of an answer and back-pressure towards the engine. Knows nothing of JSON or SSE: what
+arrives goes to a Receiver as it comes. A connection with any framing error is closed, never pooled.
+
+Deadlines are moved by what an answer is made of: a whole head, bytes of its body. Interim answers, chunk extensions and
+trailers move none; nor do bytes of which the receiver says that they were in vain.
 """
 
 import asyncio
-import contextlib
+import fcntl
 import ssl
+import sys
+import termios
 from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import httptools
 
@@ -17,8 +22,11 @@ from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import Fault, FaultError, Kind, Retry, upstream
 from proxy.wire import framing
 
-_MAX_HEAD_B = 64 * 1024
-"""Of an answer; engines send some hundred bytes."""
+_MAX_FRAMING_B: Final = 64 * 1024
+"""Of a head with all that comes before it, or of what comes between two pieces of a body: engines send some hundred
+bytes."""
+_LARGE_B: Final = 64 * 1024
+"""A request up to this size lies in the engine's kernel as soon as it is sent, whether the engine reads it or not."""
 
 
 class Receiver(Protocol):
@@ -59,43 +67,69 @@ class Address:
     keepalive_s: float
 
 
+class Owner(Protocol):
+    """Whoever keeps the connections to one backend."""
+
+    def opened(self, connection: "Connection") -> None:
+        """There is a connection."""
+
+    def idle(self, connection: "Connection") -> None:
+        """It can carry another request."""
+
+    def closed(self, connection: "Connection") -> None:
+        """It is gone. May be said twice."""
+
+
 class Connection(asyncio.Protocol):
     """One connection to a backend; one exchange at a time."""
 
     __slots__ = (
+        "_abandoned",
         "_address",
         "_between_chunks",
-        "_fields_b",
-        "_head_b",
+        "_fixed",
+        "_framing_b",
         "_headers",
+        "_owner",
         "_parser",
-        "_paused",
-        "_pool",
+        "_progressed",
+        "_read_at",
         "_receiver",
+        "_request_b",
         "_status",
         "_until_close",
+        "_vain_deadline",
         "deadline",
         "reused",
         "transport",
         "watch",
     )
 
-    def __init__(self, pool: "Pool", watch: Watch) -> None:
-        self._pool = pool
-        self._address = pool.address
+    def __init__(self, owner: Owner, address: Address, watch: Watch) -> None:
+        self._owner = owner
+        self._address = address
         self.watch = watch
         self.transport: asyncio.Transport | None = None
         self.deadline = NEVER
         self.reused = False
         self._receiver: Receiver | None = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
+        """Holds this connection, and is held by it: let go of as soon as nothing more can come."""
         self._headers: list[tuple[bytes, bytes]] = []
         self._status = 0
-        self._head_b = self._fields_b = 0
+        self._request_b = 0
+        self._framing_b = 0
+        """Bytes since the last that were part of a body."""
+        self._read_at = 0.0
+        self._progressed = 0.0
+        """When something came that was not in vain, by the watch's clock."""
+        self._vain_deadline = NEVER
         self._until_close = False
         self._between_chunks = False
         """The parser has ended a chunk and begun no other."""
-        self._paused = False
+        self._fixed = False
+        """No bytes move the deadline: reading is paused, or only the end is waited for."""
+        self._abandoned = False
 
     # --- what its user calls
 
@@ -104,6 +138,8 @@ class Connection(asyncio.Protocol):
         assert self._receiver is None
         assert self.transport is not None
         self._receiver = receiver
+        self._request_b = len(message)
+        self._progressed = self.watch.ran()
         self.deadline = monotonic() + self._address.first_byte_s
         self.transport.write(message)
 
@@ -111,21 +147,46 @@ class Connection(asyncio.Protocol):
         """Stop reading: the client is slower than the engine. The engine is not to blame, so no deadline runs."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
-            self._paused = True
+            self._fixed = True
             self.deadline = NEVER
 
     def resume(self) -> None:
         """Go on reading."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
-            self._paused = False
+            self._fixed = False
+            self._progressed = self.watch.ran()
             self.deadline = monotonic() + self._address.idle_s
+
+    def in_vain(self, *, anew: bool) -> None:
+        """What just came brought the answer no further; `anew`: something before it did, since this was last said.
+
+        Keep-alive comments and half events keep a connection from being silent, but no longer than a first byte may
+        take."""
+        now = self.watch.ran()
+        if anew:
+            self._progressed = now
+        if not self._fixed:
+            self._vain_deadline = monotonic() + self._progressed + self._address.first_byte_s - now
+            self.deadline = min(self.deadline, self._vain_deadline)
+
+    def linger(self, seconds: float) -> None:
+        """Nothing more is wanted but the end of the answer, so that the connection can be used again."""
+        self._fixed = True
+        self._between_chunks = False
+        self.deadline = monotonic() + seconds
 
     def abort(self) -> None:
         """Close now; the receiver hears nothing more."""
         self._receiver = None
         if self.transport is not None:
             self.transport.abort()
+
+    def abandon(self) -> None:
+        """Whoever wanted it has gone while it was being made: a loop may never say that it was lost."""
+        self._abandoned = True
+        self.abort()
+        self._let_go()
 
     @property
     def is_open(self) -> bool:
@@ -136,25 +197,31 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self._pool.opened()
-        self.watch.add(self)
+        if self._abandoned:
+            self.transport.abort()
+            return
+        self.deadline = monotonic() + self._address.connect_s + self._address.keepalive_s  # unless it is used
+        self._owner.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._receiver is None:  # an engine that talks unasked, or after its answer: not to be trusted again
+        receiver = self._receiver
+        if receiver is None:  # an engine that talks unasked, or after its answer: not to be trusted again
             self.abort()
             return
         now = monotonic()
-        self.deadline = now + self._address.idle_s
         if self._between_chunks:
             start = framing.one_chunk(data)
             if start:  # the parser need not know: it stands before a chunk and would stand there again
-                self._receiver.on_chunk(data[start:-2], data, now)
+                self.deadline = now + self._address.idle_s
+                receiver.on_chunk(data[start:-2], data, now)
                 return
+        self._read_at = now
         self._parse(data)
 
     def _parse(self, data: bytes) -> None:
-        if not self._status:
-            self._head_b += len(data)
+        if self._parser is None:
+            return
+        self._framing_b += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -162,68 +229,65 @@ class Connection(asyncio.Protocol):
                 raise
             self._fail(error.__context__.fault)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._fail(upstream(Kind.NONSENSE, f"Backend {self._address.name} sent something that is not HTTP/1.1."))
-        if not self._status and self._head_b > _MAX_HEAD_B:
-            self._fail(upstream(Kind.NONSENSE, f"Backend {self._address.name} sent too long a head."))
-        if self._between_chunks and not data.endswith(b"\n"):  # the next size line has begun
+            self._fail(self._nonsense("sent something that is not HTTP/1.1"))
+        if self._framing_b > _MAX_FRAMING_B:
+            self._fail(self._nonsense("sent too much framing" if self._status else "sent too long a head"))
+        if self._between_chunks and (self._fixed or not data.endswith(b"\n")):  # the next size line has begun
             self._between_chunks = False
 
     def eof_received(self) -> None:
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.watch.discard(self)
-        self.transport = None
         if self._until_close and exc is None:
             self._end(reusable=False)
         else:
             self._fail(self._lost())
-        self._pool.closed(self)
+        self._let_go()
 
     def expired(self, now: float) -> None:
         """The sweep found `deadline` in the past."""
-        name = self._address.name
         if self._receiver is None:
             self.abort()
-        elif self._status == 0:
-            text = f"Backend {name} sent nothing for {self._address.first_byte_s:g} s."
-            self._fail(upstream(Kind.FIRST_BYTE_TIMEOUT, text))  # it may be at work: never asked twice
         else:
-            self._fail(upstream(Kind.IDLE_TIMEOUT, f"Backend {name} fell silent for {self._address.idle_s:g} s."))
+            self._fail(self._late())
 
     # --- httptools callbacks
 
     def on_message_begin(self) -> None:
         if self._receiver is None:  # else the next request would get the rest of it as its answer
-            raise FaultError(upstream(Kind.NONSENSE, f"Backend {self._address.name} answered unasked."))
+            raise FaultError(self._nonsense("answered unasked"))
         self._headers = []
-        self._status = self._fields_b = 0
+        self._status = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._status:  # a trailer: never merged
-            return
-        self._fields_b += len(name) + len(value)
-        if self._fields_b > _MAX_HEAD_B:
-            raise FaultError(upstream(Kind.NONSENSE, f"Backend {self._address.name} sent too long a head."))
-        self._headers.append((name, value))
+        if not self._status:  # else a trailer: never merged
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status < 200:
-            if status == 101:
-                raise FaultError(upstream(Kind.NONSENSE, f"Backend {self._address.name} switched protocols unasked."))
-            return
+        status: int = self._parser.get_status_code()
+        if status == 101:
+            raise FaultError(self._nonsense("switched protocols unasked"))
+        if status < 100 or status > 599:
+            raise FaultError(self._nonsense("answered with a status that means nothing"))
         if self._parser.get_http_version() not in ("1.0", "1.1"):
-            raise FaultError(upstream(Kind.NONSENSE, f"Backend {self._address.name} does not speak HTTP/1.1."))
+            raise FaultError(self._nonsense("does not speak HTTP/1.1"))
+        framed = self._is_framed()
+        if status < 200:
+            return
         self._status = status
-        framed = status in (204, 304) or any(
-            n.lower() in (b"content-length", b"transfer-encoding") for n, _ in self._headers
-        )
-        self._until_close = not framed
+        self._framing_b = 0
+        self._until_close = not framed and status not in (204, 304)
+        self.deadline = max(self.deadline, self._read_at + self._address.idle_s)
         if self._receiver is not None:
             self._receiver.on_head(status, self._headers)
 
     def on_body(self, data: bytes) -> None:
+        if not self._status:
+            raise FaultError(self._nonsense("put a body into an interim answer"))
+        self._framing_b = 0
+        if not self._fixed:
+            self.deadline = self._read_at + self._address.idle_s
         if self._receiver is not None:
             self._receiver.on_body(data)
 
@@ -235,20 +299,44 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._between_chunks = False
-        if self._status >= 200:
-            self._end(reusable=self._parser.should_keep_alive() and not self._until_close)
+        if self._status:
+            self._end(reusable=not self._until_close and self._parser.should_keep_alive() and self._was_taken())
 
     # --- endings
 
+    def _is_framed(self) -> bool:
+        """Whether the head says where the body ends. No coding but `chunked` was offered, so none is undone."""
+        framed = chunked = False
+        head_b = 0
+        for name, value in self._headers:
+            lower = name.lower()
+            head_b += len(name) + len(value)
+            if lower == b"transfer-encoding":
+                if chunked or value.strip().lower() != b"chunked":
+                    raise FaultError(self._nonsense("used a transfer coding that nobody asked for"))
+                framed = chunked = True
+            elif lower == b"content-length":
+                framed = True
+        if head_b > _MAX_FRAMING_B:
+            raise FaultError(self._nonsense("sent too long a head"))
+        return framed
+
+    def _was_taken(self) -> bool:
+        """Whether the engine has taken the whole request: what is left of it would stand before the next one."""
+        transport = self.transport
+        if transport is None or transport.get_write_buffer_size():
+            return False
+        return self._request_b <= _LARGE_B or (self._status < 400 and not _unacknowledged_b(transport))
+
     def _end(self, *, reusable: bool) -> None:
         receiver, self._receiver = self._receiver, None
-        self._status = self._head_b = 0
+        self._status = self._framing_b = 0
         self.reused = True
-        if self._paused:
+        if self._fixed:
             self.resume()
         self.deadline = monotonic() + self._address.keepalive_s
         if reusable and self.is_open:
-            self._pool.idle(self)
+            self._owner.idle(self)
         elif self.transport is not None:
             self.transport.abort()
         if receiver is not None:
@@ -261,6 +349,17 @@ class Connection(asyncio.Protocol):
         if receiver is not None:
             receiver.on_fault(fault)
 
+    def _let_go(self) -> None:
+        self.transport = None
+        self._parser = None
+        self._headers = []
+        self._owner.closed(self)
+
+    # --- faults
+
+    def _nonsense(self, what: str) -> Fault:
+        return upstream(Kind.NONSENSE, f"Backend {self._address.name} {what}.")
+
     def _lost(self) -> Fault:
         name = self._address.name
         if self._status:
@@ -268,67 +367,19 @@ class Connection(asyncio.Protocol):
         retry = Retry.REUSED_CONNECTION_ONLY if self.reused else Retry.SAFE
         return upstream(Kind.RESET, f"Backend {name} closed the connection before it answered.", retry)
 
+    def _late(self) -> Fault:
+        name, limit_s = self._address.name, self._address.first_byte_s
+        if not self._status:
+            what = "did not finish the head of its answer" if self._framing_b else "sent nothing"
+            return upstream(Kind.FIRST_BYTE_TIMEOUT, f"Backend {name} {what} for {limit_s:g} s.")
+        if self.deadline == self._vain_deadline:
+            return upstream(Kind.IDLE_TIMEOUT, f"Backend {name} brought its answer no further for {limit_s:g} s.")
+        return upstream(Kind.IDLE_TIMEOUT, f"Backend {name} fell silent for {self._address.idle_s:g} s.")
 
-class Pool:
-    """The connections to one backend: idle ones newest first, so that the rest can age out."""
 
-    def __init__(self, address: Address, loop: asyncio.AbstractEventLoop, watch: Watch) -> None:
-        self.address = address
-        self._loop = loop
-        self._watch = watch
-        self._idle: list[Connection] = []
-        self._open = 0
-
-    @property
-    def open_connections(self) -> int:
-        """Connections that are not closed."""
-        return self._open
-
-    def take_idle(self) -> Connection | None:
-        """A pooled connection that is still open; None when there is none."""
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_open:
-                return connection
-        return None
-
-    async def connect(self) -> Connection:
-        """A new connection. FaultError (retry: safe, nothing was sent) when there is none within the limit."""
-        address = self.address
-        connection = Connection(self, self._watch)
-        try:
-            async with asyncio.timeout(address.connect_s):
-                await self._loop.create_connection(
-                    lambda: connection,
-                    address.host,
-                    address.port,
-                    ssl=address.tls,
-                    server_hostname=address.host if address.tls else None,
-                )
-        except TimeoutError:
-            text = f"No connection to backend {address.name} within {address.connect_s:g} s."
-            raise FaultError(upstream(Kind.CONNECT_TIMEOUT, text, Retry.SAFE)) from None
-        except OSError as error:
-            reason = "TLS failed" if isinstance(error, ssl.SSLError) else (error.strerror or type(error).__name__)
-            text = f"Cannot connect to backend {address.name}: {reason.lower()[:64]}."
-            raise FaultError(upstream(Kind.CONNECT, text, Retry.SAFE)) from None
-        return connection
-
-    def opened(self) -> None:
-        """A connection is there."""
-        self._open += 1
-
-    def close(self) -> None:
-        """Close what is idle."""
-        while self._idle:
-            self._idle.pop().abort()
-
-    def idle(self, connection: Connection) -> None:
-        """The connection can carry another request."""
-        self._idle.append(connection)
-
-    def closed(self, connection: Connection) -> None:
-        """The connection is gone."""
-        self._open -= 1
-        with contextlib.suppress(ValueError):
-            self._idle.remove(connection)
+def _unacknowledged_b(transport: asyncio.Transport) -> int:
+    """Bytes that the kernel holds because the other side has not taken them; 0 where that cannot be told."""
+    socket = transport.get_extra_info("socket")
+    if socket is None:
+        return 0
+    return int.from_bytes(fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)

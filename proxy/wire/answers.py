@@ -34,6 +34,8 @@ _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".en
 _STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 """Every stream says so, whatever the engine says: intermediaries must not buffer it."""
 _STREAM_NAMES = frozenset(name for name, _ in _STREAM_HEADERS)
+_ABOUT_BODY = frozenset({b"content-disposition", b"content-encoding", b"content-language", b"content-type"})
+_JSON = (b"content-type", b"application/json")
 
 
 def filtered(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -49,6 +51,11 @@ def filtered(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]
 def for_stream(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers of a stream of events."""
     return [*(header for header in headers if header[0] not in _STREAM_NAMES), *_STREAM_HEADERS]
+
+
+def for_error(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an error object: whatever the engine said of its own body, this one is plain JSON."""
+    return [*(header for header in headers if header[0] not in _ABOUT_BODY), _JSON]
 
 
 def head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:

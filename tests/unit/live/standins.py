@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from proxy.live.upstream import Address, Connection, Pool
+from proxy.live.pool import Pool
+from proxy.live.upstream import Address, Connection
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault
 
@@ -17,6 +18,11 @@ class Transport(asyncio.Transport):
         self.written = b""
         self.is_reading_paused = False
         self.closed = False
+        self.unsent_b = 0
+        """What the other side has not taken yet."""
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_b
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
@@ -119,7 +125,7 @@ def pool(**changes: Any) -> Pool:
 
 def connected(to: Pool) -> tuple[Connection, Transport]:
     """A fresh connection of `to` on a transport of ours."""
-    connection = Connection(to, Watch(asyncio.get_running_loop()))
+    connection = Connection(to, to.address, to.watch)
     transport = Transport()
     connection.connection_made(transport)
     return connection, transport

@@ -28,7 +28,8 @@ class EngineSide:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        self.deadline = float("inf")
+        self.lingers_s = 0.0
+        self.vain: list[bool] = []
 
     def pause(self) -> None:
         self.calls.append("pause")
@@ -38,6 +39,12 @@ class EngineSide:
 
     def abort(self) -> None:
         self.calls.append("abort")
+
+    def linger(self, seconds: float) -> None:
+        self.lingers_s = seconds
+
+    def in_vain(self, *, anew: bool) -> None:
+        self.vain.append(anew)
 
 
 def relay_of(limits: UpstreamLimits = LIMITS) -> tuple[Relay, EngineSide]:
@@ -271,11 +278,11 @@ async def test_what_is_let_go() -> None:
     relay.on_body(b"data: [DONE]\n\n")
     relay.release()
     assert side.calls == []
-    assert side.deadline < monotonic() + 1, "an engine that said its last word has a moment to end its body"
+    assert 0 < side.lingers_s < 1, "an engine that said its last word has a moment to end its body"
     relay.on_end()
-    side.deadline = 0.0
+    side.lingers_s = 0.0
     relay.release()
-    assert (side.calls, side.deadline) == ([], 0.0), "a complete answer has no connection any more"
+    assert (side.calls, side.lingers_s) == ([], 0.0), "a complete answer has no connection any more"
 
 
 async def test_what_is_broken_off() -> None:

@@ -3,12 +3,14 @@
 import asyncio
 import itertools
 import random
+import socket
 from time import monotonic
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.live.upstream import Connection
 from proxy.model.faults import Kind, Retry
 from tests.unit.live.standins import Receiver, connected, pool
 
@@ -92,10 +94,21 @@ NONSENSE = [
     b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
     b"HTTP/1.1 200 OK\r\na: " + b"x" * 70_000 + b"\r\n\r\n",
     b"HTTP/1.1 200 OK\r\n" + b"a: xxxxxxxx\r\n" * 8000 + b"\r\n",
+    b"HTTP/1.1 000 Zero\r\ncontent-length: 2\r\n\r\nhi" + OK,
+    b"HTTP/1.1 099 Below\r\ncontent-length: 2\r\n\r\nhi" + OK,
+    b"HTTP/1.1 600 Above\r\ncontent-length: 2\r\n\r\nhi",
+    b"HTTP/1.1 999 Far above\r\ncontent-length: 2\r\n\r\nhi",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nhi",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\nhi",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    b"HTTP/1.1 102 Processing\r\n\r\n" * 4000,
+    b"HTTP/1.1 102 Processing\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n" + OK,
 ]
 
 
-@pytest.mark.parametrize("answer", NONSENSE)
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: repr(answer[:60]))
 async def test_nonsense_is_a_fault_and_the_end_of_the_connection(answer: bytes) -> None:
     to = pool()
     connection, transport = connected(to)
@@ -194,30 +207,6 @@ async def test_an_aborted_receiver_hears_nothing_more() -> None:
     assert (receiver.ends, receiver.faults, transport.closed) == (0, [], True)
 
 
-async def test_the_newest_idle_connection_is_taken_first() -> None:
-    to = pool()
-    older, newer, gone = (connected(to)[0] for _ in range(3))
-    for connection in (older, newer, gone):
-        to.idle(connection)
-    gone.abort()
-    assert to.take_idle() is newer
-    assert to.open_connections == 3
-    to.close()
-    assert not older.is_open
-    assert newer.is_open
-
-
-async def test_nobody_listens() -> None:
-    from proxy.model.faults import FaultError
-
-    with pytest.raises(FaultError) as raised:
-        await pool().connect()
-    fault = raised.value.fault
-    assert (fault.kind, fault.retry) == (Kind.CONNECT, Retry.SAFE)
-    assert "alpha" in fault.message
-    await asyncio.sleep(0)
-
-
 @pytest.mark.parametrize("extra", [OK, OK[:-1], b"HTTP/1.1 200 OK\r\n"])
 async def test_an_answer_nobody_asked_for_ends_the_connection(extra: bytes) -> None:
     """Else the next request gets the rest of it as its own answer, or two requests share one connection."""
@@ -304,3 +293,221 @@ async def test_nonsense_after_a_chunk(data: bytes) -> None:
     connection.data_received(b"2\r\nhi\r\n")
     assert [fault.kind for fault in receiver.faults] == [Kind.NONSENSE]
     assert transport.closed
+
+
+# --- what moves a deadline
+
+
+def left_s(connection: Connection) -> float:
+    return connection.deadline - monotonic()
+
+
+VAIN = {
+    "a head byte by byte": (b"", b"HTTP/1.1 200 OK\r\na: b"),
+    "interim answers": (b"", b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Hints\r\na: b\r\n\r\n"),
+    "a chunk extension": (CHUNKED[:-5], b"2;" + b"x" * 40),
+    "a chunk extension in mid stream": (CHUNKED[:-5] + b"2\r\nhi\r\n", b"2;" + b"x" * 40),
+    "a size with leading zeros": (CHUNKED[:-5], b"0" * 12),
+    "trailers": (CHUNKED[:-2], b"a: b\r\nc: d\r\n"),
+    "one long trailer": (CHUNKED[:-2], b"a: " + b"b" * 40),
+}
+
+
+@pytest.mark.parametrize(("before", "vain"), VAIN.values(), ids=VAIN.keys())
+async def test_bytes_that_carry_nothing_move_no_deadline(before: bytes, vain: bytes) -> None:
+    connection, _ = connected(pool(first_byte_s=5.0, idle_s=3.0))
+    receiver = Receiver()
+    connection.send(REQUEST, receiver)
+    if before:
+        connection.data_received(before)
+    at = connection.deadline = monotonic() + 0.5
+    for byte in vain:
+        connection.data_received(bytes([byte]))
+    assert connection.deadline == at
+    assert (receiver.ends, receiver.faults) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("before", "more"),
+    [
+        (b"HTTP/1.1 200 OK\r\na: ", b"b"),
+        (b"HTTP/1.1 200 ", b"O"),
+        (b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+        (CHUNKED[:-5] + b"2;", b"x"),
+        (CHUNKED[:-2], b"a: b\r\n"),
+        (CHUNKED[:-2] + b"a: ", b"b"),
+    ],
+)
+async def test_framing_without_end_is_bounded(before: bytes, more: bytes) -> None:
+    connection, transport = connected(pool())
+    receiver = Receiver()
+    connection.send(REQUEST, receiver)
+    if before:
+        connection.data_received(before)
+    fed = 0
+    while not transport.closed:
+        connection.data_received(more * 64)
+        fed += 64 * len(more)
+        assert fed < 80_000
+    assert fed > 60_000
+    assert [fault.kind for fault in receiver.faults] == [Kind.NONSENSE]
+
+
+async def test_a_head_gives_the_body_as_long_as_a_first_byte_may_take() -> None:
+    """Some engines send the head first and think then."""
+    connection, _ = connected(pool(first_byte_s=50.0, idle_s=3.0))
+    connection.send(REQUEST, Receiver())
+    connection.data_received(CHUNKED[:-12])
+    assert 45 < left_s(connection) <= 50
+    connection.data_received(b"2\r\nhi")
+    assert 2 < left_s(connection) <= 3
+
+
+async def test_what_the_receiver_calls_vain_lasts_as_long_as_a_first_byte_may_take() -> None:
+    connection, _ = connected(pool(first_byte_s=5.0, idle_s=3.0))
+    receiver = Receiver()
+    connection.send(REQUEST, receiver)
+    connection.data_received(CHUNKED[:-5])
+    connection.in_vain(anew=False)
+    assert 2 < left_s(connection) <= 3, "not less than silence is given"
+    connection._progressed -= 4.0
+    connection.in_vain(anew=False)
+    assert 0 < left_s(connection) <= 1
+    connection.data_received(b"2\r\nhi\r\n")
+    connection.in_vain(anew=True)
+    assert 2 < left_s(connection) <= 3, "something came in between"
+    connection._progressed -= 6.0
+    connection.in_vain(anew=False)
+    connection.expired(monotonic())
+    assert [fault.kind for fault in receiver.faults] == [Kind.IDLE_TIMEOUT]
+    assert "no further for 5 s" in receiver.faults[0].message
+
+
+async def test_a_pause_of_the_client_is_not_vain() -> None:
+    connection, _ = connected(pool())
+    connection.send(REQUEST, Receiver())
+    connection.data_received(OK[:-1])
+    connection.pause()
+    connection.in_vain(anew=False)
+    assert connection.deadline == float("inf")
+
+
+async def test_what_lingers_is_kept_by_nothing_but_its_end() -> None:
+    """After the last word the client has its answer: whatever the engine still says costs a moment at most."""
+    to = pool()
+    connection, _ = connected(to)
+    connection.send(REQUEST, Receiver())
+    connection.data_received(CHUNKED[:-5])
+    connection.linger(0.5)
+    for _ in range(3):
+        connection.data_received(b"2\r\nhi\r\n")
+        assert left_s(connection) <= 0.5
+    connection.data_received(b"0\r\n\r\n")
+    assert to.take_idle() is connection
+    assert 3 < left_s(connection) <= 4
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\na: "])
+async def test_a_head_that_is_late_says_how(head: bytes) -> None:
+    connection, _ = connected(pool())
+    receiver = Receiver()
+    connection.send(REQUEST, receiver)
+    if head:
+        connection.data_received(head)
+    connection.expired(monotonic())
+    said = "did not finish the head" if head else "sent nothing"
+    assert said in receiver.faults[0].message
+
+
+# --- answers before the request was read
+
+
+EARLY = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno"
+
+
+@pytest.mark.parametrize("answer", [OK, EARLY])
+async def test_a_connection_with_unsent_bytes_is_not_used_again(answer: bytes) -> None:
+    to = pool()
+    connection, transport = connected(to)
+    receiver = Receiver()
+    connection.send(REQUEST, receiver)
+    transport.unsent_b = 1
+    connection.data_received(answer)
+    assert (receiver.ends, receiver.faults) == (1, [])
+    assert (transport.closed, to.take_idle()) == (True, None)
+
+
+@pytest.mark.parametrize(("size", "again"), [(64 * 1024, True), (64 * 1024 + 1, False)])
+async def test_a_refused_large_request_may_not_have_been_read(size: int, again: bool) -> None:
+    """It lies in the engine's kernel then, where nobody can see whether the engine ever takes it."""
+    to = pool()
+    connection, transport = connected(to)
+    connection.send(bytes(size), Receiver())
+    connection.data_received(EARLY)
+    assert (to.take_idle() is connection, transport.closed) == (again, not again)
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_a_large_request_that_the_kernel_still_holds(read: bool) -> None:
+    """Nothing waits in this process, but the engine has not taken it: real sockets."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        to = pool()
+        _, connection = await loop.create_connection(lambda: Connection(to, to.address, to.watch), sock=ours)
+        receiver = Receiver()
+        connection.send(bytes(100_000), receiver)
+        if read:
+            theirs.recv(100_000, socket.MSG_WAITALL)
+        theirs.sendall(OK)
+        while not receiver.ends:
+            await asyncio.sleep(0)
+        assert connection.is_open is read
+        assert (to.take_idle() is connection) is read
+        connection.abort()
+        await asyncio.sleep(0)
+
+
+# --- whatever comes
+
+
+_WORDS = (b"HTTP/1.1 ", b"HTTP/1.0 ", b"HTTP/2 ", b"200", b"099", b"204", b"304", b"500", b" OK", b"\r\n", b"\n", b"\r")
+_FIELDS = (
+    b"content-length: 2",
+    b"content-length: 0",
+    b"transfer-encoding: chunked",
+    b"transfer-encoding: gzip",
+    b"a:b",
+)
+_BODIES = (b"hi", b"2\r\nhi\r\n", b"0\r\n\r\n", b"\x00", b"\xff", b": ", b"connection: close", b"connection: upgrade")
+
+
+def random_answer(dice: random.Random) -> bytes:
+    """Half of it usual, half of it not."""
+    if dice.random() < 0.3:
+        return b"".join(dice.choices(_WORDS + _FIELDS + _BODIES, k=dice.randrange(1, 20)))
+    version, status = dice.choice(_WORDS[:3]), b"%03d" % dice.choice([200, 204, 304, dice.randrange(1000)])
+    fields = [field + b"\r\n" for field in dice.choices(_FIELDS + _BODIES[-2:], k=dice.randrange(4))]
+    return version + status + b" OK\r\n" + b"".join(fields) + b"\r\n" + b"".join(dice.choices(_BODIES, k=3))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_random_answers_end_in_one_way(seed: int) -> None:
+    """2,000 heads and what follows: no exception, one end, and no connection in the pool that is in doubt."""
+    dice = random.Random(seed)
+    for _ in range(500):
+        to = pool()
+        connection, transport = connected(to)
+        receiver = Receiver()
+        connection.send(REQUEST, receiver)
+        answer = random_answer(dice)
+        cut = dice.randrange(len(answer) + 1)
+        for piece in (answer[:cut], answer[cut:]):
+            if piece and not transport.closed:
+                connection.data_received(piece)
+        pooled = to.take_idle() is connection
+        connection.connection_lost(None)
+        assert receiver.ends + len(receiver.faults) == 1, answer
+        assert receiver.ends or not receiver.status or receiver.faults[0].kind in (Kind.CUT, Kind.NONSENSE), answer
+        assert receiver.status == 0 or 200 <= receiver.status < 600, answer
+        assert not pooled or not transport.closed, answer

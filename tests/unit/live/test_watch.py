@@ -5,7 +5,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from proxy.live.watch import NEVER, TICK_S, Watch
+import pytest
+
+from proxy.live.watch import NEVER, PAUSE_S, TICK_S, Watch
 
 
 class Timer:
@@ -119,3 +121,110 @@ async def test_on_a_real_loop() -> None:
     watch.add(thing)
     await asyncio.wait_for(gone.wait(), 5)
     assert thing.expiries == 1
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def paused_for(pause_s: float, *things: Thing) -> tuple[Watch, Loop, Clock]:
+    """A watch whose next sweep comes so much too late."""
+    loop: Any = Loop()
+    clock = Clock()
+    watch = Watch(loop, clock)
+    for thing in things:
+        watch.add(thing)
+    clock.now += TICK_S + pause_s
+    loop.sweep()
+    return watch, loop, clock
+
+
+def test_a_pause_of_our_own_moves_every_deadline() -> None:
+    """What came meanwhile lies unread: it is no silence of the other side."""
+    soon, later, never = Thing(103.0), Thing(200.0), Thing(NEVER)
+    watch, loop, clock = paused_for(60.0, soon, later, never)
+    assert (soon.expiries, soon.deadline, later.deadline, never.deadline) == (0, 163.0, 260.0, NEVER)
+    assert watch.ran() == 100.0 + TICK_S
+    clock.now += TICK_S
+    loop.sweep()
+    assert soon.expiries == 0
+    soon.deadline = clock.now
+    loop.sweep()
+    assert soon.expiries == 1, "what is late for another reason is judged as ever"
+
+
+def test_a_sweep_that_is_a_little_late_is_none() -> None:
+    due = Thing(100.2)
+    watch, _, _ = paused_for(PAUSE_S - 0.01, due)
+    assert due.expiries == 1
+    assert watch.ran() > 100.5
+
+
+def test_an_empty_watch_sleeps_without_pausing() -> None:
+    thing = Thing(NEVER)
+    watch, loop, clock = paused_for(0.0, thing)
+    watch.discard(thing)
+    clock.now += TICK_S
+    loop.sweep()
+    assert loop.timers == []
+    clock.now += 3600.0
+    watch.add(thing)
+    thing.deadline = clock.now + 1.0
+    clock.now += TICK_S
+    loop.sweep()
+    assert thing.deadline == clock.now + 1.0 - TICK_S
+    assert watch.ran() == clock.now
+
+
+async def test_a_timeout_ends_what_it_is_about() -> None:
+    watch = Watch(asyncio.get_running_loop())
+    with pytest.raises(TimeoutError):
+        async with watch.timeout(0.05):
+            await asyncio.Event().wait()
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    async with watch.timeout(60.0):
+        await asyncio.sleep(0)
+    assert not watch._things
+
+
+async def test_a_timeout_is_not_the_cancellation_of_others() -> None:
+    watch = Watch(asyncio.get_running_loop())
+
+    async def wait() -> None:
+        async with watch.timeout(60.0):
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    for limit in list(watch._things):
+        limit.expired(0.0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_a_timeout_that_passes_as_the_work_is_done_leaves_nothing() -> None:
+    watch = Watch(asyncio.get_running_loop())
+    ready = asyncio.get_running_loop().create_future()
+
+    async def wait() -> str:
+        async with watch.timeout(60.0):
+            await ready
+            return "done"
+
+    task = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    ready.set_result(None)
+    for limit in list(watch._things):
+        limit.expired(0.0)
+    await asyncio.wait([task])
+    assert isinstance(task.exception(), TimeoutError), "asyncio throws a cancellation into what was about to go on"
+    assert task.cancelling() == 0

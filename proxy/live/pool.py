@@ -1,0 +1,98 @@
+"""The connections to one backend: made, counted, kept for the next request, closed.
+
+Idle ones are taken newest first, so that the rest can age out. One whose maker is cancelled, or too slow, is given up
+in whatever state it is: the loop may have made it already, and nobody else would ever close it.
+"""
+
+import asyncio
+import contextlib
+import ssl
+
+from proxy.live import tls
+from proxy.live.upstream import Address, Connection
+from proxy.live.watch import Watch
+from proxy.model.faults import Fault, FaultError, Kind, Retry, upstream
+
+
+class Pool:
+    """One per backend."""
+
+    def __init__(self, address: Address, loop: asyncio.AbstractEventLoop, watch: Watch) -> None:
+        self.address = address
+        self.watch = watch
+        self._loop = loop
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+
+    @property
+    def open_connections(self) -> int:
+        """Connections that are not closed."""
+        return len(self._open)
+
+    def take_idle(self) -> Connection | None:
+        """A pooled connection that is still open; None when there is none."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+        return None
+
+    async def connect(self) -> Connection:
+        """A new connection. FaultError (retry: safe, nothing was sent) when there is none within the limit."""
+        address = self.address
+        connection = Connection(self, address, self.watch)
+        try:
+            async with self.watch.timeout(address.connect_s):
+                await self._make(connection)
+        except TimeoutError:
+            connection.abandon()
+            text = f"No connection to backend {address.name} within {address.connect_s:g} s."
+            raise FaultError(upstream(Kind.CONNECT_TIMEOUT, text, Retry.SAFE)) from None
+        except OSError as error:
+            connection.abandon()
+            raise FaultError(_unreachable(address, error)) from None
+        except BaseException:
+            connection.abandon()
+            raise
+        return connection
+
+    async def _make(self, connection: Connection) -> None:
+        """TLS in a second step, so that what is under it is known, and closed, whenever the first is done."""
+        address = self.address
+        await self._loop.create_connection(lambda: connection, address.host, address.port)
+        if address.tls is None:
+            return
+        if connection.transport is None:
+            raise ConnectionResetError
+        connection.transport = await self._loop.start_tls(
+            connection.transport, connection, address.tls, server_hostname=address.host
+        )
+
+    def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            self._idle.pop().abort()
+
+    def opened(self, connection: Connection) -> None:
+        """There is a connection."""
+        self._open.add(connection)
+        self.watch.add(connection)
+
+    def idle(self, connection: Connection) -> None:
+        """It can carry another request."""
+        self._idle.append(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """It is gone. May be said twice."""
+        self._open.discard(connection)
+        self.watch.discard(connection)
+        with contextlib.suppress(ValueError):
+            self._idle.remove(connection)
+
+
+def _unreachable(address: Address, error: OSError) -> Fault:
+    if isinstance(error, ssl.SSLError):
+        reason = tls.reason(error, address.host)
+    else:
+        reason = (error.strerror or "the connection was closed").lower()[:64]
+    return upstream(Kind.CONNECT, f"Cannot connect to backend {address.name}: {reason}.", Retry.SAFE)
