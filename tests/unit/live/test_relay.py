@@ -324,3 +324,47 @@ async def test_the_limit_of_one_event_holds_on_the_fast_path() -> None:
     relay.start(Sink())
     relay.on_body(b'data: {"a":"%b"}\n\n' % (b"x" * 100))
     assert relay.fault is not None
+
+
+async def test_what_brings_a_stream_no_further_is_told() -> None:
+    relay, side = relay_of()
+    relay.on_head(200, SSE)
+    told = []
+    for piece in (
+        b": ping\n\n",
+        b": ping\n\n",
+        b'data: {"a":1}\n\n',
+        b": ping\n\n",
+        b'data: {"a"',
+        b":1}\n\n: ping\n\n",
+    ):
+        relay.on_body(piece)
+        told.append(side.vain)
+        side.vain = []
+    assert told == [[False], [False], [], [True], [False], []]
+    relay.on_body(b": ping\n\n")
+    assert side.vain == [True], "something did come since that was last said"
+
+
+async def test_a_whole_answer_has_as_long_as_a_first_byte_until_it_flows() -> None:
+    relay, side = relay_of(UpstreamLimits(answer_buffer="4B"))
+    relay.on_head(200, JSON)
+    relay.on_body(b"ab")
+    relay.on_body(b"cdef")
+    assert side.vain == [False, False]
+    relay.start(Sink())
+    relay.on_body(b"gh")
+    assert side.vain == [False, False], "now the client sees every byte"
+
+
+async def test_a_complete_answer_leaves_its_connection_alone() -> None:
+    """It may carry the next request by the time somebody looks at this answer."""
+    relay, side = relay_of()
+    relay.on_head(200, SSE)
+    relay.on_body(b'data: {"error":{"message":"x"}}\n\n')
+    relay.on_end()
+    relay.turn_into_error(b"{}")
+    relay.complete = False  # as the judge says of a redirect
+    relay.release()
+    assert side.calls == []
+    assert relay.connection is None
