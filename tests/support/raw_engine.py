@@ -1,6 +1,7 @@
 """An engine below HTTP: a coroutine per connection that reads and writes what it likes, when it likes.
 
-For what `FakeBackend` does not do: answer before it has read a request, or not read it at all. Probes are answered well.
+For what `FakeBackend` does not do: answer before it has read a request, or not read it at all.
+Probes get a good answer.
 """
 
 import asyncio
@@ -10,14 +11,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from tests.support.http_bytes import LAST_CHUNK, chunk
 from tests.support.loop_thread import LoopThread
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Serve = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Gets the head of a request, its body unread."""
 _MODELS = b'{"object":"list","data":[{"id":"fake-model","object":"model"}]}'
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
 
 class RawEngine:
-    """Listens; every request that is no probe is handed to `serve` after its head, with its body unread."""
+    """Listens; every request that is no probe is handed to `serve`."""
 
     def __init__(self, loop: LoopThread, serve: Serve) -> None:
         self.serve = serve
@@ -60,7 +62,7 @@ class RawEngine:
                     continue
                 self.connections += not counted
                 counted = True
-                await self.serve(reader, writer)
+                await self.serve(head, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             self.left_at_end += counted
         finally:
