@@ -16,6 +16,8 @@ from proxy.model.commands import Flowed
 from proxy.model.faults import Kind, upstream
 
 LOOK_S: Final = 1.0
+_STOOD_STILL_S: Final = 2 * LOOK_S
+"""Between two looks: this process was stopped or suspended, and what came meanwhile may lie unread."""
 _KEEP: Final = 0.9
 _FEWEST: Final = 8
 """Tokens of an answer that says how many its events hold."""
@@ -47,7 +49,7 @@ class Flows:
         self._gives_up = gives_up
         self._marks: dict[Relay, int] = {}
         """Tokens of what flowed at the last look."""
-        self._looked = monotonic()
+        self._looked = self._awake_since = monotonic()
         self._told: dict[str, float] = {}
         self._seen: dict[str, float] = {}
         """Tokens of whole answers by backend, lately: as their engines told, and as we saw."""
@@ -68,6 +70,8 @@ class Flows:
         """Compare with the last look."""
         elapsed, self._looked = now - self._looked, now
         before, self._marks = self._marks, {}
+        if elapsed > _STOOD_STILL_S:
+            before, self._awake_since = {}, now
         streams: dict[str, int] = {}
         tokens: dict[str, int] = {}
         silent: list[Flowing] = []
@@ -95,7 +99,7 @@ class Flows:
     def _consider(self, flowing: Flowing, now: float) -> None:
         relay = flowing.relay
         assert relay is not None
-        silent_s = now - (relay.meter.last_token or now)
+        silent_s = now - max(relay.meter.last_token or now, self._awake_since)
         if self._gives_up(flowing.job_id, silent_s, now, flowing.fits):
             text = f"Backend {relay.backend} fell silent for {silent_s:.1f} s, and another one could not go on."
             relay.give_up(upstream(Kind.STALLED, text))

@@ -84,9 +84,11 @@ class UpstreamLimits(Settings):
     connect: Duration = 2.0
     """TCP and TLS; then the next attempt, else 502."""
     first_byte: Duration = 120.0
-    """From the request to the first byte of its answer (a model may be loading); then the next attempt, else 504."""
+    """From the request to the whole head of its answer (a model may be loading); then the next attempt, else 504. A
+    whole answer must be complete, and keep-alive comments between two events of a stream must end, as soon."""
     idle: Duration = 60.0
-    """Longest silence inside an answer; then an SSE error event (engines die without closing)."""
+    """Longest silence inside an answer; then an SSE error event (engines die without closing). Framing that carries
+    nothing is silence."""
     keepalive: Duration = 4.0
     """Idle time of a pooled connection: below the 5.0 s after which vLLM and llama.cpp close theirs."""
     event: Size = 1 * MIB

@@ -21,6 +21,9 @@ class Asked:
         self.job_id = job_id
         self.relay = relay
 
+    def fits(self, backend: str) -> bool:
+        return True
+
 
 class Bed:
     """`Flows` and what it told."""
@@ -30,8 +33,13 @@ class Bed:
         self.running: list[Asked] = []
         self.now = monotonic()
         driver = Driver(_Listener(self.told), asyncio.get_running_loop())
-        self.flows = Flows(self.running, driver, lambda *_: False)
+        self.silences: list[float] = []
+        self.flows = Flows(self.running, driver, self._gives_up)
         self.flows.look(self.now)
+
+    def _gives_up(self, _: int, silent_s: float, *__: object) -> bool:
+        self.silences.append(silent_s)
+        return False
 
     def begin(self) -> Relay:
         relay, _ = relay_of()
@@ -123,3 +131,16 @@ async def test_requests_without_an_answer_and_answers_in_one_piece_are_left_out(
     bed.running += [Asked(1, None), Asked(2, whole)]
     bed.look()
     assert bed.look() == []
+
+
+async def test_a_pause_of_our_own_is_nobodys_silence(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came while we stood still is not read yet."""
+    monkeypatch.setattr(Relay, "could_go_on_elsewhere", True)
+    bed.begin()
+    bed.look()
+    bed.look()
+    assert bed.silences == [pytest.approx(2.0, abs=0.5)]
+    assert bed.look(60.0) == []
+    assert len(bed.silences) == 1
+    assert bed.look() == [Flowed("alpha", 1.0, 0.0)]
+    assert bed.silences[1:] == [1.0], "counted from then on"
