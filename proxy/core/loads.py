@@ -16,7 +16,8 @@ _WEIGHT: Final = 0.3
 _REST: Final = 0.1
 """Share of a load that is expected to be left when it takes longer than expected."""
 MAX_MODELS: Final = 256
-"""Models remembered; the longest unloaded one is forgotten."""
+"""Models remembered: of their loading times the oldest is forgotten; what answers beyond them counts as loaded only when
+the engine says so. No engine holds as many at once; one that answers to any name would grow the set for ever."""
 
 
 class ModelLoads:
@@ -67,8 +68,9 @@ class ModelLoads:
     def ready(self, model: str) -> None:
         """It answered."""
         self._began.pop(model, None)
-        if self.loaded is not None and model not in self.loaded:
-            self.loaded |= {model}
+        loaded = self.loaded
+        if loaded is not None and model not in loaded and len(loaded) < MAX_MODELS:
+            self.loaded = loaded | {model}
 
     def gave_up(self, model: str) -> None:
         """The request that made the engine load it has ended otherwise: nothing is known of the load any more."""

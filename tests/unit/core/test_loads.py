@@ -26,6 +26,18 @@ def test_what_is_loaded_and_what_is_not() -> None:
     assert loads.wait_s("m", 0.0) == UNSEEN_S
 
 
+def test_an_engine_that_answers_to_any_name_does_not_fill_the_memory() -> None:
+    loads = ModelLoads()
+    loads.told(NONE)
+    for number in range(MAX_MODELS + 5):
+        loads.ready(f"made-up-{number}")
+    assert loads.loaded is not None
+    assert len(loads.loaded) == MAX_MODELS
+    assert loads.wait_s("made-up-0", 0.0) == 0.0
+    loads.told(frozenset({"m"}))
+    assert loads.loaded == {"m"}, "what the engine says replaces what was seen"
+
+
 def test_each_model_has_its_own_time_and_an_unseen_one_their_mean() -> None:
     loads = ModelLoads()
     loads.told(NONE)
