@@ -17,7 +17,8 @@ from pathlib import Path
 
 import uvloop
 
-from proxy.app.serve import Proxy, StartError
+from proxy.app.listeners import StartError
+from proxy.app.proxy import Proxy
 from proxy.config.schema import Config
 from proxy.sim.server import SimServer
 from proxy.sim.settings import SimSettings

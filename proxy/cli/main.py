@@ -8,6 +8,7 @@ import os
 import sys
 from io import TextIOWrapper
 
+from proxy.cli import streams
 from proxy.cli.mistakes import EXIT_USAGE, command_of, unknown_command, unknown_option
 from proxy.cli.parser import COMMANDS, build_parser
 
@@ -18,6 +19,7 @@ EXIT_READER_LEFT = 141
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line (default: this process's) and return its exit code."""
+    streams.hold()
     _print_anything()
     try:
         code = _run(sys.argv[1:] if argv is None else argv)

@@ -3,11 +3,14 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from proxy.cli.check import load_file, show
+from proxy.config.diagnostics import Diagnostic, render
 from proxy.config.loader import Loaded
 from proxy.config.named import COMMAND_LINE, load_urls
 from proxy.config.overrides import with_overrides
@@ -38,12 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
     if mistake := _mistake(targets):
         print(f"tidegate serve: {mistake}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload asked for too early is no reason to die
     urls = _is_url(targets[0])
     source = COMMAND_LINE if urls else targets[0]
     loaded = load_urls(targets, os.environ, _addresses(arguments)) if urls else load_file(targets[0])
-    show(loaded.diagnostics, sys.stderr)
     if loaded.config is None:
-        print(f"tidegate: {source} is wrong; nothing was started", file=sys.stderr)
+        _tell_wrong(loaded.diagnostics, source, arguments)
         return 2 if urls else 1
     return _served(loaded, source, arguments)
 
@@ -63,7 +66,24 @@ def _served(loaded: Loaded, source: str, arguments: argparse.Namespace) -> int:
         return 2
     from proxy.app import serve
 
-    return serve.run(config, source, loaded.rule_lines)
+    return serve.run(config, source, loaded.rule_lines, _lines(loaded.diagnostics))
+
+
+def _tell_wrong(diagnostics: Sequence[Diagnostic], source: str, arguments: argparse.Namespace) -> None:
+    """As text, unless the command line itself asks for JSON: a file that is wrong says nothing about its log."""
+    why = f"{source} is wrong; nothing was started"
+    if arguments.log_format == "json":
+        from proxy.app import serve
+
+        serve.refuse([*_lines(diagnostics), why])
+    else:
+        show([*diagnostics], sys.stderr)
+        print(f"tidegate: {why}", file=sys.stderr)
+
+
+def _lines(diagnostics: Sequence[Diagnostic]) -> list[str]:
+    """One line each, without the line of the file."""
+    return [render([replace(diagnostic, source="")], "text").rstrip("\n") for diagnostic in diagnostics]
 
 
 def _addresses(arguments: argparse.Namespace) -> dict[str, str]:

@@ -16,8 +16,8 @@ _WEIGHT: Final = 0.3
 _REST: Final = 0.1
 """Share of a load that is expected to be left when it takes longer than expected."""
 MAX_MODELS: Final = 256
-"""Models remembered: of their loading times the oldest is forgotten; what answers beyond them counts as loaded only when
-the engine says so. No engine holds as many at once; one that answers to any name would grow the set for ever."""
+"""Models remembered: of their loading times the oldest is forgotten; what answers beyond them counts as loaded only
+when the engine says so. No engine holds as many at once; one that answers to any name would grow the set for ever."""
 
 
 class ModelLoads:

@@ -1,18 +1,39 @@
 """The admin listener: liveness, readiness, metrics, explanations.
 
-Its own port, loopback by default, with a Host allow-list.
+Its own port, loopback by default, with a Host allow-list, on the same edge as the data port: heads, bodies and idle
+connections have the same limits. Few connections at once; where those are open, the one that has said nothing for the
+longest time makes room, so that a probe or a scrape always gets in.
 """
 
+import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, NamedTuple
+from urllib.parse import parse_qs
 
-from aiohttp import web
+import orjson
 
-_TEXT = "text/plain; version=0.0.4; charset=utf-8"
-_EXPLAINED_MAX_B = 32 << 20
+from proxy.live.edge import Connection, Edge, Message
+from proxy.live.watch import NEVER, Watch
+from proxy.model.faults import FaultError
+from proxy.model.limits import Limits
+from proxy.wire import body as bodies
+from proxy.wire import errors
+from proxy.wire.headers import Head, HeaderPolicy
+
+_log = logging.getLogger("tidegate.admin")
+_TEXT: Final = b"text/plain; charset=utf-8"
+_METRICS: Final = b"text/plain; version=0.0.4; charset=utf-8"
+_JSON: Final = b"application/json"
+_READS: Final = ("GET", "HEAD")
+_METHODS: Final = {"/livez": _READS, "/readyz": _READS, "/metrics": _READS, "/explain": ("POST",)}
+_EXPLAINED_PATH: Final = "/v1/chat/completions"
+SLACK: Final = 2
+"""So many times the connections that stay open may be there for the moment in which those that make room close."""
 Explain = Callable[[str, list[tuple[bytes, bytes]], bytes], tuple[int, bytes]]
 """Path, headers and body of a request → status and JSON."""
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def is_own_name(host: str) -> bool:
@@ -26,36 +47,108 @@ def is_own_name(host: str) -> bool:
     return True
 
 
-@web.middleware
-async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if not is_own_name(request.headers.get("Host", "")):
-        return web.json_response({"error": "The Host header must be an address or a name without dots."}, status=403)
-    return await handler(request)
+class _Answer(NamedTuple):
+    status: int
+    content_type: bytes
+    body: bytes
 
 
-def build_app(
-    is_ready: Callable[[], str | None], render_metrics: Callable[[], bytes], explain: Explain
-) -> web.Application:
-    """`is_ready` gives None, or the reason why not."""
+class Admin:
+    """One per proxy."""
 
-    async def livez(_: web.Request) -> web.StreamResponse:
-        return web.Response(text="ok\n")
+    def __init__(
+        self,
+        *,
+        why_not_ready: Callable[[], str | None],
+        render_metrics: Callable[[], bytes],
+        explain: Explain,
+        limits: Limits,
+        watch: Watch,
+        loop: asyncio.AbstractEventLoop,
+        max_connections: int,
+    ) -> None:
+        self._why_not_ready = why_not_ready
+        self._render_metrics = render_metrics
+        self._explain = explain
+        self._limits = limits
+        self._max_connections = max_connections
+        self._edge = Edge(
+            self._handle,
+            limits=limits,
+            policy=HeaderPolicy(),
+            new_id=lambda: "admin",
+            watch=watch,
+            loop=loop,
+            max_connections=SLACK * max_connections,
+        )
 
-    async def readyz(_: web.Request) -> web.StreamResponse:
-        reason = is_ready()
-        return web.Response(text="ok\n") if reason is None else web.Response(status=503, text=reason + "\n")
+    def connection(self) -> Connection:
+        """A protocol for one accepted socket."""
+        if len(self._edge.connections) >= self._max_connections:
+            self._make_room()
+        return self._edge.connection()
 
-    async def metrics(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=render_metrics(), headers={"Content-Type": _TEXT})
+    def close(self) -> None:
+        """Every connection, now."""
+        for connection in list(self._edge.connections):
+            connection.abort()
 
-    async def explained(request: web.Request) -> web.StreamResponse:
-        path = request.query.get("path", "/v1/chat/completions")
-        status, told = explain(path, list(request.raw_headers), await request.read())
-        return web.Response(status=status, body=told, content_type="application/json")
+    def _make_room(self) -> None:
+        """Who says nothing is the first to be closed anyway: its deadline comes first, and who is answered has none."""
+        silent = [c for c in self._edge.connections if c.deadline != NEVER and not c.closing]
+        if silent:
+            min(silent, key=_deadline).abort()
 
-    app = web.Application(middlewares=[_guard], client_max_size=_EXPLAINED_MAX_B)
-    app.router.add_post("/explain", explained)
-    app.router.add_get("/livez", livez)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
-    return app
+    # --- one request
+
+    async def _handle(self, connection: Connection, message: Message) -> None:
+        try:
+            answer = self._answer(message)
+        except FaultError as error:
+            refused = errors.answer(error.fault)
+            connection.closing |= refused.closes
+            answer = _Answer(refused.status, _JSON, refused.body)
+        except Exception:  # noqa: BLE001 - the last line: a bug becomes one 500 and one traceback
+            _log.exception("internal error")
+            answer = _text(500, "Tidegate failed internally; this is a bug, please report it.")
+        try:
+            connection.respond(answer.status, [(b"content-type", answer.content_type)], answer.body)
+        finally:
+            connection.finished()
+
+    def _answer(self, message: Message) -> _Answer:
+        if message.fault is not None:
+            raise FaultError(message.fault)
+        head = message.head
+        assert head is not None
+        if not is_own_name(head.host.decode("latin-1")):
+            told = {"error": "The Host header must be an address or a name without dots."}
+            return _Answer(403, _JSON, orjson.dumps(told))
+        path, _, query = head.target.decode("ascii", "replace").partition("?")
+        methods = _METHODS.get(path)
+        if methods is None:
+            return _text(404, f"Known here: {', '.join(_METHODS)}.")
+        if head.method not in methods:
+            return _text(405, f"{path} knows {' and '.join(methods)}.")
+        return self._of(path, query, head, message.body)
+
+    def _of(self, path: str, query: str, head: Head, body: bytes) -> _Answer:
+        if path == "/livez":
+            return _text(200, "ok")
+        if path == "/readyz":
+            reason = self._why_not_ready()
+            return _text(200, "ok") if reason is None else _text(503, reason)
+        if path == "/metrics":
+            return _Answer(200, _METRICS, self._render_metrics())
+        asked = parse_qs(query).get("path", [_EXPLAINED_PATH])[0]
+        plain = bodies.decode(body, head.content_encoding, self._limits.body.size)
+        status, told = self._explain(asked, list(head.fields.items()), plain)
+        return _Answer(status, _JSON, told)
+
+
+def _deadline(connection: Connection) -> float:
+    return connection.deadline
+
+
+def _text(status: int, line: str) -> _Answer:
+    return _Answer(HTTPStatus(status), _TEXT, line.encode() + b"\n")

@@ -106,6 +106,7 @@ class Connection(asyncio.Protocol):
         "_trailers",
         "_unsent_b",
         "_upgrade",
+        "client",
         "closing",
         "deadline",
         "head_sent",
@@ -130,6 +131,8 @@ class Connection(asyncio.Protocol):
         self._head: Head | None = None
         self._in_body = self._message_open = self._upgrade = self._chunked = self._body_chunked = False
         self.transport: asyncio.Transport | None = None
+        self.client = ""
+        """Address of the peer."""
         self.deadline = NEVER
         self.closing = False
         """No further request is read."""
@@ -147,6 +150,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.client = _address(transport)
         edge = self._edge
         if len(edge.connections) >= edge.max_connections:
             edge.refused += 1
@@ -497,6 +501,12 @@ class Connection(asyncio.Protocol):
             self.deadline = monotonic() + _LINGER_S
         else:
             self.transport.close()
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    """Of the peer; an IPv4 one as such, though the listener be an IPv6 one."""
+    peer: object = transport.get_extra_info("peername")
+    return str(peer[0]).removeprefix("::ffff:") if isinstance(peer, tuple) else ""
 
 
 def _overweight() -> Fault:

@@ -41,6 +41,7 @@ from proxy.wire import body as bodies
 from proxy.wire.cors import Cors
 from proxy.wire.headers import Head
 from proxy.wire.meter import Meter
+from proxy.wire.prompt import tenant as tenant_of
 from proxy.wire.routes import Route, route
 from proxy.wire.tokens import Source as TokenSource
 from proxy.wire.usage import NO_USAGE, Usage
@@ -399,6 +400,8 @@ class Exchange:
                 fallback=pursuit.way.said if pursuit is not None and pursuit.way is not None else "",
                 hedge=pursuit.hedge if pursuit else "",
                 promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
+                tenant=tenant_of(head.fields) if head else "",
+                client=self._connection.client,
             )
         )
 

@@ -7,6 +7,7 @@ in whatever state it is: the loop may have made it already, and nobody else woul
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Callable
 
 from proxy.live import tls
 from proxy.live.upstream import Address, Connection
@@ -23,6 +24,7 @@ class Pool:
         self._loop = loop
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
+        self.on_opened: Callable[[], None] | None = None
 
     @property
     def open_connections(self) -> int:
@@ -77,6 +79,8 @@ class Pool:
         """There is a connection."""
         self._open.add(connection)
         self.watch.add(connection)
+        if self.on_opened is not None:
+            self.on_opened()
 
     def idle(self, connection: Connection) -> None:
         """It can carry another request."""

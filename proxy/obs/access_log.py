@@ -1,11 +1,12 @@
 """One line per request, text for people or JSON for machines. Never a prompt, an answer or a key.
 
-Lines are gathered and written once per turn, so that a busy proxy does not pay a system call per request. At most
-`_MAX_LINES` wait; what does not fit is dropped and counted in the next line that does.
+Lines are gathered and handed on together, so that a busy proxy does not pay a system call per request. Whoever they are
+handed to must not wait; what is lost there is said by a line made here.
 """
 
 import json
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,9 +16,10 @@ import orjson
 from proxy.model.timeline import Timeline
 from proxy.obs.record import Record
 
-_MAX_LINES = 10_000
+_MAX_LINES = 1000
+"""Gathered at most; then they are handed on at once."""
 FLUSH_S = 0.05
-"""Longest time a line waits."""
+"""Longest time a line is gathered."""
 
 _WORD = re.compile(r"[!#-\[\]-~]+\Z")
 """Printable ASCII without space, quote and backslash."""
@@ -30,30 +32,30 @@ class AccessLog:
         self, form: str, write: Callable[[bytes], None], wall: Callable[[], float], schedule: Callable[[], None]
     ) -> None:
         self._line = _json_line if form == "json" else _text_line
-        self._drops = _json_drops if form == "json" else _text_drops
         self._write = write
         self._wall = wall
         self._schedule = schedule
         self._waiting: list[bytes] = []
-        self._dropped = 0
 
     def add(self, record: Record) -> None:
-        """Queue the line of a finished request."""
-        if len(self._waiting) >= _MAX_LINES:
-            self._dropped += 1
-            return
-        if not self._waiting:
+        """Gather the line of a finished request."""
+        waiting = self._waiting
+        if not waiting:
             self._schedule()
-        self._waiting.append(self._line(record, self._wall()))
+        waiting.append(self._line(record, self._wall()))
+        if len(waiting) >= _MAX_LINES:
+            self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Hand on what was gathered."""
         waiting, self._waiting = self._waiting, []
-        if self._dropped:
-            waiting.append(self._drops(self._dropped, self._wall()))
-            self._dropped = 0
         if waiting:
             self._write(b"".join(waiting))
+
+
+def lost_line(form: str) -> Callable[[int], bytes]:
+    """What makes the line that says how many were lost."""
+    return _json_lost if form == "json" else _text_lost
 
 
 _WHAT = (
@@ -118,7 +120,8 @@ def _hundredths(value_ms: float) -> str:
     return digits[:-2] + "." + digits[-2:]
 
 
-def _timestamp(wall: float) -> str:
+def timestamp(wall: float) -> str:
+    """UTC, ISO 8601, with milliseconds."""
     second = int(wall)
     thousandths = str(1000 + int((wall - second) * 1000))  # faster than a format with leading zeros
     return f"{_second(second)}.{thousandths[1:]}Z"
@@ -130,16 +133,18 @@ def _second(wall: int) -> str:
 
 
 def _json_line(record: Record, wall: float) -> bytes:
-    fields: dict[str, object] = {"time": _timestamp(wall)}
+    fields: dict[str, object] = {"time": timestamp(wall)}
     fields.update(zip(_WHAT, _what(record), strict=True))
     fields.update(zip(_SPANS, map(_rounded, _spans_ms(record)), strict=True))
     fields.update(zip(_COUNTS, _counts(record), strict=True))
+    fields["tenant"] = record.tenant
+    fields["client"] = record.client
     fields["id"] = record.id
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _text_line(record: Record, wall: float) -> bytes:
-    parts = [_timestamp(wall), " ", _text_of(_what(record))]
+    parts = [timestamp(wall), " ", _text_of(_what(record))]
     names, spans_ms = _SPAN_WORDS, _spans_ms(record)
     for i in range(len(names)):
         span_ms = spans_ms[i]
@@ -150,6 +155,10 @@ def _text_line(record: Record, wall: float) -> bytes:
         count = counts[i]
         if count is not None:
             parts += (names[i], str(count))
+    if record.tenant:
+        parts += (" tenant=", _word(record.tenant))
+    if record.client:
+        parts += (" client=", _word(record.client))
     if record.id:
         parts += (" id=", _word(record.id))
     parts.append("\n")
@@ -164,12 +173,13 @@ def _text_of(what: tuple[str | int | bool | None, ...]) -> str:
     return " ".join(words)
 
 
-def _json_drops(count: int, wall: float) -> bytes:
-    return orjson.dumps({"time": _timestamp(wall), "dropped_log_lines": count}, option=orjson.OPT_APPEND_NEWLINE)
+def _json_lost(count: int) -> bytes:
+    fields = {"time": timestamp(time.time()), "dropped_log_lines": count}
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _text_drops(count: int, wall: float) -> bytes:
-    return f"{_timestamp(wall)} dropped_log_lines={count}\n".encode()
+def _text_lost(count: int) -> bytes:
+    return f"{timestamp(time.time())} dropped_log_lines={count}\n".encode()
 
 
 def _word(value: object) -> str:

@@ -77,6 +77,8 @@ class Gauges(NamedTuple):
     client_connections: int
     refused_connections: int
     upstream_connections: dict[str, int]
+    log_lines_lost: dict[str, int]
+    """By log."""
 
 
 class Metrics:
@@ -152,6 +154,12 @@ class Metrics:
         for backend, count in gauges.upstream_connections.items():
             upstream.add_metric([backend], count)
         yield upstream
+        yield counters(
+            "tidegate_log_lines_dropped",
+            "Log lines that were lost: standard output (access) or error (operational) was not read, full or gone.",
+            ("log",),
+            [((log,), lost) for log, lost in gauges.log_lines_lost.items()],
+        )
         yield gauge("tidegate_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
         info = GaugeMetricFamily("tidegate_build_info", "Always 1; the version is in the label.", labels=["version"])
         info.add_metric([__version__], 1)

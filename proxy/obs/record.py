@@ -34,12 +34,16 @@ class Record:
     token_source: str
     """Of the completion tokens (`proxy.wire.tokens.Source`); empty: not counted."""
     meter: Meter
+    """Of its stream; empty for any other answer."""
     resumed: int
     """How often another backend went on with the stream."""
-    """Of its stream; empty for any other answer."""
     fallback: str = ""
     """What it was served by instead of being refused: `model:NAME`, `pool:NAME` or both; empty: as asked for."""
     hedge: str = ""
     """`won` or `lost`: what became of a second attempt beside a late one; empty: there was none."""
     promise: Promise = NOTHING_PROMISED
     """What its class or its headers promised."""
+    tenant: str = ""
+    """Who asked: digits of the digest of its API key, never the key; empty: it sent none."""
+    client: str = ""
+    """Address of the peer, as the socket knows it: what a header says of it is not believed."""

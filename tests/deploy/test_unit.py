@@ -33,9 +33,15 @@ def test_it_checks_then_serves_one_file(unit: Unit) -> None:
 
 def test_it_drains_on_sigterm(unit: Unit) -> None:
     drain = DrainSettings()
-    assert unit["Type"] == ["exec"]
     assert unit["KillSignal"] == ["SIGTERM"]
     assert int(unit["TimeoutStopSec"][0]) > drain.readiness + drain.streams
+
+
+def test_it_says_itself_when_it_is_ready(unit: Unit) -> None:
+    """What it says: tests/faults/test_service_manager.py."""
+    assert unit["Type"] == ["notify"]
+    assert unit["NotifyAccess"] == ["main"]
+    assert "AF_UNIX" in unit["RestrictAddressFamilies"][0].split()
 
 
 def test_it_may_open_what_the_limits_promise(unit: Unit) -> None:

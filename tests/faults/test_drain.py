@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.faults.asking import PATH, chat, error_event, script
-from tests.support.patience import eventually, never
+from tests.support.patience import eventually
 from tests.support.raw_client import RawConnection, request_bytes
 
 
@@ -109,15 +109,3 @@ def test_every_request_has_its_log_line_before_the_end(start_pair):
     proxy.terminate()
     assert proxy.wait() == 0
     assert {f"n-{number}" for number in range(20)} <= {line.get("id") for line in proxy.log}
-
-
-def test_a_second_signal_does_no_harm(start_pair):
-    engine, proxy = start_pair(drain("0s", "5s"))
-    with proxy.connect() as connection:
-        connection.send(request_bytes("POST", PATH, chat(True), script("stream 10 0.05")))
-        engine.wait_for_request()
-        proxy.terminate()
-        never(lambda: proxy.process.poll() is not None, "ended", 0.1)
-        proxy.terminate()
-        connection.answer()
-    assert proxy.wait() == 0

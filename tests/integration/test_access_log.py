@@ -1,10 +1,13 @@
 """One line per request: how it ended, who served it, how long it took, how many tokens. Never a prompt or key."""
 
+import hashlib
 import json
 
 import pytest
 
 from tests.support.bed import backend_entry
+from tests.support.patience import never
+from tests.support.raw_client import request_bytes
 
 PATH = "/v1/chat/completions"
 CHAT = {"model": "fake-model", "messages": [{"role": "user", "content": "the secret prompt"}]}
@@ -85,6 +88,51 @@ def test_no_prompt_no_key_no_answer_in_anything_that_is_written(proxy):
     written = json.dumps(proxy.log) + proxy.error_text
     for secret in ("sk-very-secret", "the secret prompt", "echo:", "secret-query"):
         assert secret not in written
+
+
+def test_who_asked_and_from_where(proxy):
+    key = "sk-whose-request"
+    tenant = hashlib.sha256(key.encode()).hexdigest()[:8]
+    forged = [("x-forwarded-for", "203.0.113.9"), ("x-real-ip", "203.0.113.9"), ("forwarded", "for=203.0.113.9")]
+    asked = {
+        "with-bearer": [("authorization", f"Bearer {key}")],
+        "with-x-api-key": [("x-api-key", key)],
+        "without": [],
+    }
+    for name, headers in asked.items():
+        proxy.ask("POST", PATH, CHAT, [*headers, *forged, ("x-request-id", name)])
+        line = proxy.log_line(name)
+        assert line["tenant"] == (tenant if headers else "")
+        assert line["client"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("send", [("GET", "/nowhere", None), ("POST", PATH, b"{"), ("OPTIONS", PATH, None)])
+def test_who_asked_for_what_is_refused(proxy, send):
+    proxy.ask(*send, [("authorization", "Bearer sk-2"), ("x-request-id", f"refused-{send[0]}-{send[1]}")])
+    line = proxy.log_line(f"refused-{send[0]}-{send[1]}")
+    assert line["tenant"] == hashlib.sha256(b"sk-2").hexdigest()[:8]
+    assert line["client"] == "127.0.0.1"
+
+
+def test_a_client_that_left_or_never_spoke_http_has_its_address_too(proxy):
+    seen = len(proxy.log)
+    with proxy.connect() as connection:
+        connection.send(b"what is this\r\n\r\n")
+        connection.answer()
+    with proxy.connect() as connection:
+        connection.send(request_bytes("POST", PATH, CHAT, [("x-fake", "hang"), ("x-request-id", "left-early")]))
+        never(lambda: any(line["id"] == "left-early" for line in proxy.log), "it ended", 0.1)
+    assert proxy.log_line("left-early")["end"].startswith("C")
+    assert [line["client"] for line in proxy.log[seen:]] == ["127.0.0.1", "127.0.0.1"]
+
+
+def test_every_line_of_both_logs_is_json(proxy):
+    proxy.ask("POST", PATH, CHAT, [("x-request-id", "every-line")])
+    proxy.log_line("every-line")
+    assert proxy.other_stdout == []
+    told = [json.loads(line) for line in proxy.stderr]
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in told)
+    assert any("listening on" in line["message"] for line in told)
 
 
 def test_the_log_can_be_switched_off(start_pair):

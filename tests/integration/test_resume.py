@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.app.serve import Proxy
+from proxy.app.proxy import Proxy
 from proxy.config.schema import Config
 from proxy.sim.server import SimServer
 from proxy.sim.settings import SimSettings

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from proxy.app.serve import Proxy
+from proxy.app.proxy import Proxy
 from proxy.config.loader import load
 from proxy.sim.server import SimServer
 from proxy.sim.settings import SimSettings

@@ -53,5 +53,7 @@ def record(**fields: Any) -> Record:
         "token_source": "engine_usage",
         "meter": meter(),
         "resumed": 0,
+        "tenant": "4ce9a0d1",
+        "client": "192.0.2.7",
     }
     return Record(**{**usual, **fields})

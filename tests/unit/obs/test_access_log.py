@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.model.faults import Kind, downstream, upstream
 from proxy.model.outcome import Phase, failed_with
 from proxy.obs import access_log
-from proxy.obs.access_log import AccessLog
+from proxy.obs.access_log import AccessLog, lost_line
 from proxy.obs.record import Record
 from proxy.wire.meter import Meter
 from proxy.wire.usage import NO_USAGE
@@ -67,6 +67,8 @@ def test_json() -> None:
         "token_source": "engine_usage",
         "request_bytes": 321,
         "fault": None,
+        "tenant": "4ce9a0d1",
+        "client": "192.0.2.7",
         "id": "req-1",
     }
 
@@ -76,7 +78,7 @@ def test_text() -> None:
         f"{STAMP} -- 200 POST /v1/chat/completions outcome=served class=interactive model_asked=alias"
         " model_served=model backend=alpha attempts=1 stream=true token_source=engine_usage queue_ms=2.00"
         " ttft_ms=250.00 tpot_ms=235.71 e2e_ms=2000.00 prompt_tokens=25 completion_tokens=8 cached_tokens=16"
-        " request_bytes=321 id=req-1\n"
+        " request_bytes=321 tenant=4ce9a0d1 client=192.0.2.7 id=req-1\n"
     )
 
 
@@ -95,6 +97,8 @@ def test_a_request_that_could_not_be_read_keeps_the_columns() -> None:
             "meter": Meter(),
             "traffic_class": "",
             "token_source": "",
+            "tenant": "",
+            "client": "",
         }
     )
     line = Written("text").line_of(told).decode()
@@ -181,19 +185,27 @@ def test_nothing_to_say() -> None:
     assert written.writes == []
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
-@pytest.mark.parametrize("over", [-1, 0, 1, 5])
-def test_what_does_not_fit_is_counted(form: str, over: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_with_many_lines_hands_them_on_before_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_log, "_MAX_LINES", 10)
-    written = Written(form)
-    for _ in range(10 + over):
+    written = Written("text")
+    for _ in range(25):
         written.log.add(record())
+    assert [lines.count(b"\n") for lines in written.writes] == [10, 10]
     written.log.flush()
-    lines = written.writes[0].decode().splitlines()
-    assert len(lines) == (10 + over if over <= 0 else 11)
-    if over > 0:
-        expected = {"time": STAMP, "dropped_log_lines": over}
-        assert lines[-1] == f"{STAMP} dropped_log_lines={over}" or json.loads(lines[-1]) == expected
-    written.log.add(record())
-    written.log.flush()
-    assert b"dropped" not in written.writes[1], "told once"
+    assert [lines.count(b"\n") for lines in written.writes] == [10, 10, 5]
+
+
+def test_how_many_were_lost_is_a_line_of_the_same_form() -> None:
+    assert re.fullmatch(rb"\S+Z dropped_log_lines=5\n", lost_line("text")(5))
+    told = json.loads(lost_line("json")(5))
+    assert set(told) == {"time", "dropped_log_lines"}
+    assert told["dropped_log_lines"] == 5
+
+
+@given(ODD, ODD)
+def test_who_asked_cannot_pretend_to_be_another_field(tenant: str, client: str) -> None:
+    line = Written("text").line_of(record(tenant=tenant, client=client)).decode("ascii")
+    names = [word.partition("=")[0] for word in words_of(line[:-1])[5:]]
+    assert names.count("tenant") <= 1
+    assert names.count("client") <= 1
+    assert names[-1] == "id"

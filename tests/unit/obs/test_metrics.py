@@ -43,7 +43,11 @@ def scheduler() -> Scheduler:
 
 
 def metrics(core: Scheduler | None = None) -> Metrics:
-    return Metrics(core or scheduler(), lambda: Gauges(3, 1, {"alpha": 2, "beta": 0}), lambda: 100.0)
+    return Metrics(
+        core or scheduler(),
+        lambda: Gauges(3, 1, {"alpha": 2, "beta": 0}, {"access": 7, "operational": 0}),
+        lambda: 100.0,
+    )
 
 
 def samples_of(told: Metrics) -> list[Sample]:

@@ -87,7 +87,7 @@ def test_tenants_are_bounded() -> None:
 
 
 async def test_every_metric_is_documented_as_it_is_told_and_no_other() -> None:
-    metrics = Metrics(scheduler(), lambda: Gauges(1, 0, {"a": 0}), lambda: 1.0)
+    metrics = Metrics(scheduler(), lambda: Gauges(1, 0, {"a": 0}, {}), lambda: 1.0)
     metrics.count(record())
     live = {
         family.name: (family.type, family.documentation)

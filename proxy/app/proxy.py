@@ -1,0 +1,289 @@
+"""One proxy: everything put together, started and stopped."""
+
+import asyncio
+import itertools
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from proxy import __version__, build
+from proxy.app import descriptors
+from proxy.app.drain import Drain
+from proxy.app.explain import Explainer
+from proxy.app.listeners import Listener, StartError
+from proxy.config.schema import Config
+from proxy.core.classify import Classifier
+from proxy.core.permitted import Permitted
+from proxy.core.policies import FORESEEING
+from proxy.core.scheduler import Scheduler
+from proxy.core.ways import Ways
+from proxy.live import backends
+from proxy.live.admin import Admin
+from proxy.live.attempt import Caller
+from proxy.live.catalogue import ModelList
+from proxy.live.driver import Driver
+from proxy.live.edge import Edge
+from proxy.live.exchange import Exchange, Gateway
+from proxy.live.flows import Flows
+from proxy.live.intake import Intake
+from proxy.live.memory import MemoryGuard
+from proxy.live.prober import Prober
+from proxy.live.scraper import Scraper
+from proxy.live.tokenizers import Tokenizers
+from proxy.live.watch import Watch
+from proxy.model.classes import with_built_in
+from proxy.obs.access_log import FLUSH_S, AccessLog
+from proxy.obs.logs import Logs
+from proxy.obs.metrics import Gauges, Metrics
+from proxy.obs.record import Record
+from proxy.wire.cors import Cors
+from proxy.wire.headers import HeaderPolicy
+
+_log = logging.getLogger("tidegate")
+_FIRST_PROBES_S = 0.8
+"""The listener opens after the first answer of every backend, or after this: a dead one must not delay the start."""
+_SEND_BUFFER_B = 256 * 1024
+"""Kernel buffer per client: what a stalled reader takes before back-pressure shows (Linux grows its own to 4 MB)."""
+
+
+class Proxy:
+    """One running proxy: `start`, then `stop`."""
+
+    def __init__(self, config: Config, rule_lines: Sequence[int] = (), logs: Logs | None = None) -> None:
+        """StartError when a file that the configuration names cannot be used. Without `logs` there is no access log."""
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._watch = Watch(self._loop)
+        self._scheduler = _scheduler(config)
+        self._driver = Driver(self._scheduler, self._loop)
+        try:
+            self._backends = backends.build(config, self._loop, self._watch)
+        except OSError as error:
+            raise StartError(f"Cannot use a CA file of the backends: {error}") from error
+        self._models = ModelList(self._scheduler, int(time.time()))
+        self._metrics = Metrics(self._scheduler, self._gauges, monotonic)
+        self._logs = logs
+        self._access = _access_log(config, logs, self._schedule_flush)
+        shares = descriptors.shared(descriptors.current_limit(), config.limits.connections.max, len(config.backends))
+        self._max_upstream = shares.upstream
+        for backend in self._backends.values():
+            backend.pool.on_opened = self._spare_descriptors
+        self._memory = MemoryGuard(
+            config.limits.memory, lambda: self._edge.close_idle(), lambda: self._driver.shed_bulk()
+        )
+        self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
+        intake = _intake(config, self._models)
+        self._explainer = Explainer(intake, self._scheduler, config.limits, rule_lines)
+        running = set[Exchange]()
+        self._flows = Flows(running, self._driver, self._scheduler.gives_up)
+        self._gateway = Gateway(
+            driver=self._driver,
+            scheduler=self._scheduler,
+            caller=Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop),
+            backends=self._backends,
+            models=self._models,
+            intake=intake,
+            policy=config.routing.policy,
+            limits=config.limits,
+            attempts=config.retries.attempts,
+            memory=self._memory,
+            flows=self._flows,
+            cors=Cors(config.cors.origins, config.cors.max_age),
+            record=self._record,
+            running=running,
+        )
+        self._edge = Edge(
+            self._gateway.handle,
+            limits=config.limits,
+            policy=HeaderPolicy(config.headers.forward),
+            new_id=_id_maker(),
+            watch=self._watch,
+            loop=self._loop,
+            max_connections=shares.clients,
+        )
+        self._admin = Admin(
+            why_not_ready=lambda: self._not_ready,
+            render_metrics=self._render_metrics,
+            explain=self._explainer.explain,
+            limits=config.limits,
+            watch=self._watch,
+            loop=self._loop,
+            max_connections=shares.admin,
+        )
+        self._background: list[asyncio.Task[None]] = []
+        self._listeners: list[Listener] = []
+        self._drain = Drain(running, config.drain)
+        self._not_ready: str | None = "starting"
+        self.listen_url = self.admin_url = ""
+
+    async def start(self) -> None:
+        """Open both listeners. StartError when a port is taken."""
+        admin = self._listener(self._config.admin, "admin", self._admin.connection)
+        self.admin_url = admin.url
+        admin.open()
+        clients = self._listener(self._config.listen, "listen", self._edge.connection)
+        clients.set_send_buffer(_SEND_BUFFER_B)
+        self.listen_url = clients.url
+        self._start(self._memory.run())
+        await self._probe_first()
+        clients.open()
+        self._not_ready = None
+
+    async def stop(self, *, drain: bool = True) -> str:
+        """Drain (see `DrainSettings`), then close everything; how the drain ended."""
+        self._not_ready = "draining"
+        if drain:
+            await self._drain.readiness()
+        for listener in self._listeners[1:]:
+            listener.close()
+        self._driver.drain()
+        self._edge.drain()
+        how = await self._drain.streams() if drain else ""
+        await self._drain.cut()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        for backend in self._backends.values():
+            backend.pool.close()
+        for connection in list(self._edge.connections):
+            connection.abort()
+        for listener in self._listeners:
+            listener.close()
+        self._admin.close()
+        await self._tokenizers.close()
+        if self._access is not None:
+            self._access.flush()
+        return how
+
+    def hurry(self) -> None:
+        """A drain that runs, or would begin, ends now."""
+        self._drain.hurry()
+
+    def draining(self) -> str:
+        """What there is to drain, and how long that may take."""
+        return self._drain.outlook()
+
+    # --- start
+
+    def _listener(self, address: str, option: str, protocol: Callable[[], asyncio.Protocol]) -> Listener:
+        listener = Listener(address, option, self._loop, protocol)
+        self._listeners.append(listener)
+        return listener
+
+    async def _probe_first(self) -> None:
+        config = self._config
+        probers = [
+            Prober(backend, self._driver, self._models, config.health, config.limits.upstream, self._loop)
+            for backend in self._backends.values()
+        ]
+        first = [self._start(prober.probe()) for prober in probers]
+        await asyncio.wait(first, timeout=_FIRST_PROBES_S)
+        for prober in probers:
+            self._start(prober.run())
+        if _foresees(config):
+            self._start(self._flows.run())
+        if config.routing.scrape and _foresees(config):
+            for backend in self._backends.values():
+                scraper = Scraper(backend, self._driver, config.limits.upstream, self._loop, config.routing.scrape)
+                self._start(scraper.run())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """A background task; a crash of one is a bug that must be seen."""
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(_tell_crash)
+        self._background.append(task)
+        return task
+
+    # --- accounting
+
+    def _record(self, record: Record) -> None:
+        self._metrics.count(record)
+        if self._access is not None:
+            self._access.add(record)
+
+    def _render_metrics(self) -> bytes:
+        for exchange in self._gateway.running:
+            exchange.tell_gaps(self._metrics.take_gaps)
+        return self._metrics.render()
+
+    def _schedule_flush(self) -> None:
+        if self._access is not None:
+            self._loop.call_later(FLUSH_S, self._access.flush)
+
+    def _spare_descriptors(self) -> None:
+        """A connection to an engine was opened; those that wait for a request are the first to go."""
+        pools = [backend.pool for backend in self._backends.values()]
+        if sum(pool.open_connections for pool in pools) > self._max_upstream:
+            for pool in pools:
+                pool.close()
+
+    def _gauges(self) -> Gauges:
+        return Gauges(
+            len(self._edge.connections),
+            self._edge.refused,
+            {name: backend.pool.open_connections for name, backend in self._backends.items()},
+            self._logs.lost() if self._logs is not None else {},
+        )
+
+    def banner(self, source: str) -> tuple[str, ...]:
+        """Six lines that say where everything is."""
+        count = len(self._backends)
+        models = ", ".join(self._scheduler.models()[:4]) or "none listed yet"
+        return (
+            f"tidegate {__version__} ({build()}), configuration {source}",
+            f"listening on {self.listen_url}   (base_url: {self.listen_url}/v1)",
+            f"admin on {self.admin_url}   (/livez, /readyz, /metrics, /explain)",
+            f"{count} backend{'s' if count != 1 else ''}: {', '.join(list(self._backends)[:6])}",
+            f"models: {models}; policy {self._config.routing.policy}",
+            "stop with Ctrl-C or SIGTERM: running answers are finished first; a second one ends at once",
+        )
+
+
+def _tell_crash(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a background task crashed; this is a bug, please report it", exc_info=error)
+
+
+def _access_log(config: Config, logs: Logs | None, schedule: Callable[[], None]) -> AccessLog | None:
+    if logs is None or not config.log.access:
+        return None
+    return AccessLog(config.log.format, logs.access.offer, time.time, schedule)
+
+
+def _scheduler(config: Config) -> Scheduler:
+    return Scheduler(
+        config.specs(),
+        scheduling=config.routing.scheduling(),
+        retries=config.retries,
+        hold=config.hold,
+        health=config.health,
+        rng=random.Random(),  # noqa: S311 - ties between backends, not secrets
+    )
+
+
+def _intake(config: Config, models: ModelList) -> Intake:
+    routing = config.routing
+    classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
+    ways = Ways(config.classes, routing.models)
+    permitted = Permitted(routing.tenants)
+    return Intake(classifier, models, routing.default_model, ways, permitted, foresees=_foresees(config))
+
+
+def _foresees(config: Config) -> bool:
+    """Whether anybody looks at predictions: else nothing is done for them."""
+    routing = config.routing
+    mode = routing.admission.mode
+    hedges = any(entry.hedge.rule() is not None for entry in config.classes)
+    return hedges or routing.policy in FORESEEING or mode not in (None, "off")
+
+
+def _id_maker() -> Callable[[], str]:
+    """Request ids that are unique across restarts and cheap: a random prefix and a counter."""
+    prefix = f"req-{secrets.token_hex(6)}-"
+    numbers = itertools.count(1)
+    return lambda: f"{prefix}{next(numbers):x}"
