@@ -31,7 +31,7 @@ class Descriptors(NamedTuple):
 def shared(limit: int, clients: int, backends: int) -> Descriptors:
     """The shares of `limit` descriptors for `clients` wanted connections. Small limits reserve for few backends."""
     admin = max(_ADMIN_LEAST, min(_ADMIN, limit // 16))
-    left = limit - 2 * admin - _reserve(limit, backends)
+    left = limit - 2 * admin - min(_OWN + _PER_BACKEND * backends, limit // 2)
     return Descriptors(max(1, min(clients, left // 2)), admin, max(1, left // 2))
 
 
@@ -55,7 +55,3 @@ def current_limit() -> int:
     """Descriptors this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1 << 30 if soft == resource.RLIM_INFINITY else soft
-
-
-def _reserve(limit: int, backends: int) -> int:
-    return min(_OWN + _PER_BACKEND * backends, limit // 2)

@@ -1,23 +1,14 @@
-"""A listening socket and who is let in: accepted a few at a time.
-
-The loop's own servers accept whatever waits at once, and a burst takes every descriptor that this process may open
-before one of it can be refused. Here a burst waits in the kernel's backlog meanwhile.
-"""
+"""The two addresses this process listens on: bound first, opened when there is somebody to answer."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable
 from typing import Final
 
 from proxy.config.address import parse_address
 
-BACKLOG: Final = 1024
-PER_TURN: Final = 16
-"""Connections accepted in one turn of the loop: those are refused, where they are too many, before the next."""
-_PAUSE_S: Final = 0.05
-"""Without a free descriptor: until somebody closes one."""
-_log = logging.getLogger("tidegate")
+_BACKLOG: Final = 1024
+"""Wait in the kernel to be accepted. They cost no descriptor: the loop accepts one by one, and refuses at the limit."""
 
 
 class StartError(Exception):
@@ -30,64 +21,30 @@ class Listener:
     def __init__(
         self, address: str, option: str, loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol]
     ) -> None:
-        """Binds. StartError when the port is taken."""
-        self._socket = bound(address, option)
+        """Binds. StartError when the port is taken; it names the `option` that chooses another."""
+        self._socket = _bound(address, option)
         self._loop = loop
         self._protocol = protocol
-        self._opening = set[asyncio.Task[object]]()
-        self._is_short = False
+        self._server: asyncio.Server | None = None
         self.url = _url(self._socket)
 
     def set_send_buffer(self, size_b: int) -> None:
         """Kernel buffer of every connection."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size_b)
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Begin to accept."""
-        self._socket.listen(BACKLOG)
-        self._loop.add_reader(self._socket, self._accept)
+        self._server = await self._loop.create_server(self._protocol, sock=self._socket, backlog=_BACKLOG)
 
     def close(self) -> None:
         """Accept nobody any more."""
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket)
+        if self._server is not None:
+            self._server.close()
+        else:
             self._socket.close()
 
-    def _accept(self) -> None:
-        for _ in range(PER_TURN):
-            try:
-                accepted, _ = self._socket.accept()
-            except (BlockingIOError, ConnectionError):
-                return
-            except OSError as error:
-                self._pause(error)
-                return
-            self._is_short = False
-            accepted.setblocking(False)
-            task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, accepted))
-            self._opening.add(task)
-            task.add_done_callback(self._opened)
 
-    def _opened(self, task: "asyncio.Task[object]") -> None:
-        self._opening.discard(task)
-        if not task.cancelled():
-            task.exception()  # it left at once; its socket is closed
-
-    def _pause(self, error: OSError) -> None:
-        """No descriptor for it: without a pause the loop would turn and turn."""
-        if not self._is_short:
-            self._is_short = True
-            _log.warning("cannot accept on %s: %s", self.url, (error.strerror or str(error)).lower())
-        self._loop.remove_reader(self._socket)
-        self._loop.call_later(_PAUSE_S, self._go_on)
-
-    def _go_on(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._loop.add_reader(self._socket, self._accept)
-
-
-def bound(address: str, option: str) -> socket.socket:
-    """A socket on `host:port`. StartError when that cannot be; it names the `option` that chooses another."""
+def _bound(address: str, option: str) -> socket.socket:
     parsed = parse_address(address)
     host, port = parsed.host, parsed.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

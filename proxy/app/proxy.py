@@ -70,7 +70,7 @@ class Proxy:
         self._logs = logs
         self._access = _access_log(config, logs, self._schedule_flush)
         shares = descriptors.shared(descriptors.current_limit(), config.limits.connections.max, len(config.backends))
-        self._max_upstream = shares.upstream
+        self._descriptors = shares
         for backend in self._backends.values():
             backend.pool.on_opened = self._spare_descriptors
         self._memory = MemoryGuard(
@@ -125,13 +125,13 @@ class Proxy:
         """Open both listeners. StartError when a port is taken."""
         admin = self._listener(self._config.admin, "admin", self._admin.connection)
         self.admin_url = admin.url
-        admin.open()
+        await admin.open()
         clients = self._listener(self._config.listen, "listen", self._edge.connection)
         clients.set_send_buffer(_SEND_BUFFER_B)
         self.listen_url = clients.url
         self._start(self._memory.run())
         await self._probe_first()
-        clients.open()
+        await clients.open()
         self._not_ready = None
 
     async def stop(self, *, drain: bool = True) -> str:
@@ -218,7 +218,7 @@ class Proxy:
     def _spare_descriptors(self) -> None:
         """A connection to an engine was opened; those that wait for a request are the first to go."""
         pools = [backend.pool for backend in self._backends.values()]
-        if sum(pool.open_connections for pool in pools) > self._max_upstream:
+        if sum(pool.open_connections for pool in pools) > self._descriptors.upstream:
             for pool in pools:
                 pool.close()
 

@@ -1,0 +1,142 @@
+"""The admin port: whose connections make room, and what each path answers."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from proxy.live.admin import SLACK, Admin, is_own_name
+from proxy.live.edge import Connection
+from proxy.live.watch import Watch
+from proxy.model.limits import Limits
+from tests.unit.live.test_edge import ClientTransport
+
+GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Port:
+    """An admin port with room for two, on transports of ours."""
+
+    def __init__(self, metrics: Any = lambda: b"m 1\n") -> None:
+        loop = asyncio.get_running_loop()
+        self.explained: list[Any] = []
+        self.reason: str | None = None
+        self.admin = Admin(
+            why_not_ready=lambda: self.reason,
+            render_metrics=metrics,
+            explain=self._explain,
+            limits=Limits(),
+            watch=Watch(loop),
+            loop=loop,
+            max_connections=2,
+        )
+
+    def _explain(self, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> tuple[int, bytes]:
+        self.explained.append((path, dict(headers), body))
+        return 200, b"{}"
+
+    def connect(self) -> tuple[Connection, ClientTransport]:
+        connection, transport = self.admin.connection(), ClientTransport()
+        connection.connection_made(transport)
+        return connection, transport
+
+    async def ask(self, request: bytes) -> bytes:
+        connection, transport = self.connect()
+        connection.data_received(request)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        connection.connection_lost(None)
+        return bytes(transport.written)
+
+
+async def test_who_has_been_silent_for_the_longest_time_makes_room() -> None:
+    port = Port()
+    first, second = port.connect()[1], port.connect()[1]
+    assert not first.is_closing()
+    third = port.connect()[1]
+    assert first.is_closing()
+    assert not second.is_closing()
+    port.connect()
+    assert second.is_closing()
+    assert not third.is_closing()
+
+
+async def test_who_is_answered_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port()
+    busy, transport = port.connect()
+    busy.data_received(GET % b"/livez")  # its answer comes in the next turn
+    silent = port.connect()[1]
+    port.connect()
+    assert silent.is_closing()
+    assert not transport.is_closing()
+    await asyncio.sleep(0)
+    assert bytes(transport.written).startswith(b"HTTP/1.1 200")
+
+
+async def test_there_is_an_end_to_it() -> None:
+    port = Port()
+    for _ in range(2 * SLACK):
+        port.connect()[0].data_received(GET % b"/livez")
+    over = port.connect()[1]
+    assert bytes(over.written).startswith(b"HTTP/1.1 503")
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "body"),
+    [
+        (b"/livez", b"200", b"ok\n"),
+        (b"/livez?x=1", b"200", b"ok\n"),
+        (b"/readyz", b"503", b"draining\n"),
+        (b"/metrics", b"200", b"m 1\n"),
+        (b"/explain", b"405", b"/explain knows POST.\n"),
+        (b"/", b"404", b"Known here: /livez, /readyz, /metrics, /explain.\n"),
+    ],
+)
+async def test_answers(target: bytes, status: bytes, body: bytes) -> None:
+    port = Port()
+    port.reason = "draining"
+    answer = await port.ask(GET % target)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert answer.endswith(b"\r\n\r\n" + body)
+
+
+async def test_head_has_no_body() -> None:
+    answer = await Port().ask(b"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"content-length: 4\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_explain_gets_path_headers_and_body() -> None:
+    port = Port()
+    body = b'{"model":"m"}'
+    head = b"POST /explain?path=%2Fv1%2Fcompletions HTTP/1.1\r\nHost: a\r\nX-Tidegate-Class: bulk\r\n"
+    answer = await port.ask(head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    assert answer.endswith(b"{}")
+    ((path, headers, told),) = port.explained
+    assert (path, headers[b"x-tidegate-class"], told) == ("/v1/completions", b"bulk", body)
+
+
+async def test_a_bug_is_one_500(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> bytes:
+        raise KeyError("secret")
+
+    answer = await Port(broken).ask(GET % b"/metrics")
+    assert answer.startswith(b"HTTP/1.1 500")
+    assert b"secret" not in answer
+    assert "internal error" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("host", "is_own"),
+    [
+        ("localhost", True),
+        ("127.0.0.1:9090", True),
+        ("[::1]", True),
+        ("proxy", True),
+        ("evil.test", False),
+        ("", False),
+    ],
+)
+def test_own_names(host: str, is_own: bool) -> None:
+    assert is_own_name(host) is is_own
