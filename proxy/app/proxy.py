@@ -110,6 +110,7 @@ class Proxy:
             why_not_ready=lambda: self._not_ready,
             render_metrics=self._render_metrics,
             explain=self._explainer.explain,
+            has_room=self._memory.has_room,
             limits=config.limits,
             watch=self._watch,
             loop=self._loop,

@@ -12,6 +12,7 @@ from proxy.app.listeners import StartError
 from proxy.app.notify import Notifier
 from proxy.app.proxy import Proxy
 from proxy.config.schema import Config
+from proxy.live import address_space
 from proxy.obs.logs import Logs
 
 _log = logging.getLogger("tidegate")
@@ -20,6 +21,7 @@ _log = logging.getLogger("tidegate")
 def run(config: Config, source: str, rule_lines: Sequence[int] = (), warnings: Sequence[str] = ()) -> int:
     """Serve until SIGTERM or SIGINT; the exit code: 0 drained, 1 not started, 130 or 143 after a second signal."""
     signals.survive()
+    address_space.be_frugal()
     logs = Logs(config.log.level, config.log.format)
     for warning in warnings:
         _log.warning("%s", warning)

@@ -1,6 +1,7 @@
 """`tidegate serve`: a right configuration, the overrides of the command line, then the proxy."""
 
 import argparse
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from proxy.config.loader import Loaded
 from proxy.config.named import COMMAND_LINE, load_urls
 from proxy.config.overrides import with_overrides
 from proxy.config.refusal import quoted
+from proxy.live import address_space
 
 HOW = """\
 tidegate serve: name your engines, or a file that does
@@ -42,6 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"tidegate serve: {mistake}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload asked for too early is no reason to die
+    if (why := address_space.why_not()) is not None:
+        _tell_too_small(why, arguments)
+        return 1
     urls = _is_url(targets[0])
     source = COMMAND_LINE if urls else targets[0]
     loaded = load_urls(targets, os.environ, _addresses(arguments)) if urls else load_file(targets[0])
@@ -79,6 +84,12 @@ def _tell_wrong(diagnostics: Sequence[Diagnostic], source: str, arguments: argpa
     else:
         show([*diagnostics], sys.stderr)
         print(f"tidegate: {why}", file=sys.stderr)
+
+
+def _tell_too_small(why: str, arguments: argparse.Namespace) -> None:
+    """Nothing of the proxy can be loaded here, its log neither."""
+    as_json = json.dumps({"level": "error", "logger": "tidegate", "message": why})
+    print(as_json if arguments.log_format == "json" else f"tidegate: {why}", file=sys.stderr)
 
 
 def _lines(diagnostics: Sequence[Diagnostic]) -> list[str]:

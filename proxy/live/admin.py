@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from proxy.core.refusals import short_of_memory
 from proxy.live.edge import Connection, Edge, Message
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import FaultError
@@ -62,6 +63,7 @@ class Admin:
         why_not_ready: Callable[[], str | None],
         render_metrics: Callable[[], bytes],
         explain: Explain,
+        has_room: Callable[[int], bool],
         limits: Limits,
         watch: Watch,
         loop: asyncio.AbstractEventLoop,
@@ -70,6 +72,7 @@ class Admin:
         self._why_not_ready = why_not_ready
         self._render_metrics = render_metrics
         self._explain = explain
+        self._has_room = has_room
         self._limits = limits
         self._max_connections = max_connections
         self._edge = Edge(
@@ -142,6 +145,8 @@ class Admin:
             return _Answer(200, _METRICS, self._render_metrics())
         asked = parse_qs(query).get("path", [_EXPLAINED_PATH])[0]
         plain = bodies.decode(body, head.content_encoding, self._limits.body.size)
+        if not self._has_room(len(plain)):
+            raise FaultError(short_of_memory())
         status, told = self._explain(asked, list(head.fields.items()), plain)
         return _Answer(status, _JSON, told)
 

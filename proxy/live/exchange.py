@@ -126,6 +126,8 @@ class Exchange:
             outcome = self._refuse(error.fault)
         except asyncio.CancelledError:
             outcome = self._left()
+        except MemoryError:
+            outcome = self._refuse(short_of_memory())
         except Exception:  # noqa: BLE001 - the last line: a bug becomes one 500 and one traceback, no hanging client
             _log.exception("internal error; request %s", self._request.id if self._request else "-")
             outcome = self._refuse(internal(Kind.BUG, "Tidegate failed internally; this is a bug, please report it."))
@@ -179,6 +181,8 @@ class Exchange:
         if gateway.memory.is_full:
             raise FaultError(short_of_memory())
         body = bodies.decode(message.body, head.content_encoding, gateway.limits.body.size)
+        if not gateway.memory.has_room(len(body)):
+            raise FaultError(short_of_memory())
         pursuit = self._understand(head, found, body)
         self._timeline.understood = monotonic()
         self._phase = Phase.QUEUE

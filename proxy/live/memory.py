@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from proxy.live import address_space
+from proxy.live.address_space import AddressSpace
 from proxy.model.limits import MemoryLimits
 
 _PERIOD_S = 1.0
@@ -23,12 +25,14 @@ class MemoryGuard:
         close_idle: Callable[[], None],
         shed_bulk: Callable[[], None],
         rss_b: "Callable[[], int] | None" = None,
+        space: AddressSpace | None = None,
     ) -> None:
         self._limits = limits
         self._limit_b = limits.limit or available_b()
         self._close_idle = close_idle
         self._shed_bulk = shed_bulk
         self._rss_b = rss_b or resident_b
+        self._space = space or AddressSpace()
         self.is_tight = False
         """Bulk is refused."""
         self.is_full = False
@@ -40,10 +44,15 @@ class MemoryGuard:
             self.check()
             await asyncio.sleep(_PERIOD_S)
 
+    def has_room(self, body_b: int) -> bool:
+        """Whether a body of `body_b` bytes can be worked on."""
+        return self._space.has_room(body_b)
+
     def check(self) -> None:
         """Measure and act once."""
         share = self._rss_b() / self._limit_b
-        self.is_full = share > self._limits.shed
+        self._space.look()
+        self.is_full = share > self._limits.shed or not self._space.has_room(0)
         self.is_tight = self.is_full or share > self._limits.shed_bulk
         if self.is_tight:
             self._shed_bulk()
@@ -60,8 +69,9 @@ def resident_b() -> int:
 
 
 def available_b() -> int:
-    """What this process may use at most, bytes: the container's limit, else the machine's memory."""
+    """What this process may use at most, bytes: its own limit, the container's, else the machine's memory."""
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    machine = min(machine, address_space.limit() or machine)
     for name in _CGROUP_FILES:
         try:
             return min(machine, int(Path(name).read_text()))

@@ -25,6 +25,7 @@ class Port:
             why_not_ready=lambda: self.reason,
             render_metrics=metrics,
             explain=self._explain,
+            has_room=lambda body_b: body_b < 1000,
             limits=Limits(),
             watch=Watch(loop),
             loop=loop,
