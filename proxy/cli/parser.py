@@ -120,8 +120,9 @@ COMMANDS = {
         "run the proxy, with a configuration file or in front of the engines named",
         "example:\n  tidegate serve routing.yaml --listen 0.0.0.0:8080 --log-format json\n"
         "  tidegate serve http://127.0.0.1:8001 http://127.0.0.1:8002\n\n"
-        "exit codes:\n  0  drained after SIGTERM or Ctrl-C\n  1  the file is wrong, or an address is taken\n"
-        "  2  usage, a wrong URL included",
+        "exit codes:\n  0  drained after SIGTERM or Ctrl-C\n"
+        "  1  the file is wrong, an address is taken, or too little may be used\n  2  usage, a wrong URL included\n"
+        "  130, 143  ended at once by a second SIGINT, SIGTERM",
         _serve,
     ),
     "init": Command(

@@ -1,0 +1,74 @@
+"""The wall clock jumps by days, to and fro: only the time stamps of log lines and of the model list show it."""
+
+import ast
+import json
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import proxy as product
+from tests.faults.asking import PATH, chat, script
+from tests.support.bed import backend_entry
+from tests.support.odd_host import odd_host
+from tests.support.patience import eventually
+
+JUMPING = """
+import itertools, time
+real, jumps = time.time, itertools.cycle([0.0, 86400.0, -86400.0])
+time.time = lambda: real() + next(jumps)
+"""
+READERS = {"app/proxy.py", "obs/access_log.py", "sim/responses.py", "sim/pooling.py", "sim/shapes.py"}
+"""Who reads the wall clock: the creation time in lists, and time stamps of log lines; `logging` itself does too."""
+WALL = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "ctime"}
+
+
+@pytest.fixture
+def jumping(tmp_path):
+    """The environment of a process whose clock jumps at every look."""
+    (tmp_path / "sitecustomize.py").write_text(JUMPING)
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+def test_requests_streams_holding_and_the_drain_go_on(start_backend, jumping):
+    engine = start_backend()
+    config = {"backends": [backend_entry(engine, "alpha", max_concurrency=1)], "health": {"probe_interval": "300ms"}}
+    with odd_host(config, "", "", "--log-format", "json", env=jumping) as proxy:
+        proxy.ready()
+        for number in range(6):
+            answer = proxy.ask(
+                "POST", PATH, chat(number % 2 == 0), script("stream 5 0.02") if number % 2 == 0 else None
+            )
+            assert answer.status == 200
+        engine.forget()
+        eventually(lambda: any(request.is_probe for request in engine.received), "a probe")
+        metrics = proxy.metrics()
+        assert metrics.total("tidegate_e2e_seconds_sum") < 30
+        assert metrics.total("tidegate_backend_healthy") == 1
+        assert proxy.stop() == 0
+        lines = [json.loads(line) for line in proxy.stdout.splitlines()]
+        chats = [line for line in lines if line["path"] == PATH]
+        assert len(chats) == 6
+        assert all(0 <= line["e2e_ms"] < 10_000 for line in chats)
+        stamps = [datetime.fromisoformat(line["time"]) for line in lines]
+        assert any(later < earlier for earlier, later in pairwise(stamps)), "the clock did jump"
+        assert "Traceback" not in proxy.stderr
+
+
+def reads_the_wall_clock(file: Path) -> bool:
+    nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom | ast.Attribute)]
+    return any(map(is_reading, nodes))
+
+
+def is_reading(node: ast.ImportFrom | ast.Attribute) -> bool:
+    """`time.time` and its like, by whatever way."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "time" and not WALL.isdisjoint(name.name for name in node.names)
+    return isinstance(node.value, ast.Name) and node.value.id in ("time", "datetime", "date") and node.attr in WALL
+
+
+def test_nobody_else_reads_it():
+    top = Path(product.__file__).parent
+    files = {str(file.relative_to(top)) for file in top.rglob("*.py") if reads_the_wall_clock(file)}
+    assert files == READERS
