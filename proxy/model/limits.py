@@ -105,7 +105,8 @@ class MemoryLimits(Settings):
     """What happens before the process runs out of memory."""
 
     limit: Size | None = None
-    """Memory this process may use. null: the container's limit, else the machine's memory."""
+    """Memory this process may use. null: the least of its address space (`ulimit -v`), the container's limit and the
+    machine's memory."""
     close_idle: Share = 0.85
     """Above this share of `limit` idle client connections are closed."""
     shed_bulk: Share = 0.92

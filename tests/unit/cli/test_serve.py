@@ -168,9 +168,10 @@ def test_a_password_in_a_url_is_not_shown(app: Recorder, capsys: pytest.CaptureF
     assert "hunter22" not in capsys.readouterr().err
 
 
-def test_the_same_engine_twice_is_a_warning(app: Recorder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_engine_twice_is_a_warning(app: Recorder) -> None:
     assert main(["serve", "http://a", "http://a"]) == 7
-    assert "warning: backends[1].url" in capsys.readouterr().err
+    ((line,),) = app.calls[0][3:]
+    assert "warning: backends[1].url" in line
 
 
 def test_nothing_named_shows_a_file_that_is_right(
