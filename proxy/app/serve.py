@@ -31,6 +31,9 @@ def run(config: Config, source: str, rule_lines: Sequence[int] = (), warnings: S
     except StartError as error:
         _log.error("%s", error)
         return 1
+    except Exception:  # noqa: BLE001 - the last line: said in the log's own form while there is a log
+        _log.critical("the process ends; this is a bug, please report it", exc_info=True)
+        return 1
     finally:
         logs.close()
 

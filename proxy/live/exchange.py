@@ -404,10 +404,16 @@ class Exchange:
                 fallback=pursuit.way.said if pursuit is not None and pursuit.way is not None else "",
                 hedge=pursuit.hedge if pursuit else "",
                 promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
-                tenant=tenant_of(head.fields) if head else "",
+                tenant=self._tenant(),
                 client=self._connection.client,
             )
         )
+
+    def _tenant(self) -> str:
+        if self._taken is not None:
+            return self._taken.job.tenant
+        head = self._message.head
+        return tenant_of(head.fields) if head is not None else ""
 
     def _model_served(self) -> str:
         """The engine's own name; empty when no engine was asked."""

@@ -16,6 +16,8 @@ from proxy.obs.writer import LineWriter
 
 _LAST_LINES_S = 1.0
 """At the end each log may take so long for what still waits."""
+_MISFITS = (TypeError, ValueError, LookupError, AttributeError)
+"""Of arguments and their text: a bug, but no reason to stop."""
 _log = logging.getLogger("tidegate.log")
 
 
@@ -55,11 +57,9 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except (
-            TypeError,
-            ValueError,
-        ) as error:  # arguments that do not fit their text: a bug, no reason to stop
-            line = self.format(_record(logging.ERROR, f"a log line of {record.name} cannot be formatted: {error}"))
+        except _MISFITS as error:
+            text = f"a log line of {record.name} cannot be formatted: {type(error).__name__}"
+            line = self.format(_record(logging.ERROR, text))
         self._writer.offer(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
