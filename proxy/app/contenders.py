@@ -128,7 +128,7 @@ def _config(file: str | None) -> Config:
     if file is None:
         loaded = load_text(_BUILT_IN, "defaults", SecretSource({}, Path()))
     else:
-        loaded = load("-" if file == "-" else Path(file), os.environ)
+        loaded = load("-" if file == "-" else Path(file), os.environ, elsewhere=True)
     if loaded.config is None:
         raise UsageError("the configuration is wrong\n" + render(loaded.diagnostics, "text", colour=False))
     return loaded.config

@@ -3,28 +3,30 @@
 import argparse
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TextIO
 
-from proxy.config.diagnostics import Diagnostic, Severity, has_errors, render
+from proxy.config.diagnostics import Diagnostic, Severity, render
 from proxy.config.loader import Loaded, load
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the diagnostics of every file; 0 when all are right, else 1."""
-    loaded = {file: load_file(file) for file in arguments.files}
+    loaded = {file: load_file(file, elsewhere=arguments.no_env) for file in arguments.files}
     diagnostics = [d for one in loaded.values() for d in one.diagnostics]
     sys.stdout.write(render(diagnostics, arguments.format, colour=wants_colour(sys.stdout)))
     if arguments.format == "text":
         for file, one in loaded.items():
             print(_summary(file, one))
-    failed = diagnostics if arguments.strict else has_errors(diagnostics)
-    return 1 if failed else 0
+    failing = (Severity.ERROR, Severity.WARNING) if arguments.strict else (Severity.ERROR,)
+    return 1 if any(d.severity in failing for d in diagnostics) else 0
 
 
-def load_file(file: str) -> Loaded:
-    """Load a file named on the command line, `-` for standard input, with this process's environment."""
-    return load("-" if file == "-" else Path(file), os.environ)
+def load_file(file: str, *, elsewhere: bool = False) -> Loaded:
+    """Load a file named on the command line, `-` for standard input, with this process's environment; `elsewhere`: for
+    another machine."""
+    return load("-" if file == "-" else Path(file), os.environ, elsewhere=elsewhere)
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -33,15 +35,11 @@ def wants_colour(stream: TextIO) -> bool:
 
 
 def _summary(file: str, loaded: Loaded) -> str:
-    errors = sum(d.severity is Severity.ERROR for d in loaded.diagnostics)
-    warnings = len(loaded.diagnostics) - errors
+    count = Counter(d.severity for d in loaded.diagnostics)
+    rest = [_counted(count[s], s.value) for s in (Severity.WARNING, Severity.NOTE) if count[s]]
     if loaded.config is None:
-        return f"{file}: {_counted(errors, 'error')}{_and_warnings(warnings)}"
-    return f"{file}: ok, {_counted(len(loaded.config.backends), 'backend')}{_and_warnings(warnings)}"
-
-
-def _and_warnings(count: int) -> str:
-    return f", {_counted(count, 'warning')}" if count else ""
+        return f"{file}: {', '.join([_counted(count[Severity.ERROR], 'error'), *rest])}"
+    return f"{file}: {', '.join(['ok', _counted(len(loaded.config.backends), 'backend'), *rest])}"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -55,6 +55,11 @@ def _check(parser: argparse.ArgumentParser) -> None:
         help="text for people (default), json for programs, github for annotations of a pull request",
     )
     parser.add_argument("--strict", action="store_true", help="warnings fail too")
+    parser.add_argument(
+        "--no-env",
+        action="store_true",
+        help="for a machine without the secrets, such as CI: variables and files that are not here are only noted",
+    )
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from proxy.config.backend_url import BackendUrl, BaseUrl, parse_backend_url
 from proxy.config.options import X_DEFAULT
-from proxy.config.refusal import quoted, refusal
+from proxy.config.refusal import did_you_mean, quoted, refusal
 from proxy.config.secrets import SecretReference
 from proxy.model.backend import BackendSpec
 from proxy.model.kv_cache import KvCacheSettings
@@ -16,7 +16,8 @@ from proxy.model.limits import Count, Settings
 from proxy.model.rules import NOT_POOL_LABEL, POOL_LABEL
 from proxy.model.units import Duration
 
-EngineKind = Literal["auto", "vllm", "sglang", "tgi", "llama_cpp", "ollama", "transformers", "tensorrt_llm", "openai"]
+_Kind = Literal["auto", "vllm", "sglang", "tgi", "llama_cpp", "ollama", "transformers", "tensorrt_llm", "openai"]
+_OTHER_SPELLING = Literal["llama.cpp", "llama-cpp", "llamacpp", "llama-server", "tensorrt-llm", "trtllm", "vLLM"]
 
 _LABEL = r"[A-Za-z0-9._:-]{1,64}"
 _LABEL_RE = re.compile(_LABEL, re.ASCII)
@@ -38,6 +39,36 @@ def _model_name(text: str) -> str:
         )
     return text
 
+
+_KINDS = {re.sub("[._-]", "", kind): kind for kind in get_args(_Kind)} | {
+    "llamaserver": "llama_cpp",
+    "trtllm": "tensorrt_llm",
+}
+"""What is written → kind, without the case, dots, dashes and underscores in which spellings differ."""
+_OTHER_NAMES = {
+    "hf": "transformers",
+    "huggingface": "transformers",
+    "textgenerationinference": "tgi",
+    "openaicompatible": "openai",
+    "lmstudio": "openai",
+    "localai": "openai",
+    "gguf": "llama_cpp",
+    "ggml": "llama_cpp",
+}
+"""What is not the name of an engine here, but may have been meant."""
+
+
+def _kind(value: Any) -> Any:
+    """The one spelling that the rest of the program knows: `llama.cpp` is `llama_cpp`."""
+    folded = re.sub("[ ._-]", "", value).lower() if isinstance(value, str) else ""
+    if folded in _OTHER_NAMES:
+        raise refusal(
+            f"must be one of {', '.join(get_args(_Kind))}", did_you_mean(_OTHER_NAMES[folded], _OTHER_NAMES.values())
+        )
+    return _KINDS.get(folded, value)
+
+
+EngineKind = Annotated[_Kind, BeforeValidator(_kind, json_schema_input_type=_Kind | _OTHER_SPELLING)]
 
 Label = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pattern": f"^{_LABEL}$"})]
 """A name that is also a metric label."""
@@ -82,7 +113,7 @@ class Backend(Settings):
     name: Label = Field(default_factory=_default_name, json_schema_extra={X_DEFAULT: "host:port of `url`, made unique"})
     """Name in logs, metrics and headers; unique."""
     kind: EngineKind = "auto"
-    """The engine's dialect; `auto` finds it out."""
+    """The engine's dialect; `auto` finds it out. Other spellings of a name are understood: `llama.cpp`, `vLLM`."""
     pool: Label = "default"
     """The named set of backends it belongs to."""
     models: Models = "auto"

@@ -4,27 +4,26 @@ Works on groups that are valid by themselves, so that these findings appear besi
 Owns no position in a file: a finding names a path, and `loader` finds its line.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from proxy.config.address import parse_address
 from proxy.config.backend import Backend, served_names
 from proxy.config.diagnostics import Severity
 from proxy.config.fallbacks import fallback_findings
 from proxy.config.finding import Finding
+from proxy.config.listeners import listener_findings
 from proxy.config.options import OptionPath
 from proxy.config.refusal import did_you_mean, quoted
 from proxy.config.rules import rule_findings
-from proxy.core.classify import names
+from proxy.config.tenants import tenant_findings, weight_findings
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
-from proxy.model.tenants import TenantSettings
 from proxy.model.units import format_duration, format_size
 
 
 def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> Iterator[Finding]:
     """Every broken rule among the valid top-level groups and the valid backends, by their place in the list."""
-    yield from _listeners(groups)
+    yield from listener_findings(groups, backends)
     yield from _names(backends)
     yield from _urls(backends)
     yield from _aliases(backends)
@@ -34,11 +33,11 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> I
     if "routing" in groups and backends:
         yield from _default_model(groups["routing"].default_model, backends)
     classes: tuple[ClassSettings, ...] | None = groups.get("classes")
+    known = None if classes is None else frozenset(with_built_in(classes))
     if "routing" in groups:
-        known = None if classes is None else frozenset(with_built_in(classes))
-        yield from rule_findings(groups["routing"].rules, known, backends)
-        yield from _tenants(groups["routing"].tenants, backends)
-        yield from fallback_findings(classes or (), groups["routing"].models, backends)
+        yield from _routing(groups["routing"], classes or (), known, backends)
+    yield from _bias(known, backends)
+    yield from _tokenizers(groups.get("tokenizers") or (), backends if "routing" in groups else {})
     for index, entry in enumerate(classes or ()):
         yield from _promises(index, entry)
         yield from _hedge(index, entry)
@@ -48,10 +47,14 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> I
         yield from _health(health)
 
 
-def _listeners(groups: Mapping[str, Any]) -> Iterator[Finding]:
-    listen, admin = groups.get("listen"), groups.get("admin")
-    if listen and listen == admin and parse_address(listen).port:
-        yield Finding(("admin",), "is the same address as listen", "give the two listeners different ports")
+def _routing(
+    routing: Any, classes: tuple[ClassSettings, ...], known: frozenset[str] | None, backends: Mapping[int, Backend]
+) -> Iterator[Finding]:
+    served = served_names(backends) if backends else None
+    yield from rule_findings(routing.rules, known, backends)
+    yield from tenant_findings(routing.tenants, served, routing.default_model, routing.models, classes)
+    yield from weight_findings(routing.fairness.weights)
+    yield from fallback_findings(classes, routing.models, backends)
 
 
 def _names(backends: Mapping[int, Backend]) -> Iterator[Finding]:
@@ -95,22 +98,25 @@ def _tls(backends: Mapping[int, Backend]) -> Iterator[Finding]:
         if "tls" in backend.model_fields_set and backend.address.scheme != "https":
             hint = "write https:// in url, or leave tls out"
             yield Finding(("backends", index, "tls"), "has no meaning for an http:// backend", hint)
+        elif not backend.tls.verify and backend.tls.ca_file is not None:
+            message = "has no effect: verify is false, so that no certificate is checked"
+            yield Finding(("backends", index, "tls", "ca_file"), message, "leave verify out", Severity.WARNING)
 
 
-def _tenants(tenants: Sequence[TenantSettings], backends: Mapping[int, Backend]) -> Iterator[Finding]:
-    first: dict[str, int] = {}
+def _bias(classes: frozenset[str] | None, backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    for index, backend in backends.items():
+        for name in backend.bias:
+            if classes is not None and name not in classes:
+                hint = did_you_mean(name, classes) or f"known: {', '.join(sorted(classes))}"
+                yield Finding(("backends", index, "bias", name), f"there is no class {quoted(name)}", hint)
+
+
+def _tokenizers(models: Iterable[str], backends: Mapping[int, Backend]) -> Iterator[Finding]:
     served = served_names(backends) if backends else None
-    for index, entry in enumerate(tenants):
-        path: OptionPath = ("routing", "tenants", index)
-        other = first.setdefault(entry.tenant, index)
-        if other != index:
-            message = f"{quoted(entry.tenant)} has an entry already: routing.tenants[{other}]"
-            yield Finding((*path, "tenant"), message, "put all of its limits into one")
-        for place, pattern in enumerate(entry.models or ()):
-            if served is not None and not any(names(pattern, name) for name in served):
-                message = f"no backend serves {quoted(pattern)}"
-                hint = did_you_mean(pattern, served)
-                yield Finding((*path, "models", place), message, hint, Severity.WARNING)
+    for model in models:
+        if served is not None and model not in served:
+            message, hint = f"no backend serves {quoted(model)}", did_you_mean(model, served)
+            yield Finding(("tokenizers", model), message, hint, Severity.WARNING)
 
 
 def _capacity(backends: Mapping[int, Backend]) -> Iterator[Finding]:

@@ -13,15 +13,16 @@ Format = Literal["text", "json", "github"]
 FORMATS: tuple[Format, ...] = ("text", "json", "github")
 
 _MAX_LINE_SHOWN = 160
-_COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "hint": "\x1b[36m"}
+_COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[1;34m", "hint": "\x1b[36m"}
 _PLAIN = "\x1b[0m"
 
 
 class Severity(StrEnum):
-    """An error keeps the proxy from starting, a warning does not."""
+    """An error keeps the proxy from starting, a warning does not; a note says what was not looked at."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def render(diagnostics: Sequence[Diagnostic], shape: Format, *, colour: bool = F
 
 def _text(diagnostic: Diagnostic, colour: bool) -> str:
     d = diagnostic
-    kind = _painted("warning: ", "warning", colour) if d.severity is Severity.WARNING else ""
+    kind = "" if d.severity is Severity.ERROR else _painted(f"{d.severity}: ", d.severity.value, colour)
     message = _painted(d.message, d.severity.value, colour)
     hint = _painted(f"; {d.hint}", "hint", colour) if d.hint else ""
     path = f"{_one_line(d.path)}: " if d.path else ""
@@ -89,7 +90,8 @@ def _github(diagnostic: Diagnostic) -> str:
     d = diagnostic
     place = f"file={_property(d.file)},line={d.line},col={d.column}"
     text = f"{d.path}: {d.message}" if d.path else d.message
-    return f"::{d.severity.value} {place}::{_data(f'{text}; {d.hint}' if d.hint else text)}"
+    command = "notice" if d.severity is Severity.NOTE else d.severity.value
+    return f"::{command} {place}::{_data(f'{text}; {d.hint}' if d.hint else text)}"
 
 
 def _data(text: str) -> str:

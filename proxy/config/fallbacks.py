@@ -6,6 +6,7 @@ Owns the comparison of fallbacks with backends and with each other; when one is 
 from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.config.backend import Backend, served_names
+from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
 from proxy.config.refusal import did_you_mean, quoted
@@ -20,8 +21,11 @@ def fallback_findings(
     for index, entry in enumerate(classes):
         yield from _targets(("classes", index, "fallback"), entry.fallback, backends)
     by_model = {entry.name: entry.fallback for entry in models}
+    served = served_names(backends) if backends else None
     for index, model in enumerate(models):
         path: OptionPath = ("routing", "models", index, "fallback")
+        if served is not None and model.name not in served:
+            yield _unserved(("routing", "models", index, "name"), model, served)
         yield from _targets(path, model.fallback, backends)
         circle = _circle(model.name, by_model)
         if circle:
@@ -34,12 +38,21 @@ def _targets(path: OptionPath, settings: FallbackSettings, backends: Mapping[int
         message = f"no backend is in the pool {quoted(settings.pool)}"
         yield Finding((*path, "pool"), message, did_you_mean(settings.pool, pools))
         return
+    if settings.pool is not None and settings.model is None and pools == {settings.pool}:
+        message = f"every backend is in the pool {quoted(settings.pool)}: kept for this, it leaves none to go to first"
+        yield Finding((*path, "pool"), message, "name a pool that is not the first choice", Severity.WARNING)
     there = {i: b for i, b in backends.items() if settings.pool is None or b.pool == settings.pool}
     names = served_names(there) if there else None
     if settings.model is not None and names is not None and settings.model not in names:
         where = "" if settings.pool is None else f" of the pool {quoted(settings.pool)}"
         message = f"no backend{where} serves {quoted(settings.model)}"
         yield Finding((*path, "model"), message, did_you_mean(settings.model, names))
+
+
+def _unserved(path: OptionPath, model: ModelSettings, served: set[str]) -> Finding:
+    then = "is answered by its fallback alone" if model.fallback.model is not None else "cannot be had"
+    message = f"no backend serves {quoted(model.name)}: it {then}"
+    return Finding(path, message, did_you_mean(model.name, served), Severity.WARNING)
 
 
 def _circle(name: str, by_model: Mapping[str, FallbackSettings]) -> str:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from proxy.config.source import (
     read_text,
     split_lines,
 )
+from proxy.config.surroundings import Look, looking_around, looking_nowhere
 from proxy.config.tree import Entry, Node, Parsed, parse
 
 MAX_DIAGNOSTICS = 100
@@ -46,8 +48,9 @@ class Loaded:
     """Where each of `routing.rules` begins."""
 
 
-def load(path: Path | Literal["-"], env: Mapping[str, str]) -> Loaded:
-    """Read one file, or standard input for `"-"`. References to secrets are looked up in `env`."""
+def load(path: Path | Literal["-"], env: Mapping[str, str], *, elsewhere: bool = False) -> Loaded:
+    """Read one file, or standard input for `"-"`. References to secrets are looked up in `env`. `elsewhere`: the proxy
+    will run on another machine; what this one lacks of secrets and files is noted, and no error."""
     name = "<stdin>" if path == STDIN else str(path)
     try:
         text = read_text(path)
@@ -55,16 +58,17 @@ def load(path: Path | Literal["-"], env: Mapping[str, str]) -> Loaded:
         place = error.position
         return Loaded(None, [Diagnostic(Severity.ERROR, name, *place, "", error.message, error.hint)])
     directory = Path() if path == STDIN else Path(path).parent
-    return load_text(text, name, SecretSource(env, directory))
+    secrets = SecretSource(env, directory, elsewhere)
+    return load_text(text, name, secrets, looking_around(directory, elsewhere=elsewhere))
 
 
-def load_text(text: str, name: str, secrets: SecretSource) -> Loaded:
-    """The same for text at hand; `name` stands for the file in the diagnostics."""
+def load_text(text: str, name: str, secrets: SecretSource, look: Look = looking_nowhere) -> Loaded:
+    """The same for text at hand; `name` stands for the file in the diagnostics, `look` looks at the machine."""
     parsed = parse(text)
     report = _Report(text, name, parsed)
     for problem in parsed.problems:
         report.at(problem.position, Finding(problem.path, problem.message, problem.hint))
-    config = _understood(parsed.root, report, secrets) if parsed.root or not parsed.problems else None
+    config = _understood(parsed.root, report, secrets, look) if parsed.root or not parsed.problems else None
     diagnostics = sorted(report.diagnostics, key=lambda d: (d.line, d.column))
     if config is None or has_errors(diagnostics):
         return Loaded(None, diagnostics)
@@ -115,44 +119,47 @@ def _without_secret_keys(path: OptionPath) -> OptionPath:
     return path
 
 
-def _understood(root: Node | None, report: _Report, secrets: SecretSource) -> Config | None:
+def _understood(root: Node | None, report: _Report, secrets: SecretSource, look: Look) -> Config | None:
     if root is None or root.value is None:
         report.finding(Finding((), "the file is empty", "the smallest one holds version: 1, and backends with one url"))
         return None
     if not isinstance(root.value, dict):
         report.finding(Finding((), "must be a group of options", "start with version: 1"))
         return None
-    for finding in _references(root, ()):
+    for finding in _references(root, (), secrets):
         report.finding(finding)
     config = _validated(root, report, secrets)
     parts = _parts(config) if config else _valid_parts(root, secrets)
-    for finding in cross_check(*parts):
+    for finding in chain(cross_check(*parts), look(*parts)):
         report.finding(finding)
     return config
 
 
-def _references(node: Node, path: OptionPath) -> Iterator[Finding]:
+def _references(node: Node, path: OptionPath, secrets: SecretSource) -> Iterator[Finding]:
     """References where none is expanded, and secrets that stand in the file."""
     if isinstance(node.value, dict):
         for key, entry in node.value.items():
-            yield from _references(entry.node, (*path, key))
+            yield from _references(entry.node, (*path, key), secrets)
     elif isinstance(node.value, tuple):
         for index, item in enumerate(node.value):
-            yield from _references(item, (*path, index))
+            yield from _references(item, (*path, index), secrets)
     elif isinstance(node.value, str):
-        yield from _reference(node.value, path)
+        yield from _reference(node.value, path, secrets)
 
 
-def _reference(text: str, path: OptionPath) -> Iterator[Finding]:
+def _reference(text: str, path: OptionPath, secrets: SecretSource) -> Iterator[Finding]:
     field = option_holding(Config, path)
     if field is None:
         return
     if not is_secret(field):
         if "${" in text:
             yield Finding(path, "${…} is expanded in secrets only, such as api_key", "write the value itself")
-    elif is_literal(text):
+        return
+    if is_literal(text):
         hint = "put it into the environment and write ${ENGINE_API_KEY}, or into a file and write ${file:PATH}"
         yield Finding(path, "a secret stands in the file itself", hint, Severity.WARNING)
+    if secrets.elsewhere and (missing := secrets.missing(text)):
+        yield Finding(path, f"not here, and not looked at: {', '.join(missing)}", severity=Severity.NOTE)
 
 
 def _validated(root: Node, report: _Report, secrets: SecretSource) -> Config | None:

@@ -2,6 +2,7 @@
 
 from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
+from proxy.config.options import shown
 from proxy.config.schema import Config, LogFormat, LogLevel
 
 
@@ -19,7 +20,7 @@ def with_overrides(
     groups = {name: getattr(changed, name) for name in Config.model_fields}
     for finding in cross_check(groups, dict(enumerate(changed.backends))):
         if finding.severity is Severity.ERROR:
-            raise ValueError(f"{finding.path[0]} {finding.message}; {finding.hint}")
+            raise ValueError(f"{shown(finding.path)} {finding.message}; {finding.hint}")
     return changed
 
 

@@ -22,11 +22,9 @@ def rule_findings(
     rules: Sequence[RuleSettings], classes: frozenset[str] | None, backends: Mapping[int, Backend]
 ) -> Iterator[Finding]:
     """What is wrong with the rules; `classes`: every name there is, None: not known."""
-    labels = {label for backend in backends.values() for label in backend.labels}
-    pools = {backend.pool for backend in backends.values()}
     for index, rule in enumerate(rules):
         path: OptionPath = ("routing", "rules", index)
-        yield from _targets(path, rule, classes, labels, pools)
+        yield from _targets(path, rule, classes, backends)
         yield from _conditions(path, rule.when, classes, backends)
         earlier = next((i for i, other in enumerate(rules[:index]) if includes(other.when, rule.when)), None)
         if earlier is not None:
@@ -35,16 +33,52 @@ def rule_findings(
 
 
 def _targets(
-    path: OptionPath, rule: RuleSettings, classes: frozenset[str] | None, labels: set[str], pools: set[str]
+    path: OptionPath, rule: RuleSettings, classes: frozenset[str] | None, backends: Mapping[int, Backend]
 ) -> Iterator[Finding]:
     if rule.class_ is not None and classes is not None and rule.class_ not in classes:
         yield Finding((*path, "class"), f"there is no class {quoted(rule.class_)}", did_you_mean(rule.class_, classes))
+    pools = {backend.pool for backend in backends.values()}
     if rule.pool is not None and pools and rule.pool not in pools:
         yield Finding((*path, "pool"), f"no backend is in the pool {quoted(rule.pool)}", did_you_mean(rule.pool, pools))
-    for label in rule.require:
-        if label not in labels:
-            message = f"no backend has the label {quoted(label)}, so that what matches is refused"
-            yield Finding((*path, "require"), message, did_you_mean(label, labels), Severity.WARNING)
+        return
+    there = {i: b for i, b in backends.items() if rule.pool in (None, b.pool)}
+    yield from _labels(path, rule, there, {label for backend in backends.values() for label in backend.labels})
+    yield from _served_there(path, rule, there)
+
+
+def _labels(path: OptionPath, rule: RuleSettings, there: Mapping[int, Backend], labels: set[str]) -> Iterator[Finding]:
+    unknown = [label for label in rule.require if label not in labels]
+    for label in unknown:
+        message = f"no backend has the label {quoted(label)}, so that what matches is refused"
+        yield Finding((*path, "require"), message, did_you_mean(label, labels), Severity.WARNING)
+    if not unknown and there and not any(set(rule.require) <= set(backend.labels) for backend in there.values()):
+        yield Finding((*path, "require"), *_nobody_has(rule))
+    near = {label for backend in there.values() for label in backend.labels}
+    for place, label in enumerate(rule.prefer):
+        if there and label not in near:
+            message = f"has no effect: no backend{_of_pool(rule)} has the label {quoted(label)}"
+            yield Finding((*path, "prefer", place), message, did_you_mean(label, near), Severity.WARNING)
+
+
+def _nobody_has(rule: RuleSettings) -> tuple[str, str]:
+    wanted = ", ".join(quoted(label) for label in rule.require)
+    labels = f"the label {wanted}" if len(rule.require) == 1 else f"the labels {wanted} together"
+    message = f"no backend{_of_pool(rule)} has {labels}, so that what matches is refused"
+    return message, "require less, or give a backend these labels"
+
+
+def _of_pool(rule: RuleSettings) -> str:
+    return "" if rule.pool is None else f" of the pool {quoted(rule.pool)}"
+
+
+def _served_there(path: OptionPath, rule: RuleSettings, there: Mapping[int, Backend]) -> Iterator[Finding]:
+    """Models that the rule sends to where nobody has them."""
+    fit = {i: b for i, b in there.items() if set(rule.require) <= set(b.labels)}
+    served = served_names(fit) if fit and (rule.pool or rule.require) else None
+    for place, pattern in enumerate(rule.when.model):
+        if served and not _names_any(pattern, served):
+            message = f"no backend that this rule sends to serves {quoted(pattern)}, so that what matches is refused"
+            yield Finding((*path, "when", "model", place), message, did_you_mean(pattern, served), Severity.WARNING)
 
 
 def _conditions(

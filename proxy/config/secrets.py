@@ -27,6 +27,8 @@ class SecretSource:
     env: Mapping[str, str] = field(repr=False)
     directory: Path
     """`${file:PATH}` is relative to this: the folder of the configuration file."""
+    elsewhere: bool = False
+    """The proxy will run on another machine, which has what this one lacks: a missing secret is no error."""
 
     def expand(self, text: str) -> str:
         """Every reference replaced. Raises a refusal that names the reference, never the value."""
@@ -35,9 +37,21 @@ class SecretSource:
             raise refusal("${ is not closed", _FORMS)
         return expanded
 
-    def _look_up(self, reference: str) -> str:
+    def missing(self, text: str) -> list[str]:
+        """What its references name and this machine lacks, as `${NAME}`."""
+        return [match[0] for match in _REFERENCE.finditer(text) if not self._has(match[1])]
+
+    def _has(self, reference: str) -> bool:
         if reference.startswith("file:"):
-            return _read_secret(self.directory / Path(reference.removeprefix("file:")).expanduser())
+            return _secret_path(self.directory, reference).is_file()
+        match = _NAME.fullmatch(reference)
+        return match is None or bool(self.env.get(match[1]) or match[2] is not None)
+
+    def _look_up(self, reference: str) -> str:
+        if self.elsewhere and not self._has(reference):
+            return ""
+        if reference.startswith("file:"):
+            return _read_secret(_secret_path(self.directory, reference))
         match = _NAME.fullmatch(reference)
         if not match:
             raise refusal("this is not a reference to a secret", _FORMS)
@@ -47,6 +61,15 @@ class SecretSource:
             state = "empty" if name in self.env else "not set"
             raise refusal(f"the environment variable {name} is {state}", f"set it, or write ${{{name}:-}} for no key")
         return value
+
+
+def _secret_path(directory: Path, reference: str) -> Path:
+    name = reference.removeprefix("file:").strip()
+    if not name:
+        raise refusal("the reference names no file", _FORMS)
+    if "\0" in name:
+        raise refusal("the secret file cannot be read: not a usable path")
+    return directory / Path(name).expanduser()
 
 
 def is_literal(text: str) -> bool:
@@ -71,7 +94,7 @@ def _read_secret(path: Path) -> str:
         raise refusal(f"the secret file is larger than {_MAX_SECRET_BYTES // 1024} KiB")
     value = data.strip().decode("ascii", "replace")
     if not value:
-        raise refusal("the secret file is empty")
+        raise refusal("the secret file is empty", "write the key into it, or leave api_key out")
     return value
 
 
@@ -84,6 +107,8 @@ def _expand(value: Any, info: ValidationInfo) -> Any:
         raise refusal("a reference is expanded only when a file is loaded")
     if any(not "!" <= c <= "~" for c in value):
         raise refusal("must be printable ASCII without spaces", "give the bare key, without Bearer")
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        raise refusal("the key stands in quotes, which would be sent too", "take them away where the key is set")
     return value or None
 
 

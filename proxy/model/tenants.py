@@ -16,8 +16,13 @@ _DIGEST_RE = re.compile(_DIGEST, re.ASCII)
 _Pattern = Annotated[str, Field(min_length=1, max_length=256)]
 
 
+def is_tenant(text: str) -> bool:
+    """Whether a tenant, or all others, can be called so."""
+    return text == OTHERS or _DIGEST_RE.fullmatch(text) is not None
+
+
 def _tenant(text: str) -> str:
-    if text != OTHERS and not _DIGEST_RE.fullmatch(text):
+    if not is_tenant(text):
         raise ValueError("must be the first 8 hex digits of the SHA-256 of an API key, as metrics show them, or *")
     return text
 

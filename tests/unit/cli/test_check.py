@@ -99,6 +99,24 @@ def test_references_come_from_the_environment(
     assert "sesame" not in capsys.readouterr().out
 
 
+def test_without_the_environment_of_the_proxy(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SOME_ENGINE_KEY", raising=False)
+    (files / "key.yaml").write_text(RIGHT + "    api_key: ${SOME_ENGINE_KEY}\n")
+    assert main(["check", "key.yaml"]) == 1
+    capsys.readouterr()
+    assert main(["check", "--no-env", "--strict", "key.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert "key.yaml:4:14: note: backends[0].api_key: " in out
+    assert out.splitlines()[-1] == "key.yaml: ok, 1 backend, 1 note"
+    main(["check", "--no-env", "--format", "github", "key.yaml"])
+    assert capsys.readouterr().out.startswith("::notice file=key.yaml,line=4,col=14::")
+    (files / "key.yaml").write_text(RIGHT + "    api_key: ${SOME ENGINE_KEY}\nloggg: {}\n")
+    assert main(["check", "--no-env", "key.yaml"]) == 1
+    assert "2 errors" in capsys.readouterr().out
+
+
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == json_schema()

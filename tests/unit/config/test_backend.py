@@ -83,3 +83,39 @@ def test_frozen_and_strict() -> None:
         backend().name = "x"  # type: ignore[misc]
     with pytest.raises(ValidationError, match="Extra inputs"):
         backend(wieght=3)
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        ("llama.cpp", "llama_cpp"),
+        ("llama-cpp", "llama_cpp"),
+        ("llamacpp", "llama_cpp"),
+        ("llama_cpp", "llama_cpp"),
+        ("Llama.cpp", "llama_cpp"),
+        ("llama-server", "llama_cpp"),
+        ("vLLM", "vllm"),
+        ("SGLang", "sglang"),
+        ("TensorRT-LLM", "tensorrt_llm"),
+        ("trtllm", "tensorrt_llm"),
+        ("Auto", "auto"),
+    ],
+)
+def test_an_engine_may_be_spelt_as_its_makers_do(written: str, kind: str) -> None:
+    assert Backend.model_validate({"url": "http://a", "kind": written}).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("hf", "transformers"), ("text-generation-inference", "tgi"), ("lmstudio", "openai"), ("gguf", "llama_cpp")],
+)
+def test_other_names_of_engines_are_told(written: str, meant: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Backend.model_validate({"url": "http://a", "kind": written})
+    assert refused.value.errors()[0]["ctx"]["hint"] == f'did you mean "{meant}"?'
+
+
+@pytest.mark.parametrize("written", ["", "xyz", 5, None])
+def test_no_engine(written: object) -> None:
+    with pytest.raises(ValidationError):
+        Backend.model_validate({"url": "http://a", "kind": written})

@@ -152,7 +152,8 @@ def routed(*models: dict[str, object]) -> dict[str, object]:
 def test_fallbacks_that_lead_somewhere() -> None:
     entry = {"name": "large", "fallback": {"model": "small", "pool": "spare"}}
     assert findings(**routed(entry, {"name": "small", "fallback": {"pool": "first"}})) == []
-    assert findings(**routed({"name": "gone", "fallback": {"model": "small"}})) == []
+    told = only(**routed({"name": "gone", "fallback": {"model": "small"}}))
+    assert (told.path, told.severity) == (("routing", "models", 0, "name"), Severity.WARNING)
     assert findings(classes=({"name": "bulk", "fallback": {"pool": "spare"}},), backends=TWO_POOLS) == []
 
 
@@ -165,7 +166,7 @@ def test_fallbacks_that_lead_somewhere() -> None:
     ],
 )
 def test_fallbacks_that_lead_nowhere(fallback: dict[str, object], key: str, message: str, hint: str) -> None:
-    found = only(**routed({"name": "other", "fallback": fallback}))
+    found = only(**routed({"name": "small", "fallback": fallback}))
     assert (found.path, found.message) == (("routing", "models", 0, "fallback", key), message)
     assert found.hint == hint
     found = only(classes=({"name": "bulk", "fallback": fallback},), backends=TWO_POOLS)
@@ -198,3 +199,34 @@ def test_tenants() -> None:
 def test_bulk_is_shed_before_the_rest() -> None:
     found = only(limits=Limits.model_validate({"memory": {"shed_bulk": 0.9, "shed": 0.8}}))
     assert found.path == ("limits", "memory", "shed_bulk")
+
+
+def test_bias_names_classes() -> None:
+    found = only(backends=[{"url": "http://a", "bias": {"bulk": 1, "bulkk": 2}}])
+    assert (found.path, found.hint) == (("backends", 0, "bias", "bulkk"), 'did you mean "bulk"?')
+    assert findings(backends=[{"url": "http://a", "bias": {"chat": 1}}], classes=({"name": "chat"},)) == []
+
+
+def test_weights_name_tenants() -> None:
+    assert only(routing={"fairness": {"weights": {"team-a": 2}}}).path[-1] == "team-a"
+
+
+def test_tokenizers_of_models_that_nobody_serves() -> None:
+    found = only(backends=[LISTED], tokenizers={"qwem3": "t.json", "gpt": "t.json"})
+    assert (found.path, found.severity, found.hint) == (
+        ("tokenizers", "qwem3"),
+        Severity.WARNING,
+        'did you mean "qwen3"?',
+    )
+    assert findings(backends=[{"url": "http://a"}], tokenizers={"any": "t.json"}) == []
+
+
+def test_a_ca_file_that_is_not_used() -> None:
+    found = only(backends=[{"url": "https://a", "tls": {"verify": False, "ca_file": "x"}}])
+    assert (found.path[-1], found.severity) == ("ca_file", Severity.WARNING)
+
+
+def test_a_pool_that_is_kept_leaves_a_first_choice() -> None:
+    found = only(classes=({"name": "chat", "fallback": {"pool": "default"}},))
+    assert (found.path, found.severity) == (("classes", 0, "fallback", "pool"), Severity.WARNING)
+    assert findings(classes=({"name": "chat", "fallback": {"pool": "spare"}},), backends=TWO_POOLS) == []

@@ -23,3 +23,9 @@ def test_given_values_win_and_the_rest_stays() -> None:
 def test_an_override_must_fit_the_rest() -> None:
     with pytest.raises(ValueError, match="admin is the same address as listen"):
         with_overrides(CONFIG, listen="127.0.0.1:9090")
+
+
+def test_a_listener_of_the_command_line_is_no_backend() -> None:
+    config = Config.model_validate({"version": 1, "backends": [{"url": "http://127.0.0.1:8001"}]})
+    with pytest.raises(ValueError, match=r"backends\[0\].url is this proxy itself"):
+        with_overrides(config, listen="0.0.0.0:8001")

@@ -51,6 +51,48 @@ def test_rules(rules: str, expected: list[str]) -> None:
     assert told(RULES + rules) == expected
 
 
+TWO = (
+    "version: 1\nbackends:\n  - {url: 'http://a:1', models: [m], labels: [fp8], pool: fast}\n"
+    "  - {url: 'http://b:1', models: [n], labels: [eu], pool: slow}\nrouting:\n  rules:\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("{pool: fast, require: [fp8]}", []),
+        (
+            "{pool: slow, require: [fp8]}",
+            'error 7:20 routing.rules[0].require: no backend of the pool "slow" has the label "fp8"',
+        ),
+        ("{require: [fp8, eu]}", 'error 7:8 routing.rules[0].require: no backend has the labels "fp8", "eu" together'),
+        ("{require: [fp9, eu]}", 'warning 7:8 routing.rules[0].require: no backend has the label "fp9"'),
+        ("{prefer: [eu]}", []),
+        ("{prefer: [ue]}", 'warning 7:17 routing.rules[0].prefer[0]: has no effect: no backend has the label "ue"'),
+        (
+            "{pool: fast, prefer: [eu]}",
+            "warning 7:29 routing.rules[0].prefer[0]: has no effect: no backend of the pool",
+        ),
+        ("{pool: fast, when: {model: [m]}}", []),
+        (
+            "{pool: fast, when: {model: ['n*']}}",
+            "warning 7:35 routing.rules[0].when.model[0]: no backend that this rule sends to",
+        ),
+        (
+            "{require: [eu], when: {model: [m]}}",
+            "warning 7:38 routing.rules[0].when.model[0]: no backend that this rule",
+        ),
+    ],
+)
+def test_pools_labels_and_models_that_nobody_has_together(rule: str, expected: str | list[str]) -> None:
+    found = told(TWO + f"    - {rule}\n")
+    if isinstance(expected, str):
+        (only,) = found
+        assert only.startswith(expected)
+    else:
+        assert found == expected
+
+
 def test_promises() -> None:
     assert (
         told(HEAD + "classes:\n  - {name: chat, slo: chatbot}\n  - {name: c2, slo: {preset: copilot, ttft: 1s}}\n")
