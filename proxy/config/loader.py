@@ -7,20 +7,19 @@ file. Never raises for a bad file.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from proxy.config.backend import Backend
 from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Diagnostic, Severity, has_errors
 from proxy.config.finding import Finding
 from proxy.config.messages import MISSING, SILENT, hint_of, message_of, unknown_key_hint
 from proxy.config.options import OptionPath, is_secret, option_holding, shown
-from proxy.config.schema import MAX_BACKENDS, Config
+from proxy.config.parts import parts_of, valid_parts
+from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource, is_literal
 from proxy.config.source import (
     STDIN,
@@ -129,7 +128,7 @@ def _understood(root: Node | None, report: _Report, secrets: SecretSource, look:
     for finding in _references(root, (), secrets):
         report.finding(finding)
     config = _validated(root, report, secrets)
-    parts = _parts(config) if config else _valid_parts(root, secrets)
+    parts = parts_of(config) if config else valid_parts(root, secrets)
     for finding in chain(cross_check(*parts), look(*parts)):
         report.finding(finding)
     return config
@@ -225,37 +224,3 @@ def _position(root: Node | None, path: OptionPath, *, at_key: bool) -> Position:
         at_key = at_key or isinstance(node.value, dict | tuple)
         return key.start if key and at_key else node.span.start
     return key.start if key else node.span.start
-
-
-def _parts(config: Config) -> tuple[dict[str, Any], dict[int, Backend]]:
-    return {name: getattr(config, name) for name in Config.model_fields}, dict(enumerate(config.backends))
-
-
-def _valid_parts(root: Node, secrets: SecretSource) -> tuple[dict[str, Any], dict[int, Backend]]:
-    """What is valid by itself in a file that is not: top-level options (or their defaults) and backends."""
-    entries = root.value
-    groups = {name: field.get_default() for name, field in Config.model_fields.items() if not field.is_required()}
-    for name in groups.keys() & entries.keys():
-        groups[name] = _valid(Config.model_fields[name].rebuild_annotation(), entries[name].node, secrets)
-    listed = entries["backends"].node.value if "backends" in entries else ()
-    nodes = listed[:MAX_BACKENDS] if isinstance(listed, tuple) else ()
-    found = {index: _valid(Backend, node, secrets) for index, node in enumerate(nodes)}
-    if None in found.values():  # what the broken ones serve is not known
-        groups["routing"] = None
-    return (
-        {name: value for name, value in groups.items() if value is not None},
-        {index: backend for index, backend in found.items() if backend is not None},
-    )
-
-
-def _valid(annotation: Any, node: Node, secrets: SecretSource) -> Any:
-    """The value, or None when it is not valid; what is wrong with it has been reported."""
-    try:
-        return _adapter(annotation).validate_json(json.dumps(node.plain()), strict=True, context=secrets)
-    except ValidationError:
-        return None
-
-
-@cache
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(annotation)

@@ -169,6 +169,7 @@ def test_all_errors_at_once_in_the_order_of_the_file() -> None:
         ["1:10", "version"],
         ["2:9", "listen"],
         ["6:5", "backends[0].weight"],
+        ["8:11", "backends[1].name"],
         ["10:11", "backends[2].name"],
         ["11:17", "backends[2].models[1]"],
         ["12:10", "limits.connections.buffer_low"],
