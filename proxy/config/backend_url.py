@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, WithJsonSchema
 
 from proxy.config.address import parse_host, parse_port
-from proxy.config.refusal import did_you_mean, quoted, refusal
+from proxy.config.refusal import closest, quoted, refusal
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_CHARACTERS = 2048
@@ -53,11 +53,12 @@ def _split(text: str) -> SplitResult:
         raise refusal(f"is longer than {_MAX_CHARACTERS} characters")
     if not text.isascii() or any(c.isspace() or not c.isprintable() for c in text):
         raise refusal("must be printable ASCII without spaces", "write an international host name in its xn-- form")
-    scheme, separator, _ = text.partition("://")
+    scheme, separator, rest = text.partition("://")
     if not separator:
         raise refusal("has no scheme", f'did you mean "http://{text}"?' if _looks_like_host(text) else _EXAMPLE)
     if scheme.lower() not in _DEFAULT_PORTS:
-        hint = did_you_mean(scheme, _DEFAULT_PORTS) or _EXAMPLE
+        near = closest(scheme, _DEFAULT_PORTS)
+        hint = f"did you mean {quoted(f'{near}://{rest}')}?" if near and _looks_like_host(rest) else _EXAMPLE
         raise refusal(f"unknown scheme {quoted(scheme)}; known: http, https", hint)
     try:
         return urlsplit(text)

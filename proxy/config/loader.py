@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Diagnostic, Severity, has_errors
 from proxy.config.finding import Finding
+from proxy.config.hints import Hints
 from proxy.config.messages import MISSING, SILENT, hint_of, message_of, unknown_key_hint
 from proxy.config.options import OptionPath, is_secret, option_holding, shown
 from proxy.config.parts import parts_of, valid_parts
@@ -32,7 +33,7 @@ from proxy.config.source import (
     split_lines,
 )
 from proxy.config.surroundings import Look, looking_around, looking_nowhere
-from proxy.config.tree import Entry, Node, Parsed, parse
+from proxy.config.tree import Entry, Node, Parsed, Problem, parse
 
 MAX_DIAGNOSTICS = 100
 
@@ -66,13 +67,22 @@ def load_text(text: str, name: str, secrets: SecretSource, look: Look = looking_
     parsed = parse(text)
     report = _Report(text, name, parsed)
     for problem in parsed.problems:
-        report.at(problem.position, Finding(problem.path, problem.message, problem.hint))
+        report.at(
+            problem.position, Finding(problem.path, problem.message, _problem_hint(problem, parsed.root, secrets))
+        )
     config = _understood(parsed.root, report, secrets, look) if parsed.root or not parsed.problems else None
     diagnostics = sorted(report.diagnostics, key=lambda d: (d.line, d.column))
     if config is None or has_errors(diagnostics):
         return Loaded(None, diagnostics)
     paths = (("routing", "rules", index) for index in range(len(config.routing.rules)))
     return Loaded(config, diagnostics, tuple(_position(parsed.root, path, at_key=False).line for path in paths))
+
+
+def _problem_hint(problem: Problem, root: Node | None, secrets: SecretSource) -> str:
+    if not problem.surprising or root is None or not isinstance(root.value, dict):
+        return problem.hint
+    _, node = _resolved(root, problem.path)
+    return Hints(root, secrets).of_surprise(problem.path, str(node.value), problem.hint) if node else problem.hint
 
 
 class _Report:
@@ -165,20 +175,26 @@ def _validated(root: Node, report: _Report, secrets: SecretSource) -> Config | N
     try:
         return Config.model_validate_json(json.dumps(root.plain()), strict=True, context=secrets)
     except ValidationError as invalid:
+        hints = Hints(root, secrets)
         for error in invalid.errors(include_url=False, include_input=False):
-            _report_error(error, root, report)
+            _report_error(error, root, report, hints)
         return None
 
 
-def _report_error(error: Mapping[str, Any], root: Node, report: _Report) -> None:
+def _report_error(error: Mapping[str, Any], root: Node, report: _Report, hints: Hints) -> None:
     path, node = _resolved(root, error["loc"])
     if not path or _only_follows(error, node):
         return
     if error["type"] == "extra_forbidden":
         report.finding(Finding(path, "unknown key", unknown_key_hint(path)), at_key=True)
         return
-    hint = hint_of(error, node.value if node else MISSING)
-    report.finding(Finding(path, message_of(error), hint), at_key=error["loc"][-1] == "[key]")
+    if node is None or error["loc"][-1] == "[key]":
+        report.finding(Finding(path, message_of(error), hint_of(error, MISSING)), at_key=node is not None)
+        return
+    message, hint = message_of(error), hints.of(error, path, node.plain())
+    if hint.startswith("write "):
+        message = message.partition("; ")[0]  # the general way to write it
+    report.finding(Finding(path, message, hint))
 
 
 def _only_follows(error: Mapping[str, Any], node: Node | None) -> bool:

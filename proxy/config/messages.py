@@ -39,7 +39,7 @@ _PLAIN_WORDS: dict[str, str | Callable[[Details], str]] = {
     "too_long": lambda ctx: f"takes at most {ctx['max_length']} {_entries(ctx['max_length'])}",
     "string_too_short": "must not be empty",
     "string_too_long": lambda ctx: f"must not be longer than {ctx['max_length']} characters",
-    "literal_error": lambda ctx: _one_of(_choices(ctx)),
+    "literal_error": lambda ctx: _one_of(choices_of(ctx)),
 }
 
 _HINTS = {
@@ -65,7 +65,7 @@ def hint_of(error: Details, value: Any) -> str:
     if error["type"] == REFUSED:
         return str(ctx.get("hint", ""))
     if error["type"] == "literal_error":
-        return _literal_hint(_choices(ctx), value)
+        return _literal_hint(choices_of(ctx), value)
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]+|true|false", value) and "string" not in error["type"]:
         return "leave the quotes out"
     if value is None and error["type"] == "string_type":
@@ -91,7 +91,8 @@ def _literal_hint(choices: list[str], value: Any) -> str:
     return ""
 
 
-def _choices(ctx: Details) -> list[str]:
+def choices_of(ctx: Details) -> list[str]:
+    """The words that an option takes, as its error names them."""
     expected = str(ctx.get("expected", ""))
     return re.findall(r"'([^']*)'", expected) or [expected]
 

@@ -56,6 +56,8 @@ class Problem(NamedTuple):
     path: OptionPath
     message: str
     hint: str = ""
+    surprising: bool = False
+    """A plain scalar that YAML versions read differently: what it should be depends on the option."""
 
 
 @dataclass(slots=True)
@@ -149,7 +151,7 @@ class _Builder:
     def _surprise(self, event: Any, path: OptionPath, surprise: Surprise) -> None:
         if any(isinstance(part, str) and looks_secret(part) for part in path):
             surprise = Surprise("is not text without quotes", "write ${NAME}, and the secret into the environment")
-        self._problem(event, path, surprise.message, surprise.hint)
+        self.parsed.problems.append(Problem(_span(event).start, path, surprise.message, surprise.hint, surprising=True))
 
     def _sequence(self, start: Any, path: OptionPath) -> Node:
         items: list[Node] = []

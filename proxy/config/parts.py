@@ -1,0 +1,98 @@
+"""The parts of a configuration that are valid by themselves, although the whole may not be.
+
+Owns the validation of a single part, so that everything that is wrong is found at once and every hint can be tried.
+"""
+
+import json
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from proxy.config.backend import Backend
+from proxy.config.options import OptionPath
+from proxy.config.schema import MAX_BACKENDS, Config
+from proxy.config.secrets import SecretSource
+from proxy.config.tree import Node
+
+Parts = tuple[dict[str, Any], dict[int, Backend]]
+"""Top-level options by name, and backends by their place."""
+
+
+def parts_of(config: Config) -> Parts:
+    """All of a valid configuration."""
+    return {name: getattr(config, name) for name in Config.model_fields}, dict(enumerate(config.backends))
+
+
+def valid_parts(root: Node, secrets: SecretSource) -> Parts:
+    """What is valid by itself in a file that is not: top-level options (or their defaults) and backends."""
+    entries = root.value
+    groups = {name: field.get_default() for name, field in Config.model_fields.items() if not field.is_required()}
+    for name in groups.keys() & entries.keys():
+        groups[name] = _valid(Config.model_fields[name].rebuild_annotation(), entries[name].node.plain(), secrets)
+    backends = _backends(root)
+    found = {index: _valid(Backend, plain, secrets) for index, plain in enumerate(backends)}
+    if None in found.values():  # what the broken ones serve is not known
+        groups["routing"] = None
+    rest = {index: backend or _valid_rest(backends[index], secrets) for index, backend in found.items()}
+    return (
+        {name: value for name, value in groups.items() if value is not None},
+        {index: backend for index, backend in rest.items() if backend is not None},
+    )
+
+
+def errors_with(root: Node, path: OptionPath, value: Any, secrets: SecretSource) -> list[ErrorDetails]:
+    """What would be wrong with the part that holds `path`, were `value` there."""
+    name, below = str(path[0]), path[1:]
+    if name not in Config.model_fields:
+        return []
+    node = root.value[name].node
+    if name == "backends" and len(below) > 1:
+        return errors_of(Backend, _changed(node.value[below[0]].plain(), below[1:], value), secrets)
+    return errors_of(Config.model_fields[name].rebuild_annotation(), _changed(node.plain(), below, value), secrets)
+
+
+def errors_of(annotation: Any, plain: Any, secrets: SecretSource) -> list[ErrorDetails]:
+    """Everything that is wrong with one plain value."""
+    try:
+        _adapter(annotation).validate_json(json.dumps(plain), strict=True, context=secrets)
+    except ValidationError as invalid:
+        return invalid.errors(include_url=False, include_input=False)
+    return []
+
+
+def _changed(plain: Any, path: OptionPath, value: Any) -> Any:
+    """`plain` with `value` at `path`."""
+    if not path:
+        return value
+    if isinstance(plain, list):
+        return [_changed(item, path[1:], value) if index == path[0] else item for index, item in enumerate(plain)]
+    return {**plain, path[0]: _changed(plain.get(path[0]), path[1:], value)}
+
+
+def _backends(root: Node) -> list[Any]:
+    listed = root.value["backends"].node.plain() if "backends" in root.value else []
+    return listed[:MAX_BACKENDS] if isinstance(listed, list) else []
+
+
+def _valid_rest(plain: Any, secrets: SecretSource) -> Backend | None:
+    """A backend without the options of it that are wrong; None where those cannot be left out."""
+    if not isinstance(plain, dict):
+        return None
+    wrong = {error["loc"][0] for error in errors_of(Backend, plain, secrets) if error["loc"]}
+    rest = _valid(Backend, {key: value for key, value in plain.items() if key not in wrong}, secrets)
+    return rest if isinstance(rest, Backend) else None
+
+
+def _valid(annotation: Any, plain: Any, secrets: SecretSource) -> Any:
+    """The value, or None when it is not valid; what is wrong with it has been reported."""
+    try:
+        return _adapter(annotation).validate_json(json.dumps(plain), strict=True, context=secrets)
+    except ValidationError:
+        return None
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)
