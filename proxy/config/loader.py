@@ -17,7 +17,8 @@ from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Diagnostic, Severity, has_errors
 from proxy.config.finding import Finding
 from proxy.config.hints import Hints
-from proxy.config.messages import MISSING, SILENT, hint_of, message_of, unknown_key_hint
+from proxy.config.keys import unknown_key_hint
+from proxy.config.messages import MISSING, SILENT, hint_of, message_of
 from proxy.config.options import OptionPath, is_secret, option_holding, shown
 from proxy.config.parts import parts_of, valid_parts
 from proxy.config.schema import Config

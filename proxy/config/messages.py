@@ -4,9 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from proxy.config.options import OptionPath, all_options, group_at, shown
 from proxy.config.refusal import REFUSED, did_you_mean
-from proxy.config.schema import Config
 
 Details = Mapping[str, Any]
 
@@ -71,18 +69,6 @@ def hint_of(error: Details, value: Any) -> str:
     if value is None and error["type"] == "string_type":
         return "give it a value, or leave it out"
     return _HINTS.get(error["type"], "")
-
-
-def unknown_key_hint(path: OptionPath) -> str:
-    """For a key that no option has: the one it may stand for, or the group it belongs to."""
-    group, key = group_at(Config, path[:-1]), str(path[-1])
-    near = did_you_mean(key, group.model_fields) if group else ""
-    if near:
-        return near
-    homes = [o.path[:-1] for o in all_options(Config) if o.path[-1] == key]
-    if len(homes) == 1:
-        return f"it belongs below {shown(homes[0])}" if homes[0] else "it belongs at the top of the file"
-    return f"known here: {', '.join(group.model_fields)}" if group and len(group.model_fields) <= 8 else ""
 
 
 def _literal_hint(choices: list[str], value: Any) -> str:
