@@ -52,6 +52,7 @@ _OTHER_NAMES = {
     "openaicompatible": "openai",
     "lmstudio": "openai",
     "localai": "openai",
+    "llama": "llama_cpp",
     "gguf": "llama_cpp",
     "ggml": "llama_cpp",
 }

@@ -5,13 +5,15 @@ Owns that choice, and that a hint which says what to write is right in that plac
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from proxy.config.messages import choices_of, hint_of, message_of
 from proxy.config.options import OptionPath, field_at, fields_of, group_at, is_list, is_secret, option_holding
-from proxy.config.parts import errors_with
+from proxy.config.parts import Parts, broken_with, errors_with, valid_parts
 from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource
+from proxy.config.slips import in_scalar
 from proxy.config.source import looks_secret
 from proxy.config.suggestions import Fits, holds, suggestion
 from proxy.config.tree import Node
@@ -30,6 +32,10 @@ class Hints:
         self._root = root
         self._secrets = secrets
 
+    @cached_property
+    def _parts(self) -> Parts:
+        return valid_parts(self._root, self._secrets)
+
     def of(self, error: Mapping[str, Any], path: OptionPath, value: Any) -> str:
         """For pydantic's error about the plain value at `path`."""
         known = hint_of(error, value)
@@ -39,9 +45,13 @@ class Hints:
         if rewrites and holds(known, value, self._fits(path)):
             return known
         guess = self._guess(error, path, value)
-        if guess and message_of(error).endswith(guess.removeprefix("write")):
+        if guess and message_of(error) == guess.replace("write", "must be", 1):
             return ""  # said already
         return guess or ("" if rewrites else known)
+
+    def message(self, error: Mapping[str, Any], path: OptionPath, value: Any) -> str:
+        """What is wrong, in plain words."""
+        return in_scalar(value, _keys(path)) or message_of(error)
 
     def of_surprise(self, path: OptionPath, text: str, known: str) -> str:
         """For an unquoted value that YAML tools read differently; `known`: the hint where no option is known."""
@@ -49,7 +59,7 @@ class Hints:
             return known
         errors = errors_with(self._root, path, text, self._secrets)
         error = next((e for e in errors if _is_about(e["loc"], path)), None)
-        return self._guess(error or {"type": ""}, path, text) or (message_of(error) if error else known)
+        return self._guess(error or {"type": ""}, path, text) or (message_of(error) if error else "")
 
     def _may_guess(self, path: OptionPath) -> bool:
         if not path or any(isinstance(part, str) and looks_secret(part) for part in path):
@@ -64,12 +74,17 @@ class Hints:
         field = field_at(Config, path)
         default = None if field is None or field.is_required() else field.default
         guess = suggestion(value, self._fits(path), choices, _keys(path), default)
+        if isinstance(path[-1], int) and (pair := re.fullmatch(r"write \{(\w+: [^,{}]+)\}", guess)):
+            return f"write {pair[1]}"  # an entry of a list needs no braces
         about = _ABOUT_NULL.search((field and field.description) or "")
-        return f"{guess} ({about[1]})" if guess == "write null" and about else guess
+        return f"{guess} ({about[1].replace('`', '')})" if guess == "write null" and about else guess
 
     def _fits(self, path: OptionPath) -> Fits:
         def fits(value: Any) -> bool:
-            return not any(_is_about(e["loc"], path) for e in errors_with(self._root, path, value, self._secrets))
+            errors = errors_with(self._root, path, value, self._secrets)
+            if any(_is_about(error["loc"], path) for error in errors):
+                return False
+            return not broken_with(self._root, path, value, self._secrets, self._parts)
 
         return fits
 

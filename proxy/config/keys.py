@@ -120,6 +120,17 @@ FOREIGN: dict[tuple[str, ...], dict[str, str]] = {
 """By group: what other proxies, gateways and engines call it → what it is called here, below that group."""
 
 
+_NOT_HERE = {
+    "weight": "shares follow from what each backend is predicted to do: leave it out",
+    "priority": "classes have priorities, backends have pools and labels: leave it out",
+    "order": "write pool, and a rule or a fallback that names it",
+    "api_keys": "API keys of clients are not checked here: leave it out",
+    "master_key": "API keys of clients are not checked here: leave it out",
+    "workers": "one process uses one core: start more of them",
+}
+"""What others have and this proxy has not, by any group."""
+
+
 def unknown_key_hint(path: OptionPath) -> str:
     """For a key that no option has; nothing when nothing comes to mind."""
     group, key = group_at(Config, path[:-1]), str(path[-1])
@@ -127,10 +138,11 @@ def unknown_key_hint(path: OptionPath) -> str:
         return ""
     here, known = _generic(path[:-1]), fields_of(group)
     return (
-        _same_but_for_spelling(key, known)
+        _glued(key, known)
+        or _same_but_for_spelling(key, known)
         or _said_elsewhere(here, key)
         or _home(here, key)
-        or _glued(key, known)
+        or _NOT_HERE.get(key, "")
         or did_you_mean(key, known)
         or (f"known here: {', '.join(known)}" if len(known) <= 8 else "")
     )

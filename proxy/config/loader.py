@@ -18,8 +18,9 @@ from proxy.config.diagnostics import Diagnostic, Severity, has_errors
 from proxy.config.finding import Finding
 from proxy.config.hints import Hints
 from proxy.config.keys import unknown_key_hint
+from proxy.config.mending import Understood, understand
 from proxy.config.messages import MISSING, SILENT, hint_of, message_of
-from proxy.config.options import OptionPath, is_secret, option_holding, shown
+from proxy.config.options import OptionPath, all_options, is_secret, option_holding, shown
 from proxy.config.parts import parts_of, valid_parts
 from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource, is_literal
@@ -34,9 +35,10 @@ from proxy.config.source import (
     split_lines,
 )
 from proxy.config.surroundings import Look, looking_around, looking_nowhere
-from proxy.config.tree import Entry, Node, Parsed, Problem, parse
+from proxy.config.tree import Entry, Node, Problem
 
 MAX_DIAGNOSTICS = 100
+_KEYS = frozenset(option.path[-1] for option in all_options(Config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,9 @@ def load(path: Path | Literal["-"], env: Mapping[str, str], *, elsewhere: bool =
 
 def load_text(text: str, name: str, secrets: SecretSource, look: Look = looking_nowhere) -> Loaded:
     """The same for text at hand; `name` stands for the file in the diagnostics, `look` looks at the machine."""
-    parsed = parse(text)
-    report = _Report(text, name, parsed)
+    understood = understand(text, _KEYS)
+    parsed = understood.parsed
+    report = _Report(text, name, understood)
     for problem in parsed.problems:
         report.at(
             problem.position, Finding(problem.path, problem.message, _problem_hint(problem, parsed.root, secrets))
@@ -89,15 +92,15 @@ def _problem_hint(problem: Problem, root: Node | None, secrets: SecretSource) ->
 class _Report:
     """Collects diagnostics: the first error of an option stays, the rest of a flood is counted."""
 
-    def __init__(self, text: str, name: str, parsed: Parsed) -> None:
+    def __init__(self, text: str, name: str, understood: Understood) -> None:
         self.diagnostics: list[Diagnostic] = []
-        self._lines, self._name, self._parsed = split_lines(text), name, parsed
+        self._lines, self._name, self._understood = split_lines(text), name, understood
         self._refused: set[OptionPath] = set()
 
     def finding(self, finding: Finding, *, at_key: bool = False) -> None:
         """One finding, at the place of its option."""
         if at_key or finding.path not in self._refused:
-            self.at(_position(self._parsed.root, finding.path, at_key=at_key), finding)
+            self.at(_position(self._understood.parsed.root, finding.path, at_key=at_key), finding)
 
     def at(self, position: Position, finding: Finding) -> None:
         """One finding, at a known place."""
@@ -107,8 +110,10 @@ class _Report:
             self.diagnostics.append(self._diagnostic(position, finding))
 
     def _diagnostic(self, position: Position, finding: Finding) -> Diagnostic:
-        understood = self._parsed.root is not None
-        source = masked_line(self._lines, position.line, self._parsed.secrets, understood=understood)
+        position = self._understood.place(position)
+        parsed, sure = self._understood.parsed, not self._understood.shifts
+        understood = sure and parsed.root is not None
+        source = masked_line(self._lines, position.line, parsed.secrets, understood=understood)
         return Diagnostic(
             finding.severity,
             self._name,
@@ -125,7 +130,7 @@ def _without_secret_keys(path: OptionPath) -> OptionPath:
     """A key below a secret may be the secret itself."""
     for depth, part in enumerate(path):
         if isinstance(part, str) and looks_secret(part):
-            return path[: depth + 1]
+            return (*path[:depth], part.partition(":")[0])
     return path
 
 
@@ -192,7 +197,7 @@ def _report_error(error: Mapping[str, Any], root: Node, report: _Report, hints: 
     if node is None or error["loc"][-1] == "[key]":
         report.finding(Finding(path, message_of(error), hint_of(error, MISSING)), at_key=node is not None)
         return
-    message, hint = message_of(error), hints.of(error, path, node.plain())
+    message, hint = hints.message(error, path, node.plain()), hints.of(error, path, node.plain())
     if hint.startswith("write "):
         message = message.partition("; ")[0]  # the general way to write it
     report.finding(Finding(path, message, hint))

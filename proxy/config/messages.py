@@ -68,6 +68,8 @@ def hint_of(error: Details, value: Any) -> str:
         return "leave the quotes out"
     if value is None and error["type"] == "string_type":
         return "give it a value, or leave it out"
+    if error["type"] == "tuple_type" and isinstance(value, dict) and any(key.startswith("-") for key in value):
+        return "write a space after the dash"
     return _HINTS.get(error["type"], "")
 
 

@@ -11,6 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.config.backend import Backend
+from proxy.config.checks import cross_check
+from proxy.config.diagnostics import Severity
 from proxy.config.options import OptionPath
 from proxy.config.schema import MAX_BACKENDS, Config
 from proxy.config.secrets import SecretSource
@@ -53,6 +55,23 @@ def errors_with(root: Node, path: OptionPath, value: Any, secrets: SecretSource)
     return errors_of(Config.model_fields[name].rebuild_annotation(), _changed(node.plain(), below, value), secrets)
 
 
+def broken_with(root: Node, path: OptionPath, value: Any, secrets: SecretSource, parts: Parts) -> bool:
+    """Whether `value` at `path`, valid by itself, does not go with `parts`, the rest of the file."""
+    groups, backends = parts
+    name = str(path[0])
+    node = root.value[name].node
+    if name == "backends":
+        if len(path) < 3:
+            return False
+        changed = _valid_rest(_changed(node.value[path[1]].plain(), path[2:], value), secrets)
+        backends = backends if changed is None else {**backends, int(path[1]): changed}
+    else:
+        annotation = Config.model_fields[name].rebuild_annotation()
+        groups = {**groups, name: _valid(annotation, _changed(node.plain(), path[1:], value), secrets)}
+    found = cross_check({n: g for n, g in groups.items() if g is not None}, backends)
+    return any(f.path[: len(path)] == path and f.severity is Severity.ERROR for f in found)
+
+
 def errors_of(annotation: Any, plain: Any, secrets: SecretSource) -> list[ErrorDetails]:
     """Everything that is wrong with one plain value."""
     try:
@@ -77,7 +96,7 @@ def _backends(root: Node) -> list[Any]:
 
 
 def _valid_rest(plain: Any, secrets: SecretSource) -> Backend | None:
-    """A backend without the options of it that are wrong; None where those cannot be left out."""
+    """A backend without the options of it that are wrong, if any are; None where those cannot be left out."""
     if not isinstance(plain, dict):
         return None
     wrong = {error["loc"][0] for error in errors_of(Backend, plain, secrets) if error["loc"]}

@@ -16,6 +16,12 @@ from proxy.config.refusal import refusal
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.ASCII | re.DOTALL)
+_FOREIGN = re.compile(
+    r"\$([A-Z_][A-Z0-9_]*)|\$\(([A-Z_][A-Z0-9_]*)\)|os\.environ/(\w+)|env[:/.](\w+)|\{(?:env\.|\$)(\w+)\}|%([A-Z_][A-Z0-9_]*)%"
+    r"|\$\{env[:.](\w+)\}",
+    re.ASCII,
+)
+"""How other programs name a variable: of shells, LiteLLM, Caddy, Windows."""
 _MAX_SECRET_BYTES = 16 * 1024
 _FORMS = "write ${NAME}, ${NAME:-default} or ${file:PATH}"
 
@@ -74,6 +80,8 @@ def _secret_path(directory: Path, reference: str) -> Path:
 
 def is_literal(text: str) -> bool:
     """Whether the secret, or a part of it, stands in the file itself (a non-empty `:-default` is one too)."""
+    if _FOREIGN.fullmatch(text):
+        return False
     defaults = "".join(_default_of(m[1]) for m in _REFERENCE.finditer(text))
     return bool(_REFERENCE.sub("", text) + defaults)
 
@@ -101,6 +109,9 @@ def _read_secret(path: Path) -> str:
 def _expand(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value
+    if foreign := _FOREIGN.fullmatch(value):
+        name = next(group for group in foreign.groups() if group)
+        raise refusal("this is not how a variable is named here", f"write ${{{name}}}")
     if isinstance(info.context, SecretSource):
         value = info.context.expand(value)
     elif "${" in value:

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from proxy.config.refusal import closest
-from proxy.config.scalars import resolve
+from proxy.config.scalars import Surprise, resolve
 from proxy.model.units import format_size
 
 Fits = Callable[[Any], bool]
@@ -36,8 +36,8 @@ _AROUND = "\"'`;,\u201c\u201d\u2018\u2019"
 """What does not belong to a value: quotes of typesetters, ends of statements."""
 _SURELY_BYTES = 64 << 10
 """A size without a unit from here on counts bytes, a smaller one more likely MiB."""
-_PAIR = re.compile(r"([a-z_][a-z0-9_]*):(\S.*)", re.ASCII)
-_PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:+*-]*", re.ASCII)
+_PAIR = re.compile(r"([a-z_][a-z0-9_]*)(?:\s*[:=]\s*|\s+)(\S.*)", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:+*%-]*", re.ASCII)
 
 
 def suggestion(
@@ -70,8 +70,14 @@ def holds(hint: str, value: Any, fits: Fits) -> bool:
     if match := re.fullmatch('did you mean "(.*)"\\?', hint):
         return fits(match[1])
     if hint == "leave the quotes out":
-        return fits(resolve(str(value)))
+        return fits(_read(str(value)))
     return hint != "put it in quotes" or fits(value if isinstance(value, str) else json.dumps(value))
+
+
+def _read(text: str) -> Any:
+    """What an unquoted text means; the text itself where that is not clear."""
+    value = resolve(text)
+    return text if isinstance(value, Surprise) else value
 
 
 def as_yaml(value: Any) -> str:
@@ -150,22 +156,26 @@ def _addresses(value: Any, default: Any) -> Iterator[Any]:
     """Listeners; the port is that of the default where none is written."""
     if not isinstance(default, str) or ":" not in default or isinstance(value, bool):
         return
+    if str(value).lower() in _ON | _OFF | _NOTHING:
+        return
     host, _, port = default.rpartition(":")
     text = str(value).strip() if isinstance(value, str | int) else ""
     text = re.sub(r"^[a-z]+://|/.*$", "", text)
     if text.isdigit():
         yield f"{host}:{text}"
-    if text.startswith((":", "*:")):
+    if re.fullmatch(r"\*?:[0-9]+", text):
         yield f"0.0.0.0:{text.rpartition(':')[2]}"
     yield text
     yield f"{text}:{port}"
-    yield f"[{text}]:{port}"
     yield f"[{text.rpartition(':')[0]}]:{text.rpartition(':')[2]}"
+    yield f"[{text}]:{port}"
     yield ":".join(text.split())
 
 
 def _urls(value: Any) -> Iterator[Any]:
-    """Base URLs; nothing that could hold a password or a key."""
+    """Base URLs and origins; nothing that could hold a password or a key."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield f"http://127.0.0.1:{value}"
     if not isinstance(value, str) or not value.strip() or any(c in value for c in "@?#"):
         return
     if match := re.fullmatch(r"(https?)[:/]+(.*)", value.strip(), re.IGNORECASE):
@@ -174,6 +184,7 @@ def _urls(value: Any) -> Iterator[Any]:
     for whole in (value, f"http://{value}"):
         yield whole
         yield re.sub(r"/v1/.*", "", whole)
+    yield f"https://{value}"
 
 
 def _texts(value: Any, choices: Sequence[str]) -> Iterator[Any]:
@@ -193,18 +204,20 @@ def _texts(value: Any, choices: Sequence[str]) -> Iterator[Any]:
 def _groups(value: Any, keys: Sequence[str], fits: Fits) -> Iterator[Any]:
     """A group of which only one value was written."""
     if isinstance(value, str) and (match := _PAIR.fullmatch(value)) and match[1] in keys:
-        yield {match[1]: resolve(match[2].strip())}
+        yield {match[1]: _read(match[2].strip())}
     if keys and value is not None and not isinstance(value, dict):
         fitting = [key for key in keys if fits({key: value})]
         if fitting and (len(fitting) == 1 or fitting[0] == keys[0]):
             yield {fitting[0]: value}
         elif any(fits({key: [value]}) for key in keys):
             yield {next(key for key in keys if fits({key: [value]})): [value]}
+        yield {"url": f"http://{value}"}
 
 
 def _lists(value: Any) -> Iterator[Any]:
     if isinstance(value, str):
         parts = [part.strip() for part in value.strip("[]").split(",") if part.strip()]
-        yield from (parts, [{"url": part} for part in parts])
+        yield from (parts, [f"https://{part}" for part in parts])
+        yield from ([{"url": part} for part in parts], [{"url": f"http://{part}"} for part in parts])
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield [str(value)]

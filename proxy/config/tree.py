@@ -13,6 +13,7 @@ import yaml
 from proxy.config.options import OptionPath
 from proxy.config.scalars import Surprise, resolve
 from proxy.config.secrets import is_literal
+from proxy.config.slips import Fault, plain_words
 from proxy.config.source import Position, Span, looks_secret
 
 MAX_NODES = 10_000
@@ -68,6 +69,8 @@ class Parsed:
     problems: list[Problem] = field(default_factory=list)
     secrets: list[Span] = field(default_factory=list)
     """Where the file holds what looks like a secret: not to be shown."""
+    fault: Fault | None = None
+    """Where it stopped being YAML; the last problem tells of it."""
 
 
 def parse(text: str) -> Parsed:
@@ -78,6 +81,18 @@ def parse(text: str) -> Parsed:
     except _StopError:
         builder.parsed.root = None
     return builder.parsed
+
+
+def reach(text: str) -> Position | None:
+    """Where a text stops being YAML; None: nowhere."""
+    try:
+        for _ in yaml.parse(text, Loader=_LOADER):
+            pass
+    except yaml.MarkedYAMLError as error:
+        return _fault(error).position
+    except (yaml.YAMLError, ValueError):
+        return Position(1, 1)
+    return None
 
 
 class _StopError(Exception):
@@ -108,10 +123,9 @@ class _Builder:
         try:
             return next(self._events)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
-            message, hint = _syntax_error(error, self._text, position)
-            self.parsed.problems.append(Problem(position, (), message, hint))
+            self.parsed.fault = _fault(error)
+            slip = plain_words(self._text, self.parsed.fault)
+            self.parsed.problems.append(Problem(slip.position, (), slip.message, slip.hint))
         except (yaml.YAMLError, ValueError):  # the reader's: not text at all
             self.parsed.problems.append(Problem(Position(1, 1), (), "is not YAML text"))
         raise _StopError
@@ -167,7 +181,7 @@ class _Builder:
             node = self._node(self._next(), (*path, key if key is not None else "?"))
             size += 1 + node.size
             if key is not None and looks_secret(key) and not _is_reference(node):
-                self.parsed.secrets.append(node.span)
+                self.parsed.secrets += [node.span] if ":" not in key else [node.span, _span(event)]
             if key is not None:
                 self._add(entries, key, Entry(_span(event), node), path)
         return Node(_span(start, event), entries, size)
@@ -175,7 +189,12 @@ class _Builder:
     def _key(self, event: Any, path: OptionPath) -> str | None:
         """The text of a key; None, with the problem recorded, when it cannot be one."""
         if not isinstance(event, yaml.ScalarEvent):
-            self._problem(event, path, "a key must be plain text")
+            self._problem(
+                event,
+                path,
+                "a key must be plain text",
+                "put a value that begins with { in quotes; render a template first",
+            )
             if not isinstance(event, yaml.AliasEvent):
                 self._node(event, path)
             return None
@@ -191,7 +210,9 @@ class _Builder:
     def _key_text(self, event: Any, path: OptionPath) -> str | None:
         text = str(event.value)
         if not text or not text.isprintable():
-            self._problem(event, path, "a key must be printable text" if text else "the key is missing")
+            odd = next((c for c in text if not c.isprintable()), "")
+            hint = f"U+{ord(odd):04X} in it only looks like a space: write plain ones" if odd.isspace() else ""
+            self._problem(event, path, "a key must be printable text" if text else "the key is missing", hint)
             return None
         return text
 
@@ -237,19 +258,10 @@ def _span(first: Any, last: Any | None = None) -> Span:
     return Span(Position(start.line + 1, start.column + 1), Position(end.line + 1, end.column + 1))
 
 
-def _syntax_error(error: yaml.MarkedYAMLError, text: str, position: Position) -> tuple[str, str]:
-    lines = text.splitlines()
-    line = lines[position.line - 1] if position.line <= len(lines) else ""
-    if "\t" in line[: position.column] and not line[: position.column].strip():
-        return "a tab is used for indentation", "YAML indents with spaces only"
-    problem = (error.problem or "cannot be read").replace("could not find expected ':'", "a ':' is missing here")
-    context = f" ({error.context})" if error.context else ""
-    return f"not valid YAML: {problem}{context}", _SYNTAX_HINTS.get(problem, "")
+def _fault(error: yaml.MarkedYAMLError) -> Fault:
+    place = _place(error.problem_mark) or _place(error.context_mark) or Position(1, 1)
+    return Fault(place, error.problem or "", _place(error.context_mark), error.context or "")
 
 
-_SYNTAX_HINTS = {
-    "mapping values are not allowed in this context": "check the indentation; a value that holds ': ' needs quotes",
-    "did not find expected key": "check the indentation, and that every key ends in ':'",
-    "did not find expected '-' indicator": "check the indentation of the list",
-    "a ':' is missing here": "write key: value",
-}
+def _place(mark: Any) -> Position | None:
+    return Position(mark.line + 1, mark.column + 1) if mark else None

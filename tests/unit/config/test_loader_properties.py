@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from proxy.config.diagnostics import FORMATS, has_errors, render
@@ -138,6 +138,7 @@ def test_a_secret_in_the_file_is_never_shown(template: str, key: str) -> None:
     secret | st.text(min_size=12).filter(str.strip),
 )
 def test_a_secret_of_the_environment_is_never_shown(text: str, key: str) -> None:
+    assume(key not in "".join(render(loaded(text, KEY="x").diagnostics, shape) for shape in FORMATS))
     found = loaded(text, KEY=key)
     shown = repr(found) + "".join(render(found.diagnostics, shape) for shape in FORMATS)
     if found.config:

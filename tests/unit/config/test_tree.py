@@ -62,11 +62,11 @@ def test_crlf_and_a_document_mark_are_fine() -> None:
         ("a: no\n", (1, 4), "unquoted no"),
         ("a: [1, 22:22]\n", (1, 8), "base 60"),
         ("a:\n\tb: 1\n", (2, 1), "a tab is used for indentation"),
-        ("a: b: c\n", (1, 5), "mapping values are not allowed"),
-        ("a: [1\nb: 2\n", (2, 2), "not valid YAML"),
-        ("a: 'open\n", (2, 1), "not valid YAML"),
-        ("a: @x\n", (1, 4), "not valid YAML"),
-        ("a: %x\n", (1, 4), "not valid YAML"),
+        ("a: b: c\n", (1, 5), "a colon stands where no key can be"),
+        ("a: [1\nb: 2\n", (2, 2), "a comma or a ] is missing"),
+        ("a: 'open\n", (1, 4), "the quote that opens here is not closed"),
+        ("a: @x\n", (1, 4), "no value can begin like this"),
+        ("a: %x\n", (1, 4), "no value can begin like this"),
     ],
 )
 def test_refused(text: str, where: tuple[int, int], words: str) -> None:

@@ -1,0 +1,313 @@
+"""Slips of the pen that make a file no YAML: a space, a colon or a quote is missing, a tab, a line out of its column.
+
+Owns the guessing of what was meant. A guess counts when the parser comes further with it, so that what is said is
+right, and the rest of the file can be looked at too. Works on lines; echoes no value that may be a secret.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from proxy.config.source import MAX_LINE_CHARACTERS, Position, looks_secret
+
+
+class Fault(NamedTuple):
+    """Where the parser gave up, and in its words why."""
+
+    position: Position
+    problem: str
+    opened: Position | None = None
+    """Where that began which it was in: a quote, a bracket, a group."""
+    context: str = ""
+
+
+class Slip(NamedTuple):
+    """What is wrong, in the words of who wrote it."""
+
+    position: Position
+    message: str
+    hint: str = ""
+    mended: str | None = None
+    """The whole text without it; None: what was meant is not sure enough to go on."""
+
+
+class _Guess(NamedTuple):
+    """One way to mend one line."""
+
+    column: int
+    message: str
+    hint: str
+    line: str
+    goes_on: bool = True
+    """What was meant is plain."""
+    sure: bool = False
+    """It is a slip even where the parser comes no further: another one follows."""
+
+
+MAX_TEXT = 64 << 10
+"""Longer texts are not guessed about: each guess costs a parse."""
+_LINES_BACK = 3
+_MAX_HINT = 100
+_KEY = r"(?P<before>\s*(?:-\s+)*)(?P<key>[A-Za-z_][A-Za-z0-9_]*)"
+_GLUED_COLON = re.compile(_KEY + r":(?P<value>[^\s:].*)", re.ASCII)
+_GLUED_DASH = re.compile(r"(?P<before>\s*(?:-\s+)*)-(?P<rest>[A-Za-z_\"'{\[$].*)", re.ASCII)
+_NO_COLON = re.compile(_KEY + r"(?P<between>\s*=\s*|\s+|$)(?P<value>.*)", re.ASCII)
+_OPEN_QUOTE = re.compile(
+    r"""(?P<before>(?:[^"'#]|"[^"]*"|'[^']*')*?(?:[:,\[{-]\s+|[\[{]|^\s*))(?P<quote>["'])(?P<rest>[^"']*)(?P<last>["']?)\s*"""
+)
+_COLON_INSIDE = re.compile(_KEY + r":\s+(?P<value>[^\s\"'\[{|>&*!%#].*?:(?:\s.*|$))", re.ASCII)
+_REFERENCE = re.compile(r"(?<![\"'])\$\{[^}]*\}(?![\"'])")
+_SPECIAL = re.compile(r"[*&!%@`|>][^\s,\]}]*")
+_BLANKS = re.compile("[ \t\u00a0\u2000-\u200b\u202f\u3000\ufeff]*")
+
+
+def find(text: str, fault: Fault, keys: frozenset[str], reach: Callable[[str], Position | None]) -> Slip:
+    """What is most likely wrong. `keys`: names that options have; `reach`: where the parser gives up on a text, None:
+    nowhere."""
+    lines = text.split("\n")
+    if len(text) <= MAX_TEXT and not _is_template(lines, fault):
+        for number, guess, least in _guesses(lines, fault, keys):
+            mended = "\n".join([*lines[: number - 1], guess.line, *lines[number:]])
+            if _comes_to(reach(mended), least):
+                place = Position(number, guess.column)
+                return Slip(place, guess.message, guess.hint, mended if guess.goes_on else None)
+    return plain_words(text, fault)
+
+
+def _further(position: Position) -> Position:
+    """Where the parser must come to at least, if a guess is right: not just over what was put in."""
+    return position._replace(column=position.column + 3)
+
+
+def _comes_to(reached: Position | None, least: Position) -> bool:
+    return reached is None or reached >= least
+
+
+def _guesses(lines: list[str], fault: Fault, keys: frozenset[str]) -> Iterator[tuple[int, _Guess, Position]]:
+    """Ways to mend one line of those that may hold the slip, the likeliest first; indentation last. With where the
+    parser must come to if it is right."""
+    suspects = [n for n in _suspects(lines, fault) if len(lines[n - 1]) <= MAX_LINE_CHARACTERS]
+    within = [(n, guess) for n in suspects for guess in _within(lines[n - 1].rstrip("\r"), n, fault, keys)]
+    further = _further(fault.position)
+    yield from ((number, guess, further) for number, guess in within)
+    yield from ((number, guess, Position(fault.position.line, 1)) for number, guess in within if guess.sure)
+    yield from ((number, guess, further) for number in suspects for guess in _indentation(lines, number))
+
+
+def _suspects(lines: list[str], fault: Fault) -> list[int]:
+    last = min(fault.position.line, len(lines))
+    open_quote = next((n for n in range(1, last + 1) if _leaves_quote_open(lines[n - 1])), None)
+    opened = fault.opened.line if fault.opened and fault.problem not in _BLOCKS else None
+    above = [n for n in range(last - 1, 0, -1) if _says_something(lines[n - 1])]
+    first = above[-1] if above and fault.problem == "did not find expected <document start>" else None
+    found = [open_quote, opened, first, last, *above[:_LINES_BACK]]
+    return list(dict.fromkeys(n for n in found if n is not None and n <= len(lines)))
+
+
+def _says_something(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def _leaves_quote_open(line: str) -> bool:
+    match = _OPEN_QUOTE.fullmatch(line.rstrip("\r")) if len(line) <= MAX_LINE_CHARACTERS else None
+    return match is not None and match["last"] != match["quote"]
+
+
+def _within(line: str, number: int, fault: Fault, keys: frozenset[str]) -> Iterator[_Guess]:
+    yield from _blanks(line)
+    yield from _comments(line)
+    yield from _glued(line, keys)
+    yield from _colons(line, keys)
+    yield from _quotes(line)
+    yield from _specials(line, number, fault)
+    yield from _brackets(line, number, fault)
+    yield from _inner_colons(line)
+
+
+def _blanks(line: str) -> Iterator[_Guess]:
+    blank = _BLANKS.match(line)
+    odd = next((c for c in (blank[0] if blank else "") if c != " "), None)
+    for width in (2, 4, 8, 0):
+        text = _spaced(line, width)
+        if odd is not None and odd != "\t":
+            message = f"a character that only looks like a space (U+{ord(odd):04X}) is used for indentation"
+            yield _Guess(line.index(odd) + 1, message, "write plain spaces", text, goes_on=False)
+        elif odd is not None:
+            hint = "YAML indents with spaces only"
+            yield _Guess(line.index(odd) + 1, "a tab is used for indentation", hint, text, goes_on=False)
+    if match := re.match(r"\s*(?:- *)*-( *\t\s*)", line):
+        text = line[: match.start(1)] + " " + line[match.end(1) :]
+        yield _Guess(line.index("\t") + 1, "a tab stands after the dash", "write a space", text)
+
+
+def _spaced(line: str, width: int) -> str:
+    blank = _BLANKS.match(line)
+    end = blank.end() if blank else 0
+    return "".join(" " * width if c == "\t" else " " for c in line[:end]) + line[end:]
+
+
+def _comments(line: str) -> Iterator[_Guess]:
+    if match := re.match(r"(.*?)(//|/\*|<!--|;)(?=\s|$)", line):
+        at = match.start(2)
+        if not line[:at].strip() or line[at - 1].isspace():
+            yield _Guess(
+                at + 1, f"{match[2]} does not begin a comment", "comments begin with #", line[:at] + "#" + line[at:]
+            )
+
+
+def _glued(line: str, keys: frozenset[str]) -> Iterator[_Guess]:
+    if (match := _GLUED_COLON.match(line)) and match["key"] in keys:
+        at = match.end("key") + 1
+        hint = _written(match["key"], match["value"], line)
+        yield _Guess(at, "a space is missing after the colon", hint, f"{line[:at]} {line[at:]}", sure=True)
+    if match := _GLUED_DASH.match(line):
+        at = match.start("rest")
+        hint = "write - and a space"
+        yield _Guess(at, "a space is missing after the dash", hint, f"{line[:at]} {line[at:]}")
+
+
+def _colons(line: str, keys: frozenset[str]) -> Iterator[_Guess]:
+    match = _NO_COLON.match(line)
+    if match and match["key"] in keys and not match["value"].startswith(":"):
+        end, value = match.end("key"), match["value"]
+        hint = _written(match["key"], value, line)
+        message = (
+            "a = stands where a colon belongs"
+            if "=" in match["between"]
+            else f"a colon is missing after {match['key']}"
+        )
+        yield _Guess(end + 1, message, hint, f"{line[:end]}: {value}".rstrip(), sure="-" not in match["before"])
+
+
+def in_scalar(value: object, keys: Iterable[str]) -> str:
+    """What is missing in a text that should have been a key and a value; nothing where it looks like none."""
+    match = re.match(_KEY + r"(:?)", value, re.ASCII) if isinstance(value, str) else None
+    if match is None or match["key"] not in keys or match["before"]:
+        return ""
+    return "a space is missing after the colon" if match[3] else f"a colon is missing after {match['key']}"
+
+
+def _written(key: str, value: str, line: str) -> str:
+    """How the line is right; without its value where that may be a secret."""
+    whole = f"write {key}: {value.strip()}".rstrip()
+    secret = looks_secret(line) or "@" in line or len(whole) > _MAX_HINT
+    return f"write {key}: and the value after a space" if secret else whole
+
+
+def _quotes(line: str) -> Iterator[_Guess]:
+    match = _OPEN_QUOTE.fullmatch(line)
+    if match is None or match["last"] == match["quote"]:
+        return
+    quote, at = match["quote"], match.start("quote") + 1
+    message = f"the quote ({quote}) that opens here is not closed"
+    hint = f"close it with {quote} at the end of the value"
+    rest = match["rest"].rstrip()
+    for cut in (rest, rest.partition(" #")[0].rstrip(), rest.rstrip(",]} ")):
+        yield _Guess(at, message, hint, match["before"] + quote + cut + quote + rest[len(cut) :])
+    yield _Guess(at, message, "leave it out, or close it", match["before"] + rest)
+
+
+def _specials(line: str, number: int, fault: Fault) -> Iterator[_Guess]:
+    """What means something of its own to YAML where it stands without quotes."""
+    for match in _REFERENCE.finditer(line):
+        text = f'{line[: match.start()]}"{match[0]}"{line[match.end() :]}'
+        shown = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]*|file:[^}]*)\}", match[0])
+        hint = f'write "{match[0]}"' if shown else "put it in quotes"
+        yield _Guess(match.start() + 1, "a reference inside { } or [ ] needs quotes", hint, text)
+    for place in (fault.position, fault.opened):
+        special = _SPECIAL.match(line, place.column - 1) if place is not None and place.line == number else None
+        if special is not None:
+            text = f'{line[: special.start()]}"{special[0]}"{line[special.end() :]}'
+            hint = "put the value in quotes" if len(special[0]) > 1 else f'write "{special[0]}"'
+            yield _Guess(special.start() + 1, f"a value that begins with {special[0][0]} needs quotes", hint, text)
+    if fault.problem == "found unknown escape character" and fault.opened and fault.opened.line == number:
+        text = re.sub(r'"([^"]*)"', r"'\1'", line)
+        yield _Guess(
+            fault.position.column - 1, "a backslash means something else in double quotes", "use single quotes", text
+        )
+
+
+def _brackets(line: str, number: int, fault: Fault) -> Iterator[_Guess]:
+    if fault.opened is None or fault.opened.line != number or "flow" not in fault.context:
+        return
+    bracket = "[" if "sequence" in fault.context else "{"
+    closing = "]" if bracket == "[" else "}"
+    message = f"the {bracket} that opens here is not closed"
+    for at in (len(line.partition(" #")[0].rstrip()), fault.position.column - 1):
+        yield _Guess(fault.opened.column, message, f"close it with {closing}", line[:at] + closing + line[at:])
+
+
+def _inner_colons(line: str) -> Iterator[_Guess]:
+    if match := _COLON_INSIDE.fullmatch(line):
+        value = match["value"].rstrip()
+        at = match.start("value")
+        text = f"{line[:at]}'{value}'"
+        yield _Guess(at + 1, "a value that holds a colon and a space needs quotes", "put the value in quotes", text)
+
+
+def _indentation(lines: list[str], number: int) -> Iterator[_Guess]:
+    line = lines[number - 1]
+    indent = len(line) - len(line.lstrip(" "))
+    levels = {column: n for n in range(1, number) for column in _levels(lines[n - 1])} | {0: 0}
+    for level in sorted(levels, key=lambda column: (abs(column - indent), -column)):
+        if level != indent:
+            message = f"this line is indented by {_spaces(indent)}, which does not fit the others"
+            hint = f"indent it by {_spaces(level)}, like line {levels[level]}" if level else "begin it at the very left"
+            yield _Guess(indent + 1, message, hint, " " * level + line.lstrip(" "), goes_on=False)
+
+
+def _levels(line: str) -> list[int]:
+    """The columns at which lines below may go on: of the line, and of what follows its dashes."""
+    if not line.strip() or line.lstrip().startswith("#"):
+        return []
+    found = [len(line) - len(line.lstrip(" "))]
+    if match := re.match(r"\s*(?:-\s+)+", line):
+        found.append(match.end())
+    return found
+
+
+def _spaces(count: int) -> str:
+    return "1 space" if count == 1 else f"{count} spaces"
+
+
+_BLOCKS = frozenset({"did not find expected key", "did not find expected '-' indicator"})
+_WORDS = {
+    "mapping values are not allowed in this context": (
+        "a colon stands where no key can be",
+        "check the indentation; a value that holds ': ' needs quotes",
+    ),
+    "did not find expected key": (
+        "this does not go on what stands above",
+        "check the indentation, and that every key ends in ':'",
+    ),
+    "did not find expected '-' indicator": ("this line is no entry of the list above", "check the indentation"),
+    "could not find expected ':'": ("a colon is missing in this line", "write key: value"),
+    "found character that cannot start any token": ("no value can begin like this", "put the value in quotes"),
+    "did not find expected ',' or ']'": ("a comma or a ] is missing", "put commas between the entries, ] behind them"),
+    "did not find expected ',' or '}'": ("a comma or a } is missing", "put commas between the entries, } behind them"),
+    "did not find expected <document start>": ("this does not go on what stands above", "check the indentation"),
+    "did not find expected node content": ("a value is missing here", "write it, or leave the comma out"),
+    "found unknown escape character": ("a backslash means something else in double quotes", "use single quotes"),
+    "did not find expected alphabetic or numeric character": ("a value is missing here", "put * and & in quotes"),
+}
+
+
+def _is_template(lines: list[str], fault: Fault) -> bool:
+    places = [place.line for place in (fault.position, fault.opened) if place is not None]
+    return any("{{" in line or "{%" in line for n in places for line in lines[n - 1 : n])
+
+
+def plain_words(text: str, fault: Fault) -> Slip:
+    """A fault of which nothing more is known."""
+    lines = text.split("\n")
+    line = lines[fault.position.line - 1] if fault.position.line <= len(lines) else ""
+    if "\t" in line[: fault.position.column] and not line[: fault.position.column].strip():
+        return Slip(fault.position, "a tab is used for indentation", "YAML indents with spaces only")
+    if _is_template(lines, fault):
+        return Slip(fault.opened or fault.position, "this is a template, not YAML yet", "render it first")
+    if fault.problem == "found unexpected end of stream" and fault.opened:
+        return Slip(fault.opened, "the quote that opens here is not closed", "close it at the end of the value")
+    if fault.problem == "could not find expected ':'" and fault.opened:
+        return Slip(fault.opened, *_WORDS[fault.problem])
+    message, hint = _WORDS.get(fault.problem, ("this is not YAML", "check quotes, brackets and indentation"))
+    return Slip(fault.position, message, hint)
