@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.file == arguments.request == "-":
         print("tidegate explain: only one of the two files can be standard input", file=sys.stderr)
         return 2
-    loaded = load_file(arguments.file)
+    loaded = load_file(arguments.file, elsewhere=True)
     if loaded.config is None:
         show(loaded.diagnostics, sys.stderr)
         return 1

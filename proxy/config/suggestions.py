@@ -11,6 +11,7 @@ from typing import Any
 
 from proxy.config.refusal import closest
 from proxy.config.scalars import Surprise, resolve
+from proxy.config.source import looks_secret
 from proxy.model.units import format_size
 
 Fits = Callable[[Any], bool]
@@ -215,6 +216,9 @@ def _groups(value: Any, keys: Sequence[str], fits: Fits) -> Iterator[Any]:
 
 
 def _lists(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict) and not looks_secret(json.dumps(value)):
+        yield [value]
+        yield [{"name": name, **entry} for name, entry in value.items() if isinstance(entry, dict)]
     if isinstance(value, str):
         parts = [part.strip() for part in value.strip("[]").split(",") if part.strip()]
         yield from (parts, [f"https://{part}" for part in parts])

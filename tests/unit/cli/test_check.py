@@ -99,6 +99,21 @@ def test_references_come_from_the_environment(
     assert "sesame" not in capsys.readouterr().out
 
 
+def test_what_check_finds_serve_refuses_in_the_same_words(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = {
+        "loop.yaml": "version: 1\nlisten: 0.0.0.0:8001\nbackends:\n  - url: http://127.0.0.1:8001\n",
+        "ca.yaml": "version: 1\nbackends:\n  - url: https://a\n    tls: {ca_file: nowhere.pem}\n",
+        "tokenizer.yaml": RIGHT + "tokenizers: {m: nowhere.json}\n",
+        "slip.yaml": RIGHT + "    name:x\n    pool: y\n",
+    }
+    for name, text in wrong.items():
+        (files / name).write_text(text)
+        assert main(["check", name]) == 1
+        checked = capsys.readouterr().out.splitlines()[:-1]
+        assert main(["serve", name]) == 1
+        assert capsys.readouterr().err.splitlines() == [*checked, f"tidegate: {name} is wrong; nothing was started"]
+
+
 def test_without_the_environment_of_the_proxy(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -147,6 +147,10 @@ def test_any_text(option: Option, wrong: str) -> None:
         ("backends.[].url", "http:/a:8001", "write http://a:8001"),
         ("backends.[].url", "8001", "write http://127.0.0.1:8001"),
         ("backends", "gpu1:8001", "write [{url: http://gpu1:8001}]"),
+        ("backends", "{url: 'http://a', name: x}", "write [{url: http://a, name: x}]"),
+        ("backends", "{gpu1: {url: 'http://a'}}", "write [{name: gpu1, url: http://a}]"),
+        ("backends", "{url: 'http://a', api_key: hunter2}", "write one entry per line, each after '- '"),
+        ("classes", "{chat: {slo: chatbot}}", "write [{name: chat, slo: chatbot}]"),
         ("listen", "8080", "write 127.0.0.1:8080"),
         ("listen", "localhost", "write localhost:8080"),
         ("listen", "':8080'", "write 0.0.0.0:8080"),
@@ -182,5 +186,5 @@ def test_a_text_is_written_so_that_it_is_read_as_it_was(value: str) -> None:
 
 def test_nothing_fits() -> None:
     assert suggestion("x", lambda _: False) == ""
-    assert suggestion({"a": 1}, lambda _: True) == ""
+    assert suggestion(None, lambda _: True) == ""
     assert suggestion("x" * 200, lambda _: True) == ""
