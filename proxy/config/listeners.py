@@ -45,8 +45,9 @@ def loop_findings(groups: Mapping[str, Any], backends: Mapping[int, Backend], is
             (n for n in _LISTENERS if groups.get(n) and reaches(target, parse_address(groups[n]), is_own)), None
         )
         if name is not None:
-            message = f"is this proxy itself: {name} is {groups[name]}"
-            yield Finding(("backends", index, "url"), message, "write the address of the engine, or move the listener")
+            message = f"is this proxy's own address ({name}: {groups[name]})"
+            hint = f"if an engine listens there, give {name} another port"
+            yield Finding(("backends", index, "url"), message, hint)
 
 
 def reaches(target: Address, listener: Address, is_own: IsOwn) -> bool:

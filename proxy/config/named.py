@@ -10,6 +10,7 @@ from pathlib import Path
 
 from proxy.config.loader import Loaded, load_text
 from proxy.config.secrets import SecretSource
+from proxy.config.surroundings import looking_around
 
 COMMAND_LINE = "the command line"
 _PLAIN = re.compile(r"[A-Za-z0-9][\w.:/+~?=-]*[\w/]", re.ASCII)
@@ -20,7 +21,8 @@ def load_urls(urls: Sequence[str], env: Mapping[str, str], options: Mapping[str,
     said here and not later because some do not fit to an engine's URL."""
     backends = "".join(f"  - url: {_scalar(url)}\n" for url in urls)
     others = "".join(f"{name}: {_scalar(value)}\n" for name, value in options.items())
-    return load_text(f"version: 1\nbackends:\n{backends}{others}", COMMAND_LINE, SecretSource(env, Path()))
+    text = f"version: 1\nbackends:\n{backends}{others}"
+    return load_text(text, COMMAND_LINE, SecretSource(env, Path()), looking_around(Path(), elsewhere=False))
 
 
 def _scalar(text: str) -> str:

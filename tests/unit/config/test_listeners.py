@@ -68,7 +68,7 @@ def test_a_backend_that_is_the_proxy(listen: str, url: str, loops: bool) -> None
 
 def test_the_admin_port_is_no_backend() -> None:
     (told,) = found("127.0.0.1:8080", "127.0.0.1:9090", "http://127.0.0.1:9090")
-    assert told.message == "is this proxy itself: admin is 127.0.0.1:9090"
+    assert told.message == "is this proxy's own address (admin: 127.0.0.1:9090)"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ CASES = [
     # backends
     ("version: 1\nbackends: []\n", ["2:1: backends: needs at least 1 entry"]),
     ("version: 1\nbackends: http://a\n", ["2:11: backends: must be a list; write [{url: http://a}]"]),
-    ("version: 1\nbackends:\n  url: http://a\n", ["2:1: backends: must be a list; write one entry per line, each after '- '"]),
+    ("version: 1\nbackends:\n  url: http://a\n", ["2:1: backends: must be a list; write [{url: http://a}]"]),
     ("version: 1\nbackends: [http://a]\n", ["2:12: backends[0]: must be a group of options; write url: http://a"]),
     ("version: 1\nbackends:\n  - name: a\n", ["3:5: backends[0].url: is required and missing"]),
     ("version: 1\nbackends:\n  - url: gpu1:8001\n", ['3:10: backends[0].url: has no scheme; did you mean "http://gpu1:8001"?']),

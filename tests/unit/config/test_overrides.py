@@ -27,5 +27,5 @@ def test_an_override_must_fit_the_rest() -> None:
 
 def test_a_listener_of_the_command_line_is_no_backend() -> None:
     config = Config.model_validate({"version": 1, "backends": [{"url": "http://127.0.0.1:8001"}]})
-    with pytest.raises(ValueError, match=r"backends\[0\].url is this proxy itself"):
+    with pytest.raises(ValueError, match=r"backends\[0\]\.url is this proxy's own address"):
         with_overrides(config, listen="0.0.0.0:8001")

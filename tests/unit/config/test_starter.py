@@ -26,7 +26,9 @@ MACHINES = [
     NOTHING,
     machine(VLLM),
     machine(VLLM, Engine("http://127.0.0.1:11434", "ollama", (), "ready")),
-    machine(Engine("http://127.0.0.1:8001", None, (), "locked"), Engine("http://127.0.0.1:8080", None, (), "loading")),
+    machine(
+        Engine("http://127.0.0.1:8001", None, (), "locked"), Engine("http://127.0.0.1:8080", None, (), "loading")
+    )._replace(listen="127.0.0.1:8081"),
     machine(VLLM)._replace(listen="127.0.0.1:8081", admin="127.0.0.1:9091", proxies=("http://127.0.0.1:8080",)),
     NOTHING._replace(strangers=("http://127.0.0.1:8000",)),
 ]
