@@ -10,6 +10,9 @@ from proxy.config.refusal import quoted, refusal
 
 _MAX_PORT = 65535
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?", re.ASCII)
+_NUMBERS = re.compile(r"[0-9.]+", re.ASCII)
+_SHORT_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){1,3}[0-9]{1,3}", re.ASCII)
+"""As resolvers take it: 127.1 is 127.0.0.1."""
 _EXAMPLES = "write host:port, such as 127.0.0.1:8080 or [::1]:8080"
 
 
@@ -40,6 +43,8 @@ def parse_host(text: str) -> str:
         raise refusal(f"the IPv6 address {quoted(text)} needs brackets", "write it like [::1]:8080")
     if not _HOST.fullmatch(text):
         raise refusal(f"{quoted(text)} is not a host name or address" if text else "the host is missing", _EXAMPLES)
+    if _NUMBERS.fullmatch(text) and not _SHORT_IPV4.fullmatch(text):
+        raise refusal(f"{quoted(text)} is not an IPv4 address", _EXAMPLES)
     return text.lower()
 
 

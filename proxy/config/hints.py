@@ -51,6 +51,8 @@ class Hints:
 
     def message(self, error: Mapping[str, Any], path: OptionPath, value: Any) -> str:
         """What is wrong, in plain words."""
+        if error["type"] == "dict_type" and isinstance(value, str) and re.fullmatch(r"[^\s:]+:[^\s:]+", value):
+            return "a space is missing after the colon"
         return in_scalar(value, _keys(path)) or message_of(error)
 
     def of_surprise(self, path: OptionPath, text: str, known: str) -> str:

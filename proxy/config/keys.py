@@ -70,6 +70,7 @@ FOREIGN: dict[tuple[str, ...], dict[str, str]] = {
         "target": "url",
         "upstream": "url",
         "uri": "url",
+        "path": "url",
         "key": "api_key",
         "apikey": "api_key",
         "token": "api_key",

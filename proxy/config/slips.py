@@ -119,9 +119,10 @@ def _within(line: str, number: int, fault: Fault, keys: frozenset[str]) -> Itera
     yield from _glued(line, keys)
     yield from _colons(line, keys)
     yield from _quotes(line)
+    yield from _inner_quotes(line)
     yield from _specials(line, number, fault)
     yield from _brackets(line, number, fault)
-    yield from _inner_colons(line)
+    yield from _inner_colons(line, keys)
 
 
 def _blanks(line: str) -> Iterator[_Guess]:
@@ -181,10 +182,10 @@ def _colons(line: str, keys: frozenset[str]) -> Iterator[_Guess]:
 
 def in_scalar(value: object, keys: Iterable[str]) -> str:
     """What is missing in a text that should have been a key and a value; nothing where it looks like none."""
-    match = re.match(_KEY + r"(:?)", value, re.ASCII) if isinstance(value, str) else None
+    match = re.match(_KEY + r"(?P<colon>:(?=[^\s:])|\s)", value, re.ASCII) if isinstance(value, str) else None
     if match is None or match["key"] not in keys or match["before"]:
         return ""
-    return "a space is missing after the colon" if match[3] else f"a colon is missing after {match['key']}"
+    return "a space is missing after the colon" if match["colon"] == ":" else f"a colon is missing after {match['key']}"
 
 
 def _written(key: str, value: str, line: str) -> str:
@@ -205,6 +206,13 @@ def _quotes(line: str) -> Iterator[_Guess]:
     for cut in (rest, rest.partition(" #")[0].rstrip(), rest.rstrip(",]} ")):
         yield _Guess(at, message, hint, match["before"] + quote + cut + quote + rest[len(cut) :])
     yield _Guess(at, message, "leave it out, or close it", match["before"] + rest)
+
+
+def _inner_quotes(line: str) -> Iterator[_Guess]:
+    if match := re.fullmatch(r"(.*?[:,\[{-]\s+)'([^']+'[^'\",]+)'\s*", line):
+        hint = "put the value in double quotes"
+        at = match.start(2)
+        yield _Guess(at, "a ' inside of '…' ends the value", hint, f'{match[1]}"{match[2]}"')
 
 
 def _specials(line: str, number: int, fault: Fault) -> Iterator[_Guess]:
@@ -237,10 +245,13 @@ def _brackets(line: str, number: int, fault: Fault) -> Iterator[_Guess]:
         yield _Guess(fault.opened.column, message, f"close it with {closing}", line[:at] + closing + line[at:])
 
 
-def _inner_colons(line: str) -> Iterator[_Guess]:
+def _inner_colons(line: str, keys: frozenset[str]) -> Iterator[_Guess]:
     if match := _COLON_INSIDE.fullmatch(line):
         value = match["value"].rstrip()
         at = match.start("value")
+        if {match["key"], value.partition(":")[0]} <= keys:
+            hint = f"begin a new line below {match['key']}:, indented"
+            yield _Guess(at + 1, "two keys stand in one line", hint, line[:at] + f"{{{value}}}")
         text = f"{line[:at]}'{value}'"
         yield _Guess(at + 1, "a value that holds a colon and a space needs quotes", "put the value in quotes", text)
 

@@ -170,7 +170,8 @@ def _addresses(value: Any, default: Any) -> Iterator[Any]:
     yield f"{text}:{port}"
     yield f"[{text.rpartition(':')[0]}]:{text.rpartition(':')[2]}"
     yield f"[{text}]:{port}"
-    yield ":".join(text.split())
+    yield re.sub(r"[;,\s]+", ":", text)
+    yield f"{host}:{text.rpartition(':')[2]}"
 
 
 def _urls(value: Any) -> Iterator[Any]:

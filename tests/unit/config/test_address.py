@@ -15,6 +15,7 @@ from proxy.config.address import Address, parse_address
         ("0.0.0.0:65535", Address("0.0.0.0", 65535)),
         ("[::1]:8080", Address("::1", 8080)),
         ("[0:0:0:0:0:0:0:1]:80", Address("::1", 80)),
+        ("127.1:80", Address("127.1", 80)),
         ("Proxy_1.internal:80", Address("proxy_1.internal", 80)),
     ],
 )
@@ -39,6 +40,9 @@ def test_accepted(text: str, address: Address) -> None:
         ("[nonsense]:8080", "not an IPv6 address"),
         ("[fe80::1%eth0\n]:8080", "not an IPv6 address"),
         ("a b:80", "not a host name"),
+        ("8080:8080", "not an IPv4 address"),
+        ("256.0.0.1:80", "not an IPv4 address"),
+        ("1.2.3.4.5:80", "not an IPv4 address"),
         ("http://localhost:80", "needs brackets|not a host"),
     ],
 )

@@ -50,6 +50,9 @@ def told(text: str) -> list[str]:
         (HEAD + "listen: \"h:1'\n", '4:9: the quote (") that opens here is not closed; close it with " at the end of the value'),
         (HEAD + "    models: [a, 'b]\n", "4:17: the quote (') that opens here is not closed; close it with ' at the end of the value"),
         (HEAD + '    name: "x # the first\nlog: {}\n', '4:11: the quote (") that opens here is not closed; close it with " at the end of the value'),
+        (HEAD + "    name: 'it's'\n", "4:11: a ' inside of '…' ends the value; put the value in double quotes"),
+        (HEAD + "log: level: info\n", "4:6: two keys stand in one line; begin a new line below log:, indented"),
+        (HEAD + "    aliases:\n      gpt-4o:qwen3\n", "5:7: backends[0].aliases: a space is missing after the colon; write key: value lines below it, indented; or leave it out"),
         # brackets
         (HEAD + "    models: [a, b\n    name: x\n", "4:13: the [ that opens here is not closed; close it with ]"),
         ("version: 1\nbackends: [{url: http://a, name: x]\n", "2:12: the { that opens here is not closed; close it with }"),

@@ -152,6 +152,8 @@ def test_any_text(option: Option, wrong: str) -> None:
         ("backends", "{url: 'http://a', api_key: hunter2}", "write one entry per line, each after '- '"),
         ("classes", "{chat: {slo: chatbot}}", "write [{name: chat, slo: chatbot}]"),
         ("listen", "8080", "write 127.0.0.1:8080"),
+        ("listen", "127.0.0.1;8080", "write 127.0.0.1:8080"),
+        ("listen", "'9000:8080'", "write 127.0.0.1:8080"),
         ("listen", "localhost", "write localhost:8080"),
         ("listen", "':8080'", "write 0.0.0.0:8080"),
         ("listen", "'::1:8080'", 'write "[::1]:8080"'),
