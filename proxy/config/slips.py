@@ -8,27 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from proxy.config.faults import Fault, Slip, is_template, plain_words
 from proxy.config.source import MAX_LINE_CHARACTERS, Position, looks_secret
-
-
-class Fault(NamedTuple):
-    """Where the parser gave up, and in its words why."""
-
-    position: Position
-    problem: str
-    opened: Position | None = None
-    """Where that began which it was in: a quote, a bracket, a group."""
-    context: str = ""
-
-
-class Slip(NamedTuple):
-    """What is wrong, in the words of who wrote it."""
-
-    position: Position
-    message: str
-    hint: str = ""
-    mended: str | None = None
-    """The whole text without it; None: what was meant is not sure enough to go on."""
 
 
 class _Guess(NamedTuple):
@@ -47,6 +28,7 @@ class _Guess(NamedTuple):
 MAX_TEXT = 64 << 10
 """Longer texts are not guessed about: each guess costs a parse."""
 _LINES_BACK = 3
+_BLOCKS = frozenset({"did not find expected key", "did not find expected '-' indicator"})
 _MAX_HINT = 100
 _KEY = r"(?P<before>\s*(?:-\s+)*)(?P<key>[A-Za-z_][A-Za-z0-9_]*)"
 _GLUED_COLON = re.compile(_KEY + r":(?P<value>[^\s:].*)", re.ASCII)
@@ -65,7 +47,7 @@ def find(text: str, fault: Fault, keys: frozenset[str], reach: Callable[[str], P
     """What is most likely wrong. `keys`: names that options have; `reach`: where the parser gives up on a text, None:
     nowhere."""
     lines = text.split("\n")
-    if len(text) <= MAX_TEXT and not _is_template(lines, fault):
+    if len(text) <= MAX_TEXT and not is_template(lines, fault):
         for number, guess, least in _guesses(lines, fault, keys):
             mended = "\n".join([*lines[: number - 1], guess.line, *lines[number:]])
             if _comes_to(reach(mended), least):
@@ -279,46 +261,3 @@ def _levels(line: str) -> list[int]:
 
 def _spaces(count: int) -> str:
     return "1 space" if count == 1 else f"{count} spaces"
-
-
-_BLOCKS = frozenset({"did not find expected key", "did not find expected '-' indicator"})
-_WORDS = {
-    "mapping values are not allowed in this context": (
-        "a colon stands where no key can be",
-        "check the indentation; a value that holds ': ' needs quotes",
-    ),
-    "did not find expected key": (
-        "this does not go on what stands above",
-        "check the indentation, and that every key ends in ':'",
-    ),
-    "did not find expected '-' indicator": ("this line is no entry of the list above", "check the indentation"),
-    "could not find expected ':'": ("a colon is missing in this line", "write key: value"),
-    "found character that cannot start any token": ("no value can begin like this", "put the value in quotes"),
-    "did not find expected ',' or ']'": ("a comma or a ] is missing", "put commas between the entries, ] behind them"),
-    "did not find expected ',' or '}'": ("a comma or a } is missing", "put commas between the entries, } behind them"),
-    "did not find expected <document start>": ("this does not go on what stands above", "check the indentation"),
-    "did not find expected node content": ("a value is missing here", "write it, or leave the comma out"),
-    "found unknown escape character": ("a backslash means something else in double quotes", "use single quotes"),
-    "did not find expected alphabetic or numeric character": ("a value is missing here", "put * and & in quotes"),
-}
-
-
-def _is_template(lines: list[str], fault: Fault) -> bool:
-    places = [place.line for place in (fault.position, fault.opened) if place is not None]
-    return any("{{" in line or "{%" in line for n in places for line in lines[n - 1 : n])
-
-
-def plain_words(text: str, fault: Fault) -> Slip:
-    """A fault of which nothing more is known."""
-    lines = text.split("\n")
-    line = lines[fault.position.line - 1] if fault.position.line <= len(lines) else ""
-    if "\t" in line[: fault.position.column] and not line[: fault.position.column].strip():
-        return Slip(fault.position, "a tab is used for indentation", "YAML indents with spaces only")
-    if _is_template(lines, fault):
-        return Slip(fault.opened or fault.position, "this is a template, not YAML yet", "render it first")
-    if fault.problem == "found unexpected end of stream" and fault.opened:
-        return Slip(fault.opened, "the quote that opens here is not closed", "close it at the end of the value")
-    if fault.problem == "could not find expected ':'" and fault.opened:
-        return Slip(fault.opened, *_WORDS[fault.problem])
-    message, hint = _WORDS.get(fault.problem, ("this is not YAML", "check quotes, brackets and indentation"))
-    return Slip(fault.position, message, hint)

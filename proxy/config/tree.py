@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
+from proxy.config.faults import Fault, plain_words
 from proxy.config.options import OptionPath
 from proxy.config.scalars import Surprise, resolve
 from proxy.config.secrets import is_literal
-from proxy.config.slips import Fault, plain_words
 from proxy.config.source import Position, Span, looks_secret
 
 MAX_NODES = 10_000
