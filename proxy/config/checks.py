@@ -171,7 +171,7 @@ _ABOVE_ZERO: tuple[OptionPath, ...] = (
 
 def _limits(limits: Limits) -> Iterator[Finding]:
     for group, name in _ABOVE_ZERO:
-        if not getattr(getattr(limits, str(group)), str(name)):
+        if getattr(getattr(limits, str(group)), str(name)) == 0:
             yield Finding(("limits", group, name), "must be above 0: nothing would get through")
     if limits.head.field > limits.head.total:
         total = format_size(limits.head.total)

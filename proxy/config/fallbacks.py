@@ -38,19 +38,29 @@ def _targets(path: OptionPath, settings: FallbackSettings, backends: Mapping[int
         message = f"no backend is in the pool {quoted(settings.pool)}"
         yield Finding((*path, "pool"), message, did_you_mean(settings.pool, pools))
         return
-    if settings.pool is not None and settings.model is None and pools == {settings.pool}:
+    if settings.pool is not None and not settings.names and pools == {settings.pool}:
         message = f"every backend is in the pool {quoted(settings.pool)}: kept for this, it leaves none to go to first"
         yield Finding((*path, "pool"), message, "name a pool that is not the first choice", Severity.WARNING)
     there = {i: b for i, b in backends.items() if settings.pool is None or b.pool == settings.pool}
     names = served_names(there) if there else None
-    if settings.model is not None and names is not None and settings.model not in names:
-        where = "" if settings.pool is None else f" of the pool {quoted(settings.pool)}"
-        message = f"no backend{where} serves {quoted(settings.model)}"
-        yield Finding((*path, "model"), message, did_you_mean(settings.model, names))
+    if names is None:
+        return
+    where = "" if settings.pool is None else f" of the pool {quoted(settings.pool)}"
+    for option, model in _written(settings):
+        if model not in names:
+            yield Finding((*path, *option), f"no backend{where} serves {quoted(model)}", did_you_mean(model, names))
+
+
+def _written(settings: FallbackSettings) -> Iterator[tuple[OptionPath, str]]:
+    """Each model, and where it stands."""
+    if settings.model is not None:
+        yield ("model",), settings.model
+    for place, model in enumerate(settings.models):
+        yield ("models", place), model
 
 
 def _unserved(path: OptionPath, model: ModelSettings, served: set[str]) -> Finding:
-    then = "is answered by its fallback alone" if model.fallback.model is not None else "cannot be had"
+    then = "is answered by its fallback alone" if model.fallback.names else "cannot be had"
     message = f"no backend serves {quoted(model.name)}: it {then}"
     return Finding(path, message, did_you_mean(model.name, served), Severity.WARNING)
 
@@ -60,10 +70,10 @@ def _circle(name: str, by_model: Mapping[str, FallbackSettings]) -> str:
     chain = [name]
     for _ in by_model:
         settings = by_model.get(chain[-1])
-        if settings is None or settings.model is None:
+        if settings is None or not settings.names:
             return ""
-        chain.append(settings.model)
-        if settings.model == name:
+        chain.append(settings.names[0])
+        if settings.names[0] == name:
             return " -> ".join(quoted(model) for model in chain)
     return ""
 

@@ -12,7 +12,7 @@ from proxy.config.refusal import did_you_mean, quoted
 from proxy.core.classify import names
 from proxy.core.permitted import may_use
 from proxy.model.classes import ClassSettings
-from proxy.model.fallback import ModelSettings
+from proxy.model.fallback import FallbackSettings, ModelSettings
 from proxy.model.tenants import OTHERS, TenantSettings, is_tenant
 
 Served = set[str] | None
@@ -80,10 +80,13 @@ def _left_out(
     if default_model is not None and not may_use(allowed, default_model):
         yield f"leaves out {quoted(default_model)}, which requests get that name no model: they are refused"
     for model in models:
-        other = model.fallback.model
-        if other is not None and may_use(allowed, model.name) and not may_use(allowed, other):
-            yield f"leaves out {quoted(other)}, the fallback of {quoted(model.name)}: for this tenant there is none"
+        if may_use(allowed, model.name):
+            for other in _excluded(model.fallback, allowed):
+                yield f"leaves out {quoted(other)}, the fallback of {quoted(model.name)}: for this tenant there is none"
     for entry in classes:
-        other = entry.fallback.model
-        if other is not None and not may_use(allowed, other):
+        for other in _excluded(entry.fallback, allowed):
             yield f"leaves out {quoted(other)}, the fallback of the class {entry.name}: for this tenant there is none"
+
+
+def _excluded(fallback: FallbackSettings, allowed: tuple[str, ...]) -> list[str]:
+    return [name for name in fallback.names if not may_use(allowed, name)]

@@ -7,7 +7,7 @@ answering with the failure, and which of two attempts at once goes on.
 from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
 from proxy.core.books import Books
-from proxy.core.fallback import Fallback
+from proxy.core.fallback import Fallback, cause_of
 from proxy.core.fleet import Fleet
 from proxy.core.hedging import Hedging
 from proxy.core.lateness import Lateness
@@ -212,7 +212,8 @@ class Progress:
         """Try another model or pool, unless the client has seen something of this one; False: there is none."""
         if not ticket.ways or ticket.started:
             return False
-        sent = self._fallback.take(ticket, now)
+        assert ticket.fault is not None
+        sent = self._fallback.take(ticket, now, cause_of(ticket.fault))
         if sent is None:
             return False
         commands.append(sent)

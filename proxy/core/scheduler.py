@@ -19,7 +19,7 @@ from proxy.core.books import Books, work_s
 from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
 from proxy.core.catalogue import shown_name
 from proxy.core.explanation import Explanation, explain
-from proxy.core.fallback import Fallback
+from proxy.core.fallback import Fallback, cause_of_absence
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask
 from proxy.core.lateness import Lateness
@@ -137,9 +137,11 @@ class Scheduler:
         self._progress.budget.request(now)
         self._progress.hedging.arrived(job)
         ticket.due = _due(ticket, ask)
-        if ticket.ways and not candidates.healthy and (sent := self._fallback.take(ticket, now)) is not None:
-            commands.append(sent)
-            return commands
+        if ticket.ways and not candidates.healthy:
+            sent = self._fallback.take(ticket, now, cause_of_absence(candidates))
+            if sent is not None:
+                commands.append(sent)
+                return commands
         backend = self._router.pick(candidates, ask, NOBODY)
         usable = candidates.open or candidates.backends
         seen = backend or usable[0]

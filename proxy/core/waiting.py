@@ -14,7 +14,7 @@ from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
 from proxy.core.books import Books
 from proxy.core.candidates import Candidates
-from proxy.core.fallback import Fallback
+from proxy.core.fallback import Fallback, cause_of_absence
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee, judge, least_s
 from proxy.core.hold import Hold, Line
@@ -221,7 +221,7 @@ class Waiting:
             line = ticket.line
             if line is None or not ticket.ways or ticket.started or line.candidates.healthy:
                 continue
-            sent = self._fallback.take(ticket, now)
+            sent = self._fallback.take(ticket, now, cause_of_absence(line.candidates))
             if sent is not None:
                 self.hold.remove(ticket)
                 commands.append(sent)

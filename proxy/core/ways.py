@@ -25,8 +25,8 @@ class Ways:
             return ()
         found: list[Way] = []
         kept: set[str] = set()
-        for settings in self._settings(model, traffic_class):
-            way = _way(settings, model, require)
+        for settings, other in self._settings(model, traffic_class):
+            way = _way(settings, other, model, require)
             if way.model == model and settings.pool is not None:
                 kept.add(NOT_POOL_LABEL + settings.pool)
             elif way.model != model and not renamable:
@@ -38,25 +38,31 @@ class Ways:
         others = [way for way in found if way.model != model or way.require != require]
         return (first, *others[:MAX_WAYS]) if others else ()
 
-    def _settings(self, model: str, traffic_class: str) -> Iterator[FallbackSettings]:
+    def _settings(self, model: str, traffic_class: str) -> Iterator[tuple[FallbackSettings, str | None]]:
+        """Each, with one of its models (None: the same one), breadth first."""
         of_class = self._by_class.get(traffic_class)
         if of_class is not None:
-            yield of_class
-        at: str | None = model
-        for _ in range(MAX_WAYS):
-            settings = None if at is None else self._by_model.get(at)
-            if settings is None:
-                return
-            yield settings
-            at = settings.model
+            yield from _each(of_class)
+        asked, at = [model], 0
+        while at < len(asked) and at <= MAX_WAYS:
+            settings = self._by_model.get(asked[at])
+            at += 1
+            if settings is not None:
+                yield from _each(settings)
+                asked += [name for name in settings.names if name not in asked]
 
 
-def _way(settings: FallbackSettings, model: str, require: frozenset[str]) -> Way:
+def _each(settings: FallbackSettings) -> Iterator[tuple[FallbackSettings, str | None]]:
+    for name in settings.names or (None,):
+        yield settings, name
+
+
+def _way(settings: FallbackSettings, other: str | None, model: str, require: frozenset[str]) -> Way:
     labels = frozenset(label for label in require if not label.startswith((POOL_LABEL, NOT_POOL_LABEL)))
     said = []
-    if settings.model is not None:
-        said.append(f"model:{printable(settings.model)}")
+    if other is not None:
+        said.append(f"model:{printable(other)}")
     if settings.pool is not None:
         said.append(f"pool:{settings.pool}")
         labels |= {POOL_LABEL + settings.pool}
-    return Way(settings.model or model, labels, ",".join(said))
+    return Way(other or model, labels, ",".join(said), frozenset(settings.on))

@@ -15,7 +15,7 @@ from proxy.live.backends import Backend
 from proxy.live.relay import Relay
 from proxy.live.stream import StreamPlan
 from proxy.live.tokenizers import Tokenizers
-from proxy.live.upstream import Connection
+from proxy.live.upstream import FIRST_BYTE_S, Connection
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import FaultError, Retry
 from proxy.model.limits import UpstreamLimits
@@ -110,7 +110,7 @@ class Caller:
         relay.connection = connection
         relay.calls += 1
         call.timeline.connected = monotonic()
-        connection.send(message, relay)
+        connection.send(message, relay, max(FIRST_BYTE_S, call.request.client_timeout_s or 0.0))
         await relay.ready
 
     def _body(self, call: Call, backend: Backend, plan: StreamPlan) -> bytes:

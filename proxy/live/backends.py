@@ -98,9 +98,9 @@ def _address(config: BackendConfig, limits: UpstreamLimits) -> Address:
         prefix=url.prefix,
         api_key=config.api_key.get_secret_value() if config.api_key else None,
         tls=tls.context(config.tls) if url.scheme == "https" else None,
-        connect_s=_first(config.connect, limits.connect),
-        first_byte_s=_first(config.first_byte, limits.first_byte),
-        idle_s=_first(config.idle, limits.idle),
+        connect_s=limits.connect if config.connect is None else config.connect,
+        first_byte_s=limits.first_byte if config.first_byte is None else config.first_byte,
+        idle_s=limits.idle if config.idle is None else config.idle,
         keepalive_s=limits.keepalive,
     )
 

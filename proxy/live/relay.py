@@ -49,6 +49,9 @@ class EngineSide(Protocol):
     def linger(self, seconds: float) -> None:
         """Wait so long for the end of the answer and for nothing else."""
 
+    def answer_begun(self) -> None:
+        """The model thinks no longer."""
+
     def in_vain(self, *, anew: bool) -> None:
         """What just came brought the answer no further; `anew`: something before it did, since this was last said."""
 
@@ -65,6 +68,7 @@ class Relay:
         "_most_b",
         "_paused",
         "_sink",
+        "_thinks",
         "_timeline",
         "_vain_after",
         "backend",
@@ -115,6 +119,8 @@ class Relay:
         self._kept_back = self._is_kept_back = False
         """By its client: since the last look, and now."""
         self._sink: Sink | None = None
+        self._thinks = True
+        """Nothing of the answer proper has come."""
         self._vain_after = b""
         """The event after which something came that was none."""
 
@@ -137,6 +143,9 @@ class Relay:
                 self.connection.in_vain(anew=False)
             self._emit(data)
             return
+        if self._thinks and usage.begins_answer(data) and self.connection is not None:
+            self._thinks = False
+            self.connection.answer_begun()
         out = stream.short_way(data, now)
         if out is None:
             self._feed(stream, data, now)

@@ -29,6 +29,10 @@ _LARGE_B: Final = 64 * 1024
 """A request up to this size lies in the engine's kernel as soon as it is sent, whether the engine reads it or not."""
 
 
+FIRST_BYTE_S = 600.0
+"""As long as the official clients wait for an answer when they say nothing else."""
+
+
 class Receiver(Protocol):
     """Whoever asked. Called in order: head, body…, then exactly one of ended and failed."""
 
@@ -62,7 +66,8 @@ class Address:
     api_key: str | None
     tls: ssl.SSLContext | None
     connect_s: float
-    first_byte_s: float
+    first_byte_s: float | None
+    """None: as long as whoever asks is willing to wait."""
     idle_s: float
     keepalive_s: float
 
@@ -92,10 +97,12 @@ class Connection(asyncio.Protocol):
         "_headers",
         "_owner",
         "_parser",
+        "_patience_s",
         "_progressed",
         "_read_at",
         "_receiver",
         "_request_b",
+        "_silence_s",
         "_status",
         "_until_close",
         "_vain_deadline",
@@ -124,6 +131,8 @@ class Connection(asyncio.Protocol):
         self._progressed = 0.0
         """When something came that was not in vain, by the watch's clock."""
         self._vain_deadline = NEVER
+        self._patience_s = self._silence_s = address.first_byte_s or FIRST_BYTE_S
+        """Seconds that a first byte may take, and that silence may last now: as long, until the answer has begun."""
         self._until_close = False
         self._between_chunks = False
         """The parser has ended a chunk and begun no other."""
@@ -133,15 +142,23 @@ class Connection(asyncio.Protocol):
 
     # --- what its user calls
 
-    def send(self, message: bytes, receiver: Receiver) -> None:
-        """Write one request; the answer goes to `receiver`."""
+    def send(self, message: bytes, receiver: Receiver, patience_s: float = FIRST_BYTE_S) -> None:
+        """Write one request; the answer goes to `receiver`, who waits so long for its first byte unless it is
+        configured otherwise."""
         assert self._receiver is None
         assert self.transport is not None
         self._receiver = receiver
         self._request_b = len(message)
         self._progressed = self.watch.ran()
-        self.deadline = monotonic() + self._address.first_byte_s
+        self._patience_s = self._silence_s = self._address.first_byte_s or patience_s
+        self.deadline = monotonic() + self._patience_s
         self.transport.write(message)
+
+    def answer_begun(self) -> None:
+        """The model thinks no longer: from now on silence means something."""
+        self._silence_s = self._address.idle_s
+        if not self._fixed:
+            self.deadline = min(self.deadline, monotonic() + self._silence_s)
 
     def pause(self) -> None:
         """Stop reading: the client is slower than the engine. The engine is not to blame, so no deadline runs."""
@@ -156,7 +173,7 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
             self._fixed = False
             self._progressed = self.watch.ran()
-            self.deadline = monotonic() + self._address.idle_s
+            self.deadline = monotonic() + self._silence_s
 
     def in_vain(self, *, anew: bool) -> None:
         """What just came brought the answer no further; `anew`: something before it did, since this was last said.
@@ -167,7 +184,7 @@ class Connection(asyncio.Protocol):
         if anew:
             self._progressed = now
         if not self._fixed:
-            self._vain_deadline = monotonic() + self._progressed + self._address.first_byte_s - now
+            self._vain_deadline = monotonic() + self._progressed + self._patience_s - now
             self.deadline = min(self.deadline, self._vain_deadline)
 
     def linger(self, seconds: float) -> None:
@@ -212,7 +229,7 @@ class Connection(asyncio.Protocol):
         if self._between_chunks:
             start = framing.one_chunk(data)
             if start:  # the parser need not know: it stands before a chunk and would stand there again
-                self.deadline = now + self._address.idle_s
+                self.deadline = now + self._silence_s
                 receiver.on_chunk(data[start:-2], data, now)
                 return
         self._read_at = now
@@ -278,7 +295,7 @@ class Connection(asyncio.Protocol):
         self._status = status
         self._framing_b = 0
         self._until_close = not framed and status not in (204, 304)
-        self.deadline = max(self.deadline, self._read_at + self._address.idle_s)
+        self.deadline = max(self.deadline, self._read_at + self._silence_s)
         if self._receiver is not None:
             self._receiver.on_head(status, self._headers)
 
@@ -287,7 +304,7 @@ class Connection(asyncio.Protocol):
             raise FaultError(self._nonsense("put a body into an interim answer"))
         self._framing_b = 0
         if not self._fixed:
-            self.deadline = self._read_at + self._address.idle_s
+            self.deadline = self._read_at + self._silence_s
         if self._receiver is not None:
             self._receiver.on_body(data)
 
@@ -368,13 +385,13 @@ class Connection(asyncio.Protocol):
         return upstream(Kind.RESET, f"Backend {name} closed the connection before it answered.", retry)
 
     def _late(self) -> Fault:
-        name, limit_s = self._address.name, self._address.first_byte_s
+        name, limit_s = self._address.name, self._patience_s
         if not self._status:
             what = "did not finish the head of its answer" if self._framing_b else "sent nothing"
             return upstream(Kind.FIRST_BYTE_TIMEOUT, f"Backend {name} {what} for {limit_s:g} s.")
         if self.deadline == self._vain_deadline:
             return upstream(Kind.IDLE_TIMEOUT, f"Backend {name} brought its answer no further for {limit_s:g} s.")
-        return upstream(Kind.IDLE_TIMEOUT, f"Backend {name} fell silent for {self._address.idle_s:g} s.")
+        return upstream(Kind.IDLE_TIMEOUT, f"Backend {name} fell silent for {self._silence_s:g} s.")
 
 
 def _unacknowledged_b(transport: asyncio.Transport) -> int:

@@ -115,7 +115,7 @@ class ClassSettings(Settings):
     demotable: bool = False
     """Rather late, as bulk, than refused."""
     fallback: FallbackSettings = FallbackSettings()
-    """Where those go that would be refused (and are not demoted)."""
+    """Where those go that would be refused (and are not demoted), or whose backends fail."""
     hedge: Annotated[HedgeSettings, BeforeValidator(by_delay, json_schema_input_type=After | HedgeSettings)] = (
         HedgeSettings()
     )

@@ -93,6 +93,8 @@ class Kind(StrEnum):
 
 NOT_REACHED = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
 """Nothing was sent: no attempt at all."""
+CONTEXT_TOO_LONG = "context_length_exceeded"
+"""The code, as OpenAI's, of a prompt that does not fit."""
 DECLINED = frozenset({Kind.BUSY, Kind.MISCONFIGURED, Kind.CANNOT})
 """The engine said no before it did any work."""
 

@@ -83,12 +83,14 @@ class UpstreamLimits(Settings):
 
     connect: Duration = 2.0
     """TCP and TLS; then the next attempt, else 502."""
-    first_byte: Duration = 120.0
-    """From the request to the whole head of its answer (a model may be loading); then the next attempt, else 504. A
-    whole answer must be complete, and keep-alive comments between two events of a stream must end, as soon."""
+    first_byte: Duration | None = None
+    """From the request to the whole head of its answer (a model may be loading or think), and longest silence inside
+    one in one piece, and inside a stream before the first token that is not thought; then 504, never another attempt:
+    the engine may be at work. Keep-alive comments between two events must end as soon. null: 10 minutes, as long as
+    the SDKs wait, or as long as the client says that it waits (`x-stainless-timeout`, `x-stainless-read-timeout`)."""
     idle: Duration = 60.0
-    """Longest silence inside an answer; then an SSE error event (engines die without closing). Framing that carries
-    nothing is silence."""
+    """Longest silence inside a stream after its first token of an answer; then an SSE error event (engines die without
+    closing). Framing that carries nothing is silence."""
     keepalive: Duration = 4.0
     """Idle time of a pooled connection: below the 5.0 s after which vLLM and llama.cpp close theirs."""
     event: Size = 1 * MIB
@@ -105,8 +107,8 @@ class MemoryLimits(Settings):
     """What happens before the process runs out of memory."""
 
     limit: Size | None = None
-    """Memory this process may use. null: the least of its address space (`ulimit -v`), the container's limit and the
-    machine's memory."""
+    """Memory this process may use. null: the container's limit, its address space (`ulimit -v`) or the machine's
+    memory, whichever is least."""
     close_idle: Share = 0.85
     """Above this share of `limit` idle client connections are closed."""
     shed_bulk: Share = 0.92

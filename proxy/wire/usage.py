@@ -3,6 +3,7 @@
 Owns reading, never changing. Anything that is not what it should be reads as unknown.
 """
 
+import re
 from typing import Any, NamedTuple
 
 import orjson
@@ -10,6 +11,11 @@ import orjson
 from proxy.wire import sse
 
 _COUNT_MAX = 2**53
+_ANSWERS = re.compile(
+    rb'"(?:content|text|arguments|refusal|partial_json)": ?"[^"]'
+    rb'|"response\.(?:output_text|function_call_arguments|refusal)\.delta"'
+)
+"""An empty text is a role chunk, or a piece of thought beside it; names that end in `content` are others."""
 _LAST_WORDS = frozenset(
     {
         "response.completed",
@@ -62,6 +68,12 @@ def holds_content(event: bytes) -> bool:
     if not isinstance(choices, list):
         return False
     return any(_choice_has_content(choice) for choice in choices if isinstance(choice, dict))
+
+
+def begins_answer(data: bytes) -> bool:
+    """Whether raw bytes of a stream hold a piece of the answer proper: text or a tool's arguments, no thought. Cheap,
+    and asked only until it is so; what it does not know reads as thought."""
+    return _ANSWERS.search(data) is not None
 
 
 def _choice_has_content(choice: dict[str, Any]) -> bool:

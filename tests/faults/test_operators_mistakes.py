@@ -26,7 +26,7 @@ def test_a_key_that_is_refused_costs_nobody_anything(start_backend, start_proxy,
     bad.scripts["key"] = refusing(status, f"Incorrect-API-key-provided:{SECRET}")
     good.scripts["key"] = good.default
     entries = [{**backend_entry(engine, name), "api_key": "${KEY}"} for engine, name in ((bad, "bad"), (good, "good"))]
-    proxy = start_proxy({"backends": entries}, env={"KEY": SECRET})
+    proxy = start_proxy({"backends": entries, "routing": {"policy": "round_robin"}}, env={"KEY": SECRET})
     answers = [proxy.ask("POST", PATH, chat(number % 2 == 0), script("key")) for number in range(40)]
     assert [answer.status for answer in answers] == [200] * 40
     assert len(bad.requests) < 5, "it answers fastest, and draws nobody"

@@ -1,6 +1,7 @@
 """Another model or pool instead of a refusal: when it is taken, and when it is not."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from proxy.core.scheduler import Scheduler
 from proxy.model.commands import Command, Dispatch, FirstToken, Probed, Reason, Refuse
 from proxy.model.fallback import Way
-from proxy.model.faults import Kind
+from proxy.model.faults import CONTEXT_TOO_LONG, Fault, Kind, Source
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
@@ -205,3 +206,26 @@ def test_a_promise_that_cannot_be_kept_is_kept_elsewhere_when_admission_enforces
     refused = only(core.submit(hopeless, 1.0))
     assert isinstance(refused, Refuse), "would-be refusals that have a way are never sent as probes"
     assert refused.reason is Reason.TTFT
+
+
+@pytest.mark.parametrize(
+    ("cause", "failure"),
+    [
+        ("unreachable", fault(Kind.CONNECT)),
+        ("busy", fault(Kind.BUSY, retry_after_s=40.0)),
+        ("error", fault(Kind.RESET)),
+        ("context", Fault(Source.UPSTREAM, Kind.CANNOT, "too long", code=CONTEXT_TOO_LONG)),
+    ],
+)
+def test_a_way_is_taken_for_the_causes_that_it_names(cause: str, failure: Fault) -> None:
+    for named in ("unreachable", "busy", "error", "context"):
+        play = Play(big(), small(), hold=NO_HOLD)
+        play.submit(1, ways=(replace(SMALL, on=frozenset({named})),))
+        command = only(play.fail(1, failure))
+        assert isinstance(command, Dispatch) is (cause == named)
+
+
+def test_what_is_refused_here_takes_every_way() -> None:
+    play = Play(big(), small(), hold=NO_HOLD)
+    play.submit(1)
+    assert sent(play.submit(2, ways=(replace(SMALL, on=frozenset()),)))[0] == "small"

@@ -74,3 +74,13 @@ def test_chains_are_bounded() -> None:
 def test_a_name_is_said_in_printable_ascii() -> None:
     assert told(ways({"chat": {"model": "größe; x=1"}}))[1][2] == "model:gr%C3%B6%C3%9Fe%3B%20x%3D1"
     assert told(ways({"chat": {"model": "org/m-1.5:7b@q4"}}))[1][2] == "model:org/m-1.5:7b@q4"
+
+
+def test_several_models_are_tried_in_order_and_each_ones_own_fallback_after_them() -> None:
+    found = ways(models={"m": {"model": "a", "models": ["b", "c"]}, "a": {"model": "d"}, "b": {"model": "m"}})
+    assert [way.model for way in found.of("m", "chat", NONE, True)] == ["m", "a", "b", "c", "d"]
+
+
+def test_what_makes_a_first_choice_fail_is_kept_with_the_way() -> None:
+    found = ways(models={"m": {"models": ["a"], "on": ["context"]}})
+    assert found.of("m", "chat", NONE, True)[1].on == {"context"}

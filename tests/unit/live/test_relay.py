@@ -43,6 +43,9 @@ class EngineSide:
     def linger(self, seconds: float) -> None:
         self.lingers_s = seconds
 
+    def answer_begun(self) -> None:
+        """How long silence may last is the connection's business."""
+
     def in_vain(self, *, anew: bool) -> None:
         self.vain.append(anew)
 

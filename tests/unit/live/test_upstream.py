@@ -174,6 +174,7 @@ async def test_deadlines_of_an_answer() -> None:
     connection.send(REQUEST, receiver)
     assert 45 < connection.deadline - monotonic() <= 50
     connection.data_received(OK[:-1])
+    connection.answer_begun()
     assert 15 < connection.deadline - monotonic() <= 20
     connection.pause()
     assert connection.deadline == float("inf"), "a slow client is not the engine's fault"
@@ -359,6 +360,7 @@ async def test_a_head_gives_the_body_as_long_as_a_first_byte_may_take() -> None:
     connection.send(REQUEST, Receiver())
     connection.data_received(CHUNKED[:-12])
     assert 45 < left_s(connection) <= 50
+    connection.answer_begun()
     connection.data_received(b"2\r\nhi")
     assert 2 < left_s(connection) <= 3
 
@@ -368,6 +370,7 @@ async def test_what_the_receiver_calls_vain_lasts_as_long_as_a_first_byte_may_ta
     receiver = Receiver()
     connection.send(REQUEST, receiver)
     connection.data_received(CHUNKED[:-5])
+    connection.answer_begun()
     connection.in_vain(anew=False)
     assert 2 < left_s(connection) <= 3, "not less than silence is given"
     connection._progressed -= 4.0
@@ -511,3 +514,24 @@ async def test_random_answers_end_in_one_way(seed: int) -> None:
         assert receiver.ends or not receiver.status or receiver.faults[0].kind in (Kind.CUT, Kind.NONSENSE), answer
         assert receiver.status == 0 or 200 <= receiver.status < 600, answer
         assert not pooled or not transport.closed, answer
+
+
+async def test_a_first_byte_may_take_as_long_as_whoever_asks_will_wait() -> None:
+    connection, _ = connected(pool(first_byte_s=None))
+    connection.send(REQUEST, Receiver(), 1800.0)
+    assert 1799 < connection.deadline - monotonic() <= 1800
+    configured, _ = connected(pool(first_byte_s=7.0))
+    configured.send(REQUEST, Receiver(), 1800.0)
+    assert 6 < configured.deadline - monotonic() <= 7
+
+
+async def test_silence_means_something_only_after_the_answer_has_begun() -> None:
+    connection, _ = connected(pool(first_byte_s=600.0, idle_s=60.0))
+    receiver = Receiver()
+    connection.send(REQUEST, receiver)
+    connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nrole\r\n")
+    assert connection.deadline - monotonic() > 590, "a model may think"
+    connection.answer_begun()
+    assert connection.deadline - monotonic() <= 60
+    connection.data_received(b"4\r\ntext\r\n")
+    assert connection.deadline - monotonic() <= 60

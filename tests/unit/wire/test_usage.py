@@ -204,3 +204,35 @@ def test_any_bytes_can_be_asked(events: list[bytes]) -> None:
     assert usage.of_events(events) == NO_USAGE
     assert not usage.has_ended(events)
     assert not any(map(usage.holds_content, events))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n',
+        b'data: {"choices": [{"delta": {"content": "hi"}}]}\n\n',
+        b'data: {"choices":[{"text":"x"}]}\n\n',
+        b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}}]}\n\n',
+        b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"a"}\n\n',
+        b'data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"Hel"}}\n\n',
+        b'data: {"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{"}}\n\n',
+    ],
+)
+def test_what_begins_an_answer(data: bytes) -> None:
+    assert usage.begins_answer(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n',
+        b'data: {"choices":[{"delta":{"role":"assistant","content":null}}]}\n\n',
+        b'data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}\n\n',
+        b'data: {"choices":[{"delta":{"content":"","reasoning":"hm \\"content\\": \\"x\\""}}]}\n\n',
+        b'data: {"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"hm"}}\n\n',
+        b'data: {"type":"response.reasoning_summary_text.delta","delta":"hm"}\n\n',
+        b": ping\n\n",
+    ],
+)
+def test_what_is_thought(data: bytes) -> None:
+    assert not usage.begins_answer(data)
