@@ -107,8 +107,8 @@ class MemoryLimits(Settings):
     """What happens before the process runs out of memory."""
 
     limit: Size | None = None
-    """Memory this process may use. null: the container's limit, its address space (`ulimit -v`) or the machine's
-    memory, whichever is least."""
+    """Memory this process may use. null: the container's limit. Its address space (`ulimit -v`) and the machine's
+    memory bound it too."""
     close_idle: Share = 0.85
     """Above this share of `limit` idle client connections are closed."""
     shed_bulk: Share = 0.92
