@@ -25,7 +25,8 @@ _NOT = ("__init__.py", "explanation.py")
 """What `explanation` makes is written as JSON by orjson, which reads the insides of interpreted dataclasses only."""
 _SINGLE = {
     "engines": "dialect load",
-    "live": "attempt driver edge exchange flows intake judge marks pool pursuit race relay stream upstream",
+    "live": "attempt budget driver edge exchange flows intake judge marks pool pursuit race reader relay stream"
+    " upstream",
     "model": "backend commands faults histogram outcome request timeline",
     "obs": "access_log goodput metrics record",
     "sim": "arrival decoding engine jobs kv_pool modelled_backend plan played sequence spec static world",

@@ -4,6 +4,7 @@ Owns its waits; each ends at once when somebody is in a hurry.
 """
 
 import asyncio
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from time import monotonic
 from typing import Final
@@ -58,6 +59,12 @@ class Drain:
         while self._running and monotonic() < end:  # noqa: ASYNC110 - at most once in a process's life
             await asyncio.sleep(_LOOK_S)
         await asyncio.sleep(_LAST_WRITES_S)
+
+    async def delivery(self, is_delivering: Callable[[], bool], limit_s: float) -> None:
+        """Slow readers take the rest of complete answers; who takes nothing for `limit_s` is not waited for."""
+        end = monotonic() + limit_s
+        while is_delivering() and monotonic() < end and not self._hurry.is_set():
+            await self._pause(_LOOK_S)
 
     async def _until_idle(self, limit_s: float) -> None:
         end = monotonic() + limit_s

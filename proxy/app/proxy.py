@@ -25,13 +25,15 @@ from proxy.core.ways import Ways
 from proxy.live import backends
 from proxy.live.admin import Admin
 from proxy.live.attempt import Caller
+from proxy.live.bodies import Bodies
+from proxy.live.budget import Budget
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.edge import Edge
 from proxy.live.exchange import Exchange, Gateway
 from proxy.live.flows import Flows
 from proxy.live.intake import Intake
-from proxy.live.memory import MemoryGuard
+from proxy.live.memory import MemoryGuard, limit_b
 from proxy.live.prober import Prober
 from proxy.live.scraper import Scraper
 from proxy.live.tokenizers import Tokenizers
@@ -80,6 +82,9 @@ class Proxy:
         intake = _intake(config, self._models)
         self._explainer = Explainer(intake, self._scheduler, config.limits, rule_lines)
         running = set[Exchange]()
+        memory = config.limits.memory
+        budget = Budget(int(limit_b(memory) * memory.bodies))
+        self._bodies = Bodies(config.limits, budget, self._loop)
         self._flows = Flows(running, self._driver, self._scheduler.gives_up)
         self._gateway = Gateway(
             driver=self._driver,
@@ -90,6 +95,8 @@ class Proxy:
             intake=intake,
             policy=config.routing.policy,
             limits=config.limits,
+            budget=budget,
+            bodies=self._bodies,
             attempts=config.retries.attempts,
             memory=self._memory,
             flows=self._flows,
@@ -105,6 +112,7 @@ class Proxy:
             watch=self._watch,
             loop=self._loop,
             max_connections=shares.clients,
+            budget=budget,
         )
         self._admin = Admin(
             why_not_ready=lambda: self._not_ready,
@@ -115,6 +123,7 @@ class Proxy:
             watch=self._watch,
             loop=self._loop,
             max_connections=shares.admin,
+            budget=budget,
         )
         self._background: list[asyncio.Task[None]] = []
         self._listeners: list[Listener] = []
@@ -146,6 +155,7 @@ class Proxy:
         self._edge.drain()
         how = await self._drain.streams() if drain else ""
         await self._drain.cut()
+        await self._drain.delivery(self._edge.is_delivering, self._config.limits.connections.write_stall)
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -157,6 +167,7 @@ class Proxy:
             listener.close()
         self._admin.close()
         await self._tokenizers.close()
+        self._bodies.close()
         if self._access is not None:
             self._access.flush()
         return how

@@ -12,7 +12,7 @@ from proxy.app.listeners import StartError
 from proxy.app.notify import Notifier
 from proxy.app.proxy import Proxy
 from proxy.config.schema import Config
-from proxy.live import address_space
+from proxy.live import address_space, memory
 from proxy.obs.logs import Logs
 
 _log = logging.getLogger("tidegate")
@@ -22,6 +22,7 @@ def run(config: Config, source: str, rule_lines: Sequence[int] = (), warnings: S
     """Serve until SIGTERM or SIGINT; the exit code: 0 drained, 1 not started, 130 or 143 after a second signal."""
     signals.survive()
     address_space.be_frugal()
+    memory.return_large_blocks()
     logs = Logs(config.log.level, config.log.format)
     for warning in warnings:
         _log.warning("%s", warning)

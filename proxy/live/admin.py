@@ -16,7 +16,9 @@ from urllib.parse import parse_qs
 import orjson
 
 from proxy.core.refusals import short_of_memory
-from proxy.live.edge import Connection, Edge, Message
+from proxy.live.budget import Budget
+from proxy.live.edge import Connection, Edge
+from proxy.live.reader import Message
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import FaultError
 from proxy.model.limits import Limits
@@ -68,6 +70,7 @@ class Admin:
         watch: Watch,
         loop: asyncio.AbstractEventLoop,
         max_connections: int,
+        budget: Budget,
     ) -> None:
         self._why_not_ready = why_not_ready
         self._render_metrics = render_metrics
@@ -83,6 +86,7 @@ class Admin:
             watch=watch,
             loop=loop,
             max_connections=SLACK * max_connections,
+            budget=budget,
         )
 
     def connection(self) -> Connection:

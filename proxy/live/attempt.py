@@ -42,6 +42,8 @@ class Call:
     settings: StreamSettings
     timeline: Timeline
     meter: Meter
+    stream_options: object = None
+    """As the body has them."""
 
 
 class Holder(Protocol):
@@ -123,7 +125,8 @@ class Caller:
         if request.model is not None and name != request.model:
             body = splice.replace_value(body, "model", name)
         if plan.undo is not Undo.NOTHING:
-            body = accounting.with_usage(body, continuous=_adds_continuous(call, backend, plan.continuation))
+            continuous = _adds_continuous(call, backend, plan.continuation)
+            body = accounting.with_usage(body, call.stream_options, continuous=continuous)
         return body
 
     def _plan(self, call: Call, backend: Backend, continuation: Continuation | None) -> StreamPlan:

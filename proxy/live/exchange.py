@@ -20,14 +20,17 @@ from proxy.core.scheduler import Scheduler
 from proxy.live import judge
 from proxy.live.attempt import Call, Caller
 from proxy.live.backends import Backend
+from proxy.live.bodies import INLINE_B, Bodies, Understood
+from proxy.live.budget import Budget
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
-from proxy.live.edge import Connection, Message
+from proxy.live.edge import Connection
 from proxy.live.flows import Flows
 from proxy.live.intake import Intake, Taken
 from proxy.live.marks import marked
 from proxy.live.memory import MemoryGuard
 from proxy.live.pursuit import Pursuit
+from proxy.live.reader import Message
 from proxy.live.relay import Relay
 from proxy.model.classes import NOTHING_PROMISED
 from proxy.model.faults import Fault, FaultError, Kind, downstream, internal, upstream
@@ -69,6 +72,8 @@ class Gateway(NamedTuple):
     intake: Intake
     policy: str
     limits: Limits
+    budget: Budget
+    bodies: Bodies
     attempts: int
     memory: MemoryGuard
     flows: Flows
@@ -91,6 +96,7 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
+        "_charge_b",
         "_connection",
         "_gateway",
         "_message",
@@ -116,6 +122,8 @@ class Exchange:
         self._status = 0
         self._ping_s = 0.0
         self._meter = Meter()
+        self._charge_b = connection.take_charge()
+        """Of the budget for bodies."""
 
     async def run(self) -> None:
         """From the message to its Outcome; never raises."""
@@ -180,10 +188,10 @@ class Exchange:
             return self._answer_models(found, gateway.intake.models_of(head))
         if gateway.memory.is_full:
             raise FaultError(short_of_memory())
-        body = bodies.decode(message.body, head.content_encoding, gateway.limits.body.size)
-        if not gateway.memory.has_room(len(body)):
+        unpacked_b = min(bodies.decoded_b(message.body, head.content_encoding), gateway.limits.body.size)
+        if not gateway.memory.has_room(unpacked_b):
             raise FaultError(short_of_memory())
-        pursuit = self._understand(head, found, body)
+        pursuit = self._pursue(head, await self._understand(head, found))
         self._timeline.understood = monotonic()
         self._phase = Phase.QUEUE
         if gateway.memory.is_tight and self._is_bulk():
@@ -192,16 +200,27 @@ class Exchange:
         self._meter = relay.meter
         return await self._deliver(pursuit, relay)
 
-    def _understand(self, head: Head, found: Route, body: bytes) -> Pursuit:
-        """The request and its job, ready to be pursued; the parsed body is kept only where a resume may need it."""
-        gateway = self._gateway
+    async def _understand(self, head: Head, found: Route) -> Understood:
+        body, gateway = self._message.body, self._gateway
+        if len(body) > INLINE_B or head.content_encoding:
+            understood = await gateway.bodies.understand(head, found, body)
+            self._charge_b += understood.charge_b
+            return understood
         request, fields = bodies.read(head, found, body, gateway.limits.parameters)
+        return Understood(request, fields, body)
+
+    def _pursue(self, head: Head, understood: Understood) -> Pursuit:
+        """The job of a request, ready to be pursued; the parsed body is kept only where a resume may need it."""
+        gateway = self._gateway
+        request, fields, body, _ = understood
         self._request = request
         taken = self._taken = gateway.intake.take(head, request, fields, self._timeline.received)
         settings = taken.classified.traffic_class.stream
         self._ping_s = settings.ping if request.stream else 0.0
-        call = Call(request, taken.job, head.forward, body, settings, self._timeline, self._meter)
-        pursuit = self._pursuit = Pursuit(gateway, call, fields if settings.resume and request.stream else {})
+        options = fields.get("stream_options")
+        call = Call(request, taken.job, head.forward, body, settings, self._timeline, self._meter, options)
+        resumes = settings.resume and request.stream and len(body) <= INLINE_B
+        pursuit = self._pursuit = Pursuit(gateway, call, fields if resumes else {})
         return pursuit
 
     def _is_bulk(self) -> bool:
@@ -366,7 +385,8 @@ class Exchange:
         return Phase.HEAD if asked else self._phase
 
     def _give_back(self, outcome: Outcome, usage: Usage) -> None:
-        """The permit and the connection, exactly once, whatever happened."""
+        """The permit, the connection and the memory, exactly once, whatever happened."""
+        self._gateway.budget.give(self._charge_b)
         self._timeline.done = monotonic()
         served = self._pursuit is not None and self._pursuit.settle(outcome.fault, usage)
         if served and usage.completion_tokens is not None and self._taken is not None:

@@ -4,6 +4,8 @@ Reads Linux's `/proc` and cgroup files; where they are missing, nothing is measu
 """
 
 import asyncio
+import contextlib
+import ctypes
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,8 @@ from proxy.live.address_space import AddressSpace
 from proxy.model.limits import MemoryLimits
 
 _PERIOD_S = 1.0
+_M_MMAP_THRESHOLD = -3
+_LARGE_B = 128 * 1024
 _CGROUP_FILES = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -28,7 +32,7 @@ class MemoryGuard:
         space: AddressSpace | None = None,
     ) -> None:
         self._limits = limits
-        self._limit_b = limits.limit or available_b()
+        self._limit_b = limit_b(limits)
         self._close_idle = close_idle
         self._shed_bulk = shed_bulk
         self._rss_b = rss_b or resident_b
@@ -58,6 +62,18 @@ class MemoryGuard:
             self._shed_bulk()
         if share > self._limits.close_idle:
             self._close_idle()
+
+
+def return_large_blocks() -> None:
+    """Let every block of 128 KiB and more go back to the system as soon as it is free. glibc raises that size by itself
+    to 32 MiB once such a block was freed: then what large bodies took would stay with the process."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_B)
+
+
+def limit_b(limits: MemoryLimits) -> int:
+    """What this process may use at most, bytes: as configured, else what there is."""
+    return limits.limit or available_b()
 
 
 def resident_b() -> int:

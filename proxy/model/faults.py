@@ -54,6 +54,7 @@ class Kind(StrEnum):
     MEDIA_TYPE = "media_type"
     CONTENT_CODING = "content_coding"
     EXPECTATION = "expectation"
+    UPGRADE = "upgrade"
     INVALID = "invalid"
     UNKNOWN_ROUTE = "unknown_route"
     METHOD = "method"

@@ -42,8 +42,9 @@ class BodyLimits(Settings):
     """Longest pause between two reads of a body; then 408."""
     min_rate: Size = 1 * KIB
     """Slowest average upload per second, after `stall`; then 408."""
-    timeout: Duration = 60.0
-    """Whole body; then 408."""
+    timeout: Duration | None = None
+    """Whole body; then 408. null: an upload takes as long as it keeps `stall` and `min_rate` (a steady 12 MB at
+    1.3 Mbit/s takes 75 s)."""
 
 
 class ParameterLimits(Settings):
@@ -59,6 +60,10 @@ class ParameterLimits(Settings):
     """Tool definitions."""
     messages: Count = 10_000
     """Chat messages."""
+    values: Count = 3_000_000
+    """Values in the JSON of a body, counted before it is parsed; 400 above. A string counts 8, an array or object 16,
+    64 bytes of text 1, as far as they are parsed (insides of long strings and lists are not). 30 KiB of gzip can hold
+    10 million empty arrays, which take 1 GB of memory; 2 million token ids count 2 million, 10,000 messages 0.6."""
 
 
 class ConnectionLimits(Settings):
@@ -109,6 +114,9 @@ class MemoryLimits(Settings):
     limit: Size | None = None
     """Memory this process may use. null: the container's limit. Its address space (`ulimit -v`) and the machine's
     memory bound it too."""
+    bodies: Share = 0.5
+    """Share of `limit` that all request bodies may take together, from before they are read until their answers are
+    complete; what does not fit is refused (503) before it is read. A body counts twice: as it came, as it is sent."""
     close_idle: Share = 0.85
     """Above this share of `limit` idle client connections are closed."""
     shed_bulk: Share = 0.92

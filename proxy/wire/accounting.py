@@ -15,12 +15,12 @@ _NULL_USAGE = (b',"usage":null', b', "usage": null')
 """As engines write it. Cannot occur inside text: there every quote is escaped."""
 
 
-def with_usage(body: bytes, *, continuous: bool) -> bytes:
-    """`body` (a JSON object) with `stream_options` that make the engine report usage; other options are kept."""
+def with_usage(body: bytes, options: object, *, continuous: bool) -> bytes:
+    """`body` (a JSON object) with `stream_options` that make the engine report usage; other options are kept.
+    `options`: what `stream_options` say now, None without them; the body was parsed before, and need not be again."""
     wanted: dict[str, Any] = {"include_usage": True}
     if continuous:
         wanted["continuous_usage_stats"] = True
-    options = orjson.loads(body).get("stream_options")
     if isinstance(options, dict):
         return splice.replace_value(body, "stream_options", {**options, **wanted})
     if options is not None:

@@ -12,12 +12,18 @@ import orjson
 from proxy.model.faults import FaultError, Kind, downstream
 from proxy.model.limits import ParameterLimits
 from proxy.model.request import Endpoint, Request
+from proxy.wire import weight
 from proxy.wire.headers import Head
 from proxy.wire.routes import Route
 
 _MAX_TOKENS_CEILING = 2**31 - 1
 """Engines keep token counts in 32-bit signed integers; more is a mistake, not a wish."""
+_PLAIN = frozenset({b"", b"identity"})
 _INFLATE_STEP_B = 1 << 20
+_GZIP_SIZE_B = 4
+"""RFC 1952: the last bytes say how many there were."""
+WHOLE_B = 1 << 20
+"""Of a larger body the insides of long strings and lists are checked, but missing among its fields."""
 _FORM_PARTS = 64
 _FORM_PART_HEAD_B = 2048
 """Of a form upload only the first parts are looked at, and of each only its beginning."""
@@ -29,27 +35,43 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
     return FaultError(downstream(Kind.INVALID, message, param=param, code=code))
 
 
+def decoded_b(body: bytes, coding: bytes) -> int:
+    """How large the body is without its content coding, as its last bytes claim; `decode` holds it to that."""
+    if coding in _PLAIN:
+        return len(body)
+    return int.from_bytes(body[-_GZIP_SIZE_B:], "little")
+
+
 def decode(body: bytes, coding: bytes, limit_b: int) -> bytes:
     """The body without its content coding: gzip is undone (engines do not), others are refused."""
-    if coding in (b"", b"identity"):
+    if coding in _PLAIN:
         return body
     if coding not in (b"gzip", b"x-gzip"):
         raise FaultError(downstream(Kind.CONTENT_CODING, "Content-Encoding: only gzip or none is supported."))
+    claimed_b = decoded_b(body, coding)
     parts: list[bytes] = []
     size = 0
+    for part in _inflated(body):
+        size += len(part)
+        if size > limit_b:
+            raise FaultError(downstream(Kind.BODY_TOO_LARGE, f"The unpacked body is larger than {limit_b} bytes."))
+        if size > claimed_b:
+            raise FaultError(downstream(Kind.MALFORMED, "The gzip body is broken."))
+        if claimed_b <= limit_b:  # else it is unpacked only to tell too large from broken
+            parts.append(part)
+    return b"".join(parts)
+
+
+def _inflated(body: bytes) -> Iterator[bytes]:
     inflater = zlib.decompressobj(wbits=31)
     try:
         while body and not inflater.eof:
-            parts.append(inflater.decompress(body, _INFLATE_STEP_B))
-            size += len(parts[-1])
-            if size > limit_b:
-                raise FaultError(downstream(Kind.BODY_TOO_LARGE, f"The unpacked body is larger than {limit_b} bytes."))
+            yield inflater.decompress(body, _INFLATE_STEP_B)
             body = inflater.unconsumed_tail
     except zlib.error:
         raise FaultError(downstream(Kind.MALFORMED, "The gzip body is broken.")) from None
     if not inflater.eof or inflater.unused_data:
         raise FaultError(downstream(Kind.MALFORMED, "The gzip body is cut or has bytes after its end."))
-    return b"".join(parts)
 
 
 def understand(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> Request:
@@ -62,9 +84,9 @@ def read(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> tupl
     fields: dict[str, Any] = {}
     model: str | None = None
     if head.method in ("POST", "PUT", "PATCH"):
-        if _is_json(head.content_type, route):
+        if is_json(head.content_type, route):
             if body or route.json_only:  # SDKs cancel a response by an empty POST that claims to be JSON
-                fields = _parse(body)
+                fields = _parse(body, limits.values)
                 model = _model(fields)
         elif body:
             model = _multipart_model(head.content_type, body)
@@ -100,7 +122,8 @@ def _usage_asked(fields: dict[str, Any]) -> tuple[bool, bool]:
     return options.get("include_usage") is True, options.get("continuous_usage_stats") is True
 
 
-def _is_json(content_type: bytes, route: Route) -> bool:
+def is_json(content_type: bytes, route: Route) -> bool:
+    """Whether the body is to be parsed. FaultError where the route takes nothing else."""
     essence = content_type.split(b";", 1)[0].strip().lower()
     if essence in (b"application/json", b"") or essence.endswith(b"+json"):
         return essence != b"" or route.json_only
@@ -109,15 +132,17 @@ def _is_json(content_type: bytes, route: Route) -> bool:
     return False
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+def _parse(body: bytes, most: int) -> dict[str, Any]:
     if not body:
         raise invalid("The request body is empty; it must be a JSON object.")
+    text = body if len(body) <= WHOLE_B else weight.abridged(body)
+    if not weight.is_light(text, most):
+        raise invalid(f"The JSON of the request body has too many values (limit: {most}, arrays and objects count 16).")
     try:
-        fields = orjson.loads(body)
+        fields = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise invalid(
-            f"The request body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
-        ) from None
+        where = f" (line {error.lineno}, column {error.colno})" if text is body else ""
+        raise invalid(f"The request body is not valid JSON: {error.msg}{where}.") from None
     if not isinstance(fields, dict):
         raise invalid("The request body must be a JSON object.")
     return fields

@@ -35,6 +35,7 @@ _SHAPES = {
     Kind.MEDIA_TYPE: Shape(415, _INVALID),
     Kind.CONTENT_CODING: Shape(415, _INVALID),
     Kind.EXPECTATION: Shape(417, _INVALID, closes=True),
+    Kind.UPGRADE: Shape(426, _INVALID, "no_websocket", closes=True),
     Kind.INVALID: Shape(400, _INVALID),
     Kind.UNKNOWN_ROUTE: Shape(404, _INVALID, "unknown_url"),
     Kind.METHOD: Shape(405, _INVALID, "method_not_allowed", closes=True),

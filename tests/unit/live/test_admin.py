@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.live.admin import SLACK, Admin, is_own_name
+from proxy.live.budget import Budget
 from proxy.live.edge import Connection
 from proxy.live.watch import Watch
 from proxy.model.limits import Limits
@@ -30,6 +31,7 @@ class Port:
             watch=Watch(loop),
             loop=loop,
             max_connections=2,
+            budget=Budget(1 << 30),
         )
 
     def _explain(self, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> tuple[int, bytes]:

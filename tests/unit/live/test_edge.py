@@ -1,12 +1,15 @@
 """The client's connection on a transport of ours: requests in any cut, limits at their edge, order, endings."""
 
 import asyncio
+import gc
 from itertools import pairwise
 from time import monotonic
 
 import pytest
 
-from proxy.live.edge import Connection, Edge, Message
+from proxy.live.budget import Budget
+from proxy.live.edge import Connection, Edge
+from proxy.live.reader import Message, Reader
 from proxy.live.watch import Watch
 from proxy.model.faults import Kind
 from proxy.model.limits import BodyLimits, ConnectionLimits, HeadLimits, Limits
@@ -51,6 +54,7 @@ class Server:
         if at_once:
             self.go_on.set()
         loop = asyncio.get_running_loop()
+        self.budget = Budget(1 << 30)
         self.edge = Edge(
             self.handle,
             limits=limits or Limits(),
@@ -59,6 +63,7 @@ class Server:
             watch=Watch(loop),
             loop=loop,
             max_connections=max_connections,
+            budget=self.budget,
         )
 
     async def handle(self, connection: Connection, message: Message) -> None:
@@ -287,11 +292,14 @@ async def test_a_slow_reader_has_time_as_long_as_it_reads() -> None:
     connection.on_pause = told.append
     transport.unsent_b = 100
     connection.pause_writing()
+    now, stall_s = monotonic(), Limits().connections.write_stall
+    assert connection.deadline <= now + stall_s
     transport.unsent_b = 99
-    connection.expired(monotonic())
+    connection.expired(now + stall_s)
+    connection.expired(now + stall_s * 1.9)
     assert not transport.closed
     assert not connection.stalled
-    connection.expired(monotonic())
+    connection.expired(now + stall_s * 2)
     assert transport.closed
     assert connection.stalled
     connection.resume_writing()
@@ -311,6 +319,153 @@ async def test_draining_closes_what_is_idle_and_lets_answers_end() -> None:
     await settled()
     assert b"connection: close" in busy.written
     assert busy.sent_eof
+
+
+CLOSING = GET[:-2] + b"Connection: close\r\n\r\n"
+
+
+async def test_a_complete_answer_is_delivered_as_slowly_as_it_is_read() -> None:
+    server = Server()
+    connection, transport = server.connect()
+    transport.unsent_b = 1000
+    connection.data_received(CLOSING)
+    await settled()
+    assert transport.sent_eof
+    assert server.edge.is_delivering()
+    now, stall_s = monotonic(), Limits().connections.write_stall
+    for transport.unsent_b in (900, 10, 0):
+        now += stall_s * 0.9
+        connection.expired(now)
+        assert not transport.closed, "it reads"
+        assert connection.deadline <= now + 1.0
+    assert not server.edge.is_delivering()
+    connection.expired(now + 1.0)
+    assert transport.closed
+    assert not connection.stalled
+
+
+async def test_who_takes_nothing_of_a_complete_answer_is_given_up() -> None:
+    server = Server()
+    connection, transport = server.connect()
+    transport.unsent_b = 1000
+    connection.data_received(CLOSING)
+    await settled()
+    now, stall_s = monotonic(), Limits().connections.write_stall
+    connection.expired(now)
+    connection.expired(now + stall_s * 0.9)
+    assert not transport.closed
+    connection.expired(now + stall_s)
+    assert transport.closed
+    assert connection.stalled
+
+
+async def test_what_is_sent_after_an_early_answer_is_dropped_for_a_while() -> None:
+    """As long as it comes, but not for ever: a reset would destroy the answer."""
+    server = Server(Limits(body=BodyLimits(size="1KiB")))
+    connection, transport = server.connect()
+    connection.data_received(post(bytes(2000))[:100])
+    await settled()
+    begin, last = connection.deadline, 0.0
+    for _ in range(1000):
+        connection.data_received(b"x" * 1000)
+        last = connection.deadline
+    assert begin <= last <= monotonic() + 1.0
+    connection._linger_end = monotonic()
+    connection.data_received(b"x")
+    connection.expired(monotonic())
+    assert transport.closed
+
+
+async def test_a_drain_lets_slow_readers_of_idle_connections_finish() -> None:
+    server = Server()
+    connection, transport = server.connect()
+    connection.data_received(GET)
+    await settled()
+    transport.unsent_b = 5
+    server.edge.drain()
+    assert transport.sent_eof
+    assert not transport.closed
+    assert server.edge.is_delivering()
+
+
+@pytest.mark.parametrize("cut", ["in the body", "behind it", "answering", "queued", "before its handler began"])
+async def test_a_cut_gives_everything_back(cut: str) -> None:
+    """The budget at once, and no object waits for a collection."""
+    server = Server(at_once=cut == "behind it")
+    gc.collect()
+    gc.disable()
+    try:
+        connection, transport = server.connect()
+        raw = post(bytes(100_000))
+        connection.data_received(raw[:-1] if cut == "in the body" else raw * 2 if cut == "queued" else raw)
+        if cut != "before its handler began":
+            await settled()
+        assert server.budget.free_b < server.budget.total_b or cut == "behind it"
+        connection.connection_lost(None)
+        assert server.budget.free_b == server.budget.total_b
+        await settled()
+        server.messages.clear()
+        del connection, transport
+        await settled()
+        left = [each for each in gc.get_objects() if isinstance(each, Connection | Reader | ClientTransport)]
+        assert not left
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("end", [b"", b"0\r\n\r\n"])
+async def test_bodies_are_charged_twice_their_size(end: bytes) -> None:
+    server = Server(at_once=False)
+    connection, _ = server.connect()
+    connection.data_received(post(bytes(100_000))[:-1])
+    assert server.budget.total_b - server.budget.free_b == 200_000
+    connection.data_received(b"x")
+    await settled()
+    assert connection.take_charge() == 200_000
+    assert connection.take_charge() == 0
+
+
+async def test_a_spent_budget_is_said_before_the_body_is_read() -> None:
+    server = Server()
+    server.budget.take(server.budget.total_b - 1000)
+    connection, transport = server.connect()
+    connection.data_received(post(bytes(501)))
+    await settled()
+    assert server.kinds == [Kind.MEMORY]
+    assert transport.sent_eof
+    assert (await sent(server, post(bytes(500)))).written.startswith(b"HTTP/1.1 200")
+    assert server.budget.free_b == 1000
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    await sent(server, head, b"3\r\nabc\r\n")
+    assert server.kinds[-1] is Kind.MEMORY
+    assert server.budget.free_b == 1000
+
+
+async def test_a_body_behind_an_answer_is_welcome_when_its_turn_comes() -> None:
+    server = Server(at_once=False)
+    connection, transport = server.connect()
+    connection.data_received(GET + post(b"abc", b"Expect: 100-continue")[:-3])
+    await settled()
+    assert b"100 Continue" not in transport.written
+    server.go_on.set()
+    await settled()
+    assert transport.written.endswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+async def test_a_steady_upload_has_no_end() -> None:
+    connection, transport = Server().connect()
+    raw = post(bytes(1 << 20))
+    connection.data_received(raw[:1000])
+    for day in range(1, 4):
+        connection._reader.body_start -= 86_400.0
+        connection._reader.body_b = 1 << 30
+        connection.data_received(b"x")
+        assert connection.deadline > monotonic(), day
+    connection._reader.body_b = 0
+    connection.data_received(b"x")
+    connection.expired(monotonic())
+    await settled()
+    assert transport.written.startswith(b"HTTP/1.1 400"), "slower than it may be on average"
 
 
 LARGE = post(bytes(300_000))

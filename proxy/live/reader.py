@@ -1,0 +1,313 @@
+"""Requests out of the bytes of one client connection: whole messages, or the fault that ends the reading.
+
+Owns framing, the limits on heads and bodies, and what is taken of the budget for a body until its message is handed
+over. Does no I/O: bytes go in by `feed`, which gives the messages that they complete.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, NamedTuple
+
+import httptools
+
+from proxy.live.budget import COPIES, Budget
+from proxy.model.faults import Fault, FaultError, Kind, downstream
+from proxy.model.limits import Limits
+from proxy.wire.headers import Head, HeaderPolicy, check_head
+
+BETWEEN: Final = 0
+"""No byte of a next request has come."""
+IN_HEAD: Final = 1
+IN_BODY: Final = 2
+ENDED: Final = 3
+"""Nothing more is read."""
+
+_FRAMING_ALLOWANCE_B = 64 * 1024
+"""Chunk framing without a byte of the body: extensions, trailers, one read's worth of one-byte chunks."""
+_FRAMING_RATIO = 16
+"""Chunk extensions and tiny chunks cost CPU and carry nothing: a one-byte chunk needs 6 bytes, so 16 is generous."""
+_STEP_B = 64 * 1024
+"""What is taken for a chunked body at a time."""
+_SEPARATORS_B = 4
+"""Between a header's name and value, and at its end."""
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+
+
+class Message(NamedTuple):
+    """One request as read: head checked, body whole; or the fault that ended the reading."""
+
+    head: Head | None
+    body: bytes
+    keep_alive: bool
+    http10: bool
+    fault: Fault | None = None
+    charge_b: int = 0
+    """What was taken of the budget for its body."""
+
+
+_NOTHING: Final[list[Message]] = []
+
+
+class Terms(NamedTuple):
+    """What all readers share."""
+
+    limits: Limits
+    policy: HeaderPolicy
+    new_id: Callable[[], str]
+    budget: Budget
+
+
+class Reader:
+    """One per connection."""
+
+    __slots__ = (
+        "_barren_b",
+        "_body",
+        "_charge_b",
+        "_chunked",
+        "_head",
+        "_head_b",
+        "_headers",
+        "_parser",
+        "_raw_b",
+        "_ready",
+        "_target",
+        "_terms",
+        "_trailers",
+        "_upgrade",
+        "body_b",
+        "body_start",
+        "state",
+        "wants_continue",
+    )
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._ready: list[Message] = []
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._head: Head | None = None
+        self._target = b""
+        self._head_b = self._raw_b = self._barren_b = self._trailers = self._charge_b = 0
+        self._chunked = self._upgrade = False
+        self.state = BETWEEN
+        self.body_b = 0
+        """Of the body being read."""
+        self.body_start = 0.0
+        """Monotonic seconds."""
+        self.wants_continue = False
+        """The client waits to be told that its body is welcome."""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that `data` completes; the last one may be the fault with which the reading ends."""
+        if self._parser is None:
+            return _NOTHING
+        if self.state == BETWEEN and not _is_request_line(data):
+            return [self.refuse(downstream(Kind.MALFORMED, "The request line is malformed."))]
+        body_b = self.body_b
+        self._raw_b += len(data)
+        self._parse(data)
+        if self.state == IN_HEAD:
+            self._check_open_head()
+        elif self.state == IN_BODY and self._chunked:
+            self._check_chunks(data, body_b)
+        if not self._ready:
+            return _NOTHING
+        ready, self._ready = self._ready, []
+        return ready
+
+    def refuse(self, fault: Fault) -> Message:
+        """A request that cannot be read: the last message."""
+        self.close()
+        return Message(None, b"", False, False, fault)
+
+    def close(self) -> None:
+        """Read nothing more, and give back what the unfinished request holds. The parser knows us by our methods: a
+        cycle, which only a full collection would find."""
+        self.state = ENDED
+        self._parser = None
+        self._body = []
+        self._headers = []
+        self._terms.budget.give(self._charge_b)
+        self._charge_b = 0
+
+    # --- httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self.state = IN_HEAD
+        self._headers = []
+        self._body = []
+        self.body_b = self._head_b = self._barren_b = self._trailers = 0
+        self._target = b""
+        self._head = None
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        self._head_b += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        size = len(name) + len(value)
+        self._head_b += size
+        limits = self._terms.limits.head
+        if self._head is not None:  # a trailer: never merged
+            self._trailers += 1
+            if self._trailers > limits.count or self._head_b > limits.total:
+                raise FaultError(downstream(Kind.HEAD_TOO_LARGE, "The trailers are too large."))
+            return
+        if size > limits.field or self._head_b > limits.total:
+            raise FaultError(downstream(Kind.HEAD_TOO_LARGE, "A request header, or all together, is too large."))
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        parser, terms = self._parser, self._terms
+        assert parser is not None
+        if parser.should_upgrade() and parser.get_method() != b"CONNECT":
+            self._check_upgrade(parser.get_method())
+            self._upgrade = True
+            return
+        self._head = check_head(
+            parser.get_method(),
+            self._target,
+            parser.get_http_version(),
+            self._headers,
+            limits=terms.limits.head,
+            policy=terms.policy,
+            new_id=terms.new_id,
+        )
+        length = self._content_length()
+        self._chunked = length < 0
+        if length == 0:
+            return
+        if length > terms.limits.body.size:
+            raise FaultError(self._too_large())
+        if length > 0:
+            self._charge(COPIES * length)
+        self.state = IN_BODY
+        self.body_start = monotonic()
+        self.wants_continue = self._head.expects_continue
+
+    def on_body(self, data: bytes) -> None:
+        self._body.append(data)
+        self.body_b += len(data)
+        if self._chunked:
+            if self.body_b > self._terms.limits.body.size:
+                raise FaultError(self._too_large())
+            if COPIES * self.body_b > self._charge_b:
+                self._charge(COPIES * max(len(data), _STEP_B))
+
+    def on_message_complete(self) -> None:
+        if self._upgrade:
+            return
+        if self._chunked and self._is_overweight():
+            raise FaultError(_overweight())
+        parser = self._parser
+        assert parser is not None
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body = []
+        self.state = BETWEEN
+        self._raw_b = self.body_b = 0
+        self.wants_continue = False
+        charge_b, self._charge_b = self._charge_b, 0
+        http10 = parser.get_http_version() == "1.0"
+        self._ready.append(Message(self._head, body, parser.should_keep_alive(), http10, None, charge_b))
+
+    # --- inside
+
+    def _refuse(self, fault: Fault) -> None:
+        self._ready.append(self.refuse(fault))
+
+    def _parse(self, data: bytes) -> None:
+        parser = self._parser
+        assert parser is not None
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(parser, data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, FaultError):
+                raise
+            self._refuse(error.__context__.fault)
+        except httptools.HttpParserInvalidMethodError:
+            self._refuse(downstream(Kind.METHOD if self._target else Kind.MALFORMED, "This method is not known."))
+        except httptools.HttpParserError:
+            self._refuse(downstream(Kind.MALFORMED, "The request is not well-formed HTTP/1.1."))
+
+    def _check_upgrade(self, method: bytes) -> None:
+        """Of a handshake that is ignored the client learns only that the route failed: whoever tries WebSocket first
+        shall know at once that there is none. (RFC 9110 §7.8: HTTP/1.0 has no Upgrade.)"""
+        assert self._parser is not None
+        if method != b"GET" or self._parser.get_http_version() == "1.0":
+            return
+        asked = b",".join(value for name, value in self._headers if name.lower() == b"upgrade").lower()
+        if b"websocket" in {protocol.partition(b"/")[0].strip() for protocol in asked.split(b",")}:
+            text = "There is no WebSocket here; send the request as plain HTTP POST (streams are server-sent events)."
+            raise FaultError(downstream(Kind.UPGRADE, text))
+
+    def _ignore_upgrade(self, parser: httptools.HttpRequestParser, rest: bytes) -> None:
+        """RFC 9110 §7.8: a server may ignore `Upgrade`. llhttp stops there, so the head is read again without it."""
+        method = parser.get_method()
+        if not self._upgrade or method == b"CONNECT":
+            self._refuse(downstream(Kind.METHOD, "CONNECT is not supported."))
+            return
+        kept = [h for h in self._headers if h[0].lower() not in (b"upgrade", b"connection", b"http2-settings")]
+        lines = b"".join(b"%b: %b\r\n" % header for header in kept)
+        version = parser.get_http_version().encode()
+        self._upgrade = False
+        self._parser = httptools.HttpRequestParser(self)
+        self._parse(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self._target, version, lines) + rest)
+
+    def _content_length(self) -> int:
+        """Bytes announced; -1 for a chunked body, 0 for none."""
+        for name, value in self._headers:
+            lower = name.lower()
+            if lower == b"content-length":
+                return int(value)
+            if lower == b"transfer-encoding":
+                return -1
+        return 0
+
+    def _charge(self, size_b: int) -> None:
+        self._terms.budget.take(size_b)
+        self._charge_b += size_b
+
+    def _check_open_head(self) -> None:
+        """Of a line that has not ended the parser says nothing."""
+        limits = self._terms.limits.head
+        if self._raw_b > limits.target + limits.total + _SEPARATORS_B * limits.count:
+            self._refuse(downstream(Kind.HEAD_TOO_LARGE, "The request head is too large."))
+
+    def _check_chunks(self, data: bytes, body_b: int) -> None:
+        self._barren_b = self._barren_b + len(data) if self.body_b == body_b else 0
+        if self._is_overweight():
+            self._refuse(_overweight())
+        elif self._barren_b > _FRAMING_ALLOWANCE_B:
+            self._refuse(downstream(Kind.HEAD_TOO_LARGE, "A chunk extension or the trailers are too large."))
+        elif self.body_b < len(data) and _first_chunk_b(data) > self._terms.limits.body.size:
+            self._refuse(self._too_large())
+
+    def _is_overweight(self) -> bool:
+        return self._raw_b > _FRAMING_ALLOWANCE_B + _FRAMING_RATIO * self.body_b
+
+    def _too_large(self) -> Fault:
+        limit_b = self._terms.limits.body.size
+        return downstream(Kind.BODY_TOO_LARGE, f"The body is larger than {limit_b} bytes.")
+
+
+def _overweight() -> Fault:
+    return downstream(Kind.MALFORMED, "The body's chunk framing outweighs the body.")
+
+
+def _first_chunk_b(data: bytes) -> int:
+    """The size that a read announces which begins a chunked body; 0 when it announces none."""
+    start = data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0
+    line = data[start : start + 32].split(b"\r\n", 1)[0].split(b";", 1)[0]
+    return int(line, 16) if line.isalnum() and set(line) <= _HEX else 0
+
+
+def _is_request_line(data: bytes) -> bool:
+    """Catches what llhttp lets pass at the start of a request: HTTP/0.9 and doubled spaces."""
+    end = data.find(b"\r\n")
+    if end < 0:
+        return data.find(b"  ", 0, 8192) < 0
+    return data.find(b"  ", 0, end) < 0 and (end == 0 or data.find(b" HTTP/", 0, end) >= 0)
