@@ -86,7 +86,7 @@ def read(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> tupl
     if head.method in ("POST", "PUT", "PATCH"):
         if is_json(head.content_type, route):
             if body or route.json_only:  # SDKs cancel a response by an empty POST that claims to be JSON
-                fields = _parse(body, limits.values)
+                fields = _parse(body, limits)
                 model = _model(fields)
         elif body:
             model = _multipart_model(head.content_type, body)
@@ -132,12 +132,12 @@ def is_json(content_type: bytes, route: Route) -> bool:
     return False
 
 
-def _parse(body: bytes, most: int) -> dict[str, Any]:
+def _parse(body: bytes, limits: ParameterLimits) -> dict[str, Any]:
     if not body:
         raise invalid("The request body is empty; it must be a JSON object.")
     text = body if len(body) <= WHOLE_B else weight.abridged(body)
-    if not weight.is_light(text, most):
-        raise invalid(f"The JSON of the request body has too many values (limit: {most}, arrays and objects count 16).")
+    if not weight.is_light(text, limits.values):
+        raise _too_heavy(text, limits)
     try:
         fields = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -146,6 +146,13 @@ def _parse(body: bytes, most: int) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise invalid("The request body must be a JSON object.")
     return fields
+
+
+def _too_heavy(text: bytes, limits: ParameterLimits) -> FaultError:
+    """What can be told of a body that is not parsed: messages are the only ones that say who speaks."""
+    if text.count(b'"role"') > limits.messages:
+        return invalid(f"`messages` has more than {limits.messages} entries.", "messages")
+    return invalid(f"The JSON of the body has too many values (limit: {limits.values}; an array or object counts 16).")
 
 
 def _model(fields: dict[str, Any]) -> str | None:
