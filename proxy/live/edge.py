@@ -56,7 +56,7 @@ class Edge:
         self.loop = loop
         self.max_connections = max_connections
         self.budget = budget
-        self.terms = Terms(limits, policy, new_id, budget)
+        self.terms = Terms(limits, policy, new_id, budget, watch.ran)
         self.connections: set[Connection] = set()
         self.refused = 0
         self.draining = False
@@ -88,10 +88,10 @@ class Connection(asyncio.Protocol):
         "_chunked",
         "_edge",
         "_linger_end",
-        "_moved_at",
         "_queue",
         "_queued_b",
         "_reader",
+        "_still_s",
         "_task",
         "_unsent_b",
         "client",
@@ -119,8 +119,8 @@ class Connection(asyncio.Protocol):
         """After our FIN: when the connection ends at the latest, unless the client still takes its answer."""
         self._unsent_b = _UNKNOWN
         """What the client had not taken when it was looked at last."""
-        self._moved_at = 0.0
-        """When it was last seen to take something."""
+        self._still_s = 0.0
+        """For how long it has taken nothing: time in which it was looked at, not time in which we stood still."""
         self.transport: asyncio.Transport | None = None
         self.client = ""
         """Address of the peer."""
@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
             return
         left_b = unsent_b(transport)
         if left_b:
-            self._judge_reader(left_b, now)
+            self._judge_reader(transport, left_b, now)
         elif self._linger_end != NEVER:
             self._end_linger(transport, now)
         elif self._task is not None:
@@ -217,22 +217,24 @@ class Connection(asyncio.Protocol):
     # --- slow readers
 
     def _look_after_reader(self) -> None:
-        now = monotonic()
         assert self.transport is not None
-        self._unsent_b, self._moved_at = unsent_b(self.transport), now
-        self.deadline = now + min(_LOOK_S, self._edge.limits.connections.write_stall)
+        self._unsent_b, self._still_s = unsent_b(self.transport), 0.0
+        self.deadline = monotonic() + self._look_s()
 
-    def _judge_reader(self, left_b: int, now: float) -> None:
+    def _look_s(self) -> float:
+        return min(_LOOK_S, self._edge.limits.connections.write_stall)
+
+    def _judge_reader(self, transport: asyncio.Transport, left_b: int, now: float) -> None:
         """Slow is whoever reads; who takes nothing for `write_stall` is gone."""
-        stall_s = self._edge.limits.connections.write_stall
         if self._unsent_b == _UNKNOWN or left_b < self._unsent_b:
-            self._unsent_b, self._moved_at = left_b, now
-        elif now - self._moved_at >= stall_s:
+            self._unsent_b, self._still_s = left_b, 0.0
+        else:
+            self._still_s += self._look_s()
+        if self._still_s < self._edge.limits.connections.write_stall:
+            self.deadline = now + self._look_s()
+        else:
             self.stalled = True
-            assert self.transport is not None
-            self.transport.abort()
-            return
-        self.deadline = now + min(_LOOK_S, stall_s)
+            transport.abort()
 
     def _end_linger(self, transport: asyncio.Transport, now: float) -> None:
         """Everything is delivered; who was slow gets a moment more for what it may still send."""
@@ -253,12 +255,12 @@ class Connection(asyncio.Protocol):
         if reader.wants_continue and self.transport is not None:
             reader.wants_continue = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        elapsed = now - reader.body_start
+        elapsed = self._edge.watch.ran() - reader.body_start
         if elapsed > limits.stall and reader.body_b < limits.min_rate * elapsed:
             self.deadline = now  # too slow on average: the sweep ends it
         else:
-            end = NEVER if limits.timeout is None else reader.body_start + limits.timeout
-            self.deadline = min(now + limits.stall, end)
+            left_s = NEVER if limits.timeout is None else limits.timeout - elapsed
+            self.deadline = now + min(limits.stall, left_s)
 
     def _enqueue(self, message: Message) -> None:
         if message.fault is not None:  # answered in its turn, then the connection ends
@@ -351,7 +353,7 @@ class Connection(asyncio.Protocol):
         elif self.closing or self._edge.draining:
             self._close()
         elif self._reader.state != BETWEEN:
-            self._reader.body_start = monotonic()  # what came slowly behind the answer had time
+            self._reader.body_start = self._edge.watch.ran()  # what came slowly behind the answer had time
             self._note_progress()
         elif not self.write_paused:
             self.deadline = self._idle_deadline()

@@ -5,7 +5,6 @@ over. Does no I/O: bytes go in by `feed`, which gives the messages that they com
 """
 
 from collections.abc import Callable
-from time import monotonic
 from typing import Final, NamedTuple
 
 import httptools
@@ -55,6 +54,8 @@ class Terms(NamedTuple):
     policy: HeaderPolicy
     new_id: Callable[[], str]
     budget: Budget
+    clock: Callable[[], float]
+    """Seconds for which this process has run."""
 
 
 class Reader:
@@ -95,7 +96,7 @@ class Reader:
         self.body_b = 0
         """Of the body being read."""
         self.body_start = 0.0
-        """Monotonic seconds."""
+        """By the clock of the terms."""
         self.wants_continue = False
         """The client waits to be told that its body is welcome."""
 
@@ -184,7 +185,7 @@ class Reader:
         if length > 0:
             self._charge(COPIES * length)
         self.state = IN_BODY
-        self.body_start = monotonic()
+        self.body_start = terms.clock()
         self.wants_continue = self._head.expects_continue
 
     def on_body(self, data: bytes) -> None:

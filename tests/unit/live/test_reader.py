@@ -16,7 +16,7 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def reader(limits: Limits | None = None, budget: Budget | None = None) -> Reader:
-    return Reader(Terms(limits or Limits(), HeaderPolicy(), lambda: "id", budget or Budget(1 << 30)))
+    return Reader(Terms(limits or Limits(), HeaderPolicy(), lambda: "id", budget or Budget(1 << 30), lambda: 0.0))
 
 
 def fed(to: Reader, *pieces: bytes) -> list[Message]:
