@@ -15,7 +15,7 @@ import orjson
 from proxy.config.address import parse_address
 from proxy.config.schema import Config
 from proxy.config.starter import Engine, Machine
-from proxy.engines import dialect
+from proxy.engines import listing, recognition
 
 HOST = "127.0.0.1"
 PORTS = (8000, 8001, 8080, 11434, 30000, 1234)
@@ -101,7 +101,7 @@ def _is_proxy(answer: _Answer) -> bool:
 
 def _engine(url: str, answer: _Answer) -> Engine | None:
     """None for a program that is no engine."""
-    kind = dialect.recognise(answer.fields, answer.headers.get("server", ""))
+    kind = recognition.recognise(answer.fields, answer.headers.get("server", ""))
     if answer.status == 200 and (models := _models(answer.fields)) is not None:
         return Engine(url, kind, models, "ready")
     if not isinstance(answer.fields, dict) or "error" not in answer.fields:
@@ -115,14 +115,8 @@ def _models(fields: Any) -> tuple[str, ...] | None:
     """In the engine's order; None when it is no list of models. Ollama without one says null for the list."""
     if isinstance(fields, dict) and fields.get("object") == "list" and fields.get("data", ...) is None:
         return ()
-    listed = dialect.listed_models(fields)
-    if listed is None:
-        return None
-    return tuple(dict.fromkeys(entry["id"] for entry in fields["data"] if _is_named(entry, listed)))
-
-
-def _is_named(entry: Any, listed: frozenset[str]) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("id"), str) and entry["id"] in listed
+    found = listing.read(fields)
+    return None if found is None else tuple(entry["id"] for entry in found.entries)
 
 
 def _free(default: str, avoided: Iterable[int]) -> str:

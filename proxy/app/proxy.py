@@ -85,7 +85,7 @@ class Proxy:
         memory = config.limits.memory
         budget = Budget(int(limit_b(memory) * memory.bodies))
         self._bodies = Bodies(config.limits, budget, self._loop)
-        self._flows = Flows(running, self._driver, self._scheduler.gives_up)
+        self._flows = Flows(running, self._driver, self._scheduler.gives_up, self._scheduler.sleeps_on)
         self._gateway = Gateway(
             driver=self._driver,
             scheduler=self._scheduler,
@@ -197,9 +197,8 @@ class Proxy:
         await asyncio.wait(first, timeout=_FIRST_PROBES_S)
         for prober in probers:
             self._start(prober.run())
-        if _foresees(config):
-            self._start(self._flows.run())
-        if config.routing.scrape and _foresees(config):
+        self._start(self._flows.run())
+        if config.routing.scrape:
             for backend in self._backends.values():
                 scraper = Scraper(backend, self._driver, config.limits.upstream, self._loop, config.routing.scrape)
                 self._start(scraper.run())
@@ -283,7 +282,7 @@ def _intake(config: Config, models: ModelList) -> Intake:
     classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
     ways = Ways(config.classes, routing.models)
     permitted = Permitted(routing.tenants)
-    return Intake(classifier, models, routing.default_model, ways, permitted, foresees=_foresees(config))
+    return Intake(classifier, models, routing.default_model, ways, permitted, models.also, foresees=_foresees(config))
 
 
 def _foresees(config: Config) -> bool:

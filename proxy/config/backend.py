@@ -10,6 +10,7 @@ from proxy.config.backend_url import BackendUrl, BaseUrl, parse_backend_url
 from proxy.config.options import X_DEFAULT
 from proxy.config.refusal import did_you_mean, quoted, refusal
 from proxy.config.secrets import SecretReference
+from proxy.engines.dialect import DIALECTS, UNKNOWN
 from proxy.model.backend import BackendSpec
 from proxy.model.kv_cache import KvCacheSettings
 from proxy.model.limits import Count, Settings
@@ -171,6 +172,7 @@ class Backend(Settings):
             speculative=self.speculative,
             kv_tokens=self.kv_tokens if self.kv_cache is None else self.kv_cache.tokens,
             seats=self.seats,
+            traits=DIALECTS.get(self.kind, UNKNOWN).traits,
             bias=dict(self.bias),
         )
 

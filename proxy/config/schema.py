@@ -86,7 +86,8 @@ class RoutingSettings(SchedulingSettings):
     """Requests whose answers are expected to be so long are bulk: not streamed and asking for so many, or usually so
     long. null: none is."""
     scrape: Annotated[Duration, AfterValidator(_scrape)] = 5.0
-    """Pause between two readings of a backend's metrics, which only correct what is known from traffic. 0: never."""
+    """Pause between two readings of a backend's metrics, which correct what is known from traffic and tell of engines
+    that sleep. 0: never."""
     models: Annotated[tuple[ModelSettings, ...], Field(max_length=MAX_MODELS), AfterValidator(_unique_models)] = ()
     """What is special about single models."""
     default_model: ModelName | None = None

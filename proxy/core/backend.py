@@ -6,6 +6,7 @@ Owns the facts of one backend. Decides nothing across backends.
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from proxy.core.abilities import Abilities
 from proxy.core.affinity import PrefixIndex, PrefixRecord
 from proxy.core.cost_model import CostModel
 from proxy.core.flow import Flow
@@ -16,8 +17,10 @@ from proxy.core.loads import ModelLoads
 from proxy.core.pool import Pool
 from proxy.core.pressure import Pressure
 from proxy.core.seats import SeatWatch
+from proxy.model.abilities import Traits
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings
+from proxy.model.model_name import canonical
 
 if TYPE_CHECKING:
     from proxy.core.candidates import Candidates
@@ -30,6 +33,9 @@ class Backend:
     """Mutable; changed only by the scheduler's parts. Compared by identity."""
 
     __slots__ = (
+        "_canonical",
+        "abilities",
+        "asleep",
         "busy",
         "flow",
         "health",
@@ -58,6 +64,7 @@ class Backend:
         "spec",
         "takes_any",
         "tells_seats",
+        "traits",
     )
 
     def __init__(
@@ -105,33 +112,73 @@ class Backend:
         """Its metrics say how many."""
         self.seat_watch = SeatWatch()
         self.loads = ModelLoads()
+        self.abilities = Abilities()
+        self.asleep = False
+        """It takes no requests until somebody wakes it."""
+        self.traits = spec.traits
+        self.abilities.counts_answer = spec.traits.counts_answer
         self.names = frozenset((*(spec.models or ()), *spec.aliases))
         self.takes_any = spec.any_model
         self.known = spec.any_model or spec.models is not None
         """Whether the names it serves are known."""
+        self._canonical = self._by_canonical()
 
-    def learn(self, listed: frozenset[str] | None) -> bool:
+    def learn(self, listed: frozenset[str] | None, traits: Traits | None = None) -> bool:
         """Its model list as a probe found it (None: it lists none); returns whether that changed anything."""
-        if self.spec.models is not None:
+        before = self.names, self.takes_any, self.known, self.traits
+        if traits is not None:
+            self.traits = traits
+            self.abilities.counts_answer = traits.counts_answer
+        if self.spec.models is None:
+            self.names = frozenset((*(listed or ()), *self.spec.aliases))
+            self.takes_any = self.spec.any_model or listed is None
+            self.known = True
+        if before == (self.names, self.takes_any, self.known, self.traits):
             return False
-        before = self.names, self.takes_any, self.known
-        self.names = frozenset((*(listed or ()), *self.spec.aliases))
-        self.takes_any = self.spec.any_model or listed is None
-        self.known = True
-        return before != (self.names, self.takes_any, self.known)
+        self._canonical = self._by_canonical()
+        return True
 
     def serves(self, model: str) -> bool:
         """Whether requests for `model` may go here."""
-        return self.known and (self.takes_any or model in self.names)
+        return self.known and (self.takes_any or model in self.names or self.known_as(model) is not None)
+
+    def known_as(self, model: str) -> str | None:
+        """The name of its own for `model`, written otherwise; None: it has none, or takes names as they stand."""
+        return self._canonical.get(canonical(model)) if self._canonical else None
+
+    def means(self, meant: str) -> bool:
+        """Whether requests go here for any name that means this one."""
+        return self.takes_any or meant in self._canonical
+
+    def loose_names(self) -> dict[str, str]:
+        """Its names by what they mean; empty where it takes names as they stand."""
+        return self._canonical
 
     @property
     def is_shut(self) -> bool:
-        """Whether a request cannot or must not be sent, in panic either: it is not there, or asked to be left alone."""
-        return self.health.away or self.pressure.paused
+        """Whether a request cannot or must not be sent, in panic either: it is not there, asleep, or asked to be left
+        alone."""
+        return self.health.away or self.pressure.paused or self.asleep
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether what it was sent may never be answered: nothing listens there any more, or it was put to sleep."""
+        return self.health.away or self.asleep
 
     def own_name(self, model: str) -> str:
-        """The engine's name for `model`."""
-        return self.spec.aliases.get(model, model)
+        """The engine's name for `model`: an alias undone, else as it is asked for."""
+        aliases = self.spec.aliases
+        if not aliases or model in aliases or not self._canonical:
+            return aliases.get(model, model)
+        return aliases.get(self._canonical.get(canonical(model), model), model)
+
+    def listed_name(self, model: str) -> str:
+        """The engine's name for `model` as it lists it."""
+        name = self.own_name(model)
+        return self._canonical.get(canonical(name), name) if self._canonical else name
+
+    def _by_canonical(self) -> dict[str, str]:
+        return {canonical(name): name for name in sorted(self.names)} if self.traits.loose_names else {}
 
     def took(self, service_s: float, residence_s: float | None = None) -> None:
         """An attempt was served in so many seconds, and its answer in so many of them (None: not known)."""

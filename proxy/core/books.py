@@ -50,6 +50,7 @@ class Books:
         ask = Ask(job, ticket.arrived, now)
         ask.bulk = job.bulk or ticket.demoted
         ask.prompt, factor = self.lengths.prompt(job)
+        ask.too_short = ticket.too_short
         ask.block_tokens = job.prefix_block_tokens * factor
         ask.answer, ask.answer_high = self.lengths.answer(job)
         ask.over_share = self.tenants.over_share(job.tenant, now)
@@ -141,6 +142,7 @@ class Books:
     def restarted(self, backend: Backend) -> None:
         """The engine's cache is empty, and its settings may be others."""
         backend.record.wipe()
+        backend.abilities.forget()
         _forget_flow(backend)
         if backend.spec.seats is None:
             backend.seat_watch.forget()
@@ -164,6 +166,8 @@ class Books:
             self._learn_seats(backend, report, now)
         if report.loaded is not None:
             backend.loads.told(report.loaded)
+        if report.unloaded is not None:
+            _unload(backend, unloaded=report.unloaded)
 
     def _learn_kv(self, backend: Backend, usage: float) -> None:
         """Only from what is ours: with foreign requests the books do not know what the usage is made of."""
@@ -219,6 +223,13 @@ def _leave(entry: Entry, backend: Backend, now: float) -> None:
     ledger.end(entry, now)
     if backend.flow.slow > 1.0 and not ledger.decoding and not ledger.pending:
         _forget_flow(backend)  # nobody is left to say that it still is: what ended has taught the cost model
+
+
+def _unload(backend: Backend, *, unloaded: bool) -> None:
+    """Its one model went out of memory, with all that was computed, or is there again."""
+    if unloaded and backend.loads.loaded is None:
+        backend.record.wipe()
+    backend.loads.loaded = frozenset() if unloaded else None
 
 
 def _forget_flow(backend: Backend) -> None:

@@ -18,7 +18,7 @@ MAX_RETRY_AFTER_S: Final = 60.0
 class Candidates:
     """Models served by the same backends share one."""
 
-    __slots__ = ("backends", "healthy", "open", "panic", "reserve")
+    __slots__ = ("backends", "healthy", "open", "panic", "reserve", "unlike")
 
     def __init__(self, backends: Sequence[Backend]) -> None:
         self.backends = tuple(backends)
@@ -26,6 +26,8 @@ class Candidates:
         """Those that may get traffic, in the order of the configuration; none when nobody is there."""
         self.healthy = len(self.backends)
         self.panic = False
+        self.unlike = False
+        """Not everybody can do the same, as far as known."""
         self.reserve = Reserve()
 
     def reopen(self, panic_threshold: float) -> None:
@@ -42,6 +44,11 @@ class Candidates:
     def pause_s(self, now: float) -> float:
         """Seconds for which nobody may be sent anything, because all have asked for it; 0 where anybody has not."""
         return min(b.shut_until - now if b.pressure.paused and not b.health.away else 0.0 for b in self.backends)
+
+    def compare(self) -> None:
+        """Look at what everybody can do again."""
+        first = self.backends[0].abilities
+        self.unlike = not all(first.alike(b.abilities) for b in self.backends[1:])
 
     def wait_s(self, ahead: int) -> float:
         """Seconds until so many jobs have gone before, by what the permits served lately: advice for Retry-After."""

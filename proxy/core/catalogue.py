@@ -9,7 +9,9 @@ from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.candidates import Candidates
+from proxy.model.abilities import Traits
 from proxy.model.faults import Fault, Kind, downstream, internal
+from proxy.model.model_name import canonical, twin
 
 _SHOWN_CHARS: Final = 64
 _SHOWN_NAMES: Final = 5
@@ -28,7 +30,26 @@ class Catalogue:
 
     def find(self, model: str) -> Candidates | None:
         """The backends that serve `model`; None when none does."""
-        return self._by_model.get(model, self._any)
+        found = self._by_model.get(model)
+        if found is None and self._loose:
+            found = self._loose.get(canonical(model))
+        return self._any if found is None else found
+
+    def listed_as(self, model: str) -> str | None:
+        """The listed name that `model` stands for: itself, or one that means the same to the engines that list it."""
+        if model in self._by_model:
+            return model
+        return self._meant.get(canonical(model)) if self._meant else None
+
+    def also(self, model: str) -> tuple[str, ...]:
+        """Other spellings of `model`, where every engine that serves it takes them for the same."""
+        if not self._loose:
+            return ()
+        candidates = self.find(model)
+        if candidates is None or not all(b.loose_names() for b in candidates.backends):
+            return ()
+        listed = self.listed_as(model) or model
+        return tuple(name for name in dict.fromkeys((listed, twin(listed), twin(model))) if name != model)
 
     def models(self) -> tuple[str, ...]:
         """Every name known to be served, aliases included, sorted."""
@@ -38,9 +59,9 @@ class Catalogue:
         """All of them, each once."""
         return self._distinct
 
-    def learn(self, backend: Backend, listed: frozenset[str] | None) -> bool:
+    def learn(self, backend: Backend, listed: frozenset[str] | None, traits: Traits | None = None) -> bool:
         """A backend told its model list; returns whether the index changed."""
-        if not backend.learn(listed):
+        if not backend.learn(listed, traits):
             return False
         self.version += 1
         self._index()
@@ -72,6 +93,8 @@ class Catalogue:
         self._models = tuple(sorted({name for b in known for name in b.names}))
         self._by_model = {name: candidates(tuple(b for b in known if b.serves(name))) for name in self._models}
         self._any = candidates(anyone) if anyone else None
+        self._meant = {meant: name for b in known for meant, name in b.loose_names().items()}
+        self._loose = {meant: candidates(tuple(b for b in known if b.means(meant))) for meant in self._meant}
         self._distinct = tuple(by_members.values())
         for backend in self._backends:
             backend.memberships = [c for c in self._distinct if backend in c.backends]

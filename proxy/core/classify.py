@@ -35,6 +35,8 @@ class Asked(NamedTuple):
     max_tokens: int | None
     prompt_tokens: int
     constrained: bool
+    also: tuple[str, ...] = ()
+    """Other spellings of the model."""
 
 
 class Classified(NamedTuple):
@@ -127,10 +129,14 @@ def fits(when: When, asked: Asked) -> bool:
         and (not when.tenant or asked.tenant in when.tenant)
         and (not when.asked_class or asked.asked_class in when.asked_class)
         and (not when.service_tier or asked.service_tier in when.service_tier)
-        and (not when.model or any(names(pattern, asked.model) for pattern in when.model))
+        and (not when.model or any(_means(pattern, asked) for pattern in when.model))
         and _within(when.max_tokens, asked.max_tokens)
         and _within(when.prompt_tokens, asked.prompt_tokens)
     )
+
+
+def _means(pattern: str, asked: Asked) -> bool:
+    return names(pattern, asked.model) or any(names(pattern, other) for other in asked.also)
 
 
 def names(pattern: str, name: str) -> bool:

@@ -14,7 +14,7 @@ from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee, judge
 from proxy.core.lateness import late_after_s
 from proxy.core.quotas import Quotas
-from proxy.core.router import Router
+from proxy.core.router import Router, ablest
 from proxy.core.ticket import NOBODY, Ticket
 from proxy.model.commands import Reason
 from proxy.model.fallback import Way
@@ -29,8 +29,8 @@ class CandidateView:
     backend: str
     pool: str
     removed_by: str | None
-    """What keeps the job away: `ejected`, `permits`, `labels`, `speculative`, or the limit it would break; None: fits.
-    """
+    """What keeps the job away: `ejected`, `asleep`, `permits`, `labels`, `unable` (others are not), `speculative`, or
+    the limit it would break; None: fits."""
     enforced: bool
     """Whether a broken limit counts there."""
     prompt_tokens: float
@@ -175,10 +175,14 @@ def _view(backend: Backend, candidates: Candidates, ask: Ask, router: Router) ->
 def _removed_by(backend: Backend, candidates: Candidates, ask: Ask, broken: Reason | None) -> str | None:
     if not candidates.includes(backend):
         return "ejected"
+    if backend.asleep:
+        return "asleep"
     if backend.in_flight >= backend.limit:
         return "permits"
     if not ask.job.require <= backend.spec.labels:
         return "labels"
+    if candidates.unlike and backend not in ablest(candidates.open, ask):
+        return "unable"
     if ask.job.constrained and backend.spec.speculative and not all(b.spec.speculative for b in candidates.open):
         return "speculative"
     return None if broken is None else broken.value

@@ -19,6 +19,7 @@ from proxy.core.health import State
 from proxy.core.pool import Checks, Pool
 from proxy.core.timers import Timers
 from proxy.model.backend import BackendSpec
+from proxy.model.commands import Load, Probed
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, Kind, Source
 from proxy.model.limits import HealthSettings
 
@@ -157,13 +158,41 @@ class Fleet:
         health.probe_failed(now)
         return self._eject_if_failing(backend, now)
 
-    def learn(self, backend: Backend, listed: frozenset[str] | None) -> bool:
-        """A probe found a model list; returns whether any candidates changed."""
-        if not self.catalogue.learn(backend, listed):
+    def learn(self, backend: Backend, report: Probed) -> bool:
+        """A probe was answered; returns whether any candidates changed."""
+        changed = self.catalogue.learn(backend, report.models, report.traits)
+        if changed:
+            for candidates in self.catalogue.candidates():
+                candidates.reopen(self._settings.panic_threshold)
+                candidates.compare()
+        if report.contexts is not None and backend.abilities.tell(report.contexts):
+            self.compare(backend)
+        return changed
+
+    def told(self, backend: Backend, report: Load) -> bool:
+        """A scrape: what it says of sleep and contexts."""
+        if report.contexts is not None and backend.abilities.tell(report.contexts):
+            self.compare(backend)
+        if not report.asleep:
+            return report.asleep is not None and self.woke(backend)
+        if not backend.asleep:
+            backend.asleep = True
+            backend.record.wipe()
+            self._reopen(backend)
+        return False
+
+    def woke(self, backend: Backend) -> bool:
+        """It takes requests again, or is another engine now; returns whether it had slept."""
+        if not backend.asleep:
             return False
-        for candidates in self.catalogue.candidates():
-            candidates.reopen(self._settings.panic_threshold)
+        backend.asleep = False
+        self._reopen(backend)
         return True
+
+    def compare(self, backend: Backend) -> None:
+        """What it can do is another thing now."""
+        for candidates in backend.memberships:
+            candidates.compare()
 
     def holders(self, chain: Sequence[int], most: int, usable: Sequence[Backend]) -> list[Backend]:
         """At most so many of `usable` that hold the most of a prompt's prefix."""

@@ -63,6 +63,7 @@ class Ask:
         "prompt",
         "reason",
         "rest_s",
+        "too_short",
         "tpot_limit",
         "tpot_margin",
         "ttft_left",
@@ -81,6 +82,8 @@ class Ask:
         self.prompt = 1.0
         """Tokens."""
         self.block_tokens = 1.0
+        self.too_short = 0
+        """Tokens of a context into which it is known not to fit."""
         self.answer = self.answer_high = 1.0
         """Tokens expected of the answer, and their .9 quantile."""
         self.over_share = 0.0

@@ -23,6 +23,8 @@ class Permitted:
         return self._named.get(tenant, self._others) if self._any else None
 
 
-def may_use(patterns: Patterns, model: str) -> bool:
-    """Whether `model` is among them."""
-    return patterns is None or any(names(pattern, model) for pattern in patterns)
+def may_use(patterns: Patterns, model: str, also: tuple[str, ...] = ()) -> bool:
+    """Whether `model` is among them, under this name or another one of its."""
+    if patterns is None or any(names(pattern, model) for pattern in patterns):
+        return True
+    return any(names(pattern, other) for pattern in patterns for other in also)

@@ -183,8 +183,8 @@ class Progress:
         candidates = self._fleet.catalogue.find(job.model)
         if candidates is None or not self._may_again(ticket, fault, now):
             return self._other(ticket, commands, now)
-        somebody = self._router.may_come_free(candidates, job, ticket.tried)
         ask = self._books.ask(ticket, now)
+        somebody = self._router.may_come_free(candidates, ask, ticket.tried, able=fault.kind is Kind.CANNOT)
         backend = self._router.pick(candidates, ask, ticket.tried) if somebody else None
         if backend is not None:
             self._pay(fault, now)

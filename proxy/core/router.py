@@ -1,7 +1,7 @@
 """One choice: which backend gets this job now, if any, and why not.
 
-Owns the order of the filters (open, a permit left, labels, better not tried yet), slow start, and how admission and
-policy are put together; the taste is the policy's, the limits are those of `foresight`.
+Owns the order of the filters (open, labels, able, better not tried yet, a permit left), slow start, and how
+admission and policy are put together; the taste is the policy's, the limits are those of `foresight`.
 """
 
 from copy import deepcopy
@@ -15,7 +15,6 @@ from proxy.core.foresight import Ask, clears_in_s, foresee, judge
 from proxy.core.policies import FORESEEING, POLICIES
 from proxy.core.rng import NoChance, Rng
 from proxy.model.commands import Reason
-from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
 
 SAMPLED: Final = 24
@@ -73,6 +72,8 @@ class Router:
         """Whether a held job may go to this one of its candidates now."""
         if backend.in_flight >= backend.limit or not ask.job.require <= backend.spec.labels:
             return False
+        if candidates.unlike and not self._may(backend, candidates, ask):
+            return False
         if self.judges and ask.bulk:
             candidates.reserve.bind(ask, candidates.open)
         foresee(backend, ask)
@@ -97,20 +98,35 @@ class Router:
         return self.judges and any(self.enforces(b) for b in candidates.open[:SAMPLED])
 
     def free(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend]) -> list[Backend]:
-        """Those that could take it as far as permits and labels go."""
-        usable, require = candidates.open, ask.job.require
-        if require:
-            usable = tuple(b for b in usable if require <= b.spec.labels)
+        """Those that could take it as far as permits, labels and abilities go."""
+        usable = self._usable(candidates, ask)
+        if candidates.unlike and len(usable) <= SAMPLED:
+            usable = ablest(usable, ask)
         if avoid and not avoid.issuperset(usable):
             usable = tuple(b for b in usable if b not in avoid)
-        if len(usable) > SAMPLED:
-            return [b for b in self._sample(usable, ask) if b.in_flight < b.limit]
-        return [b for b in usable if b.in_flight < b.limit]
+        if len(usable) <= SAMPLED:
+            return [b for b in usable if b.in_flight < b.limit]
+        looked = self._sample(usable, ask)
+        if candidates.unlike:
+            looked = [b for b in looked if is_able(b, ask)] or list(ablest(usable, ask)[:SAMPLED])
+        return [b for b in looked if b.in_flight < b.limit]
 
-    @staticmethod
-    def may_come_free(candidates: Candidates, job: Job, avoid: frozenset[Backend]) -> bool:
-        """Whether a place may come free that the job could have: on a backend that takes requests."""
-        return any(b not in avoid and job.require <= b.spec.labels for b in candidates.open)
+    def may_come_free(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend], *, able: bool) -> bool:
+        """Whether a place may come free that the job could have: on a backend that takes requests, and is `able` to
+        serve it or as good as any."""
+        usable = self._usable(candidates, ask)
+        if able:
+            return any(b not in avoid and is_able(b, ask) for b in usable)
+        return any(b not in avoid for b in (ablest(usable, ask) if candidates.unlike else usable))
+
+    def _usable(self, candidates: Candidates, ask: Ask) -> tuple[Backend, ...]:
+        """Those that are open and have its labels."""
+        require = ask.job.require
+        return tuple(b for b in candidates.open if require <= b.spec.labels) if require else candidates.open
+
+    def _may(self, backend: Backend, candidates: Candidates, ask: Ask) -> bool:
+        """Whether it can serve the job, or nobody can rather."""
+        return is_able(backend, ask) or backend in ablest(self._usable(candidates, ask), ask)
 
     def retry_after_s(self, ask: Ask) -> float:
         """Until the cheapest limit clears, by what the last `pick` saw."""
@@ -202,6 +218,28 @@ class Router:
             if idle is not None:
                 chosen.add(idle)
         return sorted(chosen, key=_index)
+
+
+def is_able(backend: Backend, ask: Ask) -> bool:
+    """Whether it can do what the job needs and has room for it, as far as anybody knows."""
+    job, abilities = ask.job, backend.abilities
+    if not abilities.known:
+        return True
+    name = backend.listed_name(job.model)
+    room = abilities.room(job, name, ask.now)
+    return ask.too_short < room and abilities.wanted(job, ask.prompt) <= room and abilities.does(job, name, ask.now)
+
+
+def ablest(some: tuple[Backend, ...], ask: Ask) -> tuple[Backend, ...]:
+    """Those of `some` that are able; where nobody is, those with the most room, if they can do the rest."""
+    able = tuple(b for b in some if is_able(b, ask))
+    if able or not some:
+        return able
+    job, now = ask.job, ask.now
+    doing = [b for b in some if b.abilities.does(job, b.listed_name(job.model), now)] or some
+    rooms = [b.abilities.room(job, b.listed_name(job.model), now) for b in doing]
+    most = max(rooms)
+    return tuple(b for b, room in zip(doing, rooms, strict=True) if room == most)
 
 
 def _in_flight(backend: Backend) -> int:

@@ -32,6 +32,7 @@ from proxy.core.silence import Silence
 from proxy.core.ticket import NOBODY, Ticket
 from proxy.core.views import BackendView, Counts, PoolView, backend_view, pool_view
 from proxy.core.waiting import Waiting
+from proxy.model.abilities import Lack
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import (
     Command,
@@ -43,6 +44,7 @@ from proxy.model.commands import (
     Load,
     Probed,
     Reason,
+    Refused,
     Report,
     Restarted,
 )
@@ -185,20 +187,33 @@ class Scheduler:
         if isinstance(report, Probed):
             return self._on_probed(backend, report, commands, now)
         if isinstance(report, Load):
+            woke = self._fleet.told(backend, report)
             self._books.load(backend, report, now)
-            return self._progress.go_on(backend, False, commands, now)
+            return self._progress.go_on(backend, woke, commands, now)
         if isinstance(report, Flowed):
             self._books.flowed(backend, report, now)
             return commands
+        if isinstance(report, Refused):
+            self._on_refused(backend, report, now)
+            return commands
         assert isinstance(report, Restarted)
         self._books.restarted(backend)
-        return commands
+        self._fleet.compare(backend)
+        return self._progress.go_on(backend, self._fleet.woke(backend), commands, now)
 
-    def gives_up(self, job_id: int, silent_s: float, now: float, fits: Callable[[str], bool]) -> bool:
-        """Whether a stream that brought no token for so long should be given up, for another backend that `fits`
-        to go on with it. Decides nothing: what follows is a report that it failed."""
+    def gives_up(
+        self, job_id: int, silent_s: float, now: float, fits: Callable[[str], bool] | None, token_s: float = 0.0
+    ) -> bool:
+        """Whether a stream that brought no token for so long should be given up, for another backend that `fits` to go
+        on with it (None: none does), or because its own is gone. `token_s`: its seconds per token until then. Decides
+        nothing: what follows is a report that it failed."""
         ticket = self._attempts.out(job_id)
-        return ticket is not None and self._silence.gives_up(ticket, silent_s, now, fits)
+        return ticket is not None and self._silence.gives_up(ticket, silent_s, now, fits, token_s)
+
+    def sleeps_on(self, job_id: int) -> bool:
+        """Whether its attempt is out to a backend that leaves it alone until somebody wakes it."""
+        ticket = self._attempts.out(job_id)
+        return ticket is not None and ticket.second is None and ticket.backend is not None and ticket.backend.asleep
 
     def tick(self, now: float) -> list[Command]:
         """Time passed: holds and ejections end, limits clear."""
@@ -256,7 +271,15 @@ class Scheduler:
 
     def upstream_model(self, backend: str, model: str) -> str:
         """The engine's own name for `model`."""
-        return self._fleet.by_name[backend].spec.aliases.get(model, model)
+        return self._fleet.by_name[backend].own_name(model)
+
+    def listed_as(self, model: str) -> str | None:
+        """The listed name that `model` stands for; None: no list has it."""
+        return self._fleet.catalogue.listed_as(model)
+
+    def also(self, model: str) -> tuple[str, ...]:
+        """Other spellings of `model`, where all that serve it take them for the same."""
+        return self._fleet.catalogue.also(model)
 
     def backends(self, now: float) -> list[BackendView]:
         """Every backend, in the order of the configuration."""
@@ -340,15 +363,27 @@ class Scheduler:
     # ---- probes
 
     def _on_probed(self, backend: Backend, report: Probed, commands: list[Command], now: float) -> list[Command]:
-        learnt = report.ok and self._fleet.learn(backend, report.models)
+        learnt = report.ok and self._fleet.learn(backend, report)
         if learnt:
             self._line_up_again(commands)
+        if not report.reached:  # whoever slept there is gone
+            self._fleet.woke(backend)
         opened = self._fleet.probed(backend, report.ok, report.reached, now)
         if opened and backend.health.away:
             commands += self._waiting.go_elsewhere(now)
         if learnt or opened:
             commands += self._waiting.feed_all(now)
         return commands
+
+    def _on_refused(self, backend: Backend, report: Refused, now: float) -> None:
+        ticket = self._attempts.out(report.job_id, report.backend)
+        if ticket is None:
+            return
+        if report.cannot.lack is Lack.CONTEXT:
+            ticket.too_short = max(ticket.too_short, report.cannot.limit or 0)
+        prompt, name = self._books.ask(ticket, now).prompt, backend.listed_name(ticket.job.model)
+        if backend.abilities.learn(ticket.job, name, report.cannot, prompt, now):
+            self._fleet.compare(backend)
 
     # ---- held jobs
 

@@ -1,7 +1,10 @@
-"""Streams that fell silent in the middle: whether one is given up, for another backend to go on with it.
+"""Streams that fell silent in the middle: whether one is given up, for another backend to go on with it, or because its
+own is gone.
 
 Owns the limit, which is learned, and the question whether anybody could take over. A stream that nobody could take over
-is waited for, to the configured limit; so is every stream whose text may not be continued, which others decide.
+is waited for, to the configured limit; so is every stream whose text may not be continued, which others decide. But
+nothing will come from an engine at whose port nothing listens any more (vLLM keeps its streams open when it is
+stopped), or which was put to sleep.
 """
 
 from collections.abc import Callable
@@ -31,18 +34,26 @@ class Silence:
         self._budget = budget
         self._tries = tries
 
-    def gives_up(self, ticket: Ticket, silent_s: float, now: float, fits: Callable[[str], bool]) -> bool:
-        """Whether a stream without a token for so many seconds should go on elsewhere. `fits`: whether the backend of
-        that name could go on with the text."""
+    def gives_up(
+        self, ticket: Ticket, silent_s: float, now: float, fits: Callable[[str], bool] | None, token_s: float
+    ) -> bool:
+        """Whether a stream without a token for so many seconds should not be waited for. `token_s`: its own seconds
+        per token until then; `fits`: whether the backend of that name could go on with the text, None: none may."""
         entry, backend = ticket.entry, ticket.backend
-        if entry is None or backend is None or ticket.attempt >= self._tries or self._budget.left(now) < 1:
-            return False
-        if ticket.job.deadline is not None and now >= ticket.job.deadline:
+        if entry is None or backend is None or silent_s < _LEAST_S:
             return False
         model, ledger = backend.model, backend.ledger
-        token_s = model.step_s(ledger.decoding, ledger.kv)
+        usual_s = model.step_s(ledger.decoding, ledger.kv)
+        if backend.is_gone:  # or drains slowly: its own pace counts, too
+            usual_s = max(usual_s, token_s)
         prefills_s = ledger.backlog(now)[0] * model.slow  # beside which an engine may decode nothing
-        if silent_s < max(_LEAST_S, _TOKENS * token_s) + prefills_s:
+        if silent_s < max(_LEAST_S, _TOKENS * usual_s) + prefills_s:
+            return False
+        if backend.is_gone:
+            return True
+        if fits is None or ticket.attempt >= self._tries or self._budget.left(now) < 1:
+            return False
+        if ticket.job.deadline is not None and now >= ticket.job.deadline:
             return False
         return self._somebody_could(ticket, self._books.ask(ticket, now), fits)
 

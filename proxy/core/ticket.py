@@ -61,6 +61,7 @@ class Ticket:
         "second",
         "since",
         "started",
+        "too_short",
         "tried",
         "tries",
         "waits_in",
@@ -110,6 +111,8 @@ class Ticket:
         """The attempt beside that one."""
         self.line: Line | None = None
         """Where it is held."""
+        self.too_short = 0
+        """Tokens of the longest context that it did not fit into."""
         self.tried = NOBODY
         """Backends that had it and failed, or cannot serve it: it does not go there again while there are others."""
         self.tries = 0

@@ -4,11 +4,18 @@ Owns the order (the fallback of its class, then that of its model, then that of 
 and that it ends. When a way is taken is `fallback`'s business.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import MAX_WAYS, FallbackSettings, ModelSettings, Way, printable
 from proxy.model.rules import NOT_POOL_LABEL, POOL_LABEL
+
+Spellings = Callable[[str], tuple[str, ...]]
+
+
+def no_others(_: str) -> tuple[str, ...]:
+    """Every model has one name."""
+    return ()
 
 
 class Ways:
@@ -18,14 +25,16 @@ class Ways:
         self._by_class = {entry.name: entry.fallback for entry in classes if entry.fallback.exists}
         self._by_model = {entry.name: entry.fallback for entry in models if entry.fallback.exists}
 
-    def of(self, model: str, traffic_class: str, require: frozenset[str], renamable: bool) -> tuple[Way, ...]:
+    def of(
+        self, model: str, traffic_class: str, require: frozenset[str], renamable: bool, also: Spellings = no_others
+    ) -> tuple[Way, ...]:
         """First the way as it was asked for, then the others; nothing where there are no others. `renamable`: the
-        model can be replaced in its body."""
+        model can be replaced in its body; `also`: other spellings of a model."""
         if not self._by_class and not self._by_model:
             return ()
         found: list[Way] = []
         kept: set[str] = set()
-        for settings, other in self._settings(model, traffic_class):
+        for settings, other in self._settings(model, traffic_class, also):
             way = _way(settings, other, model, require)
             if way.model == model and settings.pool is not None:
                 kept.add(NOT_POOL_LABEL + settings.pool)
@@ -38,18 +47,26 @@ class Ways:
         others = [way for way in found if way.model != model or way.require != require]
         return (first, *others[:MAX_WAYS]) if others else ()
 
-    def _settings(self, model: str, traffic_class: str) -> Iterator[tuple[FallbackSettings, str | None]]:
+    def _settings(
+        self, model: str, traffic_class: str, also: Spellings
+    ) -> Iterator[tuple[FallbackSettings, str | None]]:
         """Each, with one of its models (None: the same one), breadth first."""
         of_class = self._by_class.get(traffic_class)
         if of_class is not None:
             yield from _each(of_class)
         asked, at = [model], 0
         while at < len(asked) and at <= MAX_WAYS:
-            settings = self._by_model.get(asked[at])
+            settings = self._of_model(asked[at], also)
             at += 1
             if settings is not None:
                 yield from _each(settings)
                 asked += [name for name in settings.names if name not in asked]
+
+    def _of_model(self, model: str, also: Spellings) -> FallbackSettings | None:
+        found = self._by_model.get(model)
+        if found is not None or not self._by_model:
+            return found
+        return next((self._by_model[name] for name in also(model) if name in self._by_model), None)
 
 
 def _each(settings: FallbackSettings) -> Iterator[tuple[FallbackSettings, str | None]]:

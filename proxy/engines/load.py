@@ -5,16 +5,14 @@ judges what is plausible.
 """
 
 import json
-import re
 from collections.abc import Callable
-from math import isfinite
 from typing import Any, NamedTuple
+
+from proxy.engines.listing import tokens
+from proxy.engines.prometheus import Sample, labels_of, mean, number, samples, total
 
 MAX_B = 4 << 20
 """Longest answer that is read."""
-_MAX_SERIES = 1024
-_SAMPLE = re.compile(rb'(?:\{(?P<labels>(?:[^"}\n]|"(?:[^"\\\n]|\\.)*")*)\})?[ \t]+(?P<value>[^ \t\r\n]+)')
-_LABEL = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 
 class Reading(NamedTuple):
@@ -28,9 +26,21 @@ class Reading(NamedTuple):
     loaded: frozenset[str] | None = None
     odometer: float | None = None
     """A count that only ever grows: a smaller one later means that the engine was restarted."""
+    contexts: dict[str, int] | None = None
+    """Tokens, by model."""
+    asleep: bool | None = None
+    """It takes requests, and leaves them alone until somebody wakes it."""
+    unloaded: bool | None = None
+    """Its model is out of memory since it was idle, and the next request brings it back. None: it never sleeps so."""
 
 
 NOTHING = Reading()
+
+
+def merged(first: Reading, second: Reading) -> Reading:
+    """What one of them tells; the first where both do."""
+    told: dict[str, Any] = first._asdict()
+    return second._replace(**{name: value for name, value in told.items() if value is not None})
 
 
 class Source(NamedTuple):
@@ -38,101 +48,74 @@ class Source(NamedTuple):
 
     path: str
     read: Callable[[bytes], Reading]
-
-
-class _Sample(NamedTuple):
-    labels: bytes
-    value: float
-
-
-def _samples(text: bytes, name: bytes) -> list[_Sample]:
-    """Of a metric in Prometheus text format; found by its name at a line's beginning, the rest is not parsed."""
-    found: list[_Sample] = []
-    at = 0 if text.startswith(name) else _next(text, name, 0)
-    while at >= 0 and len(found) < _MAX_SERIES:
-        at += len(name)
-        match = _SAMPLE.match(text, at)
-        value = _number(match["value"]) if match else None
-        if match and value is not None:
-            found.append(_Sample(match["labels"] or b"", value))
-        at = _next(text, name, at)
-    return found
-
-
-def _next(text: bytes, name: bytes, start: int) -> int:
-    at = text.find(b"\n" + name, start)
-    return at + 1 if at >= 0 else -1
-
-
-def _number(text: bytes) -> float | None:
-    try:
-        value = float(text) if b"_" not in text else -1.0  # a spelling of Python's alone
-    except ValueError:
-        return None
-    return value if isfinite(value) and value >= 0 else None
-
-
-def _sum(text: bytes, *names: bytes) -> float | None:
-    """Over all series of the first of these metrics that is there (an engine may have several ranks)."""
-    for name in names:
-        samples = _samples(text, name)
-        if samples:
-            return sum(sample.value for sample in samples)
-    return None
-
-
-def _mean(text: bytes, *names: bytes) -> float | None:
-    for name in names:
-        samples = _samples(text, name)
-        if samples:
-            return sum(sample.value for sample in samples) / len(samples)
-    return None
+    stirs: bool = False
+    """Asking keeps an idle engine from falling asleep, and wakes it: to be asked when it is at work anyway."""
 
 
 def _vllm(text: bytes) -> Reading:
-    budgets = [_vllm_budget(sample.labels) for sample in _samples(text, b"vllm:cache_config_info")]
+    budgets = [_vllm_budget(sample) for sample in samples(text, b"vllm:cache_config_info")]
     known = [budget for budget in budgets if budget is not None]
     return Reading(
-        running=_sum(text, b"vllm:num_requests_running"),
-        waiting=_sum(text, b"vllm:num_requests_waiting"),
-        kv_usage=_mean(text, b"vllm:kv_cache_usage_perc", b"vllm:gpu_cache_usage_perc"),
+        running=total(text, b"vllm:num_requests_running"),
+        waiting=total(text, b"vllm:num_requests_waiting"),
+        kv_usage=mean(text, b"vllm:kv_cache_usage_perc", b"vllm:gpu_cache_usage_perc"),
         kv_tokens=sum(known) if known else None,
-        odometer=_sum(text, b"vllm:prompt_tokens_total"),
+        odometer=total(text, b"vllm:prompt_tokens_total"),
+        asleep=_vllm_asleep(text),
     )
 
 
-def _vllm_budget(labels: bytes) -> float | None:
-    values = {name: _number(value) for name, value in _LABEL.findall(labels)}
-    tokens = values.get(b"kv_cache_size_tokens")
-    if tokens:
-        return tokens
+def _vllm_asleep(text: bytes) -> bool | None:
+    """Of each rank one series per state; a request may go to any rank."""
+    states = samples(text, b"vllm:engine_sleep_state")
+    awake = [sample.value for sample in states if labels_of(sample).get(b"sleep_state") == b"awake"]
+    return not all(awake) if awake else None
+
+
+def _vllm_budget(sample: Sample) -> float | None:
+    values = {name: number(value) for name, value in labels_of(sample).items()}
+    whole = values.get(b"kv_cache_size_tokens")
+    if whole:
+        return whole
     blocks, size = values.get(b"num_gpu_blocks"), values.get(b"block_size")
     return blocks * size if blocks and size else None
 
 
 def _sglang(text: bytes) -> Reading:
     return Reading(
-        running=_sum(text, b"sglang:num_running_reqs"),
-        waiting=_sum(text, b"sglang:num_queue_reqs"),
-        kv_usage=_mean(text, b"sglang:token_usage"),
-        kv_tokens=_sum(text, b"sglang:max_total_num_tokens"),
-        odometer=_sum(text, b"sglang:prompt_tokens_total"),
+        running=total(text, b"sglang:num_running_reqs"),
+        waiting=total(text, b"sglang:num_queue_reqs"),
+        kv_usage=mean(text, b"sglang:token_usage"),
+        kv_tokens=total(text, b"sglang:max_total_num_tokens"),
+        odometer=total(text, b"sglang:prompt_tokens_total"),
     )
 
 
 def _tgi(text: bytes) -> Reading:
     return Reading(
-        running=_sum(text, b"tgi_batch_current_size"),
-        waiting=_sum(text, b"tgi_queue_size"),
-        odometer=_sum(text, b"tgi_request_count"),
+        running=total(text, b"tgi_batch_current_size"),
+        waiting=total(text, b"tgi_queue_size"),
+        odometer=total(text, b"tgi_request_count"),
+    )
+
+
+def _llama_props(text: bytes) -> Reading:
+    """The one route that an engine answers in its sleep, and without being kept awake by it."""
+    props = _json(text)
+    if not isinstance(props, dict):
+        return NOTHING
+    slots, is_sleeping = props.get("total_slots"), props.get("is_sleeping")
+    return Reading(
+        seats=float(slots) if isinstance(slots, int) and slots > 0 else None,
+        unloaded=is_sleeping if isinstance(is_sleeping, bool) else None,
     )
 
 
 def _llama_metrics(text: bytes) -> Reading:
     return Reading(
-        running=_sum(text, b"llamacpp:requests_processing"),
-        waiting=_sum(text, b"llamacpp:requests_deferred"),
-        odometer=_sum(text, b"llamacpp:prompt_tokens_total"),
+        running=total(text, b"llamacpp:requests_processing"),
+        waiting=total(text, b"llamacpp:requests_deferred"),
+        odometer=total(text, b"llamacpp:prompt_tokens_total"),
     )
 
 
@@ -157,9 +140,16 @@ def _ollama(text: bytes) -> Reading:
     entries = fields.get("models") if isinstance(fields, dict) else None
     if not isinstance(entries, list):
         return NOTHING
-    told = (entry.get("name") for entry in entries if isinstance(entry, dict))
-    names = [name for name in told if isinstance(name, str) and name]
-    return Reading(loaded=frozenset((*names, *(name.removesuffix(_LATEST) for name in names))))
+    named = {entry["name"]: entry for entry in entries if isinstance(entry, dict) and _is_name(entry.get("name"))}
+    contexts = ((name, tokens(entry.get("context_length"))) for name, entry in named.items())
+    return Reading(
+        loaded=frozenset((*named, *(name.removesuffix(_LATEST) for name in named))),
+        contexts={name: context for name, context in contexts if context is not None} or None,
+    )
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and name != ""
 
 
 def _json(text: bytes) -> Any:
@@ -174,7 +164,12 @@ SOURCES: dict[str, tuple[Source, ...]] = {
     "vllm": (Source(_METRICS, _vllm),),
     "sglang": (Source(_METRICS, _sglang),),
     "tgi": (Source(_METRICS, _tgi),),
-    "llama_cpp": (Source("/slots", _llama_slots), Source(_METRICS, _llama_metrics)),
+    "llama_cpp": (
+        Source("/props", _llama_props),
+        Source(_METRICS, _llama_metrics),
+        Source("/slots", _llama_slots, stirs=True),
+    ),
     "ollama": (Source("/api/ps", _ollama),),
 }
-"""By kind of engine, the best first; each may be switched off in the engine. Kinds without one tell nothing."""
+"""By kind of engine; each may be switched off in the engine. All are asked, in this order: what one tells, a later one
+need not. Kinds without one tell nothing."""

@@ -1,12 +1,18 @@
-"""`/v1/models` from memory: what probes found, as the engines described it. Web UIs ask at every page load."""
+"""`/v1/models` from memory: what probes found, as the engines described it. Web UIs ask at every page load.
+
+Owns the descriptions of models that some engine lists, and forgets them with the model.
+"""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from proxy.core.permitted import Patterns, may_use
 from proxy.core.scheduler import Scheduler
+
+_MAX_ENTRY_B: Final = 16 << 10
+"""Longest description that is kept; engines write some hundred bytes."""
 
 
 class ModelList:
@@ -15,21 +21,28 @@ class ModelList:
     def __init__(self, scheduler: Scheduler, created: int) -> None:
         self._scheduler = scheduler
         self._created = created
-        self._entries: dict[str, dict[str, Any]] = {}
+        self._entries: dict[str, bytes] = {}
+        """As JSON: a tenth of the memory of what it describes."""
+        self._kept_version = -1
         self._version = -1
         self._rendered = b""
 
     def learn(self, entries: list[dict[str, Any]]) -> None:
-        """The entries of one backend's own list; the first backend to describe a model is kept."""
+        """The entries of one backend's own list, after the scheduler heard of it; the first backend to describe a model
+        is kept."""
+        self._forget()
         for entry in entries:
-            if isinstance(entry.get("id"), str) and entry["id"] not in self._entries:
-                self._entries[entry["id"]] = entry
+            if entry["id"] in self._entries:
+                continue
+            described = orjson.dumps(entry)
+            if len(described) <= _MAX_ENTRY_B:
+                self._entries[entry["id"]] = described
                 self._version = -1
 
     def render(self, permitted: Patterns = None) -> bytes:
         """The body of `GET /v1/models`: of those that are permitted."""
         if permitted is not None:
-            return self._list(name for name in self._scheduler.models() if may_use(permitted, name))
+            return self._list(name for name in self._scheduler.models() if self._may_use(permitted, name))
         if self._version != self._scheduler.version:
             self._version = self._scheduler.version
             self._rendered = self._list(self._scheduler.models())
@@ -37,8 +50,15 @@ class ModelList:
 
     def find(self, name: str, permitted: Patterns = None) -> bytes | None:
         """The body of `GET /v1/models/{name}`; None: there is no such model, or not for the one who asks."""
-        there = name in self._scheduler.models() and may_use(permitted, name)
-        return orjson.dumps(self._entry(name)) if there else None
+        listed = self._scheduler.listed_as(name)
+        if listed is None or not self._may_use(permitted, name):
+            return None
+        entry = self._entry(listed)
+        return entry if listed == name else orjson.dumps({**orjson.loads(entry), "id": name})
+
+    def also(self, name: str) -> tuple[str, ...]:
+        """Other spellings of `name`, where all that serve it take them for the same."""
+        return self._scheduler.also(name)
 
     def only(self) -> str | None:
         """The model of a request that names none: the only one there is; empty when no engine lists any."""
@@ -47,11 +67,22 @@ class ModelList:
             return None
         return models[0] if models else ""
 
-    def _list(self, names: Iterable[str]) -> bytes:
-        return orjson.dumps({"object": "list", "data": [self._entry(name) for name in names]})
+    def _may_use(self, permitted: Patterns, name: str) -> bool:
+        return permitted is None or may_use(permitted, name, self.also(name))
 
-    def _entry(self, name: str) -> dict[str, Any]:
+    def _forget(self) -> None:
+        """What no engine lists any more."""
+        if self._kept_version == self._scheduler.version:
+            return
+        self._kept_version = self._scheduler.version
+        there = frozenset(self._scheduler.models())
+        self._entries = {name: entry for name, entry in self._entries.items() if name in there}
+
+    def _list(self, names: Iterable[str]) -> bytes:
+        return b'{"object":"list","data":[%b]}' % b",".join(self._entry(name) for name in names)
+
+    def _entry(self, name: str) -> bytes:
         entry = self._entries.get(name)
         if entry is not None:
             return entry
-        return {"id": name, "object": "model", "created": self._created, "owned_by": "tidegate"}
+        return orjson.dumps({"id": name, "object": "model", "created": self._created, "owned_by": "tidegate"})

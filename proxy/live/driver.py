@@ -20,6 +20,7 @@ from proxy.model.commands import (
     Load,
     Probed,
     Refuse,
+    Refused,
     Report,
     Restarted,
 )
@@ -136,8 +137,8 @@ class Driver:
             waiting.cancel()
         self._carry_out(self._scheduler.cancel(job_id, monotonic()))
 
-    def learn(self, report: Probed | Load | Flowed | Restarted) -> None:
-        """An active probe ended, a scrape, or a look at what flows."""
+    def learn(self, report: Probed | Load | Flowed | Restarted | Refused) -> None:
+        """An active probe ended, a scrape, a look at what flows, or what an engine cannot do."""
         self._carry_out(self._scheduler.observe(report, monotonic()))
 
     def _over(self, job_id: int) -> None:

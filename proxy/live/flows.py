@@ -1,5 +1,5 @@
 """Looks once a second at what flows: tells the scheduler how many tokens each backend brought, and gives up streams
-that fell silent where another backend can go on with them.
+that fell silent where another backend can go on with them, or where nothing will come any more.
 
 Owns the rhythm and the marks between two looks. Where a stream stands is its relay's to say; whether a silent one is
 given up is the scheduler's.
@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.model.commands import Flowed
-from proxy.model.faults import Kind, upstream
+from proxy.model.faults import Kind, Retry, upstream
 
 LOOK_S: Final = 1.0
 _STOOD_STILL_S: Final = 2 * LOOK_S
@@ -22,7 +22,7 @@ _KEEP: Final = 0.9
 _FEWEST: Final = 8
 """Tokens of an answer that says how many its events hold."""
 
-GivesUp = Callable[[int, float, float, Callable[[str], bool]], bool]
+GivesUp = Callable[[int, float, float, Callable[[str], bool] | None, float], bool]
 
 
 class Flowing(Protocol):
@@ -41,12 +41,21 @@ class Flowing(Protocol):
 
 
 class Flows:
-    """One per proxy. `gives_up`: of a job whose stream was silent for so many seconds, now, and who could go on."""
+    """One per proxy. `gives_up`: of a job whose stream was silent for so many seconds, now; who could go on with it
+    (None: its text is such that nobody can), and its own seconds per token until then. `sleeps_on`: of a job whose
+    answer has not begun, whether its backend leaves it alone until somebody wakes it."""
 
-    def __init__(self, running: Iterable[Flowing], driver: Driver, gives_up: GivesUp) -> None:
+    def __init__(
+        self,
+        running: Iterable[Flowing],
+        driver: Driver,
+        gives_up: GivesUp,
+        sleeps_on: Callable[[int], bool] | None = None,
+    ) -> None:
         self._running = running
         self._driver = driver
         self._gives_up = gives_up
+        self._sleeps_on = sleeps_on
         self._marks: dict[Relay, int] = {}
         """Tokens of what flowed at the last look."""
         self._looked = self._awake_since = monotonic()
@@ -75,10 +84,15 @@ class Flows:
         streams: dict[str, int] = {}
         tokens: dict[str, int] = {}
         silent: list[Flowing] = []
+        unheard: list[Flowing] = []
         for flowing in self._running:
             relay = flowing.relay
-            seen = None if relay is None else relay.flow()
-            if relay is None or seen is None:
+            if relay is None:
+                continue
+            seen = relay.flow()
+            if seen is None:
+                if relay.is_unheard:
+                    unheard.append(flowing)
                 continue
             self._marks[relay] = seen
             mark = before.get(relay)
@@ -86,7 +100,7 @@ class Flows:
                 continue
             streams[relay.backend] = streams.get(relay.backend, 0) + 1
             tokens[relay.backend] = tokens.get(relay.backend, 0) + seen - mark
-            if seen == mark and relay.could_go_on_elsewhere:
+            if seen == mark:
                 silent.append(flowing)
         for backend, count in streams.items():
             seen_ever = self._seen.get(backend)
@@ -95,11 +109,20 @@ class Flows:
                 self._driver.learn(Flowed(backend, count * elapsed, brought))
         for flowing in silent:
             self._consider(flowing, now)
+        for flowing in unheard:
+            self._take_back(flowing)
 
     def _consider(self, flowing: Flowing, now: float) -> None:
         relay = flowing.relay
         assert relay is not None
         silent_s = now - max(relay.meter.last_token or now, self._awake_since)
-        if self._gives_up(flowing.job_id, silent_s, now, flowing.fits):
+        fits = flowing.fits if relay.could_go_on_elsewhere else None
+        if self._gives_up(flowing.job_id, silent_s, now, fits, relay.meter.token_s()):
             text = f"Backend {relay.backend} fell silent for {silent_s:.1f} s, and another one could not go on."
             relay.give_up(upstream(Kind.STALLED, text))
+
+    def _take_back(self, flowing: Flowing) -> None:
+        relay = flowing.relay
+        assert relay is not None
+        if self._sleeps_on is not None and self._sleeps_on(flowing.job_id):
+            relay.give_up(upstream(Kind.STALLED, f"Backend {relay.backend} was put to sleep.", Retry.SAFE))

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 from proxy.core.catalogue import shown_name
 from proxy.core.classify import Asked, Classified, Classifier
 from proxy.core.permitted import Patterns, Permitted, may_use
-from proxy.core.ways import Ways
+from proxy.core.ways import Spellings, Ways, no_others
 from proxy.live.catalogue import ModelList
+from proxy.model.abilities import NOTHING_NEEDED
 from proxy.model.classes import Promise
 from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.request import REPEATABLE, Job, Request
 from proxy.wire import body as bodies
-from proxy.wire import prompt
+from proxy.wire import needs, prompt
 from proxy.wire.headers import Head
 from proxy.wire.prompt import Wishes
 
@@ -41,6 +42,7 @@ class Intake:
         default_model: str | None,
         ways: Ways | None = None,
         permitted: Permitted | None = None,
+        spellings: Spellings = no_others,
         *,
         foresees: bool,
     ) -> None:
@@ -49,6 +51,8 @@ class Intake:
         self._default_model = default_model
         self._ways = ways or Ways()
         self._permitted = permitted or Permitted()
+        self._spellings = spellings
+        """Of one model, where engines take several."""
         self.foresees = foresees
         """Whether anybody looks at predictions; else nothing is told that only they need."""
         self._ids = itertools.count(1)
@@ -58,7 +62,8 @@ class Intake:
         model = self._model(request)
         tenant = prompt.tenant(head.fields)
         patterns = self._permitted.of(tenant)
-        if not may_use(patterns, model):
+        also = self._spellings(model)
+        if not may_use(patterns, model, also):
             raise FaultError(no_such_model(model))
         asked = Asked(
             str(request.endpoint),
@@ -70,14 +75,15 @@ class Intake:
             request.max_tokens,
             prompt.estimated_tokens(request.body_bytes),
             prompt.is_constrained(fields),
+            also,
         )
         classified = self._classifier.classify(asked)
         kind = classified.traffic_class
         wishes = prompt.wishes(head.fields)
         named = request.json and request.model is not None
-        ways = self._ways.of(model, kind.name, classified.require, named)
+        ways = self._ways.of(model, kind.name, classified.require, named, self._spellings)
         if patterns is not None:
-            ways = tuple(way for way in ways if may_use(patterns, way.model))
+            ways = tuple(way for way in ways if may_use(patterns, way.model, self._spellings(way.model)))
         promise = kind.promise if wishes is prompt.NO_WISHES else _promised(kind.promise, wishes)
         job = Job(
             next(self._ids),
@@ -104,6 +110,7 @@ class Intake:
             ways[1:],
             kind.hedge if request.endpoint in REPEATABLE else None,
             _deadline(received, promise.deadline_s, None if request.stream else request.client_timeout_s),
+            needs.of(fields) if fields else NOTHING_NEEDED,
         )
         return Taken(job, classified, asked, promise)
 

@@ -31,6 +31,11 @@ class Pool:
         """Connections that are not closed."""
         return len(self._open)
 
+    @property
+    def in_use(self) -> int:
+        """Those that carry a request now."""
+        return self.open_connections - len(self._idle)
+
     def take_idle(self) -> Connection | None:
         """A pooled connection that is still open; None when there is none."""
         while self._idle:

@@ -1,29 +1,28 @@
 """Active probes: is a backend alive, which models does it list, what engine is it. One task per backend.
 
 Asks `GET /v1/models`: every OpenAI-compatible engine has it, and it says more than a health route. An engine that
-answers anything but "not now" (5xx of a dead or loading one) is alive.
+answers anything but "not now" (5xx of a dead or loading one) is alive. Engines that it does not give away are asked for
+one route more, once, and again when another one may stand there.
 """
 
 import asyncio
 import contextlib
 import logging
-from time import monotonic
 from typing import Any
 
 import orjson
 
-from proxy.engines import dialect
+from proxy.engines import listing, recognition
+from proxy.engines.dialect import DIALECTS, UNKNOWN, Dialect
+from proxy.engines.listing import Listing
 from proxy.live.backends import Backend
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
+from proxy.live.questions import Questions
 from proxy.live.relay import Relay
-from proxy.live.stream import StreamPlan
-from proxy.model.classes import StreamSettings
-from proxy.model.commands import Probed
+from proxy.model.commands import Load, Probed, Restarted
 from proxy.model.faults import FaultError
 from proxy.model.limits import HealthSettings, UpstreamLimits
-from proxy.model.timeline import Timeline
-from proxy.wire.meter import Meter
 
 _log = logging.getLogger("tidegate.prober")
 _NOT_NOW = frozenset({502, 503, 504, 521, 522, 523, 525, 526})
@@ -33,6 +32,7 @@ _LOST_S = 1.0
 """A backend that is not there is looked for so often."""
 _LOOK_S = 0.1
 """After a request found nobody there, and before it is looked again."""
+_NO_LOOK = "", frozenset[str]()
 
 
 class Prober:
@@ -51,11 +51,15 @@ class Prober:
         self._driver = driver
         self._models = models
         self._health = health
-        self._limits = limits
-        self._loop = loop
+        self._questions = Questions(backend, limits, loop, "tidegate-probe")
         self._was_ok: bool | None = None
-        self._is_reached = True
-        """The last connection that was tried was made; one that takes too long for a probe says nothing."""
+        self._look = _NO_LOOK
+        """Of the engine that was asked for more,"""
+        self._by_look: str | None = None
+        """and what it said that it is."""
+        self._seen: Dialect | None = None
+        """By the last probe; None: by none since it was away."""
+        self._left_out = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -63,7 +67,7 @@ class Prober:
         lost = self._backend.is_lost
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(interval_s if self._is_reached else min(_LOST_S, interval_s)):
+                async with asyncio.timeout(interval_s if self._questions.reached else min(_LOST_S, interval_s)):
                     await lost.wait()
             if lost.is_set():
                 lost.clear()
@@ -72,60 +76,113 @@ class Prober:
 
     async def probe(self) -> None:
         """One probe; its result goes to the scheduler."""
-        reason = ""
-        listed = None
         try:
-            async with self._backend.pool.watch.timeout(self._health.probe_timeout):
-                relay = await self._ask()
-            ok = relay.fault is None and relay.complete and relay.status not in _NOT_NOW
-            reason = relay.fault.message if relay.fault else f"status {relay.status}"
-            if ok and relay.status == 200:
-                listed = self._learn(relay)
-            self._is_reached = relay.status not in _NOT_REACHED
+            relay = await self._questions.get("/v1/models", listing.MAX_B, self._health.probe_timeout)
         except TimeoutError:
-            ok, reason = False, f"no answer within {self._health.probe_timeout:g} s"
+            self._failed(f"no answer within {self._health.probe_timeout:g} s")
         except FaultError as error:
-            ok, reason, self._is_reached = False, error.fault.message, False
-        self._tell(ok, reason, listed)
-        self._driver.learn(Probed(self._backend.name, ok, listed, self._is_reached))
+            self._failed(error.fault.message)
+        else:
+            await self._answered(relay)
 
-    async def _ask(self) -> Relay:
-        pool = self._backend.pool
-        message = self._backend.message("GET", "/v1/models", "tidegate-probe", [], b"")
-        connection = await pool.connect()
-        self._is_reached = True
-        plan = StreamPlan(StreamSettings(), self._limits.event)
-        relay = Relay(self._backend.name, plan, self._limits.answer_buffer, Timeline(monotonic()), Meter(), self._loop)
-        relay.connection = connection
-        try:
-            connection.send(message, relay)
-            await relay.ready
-        finally:
-            relay.release()
-        return relay
+    async def _answered(self, relay: Relay) -> None:
+        if relay.fault is not None or relay.status in _NOT_NOW:
+            self._questions.reached = relay.status not in _NOT_REACHED
+            self._failed(relay.fault.message if relay.fault else f"status {relay.status}")
+            return
+        fields, server = _parsed(relay), _server(relay)
+        found = listing.read(fields)
+        is_recognised = self._backend.kind_known or self._recognised(fields, server)
+        self._tell(True, _names(found))
+        self._driver.learn(self._probed(found))
+        if found is not None:
+            self._learn(found)
+        if not is_recognised:
+            await self._ask_for_more(fields, server, found)
 
-    def _learn(self, relay: Relay) -> frozenset[str] | None:
-        try:
-            fields: Any = orjson.loads(relay.body)
-        except orjson.JSONDecodeError:
-            return None
-        if not self._backend.kind_known:
-            server = next((v for n, v in relay.headers if n.lower() == b"server"), b"")
-            kind = dialect.recognise(fields, server.decode("latin-1"))
-            if kind is not None and kind != self._backend.dialect.kind:
-                self._backend.dialect = dialect.DIALECTS[kind]
-                _log.info("backend %s is %s", self._backend.name, kind)
-        listed = dialect.listed_models(fields)
-        if listed is not None:
-            self._models.learn([entry for entry in fields["data"] if isinstance(entry, dict)])
-        return listed
+    def _probed(self, found: Listing | None) -> Probed:
+        name, traits = self._backend.name, self._backend.dialect.traits
+        if found is None:
+            return Probed(name, ok=True, traits=traits)
+        return Probed(name, True, found.names, contexts=found.contexts or None, traits=traits)
 
-    def _tell(self, ok: bool, reason: str, listed: frozenset[str] | None) -> None:
+    def _learn(self, found: Listing) -> None:
+        self._models.learn(found.entries)
+        if found.loaded is not None:
+            self._driver.learn(Load(self._backend.name, loaded=found.loaded))
+        if found.left_out > self._left_out:
+            _log.warning("backend %s lists too many models: %d left out", self._backend.name, found.left_out)
+        self._left_out = found.left_out
+
+    def _failed(self, reason: str) -> None:
+        self._look, self._seen = _NO_LOOK, None  # whoever comes back may be another
+        self._tell(False, reason)
+        self._driver.learn(Probed(self._backend.name, ok=False, reached=self._questions.reached))
+
+    def _recognised(self, fields: Any, server: str) -> bool:
+        """Looked at each time: behind a URL stands now this engine, now that one."""
+        kind = recognition.recognise(fields, server)
+        if kind is not None:
+            self._is(kind)
+        return kind is not None
+
+    async def _ask_for_more(self, fields: Any, server: str, found: Listing | None) -> None:
+        look = recognition.look(fields, server)
+        if look != self._look:
+            try:
+                self._by_look = await self._by_signs(fields, server)
+            except (TimeoutError, FaultError):
+                return  # it may tell next time
+            self._look = look
+        kind = self._by_look
+        if (kind is not None or (found is not None and found.entries)) and self._is(kind):
+            self._driver.learn(self._probed(found))
+
+    async def _by_signs(self, fields: Any, server: str) -> str | None:
+        for sign in recognition.signs(fields, server):
+            relay = await self._questions.get(sign.path, listing.MAX_B, self._health.probe_timeout)
+            kind = sign.reads(relay.body) if relay.complete and relay.status == 200 else None
+            if kind is not None:
+                return kind
+        return None
+
+    def _is(self, kind: str | None) -> bool:
+        """Whether that is news. An engine that was recognised is another one when that is seen twice, or when it was
+        away: a URL may lead to several, in turns."""
+        backend, dialect = self._backend, UNKNOWN if kind is None else DIALECTS[kind]
+        before, self._seen = self._seen, dialect
+        was = backend.dialect
+        if dialect is was or (was is not UNKNOWN and before is not None and before is not dialect):
+            return False
+        backend.dialect = dialect
+        _log.info("backend %s is %s", backend.name, kind or "of an unknown kind")
+        if was is not UNKNOWN:
+            self._driver.learn(Restarted(backend.name))
+        return True
+
+    def _tell(self, ok: bool, said: str) -> None:
         if ok == self._was_ok:
             return
         self._was_ok = ok
         if ok:
-            names = ", ".join(sorted(listed)[:5]) if listed else "no model list"
-            _log.info("backend %s is up (%s)", self._backend.name, names)
+            _log.info("backend %s is up (%s)", self._backend.name, said)
         else:
-            _log.warning("backend %s is down: %s", self._backend.name, reason)
+            _log.warning("backend %s is down: %s", self._backend.name, said)
+
+
+def _server(relay: Relay) -> str:
+    return next((value for name, value in relay.headers if name.lower() == b"server"), b"").decode("latin-1")
+
+
+def _parsed(relay: Relay) -> Any:
+    """The model list; None for anything else."""
+    if relay.status != 200 or not relay.complete:
+        return None
+    try:
+        return orjson.loads(relay.body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _names(found: Listing | None) -> str:
+    return "no model list" if found is None else ", ".join(sorted(found.names)[:5])

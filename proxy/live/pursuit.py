@@ -12,14 +12,15 @@ from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from proxy.engines.refusals import cannot
 from proxy.live import judge
 from proxy.live.attempt import Call
 from proxy.live.backends import Backend
 from proxy.live.race import Race
 from proxy.live.relay import Relay
-from proxy.model.commands import Dispatch, Finished, Refuse
+from proxy.model.commands import Dispatch, Finished, Refuse, Refused
 from proxy.model.fallback import Way
-from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Source, internal
+from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Retry, Source, internal, upstream
 from proxy.model.request import Endpoint
 from proxy.wire.continuation import Continuation
 from proxy.wire.resumable import is_resumable
@@ -96,7 +97,7 @@ class Pursuit:
                 relay.release()
                 continue
             backend = self._gateway.backends[relay.backend]
-            fault = self.cut_by or judge.fault_of(relay, backend)
+            fault = self.cut_by or self._cannot(relay, backend) or judge.fault_of(relay, backend)
             if fault is None:
                 if self._call.meter.first_token is None or not self._gateway.intake.foresees:
                     driver.first_byte(job.id, relay.backend)
@@ -267,6 +268,17 @@ class Pursuit:
         if worked and self._calls >= self._gateway.attempts and not self._call.job.ways:
             return False
         return judge.is_repeatable(fault, self._call.request.endpoint)
+
+    def _cannot(self, relay: Relay, backend: Backend) -> Fault | None:
+        """What its engine lacks for this request, if its answer says so: others may have it."""
+        if relay.status < 400 or relay.fault is not None:
+            return None
+        lack = cannot(relay.status, relay.body, self._call.request.endpoint, backend.dialect)
+        if lack is None:
+            return None
+        self._gateway.driver.learn(Refused(self._call.job.id, relay.backend, lack))
+        text = f"Backend {relay.backend} lacks what the request needs ({lack.lack}, status {relay.status})."
+        return upstream(Kind.CANNOT, text, Retry.SAFE)
 
     def _on_first_token(self) -> None:
         self._gateway.driver.first_token(self._call.job.id, self.backend)

@@ -218,6 +218,11 @@ class Relay:
         return None if self.said_its_last_word or self.meter.last_token is None else self.meter.tokens
 
     @property
+    def is_unheard(self) -> bool:
+        """It was sent, and nothing came back yet that could be judged; a head may have."""
+        return self.calls > 0 and not self.ready.done()
+
+    @property
     def could_go_on_elsewhere(self) -> bool:
         """Whether another backend could be asked for the rest."""
         return self.plan.continuation is not None and self.plan.continuation.can_continue()

@@ -7,27 +7,27 @@ traffic. Owns the rhythm and the bounds; what is read and where is `engines.load
 import asyncio
 import logging
 from time import monotonic
+from typing import Final
 
 from proxy.engines import load
-from proxy.engines.load import NOTHING, Reading, Source
+from proxy.engines.load import NOTHING, Reading, Source, merged
 from proxy.live.backends import Backend
 from proxy.live.driver import Driver
-from proxy.live.relay import Relay
-from proxy.live.stream import StreamPlan
-from proxy.model.classes import StreamSettings
+from proxy.live.questions import Questions
 from proxy.model.commands import Load, Restarted
 from proxy.model.faults import FaultError
 from proxy.model.limits import UpstreamLimits
-from proxy.model.timeline import Timeline
-from proxy.wire.meter import Meter
 
 _log = logging.getLogger("tidegate.scraper")
 _TIMEOUT_S = 5.0
 """llama.cpp answers between two steps, which take seconds when prompts are long."""
-_NOT_THERE = frozenset({401, 403, 404, 405, 501})
+_NOT_THERE = frozenset({400, 401, 403, 404, 405, 501})
 """It will not tell tomorrow either."""
 _TRY_AGAIN_S = 60.0
 """… but an engine may be replaced by another one behind its URL."""
+_WAKING_S: Final = 1.0
+"""An engine that sleeps is looked at so often: it is to have traffic as soon as it is awake."""
+_MAX_REST_S: Final = 3600.0
 
 
 class Scraper:
@@ -43,12 +43,13 @@ class Scraper:
     ) -> None:
         self._backend = backend
         self._driver = driver
-        self._limits = limits
-        self._loop = loop
+        self._questions = Questions(backend, limits, loop, "tidegate-scrape")
         self._interval_s = interval_s
         self._silent: dict[Source, float] = {}
         """Sources that are not there, and when to look again."""
         self._odometer: float | None = None
+        self._asleep = False
+        self._rest = Rest(interval_s)
         self.reads = 0
         self.misses = 0
 
@@ -56,29 +57,41 @@ class Scraper:
         """Until cancelled."""
         while True:
             await self.scrape()
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(min(self._interval_s, _WAKING_S) if self._asleep else self._interval_s)
 
     async def scrape(self) -> None:
         """One look; what was seen goes to the scheduler."""
-        now = monotonic()
         sources = load.SOURCES.get(self._backend.dialect.kind, ())
-        source = next((s for s in sources if self._silent.get(s, 0.0) <= now), None)
-        if source is None:
+        now = monotonic()
+        there = [source for source in sources if self._silent.get(source, 0.0) <= now]
+        if not there:
             return
-        reading = await self._read(source)
+        reading = NOTHING
+        for source in there:
+            if not source.stirs or self._may_stir(reading, now):
+                reading = merged(reading, await self._read(source))
         if reading == NOTHING:
             self.misses += 1
             return
         self.reads += 1
         self._tell(reading)
 
+    def _may_stir(self, reading: Reading, now: float) -> bool:
+        """Whether to ask a route that keeps the engine awake."""
+        if reading.running is not None or reading.unloaded:
+            return False
+        return reading.unloaded is None or self._backend.pool.in_use > 0 or self._rest.is_over(now)
+
     def _tell(self, reading: Reading) -> None:
-        name, before = self._backend.name, self._odometer
+        name, before, was_asleep = self._backend.name, self._odometer, self._asleep
         if reading.odometer is not None:
             self._odometer = reading.odometer
             if before is not None and reading.odometer < before:
                 _log.info("backend %s was restarted", name)
                 self._driver.learn(Restarted(name))
+        if bool(reading.asleep) != self._asleep:
+            self._asleep = bool(reading.asleep)
+            _log.info("backend %s %s", name, "sleeps and gets no requests" if self._asleep else "is awake")
         self._driver.learn(
             Load(
                 name,
@@ -88,29 +101,40 @@ class Scraper:
                 reading.kv_tokens,
                 reading.seats,
                 reading.loaded,
+                reading.contexts,
+                bool(reading.asleep) if was_asleep else reading.asleep,
+                reading.unloaded,
             )
         )
 
     async def _read(self, source: Source) -> Reading:
         try:
-            async with self._backend.pool.watch.timeout(_TIMEOUT_S):
-                relay = await self._ask(source.path)
+            relay = await self._questions.get(source.path, load.MAX_B, _TIMEOUT_S)
         except (TimeoutError, FaultError):
             return NOTHING
         if relay.status in _NOT_THERE:
             self._silent[source] = monotonic() + _TRY_AGAIN_S
         if relay.fault is not None or not relay.complete or relay.status != 200:
             return NOTHING
-        return source.read(relay.body)
+        reading = source.read(relay.body)
+        if source.stirs:
+            self._rest.asked(monotonic(), at_work=bool(reading.running))
+        return reading
 
-    async def _ask(self, path: str) -> Relay:
-        connection = await self._backend.pool.connect()
-        plan = StreamPlan(StreamSettings(), self._limits.event)
-        relay = Relay(self._backend.name, plan, load.MAX_B, Timeline(monotonic()), Meter(), self._loop)
-        relay.connection = connection
-        try:
-            connection.send(self._backend.message("GET", path, "tidegate-scrape", [], b""), relay)
-            await relay.ready
-        finally:
-            relay.release()
-        return relay
+
+class Rest:
+    """How long an engine that is not at work is left alone: longer each time, so that whatever time without a question
+    it takes to fall asleep, it has it."""
+
+    def __init__(self, least_s: float) -> None:
+        self._least_s = self._rest_s = least_s
+        self._until = 0.0
+
+    def is_over(self, now: float) -> bool:
+        """Whether it may be asked again."""
+        return now >= self._until
+
+    def asked(self, now: float, *, at_work: bool) -> None:
+        """It was asked, and had something to do or not."""
+        self._rest_s = 0.0 if at_work else min(_MAX_REST_S, max(2.0 * self._rest_s, self._least_s))
+        self._until = now + self._rest_s

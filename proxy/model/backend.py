@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from proxy.model.abilities import PLAIN, Traits
+
 
 @dataclass(frozen=True, slots=True)
 class BackendSpec:
@@ -25,5 +27,7 @@ class BackendSpec:
     """KV budget of the engine, tokens; None: told by its metrics, or learned."""
     seats: int | None = None
     """Requests the engine runs at once; more wait inside it. None: told by its metrics, or learned."""
+    traits: Traits = PLAIN
+    """Of its kind of engine, as far as the configuration tells it."""
     bias: dict[str, float] = field(default_factory=dict)
     """Of its pool: traffic class → prefill times of the request by which others are preferred. 0: no opinion."""

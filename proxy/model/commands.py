@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from proxy.model.abilities import Cannot, Traits
 from proxy.model.fallback import Way
 from proxy.model.faults import Fault
 
@@ -112,6 +113,10 @@ class Probed:
     models: frozenset[str] | None = None
     reached: bool = True
     """False: no connection could be made, so that nothing is there."""
+    contexts: dict[str, int] | None = None
+    """Context lengths by the engine's own names, tokens; None: nothing is known of any."""
+    traits: Traits | None = None
+    """Of its kind of engine; None: as before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,12 @@ class Load:
     """Requests it runs at once."""
     loaded: frozenset[str] | None = None
     """Models in memory, by the engine's own names."""
+    contexts: dict[str, int] | None = None
+    """Context lengths by the engine's own names, tokens."""
+    asleep: bool | None = None
+    """It takes no requests until somebody wakes it."""
+    unloaded: bool | None = None
+    """Its one model is not in memory, and is loaded again by the next request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +160,14 @@ class Restarted:
     backend: str
 
 
-Report = Finished | Failed | FirstByte | FirstToken | Probed | Load | Flowed | Restarted
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An engine said that it cannot serve the attempt of a job that is still open; to be told before `Failed` or
+    `Finished`."""
+
+    job_id: int
+    backend: str
+    cannot: Cannot
+
+
+Report = Finished | Failed | FirstByte | FirstToken | Probed | Load | Flowed | Restarted | Refused

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from proxy.model.abilities import NOTHING_NEEDED, Lack
 from proxy.model.fallback import Way
 from proxy.model.hedge import Hedge
 
@@ -114,3 +115,5 @@ class Job:
     """When another backend is asked too; None: never, or sending it twice is not safe."""
     done_by: float | None = None
     """Monotonic seconds; an answer that is not complete by then is of no use. None: whenever."""
+    needs: frozenset[Lack] = NOTHING_NEEDED
+    """What an engine must be able to do for it, beside its endpoint."""

@@ -62,6 +62,11 @@ class Meter:
         if apart is not None and tokens > 0:
             apart.observe(gap / tokens, tokens)
 
+    def token_s(self) -> float:
+        """Mean seconds per token so far; 0 before the second."""
+        first, last = self.first_token, self.last_token
+        return 0.0 if first is None or last is None or self.tokens < 2 else (last - first) / (self.tokens - 1)
+
     def hand_over(self, per_token: Histogram, per_event: Histogram) -> None:
         """Move the gaps counted so far to where all streams are counted."""
         if self._token_gaps is None:

@@ -60,6 +60,14 @@ class Live:
             told = {name.lower(): value for name, value in answer.headers.items()}
             return Answer(answer.status, _route(told.get("x-tidegate-route", "")), await answer.read(), told)
 
+    async def send(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """Any request."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = f"{self.proxy.listen_url}{path}"
+        async with self._session.request(method, url, json=body, headers=named) as answer:
+            told = {name.lower(): value for name, value in answer.headers.items()}
+            return Answer(answer.status, _route(told.get("x-tidegate-route", "")), await answer.read(), told)
+
     async def explain(self, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:
         """What `/explain` says of a request."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -84,8 +92,17 @@ async def running(tmp_path: Path, more: str, engines: Sequence[SimEngine]) -> As
         for sim in sims.values():
             await sim.start()
             stack.push_async_callback(sim.stop)
-        listeners = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {access: false}\n"
         backends = "".join(engine.entry(sims[engine.name].url) for engine in engines)
+        yield await stack.enter_async_context(before(tmp_path, backends, more, sims))
+
+
+@asynccontextmanager
+async def before(
+    tmp_path: Path, backends: str, more: str = "", sims: dict[str, SimServer] | None = None
+) -> AsyncIterator[Live]:
+    """A proxy before the engines of these entries, lines of YAML."""
+    async with AsyncExitStack() as stack:
+        listeners = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {access: false}\n"
         file = tmp_path / "routing.yaml"
         file.write_text(f"version: 1\n{listeners}backends:\n{backends}{more}")
         loaded = load(file, {})
@@ -94,4 +111,4 @@ async def running(tmp_path: Path, more: str, engines: Sequence[SimEngine]) -> As
         await proxy.start()
         stack.push_async_callback(proxy.stop, drain=False)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Live(proxy, file, sims, session)
+        yield Live(proxy, file, sims or {}, session)

@@ -1,9 +1,12 @@
 """Which backend serves which name, and what to say about a name that none serves."""
 
+from typing import Any
+
 import pytest
 
 from proxy.core.backend import Backend
 from proxy.core.catalogue import Catalogue, shown_name
+from proxy.model.abilities import Traits
 from proxy.model.backend import BackendSpec
 from proxy.model.faults import Kind, Source
 from proxy.model.limits import HealthSettings
@@ -138,3 +141,73 @@ def test_names_are_shown_safely(name: str, shown: str) -> None:
 def test_the_message_never_holds_more_of_a_long_name() -> None:
     index, _ = catalogue(BackendSpec("a", models=frozenset({"m"})))
     assert "x" * 65 not in index.unserved("x" * 10_000, 5.0).message
+
+
+# ---- names that engines take in several spellings
+
+LOOSE = Traits(loose_names=True)
+
+
+def ollama(*models: str, **more: Any) -> BackendSpec:
+    return BackendSpec("o", models=frozenset(models), traits=LOOSE, **more)
+
+
+@pytest.mark.parametrize("listed", ["llama3.2", "llama3.2:latest"])
+@pytest.mark.parametrize("asked", ["llama3.2", "llama3.2:latest", "Llama3.2", "library/llama3.2"])
+def test_an_implicit_tag_is_understood_both_ways(listed: str, asked: str) -> None:
+    index, _ = catalogue(ollama(listed))
+    assert names(index, asked) == ["o"]
+    assert index.listed_as(asked) == listed
+    assert index.models() == (listed,)
+
+
+@pytest.mark.parametrize("asked", ["llama3.2:1b", "llama3", "mike/llama3.2"])
+def test_other_models_stay_others(asked: str) -> None:
+    index, _ = catalogue(ollama("llama3.2:latest"))
+    assert names(index, asked) is None
+    assert index.listed_as(asked) is None
+
+
+def test_other_engines_take_a_name_as_it_stands() -> None:
+    index, _ = catalogue(BackendSpec("v", models=frozenset({"a:latest", "b"})), ollama("b:latest", "c"))
+    assert names(index, "a:latest") == ["v"]
+    assert names(index, "a") is None
+    assert names(index, "b") == ["v", "o"]
+    assert names(index, "b:latest") == ["o"], "that is not the other one's name"
+    assert names(index, "B") == ["o"]
+    assert index.also("a:latest") == ()
+    assert index.also("b") == (), "it may be served by an engine that knows no other spelling"
+    assert index.also("b:latest") == ("b",)
+
+
+def test_the_literal_name_of_another_engine_is_not_sent_the_short_one() -> None:
+    index, _ = catalogue(BackendSpec("v", models=frozenset({"c:latest"})), ollama("c:latest"))
+    assert names(index, "c:latest") == ["v", "o"]
+    assert names(index, "c") == ["o"]
+
+
+def test_a_kind_that_is_found_out_changes_the_index() -> None:
+    index, (backend,) = catalogue(BackendSpec("a"))
+    listed = frozenset({"m:latest"})
+    assert index.learn(backend, listed)
+    assert names(index, "m") is None
+    assert index.learn(backend, listed, LOOSE)
+    assert names(index, "m") == ["a"]
+    assert not index.learn(backend, listed, LOOSE)
+    assert not index.learn(backend, listed), "not told again"
+    assert index.learn(backend, listed, Traits())
+    assert names(index, "m") is None
+
+
+def test_aliases_and_what_is_sent() -> None:
+    _, (backend,) = catalogue(ollama("llama3.2:latest", "gpt", aliases={"gpt": "llama3.2"}))
+    assert backend.own_name("gpt") == backend.own_name("gpt:latest") == "llama3.2"
+    assert backend.own_name("llama3.2") == "llama3.2", "as asked: the engine understands it, and echoes it"
+    assert backend.own_name("Llama3.2:latest") == "Llama3.2:latest"
+    assert backend.listed_name("gpt") == backend.listed_name("Llama3.2") == "llama3.2:latest"
+
+
+def test_one_that_takes_any_name_takes_all_spellings() -> None:
+    index, _ = catalogue(BackendSpec("x", any_model=True), ollama("m:latest"))
+    assert names(index, "m") == ["x", "o"]
+    assert names(index, "other") == ["x"]

@@ -96,3 +96,10 @@ def test_what_is_learned_is_bounded() -> None:
     for number in range(5000):
         classifier.learn(asked(tenant=str(number)), 10)
     assert len(classifier._work._medians) == 4096
+
+
+def test_a_rule_names_a_model_in_any_spelling() -> None:
+    rule = {"when": {"model": ["llama:latest", "qwen*"]}, "class": "gold"}
+    assert names(classified(rule, model="llama", also=("llama:latest",))) == ("gold", "rule", 0)
+    assert names(classified(rule, model="Qwen3", also=("qwen3:latest", "qwen3"))) == ("gold", "rule", 0)
+    assert names(classified(rule, model="llama")) == ("interactive", "default", None)

@@ -35,3 +35,10 @@ def test_an_entry_of_its_own_stands_instead_of_the_one_for_the_others() -> None:
 )
 def test_names_and_beginnings(patterns: Patterns, model: str, may: bool) -> None:
     assert may_use(patterns, model) is may
+
+
+def test_a_model_is_permitted_under_any_of_its_names() -> None:
+    assert may_use(("llama",), "llama:latest", ("llama",))
+    assert may_use(("lla*",), "LLAMA", ("llama:latest",))
+    assert not may_use(("llama",), "llama:1b", ())
+    assert not may_use((), "llama", ("llama:latest",))

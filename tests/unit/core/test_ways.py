@@ -84,3 +84,16 @@ def test_several_models_are_tried_in_order_and_each_ones_own_fallback_after_them
 def test_what_makes_a_first_choice_fail_is_kept_with_the_way() -> None:
     found = ways(models={"m": {"models": ["a"], "on": ["context"]}})
     assert found.of("m", "chat", NONE, True)[1].on == {"context"}
+
+
+def test_entries_are_found_by_other_spellings() -> None:
+    found = ways(models={"llama:latest": {"model": "qwen"}, "qwen:latest": {"model": "tiny"}, "x": {"model": "y"}})
+    both = {"llama": ("llama:latest",), "qwen": ("qwen:latest",)}
+
+    def also(model: str) -> tuple[str, ...]:
+        return both.get(model, ())
+
+    names = [way.model for way in found.of("llama", "chat", NONE, True, also)]
+    assert names == ["llama", "qwen", "tiny"]
+    assert found.of("llama", "chat", NONE, True) == (), "of an engine that takes a name as it stands"
+    assert found.of("x:latest", "chat", NONE, True, also) == ()

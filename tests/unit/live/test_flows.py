@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from time import monotonic
 
 import pytest
 
 from proxy.live.driver import Driver
-from proxy.live.flows import Flows
+from proxy.live.flows import Flows, GivesUp
 from proxy.live.relay import Relay
 from proxy.model.commands import Command, Flowed
+from proxy.model.faults import Kind, Retry
 from tests.unit.live.standins import Sink
 from tests.unit.live.test_relay import SSE, relay_of
 
@@ -28,13 +30,13 @@ class Asked:
 class Bed:
     """`Flows` and what it told."""
 
-    def __init__(self) -> None:
+    def __init__(self, gives_up: GivesUp | None = None, sleeps_on: Callable[[int], bool] = lambda _: False) -> None:
         self.told: list[Flowed] = []
         self.running: list[Asked] = []
         self.now = monotonic()
         driver = Driver(_Listener(self.told), asyncio.get_running_loop())
         self.silences: list[float] = []
-        self.flows = Flows(self.running, driver, self._gives_up)
+        self.flows = Flows(self.running, driver, gives_up or self._gives_up, sleeps_on)
         self.flows.look(self.now)
 
     def _gives_up(self, _: int, silent_s: float, *__: object) -> bool:
@@ -144,3 +146,41 @@ async def test_a_pause_of_our_own_is_nobodys_silence(bed: Bed, monkeypatch: pyte
     assert len(bed.silences) == 1
     assert bed.look() == [Flowed("alpha", 1.0, 0.0)]
     assert bed.silences[1:] == [1.0], "counted from then on"
+
+
+async def test_streams_that_are_silent_are_asked_about_even_where_nobody_could_go_on() -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def gives_up(*question: object) -> bool:
+        asked.append(question)
+        return True
+
+    bed = Bed(gives_up)
+    relay = bed.begin()
+    say(relay, 4)
+    bed.look()
+    assert asked == []
+    bed.look()
+    ((job_id, silent_s, now, fits, token_s),) = asked
+    assert (job_id, now, fits) == (1, bed.now, None)
+    assert isinstance(silent_s, float)
+    assert isinstance(token_s, float)
+    assert relay.fault is not None
+    assert relay.fault.kind is Kind.STALLED
+    bed.look()
+    assert len(asked) == 1, "it is over"
+
+
+async def test_what_was_sent_to_an_engine_that_sleeps_is_taken_back() -> None:
+    bed = Bed(sleeps_on=lambda job_id: job_id == 2)
+    waiting = [relay_of()[0] for _ in range(3)]
+    for job_id, relay in enumerate(waiting, start=1):
+        bed.running.append(Asked(job_id, relay))
+        relay.calls = 1
+    waiting[1].on_head(200, SSE)  # vLLM sends it before it has begun
+    waiting[2].calls = 0
+    bed.look()
+    assert [relay.ready.done() for relay in waiting] == [False, True, False]
+    fault = waiting[1].fault
+    assert fault is not None
+    assert (fault.kind, fault.retry) == (Kind.STALLED, Retry.SAFE)

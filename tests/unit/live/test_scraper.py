@@ -1,4 +1,4 @@
-"""Scrapes: what is told to the scheduler, and that metrics which hang, lie or are missing do no harm."""
+"""Scrapes: what is told to the scheduler; metrics that hang, lie or are missing do no harm, and nobody is woken."""
 
 import asyncio
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ from proxy.live.scraper import Scraper
 from proxy.live.watch import Watch
 from proxy.model.commands import Load, Restarted
 from proxy.model.limits import UpstreamLimits
+from tests.support.route_engine import route_engine
 
 GOOD = "vllm:num_requests_running 3\nvllm:num_requests_waiting 1\nvllm:prompt_tokens_total {}\n"
 
@@ -88,3 +89,107 @@ async def test_metrics_that_hang_end_with_the_scrape(engine: Any, monkeypatch: p
     served.hang_s = 0.0
     await scraper.scrape()
     assert len(told) == 1
+
+
+ASLEEP = GOOD.format(10) + 'vllm:engine_sleep_state{sleep_state="awake"} 0\n'
+
+
+async def test_sleep_and_waking_are_told(engine: Any) -> None:
+    served, scraper, told = engine
+    served.text = ASLEEP
+    await scraper.scrape()
+    served.text = ASLEEP.replace(" 0\n", " 1\n")
+    await scraper.scrape()
+    served.text = ASLEEP
+    await scraper.scrape()
+    served.text = GOOD.format(10)
+    await scraper.scrape()
+    await scraper.scrape()
+    assert [report.asleep for report in told] == [True, False, True, False, None], "one that does not tell is awake"
+
+
+class Llama:
+    """llama-server as it sleeps: some routes wake it, one of them keeps it awake."""
+
+    def __init__(self) -> None:
+        self.asleep = False
+        self.busy = 0
+        self.woken = self.disturbed = 0
+        self.with_metrics = False
+
+    def routes(self) -> dict[str, Any]:
+        return {"/props": self.props, "/slots": self.slots, "/metrics": self.metrics}
+
+    async def props(self, _: web.Request) -> web.Response:
+        return web.json_response({"total_slots": 2, "is_sleeping": self.asleep})
+
+    async def slots(self, _: web.Request) -> web.Response:
+        self.disturbed += 1
+        self.woken += self.asleep
+        self.asleep = False
+        return web.json_response([{"is_processing": number < self.busy} for number in range(2)])
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        if not self.with_metrics:
+            return web.json_response({"error": {"code": 501}}, status=501)
+        text = f"llamacpp:requests_processing {self.busy}\nllamacpp:requests_deferred 3\n"
+        return web.Response(text=text + "llamacpp:prompt_tokens_total 7\n")
+
+
+class LlamaBed:
+    """A scraper before it, whose clock stands still."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.llama = Llama()
+        self.now = 1000.0
+        self.told: list[Any] = []
+        monkeypatch.setattr("proxy.live.scraper.monotonic", lambda: self.now)
+
+    async def scrapes(self, times: int, interval_s: float = 2.0) -> list[Any]:
+        self.told.clear()
+        for _ in range(times):
+            await self.scraper.scrape()
+            self.now += interval_s
+        return list(self.told)
+
+
+@pytest.fixture
+async def bed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    bed = LlamaBed(monkeypatch)
+    async with route_engine(bed.llama.routes()) as engine:
+        loop = asyncio.get_running_loop()
+        config = Config.model_validate({"version": 1, "backends": [{"url": engine.url, "kind": "llama_cpp"}]})
+        (backend,) = backends.build(config, loop, Watch(loop)).values()
+        driver = cast(Driver, SimpleNamespace(learn=bed.told.append))
+        bed.scraper = Scraper(backend, driver, UpstreamLimits(), loop, 2.0)
+        yield bed
+        backend.pool.close()
+
+
+async def test_an_engine_that_sleeps_is_not_woken(bed: Any) -> None:
+    bed.llama.asleep = True
+    told = await bed.scrapes(50)
+    assert {(report.unloaded, report.seats, report.running) for report in told} == {(True, 2, None)}
+    assert (bed.llama.woken, bed.llama.asleep) == (0, True)
+
+
+async def test_an_idle_engine_is_left_alone_for_longer_and_longer(bed: Any) -> None:
+    told = await bed.scrapes(300)
+    assert bed.llama.disturbed <= 10
+    assert [report.running for report in told[:2]] == [0, None]
+    assert all(report.seats == 2 for report in told), "which needs no disturbing"
+
+
+async def test_one_at_work_is_looked_at_each_time(bed: Any) -> None:
+    await bed.scrapes(100)
+    bed.llama.busy = 2
+    while not bed.told or bed.told[-1].running is None:  # until it is asked again
+        await bed.scrapes(1)
+    assert [report.running for report in await bed.scrapes(5)] == [2] * 5
+
+
+async def test_where_metrics_tell_nobody_is_disturbed(bed: Any) -> None:
+    bed.llama.with_metrics, bed.llama.busy = True, 1
+    told = await bed.scrapes(5)
+    assert {(report.running, report.waiting, report.seats) for report in told} == {(1, 3, 2)}
+    assert bed.llama.disturbed == 0

@@ -1,0 +1,133 @@
+"""What an error answer says of the engine that gave it: that it cannot do this, where another one may be able to.
+
+Owns the words of the versions in `dialect`. They must stand at the beginning of the message: engines repeat what
+clients wrote, and nobody shall teach us by writing it.
+"""
+
+import json
+import re
+from typing import Any, Final, NamedTuple
+
+from proxy.engines.dialect import Dialect
+from proxy.model.abilities import Cannot, Lack
+from proxy.model.request import Endpoint
+
+_MAX_B: Final = 64 << 10
+"""Longest error that is read."""
+_MAX_CHARS: Final = 512
+"""Of a message that are compared."""
+_MAX_LIMIT: Final = 1 << 32
+_NO_ROUTE: Final = frozenset({"", "not found", "file not found", "404 page not found", "method not allowed"})
+"""Messages of a 404 or 405 that speak of the route: a model or a stored response that is not there reads otherwise."""
+_UNKNOWN_URL: Final = "unknown_url"
+_SAID: Final = frozenset({400, 404, 405, 413, 422, 500, 501})
+_TOO_LONG: Final = frozenset({"exceed_context_size_error", "context_length_exceeded"})
+
+
+class _Words(NamedTuple):
+    lack: Lack
+    pattern: re.Pattern[str]
+
+
+def _words(lack: Lack, *patterns: str) -> _Words:
+    return _Words(lack, re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE))
+
+
+_TABLE: Final = (
+    _words(
+        Lack.CONTEXT,
+        r"this model's maximum context length is (\d+)",  # vLLM, OpenAI
+        r"'max_tokens' or 'max_completion_tokens' is too large: \d+\. this model's maximum context length is (\d+)",
+        r"max_(?:completion_)?tokens=\d+ cannot be greater than max_model_len=(\d+)",
+        r"the (?:decoder|encoder) prompt \(length \d+\) is longer than the maximum model length of (\d+)",
+        r"(?:the )?request(?: \(\d+ tokens\))? exceeds the available context size(?: \((\d+))?",  # llama.cpp
+        r"input \(\d+ tokens\) is too large to process\. increase the physical batch size \(current batch size: (\d+)",
+        r"the input \(\d+ tokens\) is longer than the model's context length \((\d+)",  # SGLang
+        r"requested token count exceeds the model's maximum context length of (\d+)",
+        r"(?:input validation error: )?`inputs` tokens \+ `max_new_tokens` must be <= (\d+)",  # TGI
+        r"(?:input validation error: )?`inputs` must have less than (\d+) tokens",
+        r"the prompt is longer than the context length",  # Ollama
+        r"the input length exceeds the context length",
+    ),
+    _words(
+        Lack.TOOLS,
+        r'"auto" tool choice requires --enable-auto-tool-choice',  # vLLM
+        r"tool_choice=.{1,256} requires --tool-call-parser to be set\Z",
+        r"(?:tools|tool_choice) param requires --jinja flag\Z",  # llama.cpp
+        r'"?\S+ does not support tools\Z',  # Ollama
+    ),
+    _words(
+        Lack.IMAGES,
+        r"at most 0 image\(s\) may be provided",  # vLLM
+        r"\S+ is not a multimodal model\b",
+        r"image input is not supported\b",  # llama.cpp
+        r"multimodal data provided, but model does not support multimodal requests",
+        r'"?\S+ does not support (?:images?|vision)\Z',
+        r"this model is missing data required for image input\Z",  # Ollama
+    ),
+    _words(
+        Lack.AUDIO,
+        r"at most 0 audio\(s\) may be provided",
+        r"audio input is not supported\b",
+        r"the current model does not support audio input",
+    ),
+    _words(
+        Lack.ENDPOINT,
+        r"the model does not support [a-z ]+ api\Z",  # vLLM
+        r"as of transformers v4\.44, default chat template is no longer allowed",
+        r"this (?:server|model) does not support \w+",  # llama.cpp
+        r"pooling type 'none' is not oai compatible",
+        r'"?\S+ does not support (?:chat|generate|completions?|embeddings?)\Z',  # Ollama
+    ),
+)
+
+
+def cannot(status: int, body: bytes, endpoint: Endpoint, dialect: Dialect) -> Cannot | None:
+    """What an answer with this status and body (its beginning may do) says that the engine cannot do. None: nothing of
+    that kind: the client is wrong, or the engine is ill or busy."""
+    if endpoint in (Endpoint.OTHER, Endpoint.MODELS):
+        return None  # routes of many kinds: what one of them lacks says nothing of the others
+    if status not in _SAID or (status == 500 and not dialect.answers_500_to_bad_requests):
+        return None
+    error = _error(body[:_MAX_B])
+    said = _said(error)
+    if status in (404, 405):
+        is_route = said.lower() in _NO_ROUTE or error.get("code") == _UNKNOWN_URL
+        return Cannot(Lack.ENDPOINT) if is_route else None
+    if error.get("type") in _TOO_LONG or error.get("code") in _TOO_LONG:
+        return Cannot(Lack.CONTEXT, _limit(error.get("n_ctx")) or _limit_said(said))
+    for words in _TABLE:
+        match = words.pattern.match(said)
+        if match is not None:
+            return Cannot(words.lack, _limit_said(said) if words.lack is Lack.CONTEXT else None)
+    return Cannot(Lack.ENDPOINT) if status == 501 else None
+
+
+def _error(body: bytes) -> dict[str, Any]:
+    """The error object: nested as OpenAI has it, flat, FastAPI's, or a text."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return {"message": body[:_MAX_CHARS].decode("utf-8", "replace")}
+    if not isinstance(fields, dict):
+        return {}
+    inner = fields.get("error", fields.get("detail"))
+    if isinstance(inner, dict):
+        return inner
+    return {"message": inner} if isinstance(inner, str) else fields
+
+
+def _said(error: dict[str, Any]) -> str:
+    message = error.get("message")
+    return message[:_MAX_CHARS].strip() if isinstance(message, str) else ""
+
+
+def _limit_said(said: str) -> int | None:
+    match = _TABLE[0].pattern.match(said)
+    found = next((group for group in match.groups() if group is not None), None) if match else None
+    return _limit(int(found)) if found is not None and len(found) <= 10 else None
+
+
+def _limit(value: Any) -> int | None:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 0 < value < _MAX_LIMIT else None

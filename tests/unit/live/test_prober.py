@@ -1,0 +1,190 @@
+"""Probes: what is told of an engine, who it is, and that another one behind its URL is noticed."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from aiohttp import web
+
+from proxy.config.schema import Config
+from proxy.live import backends
+from proxy.live.catalogue import ModelList
+from proxy.live.driver import Driver
+from proxy.live.prober import Prober
+from proxy.live.watch import Watch
+from proxy.model.abilities import PLAIN, Traits
+from proxy.model.commands import Load, Probed, Restarted
+from proxy.model.limits import HealthSettings, UpstreamLimits
+from tests.support.route_engine import RouteEngine, listed, model, route_engine
+
+OLLAMA = listed(model("mike/mario:7b", "mike"), model("llama3.2:latest", "mike"))
+
+
+class Bed:
+    """A prober before one engine, and what it told."""
+
+    def __init__(self, engine: RouteEngine, kind: str = "auto") -> None:
+        loop = asyncio.get_running_loop()
+        config = Config.model_validate({"version": 1, "backends": [{"url": engine.url, "name": "e", "kind": kind}]})
+        (self.backend,) = backends.build(config, loop, Watch(loop)).values()
+        self.told: list[Any] = []
+        self.described: list[str] = []
+        driver = cast(Driver, SimpleNamespace(learn=self.told.append))
+        models = cast(ModelList, SimpleNamespace(learn=self._describe))
+        self._prober = Prober(self.backend, driver, models, HealthSettings(), UpstreamLimits(), loop)
+        self.engine = engine
+
+    def _describe(self, entries: list[dict[str, Any]]) -> None:
+        self.described = [entry["id"] for entry in entries]
+
+    async def probe(self, models: Any = None) -> list[Any]:
+        if models is not None:
+            self.engine.routes["/v1/models"] = models
+        self.told.clear()
+        await self._prober.probe()
+        return list(self.told)
+
+    def hurry(self) -> None:
+        """Wait no longer than a moment."""
+        self._prober._health = HealthSettings(probe_timeout="200ms")
+
+    @property
+    def kind(self) -> str:
+        return self.backend.dialect.kind
+
+
+@pytest.fixture
+async def bed() -> Any:
+    async with route_engine({}) as engine:
+        bed = Bed(engine)
+        yield bed
+        bed.backend.pool.close()
+
+
+async def test_names_contexts_and_traits(bed: Bed) -> None:
+    strict = Traits(counts_answer=True)
+    told = await bed.probe(listed(model("m", max_model_len=2048), model("n")))
+    assert told == [Probed("e", True, frozenset({"m", "n"}), contexts={"m": 2048}, traits=strict)]
+    assert (bed.kind, bed.described) == ("vllm", ["m", "n"])
+
+
+async def test_models_in_memory_of_an_engine_that_holds_some(bed: Bed) -> None:
+    some = [model(n, "llamacpp", status={"value": v}) for n, v in (("a", "loaded"), ("b", "sleeping"))]
+    told = await bed.probe(listed(*some))
+    assert bed.kind == "llama_cpp"
+    assert told[1:] == [Load("e", loaded=frozenset({"a"}))]
+
+
+async def test_an_ollama_whose_models_are_of_other_namespaces(bed: Bed) -> None:
+    bed.engine.routes["/api/version"] = {"version": "0.33.0"}
+    told = await bed.probe(OLLAMA)
+    names = frozenset({"mike/mario:7b", "llama3.2:latest"})
+    assert told == [Probed("e", True, names, traits=PLAIN), Probed("e", True, names, traits=Traits(loose_names=True))]
+    assert bed.kind == "ollama"
+    assert await bed.probe() == [Probed("e", True, names, traits=Traits(loose_names=True))]
+    assert bed.engine.asked["/api/version"] == 1, "asked once"
+
+
+async def test_names_with_tags_alone_are_no_ollama(bed: Bed) -> None:
+    await bed.probe(OLLAMA)
+    assert bed.kind == "openai"
+    await bed.probe()
+    assert bed.engine.asked["/api/version"] == 1
+
+
+async def test_transformers_that_cannot_list_its_models(bed: Bed) -> None:
+    paths = dict.fromkeys(["/load_model", "/reset", "/v1/chat/completions"], 0)
+    bed.engine.routes["/openapi.json"] = {"openapi": "3.1.0", "paths": paths}
+    told = await bed.probe((500, "Internal Server Error"))
+    assert {(report.ok, report.models) for report in told} == {(True, None)}
+    assert bed.kind == "transformers"
+    assert not bed.backend.dialect.says_done
+
+
+async def test_another_engine_behind_the_url(bed: Bed) -> None:
+    await bed.probe(listed(model("m", "vllm")))
+    assert await bed.probe((503, "")) == [Probed("e", ok=False)]
+    assert await bed.probe(listed(model("m", "sglang"))) == [
+        Restarted("e"),
+        Probed("e", True, frozenset({"m"}), traits=Traits(counts_answer=True)),
+    ]
+    assert bed.kind == "sglang"
+
+
+async def test_another_engine_without_a_pause_is_believed_the_second_time(bed: Bed) -> None:
+    for owner, kind in (("vllm", "vllm"), ("somebody", "openai"), ("vllm", "vllm"), ("somebody", "openai")):
+        before = bed.kind
+        told = await bed.probe(listed(model("m", owner)))
+        assert (bed.kind, Restarted("e") in told) == (kind if before == "openai" else before, False)
+        told = await bed.probe()
+        assert bed.kind == kind
+        assert (Restarted("e") in told) is (before == "vllm")
+    assert told[-1] == Probed("e", True, frozenset({"m"}), traits=PLAIN)
+
+
+async def test_a_url_that_leads_to_several_engines_in_turns(bed: Bed) -> None:
+    for owner in ("vllm", "sglang") * 5:
+        told = await bed.probe(listed(model("m", owner)))
+        assert bed.kind == "vllm"
+        assert Restarted("e") not in told
+
+
+async def test_a_sign_that_does_not_come_is_asked_for_again(bed: Bed) -> None:
+    async def hangs(_: web.Request) -> web.Response:
+        await asyncio.sleep(30.0)
+        return web.Response()
+
+    bed.engine.routes["/api/version"] = hangs
+    bed.hurry()
+    await bed.probe(OLLAMA)
+    assert bed.kind == "openai"
+    bed.engine.routes["/api/version"] = {"version": "0.33.0"}
+    await bed.probe()
+    assert bed.kind == "ollama"
+
+
+async def test_an_engine_without_models_is_still_who_it_was(bed: Bed) -> None:
+    await bed.probe(listed(model("llama3:8b", "library")))
+    for _ in range(3):
+        await bed.probe(listed())
+    assert bed.kind == "ollama"
+
+
+async def test_a_kind_that_is_written_down_stays() -> None:
+    async with route_engine({"/v1/models": listed(model("m", "vllm"))}) as engine:
+        bed = Bed(engine, "sglang")
+        await bed.probe()
+        assert bed.kind == "sglang"
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_not_now(bed: Bed, status: int) -> None:
+    assert await bed.probe((status, "loading")) == [Probed("e", ok=False)]
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+async def test_whoever_answers_is_alive(bed: Bed, status: int) -> None:
+    (told,) = await bed.probe((status, ""))
+    assert (told.ok, told.models) == (True, None)
+
+
+async def test_nothing_listens(bed: Bed) -> None:
+    await bed.probe(listed(model("m")))
+    await bed.engine.stop()
+    assert await bed.probe() == [Probed("e", ok=False, reached=False)]
+
+
+async def test_after_a_failure_it_is_asked_for_more_again(bed: Bed) -> None:
+    await bed.probe(OLLAMA)
+    await bed.probe((503, ""))
+    bed.engine.routes["/api/version"] = {"version": "0.33.0"}
+    await bed.probe(OLLAMA)
+    assert bed.kind == "ollama"
+
+
+async def test_a_long_list_is_read_and_an_absurd_one_is_not(bed: Bed) -> None:
+    (told,) = await bed.probe(listed(*(model(f"adapter-{n}") for n in range(15_000))))
+    assert len(told.models) == len(bed.described) == 8192
+    (told,) = await bed.probe(listed(*(model("m" * 400 + str(n)) for n in range(15_000))))
+    assert (told.ok, told.models) == (True, None)
