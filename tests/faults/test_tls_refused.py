@@ -1,4 +1,4 @@
-"""A certificate that is refused: the client and the log read whose it is, what is wrong, and what to do."""
+"""A certificate that is refused: the log says whose it is, what is wrong, and what to do; nothing is sent."""
 
 import pytest
 
@@ -24,9 +24,7 @@ def test_a_refused_certificate_says_why(bed, start_backend, tmp_path, names, end
     entry = backend_entry(engine, "alpha", models=["fake-model"], **tls)
     config = {"backends": [entry], "health": {"probe_interval": "60s"}, "hold": {"max_wait": "0.2s"}}
     with running_proxy(config, nursery=bed.nursery) as proxy:
-        answer = proxy.ask("POST", PATH, chat(False))
-        assert answer.status in (502, 503)
-        assert says in answer.error["message"]
+        assert proxy.ask("POST", PATH, chat(False)).status in (502, 503)
         line = eventually(lambda: next((line for line in proxy.stderr if "is down" in line), None), "a log line")
         assert says in line
         assert not engine.requests

@@ -48,6 +48,7 @@ class RawEngine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close a turn later
 
     async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -63,8 +64,10 @@ class RawEngine:
                 self.connections += not counted
                 counted = True
                 await self.serve(head, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        except (ConnectionError, asyncio.IncompleteReadError):
             self.left_at_end += counted
+        except asyncio.CancelledError:  # stopped: what was not sent has nobody to go to
+            writer.transport.abort()
         finally:
             self._tasks.discard(task)
             writer.close()
