@@ -14,7 +14,7 @@ from proxy.core.quotas import Reservation
 from proxy.core.refusals import unreachable
 from proxy.core.ticket import Second, Ticket
 from proxy.model.commands import Abort, Dispatch, Finished, Reason, Refuse
-from proxy.model.faults import NOT_REACHED, Fault
+from proxy.model.faults import NOT_REACHED, Fault, Kind
 
 
 class Attempts:
@@ -148,7 +148,9 @@ class Attempts:
         _give_back(ticket)
         if reason is not None:
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        return Refuse(ticket.job.id, unreachable(fault.message) if fault.kind in NOT_REACHED else fault, reason)
+        if fault.kind in NOT_REACHED and fault.kind is not Kind.TLS:
+            fault = unreachable(fault.message)
+        return Refuse(ticket.job.id, fault, reason)
 
     def leave(self, job_id: int) -> Ticket | None:
         """The client left."""

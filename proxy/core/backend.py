@@ -19,6 +19,7 @@ from proxy.core.pressure import Pressure
 from proxy.core.seats import SeatWatch
 from proxy.model.abilities import Traits
 from proxy.model.backend import BackendSpec
+from proxy.model.faults import Fault
 from proxy.model.limits import HealthSettings
 from proxy.model.model_name import canonical
 
@@ -46,6 +47,7 @@ class Backend:
         "ledger",
         "limit",
         "loads",
+        "lost_for",
         "memberships",
         "misconfigured",
         "model",
@@ -82,6 +84,8 @@ class Backend:
         self.pressure = Pressure(spec.max_concurrency)
         self.limit = self.pressure.limit
         """Permits that may be out: as configured, or as many as fitted when it said that it was full."""
+        self.lost_for: Fault | None = None
+        """Why it was not reached the last time that it was not."""
         self.shut_until = -inf
         """End of its last pause."""
         self.in_flight = 0

@@ -10,6 +10,7 @@ from typing import Final
 from proxy.core.backend import Backend
 from proxy.core.health import State
 from proxy.core.reserve import Reserve
+from proxy.model.faults import Fault, Kind
 
 MIN_RETRY_AFTER_S: Final = 1.0
 MAX_RETRY_AFTER_S: Final = 60.0
@@ -49,6 +50,12 @@ class Candidates:
         """Look at what everybody can do again."""
         first = self.backends[0].abilities
         self.unlike = not all(first.alike(b.abilities) for b in self.backends[1:])
+
+    def hopeless(self) -> Fault | None:
+        """Why waiting for these is of no use: none will be there before its operator has mended something."""
+        faults = [b.lost_for for b in self.backends if b.health.away]
+        waits = len(faults) < len(self.backends) or any(f is None or f.kind is not Kind.TLS for f in faults)
+        return None if waits else faults[-1]
 
     def wait_s(self, ahead: int) -> float:
         """Seconds until so many jobs have gone before, by what the permits served lately: advice for Retry-After."""

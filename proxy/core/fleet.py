@@ -93,7 +93,7 @@ class Fleet:
     def failed(self, backend: Backend, era: int, fault: Fault, now: float) -> bool:
         """An attempt ended in `fault`; only what the backend is to blame for counts."""
         if fault.kind in NOT_REACHED:
-            return self.lost(backend)
+            return self.lost(backend, fault)
         if fault.kind is Kind.BUSY:
             self._busy(backend, fault.retry_after_s, now)
             return self.withdrawn(backend, era) or backend.pressure.paused  # panic may have opened others
@@ -115,8 +115,9 @@ class Fleet:
             return False
         return self._eject(backend, now)
 
-    def lost(self, backend: Backend) -> bool:
+    def lost(self, backend: Backend, fault: Fault | None) -> bool:
         """It cannot be reached. True: whoever waited for it may have to go elsewhere."""
+        backend.lost_for = fault
         if backend.health.away:
             return False
         backend.health.leave()
@@ -132,11 +133,11 @@ class Fleet:
         self._reopen(backend)
         return not health.trials
 
-    def probed(self, backend: Backend, ok: bool, reached: bool, now: float) -> bool:
+    def probed(self, backend: Backend, report: Probed, now: float) -> bool:
         """An active probe ended. An ejection is not ended by it: the time is served in full."""
-        health = backend.health
-        if not reached:
-            return self.lost(backend)
+        health, ok = backend.health, report.ok
+        if not report.reached:
+            return self.lost(backend, report.fault)
         came_back = health.away
         if came_back:
             health.come_back()

@@ -192,7 +192,8 @@ class Progress:
             return True
         if self._other(ticket, commands, now):
             return True
-        if not (somebody or fault.kind in NOT_REACHED) or not self._waiting.again(ticket, candidates, now):
+        comes_back = fault.kind in NOT_REACHED and candidates.hopeless() is None
+        if not (somebody or comes_back) or not self._waiting.again(ticket, candidates, now):
             return False
         self._pay(fault, now)
         return True

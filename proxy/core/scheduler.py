@@ -368,7 +368,7 @@ class Scheduler:
             self._line_up_again(commands)
         if not report.reached:  # whoever slept there is gone
             self._fleet.woke(backend)
-        opened = self._fleet.probed(backend, report.ok, report.reached, now)
+        opened = self._fleet.probed(backend, report, now)
         if opened and backend.health.away:
             commands += self._waiting.go_elsewhere(now)
         if learnt or opened:

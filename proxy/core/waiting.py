@@ -101,6 +101,9 @@ class Waiting:
     ) -> list[Command]:
         hold, most_s = self.hold, inf
         if not candidates.open:
+            hopeless = candidates.hopeless()
+            if hopeless is not None:
+                return [self.give_up(ticket, hopeless, None, ask.now)]
             pause_s = candidates.pause_s(ask.now)
             if pause_s > hold.max_wait_s:
                 return [self.give_up(ticket, asked_to_wait(pause_s), Reason.QUEUE, ask.now)]

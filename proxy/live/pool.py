@@ -100,8 +100,7 @@ class Pool:
 
 
 def _unreachable(address: Address, error: OSError) -> Fault:
+    kind, reason = Kind.CONNECT, (error.strerror or "the connection was closed").lower()[:64]
     if isinstance(error, ssl.SSLError):
-        reason = tls.reason(error, address.host)
-    else:
-        reason = (error.strerror or "the connection was closed").lower()[:64]
-    return upstream(Kind.CONNECT, f"Cannot connect to backend {address.name}: {reason}.", Retry.SAFE)
+        kind, reason = Kind.TLS, tls.reason(error, address.host)
+    return upstream(kind, f"Cannot connect to backend {address.name}: {reason}.", Retry.SAFE)

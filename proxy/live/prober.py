@@ -21,7 +21,7 @@ from proxy.live.driver import Driver
 from proxy.live.questions import Questions
 from proxy.live.relay import Relay
 from proxy.model.commands import Load, Probed, Restarted
-from proxy.model.faults import FaultError
+from proxy.model.faults import Fault, FaultError
 from proxy.model.limits import HealthSettings, UpstreamLimits
 
 _log = logging.getLogger("tidegate.prober")
@@ -81,7 +81,7 @@ class Prober:
         except TimeoutError:
             self._failed(f"no answer within {self._health.probe_timeout:g} s")
         except FaultError as error:
-            self._failed(error.fault.message)
+            self._failed(error.fault.message, error.fault)
         else:
             await self._answered(relay)
 
@@ -114,10 +114,11 @@ class Prober:
             _log.warning("backend %s lists too many models: %d left out", self._backend.name, found.left_out)
         self._left_out = found.left_out
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, reason: str, fault: Fault | None = None) -> None:
         self._look, self._seen = _NO_LOOK, None  # whoever comes back may be another
         self._tell(False, reason)
-        self._driver.learn(Probed(self._backend.name, ok=False, reached=self._questions.reached))
+        reached = self._questions.reached
+        self._driver.learn(Probed(self._backend.name, ok=False, reached=reached, fault=None if reached else fault))
 
     def _recognised(self, fields: Any, server: str) -> bool:
         """Looked at each time: behind a URL stands now this engine, now that one."""

@@ -18,9 +18,10 @@ from proxy.live.attempt import Call
 from proxy.live.backends import Backend
 from proxy.live.race import Race
 from proxy.live.relay import Relay
+from proxy.model.abilities import Lack
 from proxy.model.commands import Dispatch, Finished, Refuse, Refused
 from proxy.model.fallback import Way
-from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Retry, Source, internal, upstream
+from proxy.model.faults import CONTEXT_TOO_LONG, DECLINED, NOT_REACHED, Fault, FaultError, Kind, Retry, Source, internal
 from proxy.model.request import Endpoint
 from proxy.wire.continuation import Continuation
 from proxy.wire.resumable import is_resumable
@@ -278,7 +279,8 @@ class Pursuit:
             return None
         self._gateway.driver.learn(Refused(self._call.job.id, relay.backend, lack))
         text = f"Backend {relay.backend} lacks what the request needs ({lack.lack}, status {relay.status})."
-        return upstream(Kind.CANNOT, text, Retry.SAFE)
+        code = CONTEXT_TOO_LONG if lack.lack is Lack.CONTEXT else None
+        return Fault(Source.UPSTREAM, Kind.CANNOT, text, Retry.SAFE, code=code)
 
     def _on_first_token(self) -> None:
         self._gateway.driver.first_token(self._call.job.id, self.backend)

@@ -113,6 +113,8 @@ class Probed:
     models: frozenset[str] | None = None
     reached: bool = True
     """False: no connection could be made, so that nothing is there."""
+    fault: Fault | None = None
+    """Why not; None: not told."""
     contexts: dict[str, int] | None = None
     """Context lengths by the engine's own names, tokens; None: nothing is known of any."""
     traits: Traits | None = None

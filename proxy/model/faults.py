@@ -2,7 +2,7 @@
 
     Fault
     ├── downstream   the client: malformed, too_large, too_slow, unsupported, invalid, not_found, left, …
-    ├── upstream     the backend: connect, reset, first_byte_timeout, idle_timeout, stalled, cut, nonsense, busy,
+    ├── upstream     the backend: connect, tls, reset, first_byte_timeout, idle_timeout, stalled, cut, nonsense, busy,
     │                misconfigured, cannot, …
     └── internal     ourselves: queue_full, quota, hold_timeout, no_backend, draining, memory, bug
 
@@ -64,6 +64,8 @@ class Kind(StrEnum):
     # upstream
     CONNECT = "connect"
     CONNECT_TIMEOUT = "connect_timeout"
+    TLS = "tls"
+    """Its certificate is not trusted, or TLS is not spoken there: waiting does not help."""
     RESET = "reset"
     FIRST_BYTE_TIMEOUT = "first_byte_timeout"
     IDLE_TIMEOUT = "idle_timeout"
@@ -92,7 +94,7 @@ class Kind(StrEnum):
     BUG = "bug"
 
 
-NOT_REACHED = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT})
+NOT_REACHED = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT, Kind.TLS})
 """Nothing was sent: no attempt at all."""
 CONTEXT_TOO_LONG = "context_length_exceeded"
 """The code, as OpenAI's, of a prompt that does not fit."""

@@ -44,6 +44,7 @@ _SHAPES = {
     Kind.WRITE_STALL: Shape(499, _INVALID, closes=True),
     Kind.CONNECT: Shape(502, "upstream_error", "backend_unreachable"),
     Kind.CONNECT_TIMEOUT: Shape(502, "upstream_error", "backend_unreachable"),
+    Kind.TLS: Shape(502, "upstream_error", "backend_unreachable"),
     Kind.RESET: Shape(502, "upstream_error", "backend_reset"),
     Kind.FIRST_BYTE_TIMEOUT: Shape(504, "upstream_error", "backend_timeout"),
     Kind.IDLE_TIMEOUT: Shape(504, "upstream_error", "backend_timeout"),
@@ -69,6 +70,8 @@ _SHAPES = {
 
 DO_NOT_RETRY = (b"x-should-retry", b"false")
 """The SDKs obey it whatever the status."""
+_OPERATORS = frozenset({Kind.MISCONFIGURED, Kind.TLS})
+"""What its operator must mend first."""
 _RETRY_AFTER_MAX_S = 120
 """openai-python gives up above it, openai-node sleeps whatever it is told."""
 _TEXT_MAX = 512
@@ -101,7 +104,7 @@ def answer(fault: Fault, *, spent: bool = False) -> ErrorAnswer:
     """
     shape = _SHAPES[fault.kind]
     headers = [(b"content-type", b"application/json")]
-    hopeless = fault.kind is Kind.MISCONFIGURED or (fault.kind is Kind.QUOTA and fault.retry_after_s is None)
+    hopeless = fault.kind in _OPERATORS or (fault.kind is Kind.QUOTA and fault.retry_after_s is None)
     if hopeless or (spent and fault.source is Source.UPSTREAM):
         headers.append(DO_NOT_RETRY)
     if fault.retry_after_s is not None:

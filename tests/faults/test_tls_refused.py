@@ -1,4 +1,4 @@
-"""A certificate that is refused: the log says whose it is, what is wrong, and what to do; nothing is sent."""
+"""A certificate that is refused: log and answer say whose it is, what is wrong, and what to do; nothing is sent."""
 
 import pytest
 
@@ -22,9 +22,12 @@ def test_a_refused_certificate_says_why(bed, start_backend, tmp_path, names, end
     engine = start_backend(tls=shown.server_context())
     tls = {"tls": {"ca_file": str(authority.own.path)}} if known else {}
     entry = backend_entry(engine, "alpha", models=["fake-model"], **tls)
-    config = {"backends": [entry], "health": {"probe_interval": "60s"}, "hold": {"max_wait": "0.2s"}}
+    config = {"backends": [entry], "health": {"probe_interval": "60s"}}
     with running_proxy(config, nursery=bed.nursery) as proxy:
-        assert proxy.ask("POST", PATH, chat(False)).status in (502, 503)
+        answer = proxy.ask("POST", PATH, chat(False))
+        assert answer.status == 502, "at once: no waiting mends a certificate"
+        assert answer.head.get("x-should-retry") == "false"
+        assert says in answer.error["message"]
         line = eventually(lambda: next((line for line in proxy.stderr if "is down" in line), None), "a log line")
         assert says in line
         assert not engine.requests

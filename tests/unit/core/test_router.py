@@ -13,6 +13,7 @@ from proxy.core.policies import POLICIES
 from proxy.core.router import Router
 from proxy.core.ticket import NOBODY
 from proxy.model.backend import BackendSpec
+from proxy.model.commands import Probed
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
@@ -64,7 +65,7 @@ def test_slow_start_thins_every_policy(policy: str, after_s: float, share: float
     slow = fleet.backends[0]
     slow.health.eject(90.0)
     slow.health.start_probation()
-    fleet.probed(slow, True, True, 100.0)
+    fleet.probed(slow, Probed(slow.name, ok=True), 100.0)
     pick = router(fleet, policy).pick
     seen: Counter[Backend | None] = Counter(pick(candidates, at(100.0 + after_s), NOBODY) for _ in range(8000))
     # of what each of the others gets; a draw among all gives a little less than turns do
@@ -87,7 +88,7 @@ def test_slow_starts_end() -> None:
     backend = fleet.backends[0]
     backend.health.eject(90.0)
     backend.health.start_probation()
-    fleet.probed(backend, True, True, 100.0)
+    fleet.probed(backend, Probed(backend.name, ok=True), 100.0)
     assert (fleet.ramping, backend.share) == ([backend], 0.1)
     router(fleet).pick(candidates, at(110.0), NOBODY)
     assert (fleet.ramping, backend.share) == ([], 1.0)

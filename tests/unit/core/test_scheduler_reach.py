@@ -111,3 +111,13 @@ def test_a_backend_that_flaps_loses_nobody() -> None:
         if job_id % 3 == 0:
             play.probe("a")
     assert play.counts.refused == 0
+
+
+def test_nobody_waits_for_a_certificate_to_be_mended() -> None:
+    play = Play(spec("a"))
+    refused = fault(Kind.TLS)
+    play.scheduler.observe(Probed("a", ok=False, reached=False, fault=refused), play.now)
+    assert play.submit(1) == [Refuse(1, refused)]
+    play.probe("a")
+    assert gone(play.submit(2))
+    assert play.fail(2, refused) == [Refuse(2, refused)]

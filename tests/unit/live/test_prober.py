@@ -15,6 +15,7 @@ from proxy.live.prober import Prober
 from proxy.live.watch import Watch
 from proxy.model.abilities import PLAIN, Traits
 from proxy.model.commands import Load, Probed, Restarted
+from proxy.model.faults import Kind
 from proxy.model.limits import HealthSettings, UpstreamLimits
 from tests.support.route_engine import RouteEngine, listed, model, route_engine
 
@@ -172,7 +173,10 @@ async def test_whoever_answers_is_alive(bed: Bed, status: int) -> None:
 async def test_nothing_listens(bed: Bed) -> None:
     await bed.probe(listed(model("m")))
     await bed.engine.stop()
-    assert await bed.probe() == [Probed("e", ok=False, reached=False)]
+    (told,) = await bed.probe()
+    assert (told.ok, told.reached) == (False, False)
+    assert told.fault is not None
+    assert told.fault.kind is Kind.CONNECT
 
 
 async def test_after_a_failure_it_is_asked_for_more_again(bed: Bed) -> None:

@@ -47,7 +47,7 @@ def refused(
         return None
 
     fault = run(play())
-    assert fault is None or fault.kind is Kind.CONNECT
+    assert fault is None or fault.kind is Kind.TLS
     return fault.message if fault else ""
 
 

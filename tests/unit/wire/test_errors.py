@@ -23,11 +23,13 @@ STATUSES = {
     Kind.INVALID: 400,
     Kind.UNKNOWN_ROUTE: 404,
     Kind.METHOD: 405,
+    Kind.UPGRADE: 426,
     Kind.MODEL_NOT_FOUND: 404,
     Kind.LEFT: 499,
     Kind.WRITE_STALL: 499,
     Kind.CONNECT: 502,
     Kind.CONNECT_TIMEOUT: 502,
+    Kind.TLS: 502,
     Kind.RESET: 502,
     Kind.FIRST_BYTE_TIMEOUT: 504,
     Kind.IDLE_TIMEOUT: 504,
@@ -74,7 +76,7 @@ def test_every_kind_of_every_source(kind: Kind, source: Source, spent: bool) -> 
     assert shown.status == STATUSES[kind]
     headers = dict(shown.headers)
     assert headers[b"content-type"] == b"application/json"
-    for_ever = (spent and source is Source.UPSTREAM) or kind in (Kind.QUOTA, Kind.MISCONFIGURED)
+    for_ever = (spent and source is Source.UPSTREAM) or kind in (Kind.QUOTA, Kind.MISCONFIGURED, Kind.TLS)
     assert (headers.get(b"x-should-retry") == b"false") is for_ever
     assert (b"allow" in headers) is (shown.status == HTTPStatus.METHOD_NOT_ALLOWED)
     error = envelope_of(shown.body)
