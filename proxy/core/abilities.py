@@ -18,6 +18,8 @@ MARGIN: Final = 1.2
 _PLAUSIBLE: Final = 0.5
 """Of a limit that a request was refused for, the least share that it had by our own estimate."""
 
+_SHORTEST: Final = 512
+"""Tokens of the shortest context that anybody serves."""
 _ONE_PROMPT: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
 """Of embeddings and rankings every input has the context for itself."""
 _WITHOUT_TOKENS: Final = frozenset({Lack.IMAGES, Lack.AUDIO})
@@ -25,6 +27,15 @@ _WITHOUT_TOKENS: Final = frozenset({Lack.IMAGES, Lack.AUDIO})
 
 _Key = tuple[str, str, Lack]
 """Model, by the engine's own name, endpoint and what is lacking."""
+
+
+def is_believable(cannot: Cannot, job: Job) -> bool:
+    """Whether an engine can have meant it: clients can make engines say much. The request needs what is said to be
+    missing, or is about as long as the context that is said to be too short."""
+    if cannot.lack is Lack.CONTEXT:
+        wanted = job.prompt_tokens + (job.max_tokens or 0)
+        return wanted >= _PLAUSIBLE * (cannot.limit or _SHORTEST)
+    return cannot.lack is Lack.ENDPOINT or cannot.lack in job.needs
 
 
 class _Seen:
@@ -63,21 +74,16 @@ class Abilities:
         self._contexts = contexts
         return True
 
-    def learn(self, job: Job, model: str, cannot: Cannot, prompt: float, now: float) -> bool:
-        """It refused a job with so many prompt tokens; whether that is believed: clients can make engines say much."""
+    def learn(self, job: Job, model: str, cannot: Cannot, prompt: float, now: float) -> None:
+        """It refused a job with so many prompt tokens, and that is believable."""
         limit = 0.0
         if cannot.lack is Lack.CONTEXT:
             limit = prompt if cannot.limit is None else float(cannot.limit)
-            if prompt + (job.max_tokens or 0) < _PLAUSIBLE * limit:
-                return False
-        elif cannot.lack is not Lack.ENDPOINT and cannot.lack not in job.needs:
-            return False
         key = (model, job.endpoint.value, cannot.lack)
         self._lacks.pop(key, None)
         if len(self._lacks) >= MAX_LACKS:
             del self._lacks[next(iter(self._lacks))]
         self._lacks[key] = _Seen(limit, now)
-        return True
 
     def forget(self) -> None:
         """It is another engine now, or was started anew."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final
 
+from proxy.core.abilities import is_believable
 from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
 from proxy.core.books import Books, work_s
@@ -377,13 +378,13 @@ class Scheduler:
 
     def _on_refused(self, backend: Backend, report: Refused, now: float) -> None:
         ticket = self._attempts.out(report.job_id, report.backend)
-        if ticket is None:
+        if ticket is None or not is_believable(report.cannot, ticket.job):
             return
         if report.cannot.lack is Lack.CONTEXT:
             ticket.too_short = max(ticket.too_short, report.cannot.limit or 0)
         prompt, name = self._books.ask(ticket, now).prompt, backend.listed_name(ticket.job.model)
-        if backend.abilities.learn(ticket.job, name, report.cannot, prompt, now):
-            self._fleet.compare(backend)
+        backend.abilities.learn(ticket.job, name, report.cannot, prompt, now)
+        self._fleet.compare(backend)
 
     # ---- held jobs
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from proxy.core.abilities import is_believable
 from proxy.engines.refusals import cannot
 from proxy.live import judge
 from proxy.live.attempt import Call
@@ -275,7 +276,7 @@ class Pursuit:
         if relay.status < 400 or relay.fault is not None:
             return None
         lack = cannot(relay.status, relay.body, self._call.request.endpoint, backend.dialect)
-        if lack is None:
+        if lack is None or not is_believable(lack, self._call.job):
             return None
         self._gateway.driver.learn(Refused(self._call.job.id, relay.backend, lack))
         text = f"Backend {relay.backend} lacks what the request needs ({lack.lack}, status {relay.status})."

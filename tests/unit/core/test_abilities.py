@@ -209,6 +209,7 @@ def test_it_is_believed_for_a_while_and_of_this_engine() -> None:
         (NO_TOOLS, {}),
         (Cannot(Lack.IMAGES), {"needs": TOOLS}),
         (Cannot(Lack.CONTEXT, 8192), {"prompt_tokens": 50}),
+        (Cannot(Lack.CONTEXT), {"prompt_tokens": 50, "max_tokens": 100}),
     ],
 )
 def test_what_the_request_did_not_need_is_not_believed(cannot: Cannot, job: dict[str, Any]) -> None:
@@ -239,7 +240,7 @@ def test_many_engines_are_looked_through_for_the_one_that_can() -> None:
 def test_only_so_much_is_remembered() -> None:
     abilities = Abilities()
     for number in range(MAX_LACKS + 10):
-        assert abilities.learn(Job(1, "m"), f"m{number}", NO_ROUTE, 0.0, 100.0)
+        abilities.learn(Job(1, "m"), f"m{number}", NO_ROUTE, 0.0, 100.0)
     known = [n for n in range(MAX_LACKS + 10) if not abilities.does(Job(1, "m"), f"m{n}", 100.0)]
     assert known == list(range(10, MAX_LACKS + 10))
 
