@@ -43,8 +43,8 @@ class BodyLimits(Settings):
     min_rate: Size = 1 * KIB
     """Slowest average upload per second, after `stall`; then 408."""
     timeout: Duration | None = None
-    """Whole body; then 408. null: an upload takes as long as it keeps `stall` and `min_rate` (a steady 12 MB at
-    1.3 Mbit/s takes 75 s)."""
+    """Whole body; then 408. A steady upload of 12 MB at 1.3 Mbit/s takes 75 s. null: as long as it keeps `stall` and
+    `min_rate`."""
 
 
 class ParameterLimits(Settings):
