@@ -24,14 +24,14 @@ _WHOLE = ("core", "core/policies")
 _NOT = ("__init__.py", "explanation.py")
 """What `explanation` makes is written as JSON by orjson, which reads the insides of interpreted dataclasses only."""
 _SINGLE = {
-    "engines": "dialect load prometheus refusals",
-    "live": "attempt budget driver edge exchange flows intake judge marks pool pursuit race reader relay stream"
+    "engines": "dialect load prometheus refusals routes",
+    "live": "attempt budget driver edge exchange flows intake judge marks plan pool pursuit race reader relay stream"
     " upstream",
     "model": "abilities backend commands faults histogram model_name outcome request timeline",
     "obs": "access_log goodput metrics record",
     "sim": "arrival decoding engine jobs kv_pool modelled_backend plan played sequence spec static world",
-    "wire": "accounting answers body borders codings counting deltas errors framing graphemes headers meter needs"
-    " pacing prompt rechunk retry_after routes splice sse tokens usage",
+    "wire": "accounting allowance answers body borders choices codings counting deltas ends error_shapes errors framing"
+    " graphemes headers hops meter needs pacing prompt rechunk retry_after routes splice sse tokens usage",
 }
 _WISH = os.environ.get("TIDEGATE_COMPILE", "auto")
 _ONLY_ASK = {"egg_info", "dist_info", "sdist"}

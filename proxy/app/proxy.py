@@ -45,6 +45,7 @@ from proxy.obs.metrics import Gauges, Metrics
 from proxy.obs.record import Record
 from proxy.wire.cors import Cors
 from proxy.wire.headers import HeaderPolicy
+from proxy.wire.hops import Hops
 
 _log = logging.getLogger("tidegate")
 _FIRST_PROBES_S = 0.8
@@ -63,8 +64,9 @@ class Proxy:
         self._watch = Watch(self._loop)
         self._scheduler = _scheduler(config)
         self._driver = Driver(self._scheduler, self._loop)
+        hops = Hops(secrets.token_hex(6))
         try:
-            self._backends = backends.build(config, self._loop, self._watch)
+            self._backends = backends.build(config, self._loop, self._watch, hops.line)
         except OSError as error:
             raise StartError(f"Cannot use a CA file of the backends: {error}") from error
         self._models = ModelList(self._scheduler, int(time.time()))
@@ -103,6 +105,9 @@ class Proxy:
             cors=Cors(config.cors.origins, config.cors.max_age),
             record=self._record,
             running=running,
+            hops=hops,
+            routes=config.routes.forward,
+            not_ready=lambda: self._not_ready,
         )
         self._edge = Edge(
             self._gateway.handle,

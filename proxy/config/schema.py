@@ -107,6 +107,18 @@ class HeaderSettings(Settings):
     """Request headers to forward beside the usual ones: names in lower case, or a prefix such as `x-sim-*`."""
 
 
+_ROUTE = r"/[A-Za-z0-9._~/-]{0,255}\*?"
+
+
+class RouteSettings(Settings):
+    """Routes on the data port beside the listed ones."""
+
+    forward: Annotated[tuple[Annotated[str, Field(pattern=rf"^{_ROUTE}$")], ...], Field(max_length=_MAX_FORWARDED)] = ()
+    """More paths to pass to the engines as they are, such as `/api/chat`, or prefixes such as `/v1/*`. Passed are
+    OpenAI's API, Anthropic's messages and what the backends' kinds of engines offer to clients. Their management
+    (`/v1/load_lora_adapter`, `/sleep`) is passed only when it is named here: to anybody who reaches this port."""
+
+
 _ORIGIN = r"https?://[a-z0-9.\[\]:-]{1,255}"
 _ORIGIN_RE = re.compile(_ORIGIN, re.ASCII)
 
@@ -175,6 +187,8 @@ class Config(Settings):
     """Pages of other origins that may use this proxy from a browser."""
     headers: HeaderSettings = HeaderSettings()
     """Request headers on their way to the backend."""
+    routes: RouteSettings = RouteSettings()
+    """Which paths are passed to the engines."""
 
     def specs(self) -> list[BackendSpec]:
         """The backends as the scheduler needs to know them."""

@@ -270,6 +270,10 @@ class Scheduler:
         """Every name known to be served, aliases included, sorted."""
         return self._fleet.catalogue.models()
 
+    def serve_alike(self) -> bool:
+        """Whether all backends that are known serve the same names."""
+        return len(self._fleet.catalogue.candidates()) <= 1
+
     def upstream_model(self, backend: str, model: str) -> str:
         """The engine's own name for `model`."""
         return self._fleet.by_name[backend].own_name(model)

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from proxy.core.scheduler import Scheduler
 from proxy.live.backends import Backend
+from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
-from proxy.live.stream import StreamPlan
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import FIRST_BYTE_S, Connection
 from proxy.model.classes import StreamSettings
@@ -23,8 +23,10 @@ from proxy.model.request import REPEATABLE, Endpoint, Job, Request
 from proxy.model.timeline import Timeline
 from proxy.wire import accounting, splice
 from proxy.wire.accounting import Undo
+from proxy.wire.allowance import Allowance
 from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
+from proxy.wire.error_shapes import api_of
 from proxy.wire.meter import Meter
 
 _REFUSED = frozenset({400, 422})
@@ -63,6 +65,7 @@ class Caller:
         self._tokenizers = tokenizers
         self._limits = limits
         self._loop = loop
+        self._allowance = Allowance(limits.events)
 
     def relay(self, call: Call, backend: Backend, continuation: Continuation | None = None) -> Relay:
         """The receiver of an attempt."""
@@ -138,7 +141,16 @@ class Caller:
                 self._tokenizers.ready(model),
                 one_token_per_event=backend.dialect.one_token_per_event,
             )
-        return StreamPlan(call.settings, self._limits.event, _undo(call, backend, continuation), continuation, evidence)
+        return StreamPlan(
+            call.settings,
+            self._limits.event,
+            _undo(call, backend, continuation),
+            continuation,
+            evidence,
+            _adds_continuous(call, backend, continuation),
+            api_of(call.request.target.encode()),
+            self._allowance,
+        )
 
 
 def _undo(call: Call, backend: Backend, continuation: Continuation | None) -> Undo:

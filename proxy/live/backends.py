@@ -7,6 +7,7 @@ from time import monotonic
 from proxy.config.backend import Backend as BackendConfig
 from proxy.config.schema import Config
 from proxy.engines.dialect import DIALECTS, UNKNOWN, Dialect
+from proxy.engines.routes import UNRECOGNISED
 from proxy.live import tls
 from proxy.live.pool import Pool
 from proxy.live.upstream import Address
@@ -23,8 +24,14 @@ class Backend:
     """One engine as the live side knows it."""
 
     def __init__(
-        self, config: BackendConfig, limits: UpstreamLimits, loop: asyncio.AbstractEventLoop, watch: Watch
+        self,
+        config: BackendConfig,
+        limits: UpstreamLimits,
+        loop: asyncio.AbstractEventLoop,
+        watch: Watch,
+        via: bytes = b"",
     ) -> None:
+        """`via`: a line for the head of every request."""
         address = _address(config, limits)
         self.name = config.name
         self.pool = Pool(address, loop, watch)
@@ -37,8 +44,11 @@ class Backend:
         self._warn_again = 0.0
         self._no_usage: set[str] = set()
         """Models for which it refuses to be asked for usage."""
+        self.answers = False
+        """Its last probe was answered."""
         self._prefix = address.prefix.encode()
         self._host_line = b" HTTP/1.1\r\nhost: " + address.authority + b"\r\n"
+        self._id_line = b"accept-encoding: identity\r\n" + via + b"x-request-id: "
         self._key_line = None if address.api_key is None else f"authorization: Bearer {address.api_key}\r\n".encode()
 
     @property
@@ -62,6 +72,11 @@ class Backend:
             self._warn_again = now + _WARN_S
             _log.warning("%s", text)
 
+    @property
+    def kind(self) -> str:
+        """Of engine; `UNRECOGNISED` where neither the configuration nor the engine told."""
+        return self.dialect.kind if self.kind_known or self.dialect is not UNKNOWN else UNRECOGNISED
+
     def message(
         self, method: str, target: str, request_id: str, headers: list[tuple[bytes, bytes]], body: bytes
     ) -> bytes:
@@ -74,16 +89,16 @@ class Backend:
             if key_line is not None and name.lower() in (b"authorization", b"x-api-key"):
                 continue
             parts += (name, b": ", value, b"\r\n")
-        parts.append(b"accept-encoding: identity\r\nx-request-id: %b\r\n" % request_id.encode())
+        parts.append(b"%b%b\r\n" % (self._id_line, request_id.encode()))
         if body or method != "GET":
             parts.append(b"content-length: %d\r\n" % len(body))
         parts += (b"\r\n", body)
         return b"".join(parts)
 
 
-def build(config: Config, loop: asyncio.AbstractEventLoop, watch: Watch) -> dict[str, Backend]:
+def build(config: Config, loop: asyncio.AbstractEventLoop, watch: Watch, via: bytes = b"") -> dict[str, Backend]:
     """All backends by name. Raises OSError or ssl.SSLError for a CA file that cannot be used."""
-    return {backend.name: Backend(backend, config.limits.upstream, loop, watch) for backend in config.backends}
+    return {backend.name: Backend(backend, config.limits.upstream, loop, watch, via) for backend in config.backends}
 
 
 def _address(config: BackendConfig, limits: UpstreamLimits) -> Address:

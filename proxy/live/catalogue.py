@@ -67,6 +67,13 @@ class ModelList:
             return None
         return models[0] if models else ""
 
+    def any_of(self, permitted: Patterns = None) -> str | None:
+        """One of several models, where all backends serve the same ones: the engine then chooses as it would without
+        us. None where they differ, or where the one who asks may not use all of them."""
+        models = self._scheduler.models()
+        alike = self._scheduler.serve_alike() and all(self._may_use(permitted, name) for name in models)
+        return models[0] if models and alike else None
+
     def _may_use(self, permitted: Patterns, name: str) -> bool:
         return permitted is None or may_use(permitted, name, self.also(name))
 

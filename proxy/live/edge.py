@@ -31,6 +31,7 @@ _PIPELINE_BYTES = 256 * 1024
 """Bodies waiting behind the request being answered; above it the connection is not read, not even for a FIN."""
 _UNKNOWN = -1
 
+
 Handler = Callable[["Connection", Message], Coroutine[Any, Any, None]]
 
 

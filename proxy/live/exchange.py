@@ -14,9 +14,13 @@ from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
+import orjson
+
+from proxy import __version__
 from proxy.core.permitted import Patterns
 from proxy.core.refusals import short_of_memory
 from proxy.core.scheduler import Scheduler
+from proxy.engines.routes import offers
 from proxy.live import judge
 from proxy.live.attempt import Call, Caller
 from proxy.live.backends import Backend
@@ -42,16 +46,19 @@ from proxy.obs.record import Record
 from proxy.wire import answers, codings, errors, sse
 from proxy.wire import body as bodies
 from proxy.wire.cors import Cors
+from proxy.wire.error_shapes import Api, api_of
 from proxy.wire.headers import Head
+from proxy.wire.hops import Hops
 from proxy.wire.meter import Meter
 from proxy.wire.prompt import tenant as tenant_of
-from proxy.wire.routes import Route, route
+from proxy.wire.routes import Route, route, unknown
 from proxy.wire.tokens import Source as TokenSource
 from proxy.wire.usage import NO_USAGE, Usage
 
 _log = logging.getLogger("tidegate.exchange")
 _JSON = (b"content-type", b"application/json")
 _ALLOW = (b"allow", b"GET, POST, OPTIONS")
+_RETRY_SOON = (b"retry-after", b"5")
 _SSE = (b"content-type", b"text/event-stream")
 _PING = b": ping\n"
 """One newline: a blank line after a comment crashes openai-python when an `id:` came before."""
@@ -80,6 +87,15 @@ class Gateway(NamedTuple):
     cors: Cors
     record: Callable[[Record], None]
     running: "set[Exchange]"
+    hops: Hops
+    routes: tuple[str, ...]
+    """More paths to pass than the listed ones."""
+    not_ready: Callable[[], str | None]
+    """Why no request should come now; None: they may."""
+
+    def offers(self, path: str) -> bool:
+        """Whether any engine here may be asked for it."""
+        return any(offers(backend.kind, path) for backend in self.backends.values())
 
     async def handle(self, connection: Connection, message: Message) -> None:
         """The edge's handler."""
@@ -177,15 +193,21 @@ class Exchange:
             raise FaultError(message.fault)
         head = message.head
         assert head is not None
+        if (via := head.fields.get(b"via")) is not None:
+            gateway.hops.check(via)
         if head.method == "OPTIONS":
             wanted = head.fields.get(b"access-control-request-headers", b"")
             return self._answer(204, [_ALLOW, *gateway.cors.preflight(head.origin, wanted)], b"")
-        found = route(head.target)
+        found = route(head.target, gateway.routes)
+        if found.plain and not gateway.offers(found.plain):
+            raise unknown(found.plain)
         if head.method not in found.methods:
             allowed = ", ".join(sorted(found.methods))
             raise FaultError(downstream(Kind.METHOD, f"{head.method} is not allowed here; use {allowed}."))
         if found.endpoint is Endpoint.MODELS:
             return self._answer_models(found, gateway.intake.models_of(head))
+        if found.endpoint is Endpoint.HEALTH:
+            return self._answer_health(found)
         if gateway.memory.is_full:
             raise FaultError(short_of_memory())
         unpacked_b = min(bodies.decoded_b(message.body, head.content_encoding), gateway.limits.body.size)
@@ -235,6 +257,18 @@ class Exchange:
             raise FaultError(downstream(Kind.MODEL_NOT_FOUND, text, param="model"))
         return self._answer(200, [_JSON], body)
 
+    def _answer_health(self, found: Route) -> Outcome:
+        """What load balancers, orchestrators and clients that wait for an engine ask: may requests come?"""
+        if found.item == "version":
+            return self._answer(200, [_JSON], orjson.dumps({"version": __version__}))
+        gateway = self._gateway
+        reason = gateway.not_ready()
+        if reason is None and not any(backend.answers for backend in gateway.backends.values()):
+            reason = "no backend answers"
+        if reason is not None:
+            return self._answer(503, [_JSON, _RETRY_SOON], orjson.dumps({"status": reason}))
+        return self._answer(200, [_JSON], orjson.dumps({"status": "ok"}))
+
     # --- delivering
 
     async def _deliver(self, pursuit: Pursuit, relay: Relay) -> Outcome:
@@ -268,7 +302,7 @@ class Exchange:
                 headers = [header for header in headers if header[0] != b"content-encoding"]
             self._answer(status, headers, body)
             return SERVED
-        body = _error_body(relay, coding)
+        body = _error_body(relay, coding, self._api())
         headers = answers.for_error(headers)
         fault = judge.fault_of_answer(relay)
         names = {name for name, _ in headers}
@@ -278,7 +312,7 @@ class Exchange:
             headers.append(_SOON)
         outcome = failed_with(fault, Phase.HEAD)
         if self._connection.head_sent:  # a ping went out before the engine's answer: what is left is an event
-            self._end_stream(errors.event_of(body))
+            self._end_stream(errors.event_of(body, status, self._api()))
         else:
             self._answer(status, headers, body)
         return outcome
@@ -312,7 +346,8 @@ class Exchange:
             self._connection.abort()
         else:
             said = relay.stream.saw_error and not pursuit.resumes
-            self._end_stream(relay.stream.unsent_error or (b"" if said else errors.event(fault)))
+            last = errors.event(fault, self._api(), relay.stream.last_event)
+            self._end_stream(relay.stream.unsent_error or (b"" if said else last))
         return failed_with(fault, Phase.STREAM)
 
     def _misses_done(self, relay: Relay) -> bool:
@@ -366,14 +401,20 @@ class Exchange:
 
     def _refuse(self, fault: Fault) -> Outcome:
         if not self._connection.head_sent:
-            error = errors.answer(fault, spent=self._pursuit is not None and self._pursuit.is_spent)
+            spent = self._pursuit is not None and self._pursuit.is_spent
+            error = errors.answer(fault, self._api(), self._request_id(), spent=spent)
             self._connection.closing |= error.closes
             self._answer(error.status, error.headers, error.body)
         elif self._ping_s:
-            self._end_stream(errors.event(fault))
+            self._end_stream(errors.event(fault, self._api()))
         else:
             self._connection.abort()
         return failed_with(fault, self._how_far())
+
+    def _api(self) -> Api:
+        """In whose shape an error is told; known before any route is found."""
+        head = self._message.head
+        return api_of(self._message.target) if head is None else api_of(head.target, head.fields)
 
     def _left(self) -> Outcome:
         stalled = self._connection.stalled
@@ -459,14 +500,14 @@ def _fault_at_end(pursuit: Pursuit, relay: Relay) -> Fault | None:
     return pursuit.cut_by or relay.fault or judge.fault_of_end(relay, pursuit.endpoint)
 
 
-def _error_body(relay: Relay, coding: bytes) -> bytes:
-    """An engine's error as a JSON object, whatever it was wrapped in."""
+def _error_body(relay: Relay, coding: bytes, api: Api) -> bytes:
+    """An engine's error as the asked API writes it, whatever it was wrapped in."""
     try:
         body = codings.undone(relay.body, coding, relay.backend)
     except FaultError:
         body = b""
     body = sse.payload(body) or body
-    return errors.normalised(relay.status, body) or body
+    return errors.normalised(relay.status, body, api) or body
 
 
 async def _awaited(future: "asyncio.Future[None]") -> None:

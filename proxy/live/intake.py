@@ -5,7 +5,7 @@ Owns the order of these steps; requests on the data port and questions of `/expl
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from proxy.core.catalogue import shown_name
 from proxy.core.classify import Asked, Classified, Classifier
@@ -15,11 +15,16 @@ from proxy.live.catalogue import ModelList
 from proxy.model.abilities import NOTHING_NEEDED
 from proxy.model.classes import Promise
 from proxy.model.faults import Fault, FaultError, Kind, downstream
-from proxy.model.request import REPEATABLE, Job, Request
+from proxy.model.request import REPEATABLE, Endpoint, Job, Request
 from proxy.wire import body as bodies
 from proxy.wire import needs, prompt
 from proxy.wire.headers import Head
 from proxy.wire.prompt import Wishes
+
+_NEEDS_MODEL: Final = frozenset(
+    {Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.EMBEDDINGS, Endpoint.RESPONSES, Endpoint.MESSAGES}
+)
+"""Their APIs say that a request names a model; elsewhere an engine may have one of its own for it."""
 
 
 class Taken(NamedTuple):
@@ -59,9 +64,9 @@ class Intake:
 
     def take(self, head: Head, request: Request, fields: Mapping[str, Any], received: float) -> Taken:
         """The job of a request whose last byte came at `received`. FaultError for what cannot be meant."""
-        model = self._model(request)
         tenant = prompt.tenant(head.fields)
         patterns = self._permitted.of(tenant)
+        model = self._model(request, patterns)
         also = self._spellings(model)
         if not may_use(patterns, model, also):
             raise FaultError(no_such_model(model))
@@ -122,10 +127,13 @@ class Intake:
         """An answer had so many tokens."""
         self._classifier.learn(asked, output_tokens)
 
-    def _model(self, request: Request) -> str:
+    def _model(self, request: Request, permitted: Patterns) -> str:
         model = request.model or self._default_model or self._models.only()
+        if model is None and request.endpoint not in _NEEDS_MODEL:
+            model = self._models.any_of(permitted)
         if model is None:
-            raise bodies.invalid("The request names no model, and there are several; see GET /v1/models.", "model")
+            text = "The request names no model, and there are several on unlike backends; see GET /v1/models."
+            raise bodies.invalid(text, "model")
         return model
 
     def _asked_class(self, request: Request) -> str:

@@ -17,7 +17,7 @@ from proxy.live.backends import Backend
 from proxy.live.relay import Relay
 from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind, Retry, Source, upstream
 from proxy.model.request import REPEATABLE, Endpoint
-from proxy.wire import errors, sse, usage
+from proxy.wire import errors, sse
 from proxy.wire.retry_after import retry_after_s
 
 BUSY: Final = frozenset({429, 503, 529})
@@ -27,7 +27,7 @@ _FRONT_GAVE_UP: Final = frozenset({504, 524})
 _KEY_REFUSED: Final = frozenset({401, 402, 403})
 _GENERATION_FAILED: Final = 424
 """TGI's."""
-_ENDS_KNOWN = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
+_ENDS_KNOWN = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES, Endpoint.MESSAGES})
 """Endpoints whose complete streams are known to say so."""
 
 
@@ -63,7 +63,7 @@ def fault_of_end(relay: Relay, endpoint: Endpoint) -> Fault | None:
         return None
     if stream.saw_error:
         return upstream(Kind.STREAM_ERROR, f"Backend {relay.backend} reported an error inside its stream.")
-    if stream.saw_done or endpoint not in _ENDS_KNOWN or usage.has_ended(stream.tail):
+    if stream.saw_done or endpoint not in _ENDS_KNOWN or stream.has_ended:
         return None
     return upstream(Kind.CUT, f"Backend {relay.backend} ended its stream before its text was complete.", Retry.SAFE)
 

@@ -25,7 +25,7 @@ from proxy.model.faults import Fault, FaultError
 from proxy.model.limits import HealthSettings, UpstreamLimits
 
 _log = logging.getLogger("tidegate.prober")
-_NOT_NOW = frozenset({502, 503, 504, 521, 522, 523, 525, 526})
+_NOT_NOW = frozenset({502, 503, 504, 508, 521, 522, 523, 525, 526})
 _NOT_REACHED = frozenset({521, 522, 523, 525, 526})
 """Something in front of the engine says that it is not there."""
 _LOST_S = 1.0
@@ -88,7 +88,7 @@ class Prober:
     async def _answered(self, relay: Relay) -> None:
         if relay.fault is not None or relay.status in _NOT_NOW:
             self._questions.reached = relay.status not in _NOT_REACHED
-            self._failed(relay.fault.message if relay.fault else f"status {relay.status}")
+            self._failed(relay.fault.message if relay.fault else _reason(relay.status))
             return
         fields, server = _parsed(relay), _server(relay)
         found = listing.read(fields)
@@ -162,6 +162,7 @@ class Prober:
         return True
 
     def _tell(self, ok: bool, said: str) -> None:
+        self._backend.answers = ok
         if ok == self._was_ok:
             return
         self._was_ok = ok
@@ -187,3 +188,7 @@ def _parsed(relay: Relay) -> Any:
 
 def _names(found: Listing | None) -> str:
     return "no model list" if found is None else ", ".join(sorted(found.names)[:5])
+
+
+def _reason(status: int) -> str:
+    return "its address leads back to this proxy" if status == 508 else f"status {status}"

@@ -7,8 +7,8 @@ import asyncio
 from time import monotonic
 
 from proxy.live.backends import Backend
+from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
-from proxy.live.stream import StreamPlan
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import FaultError
 from proxy.model.limits import UpstreamLimits

@@ -42,6 +42,8 @@ class Message(NamedTuple):
     fault: Fault | None = None
     charge_b: int = 0
     """What was taken of the budget for its body."""
+    target: bytes = b""
+    """Of a request without a checked head, as far as it was read: whose API was asked."""
 
 
 _NOTHING: Final[list[Message]] = []
@@ -121,7 +123,7 @@ class Reader:
     def refuse(self, fault: Fault) -> Message:
         """A request that cannot be read: the last message."""
         self.close()
-        return Message(None, b"", False, False, fault)
+        return Message(None, b"", False, False, fault, target=self._target)
 
     def close(self) -> None:
         """Read nothing more, and give back what the unfinished request holds. The parser knows us by our methods: a

@@ -12,10 +12,12 @@ import asyncio
 from time import monotonic
 from typing import Protocol
 
-from proxy.live.stream import Stream, StreamPlan
+from proxy.live.plan import StreamPlan
+from proxy.live.stream import Stream
 from proxy.model.faults import Fault, FaultError
 from proxy.model.timeline import Timeline
 from proxy.wire import answers, usage
+from proxy.wire.ends import Ends
 from proxy.wire.meter import Meter
 from proxy.wire.tokens import Source
 from proxy.wire.usage import NO_USAGE, Usage
@@ -62,6 +64,7 @@ class Relay:
     __slots__ = (
         "_buffer",
         "_buffered_b",
+        "_ends",
         "_is_kept_back",
         "_kept_back",
         "_loop",
@@ -114,6 +117,8 @@ class Relay:
         self._loop = loop
         self._buffer: list[bytes] = []
         self._buffered_b = 0
+        self._ends: Ends | None = None
+        """Of a whole answer that is too large to be kept."""
         self._paused = False
         """Until somebody has looked at what was collected."""
         self._kept_back = self._is_kept_back = False
@@ -181,7 +186,9 @@ class Relay:
         """Token counts, when the engine told them."""
         if self.stream is not None:
             return usage.of_events(self.stream.tail)
-        return usage.of_body(self.body) if self.complete and self._sink is None else NO_USAGE
+        if not self.complete:
+            return NO_USAGE
+        return usage.of_body(self.body) if self._ends is None else usage.of_ends(self._ends)
 
     def token_source(self) -> Source:
         """How the tokens were counted that passed so far."""
@@ -191,6 +198,9 @@ class Relay:
         """The head is out: pass on what was collected and all that follows. The future ends with the answer."""
         self._sink = sink
         collected, self._buffer = self.body, []
+        if self.stream is None:
+            self._ends = Ends()
+            self._ends.saw(collected)
         if self._paused and self.connection is not None:
             self._paused = False
             self.connection.resume()
@@ -203,6 +213,8 @@ class Relay:
 
     def turn_into_error(self, body: bytes) -> None:
         """The stream was an error all along: from now on a whole answer with this body."""
+        if self.stream is not None:
+            self.stream.stop()
         self.stream = None
         self.complete = True
         self._buffer = [body]
@@ -261,6 +273,8 @@ class Relay:
     def _emit(self, data: bytes) -> None:
         """Something for the client: straight on when it flows, else kept until somebody has looked at it."""
         if self._sink is not None:
+            if self._ends is not None:
+                self._ends.saw(data)
             self._sink.send(data)
             return
         self._buffer.append(data)

@@ -9,19 +9,15 @@ Owns the order of these steps and the timers of the last two. Never changes text
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from proxy.model.classes import StreamSettings
-from proxy.wire import sse
-from proxy.wire.accounting import Undo, without_usage
-from proxy.wire.continuation import Continuation
-from proxy.wire.counting import Evidence
+from proxy.live.plan import StreamPlan
+from proxy.wire import ends, errors, sse, usage
+from proxy.wire.accounting import Undoing
+from proxy.wire.choices import Choices, finishes
 from proxy.wire.meter import GOES_ON, Meter
-from proxy.wire.pacing import Pacer
 from proxy.wire.rechunk import Rechunker, TokenRechunker
-from proxy.wire.rechunk_text import TextRechunker
 from proxy.wire.tokens import Source
 
 _TEXT: Final = re.compile(rb'"(?:content|text|reasoning_content|reasoning)": ?"([^"\\\r\n]+)"')
@@ -30,32 +26,10 @@ _LF: Final = 10
 _CR: Final = 13
 _VAIN_MAX = 8
 """Events that nothing was like, before we stop to expect any."""
-
-
-@dataclass(slots=True)
-class StreamPlan:
-    """What is done to a stream besides passing it on."""
-
-    settings: StreamSettings
-    event_limit_b: int
-    undo: Undo = Undo.NOTHING
-    """We asked for usage and the client did not."""
-    continuation: Continuation | None = None
-    """Keeps what another backend would have to continue from."""
-    evidence: Evidence | None = None
-    """What token borders can be told from; needed for every granularity but the engine's."""
-
-    def rechunker(self) -> Rechunker | None:
-        """A re-chunker for one stream; None at the engine's granularity."""
-        if self.evidence is None or self.settings.granularity == "engine":
-            return None
-        if self.settings.granularity == "token":
-            return TokenRechunker(self.evidence)
-        return TextRechunker(self.evidence)
-
-    def pacer(self) -> Pacer | None:
-        """A pacer for one stream; None when tokens leave as they come."""
-        return Pacer(self.settings.max_delay) if self.settings.pace == "smooth" else None
+_WHOLE_B: Final = 64 * 1024
+"""Of larger events only what is said of them is kept: type and usage."""
+_HELD_S: Final = 0.1
+"""A finishing event waits so long for the usage event; engines write both at once."""
 
 
 class Stream:
@@ -64,9 +38,11 @@ class Stream:
     __slots__ = (
         "_before",
         "_before_that",
+        "_choices",
         "_emit",
         "_flush_timer",
         "_head",
+        "_held_timer",
         "_last",
         "_limit_b",
         "_loop",
@@ -79,6 +55,7 @@ class Stream:
         "_splitter",
         "_tokens",
         "_undoes",
+        "_undoing",
         "_vain",
         "meter",
         "saw_done",
@@ -92,23 +69,23 @@ class Stream:
         self._plan = plan
         self._emit = emit
         self._loop = loop
-        self._splitter = sse.EventSplitter(plan.event_limit_b)
-        self._limit_b = plan.event_limit_b
+        self._splitter = sse.EventSplitter(plan.event_limit_b, plan.allowance)
+        self._limit_b = min(plan.event_limit_b, _WHOLE_B)
+        """Larger events take the long way."""
+        self._choices = Choices()
         self._rechunker = rechunker = plan.rechunker()
         self._tokens = rechunker if isinstance(rechunker, TokenRechunker) else None
         self._pacer = plan.pacer()
-        self._undoes = plan.undo is not Undo.NOTHING
-        self._plain = (
-            self._pacer is None
-            and plan.continuation is None
-            and (rechunker is None or isinstance(rechunker, TokenRechunker))
-        )
+        self._undoing = plan.undoing()
+        self._undoes = self._undoing is not None
+        self._plain = self._may_be_plain()
         """Nothing is withheld: what comes whole and needs no change goes straight on."""
         self._head = self._rest = b""
         """An event that went straight on, before and behind its text: what the next one most likely looks like."""
         self._vain = 0
         self._pace_timer: asyncio.TimerHandle | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
+        self._held_timer: asyncio.TimerHandle | None = None
         self._last = self._before = self._before_that = b""
         self.meter = meter
         self.saw_done = False
@@ -130,6 +107,8 @@ class Stream:
             return data
         if not self._is_plain(data):
             return None
+        if self._choices.saw(data):
+            self._head = b""
         if self._vain < _VAIN_MAX:
             self._learn(data)
         if tokens is not None:
@@ -144,13 +123,19 @@ class Stream:
 
     @property
     def tail(self) -> list[bytes]:
-        """The last events, up to 3 and oldest first, as the engine sent them: usage and the finish are in them."""
+        """The last events, up to 3 and oldest first, as the engine sent them, large ones abridged: usage is in them."""
         return [event for event in (self._before_that, self._before, self._last) if event]
 
     @property
     def last_event(self) -> bytes:
-        """The last event with data, itself: another one is another object, whatever it holds. Empty: none yet."""
+        """The last event with data, abridged when large: another one is another object, whatever it holds. Empty: none
+        yet."""
         return self._last
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the engine's events say that its text is complete, all choices of it, `[DONE]` or not."""
+        return self._choices.have_ended or usage.said_last_word(self.tail)
 
     def token_source(self) -> Source:
         """How the tokens were counted: at the engine's granularity one event is taken for one token."""
@@ -163,10 +148,16 @@ class Stream:
             self._emit(b"".join(out))
 
     def stop(self) -> None:
-        """The client left: no timer may fire any more."""
+        """The client left, or has all: no timer may fire any more, and nothing large is held."""
         self._cancel_timers()
+        self._splitter.give_back()
 
     # --- inside
+
+    def _may_be_plain(self) -> bool:
+        plan, rechunker = self._plan, self._rechunker
+        is_withheld = self._pacer is not None or plan.continuation is not None
+        return not is_withheld and (rechunker is None or self._tokens is not None)
 
     def _remember(self, event: bytes) -> None:
         self._before_that = self._before
@@ -184,7 +175,9 @@ class Stream:
         return not (_QUOTE in text or _LF in text or _CR in text)
 
     def _is_plain(self, event: bytes) -> bool:
-        return sse.is_plain(event) and event.find(b'"error"') < 0 and not (self._undoes and event.find(b'"usage"') >= 0)
+        if not sse.is_plain(event) or event.find(b'"error"') >= 0:
+            return False
+        return not self._undoes or (event.find(b'"usage"') < 0 and not finishes(event))
 
     def _as_tokens(self, rechunker: TokenRechunker, event: bytes, now: float) -> bytes:
         """A plain event, or the events of one token each that it becomes."""
@@ -219,11 +212,15 @@ class Stream:
             self.saw_done = True
         elif sse.is_error(event):
             self.saw_error = True
+            before = self._last
             self._remember(event)
+            event = errors.event_as(event, self._plan.api, before)
             if continuation is not None and continuation.can_continue():
                 self.unsent_error, event = event, b""
         else:
-            self._remember(event)
+            if self._choices.saw(event):
+                self._head = b""
+            self._remember(event if len(event) <= _WHOLE_B else ends.abridged(event, sse.payload(event) or b""))
             if continuation is not None:
                 continuation.saw(event)
                 self.saw_error = continuation.disagrees
@@ -237,6 +234,8 @@ class Stream:
         self._cancel_timers()
         if self._rechunker is not None:
             events = events + self._undone_all(self._rechunker.flush())
+        if self._undoing is not None:
+            events = events + self._undoing.rest()
         if self._pacer is None:
             return events
         self._pacer.push(events, now)
@@ -244,9 +243,9 @@ class Stream:
 
     def _rechunked(self, event: bytes, now: float) -> list[bytes]:
         rechunker = self._rechunker
-        if rechunker is None:
+        if rechunker is None or len(event) > sse.FREE_B:  # such an event is a picture or a file: no tokens
             self.meter.saw(event, now)
-            return self._undone_all([event])
+            return self._undone_all([event] if rechunker is None else [*rechunker.flush(), event])
         before = rechunker.tokens
         pieces = rechunker.feed(event)
         self.meter.saw(event, now, max(0, rechunker.tokens - before))
@@ -257,11 +256,11 @@ class Stream:
         continuation = self._plan.continuation
         if continuation is not None:
             events = [kept for event in events if (kept := continuation.rewrite(event))]
-        if not self._undoes:
-            return events
-        return [kept for event in events if (kept := without_usage(event, self._plan.undo))]
+        return events if self._undoing is None else self._undoing.pass_on(events)
 
     def _leave(self, events: list[bytes], now: float) -> None:
+        if self._undoing is not None:
+            self._arm_held(self._undoing)
         if self._pacer is not None and not self.saw_done and not self.saw_error:
             self._pacer.push(events, now)
             self._leave_due()
@@ -287,13 +286,29 @@ class Stream:
         elif self._flush_timer is None and self._plan.settings.flush:
             self._flush_timer = self._loop.call_later(self._plan.settings.flush, self._flush)
 
+    def _arm_held(self, undoing: Undoing) -> None:
+        """While a finishing event waits nothing goes straight on, and it does not wait for long."""
+        if self.saw_done or self.saw_error or bool(undoing.held) is (self._held_timer is not None):
+            return
+        if self._held_timer is None:
+            self._plain = False
+            self._held_timer = self._loop.call_later(_HELD_S, self._let_go)
+        else:
+            self._held_timer.cancel()
+            self._held_timer = None
+            self._plain = self._may_be_plain()
+
+    def _let_go(self) -> None:
+        assert self._undoing is not None
+        self._leave(self._undoing.rest(), monotonic())
+
     def _flush(self) -> None:
         self._flush_timer = None
         assert self._rechunker is not None
         self._leave(self._undone_all(self._rechunker.flush()), monotonic())
 
     def _cancel_timers(self) -> None:
-        for timer in (self._pace_timer, self._flush_timer):
+        for timer in (self._pace_timer, self._flush_timer, self._held_timer):
             if timer is not None:
                 timer.cancel()
-        self._pace_timer = self._flush_timer = None
+        self._pace_timer = self._flush_timer = self._held_timer = None

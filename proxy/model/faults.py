@@ -4,7 +4,7 @@
     ├── downstream   the client: malformed, too_large, too_slow, unsupported, invalid, not_found, left, …
     ├── upstream     the backend: connect, tls, reset, first_byte_timeout, idle_timeout, stalled, cut, nonsense, busy,
     │                misconfigured, cannot, …
-    └── internal     ourselves: queue_full, quota, hold_timeout, no_backend, draining, memory, bug
+    └── internal     ourselves: queue_full, quota, hold_timeout, no_backend, draining, memory, loop, bug
 
 Owns the closed set of kinds. Knows nothing of HTTP: `wire.errors` alone maps a kind to a status and a body.
 """
@@ -82,8 +82,11 @@ class Kind(StrEnum):
     """It lacks what this request needs: the endpoint, a feature, a context so long."""
     ERROR_STATUS = "error_status"
     STREAM_ERROR = "stream_error"
-    EVENT_TOO_LARGE = "event_too_large"
     # internal
+    EVENT_TOO_LARGE = "event_too_large"
+    """More than our own limit: nobody's fault but the configuration's."""
+    LOOP = "loop"
+    """The request came back to us through a backend that leads here."""
     QUEUE_FULL = "queue_full"
     QUOTA = "quota"
     HOLD_TIMEOUT = "hold_timeout"

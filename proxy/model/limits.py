@@ -98,8 +98,10 @@ class UpstreamLimits(Settings):
     closing). Framing that carries nothing is silence."""
     keepalive: Duration = 4.0
     """Idle time of a pooled connection: below the 5.0 s after which vLLM and llama.cpp close theirs."""
-    event: Size = 1 * MIB
-    """One SSE event; cut with an error event above."""
+    event: Size = 16 * MIB
+    """One SSE event; cut with an error event above, which accuses no backend. A picture in base64 is 3 MB and more."""
+    events: Size = 256 * MIB
+    """All unfinished SSE events above 1 MiB together; one that needs more ends its stream with an error event."""
     answer_buffer: Size = 1 * MIB
     """A whole (non-stream) answer up to this size is held back until it is complete, so that a cut one becomes a
     clean error; a larger one is passed on as it comes."""

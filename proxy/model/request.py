@@ -15,6 +15,14 @@ class Endpoint(StrEnum):
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
     RESPONSES = "responses"
+    MESSAGES = "messages"
+    """Anthropic's `/v1/messages`."""
+    TOKENS = "tokens"
+    """Nothing is generated: `/tokenize`, `/detokenize`, `/v1/messages/count_tokens` and the like."""
+    POOLING = "pooling"
+    """`/pooling`, `/classify` and the like."""
+    HEALTH = "health"
+    """Answered by the proxy."""
     MODERATIONS = "moderations"
     RERANK = "rerank"
     SCORE = "score"
@@ -29,6 +37,9 @@ REPEATABLE = frozenset(
         Endpoint.CHAT,
         Endpoint.COMPLETIONS,
         Endpoint.EMBEDDINGS,
+        Endpoint.MESSAGES,
+        Endpoint.TOKENS,
+        Endpoint.POOLING,
         Endpoint.MODERATIONS,
         Endpoint.RERANK,
         Endpoint.SCORE,

@@ -27,7 +27,7 @@ WHOLE_B = 1 << 20
 _FORM_PARTS = 64
 _FORM_PART_HEAD_B = 2048
 """Of a form upload only the first parts are looked at, and of each only its beginning."""
-_GENERATES = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
+_GENERATES = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES, Endpoint.MESSAGES})
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> FaultError:

@@ -1,8 +1,7 @@
-"""Faults as clients see them: the only place that knows statuses and the OpenAI error object.
+"""Faults as clients see them: the only place that knows which fault is which status, type and code.
 
-    {"error": {"message": str, "type": str, "param": str|null, "code": str|null}}
-
-Before the head is sent a fault is a status with that body; after it, an SSE event `data: {"error": …}`.
+Before the head is sent a fault is a status with a body; after it, the last event of the stream. What both look like in
+the API that was asked is in `error_shapes`; what engines mean by their own errors is read here.
 """
 
 import re
@@ -11,7 +10,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.model.faults import Blame, Fault, Kind, Retry, Source, downstream, upstream
-from proxy.wire import sse
+from proxy.wire import error_shapes, sse
+from proxy.wire.error_shapes import Api, Words
 
 
 class Shape(NamedTuple):
@@ -57,7 +57,7 @@ _SHAPES = {
     Kind.CANNOT: Shape(502, "upstream_error", "backend_cannot"),
     Kind.ERROR_STATUS: Shape(502, "upstream_error", "backend_error"),
     Kind.STREAM_ERROR: Shape(502, "upstream_error", "backend_error"),
-    Kind.EVENT_TOO_LARGE: Shape(502, "upstream_error", "backend_protocol"),
+    Kind.EVENT_TOO_LARGE: Shape(502, "server_error", "event_too_large"),
     Kind.QUEUE_FULL: Shape(429, "overloaded_error", "queue_full"),
     Kind.QUOTA: Shape(429, "rate_limit_error", "rate_limit_exceeded"),
     Kind.HOLD_TIMEOUT: Shape(503, "overloaded_error", "queue_timeout"),
@@ -65,15 +65,16 @@ _SHAPES = {
     Kind.CONNECTIONS: Shape(503, "overloaded_error", "too_many_connections", closes=True),
     Kind.MEMORY: Shape(503, "overloaded_error", "out_of_memory"),
     Kind.DRAINING: Shape(503, "overloaded_error", "draining", closes=True),
+    Kind.LOOP: Shape(508, "server_error", "loop_detected"),
     Kind.BUG: Shape(500, "server_error", "internal_error"),
 }
 
 DO_NOT_RETRY = (b"x-should-retry", b"false")
 """The SDKs obey it whatever the status."""
-_OPERATORS = frozenset({Kind.MISCONFIGURED, Kind.TLS})
-"""What its operator must mend first."""
 _RETRY_AFTER_MAX_S = 120
 """openai-python gives up above it, openai-node sleeps whatever it is told."""
+_HOPELESS = frozenset({Kind.EVENT_TOO_LARGE, Kind.LOOP, Kind.MISCONFIGURED, Kind.TLS})
+"""Ends the same way however often it is tried."""
 _TEXT_MAX = 512
 """Characters of an engine's own words that are put into an envelope of ours."""
 _COMPLAINTS_MAX = 5
@@ -96,66 +97,108 @@ def shape_of(fault: Fault) -> Shape:
     return _SHAPES[fault.kind]
 
 
-def answer(fault: Fault, *, spent: bool = False) -> ErrorAnswer:
-    """The HTTP answer for a fault known before the head was sent.
+def answer(fault: Fault, api: Api = Api.OPENAI, request_id: str = "", *, spent: bool = False) -> ErrorAnswer:
+    """The HTTP answer for a fault known before the head was sent, as the asked API writes it.
 
     `spent`: more than one backend was tried, so that the SDKs are told not to repeat all of it; nor what is above a
-    quota at any time, nor what the operator must mend first.
+    quota at any time, what ends the same way whenever it is tried, nor what the operator must mend first.
     """
     shape = _SHAPES[fault.kind]
+    status = error_shapes.status_of(shape.status, shape.type, api)
     headers = [(b"content-type", b"application/json")]
-    hopeless = fault.kind in _OPERATORS or (fault.kind is Kind.QUOTA and fault.retry_after_s is None)
-    if hopeless or (spent and fault.source is Source.UPSTREAM):
+    if fault.kind in _HOPELESS or _is_above_quota(fault) or (spent and fault.source is Source.UPSTREAM):
         headers.append(DO_NOT_RETRY)
     if fault.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % round(min(max(1, fault.retry_after_s), _RETRY_AFTER_MAX_S))))
     if shape.status == 405:
         headers.append((b"allow", b"GET, POST"))
-    return ErrorAnswer(shape.status, headers, envelope(fault), shape.closes)
+    if api is Api.MESSAGES and request_id:
+        headers.append((b"request-id", request_id.encode()))
+    return ErrorAnswer(status, headers, envelope(fault, api, request_id), shape.closes)
 
 
-def envelope(fault: Fault) -> bytes:
-    """The OpenAI error object of a fault."""
+def envelope(fault: Fault, api: Api = Api.OPENAI, request_id: str = "") -> bytes:
+    """The error object of a fault, as the asked API writes it."""
+    return error_shapes.body(_words(fault), _status(fault, api), api, request_id)
+
+
+def event(fault: Fault, api: Api = Api.OPENAI, last: bytes = b"") -> bytes:
+    """The last SSE event of a stream that failed after its head was sent; `last`: the one before it, if any."""
+    return error_shapes.event(_words(fault), _status(fault, api), api, last)
+
+
+def event_of(body: bytes, status: int, api: Api = Api.OPENAI, last: bytes = b"") -> bytes:
+    """An engine's error body as the last SSE event of a stream."""
+    fields = _object(body)
+    words = _plain_words(body, status) if fields is None else _engines_words(fields, status)
+    return error_shapes.event(words, status, api, last)
+
+
+def event_as(event: bytes, api: Api, last: bytes = b"") -> bytes:
+    """An engine's error event as clients of the asked API read it: itself, byte for byte, where it already is that."""
+    body = sse.payload(event) or b""
+    fields = _object(body)
+    if fields is not None and error_shapes.is_event(fields, api):
+        return event
+    status = 500 if fields is None else _meaning(fields.get("error") or fields, fields)[1]
+    return event_of(body, status, api, last)
+
+
+def _words(fault: Fault) -> Words:
     shape = _SHAPES[fault.kind]
-    return _envelope(fault.message, shape.type, fault.param, fault.code or shape.code)
+    return Words(fault.message, shape.type, fault.param, fault.code or shape.code)
 
 
-def event(fault: Fault) -> bytes:
-    """The last SSE event of a stream that failed after its head was sent."""
-    return b"data: " + envelope(fault) + b"\n\n"
+def _status(fault: Fault, api: Api) -> int:
+    shape = _SHAPES[fault.kind]
+    return error_shapes.status_of(shape.status, shape.type, api)
 
 
-def event_of(body: bytes) -> bytes:
-    """An error body as the last SSE event of a stream; a body of several lines is put into one."""
-    return b"data: " + b" ".join(body.split(b"\n")) + b"\n\n"
+def _is_above_quota(fault: Fault) -> bool:
+    return fault.kind is Kind.QUOTA and fault.retry_after_s is None
 
 
-def _envelope(message: str, type_: str, param: str | None, code: str | int | None) -> bytes:
-    return orjson.dumps({"error": {"message": message, "type": type_, "param": param, "code": code}})
-
-
-def normalised(status: int, body: bytes) -> bytes | None:
-    """An engine's error body in the OpenAI shape; None when it already has it (then it passes byte for byte).
+def normalised(status: int, body: bytes, api: Api = Api.OPENAI) -> bytes | None:
+    """An engine's error body in the shape of the asked API; None when it already has it (then it passes byte for byte).
 
     Seen: `{"detail": …}` (FastAPI), `{"error": "text", "error_type": …}` (TGI), `{"object": "error", "message": …}`
-    (SGLang, TensorRT-LLM), plain text (transformers serve), nothing at all (vLLM asleep).
+    (SGLang, TensorRT-LLM), OpenAI's object on Anthropic's routes (llama.cpp), plain text (transformers serve), nothing
+    at all (vLLM asleep).
     """
+    fields = _object(body)
+    if fields is None:
+        return error_shapes.body(_plain_words(body, status), status, api)
+    if error_shapes.is_body(fields, api):
+        return None
+    return error_shapes.body(_engines_words(fields, status), status, api)
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _envelope(_plain_text(body) or _reason(status), _type(status), None, None)
-    if not isinstance(fields, dict):
-        text = _shown(fields) if isinstance(fields, str) else ""
-        return _envelope(text or _reason(status), _type(status), None, None)
-    error = fields.get("error")
-    if isinstance(error, dict) and isinstance(error.get("message"), str):
         return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _plain_words(body: bytes, status: int) -> Words:
+    """Of a body that is no JSON object: a sentence, a JSON string, or nothing that can be shown."""
+    try:
+        fields = orjson.loads(body)
+        text = _shown(fields) if isinstance(fields, str) else ""
+    except orjson.JSONDecodeError:
+        text = _plain_text(body)
+    return Words(text or _reason(status), _type(status))
+
+
+def _engines_words(fields: dict[str, Any], status: int) -> Words:
+    error = fields.get("error")
     source = error if isinstance(error, dict) else fields
     texts = (_text(value) for value in (source.get("message"), error, fields.get("detail")) if value)
     kind, param, code = source.get("type") or source.get("error_type"), source.get("param"), source.get("code")
-    return _envelope(
+    return Words(
         next(texts, "") or _reason(status),
-        kind if isinstance(kind, str) else _type(status),
+        kind if isinstance(kind, str) and kind != "error" else _type(status),
         param if isinstance(param, str) else None,
         code if isinstance(code, str | int) else None,
     )

@@ -31,6 +31,7 @@ _FORWARD = frozenset(
         b"tracestate",
         b"traceparent",
         b"user-agent",
+        b"via",  # ours is put behind it: `hops`
         b"x-api-key",
         b"x-client-request-id",
         b"x-correlation-id",

@@ -47,6 +47,14 @@ def with_first(body: bytes, key: str, value: object) -> bytes:
     return b"".join((body[:start], orjson.dumps(key), b":", orjson.dumps(value), comma, body[start:]))
 
 
+def with_last(body: bytes, key: str, value: object) -> bytes:
+    """`body`, a JSON object without a top-level `key`, with that key behind all others."""
+    end = body.rindex(b"}")
+    before = body[:end].rstrip()
+    comma = b"" if before.endswith(b"{") else b","
+    return b"".join((before, comma, orjson.dumps(key), b":", orjson.dumps(value), body[end:]))
+
+
 def without_key(body: bytes, key: str) -> bytes:
     """`body`, a JSON object, without its top-level `key`; the rest stays byte for byte."""
     for start, end in reversed(_value_spans(body, key)):

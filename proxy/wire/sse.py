@@ -7,30 +7,40 @@ Owns event borders. An event is passed on as the bytes it came in, except that
   crashes on a blank line after an `id:` and on events without data), `data: null` (llama.cpp, prompt arrays) too.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from proxy.model.faults import FaultError, Kind, upstream
+from proxy.model.faults import FaultError, Kind, internal
+from proxy.wire.allowance import Allowance
 
 DONE = b"[DONE]"
 _BOM = b"\xef\xbb\xbf"
+FREE_B: Final = 1024 * 1024
+"""Of an event, before it takes from what all streams share; larger ones are taken for output, unread."""
+_STEP_B: Final = 256 * 1024
 _DROPPED_FIELDS = (b"id:", b"retry:", b"id\n", b"retry\n")
 
 
 class EventSplitter:
     """Bytes in any split → whole events as raw bytes, each with its terminating blank line."""
 
-    __slots__ = ("_at_start", "_buffer", "_limit_b", "_skip_lf")
+    __slots__ = ("_allowance", "_at_start", "_buffer", "_limit_b", "_skip_lf", "_taken_b")
 
-    def __init__(self, limit_b: int) -> None:
+    def __init__(self, limit_b: int, allowance: Allowance | None = None) -> None:
+        """`allowance`: what large events of all streams share; who gives one calls `give_back` in the end."""
         self._limit_b = limit_b
+        self._allowance = allowance
+        self._taken_b = 0
         self._buffer = bytearray()
         self._at_start = True
         self._skip_lf = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The events that `data` completes. FaultError when one grows over the limit (its blank line not counted)."""
+        """The events that `data` completes. FaultError when one grows over the limit (its blank line not counted), or
+        large ones of all streams over what they share."""
+        if self._taken_b and not self._buffer:  # more is read: what came out before has left for the client
+            self.give_back()
         if self._skip_lf or data.find(b"\r") >= 0:
             data = self._normalised(data)
         if self._at_start:
@@ -53,16 +63,27 @@ class EventSplitter:
 
     @property
     def is_between_events(self) -> bool:
-        """Whether every byte fed so far has come out as part of a whole event."""
-        return not self._buffer
+        """Whether every byte fed so far has come out as part of a whole event, and nothing is to be given back."""
+        return not self._buffer and not self._taken_b
+
+    def give_back(self) -> None:
+        """No large event is held here any more. Harmless when repeated."""
+        if self._allowance is not None:
+            self._allowance.give_back(self._taken_b)
+        self._taken_b = 0
 
     def _check_pending(self) -> None:
         buffer = self._buffer
-        self._check_size(len(buffer) - buffer.endswith(b"\n"))
+        pending_b = len(buffer)
+        self._check_size(pending_b - buffer.endswith(b"\n"))
+        if self._allowance is not None and pending_b > FREE_B + self._taken_b:
+            step_b = max(_STEP_B, pending_b - FREE_B - self._taken_b)
+            self._allowance.take(step_b)
+            self._taken_b += step_b
 
     def _check_size(self, size_b: int) -> None:
         if size_b > self._limit_b:
-            raise FaultError(upstream(Kind.EVENT_TOO_LARGE, f"One stream event is larger than {self._limit_b} bytes."))
+            raise FaultError(internal(Kind.EVENT_TOO_LARGE, f"One stream event is larger than {self._limit_b} bytes."))
 
     def _normalised(self, data: bytes) -> bytes:
         if not data:
@@ -97,7 +118,7 @@ def is_error(event: bytes) -> bool:
 
     Text that a model wrote cannot look like it: inside a JSON string every quote is escaped.
     """
-    if event.find(b'"error"') >= 0 and _says_error(payload(event) or b""):
+    if len(event) <= FREE_B and event.find(b'"error"') >= 0 and _says_error(payload(event) or b""):
         return True
     return event.startswith(b"event: error\n") or event.find(b"\nevent: error\n") >= 0
 

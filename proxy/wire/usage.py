@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.wire import sse
+from proxy.wire.ends import Ends
 
 _COUNT_MAX = 2**53
 _ANSWERS = re.compile(
@@ -47,6 +48,12 @@ def of_body(body: bytes) -> Usage:
     return _of_fields(_object(body))
 
 
+def of_ends(ends: Ends) -> Usage:
+    """Usage of a whole JSON answer that was too large to be kept."""
+    found = ends.usage()
+    return NO_USAGE if found is None else _of_fields({"usage": found})
+
+
 def of_events(events: list[bytes]) -> Usage:
     """Usage of a stream, from its last events (engines put it in the last or the one before `[DONE]`)."""
     for event in reversed(events):
@@ -60,6 +67,8 @@ def of_events(events: list[bytes]) -> Usage:
 
 def holds_content(event: bytes) -> bool:
     """Whether an event carries output: text, tool call, reasoning, refusal or audio; not a bare role."""
+    if len(event) > sse.FREE_B:
+        return True
     fields = _object(sse.payload(event) or b"")
     kind = fields.get("type")
     if isinstance(kind, str):  # Responses and audio; Anthropic messages
@@ -83,20 +92,10 @@ def _choice_has_content(choice: dict[str, Any]) -> bool:
     return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
 
 
-def has_ended(events: list[bytes]) -> bool:
-    """Whether the last events of a stream say that the engine's text is complete, `[DONE]` or not.
-
-    The last event with a choice decides: with several choices an earlier one may have finished alone.
-    """
-    for event in reversed(events):
-        fields = _object(sse.payload(event) or b"")
-        kind = fields.get("type")
-        if isinstance(kind, str) and kind in _LAST_WORDS:
-            return True
-        choices = fields.get("choices")
-        if isinstance(choices, list) and choices:
-            return any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
-    return False
+def said_last_word(events: list[bytes]) -> bool:
+    """Whether the last events of a stream of typed events say that it is complete; `choices` knows of the others."""
+    kinds = (_object(sse.payload(event) or b"").get("type") for event in events)
+    return any(isinstance(kind, str) and kind in _LAST_WORDS for kind in kinds)
 
 
 def _of_fields(fields: Any) -> Usage:

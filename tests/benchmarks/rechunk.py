@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
-from proxy.live.stream import StreamPlan
 from proxy.model.classes import StreamSettings
 from proxy.model.timeline import Timeline
 from proxy.wire.counting import Evidence

@@ -40,11 +40,15 @@ def test_an_unknown_model_is_a_404_with_its_code(through, engine):
     assert not engine.requests
 
 
-def test_no_model_named_and_several_served_is_a_400(proxy, engine):
-    answer = proxy.ask("POST", "/v1/moderations", {"input": "x"})
+def test_no_model_named_where_the_api_wants_one_and_several_are_served_is_a_400(proxy, engine):
+    answer = proxy.ask("POST", "/v1/chat/completions", {"messages": CHAT["messages"]})
     assert answer.status == 400
     assert answer.error["param"] == "model"
     assert not engine.requests
+
+
+def test_no_model_named_where_none_need_be_is_the_engines_business(same):
+    assert same(lambda client: client.moderations.create(input="x"))["results"]
 
 
 def test_a_stream_that_breaks_is_an_error_and_no_short_answer(through):

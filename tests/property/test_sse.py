@@ -119,6 +119,19 @@ def test_a_large_event_in_drops_of_one_byte_costs_linear_time() -> None:
     assert time.process_time() - begin < 5, "quadratic would take minutes"
 
 
+def test_the_largest_event_in_small_reads_costs_linear_time() -> None:
+    def seconds(size_b: int) -> float:
+        splitter = sse.EventSplitter(16 << 20)
+        data = b"data: " + b"x" * (size_b - 6)
+        begin = time.process_time()
+        for index in range(0, size_b, 64):
+            splitter.feed(data[index : index + 64])
+        assert splitter.feed(b"\n\n") == [data + b"\n\n"]
+        return time.process_time() - begin
+
+    assert seconds(16 << 20) < 2 * 4 * seconds(4 << 20) + 1, "four times the bytes, not sixteen times the time"
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_captured_streams_come_out_as_they_went_in(name: str) -> None:
     found = capture(name)

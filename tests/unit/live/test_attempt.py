@@ -4,8 +4,8 @@ from time import monotonic
 from typing import Any
 
 from proxy.live.attempt import Caller
+from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
-from proxy.live.stream import StreamPlan
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import Kind, internal
 from proxy.model.timeline import Timeline

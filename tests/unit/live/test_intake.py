@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.core.classify import Classifier
+from proxy.core.permitted import Patterns
 from proxy.live.catalogue import ModelList
 from proxy.live.intake import Intake, Taken
 from proxy.model.classes import ClassSettings, with_built_in
@@ -21,6 +22,9 @@ FIELDS = {"model": "m", "messages": [{"role": "user", "content": "a" * 2000}]}
 class OneModel:
     def only(self) -> str | None:
         return None
+
+    def any_of(self, permitted: Patterns = None) -> str | None:
+        return "any" if permitted is None else None
 
 
 def taken(*, foresees: bool = True, rules: Any = (), headers: Any = None, fields: Any = None, **changes: Any) -> Taken:
@@ -71,3 +75,22 @@ def test_an_unknown_class_is_refused_by_name_even_where_a_rule_would_decide() ->
         taken(traffic_class="golden", rules=[{"class": "bulk"}])
     assert caught.value.fault.param == "x-tidegate-class"
     assert "known: interactive, bulk, gold." in caught.value.fault.message
+
+
+@pytest.mark.parametrize("endpoint", Endpoint)
+def test_who_may_name_no_model_where_there_are_several(endpoint: Endpoint) -> None:
+    classifier = Classifier(with_built_in(()), [], 2048)
+    intake = Intake(classifier, cast(ModelList, OneModel()), None, foresees=False)
+    request = Request("r", "POST", "/v1/x", endpoint, None)
+    head = Head("POST", b"/", b"h", "r", [], b"", b"", False, b"", 0, None, "", {})
+    if endpoint in (
+        Endpoint.CHAT,
+        Endpoint.COMPLETIONS,
+        Endpoint.EMBEDDINGS,
+        Endpoint.RESPONSES,
+        Endpoint.MESSAGES,
+    ):
+        with pytest.raises(FaultError, match="names no model"):
+            intake.take(head, request, {}, 1.0)
+    else:
+        assert intake.take(head, request, {}, 1.0).job.model == "any"

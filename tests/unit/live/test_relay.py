@@ -6,10 +6,10 @@ from time import monotonic
 
 import pytest
 
+from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
-from proxy.live.stream import StreamPlan
 from proxy.model.classes import StreamSettings
-from proxy.model.faults import Kind, upstream
+from proxy.model.faults import Kind, Source, upstream
 from proxy.model.limits import UpstreamLimits
 from proxy.model.timeline import Timeline
 from proxy.wire import sse, usage
@@ -371,3 +371,24 @@ async def test_a_complete_answer_leaves_its_connection_alone() -> None:
     relay.release()
     assert side.calls == []
     assert relay.connection is None
+
+
+async def test_usage_of_an_answer_that_flowed_stands_in_its_last_bytes() -> None:
+    relay, _ = relay_of(UpstreamLimits(answer_buffer="1KiB"))
+    relay.on_head(200, JSON)
+    body = b'{"data":[{"b64_json":"%b"}],"usage":{"prompt_tokens":5,"completion_tokens":6}}' % (b"x" * 100_000)
+    relay.on_body(body[:2000])
+    relay.start(Sink())
+    for start in range(2000, len(body), 64):
+        relay.on_body(body[start : start + 64])
+    assert relay.usage() == usage.NO_USAGE, "not before it is complete"
+    relay.on_end()
+    assert relay.usage()[:2] == (5, 6)
+
+
+async def test_an_event_over_our_limit_accuses_nobody() -> None:
+    relay, _ = relay_of(UpstreamLimits(event="64B"))
+    relay.on_head(200, SSE)
+    relay.on_body(b"data: " + b"x" * 100)
+    assert relay.fault is not None
+    assert relay.fault.source is Source.INTERNAL

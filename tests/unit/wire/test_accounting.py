@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.wire import sse
-from proxy.wire.accounting import Undo, with_usage, without_usage
+from proxy.wire.accounting import Undo, Undoing, with_usage, without_usage
 from tests.engines_captures.reading import STREAMS, capture
 
 KEYS = st.text(max_size=8) | st.sampled_from(["stream_options", "usage", "a"])
@@ -72,3 +72,85 @@ def test_null_usage_goes_with_what_was_not_asked_for() -> None:
     assert without_usage(event, Undo.ALL) == b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
     assert without_usage(event, Undo.CONTINUOUS) == event
     assert without_usage(event, Undo.NOTHING) is event
+
+
+def undone(events: list[bytes], *, continuous: bool = False) -> list[bytes]:
+    """What a client gets of a stream that ends in these events, as they come one by one."""
+    undoing = Undoing(Undo.ALL, continuous=continuous)
+    return [*(kept for event in events for kept in undoing.pass_on([event])), *undoing.rest()]
+
+
+def fields_of(event: bytes) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(sse.payload(event) or b"")
+    return fields
+
+
+def chunk(finish: str | None = None, index: int = 0, **more: Any) -> bytes:
+    choice = {"index": index, "delta": {} if finish else {"content": "a"}, "finish_reason": finish}
+    return b"data: " + json.dumps({"id": "c", "choices": [choice], **more}, separators=(",", ":")).encode() + b"\n\n"
+
+
+def usage_event(**more: Any) -> bytes:
+    return b"data: " + json.dumps({"id": "c", "choices": [], "usage": {"total_tokens": 3}, **more}).encode() + b"\n\n"
+
+
+MOVED = {"system_fingerprint": "fp"}
+
+
+def test_what_moved_to_the_usage_event_is_put_back() -> None:
+    assert undone([chunk(), chunk("stop"), usage_event(**MOVED)]) == [chunk(), chunk("stop", **MOVED)]
+    (kept,) = undone([chunk("stop", system_fingerprint=None, usage=None), usage_event(**MOVED, timings={"a": 1})])
+    assert fields_of(kept) == fields_of(chunk("stop", **MOVED, timings={"a": 1}))
+    (kept,) = undone([chunk("stop", system_fingerprint="own"), usage_event(**MOVED, created=None)])
+    assert kept == chunk("stop", system_fingerprint="own")
+
+
+def test_usage_of_a_finishing_event_is_given_back_where_no_other_comes() -> None:
+    own = chunk("stop", usage={"total_tokens": 3})
+    assert undone([chunk(), own]) == [chunk(), own]
+    assert undone([own, usage_event()]) == [chunk("stop")]
+    assert undone([own], continuous=True) == [own]
+
+
+def test_several_texts_end_in_the_order_they_came() -> None:
+    first, second = chunk("stop", 0), chunk("stop", 1)
+    assert undone([first, chunk(index=1), second, usage_event()]) == [first, chunk(index=1), second]
+    own = chunk("stop", 0, usage={"total_tokens": 1})
+    assert undone([own, second]) == [own, second], "the engine's habit"
+    assert undone([own, second], continuous=True) == [first, second], "asked for by us"
+
+
+def test_a_finishing_event_waits_for_the_next_one_only() -> None:
+    undoing = Undoing(Undo.ALL)
+    assert undoing.pass_on([chunk("stop")]) == []
+    assert undoing.held
+    assert undoing.pass_on([b": ping\n"]) == [chunk("stop"), b": ping\n"]
+    assert (undoing.held, undoing.rest()) == (b"", [])
+
+
+def test_nothing_waits_where_usage_was_asked_for() -> None:
+    undoing = Undoing(Undo.CONTINUOUS, continuous=True)
+    assert undoing.pass_on([chunk("stop"), usage_event()]) == [chunk("stop"), usage_event()]
+
+
+ASKED_AND_NOT = [
+    ("vllm/chat_stream_usage", "vllm/chat_stream"),
+    ("llama.cpp/chat_stream_usage", "llama.cpp/chat_stream"),
+]
+
+
+@pytest.mark.parametrize(("asked", "unasked"), ASKED_AND_NOT)
+def test_the_end_looks_as_if_we_had_not_asked(asked: str, unasked: str) -> None:
+    def last(events: list[bytes]) -> dict[str, Any]:
+        return fields_of([event for event in events if b"finish_reason" in event][-1])
+
+    seen, direct = last(undone(_events(asked)[:-1])), last(_events(unasked))
+    assert set(seen) == set(direct)
+    assert set(seen["choices"][0]) == set(direct["choices"][0])
+    assert seen.get("system_fingerprint") == direct.get("system_fingerprint")
+
+
+@pytest.mark.parametrize("name", [n for n in STREAMS if n.startswith("transformers") and "responses" not in n])
+def test_an_engine_that_always_tells_keeps_its_usage(name: str) -> None:
+    events = _events(name)
+    assert undone(events) == events

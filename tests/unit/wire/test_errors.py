@@ -8,6 +8,7 @@ import pytest
 
 from proxy.model.faults import Blame, Fault, Kind, Retry, Source, downstream, internal, upstream
 from proxy.wire import errors, sse
+from proxy.wire.error_shapes import Api
 from tests.engines_captures.reading import ERRORS, STREAMS, capture
 
 STATUSES = {
@@ -50,6 +51,7 @@ STATUSES = {
     Kind.CONNECTIONS: 503,
     Kind.MEMORY: 503,
     Kind.DRAINING: 503,
+    Kind.LOOP: 508,
     Kind.BUG: 500,
 }
 
@@ -76,7 +78,8 @@ def test_every_kind_of_every_source(kind: Kind, source: Source, spent: bool) -> 
     assert shown.status == STATUSES[kind]
     headers = dict(shown.headers)
     assert headers[b"content-type"] == b"application/json"
-    for_ever = (spent and source is Source.UPSTREAM) or kind in (Kind.QUOTA, Kind.MISCONFIGURED, Kind.TLS)
+    hopeless = (Kind.QUOTA, Kind.MISCONFIGURED, Kind.TLS, Kind.LOOP, Kind.EVENT_TOO_LARGE)
+    for_ever = (spent and source is Source.UPSTREAM) or kind in hopeless
     assert (headers.get(b"x-should-retry") == b"false") is for_ever
     assert (b"allow" in headers) is (shown.status == HTTPStatus.METHOD_NOT_ALLOWED)
     error = envelope_of(shown.body)
@@ -283,3 +286,123 @@ def test_captured_first_events_are_no_errors(name: str) -> None:
 def test_upstream_faults_name_no_retry_after_unless_told() -> None:
     assert b"retry-after" not in dict(errors.answer(upstream(Kind.BUSY, "x")).headers)
     assert dict(errors.answer(upstream(Kind.BUSY, "x", retry_after_s=3)).headers)[b"retry-after"] == b"3"
+
+
+SHAPES = {
+    Api.MESSAGES: {"type": "error", "error": {"type": "overloaded_error", "message": "x"}, "request_id": "r-1"},
+    Api.OPENAI: {"error": {"message": "x", "type": "overloaded_error", "param": None, "code": "draining"}},
+}
+
+
+@pytest.mark.parametrize("api", Api)
+def test_an_overload_in_the_shape_of_every_api(api: Api) -> None:
+    shown = errors.answer(internal(Kind.DRAINING, "x", 3.0), api, "r-1")
+    assert shown.status == (529 if api is Api.MESSAGES else 503)
+    assert json.loads(shown.body) == SHAPES.get(api, SHAPES[Api.OPENAI])
+    assert dict(shown.headers).get(b"request-id") == (b"r-1" if api is Api.MESSAGES else None)
+    assert dict(shown.headers)[b"retry-after"] == b"3"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "said"),
+    [
+        (Kind.INVALID, 400, "invalid_request_error"),
+        (Kind.MODEL_NOT_FOUND, 404, "not_found_error"),
+        (Kind.UNKNOWN_ROUTE, 404, "not_found_error"),
+        (Kind.METHOD, 405, "invalid_request_error"),
+        (Kind.BODY_TOO_LARGE, 413, "request_too_large"),
+        (Kind.QUOTA, 429, "rate_limit_error"),
+        (Kind.QUEUE_FULL, 529, "overloaded_error"),
+        (Kind.NO_BACKEND, 529, "overloaded_error"),
+        (Kind.BUSY, 529, "overloaded_error"),
+        (Kind.BUG, 500, "api_error"),
+        (Kind.RESET, 502, "api_error"),
+        (Kind.FIRST_BYTE_TIMEOUT, 504, "timeout_error"),
+    ],
+)
+def test_anthropics_names(kind: Kind, status: int, said: str) -> None:
+    shown = errors.answer(internal(kind, "x"), Api.MESSAGES)
+    assert (shown.status, json.loads(shown.body)["error"]["type"]) == (status, said)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (400, {"error": {"message": "m", "type": "invalid_request_error", "code": 400}}, "invalid_request_error"),
+        (401, {"error": "Unauthorized"}, "authentication_error"),
+        (403, {"error": {"message": "m"}}, "permission_error"),
+        (404, {"detail": "Not Found"}, "not_found_error"),
+        (422, {"detail": [{"loc": ["body", "x"], "msg": "m"}]}, "invalid_request_error"),
+        (429, {"error": {"message": "m"}}, "rate_limit_error"),
+        (500, {"object": "error", "message": "m"}, "api_error"),
+        (503, {"error": {"message": "Loading model", "type": "unavailable_error"}}, "overloaded_error"),
+        (529, {"error": {"message": "m"}}, "overloaded_error"),
+    ],
+)
+def test_what_engines_say_on_anthropics_routes(status: int, body: Any, said: str) -> None:
+    found = json.loads(errors.normalised(status, json.dumps(body).encode(), Api.MESSAGES) or b"")
+    assert (found["type"], found["error"]["type"]) == ("error", said)
+    assert found["error"]["message"]
+
+
+def test_what_is_in_shape_already_is_left_alone() -> None:
+    anthropic = b'{"type":"error","error":{"type":"not_found_error","message":"m"}}'
+    openai = b'{"error":{"message":"m","type":"t","param":null,"code":null}}'
+    assert errors.normalised(404, anthropic, Api.MESSAGES) is None
+    assert errors.normalised(404, openai, Api.MESSAGES) is not None
+    for api in (Api.OPENAI, Api.RESPONSES, Api.TYPED):
+        assert errors.normalised(404, openai, api) is None
+
+
+FLAT = b'data: {"object":"error","message":"too long","type":"BadRequestError","param":null,"code":400}\n\n'
+NESTED = b'data: {"error":{"message":"broke","type":"InternalServerError","param":null,"code":500}}\n\n'
+RESPONSES = b'event: error\ndata: {"type":"error","code":"c","message":"m","param":null,"sequence_number":3}\n\n'
+ANTHROPIC = b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"m"}}\n\n'
+FAILED = b'event: response.failed\ndata: {"type":"response.failed","response":{"error":{"message":"m"}}}\n\n'
+TEXT = b"event: error\ndata: it broke\n\n"
+
+
+@pytest.mark.parametrize(
+    ("api", "event"),
+    [
+        (Api.OPENAI, NESTED),
+        (Api.RESPONSES, RESPONSES),
+        (Api.RESPONSES, ANTHROPIC),
+        (Api.RESPONSES, FAILED),
+        (Api.MESSAGES, ANTHROPIC),
+        (Api.TYPED, ANTHROPIC),
+    ],
+)
+def test_an_engines_event_in_shape_passes_byte_for_byte(api: Api, event: bytes) -> None:
+    assert errors.event_as(event, api) is event
+
+
+@pytest.mark.parametrize("event", [FLAT, NESTED, TEXT], ids=["flat", "nested", "text"])
+@pytest.mark.parametrize("api", Api)
+def test_an_engines_event_in_another_shape_is_put_into_it(api: Api, event: bytes) -> None:
+    last = b'data: {"type":"response.output_text.delta","delta":"\\"sequence_number\\":9","sequence_number":41}\n\n'
+    shown = errors.event_as(event, api, last)
+    fields = json.loads(sse.payload(shown) or b"")
+    message = {FLAT: "too long", NESTED: "broke", TEXT: "it broke"}[event]
+    if api is Api.RESPONSES:
+        assert (fields["type"], fields["message"], fields["sequence_number"]) == ("error", message, 42)
+        assert set(fields) == {"type", "code", "message", "param", "sequence_number"}
+    else:
+        assert fields["error"]["message"] == message
+        assert fields.get("type") == (None if api is Api.OPENAI else "error")
+    assert shown.startswith(b"event: error\ndata: ") is (api is not Api.OPENAI)
+    assert errors.event_as(shown, api) is shown
+
+
+@pytest.mark.parametrize("api", Api)
+def test_a_break_of_ours_in_every_api(api: Api) -> None:
+    shown = errors.event(upstream(Kind.CUT, "It was cut."), api)
+    assert sse.is_error(shown)
+    assert errors.event_as(shown, api) is shown
+    assert json.loads(sse.payload(shown) or b"").get("sequence_number") == (0 if api is Api.RESPONSES else None)
+
+
+def test_an_answer_of_several_lines_becomes_one_event() -> None:
+    body = b'{\n "error": {\n  "message": "m",\n  "type": "t"}\n}'
+    for api in Api:
+        assert errors.event_of(body, 500, api).count(b"\ndata: ") == (api is not Api.OPENAI)

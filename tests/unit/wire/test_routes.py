@@ -13,8 +13,8 @@ KNOWN = {
     "embeddings": Endpoint.EMBEDDINGS,
     "responses": Endpoint.RESPONSES,
     "moderations": Endpoint.MODERATIONS,
-    "rerank": Endpoint.RERANK,
-    "score": Endpoint.SCORE,
+    "messages": Endpoint.MESSAGES,
+    "messages/count_tokens": Endpoint.TOKENS,
 }
 
 
@@ -35,6 +35,58 @@ def test_every_spelling_of_a_known_route(path: str, spelling: str) -> None:
 def test_percent_encoding_hides_no_route_from_its_checks(target: str) -> None:
     found = route(target.encode())
     assert (found.endpoint, found.target) == (Endpoint.CHAT, "/v1/chat/completions")
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [
+        ("/v1/rerank", Endpoint.RERANK),
+        ("/rerank", Endpoint.RERANK),
+        ("/v2/rerank", Endpoint.RERANK),
+        ("/v1/score", Endpoint.SCORE),
+        ("/score", Endpoint.SCORE),
+        ("/tokenize", Endpoint.TOKENS),
+        ("/v1/tokenize", Endpoint.TOKENS),
+        ("/detokenize", Endpoint.TOKENS),
+        ("/apply-template", Endpoint.TOKENS),
+        ("/pooling", Endpoint.POOLING),
+        ("/classify", Endpoint.POOLING),
+        ("/infill", Endpoint.OTHER),
+        ("/inference/v1/generate", Endpoint.OTHER),
+    ],
+)
+@pytest.mark.parametrize("spelling", ["{}", "{}/", "http://evil.example{}"])
+def test_engines_routes_keep_their_own_path(path: str, endpoint: Endpoint, spelling: str) -> None:
+    found = route(spelling.format(path).encode())
+    assert (found.endpoint, found.target, found.plain) == (endpoint, path, path)
+    assert (found.methods, found.json_only) == ({"POST"}, True)
+    assert route(f"{path}?a=1".encode()).target == f"{path}?a=1"
+
+
+@pytest.mark.parametrize("path", ["/health", "/v1/health", "/ping", "/version", "/health/", "/health?x=1"])
+def test_what_the_proxy_tells_of_itself(path: str) -> None:
+    found = route(path.encode())
+    assert (found.endpoint, found.item) == (
+        Endpoint.HEALTH,
+        path.strip("/").partition("?")[0].rpartition("/")[2].rstrip("/"),
+    )
+    assert found.methods == {"GET", "HEAD"}
+
+
+def test_more_paths_where_the_operator_says_so() -> None:
+    extra = ("/api/chat", "/v1/load_*", "/future/*")
+    assert route(b"/api/chat?x=1", extra)[:2] == (Endpoint.OTHER, "/api/chat?x=1")
+    assert route(b"/v1/load_lora_adapter", extra).plain == ""
+    assert route(b"/future/a/b", extra).target == "/future/a/b"
+    for target in (b"/api/chatter", b"/api/pull", b"/future"):
+        assert fault_of(route, target, extra).kind is Kind.UNKNOWN_ROUTE
+    assert route(b"/v1/chat/completions", ("/*",)).endpoint is Endpoint.CHAT
+
+
+def test_what_is_not_known_under_v1_is_to_be_asked_of_the_engines_lists() -> None:
+    assert route(b"/v1/%6coad_lora_adapter").plain == "/v1/load_lora_adapter"
+    assert route(b"/v1/future/thing?a=/x").plain == "/v1/future/thing"
+    assert route(b"/v1/audio/speech").plain == route(b"/v1/chat/completions").plain == ""
 
 
 def test_a_query_stays() -> None:

@@ -1,0 +1,122 @@
+"""Which routes a kind of engine has for its clients, and which never pass: an engine's management is not its API.
+
+Owns the lists, one per kind, from the engines' sources of the versions named in `dialect`. What a path means to us is
+known to `wire.routes`. Reasons: decisions/0016-what-passes-and-what-is-said.md.
+"""
+
+from typing import Final
+
+UNRECOGNISED: Final = ""
+"""The kind of an engine that did not tell: it may have any route that is not management."""
+
+_API: Final = (
+    "/v1/assistants",
+    "/v1/audio",
+    "/v1/batches",
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/containers",
+    "/v1/conversations",
+    "/v1/embeddings",
+    "/v1/evals",
+    "/v1/files",
+    "/v1/fine_tuning",
+    "/v1/images",
+    "/v1/messages",
+    "/v1/moderations",
+    "/v1/realtime",
+    "/v1/responses",
+    "/v1/threads",
+    "/v1/uploads",
+    "/v1/vector_stores",
+    "/v1/videos",
+)
+"""OpenAI's API, and Anthropic's messages: passed to every kind, which says itself what it lacks."""
+_RANKING: Final = frozenset({"/v1/rerank", "/v1/score"})
+_TOKENS: Final = frozenset({"/tokenize", "/detokenize"})
+_OWN: Final[dict[str, frozenset[str]]] = {
+    "openai": frozenset(),
+    "vllm": _RANKING
+    | _TOKENS
+    | {"/rerank", "/v2/rerank", "/score", "/pooling", "/classify", "/cohere/v2/chat", "/inference/v1/generate"}
+    | {"/invocations"},
+    "sglang": _RANKING
+    | _TOKENS
+    | {"/v1/classify", "/v1/tokenize", "/v1/detokenize", "/classify", "/encode", "/generate"},
+    "tgi": frozenset({"/generate", "/generate_stream", "/tokenize", "/chat_tokenize", "/invocations"}),
+    "llama_cpp": _TOKENS
+    | {"/v1/rerank", "/v1/reranking", "/rerank", "/reranking"}
+    | {"/apply-template", "/completion", "/embedding", "/infill"},
+    "ollama": frozenset(),
+    "lmdeploy": frozenset({"/v1/encode", "/generate"}),
+    "transformers": frozenset({"/v1/systemone"}),
+    "tensorrt_llm": frozenset(),
+}
+_MANAGEMENT: Final = frozenset(
+    {
+        "admin",
+        "cluster",
+        "collective_rpc",
+        "destroy_weights_update_group",
+        "download",
+        "internal",
+        "is_sleeping",
+        "load",
+        "loads",
+        "lora",
+        "metrics",
+        "organization",
+        "pause",
+        "projects",
+        "pull",
+        "reset",
+        "resume",
+        "server_info",
+        "shutdown",
+        "sleep",
+        "slots",
+        "stream",  # llama.cpp: the streams of other clients
+        "switch",
+        "unload",
+        "wake_up",
+    }
+)
+"""Segments of a path that belong to whoever runs the engine."""
+_MANAGING: Final = (
+    "abort_",
+    "continue_generation",
+    "flush_",
+    "init_weights",
+    "load_",
+    "pause_",
+    "release_memory",
+    "reset_",
+    "resume_memory",
+    "start_profile",
+    "stop_profile",
+    "unload_",
+    "update_weights",
+)
+
+
+def offers(kind: str, path: str) -> bool:
+    """Whether an engine of this kind may be asked for a decoded path, without its query.
+
+    Recognised engines: the listed routes and no other. `openai` may have more under `/v1` than is listed here, and an
+    engine that was not recognised more anywhere; what is known as management is refused there too.
+    """
+    path = path.rstrip("/")
+    if _is_api(path) or path in _OWN.get(kind, ()):
+        return True
+    if kind == UNRECOGNISED or (kind == "openai" and path.startswith("/v1/")):
+        return not _is_management(path)
+    return False
+
+
+def _is_api(path: str) -> bool:
+    return any(path == listed or path.startswith(listed + "/") for listed in _API)
+
+
+def _is_management(path: str) -> bool:
+    segments = path.lower().replace("-", "_").split("/")
+    return any(segment in _MANAGEMENT or segment.startswith(_MANAGING) for segment in segments)

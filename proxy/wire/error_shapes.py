@@ -1,0 +1,146 @@
+"""How each API writes an error, before a stream and inside one: the one table of it.
+
+    API              before the head                             inside a stream
+    OpenAI           {"error": {message, type, param, code}}     data: the same
+    Responses        the same                                    event: error, {"type": "error", "code", …}
+    images, audio    the same                                    event: error, {"type": "error", "error": {…}}
+    Anthropic        {"type": "error", "error": {type, message}} event: error, the same
+
+Sources: OpenAI's API reference (errors; streaming events of Responses and images), Anthropic's (errors). Which fault is
+which status is known to `errors`; here is only what an error looks like.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+
+class Api(StrEnum):
+    """Whose shapes a client reads."""
+
+    OPENAI = "openai"
+    RESPONSES = "responses"
+    TYPED = "typed"
+    """Images and audio: streams of events with a `type`."""
+    MESSAGES = "messages"
+    """Anthropic's."""
+
+
+class Words(NamedTuple):
+    """What an error says, in no API's shape yet."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | int | None = None
+
+
+_BY_SEGMENT: Final = {
+    b"messages": Api.MESSAGES,
+    b"responses": Api.RESPONSES,
+    b"images": Api.TYPED,
+    b"audio": Api.TYPED,
+    b"chat": Api.OPENAI,
+    b"completions": Api.OPENAI,
+    b"embeddings": Api.OPENAI,
+    b"moderations": Api.OPENAI,
+}
+_ANTHROPIC_TYPES: Final = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_OVERLOADED: Final = "overloaded_error"
+_ANTHROPIC_OVERLOADED: Final = 529
+_SEQUENCE: Final = re.compile(rb'"sequence_number" ?: ?([0-9]{1,15})')
+
+
+def api_of(target: bytes, fields: Mapping[bytes, bytes] | None = None) -> Api:
+    """The API that a request target asks, whether or not we have such a route; never raises.
+
+    `fields`: the request's headers by lower-case name. Anthropic's SDKs say `anthropic-version` on every route, which
+    tells where the path does not.
+    """
+    path = target.partition(b"?")[0]
+    if not path.startswith(b"/") and b"://" in path:
+        path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
+    segments = path.split(b"/", 3)
+    found = segments[2] if len(segments) > 2 and segments[1] == b"v1" else segments[1] if len(segments) > 1 else b""
+    said = fields is not None and b"anthropic-version" in fields
+    return _BY_SEGMENT.get(found, Api.MESSAGES if said else Api.OPENAI)
+
+
+def status_of(status: int, kind: str, api: Api) -> int:
+    """The status of an error of ours: Anthropic says overload, whoever is overloaded, as 529."""
+    return _ANTHROPIC_OVERLOADED if api is Api.MESSAGES and kind == _OVERLOADED else status
+
+
+def body(words: Words, status: int, api: Api, request_id: str = "") -> bytes:
+    """The body of an error answer."""
+    if api is not Api.MESSAGES:
+        return orjson.dumps({"error": words._asdict()})
+    said: dict[str, Any] = {"type": "error", "error": _anthropic(words, status)}
+    if request_id:
+        said["request_id"] = request_id
+    return orjson.dumps(said)
+
+
+def event(words: Words, status: int, api: Api, last: bytes = b"") -> bytes:
+    """The last event of a stream that failed; `last`: the event before it, as far as there was one."""
+    if api is Api.OPENAI:
+        return b"data: " + body(words, status, api) + b"\n\n"
+    if api is Api.MESSAGES:
+        said: dict[str, Any] = {"type": "error", "error": _anthropic(words, status)}
+    elif api is Api.TYPED:
+        said = {"type": "error", "error": words._asdict()}
+    else:
+        code = words.type if words.code is None else str(words.code)
+        said = {
+            "type": "error",
+            "code": code,
+            "message": words.message,
+            "param": words.param,
+            "sequence_number": _sequence_after(last),
+        }
+    return b"event: error\ndata: " + orjson.dumps(said) + b"\n\n"
+
+
+def is_body(fields: Mapping[str, Any], api: Api) -> bool:
+    """Whether an engine's error body is already what clients of this API read."""
+    error = fields.get("error")
+    if not isinstance(error, dict) or not isinstance(error.get("message"), str):
+        return False
+    return api is not Api.MESSAGES or (fields.get("type") == "error" and isinstance(error.get("type"), str))
+
+
+def is_event(fields: Mapping[str, Any], api: Api) -> bool:
+    """The same of an engine's event inside a stream."""
+    if api is Api.OPENAI:
+        return is_body(fields, api)
+    if api is Api.RESPONSES and fields.get("type") == "response.failed":
+        return True
+    if fields.get("type") != "error":
+        return False
+    return is_body(fields, api) or (api is Api.RESPONSES and isinstance(fields.get("message"), str))
+
+
+def _anthropic(words: Words, status: int) -> dict[str, str]:
+    if words.type == _OVERLOADED:
+        return {"type": _OVERLOADED, "message": words.message}
+    usual = "invalid_request_error" if status < 500 else "api_error"
+    return {"type": _ANTHROPIC_TYPES.get(status, usual), "message": words.message}
+
+
+def _sequence_after(last: bytes) -> int:
+    """Text cannot look like the number: inside a JSON string every quote is escaped."""
+    numbers = _SEQUENCE.findall(last)
+    return int(numbers[-1]) + 1 if numbers else 0

@@ -1,0 +1,63 @@
+"""What of an engine is for its clients, by kind; management for nobody, however it is written."""
+
+import pytest
+
+from proxy.engines.dialect import DIALECTS
+from proxy.engines.routes import UNRECOGNISED, offers
+
+KINDS = [*DIALECTS, UNRECOGNISED]
+API = ["/v1/chat/completions", "/v1/embeddings", "/v1/moderations", "/v1/files/f_1/content", "/v1/responses/r/cancel"]
+MANAGEMENT = [
+    "/v1/load_lora_adapter",
+    "/v1/unload_lora_adapter",
+    "/v1/Load_Lora_Adapter/",
+    "/v1/load-lora-adapter",
+    "/v1/sleep",
+    "/v1/wake_up",
+    "/v1/is_sleeping",
+    "/v1/internal/model/load",
+    "/v1/internal/anything",
+    "/v1/model/load",
+    "/v1/model/unload",
+    "/v1/lora/unload",
+    "/v1/update_weights_from_disk",
+    "/v1/reset_prefix_cache",
+    "/v1/flush_cache",
+    "/v1/abort_requests",
+    "/v1/collective_rpc",
+    "/v1/organization/api_keys",
+    "/v1/stream",
+    "/v1/slots/0",
+    "/sleep",
+    "/slots",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_api_is_asked_of_every_kind_and_management_of_none(kind: str) -> None:
+    assert all(offers(kind, path) for path in API)
+    assert [path for path in MANAGEMENT if offers(kind, path)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "kinds"),
+    [
+        ("/tokenize", {"vllm", "sglang", "tgi", "llama_cpp", UNRECOGNISED}),
+        ("/detokenize", {"vllm", "sglang", "llama_cpp", UNRECOGNISED}),
+        ("/v1/rerank", {"vllm", "sglang", "llama_cpp", "openai", UNRECOGNISED}),
+        ("/pooling", {"vllm", UNRECOGNISED}),
+        ("/apply-template", {"llama_cpp", UNRECOGNISED}),
+        ("/generate", {"sglang", "tgi", "lmdeploy", UNRECOGNISED}),
+        ("/embed", {UNRECOGNISED}),
+        ("/v1/future/thing", {"openai", UNRECOGNISED}),
+        ("/v1/filesystem", {"openai", UNRECOGNISED}),
+    ],
+)
+def test_the_rest_by_kind(path: str, kinds: set[str]) -> None:
+    assert {kind for kind in KINDS if offers(kind, path)} == kinds
+
+
+def test_every_kind_has_a_list() -> None:
+    for kind in DIALECTS:
+        assert offers(kind, "/v1/chat/completions/"), kind
+    assert not offers("no such kind", "/v1/future")
