@@ -122,6 +122,9 @@ class Backend(Settings):
     """Models it serves: a list of names, `auto` (ask the engine) or `any` (takes every name)."""
     aliases: Annotated[dict[ModelName, ModelName], Field(max_length=_MAX_NAMES)] = Field(default={})
     """Public name: the engine's own name. Clients may ask for either."""
+    usage: Literal["ask", "never"] = "ask"
+    """`ask`: streams are asked for token counts that the client did not ask for, and which it does not see; an engine
+    that refuses that is not asked again. `never`: requests go out as they came, and tokens are counted by events."""
     api_key: SecretReference = None
     """Key sent to the engine as `Authorization: Bearer …`, by reference: `${NAME}` or `${file:PATH}`."""
     max_concurrency: Count | None = None

@@ -77,12 +77,27 @@ class Caller:
         await self._attempt(call, backend, number, holder)
         relay = holder.relay
         assert relay is not None
-        if relay.plan.undo is Undo.NOTHING or not _refuses_usage(relay):
+        if relay.plan.undo is not Undo.NOTHING:
+            await self._without_usage(call, backend, holder, relay)
+
+    async def _without_usage(self, call: Call, backend: Backend, holder: Holder, relay: Relay) -> None:
+        """Ask again with the client's own bytes where the engine may have refused what we asked of it."""
+        model = call.job.model
+        if relay.status == 200:
+            if not backend.has_told_usage(model):
+                backend.took_usage(model, True)
+            return
+        if relay.status not in _REFUSED or not relay.complete:
+            return
+        named = _is_about_usage(relay.body)
+        if backend.has_told_usage(model) and not named:
             return
         relay.release()
-        backend.refuses_usage(call.job.model)
+        backend.took_usage(model, False)
         twin = holder.relay = self.relay(call, backend, relay.plan.continuation)
         await self._attempt(call, backend, 0, holder)
+        if not named and (holder.relay is None or holder.relay.status in _REFUSED):  # it was the request that is wrong
+            backend.forget_usage(model)
         twin.calls += relay.calls
 
     async def _attempt(self, call: Call, backend: Backend, number: int, holder: Holder) -> None:
@@ -171,9 +186,6 @@ def _adds_continuous(call: Call, backend: Backend, continuation: Continuation | 
     return needed and backend.dialect.continuous_usage
 
 
-def _refuses_usage(relay: Relay) -> bool:
-    """Whether the engine refused what we asked of it, and not what the client asked."""
-    if relay.status not in _REFUSED or not relay.complete:
-        return False
-    body = relay.body
+def _is_about_usage(body: bytes) -> bool:
+    """Whether an error names what we asked for."""
     return b"stream_options" in body or b"include_usage" in body or b"continuous_usage_stats" in body

@@ -42,8 +42,9 @@ class Backend:
         self.is_lost = asyncio.Event()
         """It was not reached just now: its prober looks at once."""
         self._warn_again = 0.0
-        self._no_usage: set[str] = set()
-        """Models for which it refuses to be asked for usage."""
+        self._asks_usage = config.usage == "ask"
+        self._takes_usage: dict[str, bool] = {}
+        """Models for which it took being asked for usage, or refused."""
         self.answers = False
         """Its last probe was answered."""
         self._prefix = address.prefix.encode()
@@ -58,12 +59,20 @@ class Backend:
 
     def tells_usage(self, model: str) -> bool:
         """Whether it may be asked for usage that the client did not ask for."""
-        return model not in self._no_usage
+        return self._asks_usage and self._takes_usage.get(model, True)
 
-    def refuses_usage(self, model: str) -> None:
-        """It refused a request for being asked."""
-        if len(self._no_usage) < _MODELS_MAX:
-            self._no_usage.add(model)
+    def has_told_usage(self, model: str) -> bool:
+        """Whether it has been asked and did not mind."""
+        return self._takes_usage.get(model, False)
+
+    def took_usage(self, model: str, taken: bool) -> None:
+        """It was asked for usage, and served the request or refused it for that."""
+        if model in self._takes_usage or len(self._takes_usage) < _MODELS_MAX:
+            self._takes_usage[model] = taken
+
+    def forget_usage(self, model: str) -> None:
+        """It is not known after all whether it minds being asked."""
+        self._takes_usage.pop(model, None)
 
     def warn(self, text: str) -> None:
         """Something that its operator should see: once a minute at most, since every request would say it again."""
