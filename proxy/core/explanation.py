@@ -29,8 +29,8 @@ class CandidateView:
     backend: str
     pool: str
     removed_by: str | None
-    """What keeps the job away: `ejected`, `asleep`, `permits`, `labels`, `unable` (others are not), `speculative`, or
-    the limit it would break; None: fits."""
+    """What keeps the job away: `away`, `asleep`, `ejected`, `full` (it says), `permits`, `labels`, `unable` (others are
+    not), `speculative`, or the limit it would break; None: fits."""
     enforced: bool
     """Whether a broken limit counts there."""
     prompt_tokens: float
@@ -173,12 +173,14 @@ def _view(backend: Backend, candidates: Candidates, ask: Ask, router: Router) ->
 
 
 def _removed_by(backend: Backend, candidates: Candidates, ask: Ask, broken: Reason | None) -> str | None:
-    if not candidates.includes(backend):
-        return "ejected"
+    if backend.health.away:
+        return "away"
     if backend.asleep:
         return "asleep"
-    if backend.in_flight >= backend.limit:
-        return "permits"
+    if not backend.pressure.paused and not candidates.includes(backend):
+        return "ejected"
+    if backend.pressure.paused or backend.in_flight >= backend.limit:
+        return "full" if backend.pressure.is_bound else "permits"
     if not ask.job.require <= backend.spec.labels:
         return "labels"
     if candidates.unlike and backend not in ablest(candidates.open, ask):

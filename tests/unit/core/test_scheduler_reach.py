@@ -6,6 +6,7 @@ from proxy.core.health import State
 from proxy.model.commands import Dispatch, Probed, Refuse
 from proxy.model.faults import NOT_REACHED, Kind
 from proxy.model.limits import HoldSettings, RetrySettings
+from proxy.model.request import Job
 from tests.unit.core.playing import Play, fault, gone, only_fault, spec
 
 BROKE = RetrySettings(attempts=1, budget_ratio=0, budget_min_per_s=0)
@@ -121,3 +122,13 @@ def test_nobody_waits_for_a_certificate_to_be_mended() -> None:
     play.probe("a")
     assert gone(play.submit(2))
     assert play.fail(2, refused) == [Refuse(2, refused)]
+
+
+def test_explain_says_what_keeps_a_job_away() -> None:
+    play = Play(*(spec(name) for name in "abc"))
+    lose(play, "a")
+    ((_, full, _),) = gone(play.submit(1))
+    play.fail(1, fault(Kind.BUSY, retry_after_s=9.0))
+    told = play.scheduler.explain(Job(7, "m"), play.now)
+    removed = {view.backend: view.removed_by for view in told.candidates}
+    assert removed == {"a": "away", full: "full", ({"b", "c"} - {full}).pop(): None}
