@@ -31,7 +31,7 @@ def pair(bed):
     with bed.backend() as engine:
         config = {
             "backends": [{"url": engine.url, "name": "alpha"}],
-            "limits": {"body": {"size": "64KiB"}, "upstream": {"idle": "500ms"}},
+            "limits": {"body": {"size": "64KiB"}, "upstream": {"idle": "500ms", "first_byte": "500ms"}},
         }
         with bed.proxy(config) as proxy:
             yield engine, proxy
