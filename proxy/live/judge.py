@@ -11,12 +11,13 @@ status                              what it means                               
 other 4xx                           an answer                                       the client's
 """
 
+from dataclasses import replace
 from typing import Final
 
 from proxy.live.backends import Backend
 from proxy.live.relay import Relay
 from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind, Retry, Source, upstream
-from proxy.model.request import REPEATABLE, Endpoint
+from proxy.model.request import IDLE, REPEATABLE, Endpoint
 from proxy.wire import errors, sse
 from proxy.wire.retry_after import retry_after_s
 
@@ -47,6 +48,13 @@ def fault_of(relay: Relay, backend: Backend) -> Fault | None:
     if status < 500 and status != _GENERATION_FAILED:
         return _operators_fault(relay, backend)
     return _failure(relay, backend)
+
+
+def blamed_for(fault: Fault, endpoint: Endpoint) -> Fault:
+    """The same, held against its backend only where it tried to generate something."""
+    if endpoint not in IDLE or fault.kind in NOT_REACHED or fault.kind in DECLINED:
+        return fault
+    return replace(fault, blame=Blame.UNPROVEN)
 
 
 def is_repeatable(fault: Fault, endpoint: Endpoint) -> bool:

@@ -23,7 +23,7 @@ from proxy.model.abilities import Lack
 from proxy.model.commands import Dispatch, Finished, Refuse, Refused
 from proxy.model.fallback import Way
 from proxy.model.faults import CONTEXT_TOO_LONG, DECLINED, NOT_REACHED, Fault, FaultError, Kind, Retry, Source, internal
-from proxy.model.request import Endpoint
+from proxy.model.request import IDLE, Endpoint
 from proxy.wire.continuation import Continuation
 from proxy.wire.resumable import is_resumable
 from proxy.wire.usage import Usage
@@ -105,6 +105,7 @@ class Pursuit:
                     driver.first_byte(job.id, relay.backend)
                 return relay
             relay.release()
+            fault = judge.blamed_for(fault, self.endpoint)
             self._count(relay, backend, fault)
             command = await driver.failed(job.id, fault, relay.backend, repeatable=self._may_repeat(fault))
             if isinstance(command, Refuse) and (said := self._said_by_engine(relay, fault)) is not None:
@@ -185,13 +186,13 @@ class Pursuit:
                     usage.prompt_tokens,
                     usage.cached_tokens,
                     usage.completion_tokens,
-                    ok and self.endpoint is not Endpoint.OTHER,
+                    ok and self.endpoint not in IDLE,
                     self.backend,
                 )
             )
             return ok
         if fault.source is Source.UPSTREAM:
-            driver.broke(job.id, fault, self.backend)
+            driver.broke(job.id, judge.blamed_for(fault, self.endpoint), self.backend)
         else:
             driver.left(job.id)
         return False

@@ -51,6 +51,10 @@ REPEATABLE = frozenset(
 `responses` may store its answer and unknown routes may do anything: these are never sent twice."""
 
 
+IDLE = frozenset({Endpoint.OTHER, Endpoint.MODELS, Endpoint.TOKENS, Endpoint.HEALTH})
+"""Endpoints at which no model works, as far as is known: they tell nothing of an engine's health or speed."""
+
+
 @dataclass(slots=True)
 class Request:
     """What the client asked, understood from a parsed copy of its body; the body itself is forwarded as it came."""

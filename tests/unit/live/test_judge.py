@@ -110,3 +110,11 @@ def test_an_account_that_is_used_up_does_not_clear() -> None:
 def test_what_an_answer_that_is_passed_on_is_called(status: int, kind: Kind, source: Source) -> None:
     fault = judge.fault_of_answer(relay(status))
     assert (fault.kind, fault.source) == (kind, source)
+
+
+@pytest.mark.parametrize("endpoint", [Endpoint.OTHER, Endpoint.TOKENS])
+def test_only_who_tried_to_generate_is_to_blame(endpoint: Endpoint) -> None:
+    fault = verdict(500)
+    assert judge.blamed_for(fault, endpoint).blame is Blame.UNPROVEN
+    assert judge.blamed_for(fault, Endpoint.CHAT).blame is Blame.LIKELY
+    assert judge.blamed_for(verdict(503), endpoint).blame is Blame.CERTAIN, "what is full is full for all"
