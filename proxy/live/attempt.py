@@ -8,7 +8,7 @@ twice, and every repeat, gets a connection of its own: nothing can turn out dead
 import asyncio
 from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from proxy.core.scheduler import Scheduler
 from proxy.live.backends import Backend
@@ -44,7 +44,7 @@ class Call:
     settings: StreamSettings
     timeline: Timeline
     meter: Meter
-    stream_options: object = None
+    stream_options: Any = None
     """As the body has them."""
 
 
