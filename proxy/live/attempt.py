@@ -26,10 +26,17 @@ from proxy.wire.accounting import Undo
 from proxy.wire.allowance import Allowance
 from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
-from proxy.wire.error_shapes import api_of
+from proxy.wire.error_shapes import Api
 from proxy.wire.meter import Meter
 
 _REFUSED = frozenset({400, 422})
+_STREAMED_BY = {
+    Endpoint.RESPONSES: Api.RESPONSES,
+    Endpoint.MESSAGES: Api.MESSAGES,
+    Endpoint.IMAGES: Api.TYPED,
+    Endpoint.AUDIO: Api.TYPED,
+}
+"""Whose shapes the events of a stream have."""
 _RECHUNKED = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
 
 
@@ -74,33 +81,6 @@ class Caller:
 
     async def attempt(self, call: Call, backend: Backend, number: int, holder: Holder) -> None:
         """The `number`-th attempt: on return the holder's relay, or a twin that took its place, can be judged."""
-        await self._attempt(call, backend, number, holder)
-        relay = holder.relay
-        assert relay is not None
-        if relay.plan.undo is not Undo.NOTHING:
-            await self._without_usage(call, backend, holder, relay)
-
-    async def _without_usage(self, call: Call, backend: Backend, holder: Holder, relay: Relay) -> None:
-        """Ask again with the client's own bytes where the engine may have refused what we asked of it."""
-        model = call.job.model
-        if relay.status == 200:
-            if not backend.has_told_usage(model):
-                backend.took_usage(model, True)
-            return
-        if relay.status not in _REFUSED or not relay.complete:
-            return
-        named = _is_about_usage(relay.body)
-        if backend.has_told_usage(model) and not named:
-            return
-        relay.release()
-        backend.took_usage(model, False)
-        twin = holder.relay = self.relay(call, backend, relay.plan.continuation)
-        await self._attempt(call, backend, 0, holder)
-        if not named and (holder.relay is None or holder.relay.status in _REFUSED):  # it was the request that is wrong
-            backend.forget_usage(model)
-        twin.calls += relay.calls
-
-    async def _attempt(self, call: Call, backend: Backend, number: int, holder: Holder) -> None:
         request, relay = call.request, holder.relay
         assert relay is not None
         attempt_id = request.id if number < 2 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
@@ -111,6 +91,8 @@ class Caller:
         if pooled is not None:
             await self._send(relay, pooled, message, call)
             if relay.fault is None or relay.fault.retry is not Retry.REUSED_CONNECTION_ONLY:
+                if relay.plan.undo is not Undo.NOTHING and _minds_usage(relay, call, backend):
+                    await self._without_usage(call, backend, holder, relay)
                 return
             # the engine had closed the pooled connection: once more, on a new one
             relay = holder.relay = self.relay(call, backend, relay.plan.continuation)
@@ -121,6 +103,19 @@ class Caller:
             relay.fault = error.fault
             return
         await self._send(relay, connection, message, call)
+        if relay.plan.undo is not Undo.NOTHING and _minds_usage(relay, call, backend):
+            await self._without_usage(call, backend, holder, relay)
+
+    async def _without_usage(self, call: Call, backend: Backend, holder: Holder, relay: Relay) -> None:
+        """Ask again with the client's own bytes."""
+        model, named = call.job.model, _is_about_usage(relay.body)
+        relay.release()
+        backend.took_usage(model, False)
+        twin = holder.relay = self.relay(call, backend, relay.plan.continuation)
+        await self.attempt(call, backend, 0, holder)
+        if not named and (holder.relay is None or holder.relay.status in _REFUSED):  # it was the request that is wrong
+            backend.forget_usage(model)
+        twin.calls += relay.calls
 
     @staticmethod
     async def _send(relay: Relay, connection: Connection, message: bytes, call: Call) -> None:
@@ -163,7 +158,7 @@ class Caller:
             continuation,
             evidence,
             _adds_continuous(call, backend, continuation),
-            api_of(call.request.target.encode()),
+            _STREAMED_BY.get(call.request.endpoint, Api.OPENAI),
             self._allowance,
         )
 
@@ -184,6 +179,18 @@ def _adds_continuous(call: Call, backend: Backend, continuation: Continuation | 
     """Token borders and exact continuations need it; else it would only make every event longer."""
     needed = call.settings.granularity == "token" or continuation is not None
     return needed and backend.dialect.continuous_usage
+
+
+def _minds_usage(relay: Relay, call: Call, backend: Backend) -> bool:
+    """Whether the engine may have refused what we asked of it, and not what the client asked."""
+    model = call.job.model
+    if relay.status == 200:
+        if not backend.has_told_usage(model):
+            backend.took_usage(model, True)
+        return False
+    if relay.status not in _REFUSED or not relay.complete:
+        return False
+    return not backend.has_told_usage(model) or _is_about_usage(relay.body)
 
 
 def _is_about_usage(body: bytes) -> bool:

@@ -24,7 +24,7 @@ from proxy.engines.routes import offers
 from proxy.live import judge
 from proxy.live.attempt import Call, Caller
 from proxy.live.backends import Backend
-from proxy.live.bodies import INLINE_B, Bodies, Understood
+from proxy.live.bodies import INLINE_B, Bodies
 from proxy.live.budget import Budget
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
@@ -213,7 +213,13 @@ class Exchange:
         unpacked_b = min(bodies.decoded_b(message.body, head.content_encoding), gateway.limits.body.size)
         if not gateway.memory.has_room(unpacked_b):
             raise FaultError(short_of_memory())
-        pursuit = self._pursue(head, await self._understand(head, found))
+        body = message.body
+        if len(body) > INLINE_B or head.content_encoding:
+            request, fields, body, charge_b = await gateway.bodies.understand(head, found, body)
+            self._charge_b += charge_b
+        else:
+            request, fields = bodies.read(head, found, body, gateway.limits.parameters)
+        pursuit = self._pursue(head, request, fields, body)
         self._timeline.understood = monotonic()
         self._phase = Phase.QUEUE
         if gateway.memory.is_tight and self._is_bulk():
@@ -222,19 +228,9 @@ class Exchange:
         self._meter = relay.meter
         return await self._deliver(pursuit, relay)
 
-    async def _understand(self, head: Head, found: Route) -> Understood:
-        body, gateway = self._message.body, self._gateway
-        if len(body) > INLINE_B or head.content_encoding:
-            understood = await gateway.bodies.understand(head, found, body)
-            self._charge_b += understood.charge_b
-            return understood
-        request, fields = bodies.read(head, found, body, gateway.limits.parameters)
-        return Understood(request, fields, body)
-
-    def _pursue(self, head: Head, understood: Understood) -> Pursuit:
+    def _pursue(self, head: Head, request: Request, fields: dict[str, Any], body: bytes) -> Pursuit:
         """The job of a request, ready to be pursued; the parsed body is kept only where a resume may need it."""
         gateway = self._gateway
-        request, fields, body, _ = understood
         self._request = request
         taken = self._taken = gateway.intake.take(head, request, fields, self._timeline.received)
         settings = taken.classified.traffic_class.stream
