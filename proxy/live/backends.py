@@ -41,6 +41,11 @@ class Backend:
         """Every name is sent there: that it does not know one is the client's business."""
         self.is_lost = asyncio.Event()
         """It was not reached just now: its prober looks at once."""
+        self._closes = False
+        """The last request was taken by nobody: its connection was closed without an answer."""
+        self._closes_probes = False
+        self._only_probes = False
+        """It served while it closed probes without an answer: that it closes them says nothing."""
         self._warn_again = 0.0
         self._asks_usage = config.usage == "ask"
         self._takes_usage: dict[str, bool] = {}
@@ -73,6 +78,22 @@ class Backend:
     def forget_usage(self, model: str) -> None:
         """It is not known after all whether it minds being asked."""
         self._takes_usage.pop(model, None)
+
+    def heard(self) -> None:
+        """It answered a request."""
+        self._closes = False
+        self._only_probes = self._closes_probes
+
+    def closed(self) -> None:
+        """It closed a new connection that had a request, without an answer: its prober looks at once."""
+        self._closes = True
+        self.is_lost.set()
+
+    def is_nobody(self, *, closes_probe: bool) -> bool:
+        """Whether what takes connections there is only a port forwarder with nobody behind it (docker-proxy, ssh -L, a
+        balancer of connections): it closes probes and requests alike. `closes_probe`: how the last probe ended."""
+        self._closes_probes = closes_probe
+        return closes_probe and self._closes and not self._only_probes
 
     def warn(self, text: str) -> None:
         """Something that its operator should see: once a minute at most, since every request would say it again."""

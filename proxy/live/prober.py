@@ -21,7 +21,7 @@ from proxy.live.driver import Driver
 from proxy.live.questions import Questions
 from proxy.live.relay import Relay
 from proxy.model.commands import Load, Probed, Restarted
-from proxy.model.faults import Fault, FaultError
+from proxy.model.faults import Fault, FaultError, Kind
 from proxy.model.limits import HealthSettings, UpstreamLimits
 
 _log = logging.getLogger("tidegate.prober")
@@ -86,8 +86,10 @@ class Prober:
             await self._answered(relay)
 
     async def _answered(self, relay: Relay) -> None:
+        closes = relay.fault is not None and relay.fault.kind is Kind.RESET
+        is_nobody = self._backend.is_nobody(closes_probe=closes)
         if relay.fault is not None or relay.status in _NOT_NOW:
-            self._questions.reached = relay.status not in _NOT_REACHED
+            self._questions.reached = relay.status not in _NOT_REACHED and not is_nobody
             self._failed(relay.fault.message if relay.fault else _reason(relay.status))
             return
         fields, server = _parsed(relay), _server(relay)

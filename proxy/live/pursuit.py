@@ -99,8 +99,9 @@ class Pursuit:
                 relay.release()
                 continue
             backend = self._gateway.backends[relay.backend]
-            fault = self.cut_by or self._cannot(relay, backend) or judge.fault_of(relay, backend)
+            fault = self.cut_by or self._judged(relay, backend)
             if fault is None:
+                backend.heard()
                 if self._call.meter.first_token is None or not self._gateway.intake.foresees:
                     driver.first_byte(job.id, relay.backend)
                 return relay
@@ -250,6 +251,10 @@ class Pursuit:
             backend.is_lost.set()
         elif fault.kind not in DECLINED:
             self._calls += relay.calls
+        if fault.kind is Kind.RESET:
+            backend.closed()
+        elif relay.status:
+            backend.heard()
         if fault.kind is Kind.MISCONFIGURED:
             backend.warn(fault.message)
 
@@ -271,6 +276,10 @@ class Pursuit:
         if worked and self._calls >= self._gateway.attempts and not self._call.job.ways:
             return False
         return judge.is_repeatable(fault, self._call.request.endpoint)
+
+    def _judged(self, relay: Relay, backend: Backend) -> Fault | None:
+        fault = judge.fault_of(relay, backend)  # a stream that is an error all along has its status only now
+        return self._cannot(relay, backend) or fault
 
     def _cannot(self, relay: Relay, backend: Backend) -> Fault | None:
         """What its engine lacks for this request, if its answer says so: others may have it."""

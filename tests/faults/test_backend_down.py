@@ -2,10 +2,12 @@
 
 import time
 
-from tests.faults.asking import PATH, chat
+from tests.faults.asking import PATH, chat, script
 from tests.support.bed import backend_entry
 from tests.support.deaf_listener import deaf_listener
+from tests.support.fake_engine import well_behaved
 from tests.support.patience import eventually
+from tests.support.port_forwarder import port_forwarder
 from tests.support.raw_client import request_bytes
 
 QUICK_PROBES = {"health": {"probe_interval": "200ms", "eject": "300ms", "slow_start": "1s"}}
@@ -83,6 +85,55 @@ def test_the_healthy_one_of_many_serves_everybody(start_backend, start_proxy):
         assert proxy.metrics().total("tidegate_retries_total") == 0, "nothing was sent, so nothing was repeated"
         for engine in engines[:-1]:
             engine.start()
+
+
+def test_ports_that_lead_to_nobody_cost_a_request_each_at_most(start_backend, start_proxy):
+    """A container that is down behind docker-proxy, a tunnel without its far end: connections are taken and closed."""
+    alive = start_backend()
+    with port_forwarder() as one, port_forwarder() as two:
+        urls = [f"http://127.0.0.1:{port}" for port in (one, two)]
+        entries = [{"url": url, "models": ["fake-model"]} for url in urls]
+        config = {"backends": [*entries, backend_entry(alive, "alive", models=["fake-model"])], **QUICK_PROBES}
+        proxy = start_proxy({**config, "routing": {"policy": "round_robin"}})
+        proxy.ask("POST", PATH, chat(False))
+        proxy.ask("POST", PATH, chat(False))
+        eventually(lambda: proxy.metrics().total("tidegate_backend_healthy") == 1, "both known to be nobody")
+        answers = [proxy.ask("POST", PATH, chat(number % 2 == 0)) for number in range(30)]
+        assert [answer.status for answer in answers] == [200] * 30
+
+
+def test_who_answers_behind_a_port_again_is_found(start_backend, start_proxy):
+    engine = start_backend()
+    proxy = start_proxy({"backends": [backend_entry(engine, "alpha")], **QUICK_PROBES})
+    port = engine.port
+    engine.stop()
+    with port_forwarder(port):
+        answer = proxy.ask("POST", PATH, chat(False))
+        assert (answer.status, answer.head.get("x-should-retry")) == (502, None), "it may have had the request"
+        eventually(lambda: proxy.metrics().total("tidegate_backend_healthy") == 0, "it is known to be nobody")
+    with proxy.connect() as connection:
+        connection.send(request_bytes("POST", PATH, chat(False)))
+        engine.start()
+        assert connection.answer(deadline_s=5.0).status == 200
+
+
+async def breaks_at_probes(exchange):
+    """A small engine of one's own that knows no model list."""
+    if exchange.request.is_probe:
+        exchange.reset()
+    else:
+        await well_behaved(exchange)
+
+
+def test_an_engine_that_closes_probes_alone_is_served(start_backend, start_proxy):
+    engine = start_backend(breaks_at_probes)
+    proxy = start_proxy({"backends": [backend_entry(engine, "alpha", models=["fake-model"])], **QUICK_PROBES})
+    eventually(lambda: len(engine.probes) >= 2, "probes")
+    assert proxy.ask("POST", PATH, chat(False)).status == 200
+    assert proxy.ask("POST", PATH, chat(False), script("reset")).status == 502
+    before = len(engine.probes)
+    eventually(lambda: len(engine.probes) >= before + 2, "the look at once, and one more")
+    assert proxy.ask("POST", PATH, chat(False)).status == 200
 
 
 def test_an_ejected_backend_comes_back_by_a_probe(start_backend, start_proxy):
