@@ -17,9 +17,19 @@ _MAX_B: Final = 64 << 10
 _MAX_CHARS: Final = 512
 """Of a message that are compared."""
 _MAX_LIMIT: Final = 1 << 32
+_KEY: Final = re.compile(
+    r"(?:incorrect|invalid|missing) api[ _-]?key"
+    r"|api[ _-]?key (?:not valid|not found|expired|invalid|is (?:in|not )valid)"
+    r"|(?:please pass|provide) a valid api key|no auth credentials"
+    r"|your (?:credit balance|account balance|balance) is too low|insufficient (?:account )?(?:balance|credits?)",
+    re.IGNORECASE,
+)
+"""Gemini and Anthropic say so with a 400."""
 _NO_ROUTE: Final = frozenset({"", "not found", "file not found", "404 page not found", "method not allowed"})
 """Messages of a 404 or 405 that speak of the route: a model or a stored response that is not there reads otherwise."""
 _UNKNOWN_URL: Final = "unknown_url"
+_NO_API: Final = "no API"
+"""A page or a sentence, as web servers and ingresses write it where no engine is: no JSON, so no engine's."""
 _SAID: Final = frozenset({400, 404, 405, 413, 422, 500, 501})
 _TOO_LONG: Final = frozenset({"exceed_context_size_error", "context_length_exceeded"})
 
@@ -46,6 +56,10 @@ _TABLE: Final = (
         r"requested token count exceeds the model's maximum context length of (\d+)",
         r"(?:input validation error: )?`inputs` tokens \+ `max_new_tokens` must be <= (\d+)",  # TGI
         r"(?:input validation error: )?`inputs` must have less than (\d+) tokens",
+        r"prompt is too long: \d+ tokens > (\d+) maximum",  # Anthropic
+        r"the input token count(?: \(\d+\))? exceeds the maximum number of tokens allowed \(?(\d+)",  # Gemini
+        r"prompt contains \d+ tokens.{0,64} too large for model with (\d+) maximum context length",  # Mistral
+        r"trying to keep the first \d+ tokens when .{0,64} is loaded with context length of only (\d+) ",  # LM Studio
         r"the prompt is longer than the context length",  # Ollama
         r"the input length exceeds the context length",
     ),
@@ -92,7 +106,7 @@ def cannot(status: int, body: bytes, endpoint: Endpoint, dialect: Dialect) -> Ca
     error = _error(body[:_MAX_B])
     said = _said(error)
     if status in (404, 405):
-        is_route = said.lower() in _NO_ROUTE or error.get("code") == _UNKNOWN_URL
+        is_route = said.lower() in _NO_ROUTE or error.get("code") in (_UNKNOWN_URL, _NO_API)
         return Cannot(Lack.ENDPOINT) if is_route else None
     if error.get("type") in _TOO_LONG or error.get("code") in _TOO_LONG:
         return Cannot(Lack.CONTEXT, _limit(error.get("n_ctx")) or _limit_said(said))
@@ -103,12 +117,22 @@ def cannot(status: int, body: bytes, endpoint: Endpoint, dialect: Dialect) -> Ca
     return Cannot(Lack.ENDPOINT) if status == 501 else None
 
 
+def refuses_key(status: int, body: bytes) -> bool:
+    """Whether a 400 means that the key is wrong or its account is empty."""
+    if status != 400:
+        return False
+    error = _error(body[:_MAX_B])
+    return error.get("code") == "invalid_api_key" or _KEY.match(_said(error)) is not None
+
+
 def _error(body: bytes) -> dict[str, Any]:
     """The error object: nested as OpenAI has it, flat, FastAPI's, or a text."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):
-        return {"message": body[:_MAX_CHARS].decode("utf-8", "replace")}
+        return {"message": body[:_MAX_CHARS].decode("utf-8", "replace"), "code": _NO_API}
+    if isinstance(fields, list) and len(fields) == 1:  # Gemini
+        fields = fields[0]
     if not isinstance(fields, dict):
         return {}
     inner = fields.get("error", fields.get("detail"))

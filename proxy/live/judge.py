@@ -3,7 +3,8 @@
 status                              what it means                                   whose fault
 429, 503, 529                       full, or not ready: it has not begun            nobody's
 521-523, 525, 526                   what stands in front of it did not reach it     not reached
-401-403 to the operator's key,      it would refuse everybody                       the operator's
+401-403 to the operator's key       it would refuse everybody                       the operator's
+  and 400s that speak of it,
   404 for a model that it lists
 502                                 what stands in front of it lost it              the backend's
 504, 524                            no answer in time; it may be at work still      the backend's, never repeated
@@ -14,6 +15,7 @@ other 4xx                           an answer                                   
 from dataclasses import replace
 from typing import Final
 
+from proxy.engines.refusals import refuses_key
 from proxy.live.backends import Backend
 from proxy.live.relay import Relay
 from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind, Retry, Source, upstream
@@ -36,18 +38,19 @@ def fault_of(relay: Relay, backend: Backend) -> Fault | None:
     """The fault of an attempt that is ready; None: its answer is the client's, a 4xx one too."""
     if relay.fault is not None:
         return relay.fault
+    fault = _fault_of_first_event(relay)  # which stands for a status of its own
     status = relay.status
     if status < 300:
-        return _fault_of_first_event(relay)
+        return None
     if status < 400:
         relay.complete = False  # its body is nobody's: the connection is closed
         text = f"Backend {relay.backend} answered with a redirect, which is never followed."
-        return upstream(Kind.REDIRECT, text)
+        return upstream(Kind.REDIRECT, text, Retry.SAFE)
     if status in BUSY:
         return _busy(relay, backend)
     if status < 500 and status != _GENERATION_FAILED:
-        return _operators_fault(relay, backend)
-    return _failure(relay, backend)
+        return _operators_fault(relay, backend) or fault
+    return fault or _failure(relay, backend)
 
 
 def blamed_for(fault: Fault, endpoint: Endpoint) -> Fault:
@@ -107,7 +110,7 @@ def _limits_one_key(relay: Relay) -> bool:
 
 
 def _operators_fault(relay: Relay, backend: Backend) -> Fault | None:
-    if relay.status in _KEY_REFUSED and backend.has_key:
+    if backend.has_key and (relay.status in _KEY_REFUSED or refuses_key(relay.status, relay.body)):
         return _misconfigured(relay, "refuses the key that the operator gave to the proxy")
     if relay.status == 404 and not backend.takes_any and errors.names_no_such_model(relay.body):
         return _misconfigured(relay, "lacks a model that it is said to serve")

@@ -80,6 +80,22 @@ _TEXT_MAX = 512
 _COMPLAINTS_MAX = 5
 _LOOKED_AT_B = 4096
 _MISSING = re.compile(rb"not found|not exist|notfound|no such|unknown model|is not available")
+_BY_NAME = {
+    "invalid_request_error": 400,
+    "context_length_exceeded": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "overloaded_error": 529,
+}
+"""Types and codes of OpenAI's and Anthropic's errors, where no number is said."""
 _TGI_REFUSALS = frozenset({"validation", "template_error", "tool_error"})
 
 
@@ -168,7 +184,7 @@ def normalised(status: int, body: bytes, api: Api = Api.OPENAI) -> bytes | None:
     fields = _object(body)
     if fields is None:
         return error_shapes.body(_plain_words(body, status), status, api)
-    if error_shapes.is_body(fields, api):
+    if error_shapes.is_body(fields, api) and not body.lstrip().startswith(b"["):
         return None
     return error_shapes.body(_engines_words(fields, status), status, api)
 
@@ -178,6 +194,8 @@ def _object(body: bytes) -> dict[str, Any] | None:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
+    if isinstance(fields, list) and len(fields) == 1:  # Gemini
+        fields = fields[0]
     return fields if isinstance(fields, dict) else None
 
 
@@ -274,8 +292,13 @@ def first_event_fault(payload: bytes, backend: str) -> tuple[Fault, int] | None:
 def _meaning(error: Any, fields: dict[str, Any]) -> tuple[str, int]:
     """(text, status) of an error object, or of TGI's and SGLang's flat ones."""
     source = error if isinstance(error, dict) else fields
-    text = str(source.get("message") or error)
+    text = str(source.get("message") or error).lower()
     code = source.get("http_status_code") or source.get("code")
     if type(code) is int and 400 <= code <= 599:
         return text, code
-    return text, 422 if fields.get("error_type") in _TGI_REFUSALS else 500
+    said = _by_name(source.get("type")) or _by_name(code)
+    return text, said or (422 if fields.get("error_type") in _TGI_REFUSALS else 500)
+
+
+def _by_name(name: Any) -> int | None:
+    return _BY_NAME.get(name) if isinstance(name, str) else None

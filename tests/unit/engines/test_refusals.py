@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.engines.dialect import DIALECTS, UNKNOWN
-from proxy.engines.refusals import cannot
+from proxy.engines.refusals import cannot, refuses_key
 from proxy.model.abilities import Cannot, Lack
 from proxy.model.request import Endpoint
 from tests.engines_captures.reading import capture
@@ -92,6 +92,16 @@ def said(text: str, **more: Any) -> bytes:
         (400, said('"nomic-embed-text" does not support chat'), NO_ROUTE),
         (404, b"404 page not found", NO_ROUTE),
         (404, b"", NO_ROUTE),
+        (404, b"<html>\r\n<h1>404 Not Found</h1><hr>nginx</html>", NO_ROUTE),
+        (404, b"default backend - 404", NO_ROUTE),
+        (405, b"<!doctype html>\n<title>405 Method Not Allowed</title>", NO_ROUTE),
+        (400, said("prompt is too long: 210000 tokens > 2048 maximum"), SHORT),
+        (400, said("The input token count (99) exceeds the maximum number of tokens allowed (2048)."), SHORT),
+        (
+            400,
+            said("Prompt contains 40 tokens and 0 draft tokens, too large for model with 2048 maximum context length"),
+            SHORT,
+        ),
         (404, said("Invalid URL (POST /v1/x)", code="unknown_url"), NO_ROUTE),
         (501, b"", NO_ROUTE),
         (501, b"\xff" * 100_000, NO_ROUTE),
@@ -109,7 +119,6 @@ def test_words_of_sources(status: int, body: bytes, expected: Cannot) -> None:
         (400, said("messages[0]: image input is not supported - hint")),
         (404, said("model 'x' not found, try pulling it first")),
         (404, said("Response with id 'resp_1' not found.")),
-        (404, b"<html>404 Not Found</html>"),
         (401, said("This server does not support you")),
         (429, said("This model's maximum context length is 10 tokens")),
         (503, said("The model does not support Chat API")),
@@ -131,6 +140,23 @@ def test_a_500_counts_only_of_engines_that_say_it_to_clients() -> None:
 @pytest.mark.parametrize("endpoint", [Endpoint.OTHER, Endpoint.MODELS])
 def test_of_routes_of_many_kinds_nothing_is_learnt(endpoint: Endpoint) -> None:
     assert cannot(404, b'{"detail":"Not Found"}', endpoint, UNKNOWN) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (400, said("API key not valid. Please pass a valid API key."), True),
+        (400, b"[" + said("API key expired. Please renew the API key.") + b"]", True),
+        (400, said("Your credit balance is too low to access the Anthropic API."), True),
+        (400, said("No.", code="invalid_api_key"), True),
+        (400, said("messages[0].content: 'API key not valid'"), False),
+        (422, said("API key not valid."), False),
+        (400, said("Invalid 'temperature'"), False),
+        (400, b"", False),
+    ],
+)
+def test_a_400_that_is_about_the_key(status: int, body: bytes, expected: bool) -> None:
+    assert refuses_key(status, body) is expected
 
 
 @given(st.integers(400, 599), st.binary() | st.text().map(str.encode), st.sampled_from(Endpoint))

@@ -118,3 +118,45 @@ def test_only_who_tried_to_generate_is_to_blame(endpoint: Endpoint) -> None:
     assert judge.blamed_for(fault, endpoint).blame is Blame.UNPROVEN
     assert judge.blamed_for(fault, Endpoint.CHAT).blame is Blame.LIKELY
     assert judge.blamed_for(verdict(503), endpoint).blame is Blame.CERTAIN, "what is full is full for all"
+
+
+def test_a_400_about_the_operators_key_is_the_operators_fault() -> None:
+    body = b'[{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}]'
+    assert verdict(400, body) is None
+    fault = verdict(400, body, has_key=True)
+    assert fault.kind is Kind.MISCONFIGURED
+    assert judge.hides_its_words(fault, 400)
+
+
+class ErrorFirst:
+    """A stream whose first event is an error."""
+
+    saw_error = True
+
+    def __init__(self, error: str) -> None:
+        self.tail = [b'data: {"error": %b}\n\n' % error.encode()]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ('{"message": "Invalid API key: sk-12", "code": 401}', Kind.MISCONFIGURED),
+        ('{"message": "Insufficient credits", "code": 402}', Kind.MISCONFIGURED),
+        ('{"message": "API key not valid.", "code": 400}', Kind.MISCONFIGURED),
+        ('{"message": "You exceeded", "code": 429, "type": "x", "param": "insufficient_quota"}', Kind.MISCONFIGURED),
+        ('{"message": "slow down", "code": 429}', Kind.BUSY),
+        ('{"message": "temperature", "code": 400}', Kind.INVALID),
+        ('{"message": "boom", "code": 500}', Kind.STREAM_ERROR),
+    ],
+)
+def test_an_error_that_comes_first_in_a_stream_is_judged_as_its_status_is(error: str, kind: Kind) -> None:
+    answer = relay(200)
+    answer.stream = ErrorFirst(error)
+
+    def turn(body: bytes) -> None:
+        answer.body, answer.stream = body, None
+
+    answer.turn_into_error = turn
+    fault = judge.fault_of(answer, backend(has_key=True))
+    assert fault is not None
+    assert fault.kind is kind

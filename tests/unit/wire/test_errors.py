@@ -201,6 +201,7 @@ def test_what_pydantic_echoes_of_a_prompt_stays_out() -> None:
         (None, None, "invalid_request_error", None, None),
         ([1], None, "invalid_request_error", None, None),
         (7, None, "invalid_request_error", None, None),
+        ([{"error": {"message": "m", "code": 400}}], "m", "invalid_request_error", None, 400),
     ],
 )
 def test_shapes(body: Any, message: str | None, type_: str, param: str | None, code: Any) -> None:
@@ -257,6 +258,13 @@ def test_a_body_in_shape_passes_byte_for_byte() -> None:
         ({"error": {"message": "x", "code": "bad_thing"}}, Kind.STREAM_ERROR, 500),
         ({"error": {"message": None, "code": 42}}, Kind.STREAM_ERROR, 500),
         ({"error": ["x"]}, Kind.STREAM_ERROR, 500),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, Kind.BUSY, 529),
+        ({"type": "error", "error": {"type": "rate_limit_error", "message": "x"}}, Kind.BUSY, 429),
+        ({"type": "error", "error": {"type": "api_error", "message": "x"}}, Kind.STREAM_ERROR, 500),
+        ({"type": "error", "error": {"type": "invalid_request_error", "message": "x"}}, Kind.INVALID, 400),
+        ({"error": {"message": "x", "type": "invalid_request_error", "code": "bad"}}, Kind.INVALID, 400),
+        ({"error": {"message": "x", "type": "tokens", "code": "rate_limit_exceeded"}}, Kind.BUSY, 429),
+        ({"error": {"message": "x", "type": None, "code": "invalid_api_key"}}, Kind.INVALID, 401),
     ],
 )
 def test_first_events(payload: dict[str, Any], kind: Kind, status: int) -> None:
