@@ -375,12 +375,12 @@ class Connection(asyncio.Protocol):
     # --- faults
 
     def _nonsense(self, what: str) -> Fault:
-        return upstream(Kind.NONSENSE, f"Backend {self._address.name} {what}.")
+        return upstream(Kind.NONSENSE, f"Backend {self._address.name} {what}.", Retry.SAFE)
 
     def _lost(self) -> Fault:
         name = self._address.name
         if self._status:
-            return upstream(Kind.CUT, f"Backend {name} closed the connection in the middle of its answer.")
+            return upstream(Kind.CUT, f"Backend {name} closed the connection in the middle of its answer.", Retry.SAFE)
         retry = Retry.REUSED_CONNECTION_ONLY if self.reused else Retry.SAFE
         return upstream(Kind.RESET, f"Backend {name} closed the connection before it answered.", retry)
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.faults.asking import PATH, chat, error_event, script
+from tests.support.bed import backend_entry
 from tests.support.engine_scripts import raw
 from tests.support.fake_engine import chat_chunk, event, stream_head
 from tests.support.http_bytes import chunk
@@ -71,3 +72,19 @@ def test_an_error_without_an_envelope_gets_one(proxy, engine):
     answer = proxy.ask("POST", PATH, chat(False), script("html"))
     assert answer.status in (500, 502)
     assert "html" not in answer.error["message"]
+
+
+@pytest.mark.parametrize("how", ["raw", "body-then close", "body-then reset", "redirect http://127.0.0.1:9/"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_has_ended_before_the_client_saw_a_byte_goes_elsewhere(start_backend, start_proxy, how, stream):
+    """A port that belongs to another service now, an engine that dies with its answer half written, a wrong scheme."""
+    bad, good = start_backend(), start_backend()
+    bad.scripts["raw"] = raw(b"SSH-2.0-OpenSSH_9.6\r\n")
+    for name in {how.split()[0]}:
+        good.scripts[name] = good.default
+    entries = [backend_entry(bad, "bad"), backend_entry(good, "good")]
+    proxy = start_proxy({"backends": entries, "routing": {"policy": "round_robin"}})
+    answers = [proxy.ask("POST", PATH, chat(stream), script(how)) for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert len(bad.requests) == 1
+    assert proxy.metrics().total("tidegate_retries_total") == 1, "it may have been at work, so it is paid for"

@@ -136,8 +136,8 @@ async def test_an_engine_that_talks_unasked_is_dropped() -> None:
         (b"", False, Kind.RESET, Retry.SAFE),
         (b"", True, Kind.RESET, Retry.REUSED_CONNECTION_ONLY),
         (b"HTTP/1.1 100 Continue\r\n\r\n", False, Kind.RESET, Retry.SAFE),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhi", False, Kind.CUT, Retry.NEVER),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n", True, Kind.CUT, Retry.NEVER),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhi", False, Kind.CUT, Retry.SAFE),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n", True, Kind.CUT, Retry.SAFE),
     ],
 )
 @pytest.mark.parametrize("error", [None, ConnectionResetError()])
