@@ -6,6 +6,7 @@ twice, and every repeat, gets a connection of its own: nothing can turn out dead
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
@@ -30,6 +31,12 @@ from proxy.wire.error_shapes import Api
 from proxy.wire.meter import Meter
 
 _REFUSED = frozenset({400, 422})
+_SAID_B = 2048
+_NAMELESS = re.compile(
+    rb"(?i)unrecogni[sz]ed|unexpected|unknown|unsupported|not[ _](?:supported|permitted|allowed)|additional|extra"
+    rb"|invalid[ _](?:json|request|argument|parameter|field|schema)|bad request"
+)
+"""How an engine says that it does not like a field, where it does not say which one."""
 _STREAMED_BY = {
     Endpoint.RESPONSES: Api.RESPONSES,
     Endpoint.MESSAGES: Api.MESSAGES,
@@ -108,12 +115,13 @@ class Caller:
 
     async def _without_usage(self, call: Call, backend: Backend, holder: Holder, relay: Relay) -> None:
         """Ask again with the client's own bytes."""
-        model, named = call.job.model, _is_about_usage(relay.body)
+        model = call.job.model
+        sure = relay.status in _REFUSED and _is_about_usage(relay.body)
         relay.release()
         backend.took_usage(model, False)
         twin = holder.relay = self.relay(call, backend, relay.plan.continuation)
         await self.attempt(call, backend, 0, holder)
-        if not named and (holder.relay is None or holder.relay.status in _REFUSED):  # it was the request that is wrong
+        if not sure and (twin.status >= 400 or not twin.status):  # the request is wrong, or the engine is ill
             backend.forget_usage(model)
         twin.calls += relay.calls
 
@@ -182,15 +190,20 @@ def _adds_continuous(call: Call, backend: Backend, continuation: Continuation | 
 
 
 def _minds_usage(relay: Relay, call: Call, backend: Backend) -> bool:
-    """Whether the engine may have refused what we asked of it, and not what the client asked."""
-    model = call.job.model
-    if relay.status == 200:
+    """Whether the engine may have refused what we asked of it, and not what the client asked: it names it, or it names
+    nothing and has not served a request that asked so."""
+    model, status = call.job.model, relay.status
+    if status == 200:
         if not backend.has_told_usage(model):
             backend.took_usage(model, True)
         return False
-    if relay.status not in _REFUSED or not relay.complete:
+    if status < 400 or not relay.complete:
         return False
-    return not backend.has_told_usage(model) or _is_about_usage(relay.body)
+    if _is_about_usage(relay.body):
+        return True
+    return (
+        status in _REFUSED and not backend.has_told_usage(model) and _NAMELESS.search(relay.body[:_SAID_B]) is not None
+    )
 
 
 def _is_about_usage(body: bytes) -> bool:

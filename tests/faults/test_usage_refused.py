@@ -37,6 +37,25 @@ def test_the_clients_own_bytes_are_sent_once_more_and_that_is_remembered(start_p
     assert asked == [True, False, False, False]
 
 
+@pytest.mark.parametrize("status", [404, 500, 501])
+def test_an_engine_that_breaks_at_it_is_asked_without_it_too(start_pair, status):
+    engine, proxy = start_pair()
+    engine.scripts["picky"] = picky(engine, "unexpected-keyword-argument-stream_options", status)
+    for _ in range(2):
+        assert proxy.ask("POST", PATH, chat(True), script("picky")).status == 200
+    asked = ["stream_options" in json.loads(request.body) for request in engine.requests if request.body]
+    assert asked == [True, False, False]
+
+
+def test_an_engine_that_fails_without_it_too_is_asked_for_it_again(start_pair):
+    engine, proxy = start_pair()
+    named = script("status 500 broken-stream_options")
+    assert proxy.ask("POST", PATH, chat(True), named).status == 500
+    assert proxy.ask("POST", PATH, chat(True)).status == 200
+    asked = ["stream_options" in json.loads(request.body) for request in engine.requests if request.body]
+    assert asked == [True, False, True]
+
+
 def test_a_mistake_of_the_client_stays_one_and_teaches_nothing(start_pair):
     engine, proxy = start_pair()
     for _ in range(2):
