@@ -10,7 +10,9 @@ import orjson
 from proxy.wire import sse
 
 _FINISH: Final = b'"finish_reason":'
-_NULL: Final = (b"null", b" null")
+_NULL: Final = (b"null", b" null", b'""', b' ""', b'"null"', b' "null"')
+_GOES_ON: Final = (None, "", "null")
+"""Finish reasons of texts that go on, as engines write them."""
 _INDEX: Final = b'"index":'
 _ZERO: Final = (b"0,", b"0}", b" 0,", b" 0}")
 _MOST: Final = 4096
@@ -48,7 +50,7 @@ class Choices:
             if isinstance(choice, dict):
                 bit = 1 << _index(choice.get("index"))
                 self._seen |= bit
-                if choice.get("finish_reason"):
+                if choice.get("finish_reason") not in _GOES_ON:
                     self._finished |= bit
                 else:  # texts one after the other under one index
                     self._finished &= ~bit

@@ -119,3 +119,13 @@ def test_indices_without_measure_are_bounded() -> None:
 @given(st.lists(st.binary(max_size=40).map(lambda data: b"data: " + data + b"\n\n"), max_size=5))
 def test_any_bytes_can_be_seen(events: list[bytes]) -> None:
     assert not after(*events)
+
+
+@pytest.mark.parametrize("tight", [True, False])
+@pytest.mark.parametrize("reason", ["", "null"])
+def test_reasons_that_some_engines_write_for_none_end_nothing(reason: str, tight: bool) -> None:
+    going_on = chunk(0, reason, tight=tight)
+    assert not finishes(going_on)
+    assert not after(going_on, going_on)
+    assert not after(chunk(0, "stop"), chunk(1, reason, tight=tight))
+    assert after(going_on, chunk(0, "stop", tight=tight))
