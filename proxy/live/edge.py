@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from proxy.live.budget import Budget
 from proxy.live.reader import BETWEEN, IN_BODY, Message, Reader, Terms
-from proxy.live.unsent import unsent_b
+from proxy.live.unsent import reset, unsent_b
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import Fault, Kind, downstream, internal
 from proxy.model.limits import Limits
@@ -95,6 +95,7 @@ class Connection(asyncio.Protocol):
         "_still_s",
         "_task",
         "_unsent_b",
+        "_until_close",
         "client",
         "closing",
         "deadline",
@@ -114,6 +115,8 @@ class Connection(asyncio.Protocol):
         self._queued_b = 0
         self._task: asyncio.Task[None] | None = None
         self._chunked = False
+        self._until_close = False
+        """The body being sent ends with the connection, and with nothing else."""
         self._charge_b = 0
         """Taken of the budget for the request being answered, as long as its handler has not made it its own."""
         self._linger_end = NEVER
@@ -235,7 +238,7 @@ class Connection(asyncio.Protocol):
             self.deadline = now + self._look_s()
         else:
             self.stalled = True
-            transport.abort()
+            reset(transport)
 
     def _end_linger(self, transport: asyncio.Transport, now: float) -> None:
         """Everything is delivered; who was slow gets a moment more for what it may still send."""
@@ -313,7 +316,7 @@ class Connection(asyncio.Protocol):
         elif self._chunked:
             headers.append((b"transfer-encoding", b"chunked"))
         else:
-            self.closing = True
+            self.closing = self._until_close = True
         self._write_head(status, headers, b"")
 
     def send(self, data: bytes) -> None:
@@ -334,7 +337,11 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Break the transport: the only honest end of a body that was cut."""
         self.closing = True
-        if self.transport is not None:
+        if self.transport is None:
+            return
+        if self._until_close:
+            reset(self.transport)
+        else:
             self.transport.abort()
 
     def finished(self) -> None:
@@ -343,7 +350,7 @@ class Connection(asyncio.Protocol):
         self.on_pause = None
         self.message = None
         self._edge.budget.give(self.take_charge())
-        if self.transport is None:
+        if self.transport is None or self.transport.is_closing():
             return
         if self._queue:
             message = self._queue.popleft()

@@ -1,15 +1,18 @@
-"""How much of what we wrote a client has not taken: our own buffer and the kernel's. Linux; elsewhere our own only."""
+"""What we wrote and a client has not taken: how much that is, in our buffer and the kernel's, and letting go of it."""
 
 import asyncio
 import fcntl
+import socket
 import struct
 import termios
 
 _INT = struct.Struct("i")
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""`struct linger`: on, no second."""
 
 
 def unsent_b(transport: asyncio.Transport) -> int:
-    """Bytes not yet acknowledged by the other side's kernel."""
+    """Bytes not yet acknowledged by the other side's kernel. Linux; elsewhere those of our own buffer only."""
     own_b = transport.get_write_buffer_size()
     raw = transport.get_extra_info("socket")
     if raw is None or (number := raw.fileno()) < 0:
@@ -19,3 +22,11 @@ def unsent_b(transport: asyncio.Transport) -> int:
     except OSError:  # no such call here
         return own_b
     return own_b + kernel_b
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Close with RST. A FIN would wait behind what is unsent, for minutes where nobody reads, and looks like an end."""
+    raw = transport.get_extra_info("socket")
+    if raw is not None and raw.fileno() >= 0:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()

@@ -1,6 +1,7 @@
 """A client that reads slowly slows its own engine only; one that stops reading is given up."""
 
 import time
+from pathlib import Path
 
 from tests.faults.asking import PATH, chat, script
 from tests.support.fake_engine import chat_chunk, event, stream_head
@@ -61,6 +62,17 @@ def test_a_client_that_takes_nothing_is_given_up(start_pair):
         eventually(lambda: request.aborted_at, "the engine freed", 8.0)
     line = proxy.log_line("stalled")
     assert (line["end"], line["outcome"], line["fault"]) == ("CS", "cancelled", "write_stall")
+
+
+def test_the_kernel_keeps_nothing_for_who_was_given_up(start_pair):
+    """A FIN would wait behind what is never read, and with it some hundred KB of the kernel's memory, for minutes."""
+    engine, proxy = start_pair({"limits": {"connections": {"write_stall": "500ms"}}})
+    engine.scripts["flood"] = flood
+    with proxy.connect(receive_buffer_b=16384) as connection:
+        connection.send(request_bytes("POST", PATH, chat(True), script("flood", "kept")))
+        assert proxy.log_line("kept", 8.0)["end"] == "CS"
+        ours = f"{proxy.port:04X} 0100007F:{connection.socket.getsockname()[1]:04X}"
+        eventually(lambda: ours not in Path("/proc/net/tcp").read_text(), "the socket gone", 2.0)
 
 
 def test_a_slow_reader_gets_everything(start_pair):

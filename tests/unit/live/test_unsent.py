@@ -1,4 +1,4 @@
-"""What a client has not taken, over a real connection: ours, the kernel's, and nothing when all is read."""
+"""What a client has not taken, over a real connection: ours, the kernel's, nothing when all is read, or let go of."""
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import uvloop
 
-from proxy.live.unsent import unsent_b
+from proxy.live.unsent import reset, unsent_b
 from tests.unit.live.standins import Transport
 
 
@@ -28,7 +28,8 @@ def test_it_goes_down_to_nothing_as_the_client_reads(run: Callable[[Coroutine[An
     run(_read_slowly())
 
 
-async def _read_slowly() -> None:
+async def _connected(receive_b: int) -> tuple[asyncio.Transport, socket.socket]:
+    """A transport of ours and the client's socket, whose kernel takes so much."""
     loop = asyncio.get_running_loop()
     accepted: asyncio.Future[asyncio.Transport] = loop.create_future()
 
@@ -38,10 +39,16 @@ async def _read_slowly() -> None:
 
     server = await loop.create_server(Protocol, "127.0.0.1", 0)
     client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_b)
     client.setblocking(False)
     await loop.sock_connect(client, server.sockets[0].getsockname())
-    transport = await accepted
+    server.close()
+    return await accepted, client
+
+
+async def _read_slowly() -> None:
+    loop = asyncio.get_running_loop()
+    transport, client = await _connected(8192)
     size = 20_000_000
     transport.write(bytes(size))
     await asyncio.sleep(0.05)
@@ -60,4 +67,22 @@ async def _read_slowly() -> None:
     assert unsent_b(transport) == 0
     client.close()
     transport.close()
-    server.close()
+
+
+def test_a_reset_without_a_socket_closes() -> None:
+    transport = Own()
+    reset(transport)
+    assert transport.closed
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_reset_is_one_whatever_is_unsent(run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    async def play() -> None:
+        transport, client = await _connected(8192)
+        transport.write(bytes(1_000_000))
+        reset(transport)
+        with client, pytest.raises(ConnectionResetError):
+            while await asyncio.get_running_loop().sock_recv(client, 1 << 20):
+                pass
+
+    run(play())
