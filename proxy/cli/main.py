@@ -11,7 +11,9 @@ from io import TextIOWrapper
 from proxy.cli import streams
 from proxy.cli.mistakes import EXIT_USAGE, command_of, unknown_command, unknown_option
 from proxy.cli.parser import COMMANDS, build_parser
+from proxy.live import address_space
 
+EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 EXIT_READER_LEFT = 141
 """As a shell reports a process that SIGPIPE ended."""
@@ -45,7 +47,14 @@ def _run(argv: list[str]) -> int:
         arguments = build_parser(command).parse_args(argv)
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else EXIT_USAGE
-    run = importlib.import_module(f"proxy.cli.{arguments.command}").run
+    try:
+        run = importlib.import_module(f"proxy.cli.{arguments.command}").run
+    except (ImportError, MemoryError, OSError):
+        why = address_space.why_not()
+        if why is None:
+            raise
+        print(f"tidegate: {why}", file=sys.stderr)  # too little even for what is compiled
+        return EXIT_FAILED
     return int(run(arguments))
 
 

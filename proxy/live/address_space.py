@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from proxy.model.units import KIB, MIB
+KIB: Final = 1 << 10
+MIB: Final = 1 << 20
+"""Not those of `model.units`: this module is asked when nothing heavier could be loaded."""
 
 LEAST_B: Final = 256 * MIB
 """Below it the proxy does not start: some 100 MiB are its own, the rest is enough for a request of 2 MiB."""

@@ -25,8 +25,10 @@ def text(size_b):
 
 
 def lists(size_b):
-    """As many objects as fit into a body."""
-    return b'{"model":"fake-model","messages":[{"role":"user","content":"x"}],"x":[' + b"[]," * (size_b // 3) + b"1]}"
+    """Many objects: as heavy as a body may be."""
+    row = b"[" + b"1," * 31 + b"1],"
+    rows = row * (size_b // len(row))
+    return b'{"model":"fake-model","messages":[{"role":"user","content":"x"}],"x":[' + rows + b"1]}"
 
 
 def used_b(proxy):

@@ -19,8 +19,16 @@ import itertools, time
 real, jumps = time.time, itertools.cycle([0.0, 86400.0, -86400.0])
 time.time = lambda: real() + next(jumps)
 """
-READERS = {"app/proxy.py", "obs/access_log.py", "sim/responses.py", "sim/pooling.py", "sim/shapes.py"}
-"""Who reads the wall clock: the creation time in lists, and time stamps of log lines; `logging` itself does too."""
+READERS = {
+    "app/proxy.py",
+    "config/files.py",
+    "obs/access_log.py",
+    "sim/responses.py",
+    "sim/pooling.py",
+    "sim/shapes.py",
+}
+"""Who reads the wall clock: the creation time in lists, ends of certificates, and time stamps of log lines; `logging`
+itself does too."""
 WALL = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "ctime"}
 
 
