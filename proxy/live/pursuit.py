@@ -173,8 +173,9 @@ class Pursuit:
         self._call.meter.on_first = None
         if self.relay is not None:
             self.relay.release()
-        if self._race is not None:
-            self._race.close()
+        race, self._race = self._race, None  # it knows us
+        if race is not None:
+            race.close()
         if self.settled:
             return False
         self.settled = True
@@ -302,7 +303,7 @@ class Pursuit:
 
     def _stop(self, fault: Fault) -> None:
         if self.relay is not None:
-            self.relay.release()
             self.relay.on_fault(fault)
+            self.relay.release()
         if self._race is not None:
             self._race.end(fault)

@@ -39,11 +39,17 @@ class Lane:
 
     def stop(self) -> None:
         """Nobody wants its answer any more: the engine is freed now."""
-        self.call.meter.on_first = None
         if self.relay is not None:
             self.relay.release()
         if self.task is not None:
             self.task.cancel()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """It is over. What hears of its first token knows its meter, and an ended task its holder: cycles, which only a
+        full collection would find."""
+        self.call.meter.on_first = None
+        self.task = None
 
 
 class Race:
@@ -111,6 +117,7 @@ class Race:
                 task.result()
                 if self._is_over(lane):
                     self._lanes.clear()
+                    lane.task = None
                     return lane
 
     def hedge(self, command: Dispatch) -> None:
@@ -130,8 +137,8 @@ class Race:
         """Stop every attempt; what is out ends with `fault`."""
         for lane in self._lanes.values():
             if lane.relay is not None:
-                lane.relay.release()
                 lane.relay.on_fault(fault)
+                lane.relay.release()
 
     def close(self) -> None:
         """Nobody waits any more."""
@@ -161,6 +168,7 @@ class Race:
             self._driver.first_byte(job_id, backend.name)  # the scheduler says who has lost
             return True
         relay.release()
+        lane.let_go()
         self.calls += relay.calls
         self.asked.add(backend.name)
         if fault is None:

@@ -148,9 +148,11 @@ class Stream:
             self._emit(b"".join(out))
 
     def stop(self) -> None:
-        """The client left, or has all: no timer may fire any more, and nothing large is held."""
+        """The client left, or has all: no timer may fire any more, nothing goes out, and nothing large is held; nor is
+        the sink, which holds us: a cycle, which only a full collection would find."""
         self._cancel_timers()
         self._splitter.give_back()
+        self._emit = _nowhere
 
     # --- inside
 
@@ -312,3 +314,7 @@ class Stream:
             if timer is not None:
                 timer.cancel()
         self._pace_timer = self._flush_timer = self._held_timer = None
+
+
+def _nowhere(data: bytes) -> None:
+    """Of a stream that was stopped."""

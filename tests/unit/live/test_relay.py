@@ -1,6 +1,7 @@
 """The copy loop of one answer, fed by hand: captured streams in every cut, small and large answers, cut ones."""
 
 import asyncio
+import gc
 from collections.abc import Iterable
 from time import monotonic
 
@@ -392,3 +393,25 @@ async def test_an_event_over_our_limit_accuses_nobody() -> None:
     relay.on_body(b"data: " + b"x" * 100)
     assert relay.fault is not None
     assert relay.fault.source is Source.INTERNAL
+
+
+@pytest.mark.parametrize("ending", ["left", "cut", "ended"])
+async def test_a_stream_that_is_over_is_free_without_a_collector(ending: str) -> None:
+    """A cycle would live until the next full collection, and those are rare: with it the client's connection."""
+    gc.collect()
+    gc.disable()
+    relay, _ = relay_of()
+    relay.on_head(200, SSE)
+    relay.on_body(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+    relay.start(Sink())
+    if ending == "cut":
+        relay.on_fault(CUT)
+    elif ending == "ended":
+        relay.on_body(b"data: [DONE]\n\n")
+        relay.on_end()
+    relay.release()
+    del relay
+    await asyncio.sleep(0)
+    left = [thing for thing in gc.get_objects() if isinstance(thing, Relay)]
+    gc.enable()
+    assert not left
