@@ -4,11 +4,11 @@ A snapshot is taken when a proxy is ready; after every test each running proxy h
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from tests.support.fake_backend import FakeBackend
 from tests.support.patience import eventually
 from tests.support.proxy_process import ProxyProcess
 
@@ -32,10 +32,20 @@ class Footprint:
     """Requests the engines still work on."""
 
 
-class LeakProbe:
-    """Watches one proxy and the engines of the bed."""
+class Engine(Protocol):
+    """Whatever stands behind a proxy."""
 
-    def __init__(self, proxy: ProxyProcess, backends: list[FakeBackend]) -> None:
+    port: int
+
+    @property
+    def open_requests(self) -> int:
+        """Requests that it works on."""
+
+
+class LeakProbe:
+    """Watches one proxy and the engines behind it."""
+
+    def __init__(self, proxy: ProxyProcess, backends: Sequence[Engine]) -> None:
         self.proxy = proxy
         self.backends = backends
         self._ports: set[int] = set()
@@ -75,7 +85,9 @@ class LeakProbe:
         except AssertionError as error:
             known = f"at start fds={self._fds} tasks={self._tasks}"
             open_now = [str(descriptor) for descriptor in descriptors_of(self.proxy)]
-            raise AssertionError(f"left behind: {seen[-1]}, {known}; open: {open_now}") from error
+            raise AssertionError(
+                f"left behind: {seen[-1]}, {known}; open: {open_now}; before: {seen[-4:-1]}, {len(seen)}"
+            ) from error
 
     def _is_settled(self, now: Footprint) -> bool:
         idle = now.in_flight == 0 and now.held == 0 and now.open_requests == 0

@@ -27,6 +27,8 @@ class RawEngine:
         """Of requests, without those of probes."""
         self.left_at_end = 0
         """Requests during which the other side closed."""
+        self.open_requests = 0
+        """Requests that it works on."""
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
         self._server = loop.run(self._listen())
@@ -63,7 +65,7 @@ class RawEngine:
                     continue
                 self.connections += not counted
                 counted = True
-                await self.serve(head, reader, writer)
+                await self._work(head, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             self.left_at_end += counted
         except asyncio.CancelledError:  # stopped: what was not sent has nobody to go to
@@ -71,6 +73,13 @@ class RawEngine:
         finally:
             self._tasks.discard(task)
             writer.close()
+
+    async def _work(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open_requests += 1
+        try:
+            await self.serve(head, reader, writer)
+        finally:
+            self.open_requests -= 1
 
 
 @contextlib.contextmanager
