@@ -17,6 +17,7 @@ from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import FIRST_BYTE_S, Connection
+from proxy.model.abilities import Lack
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import FaultError, Retry
 from proxy.model.limits import UpstreamLimits
@@ -168,6 +169,7 @@ class Caller:
             _adds_continuous(call, backend, continuation),
             _STREAMED_BY.get(call.request.endpoint, Api.OPENAI),
             self._allowance,
+            Lack.TOOLS in call.job.needs,
         )
 
 

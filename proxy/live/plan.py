@@ -31,6 +31,8 @@ class StreamPlan:
     """In whose shape the client reads errors."""
     allowance: Allowance | None = None
     """What large events of all streams share."""
+    may_call: bool = False
+    """The answer may hold calls of tools: engines that parse these are silent until one is whole."""
 
     def rechunker(self) -> Rechunker | None:
         """A re-chunker for one stream; None at the engine's granularity."""

@@ -52,7 +52,7 @@ class EngineSide(Protocol):
         """Wait so long for the end of the answer and for nothing else."""
 
     def answer_begun(self) -> None:
-        """The model thinks no longer."""
+        """The model thinks no longer: from now on silence means something."""
 
     def in_vain(self, *, anew: bool) -> None:
         """What just came brought the answer no further; `anew`: something before it did, since this was last said."""
@@ -70,8 +70,8 @@ class Relay:
         "_loop",
         "_most_b",
         "_paused",
+        "_silence_is_work",
         "_sink",
-        "_thinks",
         "_timeline",
         "_vain_after",
         "backend",
@@ -124,8 +124,8 @@ class Relay:
         self._kept_back = self._is_kept_back = False
         """By its client: since the last look, and now."""
         self._sink: Sink | None = None
-        self._thinks = True
-        """Nothing of the answer proper has come."""
+        self._silence_is_work = True
+        """Nothing of the answer proper has come, or a call of a tool is in the making: silence means nothing yet."""
         self._vain_after = b""
         """The event after which something came that was none."""
 
@@ -148,9 +148,10 @@ class Relay:
                 self.connection.in_vain(anew=False)
             self._emit(data)
             return
-        if self._thinks and usage.begins_answer(data) and self.connection is not None:
-            self._thinks = False
-            self.connection.answer_begun()
+        if self._silence_is_work and not self.plan.may_call and usage.begins_answer(data):
+            self._silence_is_work = False
+            if self.connection is not None:
+                self.connection.answer_begun()
         out = stream.short_way(data, now)
         if out is None:
             self._feed(stream, data, now)
@@ -169,6 +170,13 @@ class Relay:
             return
         self.fault = fault
         self._settle()
+
+    def goes_on_thinking(self) -> bool:
+        stream = self.stream
+        if self._silence_is_work or stream is None or stream.has_ended or usage.begins_answer(stream.last_event):
+            return False
+        self._silence_is_work = True
+        return True
 
     # --- what the exchange calls
 

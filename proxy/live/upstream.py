@@ -51,6 +51,9 @@ class Receiver(Protocol):
     def on_fault(self, fault: Fault) -> None:
         """The answer will never be complete."""
 
+    def goes_on_thinking(self) -> bool:
+        """Asked after a silence: whether what came last was a thought again, which may last as long as the first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -266,7 +269,7 @@ class Connection(asyncio.Protocol):
         """The sweep found `deadline` in the past."""
         if self._receiver is None:
             self.abort()
-        else:
+        elif not self._may_be_silent(self._receiver):
             self._fail(self._late())
 
     # --- httptools callbacks
@@ -320,6 +323,16 @@ class Connection(asyncio.Protocol):
             self._end(reusable=not self._until_close and self._parser.should_keep_alive() and self._was_taken())
 
     # --- endings
+
+    def _may_be_silent(self, receiver: Receiver) -> bool:
+        """For longer than an answer that has begun."""
+        if self._fixed or self._silence_s >= self._patience_s or self.deadline == self._vain_deadline:
+            return False
+        if not receiver.goes_on_thinking():
+            return False
+        self.deadline += self._patience_s - self._silence_s
+        self._silence_s = self._patience_s
+        return True
 
     def _is_framed(self) -> bool:
         """Whether the head says where the body ends. No coding but `chunked` was offered, so none is undone."""

@@ -95,7 +95,8 @@ class UpstreamLimits(Settings):
     the SDKs wait, or as long as the client says that it waits (`x-stainless-timeout`, `x-stainless-read-timeout`)."""
     idle: Duration = 60.0
     """Longest silence inside a stream after its first token of an answer; then an SSE error event (engines die without
-    closing). Framing that carries nothing is silence."""
+    closing). Framing that carries nothing is silence. In a thought between two texts, and where tools may be called
+    (engines write a call when it is whole, perhaps minutes later), silence may last as long as `first_byte`."""
     keepalive: Duration = 4.0
     """Idle time of a pooled connection: below the 5.0 s after which vLLM and llama.cpp close theirs."""
     event: Size = 16 * MIB

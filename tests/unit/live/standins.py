@@ -54,6 +54,10 @@ class Receiver:
         self.chunks = 0
         """Pieces of the body that came as one whole chunk."""
         self.faults: list[Fault] = []
+        self.thinks = False
+
+    def goes_on_thinking(self) -> bool:
+        return self.thinks
 
     def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         assert not self.status

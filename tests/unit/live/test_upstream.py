@@ -354,6 +354,20 @@ async def test_framing_without_end_is_bounded(before: bytes, more: bytes) -> Non
     assert [fault.kind for fault in receiver.faults] == [Kind.NONSENSE]
 
 
+async def test_a_thought_inside_an_answer_may_last_as_long_as_the_first() -> None:
+    connection, _ = connected(pool(first_byte_s=600.0, idle_s=60.0))
+    receiver = Receiver()
+    connection.send(REQUEST, receiver)
+    connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\ntext\r\n")
+    connection.answer_begun()
+    receiver.thinks = True
+    connection.expired(monotonic())
+    assert 590 < connection.deadline - monotonic() <= 600
+    assert receiver.faults == []
+    connection.expired(monotonic())
+    assert [fault.kind for fault in receiver.faults] == [Kind.IDLE_TIMEOUT]
+
+
 async def test_a_head_gives_the_body_as_long_as_a_first_byte_may_take() -> None:
     """Some engines send the head first and think then."""
     connection, _ = connected(pool(first_byte_s=50.0, idle_s=3.0))
