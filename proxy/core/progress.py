@@ -7,6 +7,7 @@ answering with the failure, and which of two attempts at once goes on.
 from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
 from proxy.core.books import Books
+from proxy.core.candidates import Candidates
 from proxy.core.fallback import Fallback, cause_of
 from proxy.core.fleet import Fleet
 from proxy.core.hedging import Hedging
@@ -192,11 +193,22 @@ class Progress:
             return True
         if self._other(ticket, commands, now):
             return True
-        comes_back = fault.kind in NOT_REACHED and candidates.hopeless() is None
-        if not (somebody or comes_back) or not self._waiting.again(ticket, candidates, now):
+        if not (somebody or self._comes_back(ticket, candidates, fault, now)):
+            return False
+        if not self._waiting.again(ticket, candidates, now):
             return False
         self._pay(fault, now)
         return True
+
+    def _comes_back(self, ticket: Ticket, candidates: Candidates, fault: Fault, now: float) -> bool:
+        """Whether a backend that takes nothing now will again, in time: one that is not there, or that is full of our
+        own requests and has said when to come back."""
+        if fault.kind in NOT_REACHED:
+            return candidates.hopeless() is None
+        last = ticket.last
+        if fault.kind is not Kind.BUSY or last is None or not last.in_flight:
+            return False
+        return last.pressure.paused and last.shut_until - now < self._waiting.hold.max_wait_s
 
     def _may_again(self, ticket: Ticket, fault: Fault, now: float) -> bool:
         """Whether it may be tried again: what no engine worked at costs nothing."""

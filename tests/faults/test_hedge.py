@@ -139,8 +139,8 @@ def test_both_die(hedged):
 
 def test_the_engines_own_error_is_the_answer_when_nothing_better_comes(hedged):
     pair = hedged({"retries": {"attempts": 2}})
-    answer = pair.ask("slow-reset 0.5 | status 400 bad_value", "spare")
-    assert answer.status == 400
+    answer = pair.ask("slow-reset 0.5 | status 409 bad_value", "spare")
+    assert answer.status == 409
     assert answer.error["code"] == "bad_value"
     pair.is_freed()
 

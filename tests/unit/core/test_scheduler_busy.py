@@ -59,6 +59,26 @@ def test_a_time_to_come_back_at_is_passed_on_and_kept() -> None:
     assert gone(play.later(0.2)) == [(2, "a", 1)]
 
 
+def test_what_is_full_of_our_own_is_waited_for_as_long_as_it_says() -> None:
+    play = Play(spec("a"), retries=BROKE)
+    for job_id in range(4):
+        gone(play.submit(job_id))
+    for job_id in (2, 3):
+        assert play.fail(job_id, told(4)) == [], "held"  # type: ignore[arg-type]
+    assert play.finish(0) == [], "nobody is sent before"
+    assert play.later(3.9) == []
+    ((_, backend, attempt),) = gone(play.later(0.2))
+    assert (backend, attempt) == ("a", 2)
+    assert play.counts.refused == 0
+
+
+def test_a_time_that_is_longer_than_anybody_may_wait_is_passed_on() -> None:
+    play = Play(spec("a"), hold=HoldSettings(max_wait="5s"))
+    for job_id in range(2):
+        gone(play.submit(job_id))
+    assert only_fault(play.fail(1, told(6))).retry_after_s == 6  # type: ignore[arg-type]
+
+
 def test_a_pause_that_is_longer_than_anybody_may_wait_is_said_at_once() -> None:
     play = Play(spec("a"), hold=HoldSettings(max_wait="5s"))
     play.submit(1)
