@@ -53,7 +53,9 @@ class Books:
         ask.too_short = ticket.too_short
         ask.block_tokens = job.prefix_block_tokens * factor
         ask.answer, ask.answer_high = self.lengths.answer(job)
-        ask.over_share = self.tenants.over_share(job.tenant, now)
+        if ticket.waits_in is not None:
+            self.tenants.waits(job.tenant, ask.promised, now)
+        ask.over_share = self.tenants.tilt(job.tenant, ask.promised, now)
         ask.bind(self._margins, self._bulk_backlog_s)
         if ticket.started:  # its first token was seen: a second attempt only goes on from there
             ask.ttft_left = inf

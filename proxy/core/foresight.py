@@ -87,7 +87,7 @@ class Ask:
         self.answer = self.answer_high = 1.0
         """Tokens expected of the answer, and their .9 quantile."""
         self.over_share = 0.0
-        """Of its tenant."""
+        """Of its tenant, as far as that keeps others waiting."""
         self.ttft_left = inf
         """Seconds left for the first token."""
         self.rest_s = inf if job.done_by is None else job.done_by - now
@@ -116,11 +116,15 @@ class Ask:
         self.tpot_limit = None if self.bulk else job.slo_tpot_s
         self.ttft_margin = margins.ttft * tilt
         self.tpot_margin = margins.tpot * tilt
-        promised = job.slo_ttft_s is not None or job.slo_tpot_s is not None
-        duty = margins.duty_bulk if self.bulk else margins.duty_interactive if promised else margins.duty
+        duty = margins.duty_bulk if self.bulk else margins.duty_interactive if self.promised else margins.duty
         self.duty_limit = duty / tilt
         self.kv_share = margins.kv
         self.bulk_backlog = bulk_backlog
+
+    @property
+    def promised(self) -> bool:
+        """Whether it was given a time."""
+        return not self.bulk and (self.job.slo_ttft_s is not None or self.job.slo_tpot_s is not None)
 
     @property
     def promises(self) -> bool:

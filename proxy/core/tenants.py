@@ -1,10 +1,11 @@
-"""How much each tenant was served lately, and who had more than its share.
+"""How much each tenant was served lately, who had more than its share, and whether that was at the cost of others.
 
-Owns decayed service and the tilt that follows from it. A tenant alone has all of its share and is never tilted.
+Owns decayed service and the tilt that follows from it. Nobody is tilted for what nobody else wanted: neither a tenant
+alone, nor anybody while those with less than their share get what they ask for at once.
 """
 
 from collections import OrderedDict
-from math import exp, log
+from math import exp, inf, log
 from typing import Final
 
 from proxy.model.scheduling import FairnessSettings
@@ -14,6 +15,11 @@ MAX_TENANTS: Final = 4096
 _GONE: Final = 1e-3
 """Decayed service below which a tenant counts as away."""
 _RESCALE: Final = 1e100
+SHORT_S: Final = 2.0
+"""Memory of somebody with less than its share having had to wait."""
+MOST_OVER: Final = 1.0
+"""Taking more over one's share than this changes nothing: shares of many tenants are small, and being the largest of a
+hundred is no reason to be kept away from backends that have room."""
 
 
 class Tenants:
@@ -29,6 +35,22 @@ class Tenants:
         self._weight = 0.0
         """Σ weight of those."""
         self._since = 0.0
+        self._short_until = self._backfill_until = -inf
+        """Until then those over their share are tilted: with promises, and without."""
+
+    def waits(self, tenant: str, promised: bool, now: float) -> None:
+        """A job of it cannot go at once. One without promises is no reason to refuse anybody who was given some."""
+        if self.over_share(tenant, now) > 0.0:
+            return
+        self._backfill_until = now + SHORT_S
+        if promised:
+            self._short_until = now + SHORT_S
+
+    def tilt(self, tenant: str, promised: bool, now: float) -> float:
+        """By how much it is over its share, at most `MOST_OVER`, while that keeps others waiting."""
+        if now >= (self._short_until if promised else self._backfill_until):
+            return 0.0
+        return min(MOST_OVER, self.over_share(tenant, now))
 
     def over_share(self, tenant: str, now: float) -> float:
         """0: its fair share or less; 1: twice its fair share."""

@@ -71,6 +71,7 @@ class Waiting:
 
     def place(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
         """Nobody fits a job now."""
+        self._books.tenants.waits(ticket.job.tenant, ask.promised, ask.now)
         reason = ask.reason
         if reason is None and not (ask.promises and self._router.enforces_somewhere(candidates)):
             return self._hold_for_permit(ticket, candidates, NOBODY, ask)

@@ -56,3 +56,30 @@ def test_a_bounded_number_is_remembered() -> None:
         tenants.serve(f"t{number}", 1.0, 100.0)
     assert len(tenants.services(100.0)) == MAX_TENANTS
     assert tenants.over_share("t4000", 100.0) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_largest_of_many_is_not_tilted_while_nobody_waits() -> None:
+    tenants = served(Tenants(FairnessSettings()), big=50.0, **{f"t{number}": 1.0 for number in range(100)})
+    assert tenants.over_share("big", 100.0) > 30
+    assert tenants.tilt("big", True, 100.0) == 0
+
+
+def test_the_tilt_has_a_bound_and_ends_with_the_shortage() -> None:
+    tenants = served(Tenants(FairnessSettings()), big=50.0, **{f"t{number}": 1.0 for number in range(100)})
+    tenants.waits("t7", True, 100.0)
+    assert tenants.tilt("big", True, 101.9) == 1.0
+    assert tenants.tilt("t7", True, 101.9) == 0
+    assert tenants.tilt("big", True, 102.1) == 0
+
+
+def test_who_has_more_than_its_share_is_not_short_when_it_waits() -> None:
+    tenants = served(Tenants(FairnessSettings()), a=6.0, b=1.0, c=5.0)
+    tenants.waits("a", True, 100.0)
+    assert tenants.tilt("a", True, 100.0) == tenants.tilt("c", True, 100.0) == 0
+
+
+def test_bulk_that_waits_slows_down_bulk_only() -> None:
+    tenants = served(Tenants(FairnessSettings()), a=6.0, b=1.0)
+    tenants.waits("b", False, 100.0)
+    assert tenants.tilt("a", True, 100.0) == 0
+    assert tenants.tilt("a", False, 100.0) == pytest.approx(6 / 3.5 - 1)

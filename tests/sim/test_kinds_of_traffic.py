@@ -1,0 +1,64 @@
+"""Traffic unlike that which the scheduler grew up with: nobody may notice an admission control below saturation, and
+above it nobody may do better than the one who admits."""
+
+from collections.abc import Callable
+from math import exp
+from random import Random
+
+import pytest
+
+from proxy.core.classify import Classifier
+from proxy.model.classes import with_built_in
+from proxy.sim.arrival import Arrival
+from proxy.sim.cluster import build_cluster, read_engines
+from proxy.sim.jobs import SeenByProxy
+from proxy.sim.report import Report, report_of
+from proxy.sim.slo import parse_slo, promised
+from proxy.sim.world import World, build_scheduler
+
+Sizes = Callable[[Random], tuple[int, int, str]]
+"""Tokens of a prompt and of its answer, and the tenant."""
+
+
+def lognormal(rng: Random, median: float, sigma: float, most: float) -> int:
+    return round(max(1.0, min(most, median * exp(rng.gauss(0.0, sigma)))))
+
+
+def arrivals(count: int, rate: Callable[[float], float], sizes: Sizes, seed: int = 1) -> list[Arrival]:
+    """Poisson arrivals with a promise each: TTFT 2 s (or three prefills), TPOT 100 ms."""
+    rng, at, made = Random(seed), 0.0, []
+    for _ in range(count):
+        at += rng.expovariate(rate(at))
+        prompt, answer, tenant = sizes(rng)
+        made.append(Arrival(at, prompt, answer, tenant=tenant))
+    return promised(made, parse_slo("mooncake"))
+
+
+def played(policy: str, traffic: list[Arrival], engines: str, bulk_tokens: int | None = 2048) -> Report:
+    backends = build_cluster(read_engines(engines), ())
+    jobs = SeenByProxy(1, 512, Classifier(with_built_in(()), (), bulk_tokens))
+    return report_of(World(backends, build_scheduler(backends, policy, 1), jobs=jobs).play(traffic))
+
+
+def unequal(rng: Random) -> tuple[int, int, str]:
+    """A third of the traffic is one tenant's, the rest is that of a hundred."""
+    tenant = "big" if rng.random() < 0.33 else f"t{int(100 * rng.random() ** 2)}"
+    return lognormal(rng, 500, 1.0, 16_000), lognormal(rng, 200, 0.8, 2000), tenant
+
+
+def plain(prompt: float, answer: float, sigma: float, most: float = 8000) -> Sizes:
+    return lambda rng: (lognormal(rng, prompt, 1.0, 16_000), lognormal(rng, answer, sigma, most), "one")
+
+
+@pytest.mark.parametrize(
+    ("engines", "rate", "sizes"),
+    [
+        pytest.param("4xmooncake16", 8.0, unequal, id="many tenants of unequal size"),
+    ],
+)
+def test_below_saturation_nobody_is_refused(engines: str, rate: float, sizes: Sizes) -> None:
+    traffic = arrivals(1200, lambda _: rate, sizes)
+    assert played("least_outstanding", traffic, engines).total.goodput > 0.99, "this is not below saturation"
+    ours = played("goodput", traffic, engines)
+    assert ours.refusals == {}
+    assert ours.total.goodput >= 0.995
