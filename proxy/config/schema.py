@@ -83,8 +83,8 @@ class RoutingSettings(SchedulingSettings):
     """Traffic class and backends by what a request is; the first that fits decides. Where none does: the header
     `x-tidegate-class`, then `service_tier` (`priority`, `flex`), then `bulk_tokens`."""
     bulk_tokens: Annotated[int, Field(ge=1)] | None = 2048
-    """Requests whose answers are expected to be so long are bulk: not streamed and asking for so many, or usually so
-    long. null: none is."""
+    """Whole answers (no streams) without any promise are bulk when they are expected to be so long: asking for so many,
+    or usually so long. null: none is."""
     scrape: Annotated[Duration, AfterValidator(_scrape)] = 5.0
     """Pause between two readings of a backend's metrics, which correct what is known from traffic and tell of engines
     that sleep. 0: never."""

@@ -37,6 +37,8 @@ class Asked(NamedTuple):
     constrained: bool
     also: tuple[str, ...] = ()
     """Other spellings of the model."""
+    promised: bool = False
+    """It names a time of its own for the first token or between tokens."""
 
 
 class Classified(NamedTuple):
@@ -103,7 +105,8 @@ class Classifier:
 
     def learn(self, asked: Asked, output_tokens: int) -> None:
         """An answer had so many tokens."""
-        self._work.learn(asked, output_tokens)
+        if not asked.stream:
+            self._work.learn(asked, output_tokens)
 
     def _without_rule(self, asked: Asked) -> Classified:
         classes = self.classes
@@ -115,9 +118,19 @@ class Classifier:
             if own is not None:
                 return Classified(own, "tier")
             return Classified(classes[_TIERS[tier]], "tier", priority=_PRIORITY_TIER if tier == "priority" else 0)
-        if self._bulk_tokens is not None and self._work.expected(asked) >= self._bulk_tokens:
+        if self._is_bulk_by_work(asked):
             return Classified(classes[BULK_CLASS], "work")
         return Classified(classes[DEFAULT_CLASS], "default")
+
+    def _is_bulk_by_work(self, asked: Asked) -> bool:
+        """Never a stream, which somebody reads along, nor what has a promise to lose: answers of reasoning models are
+        long, and they are waited for all the same."""
+        most, promise = self._bulk_tokens, self.classes[DEFAULT_CLASS].promise
+        if most is None or asked.stream or asked.promised:
+            return False
+        if promise.ttft_s is not None or promise.tpot_s is not None:
+            return False
+        return self._work.expected(asked) >= most
 
 
 def fits(when: When, asked: Asked) -> bool:
@@ -151,17 +164,17 @@ def _within(between: Between, value: int | None) -> bool:
 
 
 class Work:
-    """How long answers usually get, by who asks what in which way."""
+    """How long whole answers usually get, by who asks what in which way."""
 
     def __init__(self) -> None:
-        self._medians: OrderedDict[tuple[str, str, str, bool, int], list[float]] = OrderedDict()
+        self._medians: OrderedDict[tuple[str, str, str, int], list[float]] = OrderedDict()
         """[median, samples]; bounded, the longest unused goes first."""
 
     def expected(self, asked: Asked) -> float:
-        """Tokens. Before anything was seen: of a stream none, since somebody reads along; else what was asked for."""
+        """Tokens. Before anything was seen: what was asked for."""
         known = self._medians.get(_kind(asked))
         if known is None or known[1] < _SEEN_ENOUGH:
-            return 0.0 if asked.stream or asked.max_tokens is None else float(asked.max_tokens)
+            return 0.0 if asked.max_tokens is None else float(asked.max_tokens)
         return known[0] if asked.max_tokens is None else min(known[0], float(asked.max_tokens))
 
     def learn(self, asked: Asked, tokens: int) -> None:
@@ -179,5 +192,5 @@ class Work:
         known[0] *= exp(rate if tokens > known[0] else -rate)
 
 
-def _kind(asked: Asked) -> tuple[str, str, str, bool, int]:
-    return asked.tenant, asked.endpoint, asked.model, asked.stream, (asked.max_tokens or 0).bit_length()
+def _kind(asked: Asked) -> tuple[str, str, str, int]:
+    return asked.tenant, asked.endpoint, asked.model, (asked.max_tokens or 0).bit_length()

@@ -70,6 +70,7 @@ class Intake:
         also = self._spellings(model)
         if not may_use(patterns, model, also):
             raise FaultError(no_such_model(model))
+        wishes = prompt.wishes(head.fields)
         asked = Asked(
             str(request.endpoint),
             model,
@@ -81,10 +82,10 @@ class Intake:
             prompt.estimated_tokens(request.body_bytes),
             prompt.is_constrained(fields),
             also,
+            wishes.ttft_s is not None or wishes.tpot_s is not None,
         )
         classified = self._classifier.classify(asked)
         kind = classified.traffic_class
-        wishes = prompt.wishes(head.fields)
         named = request.json and request.model is not None
         ways = self._ways.of(model, kind.name, classified.require, named, self._spellings)
         if patterns is not None:

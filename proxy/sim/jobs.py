@@ -84,6 +84,7 @@ class SeenByProxy:
             max_tokens=arrival.max_tokens,
             prompt_tokens=size // _GUESSED_BYTES_PER_TOKEN,
             constrained=False,
+            promised=arrival.slo.ttft_s is not None or arrival.slo.tpot_s is not None,
         )
 
     def _bytes(self, arrival: Arrival) -> int:

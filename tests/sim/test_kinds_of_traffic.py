@@ -54,6 +54,7 @@ def plain(prompt: float, answer: float, sigma: float, most: float = 8000) -> Siz
     ("engines", "rate", "sizes"),
     [
         pytest.param("4xmooncake16", 8.0, unequal, id="many tenants of unequal size"),
+        pytest.param("4xmooncake16", 0.5, plain(300, 5000, 0.7, 20_000), id="answers of a reasoning model"),
     ],
 )
 def test_below_saturation_nobody_is_refused(engines: str, rate: float, sizes: Sizes) -> None:
@@ -62,3 +63,16 @@ def test_below_saturation_nobody_is_refused(engines: str, rate: float, sizes: Si
     ours = played("goodput", traffic, engines)
     assert ours.refusals == {}
     assert ours.total.goodput >= 0.995
+
+
+@pytest.mark.parametrize(
+    ("engines", "rate", "sizes"),
+    [
+        pytest.param("4xmooncake16", 0.65, plain(300, 5000, 0.7, 20_000), id="answers of a reasoning model"),
+    ],
+)
+def test_above_saturation_nobody_does_better(engines: str, rate: float, sizes: Sizes) -> None:
+    traffic = arrivals(1200, lambda _: rate, sizes)
+    best = max(played(policy, traffic, engines).total.goodput for policy in ("least_outstanding", "round_robin"))
+    assert best < 0.99, "this is not above saturation"
+    assert played("goodput", traffic, engines).total.goodput > best

@@ -80,9 +80,10 @@ def test_conditions(when: dict[str, Any], fitting: dict[str, Any], other: dict[s
     assert classified({"when": when}, **other).rule is None
 
 
-def test_answers_that_are_usually_long_are_bulk_and_short_ones_are_not() -> None:
+def test_whole_answers_that_are_usually_long_are_bulk_and_short_ones_are_not() -> None:
     classifier = Classifier(CLASSES, (), 1000)
-    long, short = asked(tenant="a", max_tokens=4000), asked(tenant="b", stream=False, max_tokens=4000)
+    long, short = asked(tenant="a", stream=False), asked(tenant="b", stream=False, max_tokens=4000)
+    assert classifier.classify(long).traffic_class.name == "interactive"
     assert classifier.classify(short).traffic_class.name == "bulk"
     for _ in range(100):
         classifier.learn(long, 3000)
@@ -91,10 +92,26 @@ def test_answers_that_are_usually_long_are_bulk_and_short_ones_are_not() -> None
     assert classifier.classify(short).traffic_class.name == "interactive"
 
 
+@pytest.mark.parametrize("how", [{"stream": True}, {"stream": False, "promised": True}])
+def test_who_reads_along_or_was_promised_a_time_keeps_it_however_long_answers_get(how: dict[str, Any]) -> None:
+    classifier = Classifier(CLASSES, (), 1000)
+    reasoning = asked(tenant="a", max_tokens=64_000, **how)
+    for _ in range(100):
+        classifier.learn(reasoning, 7000)
+    assert names(classifier.classify(reasoning)) == ("interactive", "default", None)
+
+
+@pytest.mark.parametrize("slo", [{"ttft": "2s"}, {"tpot": "50ms"}])
+def test_what_the_usual_class_promises_is_kept_too(slo: dict[str, str]) -> None:
+    promising = with_built_in((ClassSettings.model_validate({"name": "interactive", "slo": slo}),))
+    found = Classifier(promising, (), 1000).classify(asked(stream=False, max_tokens=9000))
+    assert names(found) == ("interactive", "default", None)
+
+
 def test_what_is_learned_is_bounded() -> None:
     classifier = Classifier(CLASSES, (), 1000)
     for number in range(5000):
-        classifier.learn(asked(tenant=str(number)), 10)
+        classifier.learn(asked(tenant=str(number), stream=False), 10)
     assert len(classifier._work._medians) == 4096
 
 
