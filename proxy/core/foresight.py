@@ -254,9 +254,10 @@ def least_s(backend: "Backend", ask: Ask) -> float:
 
 
 def step_s(backend: "Backend", ask: Ask) -> float:
-    """Seconds of a decode step with the job among those that are there."""
+    """Seconds of a decode step with the job among those that are there, prompts that are still computed included: they
+    will decode beside it."""
     ledger, model = backend.ledger, backend.model
-    decoding = ledger.decoding + 1.0
+    decoding = ledger.decoding + len(ledger.pending) + 1.0
     if ledger.has_foreign:
         decoding += ledger.foreign(ask.now)[0]
     return model.step_s(decoding, ledger.kv + ask.prompt) * model.slow_decode

@@ -11,6 +11,9 @@ from proxy.core.entry import Entry
 
 DUTY_S: Final = 30.0
 """Memory of the prefill duty, seconds."""
+PACE_S: Final = 5.0
+"""Memory of the time in which prefills were under way, where it says how fast answers will flow, seconds: what was half
+a minute ago does not slow down anybody now, and in an onset nothing was."""
 RATE_S: Final = 10.0
 """Memory of the prefill rate, seconds."""
 _MISSED: Final = 3.0
@@ -40,6 +43,7 @@ class Ledger:
         "_kv_s",
         "_limits",
         "_most_running",
+        "_near_busy",
         "_pending_work_s",
         "_present",
         "_rate",
@@ -81,6 +85,8 @@ class Ledger:
         self._duty = self._duty_at = 0.0
         self._busy = 0.0
         """Share of the time in which a prefill was pending: none can have been computed in the rest."""
+        self._near_busy = 0.0
+        """The same, of the last seconds."""
         self._foreseen = 0.0
         """Predicted seconds of what is over, by the second."""
         self._present = 0.0
@@ -164,10 +170,13 @@ class Ledger:
             self._busy *= fade
             self._foreseen *= fade
             self._present *= fade
+            near = exp(-elapsed / PACE_S)
+            self._near_busy *= near
             if self.pending or self.decoding:
                 self._present += 1.0 - fade
             if self._head is not None:
                 self._busy += 1.0 - fade
+                self._near_busy += 1.0 - near
                 self._busy_s += elapsed
             self._decoding_s += self.decoding * elapsed
             self._kv_s += self.kv * elapsed
@@ -244,9 +253,9 @@ class Ledger:
         return self._duty * exp((self._duty_at - now) / DUTY_S) if self._duty else 0.0
 
     def busy(self, now: float) -> float:
-        """Share of the time in which a prefill was under way."""
-        fade = exp(min(0.0, self._at - now) / DUTY_S)
-        return self._busy * fade + (1.0 - fade if self._head is not None else 0.0)
+        """Share of the last seconds in which a prefill was under way."""
+        fade = exp(min(0.0, self._at - now) / PACE_S)
+        return self._near_busy * fade + (1.0 - fade if self._head is not None else 0.0)
 
     def realised(self) -> float:
         """Seconds that requests took lately by the second predicted, at most 1: all together they cannot have taken

@@ -69,6 +69,7 @@ def test_below_saturation_nobody_is_refused(engines: str, rate: float, sizes: Si
     ("engines", "rate", "sizes"),
     [
         pytest.param("4xmooncake16", 0.65, plain(300, 5000, 0.7, 20_000), id="answers of a reasoning model"),
+        pytest.param("4xmooncake16", 110.0, plain(180, 40, 1.2), id="an onset of short chats"),
     ],
 )
 def test_above_saturation_nobody_does_better(engines: str, rate: float, sizes: Sizes) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from proxy.core.backend import Backend
 from proxy.core.entry import Entry
 from proxy.core.foresight import Ask, foresee, judge, least_s, open_entry, predicted_tpot, residents_tpot, seat_wait_s
+from proxy.core.ledger import PACE_S
 from proxy.core.margins import Margins
 from proxy.core.ticket import Ticket
 from proxy.model.backend import BackendSpec
@@ -33,9 +34,14 @@ def ask(prompt: float = 1000.0, answer: float = 100.0, now: float = 10.0, **job:
 
 
 def occupied(
-    where: Backend, count: int, answer: float = 100.0, tpot: float | None = None, prompt: float = 100.0
+    where: Backend,
+    count: int,
+    answer: float = 100.0,
+    tpot: float | None = None,
+    prompt: float = 100.0,
+    begun: bool = True,
 ) -> None:
-    """So many short requests that decode there since long ago."""
+    """So many short requests that decode there since long ago, or have not `begun`."""
     for number in range(count):
         resident = ask(prompt, answer, now=0.0, slo_tpot_s=tpot)
         foresee(where, resident)
@@ -44,7 +50,8 @@ def occupied(
         entry.streams = True
         entry.work = 0.0
         where.ledger.dispatch(entry, 0.0)
-        where.ledger.first_token(entry, 0.0)
+        if begun:
+            where.ledger.first_token(entry, 0.0)
         where.in_flight += 1
 
 
@@ -159,8 +166,18 @@ def test_prefills_that_only_wait_for_steps_slow_tokens_down_all_the_same() -> No
     quiet = backend()
     occupied(quiet, 50)
     foresee(quiet, ask(now=60.0))
-    share = 0.6 * (1 - 2.71828**-2)
+    share = 0.6 * 2.71828 ** (-0.04 / PACE_S)  # the last prefill ended 40 ms ago
     assert pace(0.001) == pytest.approx(predicted_tpot(quiet, ask(now=60.0)) / (1 - 0.8 * share), rel=0.02)
+
+
+def test_prompts_that_are_still_computed_will_decode_too() -> None:
+    """In an onset from idle nothing decodes yet, and everything looks fast."""
+    begun, onset = backend(), backend()
+    occupied(begun, 30)
+    occupied(onset, 30, begun=False)
+    foresee(begun, ask())
+    foresee(onset, ask())
+    assert predicted_tpot(onset, ask()) >= predicted_tpot(begun, ask())
 
 
 @pytest.mark.parametrize(("waiting", "seats_s"), [(4, 0.5), (5, 1.0), (8, 2.5)])

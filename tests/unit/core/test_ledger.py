@@ -177,3 +177,13 @@ def test_nonsense_is_counted_and_ignored(running: float, waiting: float) -> None
     ledger = Ledger()
     assert not ledger.reconcile(running, waiting, 0.0)
     assert (ledger.scrapes_ignored, ledger.foreign(0.0)) == (1, (0.0, 0.0))
+
+
+def test_what_prefills_do_to_the_pace_is_known_soon_and_forgotten_soon() -> None:
+    ledger = Ledger()
+    prefill = sent(ledger, 100.0)
+    assert ledger.busy(100.0) == 0.0
+    assert ledger.busy(105.0) > 0.6
+    ledger.first_token(prefill, 130.0)
+    assert ledger.busy(130.0) > 0.99
+    assert ledger.busy(140.0) < 0.2
