@@ -55,6 +55,7 @@ def plain(prompt: float, answer: float, sigma: float, most: float = 8000) -> Siz
     [
         pytest.param("4xmooncake16", 8.0, unequal, id="many tenants of unequal size"),
         pytest.param("4xmooncake16", 0.5, plain(300, 5000, 0.7, 20_000), id="answers of a reasoning model"),
+        pytest.param("4xmooncake16", 6.0, plain(70, 1200, 0.2), id="nothing but decoding"),
     ],
 )
 def test_below_saturation_nobody_is_refused(engines: str, rate: float, sizes: Sizes) -> None:
@@ -70,6 +71,7 @@ def test_below_saturation_nobody_is_refused(engines: str, rate: float, sizes: Si
     [
         pytest.param("4xmooncake16", 0.65, plain(300, 5000, 0.7, 20_000), id="answers of a reasoning model"),
         pytest.param("4xmooncake16", 110.0, plain(180, 40, 1.2), id="an onset of short chats"),
+        pytest.param("4xmooncake16", 9.0, plain(70, 1200, 0.2), id="nothing but decoding"),
     ],
 )
 def test_above_saturation_nobody_does_better(engines: str, rate: float, sizes: Sizes) -> None:
