@@ -62,7 +62,7 @@ class Pursuit:
         self._calls = 0
         """Times the request was sent to any engine that may have worked at it."""
         self.asked: set[str] = set()
-        """Backends that got it, and did not only say that they are full."""
+        """Backends that got it."""
         self.cut_by: Fault | None = None
         """Why it was ended from outside."""
         self.attempts = 0
@@ -246,7 +246,7 @@ class Pursuit:
 
     def _count(self, relay: Relay, backend: Backend, fault: Fault) -> None:
         """An attempt ended in `fault`."""
-        if relay.calls and fault.kind is not Kind.BUSY:
+        if relay.calls:
             self.asked.add(relay.backend)
         if fault.kind in NOT_REACHED:
             backend.is_lost.set()

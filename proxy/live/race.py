@@ -19,7 +19,7 @@ from proxy.live.backends import Backend
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.model.commands import Dispatch
-from proxy.model.faults import Fault, Kind
+from proxy.model.faults import Fault
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
 
@@ -170,8 +170,7 @@ class Race:
         relay.release()
         lane.let_go()
         self.calls += relay.calls
-        if fault is None or fault.kind is not Kind.BUSY:
-            self.asked.add(backend.name)
+        self.asked.add(backend.name)
         if fault is None:
             self.spare, fault = relay, judge.fault_of_answer(relay)
         del self._lanes[backend.name]
