@@ -16,8 +16,11 @@ help: ## say what there is
 run: venv-run ## install what is missing, then start `tidegate demo`: no GPU, no network
 	@exec $(VENV)/tidegate demo $(ARGS)
 
+# Hundreds of tests live on real sockets and real time: what fails while the machine is busy is asked once more, alone.
 test: venv-test check ## install what is missing, run every check and every test
-	$(VENV)/python -m pytest $(ARGS)
+	$(VENV)/python -m pytest $(ARGS) || { \
+	  printf '\nOnce more, those that failed, alone:\n\n' && \
+	  $(VENV)/python -m pytest --last-failed --last-failed-no-failures=none $(ARGS); }
 
 check: venv-test ## lint, format, types, import floors, generated files
 	$(VENV)/ruff check $(SOURCES)
