@@ -18,6 +18,8 @@ class Result:
     """Why it was refused or failed, in one word."""
     backend: str | None = None
     """The last it was sent to."""
+    falsely_refused: bool = False
+    """Refused for time, while an engine could have taken it and everybody's promise been kept."""
     attempts: int = 0
     hedged: bool = False
     first_token_at: float | None = None

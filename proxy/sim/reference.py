@@ -7,7 +7,7 @@ its SLO nowhere is refused. Greedy: it does not know who comes next. Owns that r
 
 from collections.abc import Callable, Iterable, Sequence
 from heapq import nsmallest
-from math import inf, sqrt
+from math import inf
 
 from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstToken, Reason, Refuse, Report
 from proxy.model.faults import Kind, internal
@@ -16,21 +16,14 @@ from proxy.sim.arrival import Arrival
 from proxy.sim.cluster import SimBackend
 from proxy.sim.jobs import JobMaker
 from proxy.sim.modelled_backend import ModelledBackend
-from proxy.sim.outlook import Outlook, Resident, outlook
+from proxy.sim.placement import CARE, Placement
 from proxy.sim.played import Played, Result
 from proxy.sim.world import World
 
 LOOK_AGAIN_S = 0.2
 """Held requests look at an engine whenever somebody there has a first token or ends, and at all of them so often."""
-CARE = 0.97
-"""Promises are kept with this much to spare, for what the arithmetic leaves out."""
-OWN_WORK = 2.0
-"""A second of own prefill counts as so many: a cached prefix is worth more than an empty queue."""
-
 LOOKED_AT = 32
 """Of those that wait, so many of the most urgent have a chance at a time."""
-TIE_S = 1e-3
-"""A request that is there counts as so much faster an engine."""
 
 
 def play_reference(
@@ -52,6 +45,7 @@ class Reference:
     def __init__(self) -> None:
         self._servers: dict[str, ModelledBackend] = {}
         self._results: Sequence[Result] = ()
+        self._placement = Placement(())
         self._held: dict[int, float] = {}
         """Job → until when holding it is of use."""
         self._look_at = 0.0
@@ -60,6 +54,7 @@ class Reference:
     def see(self, servers: Iterable[ModelledBackend], results: Sequence[Result]) -> None:
         """The engines, and the arrivals by job id."""
         self._servers, self._results = {server.name: server for server in servers}, results
+        self._placement = Placement(results)
 
     # ---- the five methods
 
@@ -96,7 +91,7 @@ class Reference:
 
     def _place(self, job_id: int, servers: Iterable[ModelledBackend], now: float) -> list[Command]:
         arrival = self._results[job_id].arrival
-        server = self._best(arrival, servers, now)
+        server = self._placement.best(arrival, servers, now)
         if server is not None:
             self._held.pop(job_id, None)
             self._attempts[job_id] = self._attempts.get(job_id, 0) + 1
@@ -125,47 +120,3 @@ class Reference:
         return arrival.at + CARE * min(
             inf if slo.ttft_s is None else slo.ttft_s, inf if slo.e2e_s is None else slo.e2e_s
         )
-
-    def _best(self, arrival: Arrival, servers: Iterable[ModelledBackend], now: float) -> ModelledBackend | None:
-        best, least = None, inf
-        for server in servers:
-            if server.down or arrival.prompt_tokens + arrival.output_tokens > server.engine.spec.max_model_len:
-                continue
-            view = outlook(server.engine, arrival, now)
-            cost = _cost(arrival, view)
-            if cost < least and self._keeps_promises(arrival, view, now):
-                best, least = server, cost
-        return best
-
-    def _keeps_promises(self, arrival: Arrival, view: Outlook, now: float) -> bool:
-        slo, first = arrival.slo, now - arrival.at + view.ttft_s
-        late = (
-            not view.fits
-            or (slo.ttft_s is not None and first > CARE * slo.ttft_s)
-            or (slo.tpot_s is not None and arrival.output_tokens > 1 and view.step_s > CARE * slo.tpot_s)
-            or (slo.e2e_s is not None and first + arrival.output_tokens * view.step_s > CARE * slo.e2e_s)
-        )
-        return not late and all(self._spared(one, view, now) for one in view.residents())
-
-    def _spared(self, resident: Resident, view: Outlook, now: float) -> bool:
-        """Whether a resident that would have kept its promise still does."""
-        result = self._results[resident.id]
-        slo, rest, alone = result.arrival.slo, view.rest_s(resident), resident.left * view.step_s
-        if slo.tpot_s is not None and resident.output_tokens > 1:
-            so_far = 0.0 if result.first_token_at is None else now - result.first_token_at
-            allowed = slo.tpot_s * (resident.output_tokens - 1)
-            if so_far + alone <= allowed < (so_far + rest) / CARE:
-                return False
-        if slo.e2e_s is None:
-            return True
-        waited = now - result.arrival.at + (0.0 if resident.decoding else view.prefill_s - view.own_s)
-        return not waited + alone <= slo.e2e_s < (waited + rest) / CARE
-
-
-def _cost(arrival: Arrival, view: Outlook) -> float:
-    """What has a first token to wait for goes where that comes soonest for the work; anything else to the slowest
-    engine that will do, so that the fast ones stay free."""
-    there = len(view.there.pending) + len(view.there.decoding)
-    if arrival.slo.ttft_s is None:
-        return -view.own_s + TIE_S * there
-    return (view.ttft_s + (OWN_WORK - 1) * view.own_s) * sqrt(1 + there)

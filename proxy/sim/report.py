@@ -40,6 +40,8 @@ class Group:
     good: int
     served: int
     refused: int
+    falsely_refused: int
+    """Of those: while an engine could have taken them without breaking anybody's promise."""
     failed: int
     cancelled: int
     tokens: int
@@ -176,6 +178,7 @@ def group_of(results: Sequence[Result]) -> Group:
         good=len(good),
         served=len(served),
         refused=verdicts[Verdict.SHED],
+        falsely_refused=sum(r.falsely_refused for r in results),
         failed=verdicts[Verdict.FAILED],
         cancelled=verdicts[Verdict.CANCELLED],
         tokens=sum(r.arrival.output_tokens for r in results),

@@ -16,7 +16,7 @@ from proxy.sim.report import Group, Quantiles, Report
 
 Row = Sequence[str]
 _GROUP_COLUMNS = (
-    "requests", "good", "served", "refused", "failed", "cancelled", "tokens", "good_tokens",
+    "requests", "good", "served", "refused", "falsely_refused", "failed", "cancelled", "tokens", "good_tokens",
     "late_ttft", "late_tpot", "late_e2e",
 )  # fmt: skip
 _LATENCIES = ("ttft", "tpot", "e2e")
@@ -111,7 +111,8 @@ def _group_cells(group: Group) -> list[object]:
 
 def _summary(contest: Contest) -> str:
     header = (
-        "contender", "goodput %", "tokens %", "good tok/s", "refused %", "TTFT p50/p95/p99 s", "TPOT p50/p95/p99 ms",
+        "contender", "goodput %", "tokens %", "good tok/s", "refused %", "falsely %", "TTFT p50/p95/p99 s",
+        "TPOT p50/p95/p99 ms",
         "E2E p50/p99 s", "hit %", "busy %", "sim req/s",
     )  # fmt: skip
     return _table(header, [_summary_row(name, contest.of(name)) for name in contest.contenders()])
@@ -125,6 +126,7 @@ def _summary_row(name: str, runs: Sequence[Run]) -> Row:
         _spread([100 * t.token_goodput for t in totals]),
         f"{fmean(run.report.good_tokens_per_s for run in runs):,.0f}",
         f"{100 * fmean(t.refused / max(1, t.requests) for t in totals):.1f}",
+        f"{100 * fmean(t.falsely_refused / max(1, t.requests) for t in totals):.1f}",
         _quantiles([t.ttft for t in totals], _QUANTILES, 1, 2),
         _quantiles([t.tpot for t in totals], _QUANTILES, 1e3, 0),
         _quantiles([t.e2e for t in totals], ("p50", "p99"), 1, 1),

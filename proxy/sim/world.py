@@ -27,6 +27,7 @@ from proxy.model.commands import (
     Flowed,
     Load,
     Probed,
+    Reason,
     Refuse,
     Report,
 )
@@ -39,6 +40,7 @@ from proxy.sim.arrival import HASH_TOKENS, Arrival
 from proxy.sim.cluster import SimBackend
 from proxy.sim.jobs import JobMaker, SeenByProxy
 from proxy.sim.modelled_backend import ModelledBackend
+from proxy.sim.placement import Placement
 from proxy.sim.played import Played, Result
 from proxy.sim.sequence import Emitted, SimRequest
 
@@ -52,6 +54,8 @@ SCRAPE_S: Final = 5.0
 """Between two scrapes of a backend's metrics; 0: never."""
 SCRAPE_LAG_S: Final = 0.05
 """How old metrics are when they are understood."""
+FOR_TIME: Final = frozenset((Reason.TTFT, Reason.TPOT, Reason.DUTY, Reason.KV, Reason.SEATS, Reason.DEADLINE))
+"""Reasons of admission: such a refusal is right only where no engine could have kept the promise."""
 TOO_LONG_FAULT: Final = downstream(Kind.INVALID, "the request exceeds the context of the model")
 TOO_LONG: Final = Outcome(Verdict.FAILED, "CH", TOO_LONG_FAULT)
 """The engine's own 400; for the scheduler an answer like any other."""
@@ -126,6 +130,7 @@ class World:
         self._left = 0
         """Arrivals still to come."""
         self._played = Played([])
+        self._placement = Placement(self._played.results)
         self._progress: Callable[[int], None] | None = None
 
     @property
@@ -313,7 +318,11 @@ class World:
 
     def _refuse(self, command: Refuse, now: float) -> None:
         reason = command.reason.value if command.reason else command.fault.kind.value
-        self._end(command.job_id, failed_with(command.fault, self._open[command.job_id].phase), reason, now)
+        result = self._open[command.job_id]
+        if command.reason in FOR_TIME:
+            best = self._placement.best(result.arrival, self.servers.values(), now)
+            result.falsely_refused = best is not None
+        self._end(command.job_id, failed_with(command.fault, result.phase), reason, now)
 
     def _connect_failed(self, command: Dispatch, now: float) -> None:
         if command.job_id in self._open:

@@ -133,9 +133,9 @@ def _section(document: dict[str, Any]) -> str:
         f"## {setting['name']}\n",
         f"Aim: {setting['aim']}. `tidegate simulate {' '.join(setting['argv'])}`  ",
         f"{setting['machine']}; {setting['at']}; seeds {setting['seeds']}.\n",
-        "| contender | goodput % | tokens % | refused % | TTFT p50/p99 s | TPOT p50/p99 ms | hit % | hedged % "
-        "| prompt tokens computed | ours less it |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| contender | goodput % | tokens % | refused % | falsely % | TTFT p50/p99 s | TPOT p50/p99 ms | hit % "
+        "| hedged % | prompt tokens computed | ours less it |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     differences = {d["baseline"]: d for d in document.get("differences", {}).get("requests", ())}
     contenders = list(dict.fromkeys(run["contender"] for run in document["runs"]))
@@ -150,11 +150,13 @@ def _section(document: dict[str, Any]) -> str:
 def _row(name: str, runs: Sequence[dict[str, Any]], difference: dict[str, Any] | None) -> str:
     totals = [run["total"] for run in runs]
     refused = fmean(t["refused"] / max(1, t["requests"]) for t in totals)
+    falsely = fmean(t.get("falsely_refused", 0) / max(1, t["requests"]) for t in totals)
     cells = [
         f"**{name}**" if name == OURS else name + (" (upper mark)" if name == REFERENCE else ""),
         _spread([t["goodput"] for t in totals]),
         _spread([t["token_goodput"] for t in totals]),
         f"{100 * refused:.1f}",
+        f"{100 * falsely:.1f}",
         _pair(totals, "ttft", 1.0, 2),
         _pair(totals, "tpot", 1e3, 0),
         f"{100 * fmean(run['hit_rate'] for run in runs):.1f}",
