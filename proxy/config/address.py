@@ -30,6 +30,8 @@ class Address(NamedTuple):
 def parse_address(text: str) -> Address:
     """`"[::1]:8080"` → Address("::1", 8080). Raises a refusal for anything that is not host:port."""
     host, colon, port = text.rpartition(":")
+    if "://" in text:
+        raise refusal(f"{quoted(text)} is a URL; only its host and port are meant", _EXAMPLES)
     if not colon or (host.startswith("[") != host.endswith("]")):
         raise refusal(f"{quoted(text)} is not host:port", _EXAMPLES)
     return Address(parse_host(host), parse_port(port, lowest=0))

@@ -43,7 +43,7 @@ def test_accepted(text: str, address: Address) -> None:
         ("8080:8080", "not an IPv4 address"),
         ("256.0.0.1:80", "not an IPv4 address"),
         ("1.2.3.4.5:80", "not an IPv4 address"),
-        ("http://localhost:80", "needs brackets|not a host"),
+        ("http://localhost:80", "is a URL"),
     ],
 )
 def test_refused(text: str, words: str) -> None:
