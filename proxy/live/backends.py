@@ -93,7 +93,12 @@ class Backend:
         """Whether what takes connections there is only a port forwarder with nobody behind it (docker-proxy, ssh -L, a
         balancer of connections): it closes probes and requests alike. `closes_probe`: how the last probe ended."""
         self._closes_probes = closes_probe
-        return closes_probe and self._closes and not self._only_probes
+        return self.seems_nobody and self._closes
+
+    @property
+    def seems_nobody(self) -> bool:
+        """Whether its last probe was closed without an answer, and that says something."""
+        return self._closes_probes and not self._only_probes
 
     def warn(self, text: str) -> None:
         """Something that its operator should see: once a minute at most, since every request would say it again."""

@@ -22,7 +22,18 @@ from proxy.live.relay import Relay
 from proxy.model.abilities import Lack
 from proxy.model.commands import Dispatch, Finished, Refuse, Refused
 from proxy.model.fallback import Way
-from proxy.model.faults import CONTEXT_TOO_LONG, DECLINED, NOT_REACHED, Fault, FaultError, Kind, Retry, Source, internal
+from proxy.model.faults import (
+    CONTEXT_TOO_LONG,
+    DECLINED,
+    NOT_REACHED,
+    Fault,
+    FaultError,
+    Kind,
+    Retry,
+    Source,
+    internal,
+    upstream,
+)
 from proxy.model.request import IDLE, Endpoint
 from proxy.wire.continuation import Continuation
 from proxy.wire.resumable import is_resumable
@@ -280,6 +291,9 @@ class Pursuit:
 
     def _judged(self, relay: Relay, backend: Backend) -> Fault | None:
         fault = judge.fault_of(relay, backend)  # a stream that is an error all along has its status only now
+        if fault is not None and fault.kind is Kind.RESET and backend.seems_nobody:
+            backend.closed()
+            return upstream(Kind.CONNECT, f"Nobody is behind the port of {relay.backend}: it closes probes too.")
         return self._cannot(relay, backend) or fault
 
     def _cannot(self, relay: Relay, backend: Backend) -> Fault | None:

@@ -87,7 +87,7 @@ def test_the_healthy_one_of_many_serves_everybody(start_backend, start_proxy):
             engine.start()
 
 
-def test_ports_that_lead_to_nobody_cost_a_request_each_at_most(start_backend, start_proxy):
+def test_ports_that_lead_to_nobody_cost_nobody_anything(start_backend, start_proxy):
     """A container that is down behind docker-proxy, a tunnel without its far end: connections are taken and closed."""
     alive = start_backend()
     with port_forwarder() as one, port_forwarder() as two:
@@ -95,11 +95,11 @@ def test_ports_that_lead_to_nobody_cost_a_request_each_at_most(start_backend, st
         entries = [{"url": url, "models": ["fake-model"]} for url in urls]
         config = {"backends": [*entries, backend_entry(alive, "alive", models=["fake-model"])], **QUICK_PROBES}
         proxy = start_proxy({**config, "routing": {"policy": "round_robin"}})
-        proxy.ask("POST", PATH, chat(False))
-        proxy.ask("POST", PATH, chat(False))
-        eventually(lambda: proxy.metrics().total("tidegate_backend_healthy") == 1, "both known to be nobody")
+        eventually(lambda: sum("is down" in line for line in proxy.stderr) == 2, "both probed")
         answers = [proxy.ask("POST", PATH, chat(number % 2 == 0)) for number in range(30)]
         assert [answer.status for answer in answers] == [200] * 30
+        assert proxy.metrics().total("tidegate_backend_healthy") == 1
+        assert proxy.metrics().total("tidegate_retries_total") == 0
 
 
 def test_who_answers_behind_a_port_again_is_found(start_backend, start_proxy):
@@ -107,12 +107,12 @@ def test_who_answers_behind_a_port_again_is_found(start_backend, start_proxy):
     proxy = start_proxy({"backends": [backend_entry(engine, "alpha")], **QUICK_PROBES})
     port = engine.port
     engine.stop()
-    with port_forwarder(port):
-        answer = proxy.ask("POST", PATH, chat(False))
-        assert (answer.status, answer.head.get("x-should-retry")) == (502, None), "it may have had the request"
-        eventually(lambda: proxy.metrics().total("tidegate_backend_healthy") == 0, "it is known to be nobody")
     with proxy.connect() as connection:
-        connection.send(request_bytes("POST", PATH, chat(False)))
+        with port_forwarder(port):
+            eventually(lambda: any("is down" in line for line in proxy.stderr), "probed")
+            connection.send(request_bytes("POST", PATH, chat(False)))
+            eventually(lambda: proxy.metrics().total("tidegate_held_jobs") == 1, "held, as where a port is refused")
+            assert proxy.metrics().total("tidegate_backend_healthy") == 0
         engine.start()
         assert connection.answer(deadline_s=5.0).status == 200
 
