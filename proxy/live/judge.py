@@ -22,6 +22,7 @@ from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind, Retry,
 from proxy.model.request import IDLE, REPEATABLE, Endpoint
 from proxy.wire import errors, sse
 from proxy.wire.retry_after import retry_after_s
+from proxy.wire.usage import is_unfinished
 
 BUSY: Final = frozenset({429, 503, 529})
 _FRONT_CANNOT_REACH: Final = frozenset({521, 522, 523, 525, 526})
@@ -74,7 +75,9 @@ def fault_of_end(relay: Relay, endpoint: Endpoint) -> Fault | None:
         return None
     if stream.saw_error:
         return upstream(Kind.STREAM_ERROR, f"Backend {relay.backend} reported an error inside its stream.")
-    if stream.saw_done or endpoint not in _ENDS_KNOWN or stream.has_ended:
+    if stream.saw_done or stream.has_ended:
+        return None
+    if endpoint not in _ENDS_KNOWN and not is_unfinished(stream.last_event):
         return None
     return upstream(Kind.CUT, f"Backend {relay.backend} ended its stream before its text was complete.", Retry.SAFE)
 

@@ -32,6 +32,10 @@ _LAST_WORDS = frozenset(
 """Types of the event that ends a stream of typed events; `response.output_text.done` and the like end a part of it."""
 
 
+_MIDDLES = frozenset({"image_generation.partial_image", "image_edit.partial_image"})
+"""Types of events that say themselves that they are not all; of sounds it is not known well enough how engines end."""
+
+
 class Usage(NamedTuple):
     """Token counts as the engine reported them; None: it did not, or reported nonsense."""
 
@@ -96,6 +100,12 @@ def said_last_word(events: list[bytes]) -> bool:
     """Whether the last events of a stream of typed events say that it is complete; `choices` knows of the others."""
     kinds = (_object(sse.payload(event) or b"").get("type") for event in events)
     return any(isinstance(kind, str) and kind in _LAST_WORDS for kind in kinds)
+
+
+def is_unfinished(event: bytes) -> bool:
+    """Whether another event must follow this one."""
+    kind = _object(sse.payload(event) or b"").get("type")
+    return isinstance(kind, str) and kind in _MIDDLES
 
 
 def _of_fields(fields: Any) -> Usage:

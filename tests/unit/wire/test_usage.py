@@ -204,3 +204,15 @@ def test_what_begins_an_answer(data: bytes) -> None:
 )
 def test_what_is_thought(data: bytes) -> None:
     assert not usage.begins_answer(data)
+
+
+@pytest.mark.parametrize("kind", ["image_generation", "image_edit"])
+def test_a_part_of_a_picture_is_not_the_end(kind: str) -> None:
+    piece = b'data: {"type": "%b.partial_image", "b64_json": "aa"}\n\n' % kind.encode()
+    assert usage.is_unfinished(piece)
+    assert not usage.is_unfinished(piece.replace(b"partial_image", b"completed"))
+
+
+@pytest.mark.parametrize("event", [b"", b"data: [1]\n\n", b'data: {"type": ["x"]}\n\n', b"data: {}\n\n"])
+def test_of_other_events_nothing_is_known(event: bytes) -> None:
+    assert not usage.is_unfinished(event)
