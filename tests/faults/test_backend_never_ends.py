@@ -18,7 +18,7 @@ from tests.support.raw_engine import JSON_HEAD, STREAM_HEAD, raw_engine, said
 
 FIRST_BYTE_S, IDLE_S = 1.5, 0.8
 CONFIG = {
-    "limits": {"upstream": {"first_byte": f"{FIRST_BYTE_S}s", "idle": f"{IDLE_S}s"}},
+    "limits": {"upstream": {"first_byte": f"{FIRST_BYTE_S}s", "idle": f"{IDLE_S}s", "keepalive": "500ms"}},
     "retries": {"attempts": 1},
     "health": {"consecutive_failures": 1000, "min_samples": 1000},
 }
