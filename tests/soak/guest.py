@@ -22,14 +22,17 @@ class Guest:
         self._numbers = numbers
         self._left_b = b""
         self._pending = ""
+        self.said: list[str] = []
+        """Ids of the requests that were begun, in order."""
         self.whole: list[str] = []
-        """Ids of the requests that were sent to the last byte, in order."""
+        """Of those that were sent to the last byte."""
         self.got = b""
         self.is_gone = False
 
     def say(self, request: tuple[str, bytes], cut: float) -> None:
         """Sends the first part of a request: `cut` of it."""
         self._pending, wire = request
+        self.said.append(self._pending)
         at = round(cut * len(wire))
         self._left_b = wire[at:]
         self._send(wire[:at])
@@ -61,8 +64,8 @@ class Guest:
 
     @property
     def surely_served(self) -> list[str]:
-        """Requests that the proxy has read for certain: an answer came."""
-        return self.whole[:1] if self.got else []
+        """Requests that the proxy has read for certain: they were sent whole, and an answer came."""
+        return self.said[:1] if self.got and self.whole[:1] == self.said[:1] else []
 
     def _send(self, data: bytes) -> None:
         if data and self._connection.send(data) and not self._left_b:

@@ -39,7 +39,7 @@ class Sizes(NamedTuple):
 
 
 SIZES = {
-    "short": Sizes(6_000, 3_000, 600, 1 << 20, 80, 4, 2 << 20),
+    "short": Sizes(4_000, 2_000, 400, 1 << 20, 60, 4, 2 << 20),
     "full": Sizes(200_000, 100_000, 10_000, 8 << 20, 2_000, 20, 0),
 }
 SIZE = SIZES[os.environ.get("TIDEGATE_SOAK", "short")]
