@@ -29,7 +29,7 @@ from tests.support.raw_engine import JSON_HEAD, STREAM_HEAD, raw_engine
 pytestmark = pytest.mark.slow
 FULL = os.environ.get("TIDEGATE_SOAK") == "full"
 SETTINGS = settings(
-    max_examples=200 if FULL else 20,
+    max_examples=100 if FULL else 15,
     stateful_step_count=60 if FULL else 30,
     derandomize=not FULL,
     phases=[Phase.generate],  # a run is of a machine that goes on: nothing shrinks
@@ -118,6 +118,7 @@ class World:
         self.proxy, self.engines, self.probe = proxy, engines, probe
         self.numbers = numbers()
         self.may_have_ended = set()
+        """Requests that were begun."""
 
     def rest(self):
         """Everything as before the example, and every request accounted for."""
@@ -137,7 +138,6 @@ class World:
     def account(self, guests):
         """Offered = served + shed + failed + cancelled, each exactly once."""
         surely = {name for guest in guests for name in guest.surely_served}
-        self.may_have_ended |= {name for guest in guests for name in guest.said}
         eventually(lambda: surely <= set(self.ended), "a log line of each request that got an answer")
         assert not [name for name, times in self.ended.items() if times > 1]
         strange = set(self.ended) - self.may_have_ended
@@ -186,7 +186,9 @@ class Life(RuleBasedStateMachine):
 
     def _say(self, guest, cut, model, way, **asked):
         way = "" if way == "fine" else way
-        guest.say(request(self.world.numbers, model, way, **asked), cut)
+        asking = request(self.world.numbers, model, way, **asked)
+        self.world.may_have_ended.add(asking[0])
+        guest.say(asking, cut)
 
     @precondition(lambda self: self.present())
     @rule(pick=st.integers(0, 99))
