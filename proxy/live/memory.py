@@ -62,6 +62,7 @@ class MemoryGuard:
             self._shed_bulk()
         if share > self._limits.close_idle:
             self._close_idle()
+            return_free_pages()
 
 
 def return_large_blocks() -> None:
@@ -69,6 +70,13 @@ def return_large_blocks() -> None:
     to 32 MiB once such a block was freed: then what large bodies took would stay with the process."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_B)
+
+
+def return_free_pages() -> None:
+    """Give back to the system what is free between blocks in use. glibc alone gives back only what is free at the end:
+    after a crowd of slow readers that may be little of some hundred MB, and who holds nothing any more would refuse."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def limit_b(limits: MemoryLimits) -> int:

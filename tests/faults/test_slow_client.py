@@ -1,11 +1,13 @@
 """A client that reads slowly slows its own engine only; one that stops reading is given up."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.faults.asking import PATH, chat, script
 from tests.support.fake_engine import chat_chunk, event, stream_head
 from tests.support.http_bytes import chunk
+from tests.support.memory import settles_at
 from tests.support.patience import eventually
 from tests.support.raw_client import request_bytes
 
@@ -73,6 +75,19 @@ def test_the_kernel_keeps_nothing_for_who_was_given_up(start_pair):
         assert proxy.log_line("kept", 8.0)["end"] == "CS"
         ours = f"{proxy.port:04X} 0100007F:{connection.socket.getsockname()[1]:04X}"
         eventually(lambda: ours not in Path("/proc/net/tcp").read_text(), "the socket gone", 2.0)
+
+
+def test_memory_of_stalled_readers_goes_back_when_it_is_short(start_pair):
+    """Else a proxy that holds nothing any more would go on refusing."""
+    memory = {"limit": "100MiB", "close_idle": 0.7, "shed_bulk": 1.0, "shed": 1.0}
+    engine, proxy = start_pair({"limits": {"memory": memory, "connections": {"write_stall": "60s"}}})
+    engine.scripts["flood"] = flood
+    with ExitStack() as stack:
+        stalled = [stack.enter_context(proxy.connect(receive_buffer_b=4096)) for _ in range(250)]
+        for connection in stalled:
+            connection.send(request_bytes("POST", PATH, chat(True), script("flood")))
+        eventually(lambda: proxy.rss_b() > 80 * MIB, "much memory used", 30.0)
+    settles_at(proxy, 75 * MIB)
 
 
 def test_a_slow_reader_gets_everything(start_pair):
