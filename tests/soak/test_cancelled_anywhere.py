@@ -200,8 +200,8 @@ def _await_of(proxy: Proxy, exchange: Exchange) -> str:
         return "parsing"
     if exchange.job_id in proxy._driver._waiting:
         return "held"
-    if pursuit._race is not None and pursuit._race.is_racing:
-        return "race"
+    if pursuit._race is not None and pursuit._race._lanes:
+        return "race of two" if pursuit._race.is_racing else "race"
     relay = pursuit.relay
     if relay is None:
         return "placing"
