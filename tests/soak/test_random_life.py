@@ -49,9 +49,9 @@ QUICK = {
         "upstream": {"connect": "300ms", "first_byte": "700ms", "idle": "500ms"},
     },
     "hold": {"max_wait": "500ms", "min_jobs": 4},
-    "health": {"probe_interval": "200ms", "probe_timeout": "200ms", "eject": "200ms"},
+    "health": {"probe_interval": "2s", "probe_timeout": "500ms", "eject": "200ms"},
 }
-"""Whatever waits, waits half a second."""
+"""Whatever waits, waits half a second. Each probe leaves a connection: more of them would blur what is at rest."""
 NONSENSE = {
     "junk": b"SSH-2.0-OpenSSH_9.6\r\n",
     "two-answers": 2 * b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
