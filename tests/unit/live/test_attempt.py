@@ -1,13 +1,13 @@
 """One attempt, where something happens between its steps."""
 
 from time import monotonic
-from typing import Any
 
-from proxy.live.attempt import Caller
+from proxy.live.attempt import Call, Caller
 from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import Kind, internal
+from proxy.model.request import Endpoint, Job, Request
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
 from tests.unit.live.standins import connected, pool
@@ -17,10 +17,12 @@ async def test_an_attempt_cut_while_it_connects_closes_what_it_got() -> None:
     """Nobody else knows of that connection."""
     to = pool()
     connection, transport = connected(to)
-    nothing: Any = None
-    relay = Relay("alpha", StreamPlan(StreamSettings(), 1), 1, Timeline(monotonic()), Meter(), to._loop)
+    line, meter = Timeline(monotonic()), Meter()
+    request = Request("r", "POST", "/v1/chat/completions", Endpoint.CHAT, "m")
+    call = Call(request, Job(1, "m"), [], b"", StreamSettings(), line, meter)
+    relay = Relay("alpha", StreamPlan(StreamSettings(), 1), 1, line, meter, to._loop)
     relay.on_fault(internal(Kind.DRAINING, "enough"))
-    await Caller._send(relay, connection, b"GET / HTTP/1.1\r\n\r\n", nothing)
+    await Caller._send(relay, connection, b"GET / HTTP/1.1\r\n\r\n", call)
     assert (transport.closed, transport.written) == (True, b"")
     connection.connection_lost(None)
     assert to.open_connections == 0

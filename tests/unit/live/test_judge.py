@@ -1,5 +1,6 @@
 """What an answer means of which the client has seen nothing yet."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,16 +8,24 @@ import pytest
 
 from proxy.engines.dialect import DIALECTS
 from proxy.live import judge
+from proxy.live.plan import StreamPlan
+from proxy.live.relay import Relay
+from proxy.model.classes import StreamSettings
 from proxy.model.faults import Blame, Kind, Retry, Source
 from proxy.model.request import Endpoint
+from proxy.model.timeline import Timeline
+from proxy.wire.meter import Meter
 
 MODEL_GONE = b'{"error": {"message": "model \'m\' not found, try pulling it first"}}'
 
 
-def relay(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None) -> Any:
-    return SimpleNamespace(
-        fault=None, status=status, body=body, headers=headers or [], backend="alpha", stream=None, complete=True
-    )
+def relay(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None) -> Relay:
+    plan, loop = StreamPlan(StreamSettings(), 1 << 20), asyncio.get_running_loop()
+    answer = Relay("alpha", plan, 1 << 20, Timeline(0.0), Meter(), loop)
+    answer.on_head(status, headers or [])
+    answer.on_body(body)
+    answer.on_end()
+    return answer
 
 
 def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm") -> Any:
@@ -28,30 +37,30 @@ def verdict(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]]
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 401, 403, 404, 405, 409, 413, 422, 451])
-def test_answers_are_the_clients(status: int) -> None:
+async def test_answers_are_the_clients(status: int) -> None:
     assert verdict(status) is None
 
 
 @pytest.mark.parametrize("status", [429, 503, 529])
-def test_full_is_busy_and_says_when(status: int) -> None:
+async def test_full_is_busy_and_says_when(status: int) -> None:
     fault = verdict(status, headers=[(b"Retry-After-Ms", b"1500")])
     assert (fault.kind, fault.retry, fault.retry_after_s) == (Kind.BUSY, Retry.SAFE, 1.5)
 
 
 @pytest.mark.parametrize("status", [521, 522, 523, 525, 526])
-def test_what_a_front_could_not_reach_was_not_reached(status: int) -> None:
+async def test_what_a_front_could_not_reach_was_not_reached(status: int) -> None:
     assert verdict(status).kind is Kind.CONNECT
 
 
 @pytest.mark.parametrize("status", [504, 524])
-def test_what_may_be_at_work_still_is_never_repeated(status: int) -> None:
+async def test_what_may_be_at_work_still_is_never_repeated(status: int) -> None:
     fault = verdict(status)
     assert not judge.is_repeatable(fault, Endpoint.CHAT)
 
 
 @pytest.mark.parametrize(("kind", "blame"), [("vllm", Blame.LIKELY), ("llama_cpp", Blame.UNPROVEN)])
 @pytest.mark.parametrize("status", [424, 500, 505, 520])
-def test_a_failure_may_be_the_bodys(status: int, kind: str, blame: Blame) -> None:
+async def test_a_failure_may_be_the_bodys(status: int, kind: str, blame: Blame) -> None:
     fault = verdict(status, kind=kind)
     assert (fault.kind, fault.blame) == (Kind.ERROR_STATUS, blame)
     assert judge.is_repeatable(fault, Endpoint.CHAT)
@@ -59,7 +68,7 @@ def test_a_failure_may_be_the_bodys(status: int, kind: str, blame: Blame) -> Non
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
-def test_a_key_that_is_refused_is_whose_key_it_is(status: int) -> None:
+async def test_a_key_that_is_refused_is_whose_key_it_is(status: int) -> None:
     assert verdict(status) is None
     fault = verdict(status, has_key=True)
     assert (fault.kind, fault.blame) == (Kind.MISCONFIGURED, Blame.UNPROVEN)
@@ -75,24 +84,24 @@ def test_a_key_that_is_refused_is_whose_key_it_is(status: int) -> None:
         b'{"error":{"code":"model_not_found"}}',
     ],
 )
-def test_a_model_that_is_listed_and_missing_is_the_operators_fault(body: bytes) -> None:
+async def test_a_model_that_is_listed_and_missing_is_the_operators_fault(body: bytes) -> None:
     fault = verdict(404, body)
     assert fault.kind is Kind.MISCONFIGURED
     assert not judge.hides_its_words(fault, 404)
     assert verdict(404, body, takes_any=True) is None, "where every name is sent, it is the client's"
 
 
-def test_a_route_that_is_missing_is_no_missing_model() -> None:
+async def test_a_route_that_is_missing_is_no_missing_model() -> None:
     assert verdict(404, b'{"detail":"Not Found"}') is None
 
 
-def test_the_limit_of_one_clients_key_is_nobody_elses() -> None:
+async def test_the_limit_of_one_clients_key_is_nobody_elses() -> None:
     limited = [(b"x-ratelimit-remaining-requests", b"0"), (b"retry-after", b"20")]
     assert verdict(429, headers=limited).kind is Kind.CANNOT
     assert verdict(429, headers=limited, has_key=True).kind is Kind.BUSY
 
 
-def test_an_account_that_is_used_up_does_not_clear() -> None:
+async def test_an_account_that_is_used_up_does_not_clear() -> None:
     body = b'{"error":{"code":"insufficient_quota"}}'
     assert verdict(429, body, has_key=True).kind is Kind.MISCONFIGURED
     assert verdict(429, body) is None
@@ -107,34 +116,25 @@ def test_an_account_that_is_used_up_does_not_clear() -> None:
         (500, Kind.ERROR_STATUS, Source.UPSTREAM),
     ],
 )
-def test_what_an_answer_that_is_passed_on_is_called(status: int, kind: Kind, source: Source) -> None:
+async def test_what_an_answer_that_is_passed_on_is_called(status: int, kind: Kind, source: Source) -> None:
     fault = judge.fault_of_answer(relay(status))
     assert (fault.kind, fault.source) == (kind, source)
 
 
 @pytest.mark.parametrize("endpoint", [Endpoint.OTHER, Endpoint.TOKENS])
-def test_only_who_tried_to_generate_is_to_blame(endpoint: Endpoint) -> None:
+async def test_only_who_tried_to_generate_is_to_blame(endpoint: Endpoint) -> None:
     fault = verdict(500)
     assert judge.blamed_for(fault, endpoint).blame is Blame.UNPROVEN
     assert judge.blamed_for(fault, Endpoint.CHAT).blame is Blame.LIKELY
     assert judge.blamed_for(verdict(503), endpoint).blame is Blame.CERTAIN, "what is full is full for all"
 
 
-def test_a_400_about_the_operators_key_is_the_operators_fault() -> None:
+async def test_a_400_about_the_operators_key_is_the_operators_fault() -> None:
     body = b'[{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}]'
     assert verdict(400, body) is None
     fault = verdict(400, body, has_key=True)
     assert fault.kind is Kind.MISCONFIGURED
     assert judge.hides_its_words(fault, 400)
-
-
-class ErrorFirst:
-    """A stream whose first event is an error."""
-
-    saw_error = True
-
-    def __init__(self, error: str) -> None:
-        self.tail = [b'data: {"error": %b}\n\n' % error.encode()]
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,8 @@ class ErrorFirst:
         ('{"message": "boom", "code": 500}', Kind.STREAM_ERROR),
     ],
 )
-def test_an_error_that_comes_first_in_a_stream_is_judged_as_its_status_is(error: str, kind: Kind) -> None:
-    answer = relay(200)
-    answer.stream = ErrorFirst(error)
-
-    def turn(body: bytes) -> None:
-        answer.body, answer.stream = body, None
-
-    answer.turn_into_error = turn
-    fault = judge.fault_of(answer, backend(has_key=True))
+async def test_an_error_that_comes_first_in_a_stream_is_judged_as_its_status_is(error: str, kind: Kind) -> None:
+    event = b'data: {"error": ' + error.encode() + b"}\n\n"
+    fault = verdict(200, event, [(b"content-type", b"text/event-stream")], has_key=True)
     assert fault is not None
     assert fault.kind is kind

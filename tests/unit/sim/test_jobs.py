@@ -47,13 +47,14 @@ def test_an_unknown_class_is_as_none() -> None:
     assert job.traffic_class == "interactive"
 
 
-def test_long_answers_are_learned_to_be_bulk() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_long_answers_are_learned_to_be_bulk_unless_they_stream(stream: bool) -> None:
     seen = SeenByProxy(3, 512, Classifier(with_built_in(()), (), 1000))
-    arrival = Arrival(0.0, 10, 4000)
+    arrival = Arrival(0.0, 10, 4000, stream=stream)
     assert not seen.job(0, arrival, 0.0).bulk
     for _ in range(50):
         seen.finished(arrival)
-    assert seen.job(1, arrival, 0.0).bulk
+    assert seen.job(1, arrival, 0.0).bulk is not stream
 
 
 @pytest.mark.parametrize("seed", [1, 2])
