@@ -59,7 +59,7 @@ class Bodies:
                 body = await self._apart(bodies.decode, body, coding, self._limits.body.size)
                 limits = self._limits.parameters
                 request, fields = await self._apart(bodies.read, head, route, body, limits)
-            except BaseException:
+            except BaseException:  # whatever ends it, a cancelled client too, gives the charge back; it goes on its way
                 self._budget.give(charge_b)
                 raise
         return Understood(request, fields, body, charge_b)

@@ -58,7 +58,7 @@ class Pool:
         except OSError as error:
             connection.abandon()
             raise FaultError(_unreachable(address, error)) from None
-        except BaseException:
+        except BaseException:  # a cancelled caller too: nobody else knows of the connection; it goes on its way
             connection.abandon()
             raise
         return connection
