@@ -33,6 +33,7 @@ from proxy.live.edge import Edge
 from proxy.live.exchange import Exchange, Gateway
 from proxy.live.flows import Flows
 from proxy.live.intake import Intake
+from proxy.live.job import Jobs
 from proxy.live.memory import MemoryGuard, limit_b
 from proxy.live.prober import Prober
 from proxy.live.scraper import Scraper
@@ -89,9 +90,16 @@ class Proxy:
         self._bodies = Bodies(config.limits, budget, self._loop)
         self._flows = Flows(running, self._driver, self._scheduler.gives_up, self._scheduler.sleeps_on)
         self._gateway = Gateway(
-            driver=self._driver,
             scheduler=self._scheduler,
-            caller=Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop),
+            jobs=Jobs(
+                self._driver,
+                Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop),
+                self._backends,
+                foresees=intake.foresees,
+                attempts=config.retries.attempts,
+                loop=self._loop,
+                clock=monotonic,
+            ),
             backends=self._backends,
             models=self._models,
             intake=intake,
@@ -99,7 +107,6 @@ class Proxy:
             limits=config.limits,
             budget=budget,
             bodies=self._bodies,
-            attempts=config.retries.attempts,
             memory=self._memory,
             flows=self._flows,
             cors=Cors(config.cors.origins, config.cors.max_age),

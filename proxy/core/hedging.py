@@ -67,11 +67,11 @@ class Hedging:
         """The one of the others, healthy, not starting slowly and with room, that is likely to answer first, and before
         the late one."""
         candidates = self._fleet.catalogue.find(ticket.job.model)
-        entry, out = ticket.entry, ticket.backend
-        if candidates is None or entry is None or out is None:
+        if candidates is None:
             return None
-        avoid = ticket.tried | {out}
-        known = out.pool.patience.usual(entry.prompt, entry.streams)
+        (late,) = ticket.attempts
+        entry, avoid = late.entry, ticket.tried | {late.backend}
+        known = late.backend.pool.patience.usual(entry.prompt, entry.streams)
         usual, spent_s = known or 1.0, ask.now - entry.dispatched
         # Nobody knows why it is late: as long again as it has taken is the honest guess, and at least as predicted. As
         # long as predictions are unproven the operator's word counts, and whoever looks as good as it did will do.

@@ -11,6 +11,7 @@ from math import inf
 
 from proxy.core.backend import Backend
 from proxy.core.candidates import Candidates
+from proxy.core.states import HOLDS, TAKEN, job_after
 from proxy.core.ticket import Ticket
 from proxy.core.timers import Timers
 from proxy.model.limits import HoldSettings
@@ -83,6 +84,7 @@ class Hold:
         until = now + min(self._settings.max_wait, most_s)
         deadline = ticket.job.deadline
         self.timers.set(ticket.job.id, until if deadline is None else min(until, deadline))
+        ticket.state = job_after(ticket.state, HOLDS)
         ticket.waits_in = self
         ticket.held_at = now
         self._tickets[ticket.job.id] = ticket
@@ -92,6 +94,7 @@ class Hold:
     def remove(self, ticket: Ticket) -> None:
         """It goes, is refused or has left."""
         self._leave_line(ticket)
+        ticket.state = job_after(ticket.state, TAKEN)
         ticket.waits_in = None
         del self._tickets[ticket.job.id]
         self.timers.clear(ticket.job.id)

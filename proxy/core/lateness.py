@@ -24,18 +24,17 @@ class Lateness:
 
     def watch(self, ticket: Ticket, now: float) -> None:
         """The only attempt of a job is out, and may be followed by another one."""
-        rule, entry, backend = ticket.job.hedge, ticket.entry, ticket.backend
-        assert entry is not None
-        assert backend is not None
-        if rule is None or entry.bulk or ticket.attempt >= self._tries:
+        rule, (attempt,) = ticket.job.hedge, ticket.attempts
+        entry = attempt.entry
+        if rule is None or entry.bulk or ticket.sent >= self._tries:
             return
-        limit_s = late_after_s(rule, backend.pool.patience, entry.prompt, entry.streams, entry.first_byte_s)
+        limit_s = late_after_s(rule, attempt.backend.pool.patience, entry.prompt, entry.streams, entry.first_byte_s)
         if limit_s is not None:
-            self.timers.set(ticket.job.id, max(now, ticket.since + limit_s))
+            self.timers.set(ticket.job.id, max(now, entry.dispatched + limit_s))
 
     def again(self, ticket: Ticket, now: float) -> None:
         """Late, and nothing could be done: look again when as much time has passed once more."""
-        self.timers.set(ticket.job.id, now + max(_SOONEST_S, now - ticket.since))
+        self.timers.set(ticket.job.id, now + max(_SOONEST_S, now - ticket.attempts[0].entry.dispatched))
 
     def forget(self, ticket: Ticket) -> None:
         """It began to answer, or is over."""

@@ -4,6 +4,7 @@ Owns the order in which attempts, books, fleet and those who wait hear of it, th
 answering with the failure, and which of two attempts at once goes on.
 """
 
+from proxy.core.attempt import Attempt
 from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
 from proxy.core.books import Books
@@ -12,17 +13,18 @@ from proxy.core.fallback import Fallback, cause_of
 from proxy.core.fleet import Fleet
 from proxy.core.hedging import Hedging
 from proxy.core.lateness import Lateness
+from proxy.core.outbox import Outbox
 from proxy.core.retry_budget import RetryBudget
 from proxy.core.router import Router
 from proxy.core.ticket import Ticket
 from proxy.core.waiting import Waiting
-from proxy.model.commands import Abort, Command, Failed, Finished, FirstByte, FirstToken
+from proxy.model.commands import Abort, Failed, Finished, FirstByte, FirstToken
 from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind
 from proxy.model.limits import RetrySettings
 
 
 class Progress:
-    """One per scheduler. Commands are added to those that are already due."""
+    """One per scheduler. What follows from a report is put into the outbox."""
 
     def __init__(
         self,
@@ -33,6 +35,7 @@ class Progress:
         router: Router,
         fallback: Fallback,
         waiting: Waiting,
+        outbox: Outbox,
         retries: RetrySettings,
     ) -> None:
         self._fleet = fleet
@@ -42,6 +45,7 @@ class Progress:
         self._router = router
         self._fallback = fallback
         self._waiting = waiting
+        self._outbox = outbox
         self._tries = retries.attempts
         self.budget = RetryBudget(retries)
         self.hedging = Hedging(fleet, books, router)
@@ -49,108 +53,97 @@ class Progress:
 
     # ---- reports
 
-    def first_token(self, report: FirstToken, commands: list[Command], now: float) -> list[Command]:
-        ticket = self.began(report.job_id, report.backend, commands, now)
-        if ticket is None or ticket.backend is None or ticket.entry is None:
-            return commands
-        backend = ticket.backend
-        self._books.first_token(ticket.entry, backend, now)
-        return self.go_on(backend, False, commands, now)
+    def began(self, report: FirstByte | FirstToken, now: float) -> Attempt | None:
+        """An attempt has its first byte; None: it is over."""
+        attempt = self._attempts.out.get(report.attempt)
+        if attempt is not None:
+            self._begin(attempt, now)
+        return attempt
 
-    def finished(self, report: Finished, commands: list[Command], now: float) -> list[Command]:
-        ticket = self.began(report.job_id, report.backend, commands, now)
-        if ticket is None:
-            return commands
-        backend = self._attempts.served(ticket, report, now)
+    def first_token(self, report: FirstToken, now: float) -> None:
+        attempt = self.began(report, now)
+        if attempt is not None:
+            self._books.first_token(attempt.entry, attempt.backend, now)
+            self.go_on(attempt.backend, False, now)
+
+    def finished(self, report: Finished, now: float) -> None:
+        attempt = self._attempts.out.get(report.attempt)
+        if attempt is None:
+            return
+        self._begin(attempt, now)
+        self._attempts.served(attempt, report, now)
         if report.ok:
-            opened = self._fleet.served(backend, ticket.era, now)
-            self._convict(ticket, commands, now)
+            opened = self._fleet.served(attempt.backend, attempt.era, now)
+            self._convict(attempt.ticket, now)
         else:  # an answer to a mistake of the client: it neither accuses nor acquits
-            opened = self._fleet.withdrawn(backend, ticket.era)
-        return self.go_on(backend, opened, commands, now)
+            opened = self._fleet.withdrawn(attempt.backend, attempt.era)
+        self.go_on(attempt.backend, opened, now)
 
-    def failed(self, report: Failed, commands: list[Command], now: float) -> list[Command]:
-        ticket = self._attempts.out(report.job_id, report.backend)
-        if ticket is None:
-            return commands
-        if ticket.second is not None:
-            return self._lost_one(ticket, report, commands, now)
-        backend = self._attempts.lost(ticket, now)
-        opened = self._blame(ticket, backend, ticket.era, report.fault, now)
+    def failed(self, report: Failed, now: float) -> None:
+        attempt = self._attempts.out.get(report.attempt)
+        if attempt is None:
+            return
+        ticket, backend = attempt.ticket, attempt.backend
+        self._attempts.lost(attempt, now)
+        opened = self._blame(attempt, report.fault, now)
         ticket.remember(backend, report.fault)
-        if not (report.repeatable and self._goes_on(ticket, commands, now)):
-            self._convict(ticket, commands, now, alone=True)
-            commands.append(self._attempts.refuse(ticket, report.fault))
+        if ticket.attempts:  # the other one goes on, and may still be late
+            self._lateness.watch(ticket, now)
+        elif not (report.repeatable and self._goes_on(ticket, now)):
+            self._convict(ticket, now, alone=True)
+            self._outbox.add(self._attempts.refuse(ticket, report.fault))
         if opened and backend.health.away:
-            commands += self._waiting.go_elsewhere(now)
-        return self.go_on(backend, opened, commands, now)
+            self._outbox.extend(self._waiting.go_elsewhere(now))
+        self.go_on(backend, opened, now)
 
-    def began(self, job_id: int, backend: str, commands: list[Command], now: float) -> Ticket | None:
-        """An attempt has its first byte, and the job no other attempt any more. None: it is none of the job's."""
-        ticket = self._attempts.out(job_id, backend)
-        if ticket is None:
-            return None
-        if ticket.second is not None:
-            loser, era = self._attempts.outrun(ticket, backend, now)
-            commands.append(Abort(job_id, loser.name))
-            self.go_on(loser, self._fleet.withdrawn(loser, era), commands, now)
-        if not ticket.started and ticket.backend is not None and self._fleet.began(ticket.backend):
-            self.go_on(ticket.backend, False, commands, now)
-        ticket.started = True
-        self._lateness.forget(ticket)
-        return ticket
+    def left(self, ticket: Ticket, now: float) -> None:
+        """The client left; nothing is to be said of the backends."""
+        for attempt in ticket.attempts[::-1]:
+            self._attempts.lost(attempt, now)
+            self._withdrawn(attempt, now)
 
-    def left(self, ticket: Ticket, commands: list[Command], now: float) -> list[Command]:
-        """The client left while an attempt was out."""
-        if ticket.second is not None:
-            self._without(ticket, ticket.second.backend, commands, now)
-        backend = self._attempts.lost(ticket, now)
-        opened = self._fleet.withdrawn(backend, ticket.era)
-        return self.go_on(backend, opened, commands, now)
-
-    def go_on(self, backend: Backend, opened: bool, commands: list[Command], now: float) -> list[Command]:
+    def go_on(self, backend: Backend, opened: bool, now: float) -> None:
         """Something of `backend` came free, and perhaps more opened: let held jobs go."""
         if len(self._waiting):
-            commands += self._waiting.feed_all(now) if opened else self._waiting.feed(backend, now)
-        return commands
+            self._outbox.extend(self._waiting.feed_all(now) if opened else self._waiting.feed(backend, now))
+
+    def _begin(self, attempt: Attempt, now: float) -> None:
+        loser = self._attempts.began(attempt, now)
+        if loser is not None:
+            self._outbox.add(Abort((attempt.ticket.job.id,), loser.id, loser.backend.name))
+            self._withdrawn(loser, now)
+        ticket = attempt.ticket
+        if not ticket.started and self._fleet.began(attempt.backend):
+            self.go_on(attempt.backend, False, now)
+        ticket.started = True
+        self._lateness.forget(ticket)
+
+    def _withdrawn(self, attempt: Attempt, now: float) -> None:
+        self.go_on(attempt.backend, self._fleet.withdrawn(attempt.backend, attempt.era), now)
 
     # ---- two attempts at once
 
-    def in_time(self, report: FirstByte | FirstToken | Finished | Failed) -> None:
+    def in_time(self, attempt_id: int) -> None:
         """What is reported in the moment in which it would be late is not late."""
-        ticket = self._attempts.out(report.job_id, report.backend)
-        if ticket is not None:
-            self._lateness.forget(ticket)
+        attempt = self._attempts.out.get(attempt_id)
+        if attempt is not None:
+            self._lateness.forget(attempt.ticket)
 
-    def late(self, job_id: int, now: float) -> list[Command]:
-        """An attempt is late: another one beside it, now or perhaps later."""
-        ticket = self._attempts.out(job_id)
-        assert ticket is not None
+    def late(self, job_id: int, now: float) -> None:
+        """The only attempt of a job is late: another one beside it, now or perhaps later."""
+        ticket = self._attempts.open[job_id]
         found = self.hedging.second(ticket, now)
         if found is None:
             self._lateness.again(ticket, now)
-            return []
-        return [self._attempts.hedge(ticket, *found)]
-
-    def _without(self, ticket: Ticket, backend: Backend, commands: list[Command], now: float) -> None:
-        """One of two attempts is over, the other one goes on; nothing is to be said of the backend."""
-        era = self._attempts.drop(ticket, backend, now)
-        self.go_on(backend, self._fleet.withdrawn(backend, era), commands, now)
-
-    def _lost_one(self, ticket: Ticket, report: Failed, commands: list[Command], now: float) -> list[Command]:
-        """One of two attempts failed: the other one may still be late, and is watched again."""
-        backend = self._fleet.by_name[report.backend]
-        era = self._attempts.drop(ticket, backend, now)
-        opened = self._blame(ticket, backend, era, report.fault, now)
-        ticket.remember(backend, report.fault)
-        self._lateness.watch(ticket, now)
-        return self.go_on(backend, opened, commands, now)
+        else:
+            self._outbox.add(self._attempts.hedge(ticket, *found))
 
     # ---- whose fault it was
 
-    def _blame(self, ticket: Ticket, backend: Backend, era: int, fault: Fault, now: float) -> bool:
-        """Hold a fault against its backend, or wait for what another one says of the same body; returns whether a
+    def _blame(self, attempt: Attempt, fault: Fault, now: float) -> bool:
+        """Hold a fault against the backend, or wait for what another one says of the same body; returns whether a
         backend was opened."""
+        ticket, backend, era = attempt.ticket, attempt.backend, attempt.era
         if fault.blame is Blame.CERTAIN:
             return self._fleet.failed(backend, era, fault, now)
         if ticket.accused:
@@ -160,7 +153,7 @@ class Progress:
             ticket.accused.append((backend, era, fault))
         return self._fleet.withdrawn(backend, era)
 
-    def _convict(self, ticket: Ticket, commands: list[Command], now: float, *, alone: bool = False) -> None:
+    def _convict(self, ticket: Ticket, now: float, *, alone: bool = False) -> None:
         """The body was served, so that whoever failed on it is to blame; `alone`: nobody else has looked at it."""
         for backend, era, fault in ticket.accused:
             if fault.blame is Blame.UNPROVEN and alone:
@@ -170,12 +163,12 @@ class Progress:
             else:
                 opened = self._fleet.failed(backend, era, fault, now)
             if opened:
-                self.go_on(backend, True, commands, now)
+                self.go_on(backend, True, now)
         ticket.accused.clear()
 
     # ---- next attempts
 
-    def _goes_on(self, ticket: Ticket, commands: list[Command], now: float) -> bool:
+    def _goes_on(self, ticket: Ticket, now: float) -> bool:
         """The next attempt: now on another backend, now another way, or held; False when the failure is the end."""
         job, fault = ticket.job, ticket.fault
         assert fault is not None
@@ -183,15 +176,15 @@ class Progress:
             return False
         candidates = self._fleet.catalogue.find(job.model)
         if candidates is None or not self._may_again(ticket, fault, now):
-            return self._other(ticket, commands, now)
+            return self._other(ticket, now)
         ask = self._books.ask(ticket, now)
         somebody = self._router.may_come_free(candidates, ask, ticket.tried, able=fault.kind is Kind.CANNOT)
         backend = self._router.pick(candidates, ask, ticket.tried) if somebody else None
         if backend is not None:
             self._pay(fault, now)
-            commands.append(self._attempts.dispatch(ticket, backend, ask))
+            self._outbox.add(self._attempts.dispatch(ticket, backend, ask))
             return True
-        if self._other(ticket, commands, now):
+        if self._other(ticket, now):
             return True
         if not (somebody or self._comes_back(ticket, candidates, fault, now)):
             return False
@@ -221,7 +214,7 @@ class Progress:
             self.budget.take(now)
             self.retried += 1
 
-    def _other(self, ticket: Ticket, commands: list[Command], now: float) -> bool:
+    def _other(self, ticket: Ticket, now: float) -> bool:
         """Try another model or pool, unless the client has seen something of this one; False: there is none."""
         if not ticket.ways or ticket.started:
             return False
@@ -229,5 +222,5 @@ class Progress:
         sent = self._fallback.take(ticket, now, cause_of(ticket.fault))
         if sent is None:
             return False
-        commands.append(sent)
+        self._outbox.add(sent)
         return True

@@ -24,6 +24,7 @@ from proxy.core.fallback import Fallback, cause_of_absence
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask
 from proxy.core.lateness import Lateness
+from proxy.core.outbox import Outbox
 from proxy.core.progress import Progress
 from proxy.core.quotas import Quotas, Reservation
 from proxy.core.refusals import draining, hold_timeout, quota, short_of_memory, unlabelled
@@ -45,6 +46,7 @@ from proxy.model.commands import (
     Load,
     Probed,
     Reason,
+    Refuse,
     Refused,
     Report,
     Restarted,
@@ -85,6 +87,7 @@ class Scheduler:
         self._attempts = Attempts(self._fleet, self._books, self._lateness)
         self._router = Router(self._fleet, settings, rng)
         self._fallback = Fallback(self._fleet.catalogue, self._books, self._attempts, self._router)
+        self._outbox = Outbox()
         self._waiting = Waiting(
             self._fleet, self._books, self._attempts, self._router, self._fallback, hold, settings, rng
         )
@@ -96,6 +99,7 @@ class Scheduler:
             self._router,
             self._fallback,
             self._waiting,
+            self._outbox,
             retries,
         )
         self._silence = Silence(self._fleet, self._books, self._router, self._progress.budget, retries.attempts)
@@ -114,111 +118,66 @@ class Scheduler:
         attempts = self._attempts
         if job.id in attempts.open:
             raise ValueError(f"job {job.id} is already open")
-        commands = self._advance(now)
+        self._advance(now)
         attempts.offered += 1
         ticket = Ticket(job, attempts.offered, now)
         attempts.begin(ticket)
         if ticket.ways:
-            job = self._fallback.served(ticket)
-        candidates = self._fleet.catalogue.find(job.model)
-        late = job.deadline is not None and now >= job.deadline
-        if candidates is None or self._waiting.draining or late:
-            reason = Reason.DEADLINE if late and candidates is not None and not self._waiting.draining else None
-            commands.append(attempts.refuse(ticket, self._why_not(ticket, candidates), reason))
-            return commands
-        if job.require and not any(job.require <= b.spec.labels for b in candidates.backends):
-            commands.append(attempts.refuse(ticket, unlabelled(shown_name(job.model))))
-            return commands
-        ask = self._books.ask(ticket, now)
-        account = self._quotas.account(job.tenant, now) if self._has_quotas else None
-        if account is not None:
-            shortage = account.shortage(ask.prompt, ask.answer, now)
-            if shortage is not None:
-                commands.append(attempts.refuse(ticket, quota(shortage), Reason.QUOTA))
-                return commands
-            ticket.reserved = Reservation(account, ask.prompt, ask.answer, now)
-        self._progress.budget.request(now)
-        self._progress.hedging.arrived(job)
-        ticket.due = _due(ticket, ask)
-        if ticket.ways and not candidates.healthy:
-            sent = self._fallback.take(ticket, now, cause_of_absence(candidates))
-            if sent is not None:
-                commands.append(sent)
-                return commands
-        backend = self._router.pick(candidates, ask, NOBODY)
-        usable = candidates.open or candidates.backends
-        seen = backend or usable[0]
-        seen.pool.arrived(work_s(seen, ask), now)
-        if self._router.judges:
-            candidates.reserve.asked(ask, backend, usable)
-        if backend is not None:
-            commands.append(attempts.dispatch(ticket, backend, ask))
-        else:
-            commands += self._waiting.place(ticket, candidates, ask)
-        return commands
+            self._fallback.served(ticket)
+        self._outbox.extend(self._placed(ticket, now))
+        return self._outbox.take()
 
     def cancel(self, job_id: int, now: float) -> list[Command]:
         """The client left; what comes back concerns other jobs."""
-        ticket = self._attempts.leave(job_id)
-        if ticket is None:
-            return self._advance(now)
-        if ticket.waits_in is not None:  # before time goes on: the end of its hold concerns nobody any more
-            ticket.waits_in.remove(ticket)
-            return self._advance(now)
-        self._lateness.forget(ticket)
-        commands = self._advance(now)
-        return self._progress.left(ticket, commands, now)
+        ticket = self._attempts.open.get(job_id)
+        if ticket is not None:  # before time goes on: what would become of it concerns nobody any more
+            if ticket.waits_in is not None:
+                ticket.waits_in.remove(ticket)
+            self._attempts.leave(ticket)
+            self._lateness.forget(ticket)
+        self._advance(now)
+        if ticket is not None:
+            self._progress.left(ticket, now)
+        return self._outbox.take()
 
     def observe(self, report: Report, now: float) -> list[Command]:
-        """What became of an attempt, a probe or a scrape. A report on a job that is over is late, and changes
+        """What became of an attempt, a probe or a scrape. A report on an attempt that is over is late, and changes
         nothing."""
         if now >= self._lates.soonest and isinstance(report, FirstByte | FirstToken | Finished | Failed):
-            self._progress.in_time(report)
-        commands = self._advance(now)
+            self._progress.in_time(report.attempt)
+        self._advance(now)
         if isinstance(report, FirstToken):
-            return self._progress.first_token(report, commands, now)
-        if isinstance(report, Finished):
-            return self._progress.finished(report, commands, now)
-        if isinstance(report, Failed):
-            return self._progress.failed(report, commands, now)
-        if isinstance(report, FirstByte):
-            self._progress.began(report.job_id, report.backend, commands, now)
-            return commands
-        backend = self._fleet.by_name[report.backend]
-        if isinstance(report, Probed):
-            return self._on_probed(backend, report, commands, now)
-        if isinstance(report, Load):
-            woke = self._fleet.told(backend, report)
-            self._books.load(backend, report, now)
-            return self._progress.go_on(backend, woke, commands, now)
-        if isinstance(report, Flowed):
-            self._books.flowed(backend, report, now)
-            return commands
-        if isinstance(report, Refused):
-            self._on_refused(backend, report, now)
-            return commands
-        assert isinstance(report, Restarted)
-        self._books.restarted(backend)
-        self._fleet.compare(backend)
-        return self._progress.go_on(backend, self._fleet.woke(backend), commands, now)
+            self._progress.first_token(report, now)
+        elif isinstance(report, Finished):
+            self._progress.finished(report, now)
+        elif isinstance(report, Failed):
+            self._progress.failed(report, now)
+        elif isinstance(report, FirstByte):
+            self._progress.began(report, now)
+        elif isinstance(report, Refused):
+            self._on_refused(report, now)
+        else:
+            self._on_news(self._fleet.by_name[report.backend], report, now)
+        return self._outbox.take()
 
     def gives_up(
-        self, job_id: int, silent_s: float, now: float, fits: Callable[[str], bool] | None, token_s: float = 0.0
+        self, attempt_id: int, silent_s: float, now: float, fits: Callable[[str], bool] | None, token_s: float = 0.0
     ) -> bool:
         """Whether a stream that brought no token for so long should be given up, for another backend that `fits` to go
         on with it (None: none does), or because its own is gone. `token_s`: its seconds per token until then. Decides
         nothing: what follows is a report that it failed."""
-        ticket = self._attempts.out(job_id)
-        return ticket is not None and self._silence.gives_up(ticket, silent_s, now, fits, token_s)
+        attempt = self._attempts.out.get(attempt_id)
+        return attempt is not None and self._silence.gives_up(attempt, silent_s, now, fits, token_s)
 
-    def sleeps_on(self, job_id: int) -> bool:
-        """Whether its attempt is out to a backend that leaves it alone until somebody wakes it."""
-        ticket = self._attempts.out(job_id)
-        return ticket is not None and ticket.second is None and ticket.backend is not None and ticket.backend.asleep
+    def sleeps_on(self, attempt_id: int) -> bool:
+        """Whether the only attempt of a job is out to a backend that leaves it alone until somebody wakes it."""
+        attempt = self._attempts.out.get(attempt_id)
+        return attempt is not None and len(attempt.ticket.attempts) == 1 and attempt.backend.asleep
 
     def tick(self, now: float) -> list[Command]:
         """Time passed: holds and ejections end, limits clear."""
-        return self._advance(now)
+        self._advance(now)
+        return self._outbox.take()
 
     def wakeup_at(self) -> float | None:
         """When `tick` has something to do; None: not before another call."""
@@ -335,11 +294,63 @@ class Scheduler:
             actual_hit_tokens=self._books.actual_hits,
         )
 
+    # ---- a new job
+
+    def _placed(self, ticket: Ticket, now: float) -> list[Command]:
+        """Where it goes, once it has passed the gates."""
+        job, candidates = ticket.job, self._fleet.catalogue.find(ticket.job.model)
+        barred = self._barred(ticket, candidates, now)
+        if barred is not None or candidates is None:
+            return [] if barred is None else [barred]
+        ask = self._books.ask(ticket, now)
+        over = self._over_quota(ticket, ask) if self._has_quotas else None
+        if over is not None:
+            return [over]
+        self._progress.budget.request(now)
+        self._progress.hedging.arrived(job)
+        ticket.due = _due(ticket, ask)
+        if ticket.ways and not candidates.healthy:
+            sent = self._fallback.take(ticket, now, cause_of_absence(candidates))
+            if sent is not None:
+                return [sent]
+        backend = self._router.pick(candidates, ask, NOBODY)
+        usable = candidates.open or candidates.backends
+        seen = backend or usable[0]
+        seen.pool.arrived(work_s(seen, ask), now)
+        if self._router.judges:
+            candidates.reserve.asked(ask, backend, usable)
+        if backend is not None:
+            return [self._attempts.dispatch(ticket, backend, ask)]
+        return self._waiting.place(ticket, candidates, ask)
+
+    def _barred(self, ticket: Ticket, candidates: Candidates | None, now: float) -> Refuse | None:
+        """The gates that ask nothing of the load, in order: draining, served by somebody, in time, labels."""
+        job, refuse = ticket.job, self._attempts.refuse
+        if self._waiting.draining:
+            return refuse(ticket, draining())
+        if candidates is None:
+            return refuse(ticket, self._unserved(job))
+        if job.deadline is not None and now >= job.deadline:
+            return refuse(ticket, hold_timeout(self._waiting.wait_s(candidates)), Reason.DEADLINE)
+        if job.require and not any(job.require <= b.spec.labels for b in candidates.backends):
+            return refuse(ticket, unlabelled(shown_name(job.model)))
+        return None
+
+    def _over_quota(self, ticket: Ticket, ask: Ask) -> Refuse | None:
+        """The last gate; whoever passes it has reserved its share."""
+        account = self._quotas.account(ticket.job.tenant, ask.now)
+        if account is None:
+            return None
+        shortage = account.shortage(ask.prompt, ask.answer, ask.now)
+        if shortage is not None:
+            return self._attempts.refuse(ticket, quota(shortage), Reason.QUOTA)
+        ticket.reserved = Reservation(account, ask.prompt, ask.answer, ask.now)
+        return None
+
     # ---- time
 
-    def _advance(self, now: float) -> list[Command]:
-        commands: list[Command] = []
-        waiting = self._waiting
+    def _advance(self, now: float) -> None:
+        waiting, outbox = self._waiting, self._outbox
         if (
             now < self._holds.soonest
             and now < self._ejections.soonest
@@ -348,42 +359,55 @@ class Scheduler:
             and now < waiting.look_at
             and now < self._lates.soonest
         ):
-            return commands
+            return
         due = [*waiting.hold.due(now), *waiting.backfill.due(now)]
         late = [t for t in due if t.job.deadline is not None and now >= t.job.deadline]
         for ticket in late:
-            commands += waiting.expire(ticket, now)
+            outbox.extend(waiting.expire(ticket, now))
         if self._fleet.advance(now):
-            commands += waiting.feed_all(now)
+            outbox.extend(waiting.feed_all(now))
         if now >= waiting.look_at:
-            commands += waiting.look(now)
+            outbox.extend(waiting.look(now))
         # a backend that came back in the same moment took what it could
         for ticket in due:
             if ticket.line is not None:
-                commands += waiting.expire(ticket, now)
+                outbox.extend(waiting.expire(ticket, now))
         for job_id in self._lates.due(now):
-            commands += self._progress.late(job_id, now)
-        return commands
+            self._progress.late(job_id, now)
 
-    # ---- probes
+    # ---- what is told of backends
 
-    def _on_probed(self, backend: Backend, report: Probed, commands: list[Command], now: float) -> list[Command]:
+    def _on_news(self, backend: Backend, report: Probed | Load | Flowed | Restarted, now: float) -> None:
+        if isinstance(report, Probed):
+            self._on_probed(backend, report, now)
+        elif isinstance(report, Load):
+            woke = self._fleet.told(backend, report)
+            self._books.load(backend, report, now)
+            self._progress.go_on(backend, woke, now)
+        elif isinstance(report, Flowed):
+            self._books.flowed(backend, report, now)
+        else:
+            self._books.restarted(backend)
+            self._fleet.compare(backend)
+            self._progress.go_on(backend, self._fleet.woke(backend), now)
+
+    def _on_probed(self, backend: Backend, report: Probed, now: float) -> None:
         learnt = report.ok and self._fleet.learn(backend, report)
         if learnt:
-            self._line_up_again(commands)
+            self._line_up_again()
         if not report.reached:  # whoever slept there is gone
             self._fleet.woke(backend)
         opened = self._fleet.probed(backend, report, now)
         if opened and backend.health.away:
-            commands += self._waiting.go_elsewhere(now)
+            self._outbox.extend(self._waiting.go_elsewhere(now))
         if learnt or opened:
-            commands += self._waiting.feed_all(now)
-        return commands
+            self._outbox.extend(self._waiting.feed_all(now))
 
-    def _on_refused(self, backend: Backend, report: Refused, now: float) -> None:
-        ticket = self._attempts.out(report.job_id, report.backend)
-        if ticket is None or not is_believable(report.cannot, ticket.job):
+    def _on_refused(self, report: Refused, now: float) -> None:
+        attempt = self._attempts.out.get(report.attempt)
+        if attempt is None or not is_believable(report.cannot, attempt.ticket.job):
             return
+        ticket, backend = attempt.ticket, attempt.backend
         if report.cannot.lack is Lack.CONTEXT:
             ticket.too_short = max(ticket.too_short, report.cannot.limit or 0)
         prompt, name = self._books.ask(ticket, now).prompt, backend.listed_name(ticket.job.model)
@@ -392,13 +416,13 @@ class Scheduler:
 
     # ---- held jobs
 
-    def _line_up_again(self, commands: list[Command]) -> None:
+    def _line_up_again(self) -> None:
         """Models are served by other backends now: every held job finds its line, or its end."""
         for hold in (self._waiting.hold, self._waiting.backfill):
             for ticket in hold.tickets():
                 candidates = self._fleet.catalogue.find(ticket.job.model)
                 if candidates is None:
-                    commands.append(self._refuse_held(ticket, ticket.fault or self._why_not(ticket, None)))
+                    self._outbox.add(self._refuse_held(ticket, ticket.fault or self._unserved(ticket.job)))
                 else:
                     hold.move(ticket, candidates)
 
@@ -409,12 +433,8 @@ class Scheduler:
         ticket.waits_in.remove(ticket)
         return self._attempts.refuse(ticket, fault)
 
-    def _why_not(self, ticket: Ticket, candidates: Candidates | None) -> Fault:
-        if self._waiting.draining:
-            return draining()
-        if candidates is None:
-            return self._fleet.catalogue.unserved(ticket.job.model, self._unknown_retry_s)
-        return hold_timeout(self._waiting.wait_s(candidates))
+    def _unserved(self, job: Job) -> Fault:
+        return self._fleet.catalogue.unserved(job.model, self._unknown_retry_s)
 
 
 def _due(ticket: Ticket, ask: Ask) -> float:

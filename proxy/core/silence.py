@@ -10,13 +10,13 @@ stopped), or which was put to sleep.
 from collections.abc import Callable
 from typing import Final
 
+from proxy.core.attempt import Attempt
 from proxy.core.books import Books
 from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee, judge
 from proxy.core.health import State
 from proxy.core.retry_budget import RetryBudget
 from proxy.core.router import Router
-from proxy.core.ticket import Ticket
 
 _TOKENS: Final = 20.0
 """Times the usual seconds per token without any token are silence,"""
@@ -35,12 +35,13 @@ class Silence:
         self._tries = tries
 
     def gives_up(
-        self, ticket: Ticket, silent_s: float, now: float, fits: Callable[[str], bool] | None, token_s: float
+        self, attempt: Attempt, silent_s: float, now: float, fits: Callable[[str], bool] | None, token_s: float
     ) -> bool:
-        """Whether a stream without a token for so many seconds should not be waited for. `token_s`: its own seconds
-        per token until then; `fits`: whether the backend of that name could go on with the text, None: none may."""
-        entry, backend = ticket.entry, ticket.backend
-        if entry is None or backend is None or silent_s < _LEAST_S:
+        """Whether the stream of an attempt, without a token for so many seconds, should not be waited for. `token_s`:
+        its own seconds per token until then; `fits`: whether the backend of that name could go on with the text, None:
+        none may."""
+        ticket, backend = attempt.ticket, attempt.backend
+        if silent_s < _LEAST_S:
             return False
         model, ledger = backend.model, backend.ledger
         usual_s = model.step_s(ledger.decoding, ledger.kv)
@@ -51,18 +52,18 @@ class Silence:
             return False
         if backend.is_gone:
             return True
-        if fits is None or ticket.attempt >= self._tries or self._budget.left(now) < 1:
+        if fits is None or ticket.sent >= self._tries or self._budget.left(now) < 1:
             return False
         if ticket.job.deadline is not None and now >= ticket.job.deadline:
             return False
-        return self._somebody_could(ticket, self._books.ask(ticket, now), fits)
+        return self._somebody_could(attempt, self._books.ask(ticket, now), fits)
 
-    def _somebody_could(self, ticket: Ticket, ask: Ask, fits: Callable[[str], bool]) -> bool:
+    def _somebody_could(self, attempt: Attempt, ask: Ask, fits: Callable[[str], bool]) -> bool:
         """Somebody else has room, and nobody has who could not go on: the router would not know to avoid it."""
-        candidates = self._fleet.catalogue.find(ticket.job.model)
-        if candidates is None or ticket.backend is None:
+        candidates = self._fleet.catalogue.find(attempt.ticket.job.model)
+        if candidates is None:
             return False
-        avoid, found = ticket.tried | {ticket.backend}, False
+        avoid, found = attempt.ticket.tried | {attempt.backend}, False
         for backend in self._router.free(candidates, ask, avoid):
             if backend in avoid or backend.health.state is not State.HEALTHY:
                 continue

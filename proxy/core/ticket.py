@@ -5,15 +5,16 @@ Owns nothing but the record; permits are counted by the scheduler.
 
 from typing import TYPE_CHECKING, Final
 
+from proxy.core.attempt import Attempt
 from proxy.core.backend import Backend
 from proxy.core.quotas import Reservation
+from proxy.core.states import OPEN
 from proxy.model.commands import Reason
 from proxy.model.fallback import Way
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, Kind
 from proxy.model.request import Job
 
 if TYPE_CHECKING:
-    from proxy.core.entry import Entry
     from proxy.core.hold import Hold, Line
 
 _MOST_DECLINED: Final = 16
@@ -22,32 +23,17 @@ _MOST_DECLINED: Final = 16
 NOBODY: frozenset[Backend] = frozenset()
 
 
-class Second:
-    """An attempt beside another one of the same job."""
-
-    __slots__ = ("backend", "entry", "era", "since")
-
-    def __init__(self, backend: Backend, entry: "Entry", since: float) -> None:
-        self.backend = backend
-        self.entry = entry
-        self.era = backend.health.era
-        self.since = since
-
-
 class Ticket:
-    """Open from submit to the one ending; either held (`line`) or out (`backend`), perhaps twice (`second`)."""
+    """Open from submit to the one ending; either held (`line`) or out (`attempts`)."""
 
     __slots__ = (
         "accused",
         "acquits",
         "arrived",
-        "attempt",
-        "backend",
+        "attempts",
         "declined",
         "demoted",
         "due",
-        "entry",
-        "era",
         "fault",
         "held_at",
         "held_until",
@@ -58,9 +44,9 @@ class Ticket:
         "probe",
         "reason",
         "reserved",
-        "second",
-        "since",
+        "sent",
         "started",
+        "state",
         "too_short",
         "tried",
         "tries",
@@ -75,10 +61,13 @@ class Ticket:
         """Its promises count from here."""
         self.due = 0.0
         """Place in line: the soonest goes first."""
-        self.entry: Entry | None = None
-        """Its attempt in the books."""
+        self.state = OPEN
+        self.attempts: list[Attempt] = []
+        """Those that are out, oldest first: two while the first one is late."""
+        self.sent = 0
+        """Attempts that count."""
         self.started = False
-        """The attempt has begun to answer."""
+        """Its last attempt had begun to answer."""
         self.reserved: Reservation | None = None
         """Of its tenant's quota."""
         self.demoted = False
@@ -97,18 +86,8 @@ class Ticket:
         self.waits_in: Hold | None = None
         self.number = number
         """Order of arrival."""
-        self.attempt = 0
-        """Attempts dispatched."""
-        self.backend: Backend | None = None
-        """The backend whose permit it has."""
         self.last: Backend | None = None
         """The backend of the last attempt that ended without an answer."""
-        self.era = 0
-        """The backend's era at dispatch."""
-        self.since = 0.0
-        """When the attempt was dispatched."""
-        self.second: Second | None = None
-        """The attempt beside that one."""
         self.line: Line | None = None
         """Where it is held."""
         self.too_short = 0

@@ -269,7 +269,7 @@ class Waiting:
             if not ledger.pending_bulk_s or not self._router.enforces(backend):
                 continue
             victims = [e.ticket for e in ledger.not_begun() if e.bulk and not e.ticket.started]
-            if not victims or not self._would_fit(backend, ask, sum(v.entry.cost for v in victims if v.entry)):
+            if not victims or not self._would_fit(backend, ask, sum(v.attempts[0].entry.cost for v in victims)):
                 continue
             if not all(self.backfill.has_room(victim, 0) for victim in victims):
                 continue

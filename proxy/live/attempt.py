@@ -9,17 +9,19 @@ import asyncio
 import re
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from proxy.core.scheduler import Scheduler
 from proxy.live.backends import Backend
+from proxy.live.driver import Driver
 from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import FIRST_BYTE_S, Connection
 from proxy.model.abilities import Lack
 from proxy.model.classes import StreamSettings
-from proxy.model.faults import FaultError, Retry
+from proxy.model.commands import Dispatch, FirstToken
+from proxy.model.faults import Fault, FaultError, Retry
 from proxy.model.limits import UpstreamLimits
 from proxy.model.request import REPEATABLE, Endpoint, Job, Request
 from proxy.model.timeline import Timeline
@@ -63,11 +65,49 @@ class Call:
     """As the body has them."""
 
 
-class Holder(Protocol):
-    """Whoever must be able to end an attempt at any time."""
+class Try:
+    """One attempt while it is carried out: what the scheduler calls by its id."""
 
-    relay: Relay | None
-    """The receiver of the attempt."""
+    __slots__ = ("_driver", "backend", "call", "hedge", "id", "is_aborted", "number", "relay", "task")
+
+    def __init__(self, command: Dispatch, call: Call, backend: Backend, relay: Relay, driver: Driver) -> None:
+        self.id = command.attempt
+        self.number = command.number
+        self.hedge = command.hedge
+        self.call = call
+        self.backend = backend
+        self.relay = relay
+        """Its receiver; a twin may take its place."""
+        self.task: asyncio.Task[None] | None = None
+        """None: whoever pursues the job waits for it, and for nothing else."""
+        self.is_aborted = False
+        """Its place was needed for another job."""
+        self._driver = driver
+
+    def tells_first_token(self) -> None:
+        """The scheduler hears of it before the client sees it."""
+        self.call.meter.on_first = self._on_first_token
+
+    def end(self, fault: Fault) -> None:
+        """Stop it; whoever waits for it finds `fault`."""
+        self.relay.on_fault(fault)
+        self.relay.release()
+
+    def drop(self) -> None:
+        """Nobody waits for it any more: the engine is freed now."""
+        self.relay.release()
+        if self.task is not None:
+            self.task.cancel()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """It is over. What hears of its first token knows its meter, and an ended task its holder: cycles, which only a
+        full collection would find."""
+        self.call.meter.on_first = None
+        self.task = None
+
+    def _on_first_token(self) -> None:
+        self._driver.report(FirstToken(self.id))
 
 
 class Caller:
@@ -87,10 +127,13 @@ class Caller:
         plan = self._plan(call, backend, continuation)
         return Relay(backend.name, plan, self._limits.answer_buffer, call.timeline, call.meter, self._loop)
 
-    async def attempt(self, call: Call, backend: Backend, number: int, holder: Holder) -> None:
-        """The `number`-th attempt: on return the holder's relay, or a twin that took its place, can be judged."""
-        request, relay = call.request, holder.relay
-        assert relay is not None
+    async def attempt(self, one: Try) -> None:
+        """On return its relay, or a twin that took its place, can be judged."""
+        await self._attempt(one, one.number)
+
+    async def _attempt(self, one: Try, number: int) -> None:
+        call, backend, relay = one.call, one.backend, one.relay
+        request = call.request
         attempt_id = request.id if number < 2 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
         message = backend.message(
             request.method, request.target, attempt_id, call.headers, self._body(call, backend, relay.plan)
@@ -100,10 +143,10 @@ class Caller:
             await self._send(relay, pooled, message, call)
             if relay.fault is None or relay.fault.retry is not Retry.REUSED_CONNECTION_ONLY:
                 if relay.plan.undo is not Undo.NOTHING and _minds_usage(relay, call, backend):
-                    await self._without_usage(call, backend, holder, relay)
+                    await self._without_usage(one, relay)
                 return
             # the engine had closed the pooled connection: once more, on a new one
-            relay = holder.relay = self.relay(call, backend, relay.plan.continuation)
+            relay = one.relay = self.relay(call, backend, relay.plan.continuation)
             relay.calls = 1
         try:
             connection = await backend.pool.connect()
@@ -112,16 +155,17 @@ class Caller:
             return
         await self._send(relay, connection, message, call)
         if relay.plan.undo is not Undo.NOTHING and _minds_usage(relay, call, backend):
-            await self._without_usage(call, backend, holder, relay)
+            await self._without_usage(one, relay)
 
-    async def _without_usage(self, call: Call, backend: Backend, holder: Holder, relay: Relay) -> None:
+    async def _without_usage(self, one: Try, relay: Relay) -> None:
         """Ask again with the client's own bytes."""
+        call, backend = one.call, one.backend
         model = call.job.model
         sure = relay.status in _REFUSED and _is_about_usage(relay.body)
         relay.release()
         backend.took_usage(model, False)
-        twin = holder.relay = self.relay(call, backend, relay.plan.continuation)
-        await self.attempt(call, backend, 0, holder)
+        twin = one.relay = self.relay(call, backend, relay.plan.continuation)
+        await self._attempt(one, 0)
         if not sure and (twin.status >= 400 or not twin.status):  # the request is wrong, or the engine is ill
             backend.forget_usage(model)
         twin.calls += relay.calls

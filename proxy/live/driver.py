@@ -1,45 +1,15 @@
-"""The scheduler on real time: one timer, one waiting future per held job.
+"""The scheduler on real time: one timer, and one mailbox per open job.
 
-Owns the clock and the futures. Takes no decision: every one is a command of `core.scheduler`.
+Owns the clock and the boxes. Takes no decision: every one is a command of `core.scheduler`.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
-from proxy.model.commands import (
-    Abort,
-    Command,
-    Dispatch,
-    Failed,
-    Finished,
-    FirstByte,
-    FirstToken,
-    Flowed,
-    Load,
-    Probed,
-    Refuse,
-    Refused,
-    Report,
-    Restarted,
-)
-from proxy.model.faults import Fault
+from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, Refuse, Report
 from proxy.model.request import Job
-
-
-class Racer(Protocol):
-    """Whoever can have two attempts out for one job."""
-
-    @property
-    def is_racing(self) -> bool:
-        """Whether two attempts are out."""
-
-    def hedge(self, command: Dispatch) -> None:
-        """Send the job to this backend too."""
-
-    def drop(self, backend: str) -> None:
-        """The attempt there has lost; its permit is already given back."""
 
 
 class Decider(Protocol):
@@ -67,84 +37,98 @@ class Decider(Protocol):
         """Bulk that waits is refused."""
 
 
+class Box(Protocol):
+    """Where all commands of one job go."""
+
+    def put(self, command: Command) -> None:
+        """One more."""
+
+
+class Mailbox:
+    """What the scheduler says to one open job; whoever carries the job out is one. The next command waits here until it
+    is read; what concerns attempts that are out is done at once."""
+
+    __slots__ = ("_loop", "_next", "_reader")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._next: Dispatch | Refuse | None = None
+        self._reader: asyncio.Future[None] | None = None
+
+    def hedge(self, command: Dispatch) -> None:
+        """Send the job to this backend too."""
+        raise NotImplementedError
+
+    def stop(self, attempt_id: int) -> None:
+        """End this attempt now: its permit is already given back."""
+        raise NotImplementedError
+
+    def put(self, command: Command) -> None:
+        """One more command."""
+        if isinstance(command, Abort):
+            if isinstance(self._next, Dispatch) and self._next.attempt == command.attempt:
+                self._next = None  # it lost that place before it had begun
+            else:
+                self.stop(command.attempt)
+        elif isinstance(command, Dispatch) and command.hedge:
+            self.hedge(command)
+        else:
+            self._next = command
+            self.wake()
+
+    async def next(self) -> Dispatch | Refuse:
+        """Where the job goes next, or why nowhere; waits while it is held. One reader at a time."""
+        while self._next is None:
+            await self.news()
+        command, self._next = self._next, None
+        return command
+
+    async def news(self) -> None:
+        """Until something happens to the job."""
+        self._reader = self._loop.create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    def wake(self) -> None:
+        """Something happened."""
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+
 class Driver:
     """Carries jobs to the scheduler and its commands back."""
 
-    def __init__(self, scheduler: Decider, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, scheduler: Decider, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._scheduler = scheduler
         self._loop = loop
-        self._waiting: dict[int, asyncio.Future[Dispatch | Refuse]] = {}
-        self._aborts: dict[int, Callable[[], None]] = {}
-        """How to stop the attempt of a job that may be pre-empted."""
-        self._preempted: dict[int, asyncio.Future[Dispatch | Refuse]] = {}
-        self._racers: dict[int, Racer] = {}
-        """Whom a hedge of a job concerns, as long as it has none, or one that is out."""
+        self._clock = clock
+        self._boxes: dict[int, Box] = {}
+        """Of all open jobs."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
 
-    async def place(
-        self, job: Job, abort: Callable[[], None] | None = None, racer: Racer | None = None
-    ) -> Dispatch | Refuse:
-        """Where the job goes; waits while it is held. Cancelled while waiting: call `left`. `abort` ends its attempt,
-        when the place is needed for another job; then `is_preempted`, and `again` says how it goes on. `racer` hears
-        of a second attempt beside a late one, and of the one that lost."""
-        if racer is not None:
-            self._racers[job.id] = racer
-        if abort is not None and (job.bulk or job.demotable):
-            self._aborts[job.id] = abort
-        return await self._answer(job.id, self._scheduler.submit(job, monotonic()))
+    def submit(self, job: Job, box: Box) -> None:
+        """A new job; all that becomes of it is put into its box, until it is over."""
+        self._boxes[job.id] = box
+        self._carry_out(self._scheduler.submit(job, self._clock()))
 
-    async def failed(self, job_id: int, fault: Fault, backend: str, *, repeatable: bool) -> Dispatch | Refuse:
-        """The attempt failed: where the job goes next, or the end of it."""
-        report = Failed(job_id, fault, repeatable, backend)
-        return await self._answer(job_id, self._scheduler.observe(report, monotonic()))
+    def report(self, report: Report) -> None:
+        """Something happened to an attempt or to a backend."""
+        self._carry_out(self._scheduler.observe(report, self._clock()))
 
-    def lost_one(self, job_id: int, fault: Fault, backend: str) -> None:
-        """One of two attempts failed; the other one goes on."""
-        self._carry_out(self._scheduler.observe(Failed(job_id, fault, True, backend), monotonic()))
-
-    def is_preempted(self, job_id: int) -> bool:
-        """Whether the job lost its place."""
-        return job_id in self._preempted
-
-    async def again(self, job_id: int) -> Dispatch | Refuse:
-        """Where a pre-empted job goes next."""
-        return await self._preempted.pop(job_id)
-
-    def first_byte(self, job_id: int, backend: str) -> None:
-        """The backend began to answer."""
-        self._carry_out(self._scheduler.observe(FirstByte(job_id, backend), monotonic()))
-
-    def first_token(self, job_id: int, backend: str) -> None:
-        """The stream began to hold content."""
-        self._carry_out(self._scheduler.observe(FirstToken(job_id, backend), monotonic()))
-
-    def finished(self, report: Finished) -> None:
-        """The backend answered to the last byte."""
-        self._over(report.job_id)
-        self._carry_out(self._scheduler.observe(report, monotonic()))
-
-    def broke(self, job_id: int, fault: Fault, backend: str) -> None:
-        """The attempt failed after the client had seen bytes: nothing can follow."""
-        self._over(job_id)
-        self._carry_out(self._scheduler.observe(Failed(job_id, fault, False, backend), monotonic()))
+    def ended(self, job_id: int, report: Finished | Failed) -> None:
+        """The last report of a job: nothing can follow."""
+        self._boxes.pop(job_id, None)
+        self.report(report)
 
     def left(self, job_id: int) -> None:
         """The client left; harmless for a job that is over."""
-        self._over(job_id)
-        waiting = self._waiting.pop(job_id, None)
-        if waiting is not None:
-            waiting.cancel()
-        self._carry_out(self._scheduler.cancel(job_id, monotonic()))
-
-    def learn(self, report: Probed | Load | Flowed | Restarted | Refused) -> None:
-        """An active probe ended, a scrape, a look at what flows, or what an engine cannot do."""
-        self._carry_out(self._scheduler.observe(report, monotonic()))
-
-    def _over(self, job_id: int) -> None:
-        self._aborts.pop(job_id, None)
-        self._preempted.pop(job_id, None)
-        self._racers.pop(job_id, None)
+        self._boxes.pop(job_id, None)
+        self._carry_out(self._scheduler.cancel(job_id, self._clock()))
 
     def drain(self) -> None:
         """Refuse what is held and what comes; what runs goes on."""
@@ -154,53 +138,18 @@ class Driver:
         """Refuse the bulk that waits."""
         self._carry_out(self._scheduler.shed_bulk())
 
-    async def _answer(self, job_id: int, commands: list[Command]) -> Dispatch | Refuse:
-        mine: Dispatch | Refuse | None = None
-        others: list[Command] = []
+    def _carry_out(self, commands: list[Command]) -> None:
         for command in commands:
-            if command.job_id == job_id and not isinstance(command, Abort):
-                mine = command
-            else:
-                others.append(command)
-        self._carry_out(others)
-        if mine is not None:
-            if isinstance(mine, Refuse):
-                self._over(job_id)
-            return mine
-        waiting = self._waiting[job_id] = self._loop.create_future()
-        try:
-            answer: Dispatch | Refuse = await waiting
-            return answer
-        finally:
-            self._waiting.pop(job_id, None)
-
-    def _carry_out(self, commands: Iterable[Command]) -> None:
-        for command in commands:
-            if isinstance(command, Abort):
-                self._abort(command.job_id, command.backend)
-                continue
-            if isinstance(command, Dispatch) and command.hedge:
-                self._racers[command.job_id].hedge(command)
-                continue
-            waiting = self._waiting.pop(command.job_id, None)
             if isinstance(command, Refuse):
-                self._aborts.pop(command.job_id, None)
-                self._racers.pop(command.job_id, None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(command)
+                box = self._boxes.pop(command.job_id, None)
+                if box is not None:
+                    box.put(command)
+                continue
+            for job_id in command.jobs:
+                box = self._boxes.get(job_id)
+                if box is not None:
+                    box.put(command)
         self._arm()
-
-    def _abort(self, job_id: int, backend: str) -> None:
-        """An attempt that lost against another one of its job, or one whose place is needed for another job. What
-        then follows for the job may come in this very turn, before its exchange runs again: wait for it now."""
-        racer = self._racers.get(job_id)
-        if racer is not None and racer.is_racing:
-            racer.drop(backend)
-            return
-        abort = self._aborts.get(job_id)
-        if abort is not None:
-            self._preempted[job_id] = self._waiting[job_id] = self._loop.create_future()
-            abort()
 
     def _arm(self) -> None:
         wanted = self._scheduler.wakeup_at()
@@ -213,4 +162,4 @@ class Driver:
 
     def _tick(self) -> None:
         self._timer = self._timer_at = None
-        self._carry_out(self._scheduler.tick(monotonic()))
+        self._carry_out(self._scheduler.tick(self._clock()))

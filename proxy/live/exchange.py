@@ -1,11 +1,11 @@
-"""One request from its last byte to its outcome: understood, pursued, relayed, accounted.
+"""One request from its last byte to its outcome: understood, carried out, relayed, accounted.
 
-    message ─▶ understand ─▶ Pursuit.answer ─▶ deliver ─▶ account
-                                 ▲               │ broke off, and another backend can go on
-                                 └───────────────┘
+    message ─▶ understand ─▶ JobLoop.answer ─▶ deliver ─▶ account
+                               ▲               │ broke off, and another backend can go on
+                               └───────────────┘
 
 Owns the order of these steps and the one `finally` in which everything is given back. Decides nothing itself; the
-attempts are the pursuit's.
+attempts are the job's.
 """
 
 import asyncio
@@ -22,18 +22,17 @@ from proxy.core.refusals import short_of_memory
 from proxy.core.scheduler import Scheduler
 from proxy.engines.routes import offers
 from proxy.live import judge
-from proxy.live.attempt import Call, Caller
+from proxy.live.attempt import Call
 from proxy.live.backends import Backend
 from proxy.live.bodies import INLINE_B, Bodies
 from proxy.live.budget import Budget
 from proxy.live.catalogue import ModelList
-from proxy.live.driver import Driver
 from proxy.live.edge import Connection
 from proxy.live.flows import Flows
 from proxy.live.intake import Intake, Taken
+from proxy.live.job import JobLoop, Jobs
 from proxy.live.marks import marked
 from proxy.live.memory import MemoryGuard
-from proxy.live.pursuit import Pursuit
 from proxy.live.reader import Message
 from proxy.live.relay import Relay
 from proxy.model.classes import NOTHING_PROMISED
@@ -71,9 +70,8 @@ _T = TypeVar("_T")
 class Gateway(NamedTuple):
     """What all exchanges share."""
 
-    driver: Driver
     scheduler: Scheduler
-    caller: Caller
+    jobs: Jobs
     backends: dict[str, Backend]
     models: ModelList
     intake: Intake
@@ -81,7 +79,6 @@ class Gateway(NamedTuple):
     limits: Limits
     budget: Budget
     bodies: Bodies
-    attempts: int
     memory: MemoryGuard
     flows: Flows
     cors: Cors
@@ -115,11 +112,11 @@ class Exchange:
         "_charge_b",
         "_connection",
         "_gateway",
+        "_job",
         "_message",
         "_meter",
         "_phase",
         "_ping_s",
-        "_pursuit",
         "_request",
         "_status",
         "_taken",
@@ -134,7 +131,7 @@ class Exchange:
         self._phase = Phase.READ
         self._request: Request | None = None
         self._taken: Taken | None = None
-        self._pursuit: Pursuit | None = None
+        self._job: JobLoop | None = None
         self._status = 0
         self._ping_s = 0.0
         self._meter = Meter()
@@ -162,18 +159,18 @@ class Exchange:
 
     def cut(self, fault: Fault) -> None:
         """End now, with `fault` where the client can still be told: the drain's last resort."""
-        if self._pursuit is not None:
-            self._pursuit.cut(fault)
+        if self._job is not None:
+            self._job.cut(fault)
 
     @property
     def relay(self) -> Relay | None:
         """Its answer, as far as there is one."""
-        return self._pursuit.relay if self._pursuit is not None else None
+        return self._job.relay if self._job is not None else None
 
     @property
-    def job_id(self) -> int:
-        """As the scheduler knows it; 0: not yet."""
-        return self._taken.job.id if self._taken is not None else 0
+    def attempt_id(self) -> int:
+        """Whose answer that is, as the scheduler knows it; 0: nobody's."""
+        return self._job.attempt_id if self._job is not None else 0
 
     def fits(self, backend: str) -> bool:
         """Whether that backend could go on with its stream."""
@@ -182,8 +179,8 @@ class Exchange:
 
     def tell_gaps(self, take: Callable[[str, str, str, Meter], None]) -> None:
         """Hand over what a running stream has metered so far."""
-        if self._request is not None and self._taken is not None and self._pursuit is not None:
-            take(self._request.endpoint.value, self._taken.job.traffic_class, self._pursuit.backend, self._meter)
+        if self._request is not None and self._taken is not None and self._job is not None:
+            take(self._request.endpoint.value, self._taken.job.traffic_class, self._job.backend, self._meter)
 
     # --- understanding
 
@@ -219,17 +216,17 @@ class Exchange:
             self._charge_b += charge_b
         else:
             request, fields = bodies.read(head, found, body, gateway.limits.parameters)
-        pursuit = self._pursue(head, request, fields, body)
+        job = self._open(head, request, fields, body)
         self._timeline.understood = monotonic()
         self._phase = Phase.QUEUE
         if gateway.memory.is_tight and self._is_bulk():
             raise FaultError(short_of_memory())
-        relay = await self._with_pings(pursuit.answer())
+        relay = await self._with_pings(job.answer())
         self._meter = relay.meter
-        return await self._deliver(pursuit, relay)
+        return await self._deliver(job, relay)
 
-    def _pursue(self, head: Head, request: Request, fields: dict[str, Any], body: bytes) -> Pursuit:
-        """The job of a request, ready to be pursued; the parsed body is kept only where a resume may need it."""
+    def _open(self, head: Head, request: Request, fields: dict[str, Any], body: bytes) -> JobLoop:
+        """The job of a request, ready to be carried out; the parsed body is kept only where a resume may need it."""
         gateway = self._gateway
         self._request = request
         taken = self._taken = gateway.intake.take(head, request, fields, self._timeline.received)
@@ -238,8 +235,8 @@ class Exchange:
         options = fields.get("stream_options")
         call = Call(request, taken.job, head.forward, body, settings, self._timeline, self._meter, options)
         resumes = settings.resume and request.stream and len(body) <= INLINE_B
-        pursuit = self._pursuit = Pursuit(gateway, call, fields if resumes else {})
-        return pursuit
+        job = self._job = JobLoop(gateway.jobs, call, fields if resumes else {})
+        return job
 
     def _is_bulk(self) -> bool:
         return self._taken is not None and self._taken.job.bulk
@@ -267,28 +264,28 @@ class Exchange:
 
     # --- delivering
 
-    async def _deliver(self, pursuit: Pursuit, relay: Relay) -> Outcome:
+    async def _deliver(self, job: JobLoop, relay: Relay) -> Outcome:
         self._phase = Phase.STREAM
         if relay.stream is None and self._connection.head_sent and (relay.status < 400 or not relay.complete):
             text = f"Backend {relay.backend} answered a stream with something else."  # and a ping has begun one
             raise FaultError(upstream(Kind.NONSENSE, text))
         if relay.complete and relay.stream is None:
-            return self._deliver_whole(pursuit, relay)
+            return self._deliver_whole(job, relay)
         if not self._connection.head_sent:
             self._begin(relay)
         await self._flow(relay)
-        fault = _fault_at_end(pursuit, relay)
-        while fault is not None and (following := await self._with_pings(pursuit.resumed(relay, fault))) is not None:
+        fault = _fault_at_end(job, relay)
+        while fault is not None and (following := await self._with_pings(job.resumed(relay, fault))) is not None:
             relay = following
             await self._flow(relay)
-            fault = _fault_at_end(pursuit, relay)
-        return self._end(pursuit, relay, fault)
+            fault = _fault_at_end(job, relay)
+        return self._end(job, relay, fault)
 
     async def _flow(self, relay: Relay) -> None:
         self._connection.on_pause = relay.on_pause
         await self._with_pings(_awaited(relay.start(self._connection)))
 
-    def _deliver_whole(self, pursuit: Pursuit, relay: Relay) -> Outcome:
+    def _deliver_whole(self, job: JobLoop, relay: Relay) -> Outcome:
         status, headers = relay.status, answers.filtered(relay.headers)
         coding = codings.coding_of(relay.headers)
         if status < 400:
@@ -302,9 +299,9 @@ class Exchange:
         headers = answers.for_error(headers)
         fault = judge.fault_of_answer(relay)
         names = {name for name, _ in headers}
-        if pursuit.settled and pursuit.is_spent and status != 429 and b"x-should-retry" not in names:
+        if job.settled and job.is_spent and status != 429 and b"x-should-retry" not in names:
             headers.append(errors.DO_NOT_RETRY)
-        if pursuit.settled and fault.kind is Kind.BUSY and not names & _SAYS_WHEN:
+        if job.settled and fault.kind is Kind.BUSY and not names & _SAYS_WHEN:
             headers.append(_SOON)
         outcome = failed_with(fault, Phase.HEAD)
         if self._connection.head_sent:  # a ping went out before the engine's answer: what is left is an event
@@ -333,7 +330,7 @@ class Exchange:
         self._status = status
         self._connection.begin(status, self._marked(headers), length)
 
-    def _end(self, pursuit: Pursuit, relay: Relay, fault: Fault | None) -> Outcome:
+    def _end(self, job: JobLoop, relay: Relay, fault: Fault | None) -> Outcome:
         """After the last byte of a flowing answer: a clean end only for a clean answer."""
         if fault is None:
             self._connection.end()
@@ -341,7 +338,7 @@ class Exchange:
         if relay.stream is None:
             self._connection.abort()
         else:
-            said = relay.stream.saw_error and not pursuit.resumes
+            said = relay.stream.saw_error and not job.resumes
             last = errors.event(fault, self._api(), relay.stream.last_event)
             self._end_stream(relay.stream.unsent_error or (b"" if said else last))
         return failed_with(fault, Phase.STREAM)
@@ -363,7 +360,7 @@ class Exchange:
         head = self._message.head
         origin = b"" if head is None else head.origin
         gateway, request_id = self._gateway, self._request_id()
-        return marked(headers, gateway, request_id, origin, self._taken, self._pursuit, self._timeline)
+        return marked(headers, gateway, request_id, origin, self._taken, self._job, self._timeline)
 
     # --- keep-alive comments
 
@@ -397,7 +394,7 @@ class Exchange:
 
     def _refuse(self, fault: Fault) -> Outcome:
         if not self._connection.head_sent:
-            spent = self._pursuit is not None and self._pursuit.is_spent
+            spent = self._job is not None and self._job.is_spent
             error = errors.answer(fault, self._api(), self._request_id(), spent=spent)
             self._connection.closing |= error.closes
             self._answer(error.status, error.headers, error.body)
@@ -418,25 +415,25 @@ class Exchange:
         return failed_with(downstream(kind, text), self._how_far())
 
     def _how_far(self) -> Phase:
-        asked = self._phase is Phase.QUEUE and self._pursuit is not None and self._pursuit.attempts
+        asked = self._phase is Phase.QUEUE and self._job is not None and self._job.attempts
         return Phase.HEAD if asked else self._phase
 
     def _give_back(self, outcome: Outcome, usage: Usage) -> None:
         """The permit, the connection and the memory, exactly once, whatever happened."""
         self._gateway.budget.give(self._charge_b)
         self._timeline.done = monotonic()
-        served = self._pursuit is not None and self._pursuit.settle(outcome.fault, usage)
+        served = self._job is not None and self._job.settle(outcome.fault, usage)
         if served and usage.completion_tokens is not None and self._taken is not None:
             self._gateway.intake.learn(self._taken.asked, usage.completion_tokens)
-            if self._meter.tokens and self._pursuit is not None:
-                self._gateway.flows.ended(self._pursuit.backend, usage.completion_tokens, self._meter.tokens)
+            if self._meter.tokens and self._job is not None:
+                self._gateway.flows.ended(self._job.backend, usage.completion_tokens, self._meter.tokens)
 
     def _request_id(self) -> str:
         head = self._message.head
         return head.request_id if head is not None else self._connection.new_id()
 
     def _account(self, outcome: Outcome, usage: Usage, source: str) -> None:
-        request, head, pursuit = self._request, self._message.head, self._pursuit
+        request, head, job = self._request, self._message.head, self._job
         target = head.target.decode("ascii", "replace") if head else ""
         self._gateway.record(
             Record(
@@ -447,8 +444,8 @@ class Exchange:
                 traffic_class=self._taken.job.traffic_class if self._taken else "",
                 model_asked=(request.model or "") if request else "",
                 model_served=self._model_served(),
-                backend=pursuit.backend if pursuit else "",
-                attempts=pursuit.attempts if pursuit else 0,
+                backend=job.backend if job else "",
+                attempts=job.attempts if job else 0,
                 status=self._status,
                 stream=request.stream if request else False,
                 body_bytes=len(self._message.body),
@@ -457,9 +454,9 @@ class Exchange:
                 usage=usage,
                 token_source=source,
                 meter=self._meter,
-                resumed=pursuit.resumes if pursuit else 0,
-                fallback=pursuit.way.said if pursuit is not None and pursuit.way is not None else "",
-                hedge=pursuit.hedge if pursuit else "",
+                resumed=job.resumes if job else 0,
+                fallback=job.way.said if job is not None and job.way is not None else "",
+                hedge=job.hedge_said if job else "",
                 promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
                 tenant=self._tenant(),
                 client=self._connection.client,
@@ -474,14 +471,14 @@ class Exchange:
 
     def _model_served(self) -> str:
         """The engine's own name; empty when no engine was asked."""
-        pursuit = self._pursuit
-        if pursuit is None or not pursuit.backend:
+        job = self._job
+        if job is None or not job.backend:
             return ""
-        return self._gateway.scheduler.upstream_model(pursuit.backend, pursuit.model)
+        return self._gateway.scheduler.upstream_model(job.backend, job.model)
 
     def _usage(self) -> tuple[Usage, str]:
         """Tokens and how we know: as the engine says, else as far as its events showed."""
-        relay = self._pursuit.relay if self._pursuit is not None else None
+        relay = self._job.relay if self._job is not None else None
         if relay is None:
             return NO_USAGE, ""
         usage = relay.usage()
@@ -492,8 +489,8 @@ class Exchange:
         return usage._replace(completion_tokens=self._meter.tokens), str(relay.token_source())
 
 
-def _fault_at_end(pursuit: Pursuit, relay: Relay) -> Fault | None:
-    return pursuit.cut_by or relay.fault or judge.fault_of_end(relay, pursuit.endpoint)
+def _fault_at_end(job: JobLoop, relay: Relay) -> Fault | None:
+    return job.cut_by or relay.fault or judge.fault_of_end(relay, job.endpoint)
 
 
 def _error_body(relay: Relay, coding: bytes, api: Api) -> bytes:

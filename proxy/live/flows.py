@@ -33,17 +33,17 @@ class Flowing(Protocol):
         """Its answer, as far as there is one."""
 
     @property
-    def job_id(self) -> int:
-        """As the scheduler knows it; 0: not yet."""
+    def attempt_id(self) -> int:
+        """Whose answer that is, as the scheduler knows it; 0: nobody's."""
 
     def fits(self, backend: str) -> bool:
         """Whether that backend could go on with its stream."""
 
 
 class Flows:
-    """One per proxy. `gives_up`: of a job whose stream was silent for so many seconds, now; who could go on with it
-    (None: its text is such that nobody can), and its own seconds per token until then. `sleeps_on`: of a job whose
-    answer has not begun, whether its backend leaves it alone until somebody wakes it."""
+    """One per proxy. `gives_up`: of an attempt whose stream was silent for so many seconds, now; who could go on with
+    it (None: its text is such that nobody can), and its own seconds per token until then. `sleeps_on`: of an attempt
+    whose answer has not begun, whether its backend leaves it alone until somebody wakes it."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Flows:
             seen_ever = self._seen.get(backend)
             if seen_ever:  # else nobody knows what an event holds
                 brought = tokens[backend] * self._told[backend] / seen_ever
-                self._driver.learn(Flowed(backend, count * elapsed, brought))
+                self._driver.report(Flowed(backend, count * elapsed, brought))
         for flowing in silent:
             self._consider(flowing, now)
         for flowing in unheard:
@@ -117,12 +117,12 @@ class Flows:
         assert relay is not None
         silent_s = now - max(relay.meter.last_token or now, self._awake_since)
         fits = flowing.fits if relay.could_go_on_elsewhere else None
-        if self._gives_up(flowing.job_id, silent_s, now, fits, relay.meter.token_s()):
+        if self._gives_up(flowing.attempt_id, silent_s, now, fits, relay.meter.token_s()):
             text = f"Backend {relay.backend} fell silent for {silent_s:.1f} s, and another one could not go on."
             relay.give_up(upstream(Kind.STALLED, text))
 
     def _take_back(self, flowing: Flowing) -> None:
         relay = flowing.relay
         assert relay is not None
-        if self._sleeps_on is not None and self._sleeps_on(flowing.job_id):
+        if self._sleeps_on is not None and self._sleeps_on(flowing.attempt_id):
             relay.give_up(upstream(Kind.STALLED, f"Backend {relay.backend} was put to sleep.", Retry.SAFE))

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from proxy.live.intake import Taken
-from proxy.live.pursuit import Pursuit
+from proxy.live.job import JobLoop
 from proxy.model.fallback import printable
 from proxy.model.timeline import Timeline
 from proxy.wire import ratelimit
@@ -25,10 +25,10 @@ def marked(
     request_id: str,
     origin: bytes,
     taken: Taken | None,
-    pursuit: Pursuit | None,
+    job: JobLoop | None,
     line: Timeline,
 ) -> Headers:
-    """`headers` and ours. `taken` and `pursuit` are None for what never became a job."""
+    """`headers` and ours. `taken` and `job` are None for what never became a job."""
     if taken is not None:
         quota = gateway.scheduler.quota(taken.job.tenant, monotonic())
         if quota is not None:
@@ -36,32 +36,32 @@ def marked(
     headers.append((b"x-request-id", request_id.encode()))
     if taken is None:
         headers.append(_OWN)
-    elif pursuit is not None:
-        way = pursuit.way
+    elif job is not None:
+        way = job.way
         if way is not None and way.model != taken.job.model:
             headers.append((b"x-tidegate-model", printable(way.model).encode()))
-        headers.append((b"x-tidegate-route", _route(taken, pursuit, line, gateway.policy).encode()))
+        headers.append((b"x-tidegate-route", _route(taken, job, line, gateway.policy).encode()))
     headers += gateway.cors.headers(origin)
     return headers
 
 
-def _route(taken: Taken, pursuit: Pursuit, line: Timeline, policy: str) -> str:
+def _route(taken: Taken, job: JobLoop, line: Timeline, policy: str) -> str:
     """Where the job went, as what and why, in one short line."""
     classified = taken.classified
     since = line.received if line.understood is None else line.understood
     queued_ms = ((monotonic() if line.released is None else line.released) - since) * 1e3
     rule = classified.by if classified.rule is None else f"rules[{classified.rule}]"
-    retried = pursuit.attempts > (2 if pursuit.hedge else 1)
-    reason = pursuit.reason or ("retry" if retried else policy)
+    retried = job.attempts > (1 if job.hedge_won is None else 2)
+    reason = job.reason or ("retry" if retried else policy)
     words = [  # concatenated: compiled, a format costs ten times as much
-        "backend=" + (pursuit.backend or "none"),
+        "backend=" + (job.backend or "none"),
         "class=" + taken.job.traffic_class,
         "rule=" + rule,
         "reason=" + reason,
         "queued=" + str(round(max(0.0, queued_ms))) + "ms",
     ]
-    if pursuit.way is not None:
-        words.append("fallback=" + pursuit.way.said)
-    if pursuit.hedge:
-        words.append("hedge=" + pursuit.hedge)
+    if job.way is not None:
+        words.append("fallback=" + job.way.said)
+    if job.hedge_said:
+        words.append("hedge=" + job.hedge_said)
     return "; ".join(words)

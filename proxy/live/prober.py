@@ -96,7 +96,7 @@ class Prober:
         found = listing.read(fields)
         is_recognised = self._backend.kind_known or self._recognised(fields, server)
         self._tell(True, _names(found))
-        self._driver.learn(self._probed(found))
+        self._driver.report(self._probed(found))
         if found is not None:
             self._learn(found)
         if not is_recognised:
@@ -111,7 +111,7 @@ class Prober:
     def _learn(self, found: Listing) -> None:
         self._models.learn(found.entries)
         if found.loaded is not None:
-            self._driver.learn(Load(self._backend.name, loaded=found.loaded))
+            self._driver.report(Load(self._backend.name, loaded=found.loaded))
         if found.left_out > self._left_out:
             _log.warning("backend %s lists too many models: %d left out", self._backend.name, found.left_out)
         self._left_out = found.left_out
@@ -120,7 +120,7 @@ class Prober:
         self._look, self._seen = _NO_LOOK, None  # whoever comes back may be another
         self._tell(False, reason)
         reached = self._questions.reached
-        self._driver.learn(Probed(self._backend.name, ok=False, reached=reached, fault=None if reached else fault))
+        self._driver.report(Probed(self._backend.name, ok=False, reached=reached, fault=None if reached else fault))
 
     def _recognised(self, fields: Any, server: str) -> bool:
         """Looked at each time: behind a URL stands now this engine, now that one."""
@@ -139,7 +139,7 @@ class Prober:
             self._look = look
         kind = self._by_look
         if (kind is not None or (found is not None and found.entries)) and self._is(kind):
-            self._driver.learn(self._probed(found))
+            self._driver.report(self._probed(found))
 
     async def _by_signs(self, fields: Any, server: str) -> str | None:
         for sign in recognition.signs(fields, server):
@@ -160,7 +160,7 @@ class Prober:
         backend.dialect = dialect
         _log.info("backend %s is %s", backend.name, kind or "of an unknown kind")
         if was is not UNKNOWN:
-            self._driver.learn(Restarted(backend.name))
+            self._driver.report(Restarted(backend.name))
         return True
 
     def _tell(self, ok: bool, said: str) -> None:

@@ -88,11 +88,11 @@ class Scraper:
             self._odometer = reading.odometer
             if before is not None and reading.odometer < before:
                 _log.info("backend %s was restarted", name)
-                self._driver.learn(Restarted(name))
+                self._driver.report(Restarted(name))
         if bool(reading.asleep) != self._asleep:
             self._asleep = bool(reading.asleep)
             _log.info("backend %s %s", name, "sleeps and gets no requests" if self._asleep else "is awake")
-        self._driver.learn(
+        self._driver.report(
             Load(
                 name,
                 reading.running,

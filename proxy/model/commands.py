@@ -1,4 +1,5 @@
-"""What the scheduler says (commands) and what it is told (reports)."""
+"""What the scheduler says (commands) and what it is told (reports). Attempts are named by their ids, unique in one
+scheduler: an id says which jobs, which backend and which of several attempts."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,12 +11,15 @@ from proxy.model.faults import Fault
 
 @dataclass(slots=True)
 class Dispatch:
-    """Send the job to this backend now; the permit is taken."""
+    """A new attempt: send these jobs to this backend now; the permit is taken."""
 
-    job_id: int
+    jobs: tuple[int, ...]
+    """Today one."""
     backend: str
     attempt: int
-    """1 for the first."""
+    """Its id."""
+    number: int = 1
+    """Which of its job's attempts it is, from 1."""
     hedge: bool = False
     """A second attempt beside one that is late; the first token decides which one goes on."""
     held_s: float = 0.0
@@ -52,10 +56,11 @@ class Refuse:
 
 @dataclass(slots=True)
 class Abort:
-    """Stop the job's attempt on this backend; its permit is already given back. Unless the job has another attempt
-    out, its next command (`Dispatch` or `Refuse`) follows, in the same answer or later."""
+    """Stop this attempt; its permit is already given back. A job that has no other attempt out has its next command
+    (`Dispatch` or `Refuse`) in the same answer or later."""
 
-    job_id: int
+    jobs: tuple[int, ...]
+    attempt: int
     backend: str
 
 
@@ -67,41 +72,36 @@ class Finished:
     """The backend answered to the last byte (an answer of its own with a 4xx status included). Tokens are those of the
     engine's `usage`; None: it tells none."""
 
-    job_id: int
+    attempt: int
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     """Of the prompt, found in the engine's prefix cache."""
     output_tokens: int | None = None
     ok: bool = True
     """False: an answer of its own with an error status, which says nothing about speed or health."""
-    backend: str = ""
-    """Which attempt; may be empty unless the job was hedged. The same in all reports."""
 
 
 @dataclass(slots=True)
 class Failed:
     """The attempt failed. `repeatable`: no byte has reached the client and sending it again is safe."""
 
-    job_id: int
+    attempt: int
     fault: Fault
     repeatable: bool
-    backend: str = ""
 
 
 @dataclass(slots=True)
 class FirstByte:
     """The backend began to answer."""
 
-    job_id: int
-    backend: str = ""
+    attempt: int
 
 
 @dataclass(slots=True)
 class FirstToken:
     """The first event of a stream that holds content. To be reported before it is passed on to the client."""
 
-    job_id: int
-    backend: str = ""
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +164,9 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An engine said that it cannot serve the attempt of a job that is still open; to be told before `Failed` or
-    `Finished`."""
+    """An engine said that it cannot serve an attempt; to be told before `Failed` or `Finished`."""
 
-    job_id: int
-    backend: str
+    attempt: int
     cannot: Cannot
 
 

@@ -19,7 +19,8 @@ class ModelledBackend:
         self.slower = 1.0
         self.engine: Engine = self._new_engine()
         self.down = False
-        self.jobs: set[int] = set()
+        self.jobs: dict[int, int] = {}
+        """Which of its attempts each one is here for."""
         self.version = 0
         """Grows whenever the engine's next event may have moved; an event of an older one is void."""
         self._before = Stats()
@@ -30,13 +31,13 @@ class ModelledBackend:
         """Nobody wants the answer any more; False when the job is not here."""
         if job_id not in self.jobs:
             return False
-        self.jobs.discard(job_id)
+        del self.jobs[job_id]
         self.engine.cancel(job_id, now)
         return True
 
-    def die(self) -> list[int]:
-        """The jobs that are lost; what comes after starts empty."""
-        lost = sorted(self.jobs)
+    def die(self) -> list[tuple[int, int]]:
+        """The jobs that are lost, and their attempts; what comes after starts empty."""
+        lost = sorted(self.jobs.items())
         self.jobs.clear()
         self.down = True
         self.version += 1

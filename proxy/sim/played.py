@@ -70,7 +70,7 @@ class Played:
 
 def _as_text(command: Command) -> str:
     if isinstance(command, Dispatch):
-        return f"dispatch {command.job_id} {command.backend} {command.attempt}{' hedge' if command.hedge else ''}"
+        return f"dispatch {command.jobs[0]} {command.backend} {command.number}{' hedge' if command.hedge else ''}"
     if isinstance(command, Abort):
-        return f"abort {command.job_id} {command.backend}"
+        return f"abort {command.jobs[0]} {command.backend}"
     return f"refuse {command.job_id} {command.fault.kind} {command.fault.retry_after_s!r}"

@@ -49,7 +49,10 @@ class Reference:
         self._held: dict[int, float] = {}
         """Job → until when holding it is of use."""
         self._look_at = 0.0
+        self._sent: list[tuple[int, str]] = []
+        """Job and engine of every attempt; its position is its id."""
         self._attempts: dict[int, int] = {}
+        """Of each job, so far."""
 
     def see(self, servers: Iterable[ModelledBackend], results: Sequence[Result]) -> None:
         """The engines, and the arrivals by job id."""
@@ -70,11 +73,10 @@ class Reference:
     def observe(self, report: Report, now: float) -> list[Command]:
         """Somebody got on: those who wait may have a chance."""
         if isinstance(report, Failed):
-            if not report.repeatable:
-                return [self._refuse(report.job_id)]
-            return self._place(report.job_id, self._servers.values(), now)
+            job_id, _ = self._sent[report.attempt]
+            return self._place(job_id, self._servers.values(), now) if report.repeatable else [self._refuse(job_id)]
         if self._held and isinstance(report, Finished | FirstToken):
-            return self._look([self._servers[report.backend]], now)
+            return self._look([self._servers[self._sent[report.attempt][1]]], now)
         return []
 
     def tick(self, now: float) -> list[Command]:
@@ -95,7 +97,8 @@ class Reference:
         if server is not None:
             self._held.pop(job_id, None)
             self._attempts[job_id] = self._attempts.get(job_id, 0) + 1
-            return [Dispatch(job_id, server.name, self._attempts[job_id])]
+            self._sent.append((job_id, server.name))
+            return [Dispatch((job_id,), server.name, len(self._sent) - 1, self._attempts[job_id])]
         until = self._held.setdefault(job_id, self._last_moment(arrival))
         if now < until:
             return []

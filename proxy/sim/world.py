@@ -219,12 +219,12 @@ class World:
         self._at(now + self._scrape_interval_s, partial(self._scrape, server))
 
     def _go_down(self, server: ModelledBackend, now: float) -> None:
-        for job_id in server.die():
+        for job_id, attempt in server.die():
             result = self._open[job_id]
             repeatable = result.first_token_at is None
             retry = Retry.SAFE if repeatable else Retry.NEVER
             fault = upstream(Kind.RESET, f"{server.name} closed the connection", retry)
-            self._report(Failed(job_id, fault, repeatable, server.name), now)
+            self._report(Failed(attempt, fault, repeatable), now)
 
     def _come_back(self, server: ModelledBackend, _: float) -> None:
         server.down = False
@@ -239,24 +239,25 @@ class World:
         self._watch(server)
 
     def _emitted(self, server: ModelledBackend, emitted: Emitted, now: float) -> None:
-        result = self._open[emitted.id]
+        result, attempt = self._open[emitted.id], server.jobs[emitted.id]
         if result.first_token_at is None and (result.arrival.stream or emitted.finished):
             result.first_token_at = emitted.at
             result.backend = server.name
             result.cached_tokens = emitted.cached_tokens
-            self._report(FirstByte(emitted.id, server.name), now)
+            self._report(FirstByte(attempt), now)
             if result.arrival.stream:
-                self._report(FirstToken(emitted.id, server.name), now)
+                self._report(FirstToken(attempt), now)
         if emitted.finished:
-            server.jobs.discard(emitted.id)
+            del server.jobs[emitted.id]
             self._end(emitted.id, SERVED, "", now)
             self._jobs.finished(result.arrival)
-            self._report(self._finished(server, emitted, result.arrival), now)
+            self._report(self._finished(server, attempt, emitted, result.arrival), now)
 
-    def _finished(self, server: ModelledBackend, emitted: Emitted, arrival: Arrival) -> Finished:
+    @staticmethod
+    def _finished(server: ModelledBackend, attempt: int, emitted: Emitted, arrival: Arrival) -> Finished:
         """With the usage that the engine tells."""
         cached = emitted.cached_tokens if server.engine.spec.prefix_caching else None
-        return Finished(emitted.id, arrival.prompt_tokens, cached, arrival.output_tokens, backend=server.name)
+        return Finished(attempt, arrival.prompt_tokens, cached, arrival.output_tokens)
 
     def _watch(self, server: ModelledBackend) -> None:
         """Look again when the engine's next event is due."""
@@ -283,7 +284,7 @@ class World:
             if isinstance(command, Dispatch):
                 self._dispatch(command, now)
             elif isinstance(command, Abort):
-                self._withdraw(self.servers[command.backend], command.job_id, now)
+                self._withdraw(self.servers[command.backend], command.jobs[0], now)
             else:
                 self._refuse(command, now)
         wakeup = self._scheduler.wakeup_at()
@@ -292,9 +293,9 @@ class World:
             self._at(self._wakeup, self._tick)
 
     def _dispatch(self, command: Dispatch, now: float) -> None:
-        server = self.servers[command.backend]
-        result = self._open[command.job_id]
-        result.attempts = command.attempt
+        server, (job_id,) = self.servers[command.backend], command.jobs
+        result = self._open[job_id]
+        result.attempts = command.number
         if command.hedge:
             result.hedged = True
         else:
@@ -305,14 +306,14 @@ class World:
         arrival = result.arrival
         if arrival.prompt_tokens + arrival.output_tokens > server.engine.spec.max_model_len:
             if command.hedge:  # an error does not win while the other attempt lives
-                self._report(Failed(command.job_id, TOO_LONG_FAULT, repeatable=True, backend=server.name), now)
+                self._report(Failed(command.attempt, TOO_LONG_FAULT, repeatable=True), now)
                 return
-            self._end(command.job_id, TOO_LONG, "too_long", now)
-            self._report(Finished(command.job_id, ok=False, backend=server.name), now)
+            self._end(job_id, TOO_LONG, "too_long", now)
+            self._report(Finished(command.attempt, ok=False), now)
             return
-        server.jobs.add(command.job_id)
+        server.jobs[job_id] = command.attempt
         server.engine.submit(
-            SimRequest(command.job_id, arrival.prompt_tokens, arrival.output_tokens, arrival.prefix_hashes), now
+            SimRequest(job_id, arrival.prompt_tokens, arrival.output_tokens, arrival.prefix_hashes), now
         )
         self._watch(server)
 
@@ -325,9 +326,8 @@ class World:
         self._end(command.job_id, failed_with(command.fault, result.phase), reason, now)
 
     def _connect_failed(self, command: Dispatch, now: float) -> None:
-        if command.job_id in self._open:
-            fault = upstream(Kind.CONNECT, f"{command.backend} refused the connection", Retry.SAFE)
-            self._report(Failed(command.job_id, fault, repeatable=True, backend=command.backend), now)
+        fault = upstream(Kind.CONNECT, f"{command.backend} refused the connection", Retry.SAFE)
+        self._report(Failed(command.attempt, fault, repeatable=True), now)
 
     def _end(self, job_id: int, outcome: Outcome, reason: str, now: float) -> None:
         result = self._open.pop(job_id)

@@ -58,12 +58,12 @@ def measure(count: int, policy: str, overload: bool) -> tuple[float, float]:
             start = time.process_time()
             commands = one.submit(job, now)
             spent += time.process_time() - start
-            out += [c.job_id for c in commands if isinstance(c, Dispatch)]
+            out += [c.attempt for c in commands if isinstance(c, Dispatch)]
             if len(out) > 4 * count:
-                job_id = out.pop(0)
+                attempt = out.pop(0)
                 start = time.process_time()
-                one.observe(FirstToken(job_id), now)
-                one.observe(Finished(job_id, 2000, 1024, 60), now + 1e-6)
+                one.observe(FirstToken(attempt), now)
+                one.observe(Finished(attempt, 2000, 1024, 60), now + 1e-6)
                 learning += time.process_time() - start
         best = [min(best[0], spent / JOBS), min(best[1], learning / JOBS)]
     return best[0] * 1e6, best[1] * 1e6

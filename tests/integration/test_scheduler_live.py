@@ -149,9 +149,8 @@ async def test_a_preempted_bulk_request_goes_on_elsewhere_and_its_client_sees_no
         await asyncio.sleep(0.1)
         now = monotonic()
         (ticket,) = attempts.open.values()
-        first = ticket.backend
+        first = ticket.attempts[0].backend
         candidates = scheduler._fleet.catalogue.find("m")
-        assert first is not None
         assert candidates is not None
         abort = attempts.preempt(ticket, now)
         waiting._add(waiting.backfill, ticket, candidates, frozenset({first}), now)

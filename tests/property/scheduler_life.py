@@ -54,6 +54,8 @@ class Life:
         self.drained = False
         self.jobs: list[Job] = []
         self.out: dict[int, str] = {}
+        self.ids: dict[int, int] = {}
+        """Of the last attempt of each job."""
         self.held: set[int] = set()
         self.attempts: dict[int, int] = {}
         self.tries: dict[int, int] = {}
@@ -73,13 +75,13 @@ class Life:
         if job.id in self.held:
             self._check_hold_bound()
         for command in commands:
-            if command.job_id == job.id and isinstance(command, Refuse):
+            if isinstance(command, Refuse) and command.job_id == job.id:
                 self._check_refusal(command.fault, job)
         assert slack is None or slack > 0 or self.ended[job.id] == "refused"
 
     def finish(self, job_id: int) -> None:
         self._end(job_id, "finished")
-        self._both("observe", Finished(job_id), self.now)
+        self._both("observe", Finished(self.ids[job_id]), self.now)
 
     def fail(self, job_id: int, fault: Fault, repeatable: bool) -> None:
         del self.out[job_id]
@@ -87,8 +89,8 @@ class Life:
         self.failed_once.add(job_id)
         if fault.kind not in NOT_REACHED and fault.kind not in DECLINED:
             self.tries[job_id] = self.tries.get(job_id, 0) + 1
-        commands = self._both("observe", Failed(job_id, fault, repeatable), self.now)
-        ends = [c for c in commands if c.job_id == job_id and isinstance(c, Refuse)]
+        commands = self._both("observe", Failed(self.ids[job_id], fault, repeatable), self.now)
+        ends = [c for c in commands if isinstance(c, Refuse) and c.job_id == job_id]
         assert repeatable or ends
         for command in ends:
             if fault.kind in NOT_REACHED and fault.kind is not Kind.TLS:
@@ -99,7 +101,7 @@ class Life:
             self._check_hold_bound()
 
     def first_byte(self, job_id: int) -> None:
-        self._both("observe", FirstByte(job_id), self.now)
+        self._both("observe", FirstByte(self.ids[job_id]), self.now)
 
     def leave(self, job_id: int) -> None:
         self._end(job_id, "cancelled")
@@ -132,7 +134,7 @@ class Life:
     def drain(self) -> None:
         self.drained = True
         before = set(self.held)
-        assert {command.job_id for command in self._both("refuse_new")} == before
+        assert {command.job_id for command in self._both("refuse_new") if isinstance(command, Refuse)} == before
 
     def end(self) -> None:
         """Time runs until nobody is held, and who is out is answered."""
@@ -241,23 +243,25 @@ class Life:
         return commands
 
     def _take(self, commands: list[Command]) -> None:
-        ids = [command.job_id for command in commands]
+        ids = [command.job_id if isinstance(command, Refuse) else command.jobs[0] for command in commands]
         assert len(ids) == len(set(ids)), "two commands for one job in one answer"
-        for command in commands:
-            assert command.job_id in self.held, "a command for a job that waits for none"
+        for job_id, command in zip(ids, commands, strict=True):
+            assert job_id in self.held, "a command for a job that waits for none"
             if isinstance(command, Dispatch):
-                self._dispatched(command)
+                self._dispatched(job_id, command)
             else:
-                self._end(command.job_id, "refused")
+                self._end(job_id, "refused")
 
-    def _dispatched(self, command: Dispatch) -> None:
-        job = self.jobs[command.job_id]
-        assert command.attempt == self.attempts.get(job.id, 0) + 1
+    def _dispatched(self, job_id: int, command: Dispatch) -> None:
+        job = self.jobs[job_id]
+        assert command.attempt not in self.ids.values(), "an id given twice"
+        self.ids[job_id] = command.attempt
+        assert command.number == self.attempts.get(job.id, 0) + 1
         assert command.backend in {v.name for v in self.serving(job.model)}
         self.held.remove(job.id)
         self.out[job.id] = command.backend
-        self.attempts[job.id] = command.attempt
-        if command.attempt == 1:
+        self.attempts[job.id] = command.number
+        if command.number == 1:
             older = {i for i in self.held - self.failed_once if i < job.id and self.jobs[i].model == job.model}
             assert not older, "overtaken by a younger job of the same model"
 

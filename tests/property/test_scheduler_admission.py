@@ -24,7 +24,6 @@ from proxy.model.commands import (
     Load,
     Probed,
     Reason,
-    Refuse,
     Restarted,
 )
 from proxy.model.fallback import Way
@@ -98,8 +97,11 @@ class Lives(RuleBasedStateMachine):
         ]
         self.names = [b.name for b in backends]
         self.now, self.count = 1000.0, 0
-        self.out: dict[int, list[str]] = {}
-        """Job → the backends it is on."""
+        self.out: dict[int, dict[str, int]] = {}
+        """Job → the backends it is on, and its attempt there."""
+        self.over: dict[int, int] = {}
+        """Job → one of its attempts that is over."""
+        self.last_id = 0
         self.jobs: dict[int, Job] = {}
         self.hedged = 0
         self.hedgeable = 0
@@ -122,8 +124,9 @@ class Lives(RuleBasedStateMachine):
 
     def take(self, command: Command, idle: list[str], alone: bool) -> None:
         if isinstance(command, Abort):
-            job_id = command.job_id
-            self.out[job_id].remove(command.backend)
+            (job_id,) = command.jobs
+            self.over[job_id] = self.out[job_id].pop(command.backend)
+            assert self.over[job_id] == command.attempt
             if self.out[job_id] or job_id == self.reported:
                 assert job_id == self.reported, "an attempt lost though the other one said nothing"
                 return
@@ -131,31 +134,34 @@ class Lives(RuleBasedStateMachine):
             assert job_id not in self.begun, "pre-empted after its first token"
             self.held[job_id] = Job(job_id, "m", bulk=True)
             return
-        if isinstance(command, Dispatch) and command.hedge:
-            self.take_hedge(command)
-            return
-        job = self.held.pop(command.job_id)
         if isinstance(command, Dispatch):
-            self.out[command.job_id] = [command.backend]
-            self.begun.discard(command.job_id)
+            assert command.attempt > self.last_id, "ids only grow"
+            self.last_id = command.attempt
+            (job_id,) = command.jobs
+            if command.hedge:
+                self.take_hedge(job_id, command)
+                return
+            del self.held[job_id]
+            self.out[job_id] = {command.backend: command.attempt}
+            self.begun.discard(job_id)
             assert command.held_s >= 0
-            assert command.way is None or command.way in self.ways[command.job_id]
+            assert command.way is None or command.way in self.ways[job_id]
             assert command.way is not GONE
             return
-        assert isinstance(command, Refuse)
+        job = self.held.pop(command.job_id)
         self.ends["refused"] += 1
         if alone and command.reason in OVERLOADS and not job.require:
             assert not idle, f"{job} refused beside idle {idle}"
         assert command.fault.retry_after_s is None or 1 <= command.fault.retry_after_s <= 120
 
-    def take_hedge(self, command: Dispatch) -> None:
-        backends, job = self.out[command.job_id], self.jobs[command.job_id]
+    def take_hedge(self, job_id: int, command: Dispatch) -> None:
+        backends, job = self.out[job_id], self.jobs[job_id]
         assert job.hedge is not None, "hedged though its class is not"
         assert not job.bulk
-        assert command.job_id not in self.begun, "hedged after its first byte"
+        assert job_id not in self.begun, "hedged after its first byte"
         assert len(backends) == 1, "more than two attempts at once"
         assert command.backend not in backends
-        backends.append(command.backend)
+        backends[command.backend] = command.attempt
         self.hedged += 1
         assert self.hedged <= 1 + BUDGET * self.hedgeable, "more than the budget"
 
@@ -226,10 +232,10 @@ class Lives(RuleBasedStateMachine):
     def first_tokens(self, data: Any, times: int) -> None:
         for job_id in data.draw(st.permutations(sorted(self.out)))[:times]:
             if job_id in self.out:
-                backend = data.draw(st.sampled_from(self.out[job_id]))
+                backend = data.draw(st.sampled_from(list(self.out[job_id])))
                 self.begun.add(job_id)
-                self.report(FirstToken(job_id, backend))
-                assert self.out[job_id] == [backend], "the loser of a race stayed"
+                self.report(job_id, FirstToken(self.out[job_id][backend]))
+                assert list(self.out[job_id]) == [backend], "the loser of a race stayed"
 
     @precondition(lambda self: self.out)
     @rule(
@@ -240,19 +246,18 @@ class Lives(RuleBasedStateMachine):
     )
     def finish(self, data: Any, tokens: int | None, cached: int | None, ok: bool) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.out)))
-        backend = data.draw(st.sampled_from(self.out[job_id]))
-        self.finished(Finished(job_id, tokens, cached, tokens, ok, backend))
+        backend = data.draw(st.sampled_from(list(self.out[job_id])))
+        self.finished(job_id, Finished(self.out[job_id].pop(backend), tokens, cached, tokens, ok))
 
-    def finished(self, report: Finished) -> None:
-        backends = self.out[report.job_id]
-        backends.remove(report.backend)
-        self.begun.add(report.job_id)
+    def finished(self, job_id: int, report: Finished) -> None:
+        self.over[job_id] = report.attempt
+        self.begun.add(job_id)
         self.ends["finished"] += 1
-        self.report(report)
-        assert not self.out.pop(report.job_id), "the loser of a race stayed"
+        self.report(job_id, report)
+        assert not self.out.pop(job_id), "the loser of a race stayed"
 
-    def report(self, report: FirstToken | Finished) -> None:
-        self.reported = report.job_id
+    def report(self, job_id: int, report: FirstToken | Finished) -> None:
+        self.reported = job_id
         self.call("observe", report)
         self.reported = None
 
@@ -260,32 +265,28 @@ class Lives(RuleBasedStateMachine):
     @rule(data=st.data(), repeatable=st.booleans())
     def fail(self, data: Any, repeatable: bool) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.out)))
-        backend = data.draw(st.sampled_from(self.out[job_id]))
-        self.out[job_id].remove(backend)
+        backend = data.draw(st.sampled_from(list(self.out[job_id])))
+        attempt = self.over[job_id] = self.out[job_id].pop(backend)
         if not self.out[job_id]:
             del self.out[job_id]
             self.held[job_id] = Job(job_id, "m")
-        self.call("observe", Failed(job_id, upstream(Kind.RESET, "reset"), repeatable, backend))
+        self.call("observe", Failed(attempt, upstream(Kind.RESET, "reset"), repeatable))
         if job_id not in self.out or job_id in self.held:
             self.begun.discard(job_id)
 
-    @precondition(lambda self: self.out)
+    @precondition(lambda self: self.over)
     @rule(data=st.data(), kind=st.sampled_from([FirstToken, Finished]))
     def report_of_somebody_else(self, data: Any, kind: Any) -> None:
         """An attempt that is long over, or was dropped, says something all the same."""
         self.call("tick")
-        if not self.out:
-            return
-        job_id = data.draw(st.sampled_from(sorted(self.out)))
-        elsewhere = [name for name in self.names if name not in self.out[job_id]]
-        if elsewhere:
-            self.call("observe", kind(job_id, backend=data.draw(st.sampled_from(elsewhere))))
+        self.call("observe", kind(data.draw(st.sampled_from(sorted(self.over.values())))))
 
     @precondition(lambda self: self.out or self.held)
     @rule(data=st.data())
     def leave(self, data: Any) -> None:
         job_id = data.draw(st.sampled_from(sorted({*self.out, *self.held})))
-        self.out.pop(job_id, None)
+        for attempt in self.out.pop(job_id, {}).values():
+            self.over[job_id] = attempt
         self.held.pop(job_id, None)
         self.ends["cancelled"] += 1
         self.call("cancel", job_id)
@@ -322,7 +323,7 @@ class Lives(RuleBasedStateMachine):
         assert counts.hedges == self.hedged
         assert counts.hedges_won <= counts.hedges
         for view in self.twins[0].backends(self.now):
-            assert view.in_flight == sum(backends.count(view.name) for backends in self.out.values())
+            assert view.in_flight == sum(view.name in backends for backends in self.out.values())
             assert view.backlog_s >= 0
             assert view.kv_used >= 0
             assert 0.5 <= view.slow <= 50
@@ -340,7 +341,7 @@ class Lives(RuleBasedStateMachine):
                 break
             for job_id in sorted(self.out):
                 if job_id in self.out:
-                    self.finished(Finished(job_id, backend=self.out[job_id][-1]))
+                    self.finished(job_id, Finished(self.out[job_id].popitem()[1]))
             self.now = max(self.now, self.twins[0].wakeup_at() or self.now)
             self.call("tick")
         assert not self.held

@@ -193,7 +193,8 @@ def a_step(life: Life, rng: random.Random, mood: dict[str, int]) -> None:
         life.leave(rng.choice(everybody))
     elif what == "late" and life.ended:
         job_id = rng.choice(sorted(life.ended))
-        life.late_report(job_id, rng.choice([None, Finished(job_id), Failed(job_id, FAULTS[0], repeatable=True)]))
+        over = life.ids.get(job_id, 0)
+        life.late_report(job_id, rng.choice([None, Finished(over), Failed(over, FAULTS[0], repeatable=True)]))
     elif what == "first" and out:
         life.first_byte(rng.choice(out))
     elif what == "probe":

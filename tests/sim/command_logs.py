@@ -161,7 +161,7 @@ def _name(command: object) -> str:
         return "refuse"
     if not isinstance(command, Dispatch):
         return "abort"
-    return "hedge" if command.hedge else "again" if command.attempt > 1 else "dispatch"
+    return "hedge" if command.hedge else "again" if command.number > 1 else "dispatch"
 
 
 if __name__ == "__main__":

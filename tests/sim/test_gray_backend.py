@@ -95,7 +95,7 @@ def test_every_job_of_a_race_has_one_outcome_and_every_permit_comes_back(hedged)
     aborts = [c for _, c in played.log if isinstance(c, Abort)]
     assert 10 < len(hedges) <= 1 + BUDGET * len(ARRIVALS)
     assert len(aborts) == len(hedges) == counts.hedges, "each race has one loser"
-    assert sum(result.hedged for result in played.results) == len({c.job_id for c in hedges})
+    assert sum(result.hedged for result in played.results) == len({c.jobs for c in hedges})
     assert 0 < counts.hedges_won < counts.hedges
 
 

@@ -27,7 +27,7 @@ class SendsSome:
 
     def submit(self, job: Job, now: float) -> list[Command]:
         if job.id < self._count:
-            return [Dispatch(job.id, "a", 1)]
+            return [Dispatch((job.id,), "a", job.id)]
         return [Refuse(job.id, internal(Kind.HOLD_TIMEOUT, "refused"), self._reason)]
 
     def cancel(self, job_id: int, now: float) -> list[Command]:

@@ -31,6 +31,10 @@ ONE = SimBackend(BackendSpec("a", any_model=True), MOONCAKE16)
 TWO = SimBackend(BackendSpec("b", any_model=True), MOONCAKE16)
 
 
+def _job(command: Command) -> int:
+    return command.job_id if isinstance(command, Refuse) else command.jobs[0]
+
+
 class Scripted:
     """A scheduler that says what the test says."""
 
@@ -40,7 +44,7 @@ class Scripted:
         self.on: dict[type, list[Command]] = {}
 
     def submit(self, job: Job, now: float) -> list[Command]:
-        return [command for command in self.on_submit if command.job_id == job.id]
+        return [command for command in self.on_submit if _job(command) == job.id]
 
     def cancel(self, job_id: int, now: float) -> list[Command]:
         return []
@@ -61,22 +65,22 @@ class Scripted:
 
 def test_first_token_and_usage_come_when_they_do() -> None:
     script = Scripted()
-    script.on_submit = [Dispatch(0, "a", 1), Dispatch(1, "a", 1)]
+    script.on_submit = [Dispatch((0,), "a", 7), Dispatch((1,), "a", 8)]
     hashes = (1, 2)
     World([ONE], script).play([Arrival(0.0, 1100, 5, hashes), Arrival(3.0, 1100, 5, hashes)])
     [first, second] = script.of(FirstToken)
-    assert first == (pytest.approx(MOONCAKE16.prefill_s(0, 1100), rel=0.2), FirstToken(0, "a"))
+    assert first == (pytest.approx(MOONCAKE16.prefill_s(0, 1100), rel=0.2), FirstToken(7))
     assert second[0] - 3.0 < first[0] / 2
-    assert [report for _, report in script.of(FirstByte)] == [FirstByte(0, "a"), FirstByte(1, "a")]
+    assert [report for _, report in script.of(FirstByte)] == [FirstByte(7), FirstByte(8)]
     assert [report for _, report in script.of(Finished)] == [
-        Finished(0, 1100, 0, 5, backend="a"),
-        Finished(1, 1100, 1024, 5, backend="a"),
+        Finished(7, 1100, 0, 5),
+        Finished(8, 1100, 1024, 5),
     ]
 
 
 def test_an_answer_that_is_no_stream_has_no_first_token() -> None:
     script = Scripted()
-    script.on_submit = [Dispatch(0, "a", 1)]
+    script.on_submit = [Dispatch((0,), "a", 7)]
     [result] = World([ONE], script).play([Arrival(0.0, 100, 50, stream=False)]).results
     assert script.of(FirstToken) == []
     assert result.first_token_at == result.done_at
@@ -84,19 +88,19 @@ def test_an_answer_that_is_no_stream_has_no_first_token() -> None:
 
 def test_a_hedge_runs_twice_and_the_loser_is_freed() -> None:
     script = Scripted()
-    script.on_submit = [Dispatch(0, "a", 1), Dispatch(0, "b", 2, hedge=True)]
-    script.on = {FirstToken: [Abort(0, "b")]}
+    script.on_submit = [Dispatch((0,), "a", 7), Dispatch((0,), "b", 8, 2, hedge=True)]
+    script.on = {FirstToken: [Abort((0,), 8, "b")]}
     world = World([ONE, TWO], script)
     [result] = world.play([Arrival(0.0, 3000, 20)]).results
     assert (result.backend, result.hedged, result.attempts) == ("a", True, 2)
     assert world.servers["b"].engine.running + world.servers["b"].engine.waiting == 0
-    assert [report for _, report in script.of(Finished)] == [Finished(0, 3000, 0, 20, backend="a")]
+    assert [report for _, report in script.of(Finished)] == [Finished(7, 3000, 0, 20)]
 
 
 def test_an_aborted_job_can_be_sent_again() -> None:
     script = Scripted()
-    script.on_submit = [Dispatch(0, "a", 1), Dispatch(1, "a", 1)]
-    script.on = {FirstToken: [Abort(1, "a"), Dispatch(1, "b", 2)]}
+    script.on_submit = [Dispatch((0,), "a", 7), Dispatch((1,), "a", 8)]
+    script.on = {FirstToken: [Abort((1,), 8, "a"), Dispatch((1,), "b", 9, 2)]}
     one, two = World([ONE, TWO], script).play([Arrival(0.0, 500, 20), Arrival(0.0, 5000, 20)]).results
     assert (one.backend, two.backend) == ("a", "b")
     assert two.outcome is not None
@@ -113,7 +117,7 @@ def test_a_refusal_has_its_reason() -> None:
 
 def loads(metrics: Metrics) -> list[tuple[float, Load]]:
     script = Scripted()
-    script.on_submit = [Dispatch(0, "a", 1)]
+    script.on_submit = [Dispatch((0,), "a", 7)]
     backend = replace(ONE, metrics=metrics)
     World([backend], script, scrape_interval_s=2.0, scrape_lag_s=0.25).play([Arrival(1.0, 5000, 400)])
     return script.of(Load)  # type: ignore[return-value]
@@ -139,7 +143,7 @@ def test_metrics_that_are_worth_nothing() -> None:
 
 def test_a_backend_that_grows_slow_says_nothing() -> None:
     script = Scripted()
-    script.on_submit = [Dispatch(i, "a", 1) for i in range(2)]
+    script.on_submit = [Dispatch((i,), "a", i) for i in range(2)]
     backend = replace(ONE, slower=5.0, slower_from_s=50.0)
     before, after = World([backend], script).play([Arrival(0.0, 4000, 2), Arrival(60.0, 4000, 2)]).results
     assert before.ttft_s is not None
@@ -149,7 +153,7 @@ def test_a_backend_that_grows_slow_says_nothing() -> None:
 
 def test_progress_is_told() -> None:
     script = Scripted()
-    script.on_submit = [Dispatch(i, "a", 1) for i in range(250)]
+    script.on_submit = [Dispatch((i,), "a", i) for i in range(250)]
     told: list[int] = []
     World([ONE], script).play([Arrival(float(i), 10, 1) for i in range(250)], told.append)
     assert told == [0, 100, 200]

@@ -21,9 +21,9 @@ import uvloop
 from proxy.app.proxy import Proxy
 from proxy.core.ticket import Ticket
 from proxy.live import edge, upstream
+from proxy.live.attempt import Try
 from proxy.live.exchange import Exchange
-from proxy.live.pursuit import Pursuit
-from proxy.live.race import Lane, Race
+from proxy.live.job import JobLoop
 from proxy.live.reader import Message, Reader
 from proxy.live.relay import Relay
 from proxy.live.stream import Stream
@@ -42,7 +42,7 @@ TIMES = 1_000 if FULL else 40
 LOOPS = {"uvloop": uvloop.run, **({"asyncio": asyncio.run} if FULL else {})}
 REST_S = 10.0
 COUNTED = (
-    *(edge.Connection, Reader, Message, Exchange, Pursuit, Race, Lane, Relay, Stream, Limit),
+    *(edge.Connection, Reader, Message, Exchange, JobLoop, Try, Relay, Stream, Limit),
     *(upstream.Connection, Job, Ticket, asyncio.Task, asyncio.Future),
 )
 OPTIONS = """
@@ -158,7 +158,7 @@ class World:
         for exchange in self.proxy._gateway.running:
             head = exchange._message.head
             if head is not None and head.request_id == name:
-                return _await_of(self.proxy, exchange)
+                return _await_of(exchange)
         reads = any(connection._reader.state == 2 for connection in self.proxy._edge.connections)
         return "body" if kind.cut and reads else "no request"
 
@@ -175,7 +175,7 @@ class World:
             counts.in_flight,
             counts.held,
             counts.held_bytes,
-            len(driver._waiting) + len(driver._preempted) + len(driver._racers) + len(driver._aborts),
+            len(driver._boxes),
             len(proxy._watch._things),
             proxy._gateway.budget.total_b - proxy._gateway.budget.free_b,
             sum(engine.open_requests for engine in self.engines),
@@ -194,15 +194,15 @@ class World:
             assert monotonic() < end, (now, most)
 
 
-def _await_of(proxy: Proxy, exchange: Exchange) -> str:
-    pursuit, connection = exchange._pursuit, exchange._connection
-    if pursuit is None:
+def _await_of(exchange: Exchange) -> str:
+    job, connection = exchange._job, exchange._connection
+    if job is None:
         return "parsing"
-    if exchange.job_id in proxy._driver._waiting:
+    if job._reader is not None and not job._out:
         return "held"
-    if pursuit._race is not None and pursuit._race._lanes:
-        return "race of two" if pursuit._race.is_racing else "race"
-    relay = pursuit.relay
+    if any(one.task is not None for one in job._out):
+        return "race of two" if len(job._out) > 1 else "race"
+    relay = job.relay
     if relay is None:
         return "placing"
     if relay.done is not None:

@@ -9,6 +9,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Finished, FirstToken, Load
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
+from tests.support.attempts import attempt_of
 
 
 class OneEngine:
@@ -34,11 +35,11 @@ class OneEngine:
 
     def first_token(self, job_id: int, at: float) -> None:
         self.now = at
-        self.scheduler.observe(FirstToken(job_id), at)
+        self.scheduler.observe(FirstToken(attempt_of(self.scheduler, job_id)), at)
 
     def finish(self, job_id: int, at: float) -> None:
         self.now = at
-        self.scheduler.observe(Finished(job_id, 1000, 0, 10), at)
+        self.scheduler.observe(Finished(attempt_of(self.scheduler, job_id), 1000, 0, 10), at)
 
     def scrape(self, **told: Any) -> None:
         self.scheduler.observe(Load("a", **told), self.now)

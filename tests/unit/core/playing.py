@@ -11,6 +11,7 @@ from proxy.model.commands import Command, Dispatch, Failed, Finished, Probed, Re
 from proxy.model.faults import Fault, Kind, Retry, upstream
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
+from tests.support.attempts import attempt_of
 
 M = frozenset({"m"})
 
@@ -40,11 +41,14 @@ class Play:
     def submit(self, job_id: int, model: str = "m", **fields: Any) -> list[Command]:
         return self.scheduler.submit(Job(job_id, model, **fields), self.now)
 
+    def attempt(self, job_id: int, backend: str = "") -> int:
+        return attempt_of(self.scheduler, job_id, backend)
+
     def finish(self, job_id: int) -> list[Command]:
-        return self.scheduler.observe(Finished(job_id), self.now)
+        return self.scheduler.observe(Finished(self.attempt(job_id)), self.now)
 
     def fail(self, job_id: int, cause: Fault | None = None, repeatable: bool = True) -> list[Command]:
-        return self.scheduler.observe(Failed(job_id, cause or fault(), repeatable), self.now)
+        return self.scheduler.observe(Failed(self.attempt(job_id), cause or fault(), repeatable), self.now)
 
     def probe(self, name: str, ok: bool = True, models: Iterable[str] | None = ("m",)) -> list[Command]:
         listed = None if models is None else frozenset(models)
@@ -83,7 +87,7 @@ class Play:
 def gone(commands: list[Command]) -> list[tuple[int, str, int]]:
     """(job, backend, attempt) of commands that are all dispatches."""
     assert all(isinstance(c, Dispatch) for c in commands), commands
-    return [(c.job_id, c.backend, c.attempt) for c in commands if isinstance(c, Dispatch)]
+    return [(c.jobs[0], c.backend, c.number) for c in commands if isinstance(c, Dispatch)]
 
 
 def refused(commands: list[Command]) -> list[tuple[int, Kind]]:

@@ -27,7 +27,7 @@ class Pool(Play):
         self.scheduler.observe(Probed(name, True, M, contexts={"m": tokens}, traits=traits), self.now)
 
     def refuse(self, job_id: int, backend: str, cannot: Cannot) -> None:
-        self.scheduler.observe(Refused(job_id, backend, cannot), self.now)
+        self.scheduler.observe(Refused(self.attempt(job_id, backend), cannot), self.now)
         self.finish(job_id)
 
     def whereto(self, **job: Any) -> set[str]:
@@ -149,7 +149,7 @@ CANNOT = fault(Kind.CANNOT)
 def test_a_refused_request_goes_to_who_can_and_costs_nothing() -> None:
     pool = Pool()
     job_id = pool.sent_to("a", needs=TOOLS)
-    pool.scheduler.observe(Refused(job_id, "a", NO_TOOLS), pool.now)
+    pool.scheduler.observe(Refused(pool.attempt(job_id, "a"), NO_TOOLS), pool.now)
     ((_, place, attempt),) = gone(pool.fail(job_id, CANNOT))
     assert (place, attempt) == ("b", 2)
     assert pool.counts.retries == 0
@@ -160,11 +160,11 @@ def test_each_backend_is_asked_once_and_the_last_one_has_the_word() -> None:
     pool = Pool()
     for attempt in range(3):
         job_id = pool.sent_to("a", needs=TOOLS)
-        pool.scheduler.observe(Refused(job_id, "a", NO_TOOLS), pool.now)
+        pool.scheduler.observe(Refused(pool.attempt(job_id, "a"), NO_TOOLS), pool.now)
         commands = pool.fail(job_id, CANNOT)
         if not attempt:
             assert [place for _, place, _ in gone(commands)] == ["b"]
-            pool.scheduler.observe(Refused(job_id, "b", NO_TOOLS), pool.now)
+            pool.scheduler.observe(Refused(pool.attempt(job_id, "b"), NO_TOOLS), pool.now)
             commands = pool.fail(job_id, CANNOT)
         assert refused(commands) == [(job_id, Kind.CANNOT)], "nobody else is asked in vain again"
 
@@ -174,11 +174,11 @@ def test_a_prompt_that_was_too_long_for_one_goes_only_to_longer_ones() -> None:
     pool.tell("a", 2048)
     pool.tell("b", 2048)
     job_id = pool.sent_to("a", prompt_tokens=1500)  # as estimated, but it has more
-    pool.scheduler.observe(Refused(job_id, "a", Cannot(Lack.CONTEXT, 2048)), pool.now)
+    pool.scheduler.observe(Refused(pool.attempt(job_id, "a"), Cannot(Lack.CONTEXT, 2048)), pool.now)
     assert refused(pool.fail(job_id, CANNOT)) == [(job_id, Kind.CANNOT)]
     pool.tell("b", 8192)
     job_id = pool.sent_to("a", prompt_tokens=1500)
-    pool.scheduler.observe(Refused(job_id, "a", Cannot(Lack.CONTEXT, 2048)), pool.now)
+    pool.scheduler.observe(Refused(pool.attempt(job_id, "a"), Cannot(Lack.CONTEXT, 2048)), pool.now)
     assert [place for _, place, _ in gone(pool.fail(job_id, CANNOT))] == ["b"]
 
 
@@ -186,7 +186,7 @@ def test_labels_come_first() -> None:
     play = Play(spec("a", labels=frozenset({"x"})), spec("b"), policy="round_robin")
     job = {"needs": TOOLS, "require": frozenset({"x"})}
     play.submit(1, **job)
-    play.scheduler.observe(Refused(1, "a", NO_TOOLS), play.now)
+    play.scheduler.observe(Refused(play.attempt(1), NO_TOOLS), play.now)
     play.finish(1)
     assert gone(play.submit(2, **job)) == [(2, "a", 1)], "nobody else has the label"
 
@@ -223,7 +223,7 @@ def test_a_late_report_is_nothing() -> None:
     pool = Pool()
     job_id = pool.sent_to("a", needs=TOOLS)
     pool.finish(job_id)
-    pool.scheduler.observe(Refused(job_id, "a", NO_TOOLS), pool.now)
+    pool.scheduler.observe(Refused(pool.attempt(job_id, "a"), NO_TOOLS), pool.now)
     assert pool.whereto(needs=TOOLS) == {"a", "b"}
 
 

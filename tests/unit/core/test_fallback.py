@@ -122,7 +122,7 @@ def test_an_attempt_that_fails_otherwise_does_not(why: str) -> None:
     play = Play(big(), small())
     play.submit(1, stream=True, ways=(SMALL,))
     if why == "seen":
-        play.scheduler.observe(FirstToken(1), play.now)
+        play.scheduler.observe(FirstToken(play.attempt(1)), play.now)
     commands = play.fail(1, fault(Kind.BUSY, retry_after_s=5.0), repeatable=why != "not repeatable")
     assert isinstance(only(commands), Refuse)
 
@@ -153,7 +153,7 @@ def test_who_waits_when_the_last_backend_goes_away_is_served_otherwise() -> None
     assert play.submit(3, ways=(SMALL,)) == []
     (waiting,) = play.scheduler.observe(Probed("big", ok=False, reached=False), play.now)
     assert isinstance(waiting, Dispatch)
-    assert (waiting.job_id, waiting.backend) == (3, "small")
+    assert (waiting.jobs[0], waiting.backend) == (3, "small")
     assert play.counts.held == 1
 
 

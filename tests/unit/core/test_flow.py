@@ -1,6 +1,7 @@
 """How fast answers flow, told while they flow; and streams that no longer do."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from proxy.model.faults import Kind, upstream
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
+from tests.support.attempts import attempt_of
 
 STEP_S = 0.02
 TOKENS = 50
@@ -47,7 +49,7 @@ class Bed:
             for job_id, backend in [self.begin() for _ in self.names]:
                 self.first_token(job_id, backend, after_s=0.05)
                 self.now += self._step_s * (TOKENS - 1)
-                self.scheduler.observe(Finished(job_id, 1000, 0, TOKENS, backend=backend), self.now)
+                self.scheduler.observe(Finished(attempt_of(self.scheduler, job_id), 1000, 0, TOKENS), self.now)
         return self
 
     @property
@@ -66,12 +68,15 @@ class Bed:
 
     def first_token(self, job_id: int, backend: str, after_s: float = 0.05) -> None:
         self.now += after_s
-        self.scheduler.observe(FirstToken(job_id, backend), self.now)
+        self.scheduler.observe(FirstToken(attempt_of(self.scheduler, job_id)), self.now)
 
     def stream(self, **fields: Any) -> tuple[int, str]:
         job_id, backend = self.begin(**fields)
         self.first_token(job_id, backend)
         return job_id, backend
+
+    def gives_up(self, job_id: int, silent_s: float, now: float, fits: Callable[[str], bool] | None) -> bool:
+        return self.scheduler.gives_up(attempt_of(self.scheduler, job_id), silent_s, now, fits)
 
     def flow(self, backend: str, seconds: int, tokens_per_s: float, streams: int = 1) -> list[float]:
         """How slow its answers are said to be, after each second in which so many tokens came."""
@@ -163,41 +168,41 @@ def test_requests_with_and_without_a_promise_go_to_whoever_flows() -> None:
 def test_a_silent_stream_is_given_up_after_twenty_tokens_time_or_two_seconds() -> None:
     bed = Bed("a", "b").learn()
     job_id, _ = bed.stream()
-    assert not bed.scheduler.gives_up(job_id, 1.9, bed.now, anybody)
-    assert bed.scheduler.gives_up(job_id, 2.1, bed.now, anybody)
+    assert not bed.gives_up(job_id, 1.9, bed.now, anybody)
+    assert bed.gives_up(job_id, 2.1, bed.now, anybody)
 
 
 def test_the_limit_grows_with_what_is_usual() -> None:
     bed = Bed("a", "b", step_s=0.3).learn()
     job_id, _ = bed.stream()
-    assert not bed.scheduler.gives_up(job_id, 0.8 * 20 * 0.3, bed.now, anybody)
-    assert bed.scheduler.gives_up(job_id, 1.2 * 20 * 0.3, bed.now, anybody)
+    assert not bed.gives_up(job_id, 0.8 * 20 * 0.3, bed.now, anybody)
+    assert bed.gives_up(job_id, 1.2 * 20 * 0.3, bed.now, anybody)
 
 
 def test_a_prompt_that_is_computed_explains_silence() -> None:
     bed = Bed("a").learn()
     job_id, _ = bed.stream()
     bed.begin()
-    assert not bed.scheduler.gives_up(job_id, 2.1, bed.now, anybody)
+    assert not bed.gives_up(job_id, 2.1, bed.now, anybody)
 
 
 def test_it_is_given_up_only_when_somebody_else_can_go_on() -> None:
     alone = Bed("a").learn()
     job_id, _ = alone.stream()
-    assert not alone.scheduler.gives_up(job_id, 50.0, alone.now, anybody)
-    assert not alone.scheduler.gives_up(job_id + 1, 50.0, alone.now, anybody)
+    assert not alone.gives_up(job_id, 50.0, alone.now, anybody)
+    assert not alone.gives_up(job_id + 1, 50.0, alone.now, anybody)
 
 
 def test_it_is_not_given_up_when_it_could_not_be_sent_again() -> None:
     bed = Bed("a", "b").learn()
     job_id, _ = bed.stream(deadline=bed.now + 10.0)
-    assert not bed.scheduler.gives_up(job_id, 3.0, bed.now, lambda _: False), "engines of other kinds"
-    assert bed.scheduler.gives_up(job_id, 3.0, bed.now, anybody)
-    assert not bed.scheduler.gives_up(job_id, 20.0, bed.now + 20.0, anybody), "its deadline has passed"
+    assert not bed.gives_up(job_id, 3.0, bed.now, lambda _: False), "engines of other kinds"
+    assert bed.gives_up(job_id, 3.0, bed.now, anybody)
+    assert not bed.gives_up(job_id, 20.0, bed.now + 20.0, anybody), "its deadline has passed"
     for retries in (RetrySettings(attempts=1), RetrySettings(budget_ratio=0.0, budget_min_per_s=0)):
         bed = Bed("a", "b", retries=retries).learn()
         job_id, _ = bed.stream()
-        assert not bed.scheduler.gives_up(job_id, 3.0, bed.now, anybody), retries
+        assert not bed.gives_up(job_id, 3.0, bed.now, anybody), retries
 
 
 def test_what_was_given_up_goes_on_elsewhere_and_accuses_nobody() -> None:
@@ -205,9 +210,9 @@ def test_what_was_given_up_goes_on_elsewhere_and_accuses_nobody() -> None:
     job_id, backend = bed.stream(slo_ttft_s=1.0, slo_tpot_s=0.1)
     bed.stream()  # the other one is not idle: it takes what breaks no limit, and the time to first token is long past
     bed.now += 30.0
-    assert bed.scheduler.gives_up(job_id, 3.0, bed.now, anybody)
+    assert bed.gives_up(job_id, 3.0, bed.now, anybody)
     gone = upstream(Kind.STALLED, "silent")
-    (command,) = bed.scheduler.observe(Failed(job_id, gone, repeatable=True, backend=backend), bed.now)
+    (command,) = bed.scheduler.observe(Failed(attempt_of(bed.scheduler, job_id), gone, repeatable=True), bed.now)
     assert isinstance(command, Dispatch)
     assert command.backend != backend
     assert bed.view(backend).state == "healthy"

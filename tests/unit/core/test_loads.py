@@ -5,6 +5,7 @@ import pytest
 from proxy.core.loads import MAX_MODELS, UNSEEN_S, ModelLoads
 from proxy.model.commands import Failed
 from proxy.model.request import Job
+from tests.support.attempts import attempt_of
 from tests.unit.core.one_engine import OneEngine
 from tests.unit.core.playing import fault
 
@@ -140,6 +141,6 @@ def test_a_load_that_nobody_saw_the_end_of_teaches_nothing(how: str) -> None:
     if how == "left":
         engine.scheduler.cancel(1, 4.0)
     else:
-        engine.scheduler.observe(Failed(1, fault(), repeatable=False), 4.0)
+        engine.scheduler.observe(Failed(attempt_of(engine.scheduler, 1), fault(), repeatable=False), 4.0)
     assert loading_s(engine) == UNSEEN_S
     assert (engine.view().model_loads, engine.view().slow) == (0, 1.0)

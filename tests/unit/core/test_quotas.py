@@ -13,6 +13,7 @@ from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
 from proxy.model.tenants import Allowance, QuotaView, TenantSettings
+from tests.support.attempts import attempt_of
 from tests.unit.core.playing import fault
 
 A, B = "aaaaaaaa", "bbbbbbbb"
@@ -204,16 +205,16 @@ def test_every_ending_settles(how: str, left: tuple[int, int]) -> None:
     assert play.left() == (9, 800)
     assert play.quota().concurrent == 1
     if how == "served":
-        core.observe(Finished(job_id, 110, 0, 20), 0.0)
+        core.observe(Finished(attempt_of(core, job_id), 110, 0, 20), 0.0)
     elif how == "served, usage not told":
-        core.observe(Finished(job_id), 0.0)
+        core.observe(Finished(attempt_of(core, job_id)), 0.0)
     elif how == "answered with an error":
-        core.observe(Finished(job_id, ok=False), 0.0)
+        core.observe(Finished(attempt_of(core, job_id), ok=False), 0.0)
     elif how == "failed before it began":
-        core.observe(Failed(job_id, fault(), repeatable=True), 0.0)
+        core.observe(Failed(attempt_of(core, job_id), fault(), repeatable=True), 0.0)
     elif how == "failed after it began":
-        core.observe(FirstToken(job_id), 0.0)
-        core.observe(Failed(job_id, fault(), repeatable=False), 0.0)
+        core.observe(FirstToken(attempt_of(core, job_id)), 0.0)
+        core.observe(Failed(attempt_of(core, job_id), fault(), repeatable=False), 0.0)
     elif how == "drained while held":
         core.refuse_new()
     else:

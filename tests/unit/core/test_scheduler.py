@@ -46,7 +46,7 @@ def test_reports_on_a_job_that_is_over_change_nothing() -> None:
     play.submit(1)
     play.finish(1)
     assert play.finish(1) == play.fail(1) == play.cancel(1) == []
-    assert play.scheduler.observe(FirstByte(1), play.now) == []
+    assert play.scheduler.observe(FirstByte(play.attempt(1)), play.now) == []
     counts = play.counts
     assert (counts.finished, counts.refused, counts.cancelled, counts.in_flight) == (1, 0, 0, 0)
 

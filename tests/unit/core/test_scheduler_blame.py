@@ -44,7 +44,7 @@ def test_what_two_backends_say_is_the_bodys(blame: Blame) -> None:
 def test_what_another_backend_calls_a_mistake_is_the_bodys(blame: Blame) -> None:
     play = Play(spec("a"), spec("b"), health=EAGER)
     first, _ = two_attempts(play, 1, blame)
-    play.scheduler.observe(Finished(1, ok=False), play.now)
+    play.scheduler.observe(Finished(play.attempt(1), ok=False), play.now)
     assert play.view(first).state is State.HEALTHY
 
 
@@ -66,7 +66,7 @@ def test_mistakes_neither_accuse_nor_acquit() -> None:
         assert job_id < 100, "an engine that fails all good requests is ejected, whatever comes between"
         ((_, backend, _),) = gone(play.submit(job_id))
         if job_id % 3:
-            play.scheduler.observe(Finished(job_id, ok=False), play.now)
+            play.scheduler.observe(Finished(play.attempt(job_id), ok=False), play.now)
         elif backend == "a":
             gone(play.fail(job_id, said(Blame.LIKELY)))
             play.finish(job_id)

@@ -27,7 +27,7 @@ def test_a_late_attempt_gets_a_second_one_elsewhere():
     assert play.scheduler.wakeup_at() == play.now + 0.3
     assert play.later(0.29) == []
     second = "b" if first == "a" else "a"
-    assert play.later(0.01) == [Dispatch(1, second, 2, hedge=True)]
+    assert play.later(0.01) == [Dispatch((1,), second, play.attempt(1, second), 2, hedge=True)]
     assert [play.view(name).in_flight for name in "ab"] == [1, 1]
     counts = play.counts
     assert (counts.in_flight, counts.hedging, counts.hedges, counts.late, counts.retries) == (1, 1, 1, 1, 0)
@@ -48,11 +48,12 @@ def test_whoever_begins_first_wins_and_the_other_permit_comes_back_at_once():
         both = [first, "b" if first == "a" else "a"]
         play.later(0.3)
         loser = both[1 - winner]
-        assert play.scheduler.observe(FirstToken(1, both[winner]), play.now) == [Abort(1, loser)]
+        won, lost = play.attempt(1, both[winner]), play.attempt(1, loser)
+        assert play.scheduler.observe(FirstToken(won), play.now) == [Abort((1,), lost, loser)]
         assert play.view(loser).in_flight == 0
         assert (play.counts.hedging, play.counts.hedges_won) == (0, winner)
-        assert play.scheduler.observe(Failed(1, fault(), True, loser), play.now) == [], "the loser's end is no news"
-        assert play.scheduler.observe(Finished(1, backend=both[winner]), play.now) == []
+        assert play.scheduler.observe(Failed(lost, fault(), True), play.now) == [], "the loser's end is no news"
+        assert play.scheduler.observe(Finished(won), play.now) == []
         assert (play.counts.finished, play.counts.in_flight) == (1, 0)
         assert play.counts.hedge_tokens > 0
 
@@ -63,11 +64,11 @@ def test_one_of_two_that_fails_leaves_the_other_alone():
         first = sent(play, 1)
         (hedge,) = play.later(0.3)
         both = [first, hedge.backend]
-        assert play.scheduler.observe(Failed(1, fault(Kind.RESET), True, both[dying]), play.now) == []
+        assert play.scheduler.observe(Failed(play.attempt(1, both[dying]), fault(Kind.RESET), True), play.now) == []
         assert play.view(both[dying]).in_flight == 0
         assert play.view(both[dying]).failures_in_a_row == 1
         assert (play.counts.in_flight, play.counts.hedging) == (1, 0)
-        (refusal,) = play.scheduler.observe(Failed(1, fault(Kind.CUT), False, both[1 - dying]), play.now)
+        (refusal,) = play.scheduler.observe(Failed(play.attempt(1), fault(Kind.CUT), False), play.now)
         assert isinstance(refusal, Refuse)
         assert play.counts.in_flight == 0
 
@@ -76,10 +77,10 @@ def test_when_both_failed_the_next_attempt_counts_all_of_them():
     play = played("a", "b", "c")
     first = sent(play, 1)
     (hedge,) = play.later(0.3)
-    play.scheduler.observe(Failed(1, fault(), True, first), play.now)
-    (again,) = play.scheduler.observe(Failed(1, fault(), True, hedge.backend), play.now)
+    play.scheduler.observe(Failed(play.attempt(1, first), fault(), True), play.now)
+    (again,) = play.scheduler.observe(Failed(hedge.attempt, fault(), True), play.now)
     assert isinstance(again, Dispatch)
-    assert again.attempt == 3
+    assert again.number == 3
     assert again.backend not in {first, hedge.backend}
     assert play.later(5) == [], "no attempt is left for a hedge"
 
@@ -98,28 +99,29 @@ def test_held_jobs_get_the_permit_of_the_loser():
     first = sent(play, 1)
     (hedge,) = play.later(0.3)
     assert play.submit(2) == []
-    commands = play.scheduler.observe(FirstByte(1, hedge.backend), play.now)
-    assert commands == [Abort(1, first), Dispatch(2, first, 1, held_s=0.0)]
+    late = play.attempt(1, first)
+    commands = play.scheduler.observe(FirstByte(hedge.attempt), play.now)
+    assert commands == [Abort((1,), late, first), Dispatch((2,), first, play.attempt(2), 1, held_s=0.0)]
 
 
 def test_nobody_is_hedged_without_a_rule_after_its_first_byte_or_for_bulk():
     play = played()
     sent(play, 1, None)
     assert play.scheduler.wakeup_at() is None, "no timer for those that are not hedged"
-    where = sent(play, 2)
-    play.scheduler.observe(FirstByte(2, where), play.now)
+    sent(play, 2)
+    play.scheduler.observe(FirstByte(play.attempt(2)), play.now)
     sent(play, 3, bulk=True)
     sent(play, 4, deadline=play.now + 60)
-    play.scheduler.observe(Finished(4), play.now)
+    play.scheduler.observe(Finished(play.attempt(4)), play.now)
     assert play.later(5) == []
     assert play.counts.late == 0
 
 
 def test_what_is_reported_in_the_moment_it_is_late_is_not_late():
     play = played()
-    where = sent(play, 1)
+    sent(play, 1)
     play.now += 2.0
-    assert play.scheduler.observe(FirstToken(1, where), play.now) == []
+    assert play.scheduler.observe(FirstToken(play.attempt(1)), play.now) == []
     assert play.counts.hedges == 0
 
 
@@ -184,12 +186,12 @@ def test_learned_limits_need_experience_and_follow_the_size_of_the_prompt():
     play = played(policy="goodput")
     for job_id in range(300):
         big = job_id % 2
-        where = sent(play, job_id, P90, prompt_tokens=10_000 if big else 100)
+        sent(play, job_id, P90, prompt_tokens=10_000 if big else 100)
         if job_id < 50:
             assert play.scheduler.wakeup_at() is None
         play.now += 1.0 + job_id % 5 / 10 if big else 0.1 + job_id % 5 / 100
-        play.scheduler.observe(FirstToken(job_id, where), play.now)
-        play.scheduler.observe(Finished(job_id, 10_000 if big else 100, 0, 5, backend=where), play.now)
+        play.scheduler.observe(FirstToken(play.attempt(job_id)), play.now)
+        play.scheduler.observe(Finished(play.attempt(job_id), 10_000 if big else 100, 0, 5), play.now)
     waits = []
     for job_id, tokens in ((1000, 100), (1001, 10_000)):
         sent(play, job_id, P90, prompt_tokens=tokens)

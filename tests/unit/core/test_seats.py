@@ -151,7 +151,7 @@ def played(seats: int | None, rate: float, seconds: float, seed: int = 1, told: 
         else:
             ended = min(decoding)
             decoding.remove(ended)
-            books.finished(ended[2], backend, Finished(ended[2].ticket.job.id, 1000, 0, 20), now)
+            books.finished(ended[2], backend, Finished(0, 1000, 0, 20), now)
         if prefill is None and waiting and (seats is None or len(decoding) < seats):
             prefill = (now + PREFILL_S, waiting.popleft())
     return backend

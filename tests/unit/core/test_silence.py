@@ -1,6 +1,7 @@
 """Silent streams of engines that are gone: nothing listens there, or they were put to sleep."""
 
 from proxy.model.commands import FirstToken, Load, Probed
+from tests.support.attempts import attempt_of
 from tests.unit.core.playing import M, Play, spec
 
 
@@ -10,13 +11,13 @@ class Bed(Play):
     def __init__(self) -> None:
         super().__init__(spec("a"), policy="round_robin")
         self.submit(1, stream=True)
-        self.scheduler.observe(FirstToken(1), self.now)
+        self.scheduler.observe(FirstToken(attempt_of(self.scheduler, 1)), self.now)
 
     def refused(self) -> None:
         self.scheduler.observe(Probed("a", ok=False, reached=False), self.now)
 
     def gives_up(self, silent_s: float, token_s: float = 0.02) -> bool:
-        return self.scheduler.gives_up(1, silent_s, self.now, None, token_s)
+        return self.scheduler.gives_up(attempt_of(self.scheduler, 1), silent_s, self.now, None, token_s)
 
 
 def test_a_silent_stream_whose_engine_refuses_connections_ends_after_two_seconds() -> None:

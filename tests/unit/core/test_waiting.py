@@ -10,6 +10,7 @@ from proxy.model.commands import Abort, Command, Dispatch, Finished, FirstToken,
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
+from tests.support.attempts import attempt_of
 
 NOW = 100.0
 LEAST_S = 0.02 + 0.02 + 0.11 + 128 * 0.0206
@@ -60,9 +61,9 @@ def test_without_a_deadline_it_waits_as_long_as_anything_may() -> None:
 def test_one_with_a_seat_in_time_goes() -> None:
     one = scheduler()
     one.submit(job(2, done_by=NOW + 10.0), NOW)
-    one.observe(FirstToken(1), NOW + 1.0)
-    (sent,) = one.observe(Finished(1, 1000, 0, 10), NOW + 2.0)
-    assert (type(sent), sent.job_id) == (Dispatch, 2)
+    one.observe(FirstToken(attempt_of(one, 1)), NOW + 1.0)
+    (sent,) = one.observe(Finished(attempt_of(one, 1), 1000, 0, 10), NOW + 2.0)
+    assert (type(sent), sent.jobs) == (Dispatch, (2,))
 
 
 @pytest.mark.parametrize(("jobs", "ttft_s", "aborted"), [(1, 0.7, []), (1, 0.5, []), (2, 0.65, [2]), (2, 0.5, [])])
@@ -74,5 +75,5 @@ def test_only_bulk_that_is_not_begun_makes_room_and_only_if_that_helps(
     for number in range(2, jobs + 1):
         one.submit(job(number), NOW)
     commands = one.submit(Job(9, "m", prompt_tokens=2000, stream=True, slo_ttft_s=ttft_s), NOW)
-    assert [c.job_id for c in commands if isinstance(c, Abort)] == aborted
-    assert [c.job_id for c in commands if isinstance(c, Dispatch)] == ([9] if ttft_s > 0.6 else [])
+    assert [c.jobs[0] for c in commands if isinstance(c, Abort)] == aborted
+    assert [c.jobs[0] for c in commands if isinstance(c, Dispatch)] == ([9] if ttft_s > 0.6 else [])

@@ -20,7 +20,7 @@ class Asked:
     """A request with an answer on its way."""
 
     def __init__(self, job_id: int, relay: Relay | None) -> None:
-        self.job_id = job_id
+        self.attempt_id = job_id
         self.relay = relay
 
     def fits(self, backend: str) -> bool:

@@ -14,6 +14,7 @@ from proxy.model.request import Job
 from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
 from proxy.obs.metrics import Gauges, Metrics
 from proxy.obs.scheduler_metrics import MAX_TENANTS, scheduler_families
+from tests.support.attempts import attempt_of
 from tests.unit.obs.records import record
 
 README = Path(proxy.obs.__file__).parent / "README.md"
@@ -57,8 +58,8 @@ def test_work_shows() -> None:
     assert sum(value for key, value in found.items() if key[0] == "backend_backlog_seconds") > 0
     assert found["tenant_service_seconds", "0123abcd"] > 0
     assert found["tenant_service_seconds", "other"] == 0
-    core.observe(FirstToken(1), 1.5)
-    core.observe(Finished(1, 4000, 128, 50), 3.0)
+    core.observe(FirstToken(attempt_of(core, 1)), 1.5)
+    core.observe(Finished(attempt_of(core, 1), 4000, 128, 50), 3.0)
     found = told(core, 3.0)
     assert sum(value for key, value in found.items() if key[0] == "backend_ttft_samples") == 1
     assert found["prefix_hit_tokens_total", "actual"] == 128
