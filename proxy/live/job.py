@@ -14,28 +14,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from proxy.core.abilities import is_believable
-from proxy.engines.refusals import cannot
 from proxy.live import judge
 from proxy.live.attempt import Call, Caller, Try
 from proxy.live.backends import Backend
 from proxy.live.driver import Driver, Mailbox
 from proxy.live.relay import Relay
-from proxy.model.abilities import Lack
 from proxy.model.commands import Dispatch, Failed, Finished, FirstByte, FirstToken, Refuse, Refused
 from proxy.model.fallback import Way
-from proxy.model.faults import (
-    CONTEXT_TOO_LONG,
-    DECLINED,
-    NOT_REACHED,
-    Fault,
-    FaultError,
-    Kind,
-    Retry,
-    Source,
-    internal,
-    upstream,
-)
+from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Source, internal
 from proxy.model.request import IDLE, Endpoint
 from proxy.model.timeline import Timeline
 from proxy.wire.continuation import Continuation
@@ -308,7 +294,7 @@ class JobLoop(Mailbox):
         """Whether nobody is waited for any more. An error does not win while the other attempt lives."""
         if len(self._out) < 2:
             return True
-        fault = judge.fault_of(one.relay, one.backend)
+        fault = _heeded(one)
         if fault is None and one.relay.status < 400:
             self._jobs.driver.report(FirstByte(one.id))  # the scheduler says who has lost
             return True
@@ -357,7 +343,7 @@ class JobLoop(Mailbox):
             backend.is_lost.set()
         elif fault.kind not in DECLINED:
             self._calls += relay.calls
-        if fault.kind is Kind.RESET:
+        if relay.fault is not None and relay.fault.kind is Kind.RESET:
             backend.closed()
         elif relay.status:
             backend.heard()
@@ -386,22 +372,18 @@ class JobLoop(Mailbox):
         return judge.is_repeatable(fault, self.endpoint)
 
     def _judged(self, one: Try) -> Fault | None:
-        relay, backend = one.relay, one.backend
-        fault = judge.fault_of(relay, backend)  # a stream that is an error all along has its status only now
-        if fault is not None and fault.kind is Kind.RESET and backend.seems_nobody:
-            backend.closed()
-            return upstream(Kind.CONNECT, f"Nobody is behind the port of {backend.name}: it closes probes too.")
-        return self._cannot(one) or fault
-
-    def _cannot(self, one: Try) -> Fault | None:
-        """What its engine lacks for this request, if its answer says so: others may have it."""
-        relay, backend = one.relay, one.backend
-        if relay.status < 400 or relay.fault is not None:
-            return None
-        lack = cannot(relay.status, relay.body, self.endpoint, backend.dialect)
-        if lack is None or not is_believable(lack, self._call.job):
-            return None
+        """What is wrong with its answer; None: it is the client's."""
+        fault, relay = _heeded(one), one.relay
+        lack = judge.lack_of(relay, one.backend, self._call.job)
+        if lack is None:
+            return fault
         self._jobs.driver.report(Refused(one.id, lack))
-        text = f"Backend {backend.name} lacks what the request needs ({lack.lack}, status {relay.status})."
-        code = CONTEXT_TOO_LONG if lack.lack is Lack.CONTEXT else None
-        return Fault(Source.UPSTREAM, Kind.CANNOT, text, Retry.SAFE, code=code)
+        return judge.fault_of_lack(lack, relay)
+
+
+def _heeded(one: Try) -> Fault | None:
+    """The judge's ruling; a stream that is an error all along becomes that error."""
+    ruling = judge.ruling(one.relay, one.backend)
+    if ruling.status:
+        one.relay.turn_into_error(ruling.status, ruling.error)
+    return ruling.fault

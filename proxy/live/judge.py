@@ -1,4 +1,5 @@
-"""What is wrong with an answer of which the client has seen nothing yet. Owns the verdict, not what follows from it.
+"""What is wrong with an answer of which the client has seen nothing yet. Changes nothing: what
+follows from a ruling is for the job to do.
 
 status                              what it means                                   whose fault
 429, 503, 529                       full, or not ready: it has not begun            nobody's
@@ -13,13 +14,25 @@ other 4xx                           an answer                                   
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
-from proxy.engines.refusals import refuses_key
+from proxy.core.abilities import is_believable
+from proxy.engines.refusals import cannot, refuses_key
 from proxy.live.backends import Backend
 from proxy.live.relay import Relay
-from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind, Retry, Source, upstream
-from proxy.model.request import IDLE, REPEATABLE, Endpoint
+from proxy.model.abilities import Cannot, Lack
+from proxy.model.faults import (
+    CONTEXT_TOO_LONG,
+    DECLINED,
+    NOT_REACHED,
+    Blame,
+    Fault,
+    Kind,
+    Retry,
+    Source,
+    upstream,
+)
+from proxy.model.request import IDLE, REPEATABLE, Endpoint, Job
 from proxy.wire import errors, sse
 from proxy.wire.retry_after import retry_after_s
 from proxy.wire.usage import is_unfinished
@@ -35,23 +48,54 @@ _ENDS_KNOWN = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES
 """Endpoints whose complete streams are known to say so."""
 
 
-def fault_of(relay: Relay, backend: Backend) -> Fault | None:
-    """The fault of an attempt that is ready; None: its answer is the client's, a 4xx one too."""
+class Ruling(NamedTuple):
+    """What an answer is, of which the client has seen nothing yet."""
+
+    fault: Fault | None
+    """None: it is the client's, an error of its own too."""
+    status: int = 0
+    """Of a stream that was an error all along: the status that it stands for,"""
+    error: bytes = b""
+    """and the error."""
+
+
+class _Said(NamedTuple):
+    """An answer that is no good one."""
+
+    by: Backend
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+_GOOD: Final = Ruling(None)
+
+
+def ruling(relay: Relay, backend: Backend) -> Ruling:
+    """On an attempt that is ready."""
     if relay.fault is not None:
-        return relay.fault
-    fault = _fault_of_first_event(relay)  # which stands for a status of its own
-    status = relay.status
-    if status < 300:
+        return Ruling(_seen_through(relay.fault, backend))
+    first = _first_event(relay)
+    if first is not None:
+        return first._replace(fault=_fault(_Said(backend, first.status, relay.headers, first.error), first.fault))
+    if relay.status < 300:
+        return _GOOD
+    return Ruling(_fault(_Said(backend, relay.status, relay.headers, relay.body), None))
+
+
+def lack_of(relay: Relay, backend: Backend, job: Job) -> Cannot | None:
+    """What its engine lacks for the request, if its answer says so: others may have it."""
+    if relay.status < 400 or relay.fault is not None:
         return None
-    if status < 400:
-        relay.complete = False  # its body is nobody's: the connection is closed
-        text = f"Backend {relay.backend} answered with a redirect, which is never followed."
-        return upstream(Kind.REDIRECT, text, Retry.SAFE)
-    if status in BUSY:
-        return _busy(relay, backend)
-    if status < 500 and status != _GENERATION_FAILED:
-        return _operators_fault(relay, backend) or fault
-    return fault or _failure(relay, backend)
+    lack = cannot(relay.status, relay.body, job.endpoint, backend.dialect)
+    return lack if lack is not None and is_believable(lack, job) else None
+
+
+def fault_of_lack(lack: Cannot, relay: Relay) -> Fault:
+    """What becomes of an attempt whose engine lacks what it needs."""
+    text = f"Backend {relay.backend} lacks what the request needs ({lack.lack}, status {relay.status})."
+    code = CONTEXT_TOO_LONG if lack.lack is Lack.CONTEXT else None
+    return Fault(Source.UPSTREAM, Kind.CANNOT, text, Retry.SAFE, code=code)
 
 
 def blamed_for(fault: Fault, endpoint: Endpoint) -> Fault:
@@ -93,40 +137,63 @@ def fault_of_answer(relay: Relay) -> Fault:
 
 
 def hides_its_words(fault: Fault, status: int) -> bool:
-    """Whether what the engine said is about the operator's key, and none of the client's business."""
-    return fault.kind is Kind.MISCONFIGURED and status != 404
+    """Whether what the engine said is none of the client's business: it is about the operator's key, or about another
+    place."""
+    return fault.kind is Kind.REDIRECT or (fault.kind is Kind.MISCONFIGURED and status != 404)
 
 
-def _busy(relay: Relay, backend: Backend) -> Fault | None:
+def _seen_through(fault: Fault, backend: Backend) -> Fault:
+    """A connection that is closed without an answer, by whoever closes probes too: nobody is behind that port."""
+    if fault.kind is not Kind.RESET or not backend.seems_nobody:
+        return fault
+    return upstream(Kind.CONNECT, f"Nobody is behind the port of {backend.name}: it closes probes too.")
+
+
+def _fault(said: _Said, of_event: Fault | None) -> Fault | None:
+    """`of_event`: what its first event says of itself, where that stands for its status."""
+    status = said.status
+    if status < 300:
+        return None
+    if status < 400:
+        text = f"Backend {said.by.name} answered with a redirect, which is never followed."
+        return upstream(Kind.REDIRECT, text, Retry.SAFE)
+    if status in BUSY:
+        return _busy(said)
+    if status < 500 and status != _GENERATION_FAILED:
+        return _operators_fault(said) or of_event
+    return of_event or _failure(said)
+
+
+def _busy(said: _Said) -> Fault | None:
     """Full; but a limit of the client's own key keeps nobody else away, and that of an account that is used up does
     not clear."""
-    if relay.status == 429 and errors.is_out_of_credit(relay.body):
-        return _misconfigured(relay, "says that the operator's account is used up") if backend.has_key else None
-    if relay.status == 429 and not backend.has_key and _limits_one_key(relay):
-        return upstream(Kind.CANNOT, f"Backend {relay.backend} limits the client's own key.", Retry.SAFE)
-    text = f"Backend {relay.backend} is too busy (status {relay.status})."
-    return upstream(Kind.BUSY, text, Retry.SAFE, retry_after_s(relay.headers))
+    if said.status == 429 and errors.is_out_of_credit(said.body):
+        return _misconfigured(said, "says that the operator's account is used up") if said.by.has_key else None
+    if said.status == 429 and not said.by.has_key and _limits_one_key(said.headers):
+        return upstream(Kind.CANNOT, f"Backend {said.by.name} limits the client's own key.", Retry.SAFE)
+    text = f"Backend {said.by.name} is too busy (status {said.status})."
+    return upstream(Kind.BUSY, text, Retry.SAFE, retry_after_s(said.headers))
 
 
-def _limits_one_key(relay: Relay) -> bool:
-    return any(name.lower().startswith(b"x-ratelimit-") for name, _ in relay.headers)
+def _limits_one_key(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name.lower().startswith(b"x-ratelimit-") for name, _ in headers)
 
 
-def _operators_fault(relay: Relay, backend: Backend) -> Fault | None:
-    if backend.has_key and (relay.status in _KEY_REFUSED or refuses_key(relay.status, relay.body)):
-        return _misconfigured(relay, "refuses the key that the operator gave to the proxy")
-    if relay.status == 404 and not backend.takes_any and errors.names_no_such_model(relay.body):
-        return _misconfigured(relay, "lacks a model that it is said to serve")
+def _operators_fault(said: _Said) -> Fault | None:
+    if said.by.has_key and (said.status in _KEY_REFUSED or refuses_key(said.status, said.body)):
+        return _misconfigured(said, "refuses the key that the operator gave to the proxy")
+    if said.status == 404 and not said.by.takes_any and errors.names_no_such_model(said.body):
+        return _misconfigured(said, "lacks a model that it is said to serve")
     return None
 
 
-def _misconfigured(relay: Relay, what: str) -> Fault:
-    text = f"Backend {relay.backend} {what} (status {relay.status}); its operator has to look at it."
+def _misconfigured(said: _Said, what: str) -> Fault:
+    text = f"Backend {said.by.name} {what} (status {said.status}); its operator has to look at it."
     return upstream(Kind.MISCONFIGURED, text, Retry.SAFE, blame=Blame.UNPROVEN)
 
 
-def _failure(relay: Relay, backend: Backend) -> Fault:
-    status, name = relay.status, relay.backend
+def _failure(said: _Said) -> Fault:
+    status, name = said.status, said.by.name
     if status in _FRONT_CANNOT_REACH:
         return upstream(Kind.CONNECT, f"What stands in front of backend {name} cannot reach it (status {status}).")
     text = f"Backend {name} answered with status {status}."
@@ -134,19 +201,15 @@ def _failure(relay: Relay, backend: Backend) -> Fault:
         return upstream(Kind.ERROR_STATUS, text, Retry.SAFE)
     if status in _FRONT_GAVE_UP:
         return upstream(Kind.ERROR_STATUS, text)
-    blame = Blame.UNPROVEN if backend.dialect.answers_500_to_bad_requests else Blame.LIKELY
+    blame = Blame.UNPROVEN if said.by.dialect.answers_500_to_bad_requests else Blame.LIKELY
     return upstream(Kind.ERROR_STATUS, text, Retry.SAFE, blame=blame)
 
 
-def _fault_of_first_event(relay: Relay) -> Fault | None:
-    """An engine that says 200 and then fails before its first token: answered as the error it is."""
+def _first_event(relay: Relay) -> Ruling | None:
+    """Of an engine that says 200 and then fails before its first token: the error that it is."""
     stream = relay.stream
     if stream is None or not stream.saw_error or len(stream.tail) != 1:
         return None  # no error, or one that came after output, if in the same read
     payload = sse.payload(stream.tail[0]) or b""
     found = errors.first_event_fault(payload, relay.backend)
-    if found is None:
-        return None
-    fault, relay.status = found
-    relay.turn_into_error(payload)
-    return fault
+    return None if found is None else Ruling(found[0], found[1], payload)

@@ -219,11 +219,12 @@ class Relay:
             self._settle()
         return self.done
 
-    def turn_into_error(self, body: bytes) -> None:
-        """The stream was an error all along: from now on a whole answer with this body."""
+    def turn_into_error(self, status: int, body: bytes) -> None:
+        """The stream was an error all along: from now on a whole answer with this status and body."""
         if self.stream is not None:
             self.stream.stop()
         self.stream = None
+        self.status = status
         self.complete = True
         self._buffer = [body]
         if self.connection is not None:

@@ -11,8 +11,8 @@ from proxy.live import judge
 from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
-from proxy.model.faults import Blame, Kind, Retry, Source
-from proxy.model.request import Endpoint
+from proxy.model.faults import Blame, Kind, Retry, Source, upstream
+from proxy.model.request import Endpoint, Job
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
 
@@ -28,12 +28,20 @@ def relay(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] |
     return answer
 
 
+def stream_of(events: bytes) -> Relay:
+    plan, loop = StreamPlan(StreamSettings(), 1 << 20), asyncio.get_running_loop()
+    answer = Relay("alpha", plan, 1 << 20, Timeline(0.0), Meter(), loop)
+    answer.on_head(200, [(b"content-type", b"text/event-stream")])
+    answer.on_body(events)
+    return answer
+
+
 def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm") -> Any:
-    return SimpleNamespace(has_key=has_key, takes_any=takes_any, dialect=DIALECTS[kind])
+    return SimpleNamespace(name="alpha", has_key=has_key, takes_any=takes_any, dialect=DIALECTS[kind])
 
 
 def verdict(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None, **of: Any) -> Any:
-    return judge.fault_of(relay(status, body, headers), backend(**of))
+    return judge.ruling(relay(status, body, headers), backend(**of)).fault
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 401, 403, 404, 405, 409, 413, 422, 451])
@@ -154,3 +162,38 @@ async def test_an_error_that_comes_first_in_a_stream_is_judged_as_its_status_is(
     fault = verdict(200, event, [(b"content-type", b"text/event-stream")], has_key=True)
     assert fault is not None
     assert fault.kind is kind
+
+
+async def test_a_ruling_on_a_stream_that_is_an_error_says_what_it_stands_for_and_changes_nothing() -> None:
+    answer = stream_of(b'data: {"error": {"message": "boom", "code": 500}}\n\n')
+    ruling = judge.ruling(answer, backend())
+    assert (ruling.status, ruling.error) == (500, b'{"error": {"message": "boom", "code": 500}}')
+    assert ruling.fault is not None
+    assert (answer.status, answer.complete, answer.stream is None) == (200, False, False)
+    assert judge.ruling(answer, backend()) == ruling, "asked twice, it says the same"
+
+
+async def test_a_redirect_is_nobodys_answer() -> None:
+    answer = relay(302)
+    fault = judge.ruling(answer, backend()).fault
+    assert fault is not None
+    assert (fault.kind, answer.complete) == (Kind.REDIRECT, True)
+    assert judge.hides_its_words(fault, 302)
+
+
+async def test_a_reset_by_whoever_closes_probes_too_is_a_port_without_an_engine() -> None:
+    for nobody, kind in ((False, Kind.RESET), (True, Kind.CONNECT)):
+        answer, there = relay(200), backend()
+        answer.fault, there.seems_nobody = upstream(Kind.RESET, "closed"), nobody
+        fault = judge.ruling(answer, there).fault
+        assert fault is not None
+        assert fault.kind is kind
+
+
+async def test_what_an_engine_lacks_is_told_from_its_refusal() -> None:
+    body = b'{"error": {"message": "This model\'s maximum context length is 2048 tokens.", "code": 400}}'
+    job = Job(1, "m", prompt_tokens=3000)
+    lack = judge.lack_of(relay(400, body), backend(), job)
+    assert lack is not None
+    assert judge.fault_of_lack(lack, relay(400, body)).kind is Kind.CANNOT
+    assert judge.lack_of(relay(200), backend(), job) is None

@@ -157,7 +157,7 @@ async def test_a_stream_that_begins_with_an_error_can_still_be_repeated() -> Non
     relay.on_body(b'data:{"error":"Model is overloaded","error_type":"overloaded"}\n\ndata: [DONE]\n\n')
     assert relay.ready.done()
     assert relay.said_its_last_word
-    relay.turn_into_error(b'{"error":"Model is overloaded"}')
+    relay.turn_into_error(503, b'{"error":"Model is overloaded"}')
     assert (relay.stream, relay.complete, relay.body) == (None, True, b'{"error":"Model is overloaded"}')
     assert side.calls == ["abort"]
 
@@ -367,7 +367,7 @@ async def test_a_complete_answer_leaves_its_connection_alone() -> None:
     relay.on_head(200, SSE)
     relay.on_body(b'data: {"error":{"message":"x"}}\n\n')
     relay.on_end()
-    relay.turn_into_error(b"{}")
+    relay.turn_into_error(503, b"{}")
     relay.complete = False  # as the judge says of a redirect
     relay.release()
     assert side.calls == []
