@@ -25,8 +25,8 @@ _NOT = ("__init__.py", "explanation.py")
 """What `explanation` makes is written as JSON by orjson, which reads the insides of interpreted dataclasses only."""
 _SINGLE = {
     "engines": "dialect load prometheus refusals routes",
-    "live": "attempt budget driver edge exchange flows intake job judge marks plan pool reader relay stream"
-    " upstream",
+    "live": "answer attempt budget deliver driver edge exchange flows intake job judge marks plan pool reader relay"
+    " stream upstream",
     "model": "abilities backend commands faults histogram model_name outcome request timeline",
     "obs": "access_log goodput metrics record",
     "sim": "arrival decoding engine jobs kv_pool modelled_backend plan played sequence spec static world",

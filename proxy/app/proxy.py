@@ -34,7 +34,9 @@ from proxy.live.exchange import Exchange, Gateway
 from proxy.live.flows import Flows
 from proxy.live.intake import Intake
 from proxy.live.job import Jobs
+from proxy.live.marks import Marks
 from proxy.live.memory import MemoryGuard, limit_b
+from proxy.live.own import OwnAnswers
 from proxy.live.prober import Prober
 from proxy.live.scraper import Scraper
 from proxy.live.tokenizers import Tokenizers
@@ -89,6 +91,7 @@ class Proxy:
         budget = Budget(int(limit_b(memory) * memory.bodies))
         self._bodies = Bodies(config.limits, budget, self._loop)
         self._flows = Flows(running, self._driver, self._scheduler.gives_up, self._scheduler.sleeps_on)
+        cors = Cors(config.cors.origins, config.cors.max_age)
         self._gateway = Gateway(
             scheduler=self._scheduler,
             jobs=Jobs(
@@ -101,20 +104,19 @@ class Proxy:
                 clock=monotonic,
             ),
             backends=self._backends,
-            models=self._models,
             intake=intake,
-            policy=config.routing.policy,
+            marks=Marks(self._scheduler.quota, config.routing.policy, cors),
+            own=OwnAnswers(self._models, self._backends.values(), lambda: self._not_ready),
             limits=config.limits,
             budget=budget,
             bodies=self._bodies,
             memory=self._memory,
             flows=self._flows,
-            cors=Cors(config.cors.origins, config.cors.max_age),
+            cors=cors,
             record=self._record,
             running=running,
             hops=hops,
             routes=config.routes.forward,
-            not_ready=lambda: self._not_ready,
         )
         self._edge = Edge(
             self._gateway.handle,

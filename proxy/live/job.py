@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.live import judge
+from proxy.live.answer import Answer
 from proxy.live.attempt import Call, Caller, Try
 from proxy.live.backends import Backend
 from proxy.live.driver import Driver, Mailbox
@@ -109,7 +110,7 @@ class JobLoop(Mailbox):
         self.way: Way | None = None
         """Served otherwise than asked for."""
 
-    async def answer(self) -> Relay:
+    async def answer(self) -> Answer:
         """The answer that the client gets: a good one, or the last one an engine answered with an error. FaultError
         where there is none."""
         self.settled = False
@@ -134,12 +135,14 @@ class JobLoop(Mailbox):
         self.reason = (command.reason or command.fault.kind).value
         raise FaultError(self.cut_by or command.fault)
 
-    async def resumed(self, relay: Relay, fault: Fault) -> Relay | None:
-        """The stream that goes on where `relay` broke off; None where none can or may."""
-        continuation, broken = relay.plan.continuation, self._try
-        if broken is None or continuation is None or self.cut_by is not None or not continuation.can_continue():
+    async def resumed(self, fault: Fault) -> Answer | None:
+        """The stream that goes on where the answer broke off; None where none can or may."""
+        broken = self._try
+        assert broken is not None
+        continuation = broken.relay.plan.continuation
+        if continuation is None or self.cut_by is not None or not continuation.can_continue():
             return None
-        relay.release()
+        broken.relay.release()
         driver = self._jobs.driver
         driver.report(Failed(broken.id, fault, True))
         command = await self.next()
@@ -182,6 +185,11 @@ class JobLoop(Mailbox):
     def endpoint(self) -> Endpoint:
         """What was asked."""
         return self._call.request.endpoint
+
+    @property
+    def says_done(self) -> bool:
+        """Whether the engine that has the answer ends every stream with `[DONE]`."""
+        return self._try is not None and self._try.backend.dialect.says_done
 
     @property
     def resumes(self) -> int:
@@ -350,7 +358,7 @@ class JobLoop(Mailbox):
         if fault.kind is Kind.MISCONFIGURED:
             backend.warn(fault.message)
 
-    def _said_by_engine(self, fault: Fault) -> Relay | None:
+    def _said_by_engine(self, fault: Fault) -> Answer | None:
         """The error answer that the client gets as the engine wrote it: the last one, or one that lost a race."""
         one = self._try
         if one is None or judge.hides_its_words(fault, one.relay.status) or fault.kind in NOT_REACHED:

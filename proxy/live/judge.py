@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from proxy.core.abilities import is_believable
 from proxy.engines.refusals import cannot, refuses_key
+from proxy.live.answer import Answer
 from proxy.live.backends import Backend
 from proxy.live.relay import Relay
 from proxy.model.abilities import Cannot, Lack
@@ -112,26 +113,26 @@ def is_repeatable(fault: Fault, endpoint: Endpoint) -> bool:
     return fault.retry is Retry.SAFE and endpoint in REPEATABLE
 
 
-def fault_of_end(relay: Relay, endpoint: Endpoint) -> Fault | None:
+def fault_of_end(answer: Answer, endpoint: Endpoint) -> Fault | None:
     """The fault of a stream that has ended without one of the connection's: cut, or an error of the engine's own."""
-    stream = relay.stream
-    if stream is None:
+    events = answer.events
+    if events is None:
         return None
-    if stream.saw_error:
-        return upstream(Kind.STREAM_ERROR, f"Backend {relay.backend} reported an error inside its stream.")
-    if stream.saw_done or stream.has_ended:
+    if events.saw_error:
+        return upstream(Kind.STREAM_ERROR, f"Backend {answer.backend} reported an error inside its stream.")
+    if events.saw_done or events.has_ended:
         return None
-    if endpoint not in _ENDS_KNOWN and not is_unfinished(stream.last_event):
+    if endpoint not in _ENDS_KNOWN and not is_unfinished(events.last_event):
         return None
-    return upstream(Kind.CUT, f"Backend {relay.backend} ended its stream before its text was complete.", Retry.SAFE)
+    return upstream(Kind.CUT, f"Backend {answer.backend} ended its stream before its text was complete.", Retry.SAFE)
 
 
-def fault_of_answer(relay: Relay) -> Fault:
+def fault_of_answer(answer: Answer) -> Fault:
     """What an answer with an error status is, which the client gets as it is."""
-    text = f"Backend {relay.backend} answered with status {relay.status}."
-    if relay.status in BUSY:
+    text = f"Backend {answer.backend} answered with status {answer.status}."
+    if answer.status in BUSY:
         return upstream(Kind.BUSY, text)
-    if relay.status >= 500:
+    if answer.status >= 500:
         return upstream(Kind.ERROR_STATUS, text)
     return Fault(Source.DOWNSTREAM, Kind.INVALID, text)
 

@@ -1,17 +1,17 @@
 """What we add to the head of every answer: its id, where it came from and why, what is left of a quota, and that a page
 of another origin may read it."""
 
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from proxy.live.intake import Taken
 from proxy.live.job import JobLoop
 from proxy.model.fallback import printable
+from proxy.model.tenants import QuotaView
 from proxy.model.timeline import Timeline
 from proxy.wire import ratelimit
-
-if TYPE_CHECKING:
-    from proxy.live.exchange import Gateway
+from proxy.wire.cors import Cors
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -19,49 +19,63 @@ _OWN: Final = (b"x-tidegate-route", b"backend=none")
 """Where an answer came from that no job was made for: from here. `tidegate init` knows a proxy by it."""
 
 
-def marked(
-    headers: Headers,
-    gateway: "Gateway",
-    request_id: str,
-    origin: bytes,
-    taken: Taken | None,
-    job: JobLoop | None,
-    line: Timeline,
-) -> Headers:
-    """`headers` and ours. `taken` and `job` are None for what never became a job."""
-    if taken is not None:
-        quota = gateway.scheduler.quota(taken.job.tenant, monotonic())
-        if quota is not None:
-            headers = ratelimit.replaced(headers, quota)
-    headers.append((b"x-request-id", request_id.encode()))
-    if taken is None:
-        headers.append(_OWN)
-    elif job is not None:
-        way = job.way
-        if way is not None and way.model != taken.job.model:
-            headers.append((b"x-tidegate-model", printable(way.model).encode()))
-        headers.append((b"x-tidegate-route", _route(taken, job, line, gateway.policy).encode()))
-    headers += gateway.cors.headers(origin)
-    return headers
+class Marks:
+    """One per proxy. `quota`: what a tenant may still use, None: it has no limits."""
 
+    def __init__(
+        self,
+        quota: Callable[[str, float], QuotaView | None],
+        policy: str,
+        cors: Cors,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._quota = quota
+        self._policy = policy
+        self._cors = cors
+        self._clock = clock
 
-def _route(taken: Taken, job: JobLoop, line: Timeline, policy: str) -> str:
-    """Where the job went, as what and why, in one short line."""
-    classified = taken.classified
-    since = line.received if line.understood is None else line.understood
-    queued_ms = ((monotonic() if line.released is None else line.released) - since) * 1e3
-    rule = classified.by if classified.rule is None else f"rules[{classified.rule}]"
-    retried = job.attempts > (1 if job.hedge_won is None else 2)
-    reason = job.reason or ("retry" if retried else policy)
-    words = [  # concatenated: compiled, a format costs ten times as much
-        "backend=" + (job.backend or "none"),
-        "class=" + taken.job.traffic_class,
-        "rule=" + rule,
-        "reason=" + reason,
-        "queued=" + str(round(max(0.0, queued_ms))) + "ms",
-    ]
-    if job.way is not None:
-        words.append("fallback=" + job.way.said)
-    if job.hedge_said:
-        words.append("hedge=" + job.hedge_said)
-    return "; ".join(words)
+    def added(
+        self,
+        headers: Headers,
+        request_id: str,
+        origin: bytes,
+        taken: Taken | None,
+        job: JobLoop | None,
+        line: Timeline,
+    ) -> Headers:
+        """`headers` and ours. `taken` and `job` are None for what never became a job."""
+        if taken is not None:
+            quota = self._quota(taken.job.tenant, self._clock())
+            if quota is not None:
+                headers = ratelimit.replaced(headers, quota)
+        headers.append((b"x-request-id", request_id.encode()))
+        if taken is None:
+            headers.append(_OWN)
+        elif job is not None:
+            way = job.way
+            if way is not None and way.model != taken.job.model:
+                headers.append((b"x-tidegate-model", printable(way.model).encode()))
+            headers.append((b"x-tidegate-route", self._route(taken, job, line).encode()))
+        headers += self._cors.headers(origin)
+        return headers
+
+    def _route(self, taken: Taken, job: JobLoop, line: Timeline) -> str:
+        """Where the job went, as what and why, in one short line."""
+        classified = taken.classified
+        since = line.received if line.understood is None else line.understood
+        queued_ms = ((self._clock() if line.released is None else line.released) - since) * 1e3
+        rule = classified.by if classified.rule is None else f"rules[{classified.rule}]"
+        retried = job.attempts > (1 if job.hedge_won is None else 2)
+        reason = job.reason or ("retry" if retried else self._policy)
+        words = [  # concatenated: compiled, a format costs ten times as much
+            "backend=" + (job.backend or "none"),
+            "class=" + taken.job.traffic_class,
+            "rule=" + rule,
+            "reason=" + reason,
+            "queued=" + str(round(max(0.0, queued_ms))) + "ms",
+        ]
+        if job.way is not None:
+            words.append("fallback=" + job.way.said)
+        if job.hedge_said:
+            words.append("hedge=" + job.hedge_said)
+        return "; ".join(words)

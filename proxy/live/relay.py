@@ -12,6 +12,7 @@ import asyncio
 from time import monotonic
 from typing import Protocol
 
+from proxy.live.answer import Sink
 from proxy.live.plan import StreamPlan
 from proxy.live.stream import Stream
 from proxy.model.faults import Fault, FaultError
@@ -24,16 +25,6 @@ from proxy.wire.usage import NO_USAGE, Usage
 
 _LINGER_S = 0.5
 """After `[DONE]` an engine may end its body and keep the connection; one that does not is closed."""
-
-
-class Sink(Protocol):
-    """The client's side of a flowing answer."""
-
-    def send(self, data: bytes) -> None:
-        """Write some body bytes."""
-
-    def send_chunk(self, data: bytes, chunk: bytes) -> None:
-        """Write some body bytes that are one chunk; `chunk`: with its framing."""
 
 
 class EngineSide(Protocol):
@@ -178,7 +169,12 @@ class Relay:
         self._silence_is_work = True
         return True
 
-    # --- what the exchange calls
+    # --- the answer
+
+    @property
+    def events(self) -> Stream | None:
+        """The stream, of an answer that is one."""
+        return self.stream
 
     @property
     def body(self) -> bytes:
@@ -191,7 +187,11 @@ class Relay:
         return self.stream is not None and (self.stream.saw_done or self.stream.saw_error)
 
     def usage(self) -> Usage:
-        """Token counts, when the engine told them."""
+        """Token counts, when the engine told them; of a stream that was resumed, those of all its attempts."""
+        continuation = self.plan.continuation
+        return self._usage() if continuation is None else continuation.corrected(self._usage())
+
+    def _usage(self) -> Usage:
         if self.stream is not None:
             return usage.of_events(self.stream.tail)
         if not self.complete:

@@ -258,11 +258,11 @@ async def test_requests_wait_for_the_only_engine_to_wake(tmp_path: Path) -> None
     sleeper = Sleeper()
     async with route_engine(sleeper.routes()) as a, proxy_before(tmp_path, "routing: {scrape: 0}\n", a=a) as live:
         driver, scheduler = live.proxy._driver, live.proxy._scheduler
-        driver.learn(Load("a", asleep=True))
+        driver.report(Load("a", asleep=True))
         waiting = asyncio.ensure_future(live.ask(chat()))
         await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).held == 1, "it is held")
         assert a.asked["/v1/chat/completions"] == 0
-        driver.learn(Load("a", asleep=False))
+        driver.report(Load("a", asleep=False))
         assert (await waiting).status == 200
 
 

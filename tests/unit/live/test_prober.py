@@ -31,7 +31,7 @@ class Bed:
         (self.backend,) = backends.build(config, loop, Watch(loop)).values()
         self.told: list[Any] = []
         self.described: list[str] = []
-        driver = cast(Driver, SimpleNamespace(learn=self.told.append))
+        driver = cast(Driver, SimpleNamespace(report=self.told.append))
         models = cast(ModelList, SimpleNamespace(learn=self._describe))
         self._prober = Prober(self.backend, driver, models, HealthSettings(), UpstreamLimits(), loop)
         self.engine = engine

@@ -48,7 +48,7 @@ async def engine() -> Any:
     )
     (backend,) = backends.build(config, loop, Watch(loop)).values()
     told: list[Any] = []
-    driver = cast(Driver, SimpleNamespace(learn=told.append))
+    driver = cast(Driver, SimpleNamespace(report=told.append))
     yield engine, Scraper(backend, driver, UpstreamLimits(), loop, 2.0), told
     backend.pool.close()
     await runner.cleanup()
@@ -160,7 +160,7 @@ async def bed(monkeypatch: pytest.MonkeyPatch) -> Any:
         loop = asyncio.get_running_loop()
         config = Config.model_validate({"version": 1, "backends": [{"url": engine.url, "kind": "llama_cpp"}]})
         (backend,) = backends.build(config, loop, Watch(loop)).values()
-        driver = cast(Driver, SimpleNamespace(learn=bed.told.append))
+        driver = cast(Driver, SimpleNamespace(report=bed.told.append))
         bed.scraper = Scraper(backend, driver, UpstreamLimits(), loop, 2.0)
         yield bed
         backend.pool.close()

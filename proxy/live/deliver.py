@@ -1,0 +1,215 @@
+"""All that one client gets for one request: an engine's answer, whole or flowing, our own, or an error.
+
+Owns the only writer of answers: heads with our marks, pings into silence, and an end that is clean only for a clean
+answer. Where an answer comes from is none of its business.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from proxy.live import judge
+from proxy.live.answer import Answer
+from proxy.live.edge import Connection
+from proxy.live.intake import Taken
+from proxy.live.job import JobLoop
+from proxy.live.marks import Headers, Marks
+from proxy.live.reader import Message
+from proxy.model.faults import Fault, FaultError, Kind, upstream
+from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
+from proxy.model.request import Endpoint
+from proxy.model.timeline import Timeline
+from proxy.wire import answers, codings, errors, sse
+from proxy.wire.error_shapes import Api, api_of
+
+_SSE: Final = (b"content-type", b"text/event-stream")
+_PING: Final = b": ping\n"
+"""One newline: a blank line after a comment crashes openai-python when an `id:` came before."""
+_SAYS_WHEN: Final = frozenset({b"retry-after", b"retry-after-ms"})
+_SOON: Final = (b"retry-after", b"1")
+_SAYS_DONE: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
+_T = TypeVar("_T")
+
+
+class Writer:
+    """One per request. `taken` and `job` are there once it has become a job; `ping_s`: silence is filled with comments
+    so often, 0: never."""
+
+    __slots__ = ("_connection", "_marks", "_message", "_timeline", "job", "ping_s", "status", "taken")
+
+    def __init__(self, connection: Connection, message: Message, timeline: Timeline, marks: Marks) -> None:
+        self._connection = connection
+        self._message = message
+        self._timeline = timeline
+        self._marks = marks
+        self.taken: Taken | None = None
+        self.job: JobLoop | None = None
+        self.ping_s = 0.0
+        self.status = 0
+        """As the client got it; 0: nothing yet."""
+
+    @property
+    def request_id(self) -> str:
+        """The client's, or ours."""
+        head = self._message.head
+        return head.request_id if head is not None else self._connection.new_id()
+
+    # --- whole answers of ours
+
+    def respond(self, status: int, headers: Headers, body: bytes) -> Outcome:
+        """In one piece."""
+        self.status = status
+        self._connection.respond(status, self._marked(headers), body)
+        return SERVED
+
+    def refuse(self, fault: Fault) -> None:
+        """Tell the client, as far as it can still be told."""
+        if not self._connection.head_sent:
+            spent = self.job is not None and self.job.is_spent
+            error = errors.answer(fault, self._api(), self.request_id, spent=spent)
+            self._connection.closing |= error.closes
+            self.respond(error.status, error.headers, error.body)
+        elif self.ping_s:
+            self._end_stream(errors.event(fault, self._api()))
+        else:
+            self._connection.abort()
+
+    # --- answers of engines
+
+    async def deliver(self, job: JobLoop, answer: Answer) -> Outcome:
+        """To its last byte, whoever has to go on with it. FaultError when the client cannot read what came."""
+        flows = answer.events is not None or not answer.complete
+        if answer.events is None and self._connection.head_sent and (answer.status < 400 or flows):
+            text = f"Backend {answer.backend} answered a stream with something else."  # and a ping has begun one
+            raise FaultError(upstream(Kind.NONSENSE, text))
+        if not flows:
+            return self._whole(answer) if answer.status < 400 else self._error(job, answer)
+        if not self._connection.head_sent:
+            self._begin(answer)
+        await self._flow(answer)
+        fault = _fault_at_end(job, answer)
+        while fault is not None and (following := await self.with_pings(job.resumed(fault))) is not None:
+            answer = following
+            await self._flow(answer)
+            fault = _fault_at_end(job, answer)
+        return self._end(job, answer, fault)
+
+    async def with_pings(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Wait for `work`; with pings switched on, silence is filled with comments."""
+        if not self.ping_s:
+            return await work
+        task = asyncio.ensure_future(work)
+        try:
+            while True:
+                done, _ = await asyncio.wait({task}, timeout=self.ping_s)
+                if done:
+                    return task.result()
+                self._ping()
+        finally:
+            task.cancel()
+
+    # --- inside
+
+    async def _flow(self, answer: Answer) -> None:
+        self._connection.on_pause = answer.on_pause
+        await self.with_pings(_awaited(answer.start(self._connection)))
+
+    def _whole(self, answer: Answer) -> Outcome:
+        headers, body = answers.filtered(answer.headers), answer.body
+        coding = codings.coding_of(answer.headers)
+        if coding and not self._accepts(coding):
+            body = codings.undone(body, coding, answer.backend)
+            headers = [header for header in headers if header[0] != b"content-encoding"]
+        return self.respond(answer.status, headers, body)
+
+    def _error(self, job: JobLoop, answer: Answer) -> Outcome:
+        status, fault = answer.status, judge.fault_of_answer(answer)
+        body = _error_body(answer, self._api())
+        headers = answers.for_error(answers.filtered(answer.headers))
+        names = {name for name, _ in headers}
+        if job.settled and job.is_spent and status != 429 and b"x-should-retry" not in names:
+            headers.append(errors.DO_NOT_RETRY)
+        if job.settled and fault.kind is Kind.BUSY and not names & _SAYS_WHEN:
+            headers.append(_SOON)
+        if self._connection.head_sent:  # a ping went out before the engine's answer: what is left is an event
+            self._end_stream(errors.event_of(body, status, self._api()))
+        else:
+            self.respond(status, headers, body)
+        return failed_with(fault, Phase.HEAD)
+
+    def _begin(self, answer: Answer) -> None:
+        coding = codings.coding_of(answer.headers)
+        if coding and not self._accepts(coding):
+            raise FaultError(codings.unasked(answer.backend))
+        headers = answers.filtered(answer.headers)
+        length = None
+        if answer.events is not None:
+            headers = answers.for_stream(headers)
+        else:
+            length = next((int(v) for n, v in answer.headers if n.lower() == b"content-length"), None)
+        self._begin_with(answer.status, headers, length)
+
+    def _begin_with(self, status: int, headers: Headers, length: int | None) -> None:
+        self.status = status
+        self._connection.begin(status, self._marked(headers), length)
+
+    def _end(self, job: JobLoop, answer: Answer, fault: Fault | None) -> Outcome:
+        """After the last byte of a flowing answer: a clean end only for a clean answer."""
+        events = answer.events
+        if fault is None:
+            self._connection.end()
+            misses_done = events is not None and not events.saw_done and job.endpoint in _SAYS_DONE and job.says_done
+            return UNFINISHED if misses_done else SERVED
+        if events is None:
+            self._connection.abort()
+        else:
+            said = events.saw_error and not job.resumes
+            last = errors.event(fault, self._api(), events.last_event)
+            self._end_stream(events.unsent_error or (b"" if said else last))
+        return failed_with(fault, Phase.STREAM)
+
+    def _end_stream(self, event: bytes) -> None:
+        """A stream that failed: said in its last event, and closed."""
+        if event:
+            self._connection.send(event)
+        self._connection.closing = True
+        self._connection.end()
+
+    def _ping(self) -> None:
+        if not self._connection.head_sent:
+            self._begin_with(200, answers.for_stream([_SSE]), None)
+        if not self._connection.sent:
+            self._connection.send(_PING)
+        self._connection.sent = False
+
+    def _marked(self, headers: Headers) -> Headers:
+        head = self._message.head
+        origin = b"" if head is None else head.origin
+        return self._marks.added(headers, self.request_id, origin, self.taken, self.job, self._timeline)
+
+    def _accepts(self, coding: bytes) -> bool:
+        head = self._message.head
+        return head is not None and codings.accepts(head.fields.get(b"accept-encoding", b""), coding)
+
+    def _api(self) -> Api:
+        """In whose shape an error is told; known before any route is found."""
+        head = self._message.head
+        return api_of(self._message.target) if head is None else api_of(head.target, head.fields)
+
+
+def _fault_at_end(job: JobLoop, answer: Answer) -> Fault | None:
+    return job.cut_by or answer.fault or judge.fault_of_end(answer, job.endpoint)
+
+
+def _error_body(answer: Answer, api: Api) -> bytes:
+    """An engine's error as the asked API writes it, whatever it was wrapped in."""
+    try:
+        body = codings.undone(answer.body, codings.coding_of(answer.headers), answer.backend)
+    except FaultError:
+        body = b""
+    body = sse.payload(body) or body
+    return errors.normalised(answer.status, body, api) or body
+
+
+async def _awaited(future: "asyncio.Future[None]") -> None:
+    await future
