@@ -16,6 +16,7 @@ from proxy.core.margins import Margins
 from proxy.core.tenants import Tenants
 from proxy.core.ticket import Ticket
 from proxy.model.commands import Finished, Flowed, Load
+from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
 
 _KV_LEFT: Final = 0.9
@@ -44,9 +45,9 @@ class Books:
 
     # ---- before
 
-    def ask(self, ticket: Ticket, now: float) -> Ask:
-        """The question to ask of every candidate."""
-        job = ticket.job
+    def ask(self, ticket: Ticket, now: float, served: Job | None = None) -> Ask:
+        """The question to ask of every candidate; `served`: the job as it would be served otherwise."""
+        job = served or ticket.job
         ask = Ask(job, ticket.arrived, now)
         ask.bulk = job.bulk or ticket.demoted
         ask.prompt, factor = self.lengths.prompt(job)

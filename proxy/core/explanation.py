@@ -4,18 +4,18 @@ Owns the frozen values that are shown. Decides nothing: it asks the router.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.books import Books
 from proxy.core.candidates import Candidates
-from proxy.core.fallback import by_way, labelled
+from proxy.core.decide import Decider
+from proxy.core.decision import Decision, Send, Wait
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask, foresee, judge
+from proxy.core.foresight import Ask, foresee, judge, predicted_tpot
 from proxy.core.lateness import late_after_s
 from proxy.core.quotas import Quotas
 from proxy.core.router import Router, ablest
-from proxy.core.ticket import NOBODY, Ticket
+from proxy.core.ticket import Ticket
 from proxy.model.commands import Reason
 from proxy.model.fallback import Way
 from proxy.model.request import Job
@@ -75,26 +75,25 @@ class Explanation:
     candidates: tuple[CandidateView, ...]
 
 
-def explain(fleet: Fleet, books: Books, router: Router, quotas: Quotas, job: Job, now: float) -> Explanation:
+def explain(
+    fleet: Fleet, books: Books, router: Router, decider: Decider, quotas: Quotas, job: Job, now: float
+) -> Explanation:
     """What `submit` would do with `job` now."""
-    candidates = labelled(fleet.catalogue, job)
-    ticket = Ticket(job, 0, now)
-    ask = books.ask(ticket, now)
-    chosen = None if candidates is None else router.rehearsal().pick(candidates, ask, NOBODY)
-    outcome = _outcome(candidates, chosen, ask)
+    rehearsed, ticket = decider.rehearsal(), Ticket(job, 0, now)
+    rehearsed.fallback.served(ticket)
+    judged = rehearsed.new(ticket, fleet.catalogue.find(ticket.job.model), now)
+    decision, ask = judged.decision, judged.ask or books.ask(ticket, now)
+    sent = decision if isinstance(decision, Send) else None
+    way = ticket.way if sent is None or sent.detour is None else sent.detour.way
     account = quotas.account(job.tenant, now)
-    short = candidates is not None and account is not None and account.shortage(ask.prompt, ask.answer, now) is not None
-    if short:
-        outcome, chosen, ask.reason = "refuse", None, Reason.QUOTA
     all_of_it = fleet.catalogue.find(job.model)
     views = () if all_of_it is None else tuple(_view(b, all_of_it, ask, router) for b in all_of_it.backends)
-    way, other = _otherwise(fleet, books, router, job, now) if outcome in _LOST and not short else (None, None)
     return Explanation(
-        outcome=outcome if other is None else "fallback",
-        backend=chosen.name if chosen is not None else other.name if other is not None else None,
+        outcome=_outcome(decision, way),
+        backend=None if sent is None else sent.backend.name,
         fallback=None if way is None else way.said,
-        reason=ask.reason,
-        hedge_after_s=None if chosen is None else _hedge_after_s(chosen, ask),
+        reason=ask.reason if isinstance(decision, Send) else decision.reason,
+        hedge_after_s=None if sent is None else _hedge_after_s(sent),
         policy=router.policy_name,
         mode=router.mode,
         traffic_class=job.traffic_class,
@@ -110,44 +109,24 @@ def explain(fleet: Fleet, books: Books, router: Router, quotas: Quotas, job: Job
     )
 
 
-def _hedge_after_s(chosen: Backend, ask: Ask) -> float | None:
-    rule, first_byte_s = ask.job.hedge, chosen.outlook.ttft
+def _hedge_after_s(sent: Send) -> float | None:
+    ask, chosen = sent.ask, sent.backend
+    rule = ask.job.hedge
     if rule is None or ask.bulk:
         return None
+    foresee(chosen, ask)
+    first_byte_s = chosen.outlook.ttft
     if not ask.job.stream:
-        first_byte_s += ask.answer * chosen.outlook.tpot
+        first_byte_s += ask.answer * predicted_tpot(chosen, ask)
     return late_after_s(rule, chosen.pool.patience, ask.prompt, ask.job.stream, first_byte_s)
 
 
-_LOST: Final = ("refuse", "unserved")
-
-
-def _otherwise(
-    fleet: Fleet, books: Books, router: Router, job: Job, now: float
-) -> tuple[Way, Backend] | tuple[None, None]:
-    """The first way that has room for a job that would be refused, and where."""
-    for way in job.ways:
-        other = by_way(job, way)
-        candidates = labelled(fleet.catalogue, other)
-        if candidates is not None:
-            backend = router.rehearsal().pick(candidates, books.ask(Ticket(other, 0, now), now), NOBODY)
-            if backend is not None:
-                return way, backend
-    return None, None
-
-
-def _outcome(candidates: Candidates | None, chosen: Backend | None, ask: Ask) -> str:
-    if candidates is None:
-        return "unserved"
-    if chosen is not None:
-        return "dispatch"
-    if ask.reason is None:
-        return "hold"
-    if not ask.promises:
-        return "backfill"
-    if ask.ttft_left > ask.ttft_margin * min((b.outlook.cost for b in candidates.open), default=0.0):
-        return "hold"
-    return "demote" if ask.job.demotable else "refuse"
+def _outcome(decision: Decision, way: Way | None) -> str:
+    if isinstance(decision, Send):
+        return "dispatch" if way is None else "fallback"
+    if isinstance(decision, Wait):
+        return "demote" if decision.demoted else "backfill" if decision.as_bulk else "hold"
+    return "unserved" if decision.unserved else "refuse"
 
 
 def _view(backend: Backend, candidates: Candidates, ask: Ask, router: Router) -> CandidateView:

@@ -1,18 +1,17 @@
 """What is tried before a refusal, and when the first choice fails: another model or another pool, at once.
 
-Owns the ways of an open job that are left. Each is tried once at most, so that this ends; what is sent that way is an
-attempt like any other.
+Owns the order in which the ways of an open job are looked at. Each is taken once at most, so that this ends; what is
+sent that way is an attempt like any other.
 """
 
 from dataclasses import replace
 
-from proxy.core.attempts import Attempts
 from proxy.core.books import Books
 from proxy.core.candidates import Candidates
 from proxy.core.catalogue import Catalogue
+from proxy.core.decision import Detour, Send
 from proxy.core.router import Router
 from proxy.core.ticket import NOBODY, Ticket
-from proxy.model.commands import Dispatch
 from proxy.model.fallback import Cause, Way
 from proxy.model.faults import CONTEXT_TOO_LONG, NOT_REACHED, Fault, Kind
 from proxy.model.request import Job
@@ -21,45 +20,46 @@ from proxy.model.request import Job
 class Fallback:
     """One per scheduler."""
 
-    def __init__(self, catalogue: Catalogue, books: Books, attempts: Attempts, router: Router) -> None:
+    def __init__(self, catalogue: Catalogue, books: Books, router: Router) -> None:
         self._catalogue = catalogue
         self._books = books
-        self._attempts = attempts
         self._router = router
 
-    def served(self, ticket: Ticket) -> Job:
+    def served(self, ticket: Ticket) -> None:
         """A new job as it was asked for, or the first way that anybody serves: there it waits like any other."""
-        job = ticket.job
-        while self._of(ticket.job) is None and ticket.ways:
-            _go(ticket)
-        if self._of(ticket.job) is None:
-            ticket.job, ticket.way = job, None
-        return ticket.job
+        if self._of(ticket.job) is not None:
+            return
+        for index, way in enumerate(ticket.ways):
+            job = by_way(ticket.job, way)
+            if self._of(job) is not None:
+                ticket.job, ticket.way, ticket.ways = job, way, ticket.ways[index + 1 :]
+                return
+        ticket.ways = ()
 
-    def take(self, ticket: Ticket, now: float, cause: Cause | None = None) -> Dispatch | None:
-        """Send a job that is to be refused, or whose first choice failed (`cause`), the first way that has room for
-        it. None: none has, it stays as it is, and may take the ways that are not for this cause later."""
-        job, taken = ticket.job, ticket.way
-        other: tuple[Way, ...] = ()
-        while ticket.ways:
-            if cause is not None and cause not in ticket.ways[0].on:
-                other = (*other, ticket.ways[0])
-                ticket.ways = ticket.ways[1:]
+    def find(self, ticket: Ticket, now: float, cause: Cause | None = None) -> Send | None:
+        """The first way that has room for a job that is to be refused, or whose first choice failed (`cause`). None:
+        none has."""
+        for index, way in enumerate(ticket.ways):
+            if cause is not None and cause not in way.on:
                 continue
-            _go(ticket)
-            candidates = self._of(ticket.job)
+            job = by_way(ticket.job, way)
+            candidates = self._of(job)
             if candidates is None:
                 continue
-            ask = self._books.ask(ticket, now)
+            ask = self._books.ask(ticket, now, job)
             backend = self._router.pick(candidates, ask, NOBODY)
             if backend is not None:
-                ticket.ways = other + ticket.ways
-                return self._attempts.dispatch(ticket, backend, ask)
-        ticket.job, ticket.way, ticket.ways = job, taken, other
+                left = ways_left(ticket.ways[:index], cause) + ticket.ways[index + 1 :]
+                return Send(backend, ask, detour=Detour(way, job, left))
         return None
 
     def _of(self, job: Job) -> Candidates | None:
         return labelled(self._catalogue, job)
+
+
+def ways_left(ways: tuple[Way, ...], cause: Cause | None) -> tuple[Way, ...]:
+    """Those that may be taken later, after none of `ways` had room: the ones that are not for this cause."""
+    return () if cause is None else tuple(way for way in ways if cause not in way.on)
 
 
 def cause_of(fault: Fault) -> Cause:
@@ -89,10 +89,3 @@ def labelled(catalogue: Catalogue, job: Job) -> Candidates | None:
 def by_way(job: Job, way: Way) -> Job:
     """The job as it is served otherwise."""
     return replace(job, model=way.model, require=way.require)
-
-
-def _go(ticket: Ticket) -> None:
-    way, *rest = ticket.ways
-    ticket.ways = tuple(rest)
-    ticket.way = way
-    ticket.job = by_way(ticket.job, way)

@@ -156,6 +156,27 @@ class Hold:
                 del self._lines[line.candidates]
 
 
+class Holds:
+    """Both kinds of waiting."""
+
+    __slots__ = ("backfill", "draining", "hold")
+
+    def __init__(self, hold: HoldSettings, backfill: HoldSettings) -> None:
+        self.hold = Hold(hold)
+        """Those that may still be in time, or wait for a permit; short."""
+        self.backfill = Hold(backfill)
+        """Bulk, and what promises nothing about time; long."""
+        self.draining = False
+        """Nobody may wait any more."""
+
+    def __len__(self) -> int:
+        return len(self.hold) + len(self.backfill)
+
+    def tickets(self) -> list[Ticket]:
+        """All, those in the hold first."""
+        return [*self.hold.tickets(), *self.backfill.tickets()]
+
+
 _NONE: dict[frozenset[Backend], Line] = {}
 
 

@@ -9,7 +9,7 @@ from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
 from proxy.core.books import Books
 from proxy.core.candidates import Candidates
-from proxy.core.fallback import Fallback, cause_of
+from proxy.core.fallback import cause_of
 from proxy.core.fleet import Fleet
 from proxy.core.hedging import Hedging
 from proxy.core.lateness import Lateness
@@ -33,7 +33,6 @@ class Progress:
         attempts: Attempts,
         lateness: Lateness,
         router: Router,
-        fallback: Fallback,
         waiting: Waiting,
         outbox: Outbox,
         retries: RetrySettings,
@@ -43,7 +42,6 @@ class Progress:
         self._attempts = attempts
         self._lateness = lateness
         self._router = router
-        self._fallback = fallback
         self._waiting = waiting
         self._outbox = outbox
         self._tries = retries.attempts
@@ -104,7 +102,7 @@ class Progress:
 
     def go_on(self, backend: Backend, opened: bool, now: float) -> None:
         """Something of `backend` came free, and perhaps more opened: let held jobs go."""
-        if len(self._waiting):
+        if self._waiting.somebody:
             self._outbox.extend(self._waiting.feed_all(now) if opened else self._waiting.feed(backend, now))
 
     def _begin(self, attempt: Attempt, now: float) -> None:
@@ -201,7 +199,7 @@ class Progress:
         last = ticket.last
         if fault.kind is not Kind.BUSY or last is None or not last.in_flight:
             return False
-        return last.pressure.paused and last.shut_until - now < self._waiting.hold.max_wait_s
+        return last.pressure.paused and last.shut_until - now < self._waiting.max_wait_s
 
     def _may_again(self, ticket: Ticket, fault: Fault, now: float) -> bool:
         """Whether it may be tried again: what no engine worked at costs nothing."""
@@ -219,7 +217,7 @@ class Progress:
         if not ticket.ways or ticket.started:
             return False
         assert ticket.fault is not None
-        sent = self._fallback.take(ticket, now, cause_of(ticket.fault))
+        sent = self._waiting.elsewhere(ticket, now, cause_of(ticket.fault))
         if sent is None:
             return False
         self._outbox.add(sent)

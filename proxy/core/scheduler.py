@@ -17,23 +17,24 @@ from proxy.core.abilities import is_believable
 from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
 from proxy.core.books import Books, work_s
-from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
-from proxy.core.catalogue import shown_name
+from proxy.core.candidates import Candidates
+from proxy.core.decide import Decider
+from proxy.core.decision import Judged, Shed
 from proxy.core.explanation import Explanation, explain
-from proxy.core.fallback import Fallback, cause_of_absence
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask
+from proxy.core.foresight import Ask, foresee
+from proxy.core.hold import Holds
 from proxy.core.lateness import Lateness
 from proxy.core.outbox import Outbox
 from proxy.core.progress import Progress
 from proxy.core.quotas import Quotas, Reservation
-from proxy.core.refusals import draining, hold_timeout, quota, short_of_memory, unlabelled
+from proxy.core.refusals import draining, short_of_memory
 from proxy.core.rng import Rng
 from proxy.core.router import Router
 from proxy.core.silence import Silence
-from proxy.core.ticket import NOBODY, Ticket
+from proxy.core.ticket import Ticket
 from proxy.core.views import BackendView, Counts, PoolView, backend_view, pool_view
-from proxy.core.waiting import Waiting
+from proxy.core.waiting import Waiting, backfill_bounds
 from proxy.model.abilities import Lack
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import (
@@ -45,8 +46,6 @@ from proxy.model.commands import (
     Flowed,
     Load,
     Probed,
-    Reason,
-    Refuse,
     Refused,
     Report,
     Restarted,
@@ -86,10 +85,21 @@ class Scheduler:
         self._lateness = Lateness(retries.attempts)
         self._attempts = Attempts(self._fleet, self._books, self._lateness)
         self._router = Router(self._fleet, settings, rng)
-        self._fallback = Fallback(self._fleet.catalogue, self._books, self._attempts, self._router)
         self._outbox = Outbox()
+        self._held = Holds(hold, backfill_bounds(settings.backfill))
+        self._decider = Decider(
+            self._fleet,
+            self._books,
+            self._attempts,
+            self._router,
+            self._quotas,
+            self._held,
+            settings,
+            health.probe_interval,
+            rng,
+        )
         self._waiting = Waiting(
-            self._fleet, self._books, self._attempts, self._router, self._fallback, hold, settings, rng
+            self._fleet, self._books, self._attempts, self._router, self._held, self._decider, settings
         )
         self._progress = Progress(
             self._fleet,
@@ -97,7 +107,6 @@ class Scheduler:
             self._attempts,
             self._lateness,
             self._router,
-            self._fallback,
             self._waiting,
             self._outbox,
             retries,
@@ -105,11 +114,10 @@ class Scheduler:
         self._silence = Silence(self._fleet, self._books, self._router, self._progress.budget, retries.attempts)
         self._ejections = self._fleet.timers
         self._pauses = self._fleet.pauses
-        self._holds = self._waiting.hold.timers
-        self._backfills = self._waiting.backfill.timers
+        self._holds = self._held.hold.timers
+        self._backfills = self._held.backfill.timers
         self._lates = self._lateness.timers
         self._timers = (self._holds, self._ejections, self._pauses, self._backfills, self._lates)
-        self._unknown_retry_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, health.probe_interval))
 
     # ---- the five methods
 
@@ -123,7 +131,7 @@ class Scheduler:
         ticket = Ticket(job, attempts.offered, now)
         attempts.begin(ticket)
         if ticket.ways:
-            self._fallback.served(ticket)
+            self._decider.fallback.served(ticket)
         self._outbox.extend(self._placed(ticket, now))
         return self._outbox.take()
 
@@ -198,25 +206,20 @@ class Scheduler:
 
     def refuse_new(self) -> list[Command]:
         """Drain: held jobs and all to come are refused; those in flight go on, their retries included."""
-        self._waiting.draining = True
-        return [
-            self._refuse_held(ticket, draining())
-            for hold in (self._waiting.hold, self._waiting.backfill)
-            for ticket in hold.tickets()
-        ]
+        self._held.draining = True
+        return [self._refuse_held(ticket, draining()) for ticket in self._held.tickets()]
 
     def shed_bulk(self) -> list[Command]:
         """Memory is short: bulk that waits is refused; what is on its way goes on."""
         return [
             self._refuse_held(ticket, short_of_memory())
-            for hold in (self._waiting.hold, self._waiting.backfill)
-            for ticket in hold.tickets()
+            for ticket in self._held.tickets()
             if ticket.job.bulk or ticket.demoted
         ]
 
     def explain(self, job: Job, now: float) -> Explanation:
         """What `submit` would answer, and why; nothing changes."""
-        return explain(self._fleet, self._books, self._router, self._quotas, job, now)
+        return explain(self._fleet, self._books, self._router, self._decider, self._quotas, job, now)
 
     # ---- read-only views
 
@@ -267,19 +270,19 @@ class Scheduler:
 
     def counts(self, now: float) -> Counts:
         """What happened so far, and what is open."""
-        attempts, waiting = self._attempts, self._waiting
+        attempts, waiting, held = self._attempts, self._waiting, self._held
         return Counts(
             offered=attempts.offered,
             finished=attempts.finished,
             refused=attempts.refused,
             cancelled=attempts.cancelled,
             in_flight=attempts.in_flight,
-            held=len(waiting),
-            held_bytes=waiting.hold.bytes + waiting.backfill.bytes,
+            held=len(held),
+            held_bytes=held.hold.bytes + held.backfill.bytes,
             retries=self._progress.retried,
             retry_budget_left=self._progress.budget.left(now),
             ejections=self._fleet.ejections,
-            backfill=len(waiting.backfill),
+            backfill=len(held.backfill),
             preempted=attempts.preempted,
             demoted=waiting.demoted,
             refusals=dict(attempts.reasons),
@@ -297,55 +300,32 @@ class Scheduler:
     # ---- a new job
 
     def _placed(self, ticket: Ticket, now: float) -> list[Command]:
-        """Where it goes, once it has passed the gates."""
-        job, candidates = ticket.job, self._fleet.catalogue.find(ticket.job.model)
-        barred = self._barred(ticket, candidates, now)
-        if barred is not None or candidates is None:
-            return [] if barred is None else [barred]
-        ask = self._books.ask(ticket, now)
-        over = self._over_quota(ticket, ask) if self._has_quotas else None
-        if over is not None:
-            return [over]
+        """Decided, noted in the books, and done."""
+        candidates = self._fleet.catalogue.find(ticket.job.model)
+        judged = self._decider.new(ticket, candidates, now)
+        if candidates is not None and not (judged.ask is None and isinstance(judged.decision, Shed)):
+            self._note(ticket, judged, candidates, now)
+        return self._waiting.carry_out(ticket, judged.decision, candidates, now)
+
+    def _note(self, ticket: Ticket, judged: Judged, candidates: Candidates, now: float) -> None:
+        """What a job that came through the gates asks for."""
+        ask, chosen = judged.ask or self._books.ask(ticket, now), judged.chosen
+        account = self._quotas.account(ticket.job.tenant, now) if self._has_quotas else None
+        if account is not None:
+            ticket.reserved = Reservation(account, ask.prompt, ask.answer, now)
         self._progress.budget.request(now)
-        self._progress.hedging.arrived(job)
+        self._progress.hedging.arrived(ticket.job)
         ticket.due = _due(ticket, ask)
-        if ticket.ways and not candidates.healthy:
-            sent = self._fallback.take(ticket, now, cause_of_absence(candidates))
-            if sent is not None:
-                return [sent]
-        backend = self._router.pick(candidates, ask, NOBODY)
+        if judged.ask is None:
+            return
         usable = candidates.open or candidates.backends
-        seen = backend or usable[0]
+        seen = chosen or usable[0]
+        if chosen is None:
+            self._books.tenants.waits(ticket.job.tenant, ask.promised, now)
+            foresee(seen, ask)
         seen.pool.arrived(work_s(seen, ask), now)
         if self._router.judges:
-            candidates.reserve.asked(ask, backend, usable)
-        if backend is not None:
-            return [self._attempts.dispatch(ticket, backend, ask)]
-        return self._waiting.place(ticket, candidates, ask)
-
-    def _barred(self, ticket: Ticket, candidates: Candidates | None, now: float) -> Refuse | None:
-        """The gates that ask nothing of the load, in order: draining, served by somebody, in time, labels."""
-        job, refuse = ticket.job, self._attempts.refuse
-        if self._waiting.draining:
-            return refuse(ticket, draining())
-        if candidates is None:
-            return refuse(ticket, self._unserved(job))
-        if job.deadline is not None and now >= job.deadline:
-            return refuse(ticket, hold_timeout(self._waiting.wait_s(candidates)), Reason.DEADLINE)
-        if job.require and not any(job.require <= b.spec.labels for b in candidates.backends):
-            return refuse(ticket, unlabelled(shown_name(job.model)))
-        return None
-
-    def _over_quota(self, ticket: Ticket, ask: Ask) -> Refuse | None:
-        """The last gate; whoever passes it has reserved its share."""
-        account = self._quotas.account(ticket.job.tenant, ask.now)
-        if account is None:
-            return None
-        shortage = account.shortage(ask.prompt, ask.answer, ask.now)
-        if shortage is not None:
-            return self._attempts.refuse(ticket, quota(shortage), Reason.QUOTA)
-        ticket.reserved = Reservation(account, ask.prompt, ask.answer, ask.now)
-        return None
+            candidates.reserve.asked(ask, chosen, usable)
 
     # ---- time
 
@@ -360,7 +340,7 @@ class Scheduler:
             and now < self._lates.soonest
         ):
             return
-        due = [*waiting.hold.due(now), *waiting.backfill.due(now)]
+        due = [*self._held.hold.due(now), *self._held.backfill.due(now)]
         late = [t for t in due if t.job.deadline is not None and now >= t.job.deadline]
         for ticket in late:
             outbox.extend(waiting.expire(ticket, now))
@@ -418,11 +398,11 @@ class Scheduler:
 
     def _line_up_again(self) -> None:
         """Models are served by other backends now: every held job finds its line, or its end."""
-        for hold in (self._waiting.hold, self._waiting.backfill):
+        for hold in (self._held.hold, self._held.backfill):
             for ticket in hold.tickets():
                 candidates = self._fleet.catalogue.find(ticket.job.model)
                 if candidates is None:
-                    self._outbox.add(self._refuse_held(ticket, ticket.fault or self._unserved(ticket.job)))
+                    self._outbox.add(self._refuse_held(ticket, ticket.fault or self._decider.unserved(ticket.job)))
                 else:
                     hold.move(ticket, candidates)
 
@@ -432,9 +412,6 @@ class Scheduler:
         assert ticket.waits_in is not None
         ticket.waits_in.remove(ticket)
         return self._attempts.refuse(ticket, fault)
-
-    def _unserved(self, job: Job) -> Fault:
-        return self._fleet.catalogue.unserved(job.model, self._unknown_retry_s)
 
 
 def _due(ticket: Ticket, ask: Ask) -> float:

@@ -1,12 +1,11 @@
-"""Jobs that cannot go at once: which of the two holds they wait in, when they are looked at again, and how it ends.
+"""Jobs that cannot go at once: when those that wait are looked at again, and how waiting ends.
 
     hold       may still be in time, or waits for a permit; short
     backfill   bulk, and what promises nothing about time; long
 
-Owns that choice, the order nobody may skip (held before backfill), demotion, probes and pre-emption of bulk.
+Owns the order nobody may skip (held before backfill), and carries out what `decide` decided.
 """
 
-from collections.abc import Sequence
 from math import inf
 from typing import Final
 
@@ -14,16 +13,17 @@ from proxy.core.attempts import Attempts
 from proxy.core.backend import Backend
 from proxy.core.books import Books
 from proxy.core.candidates import Candidates
-from proxy.core.fallback import Fallback, cause_of_absence
+from proxy.core.decide import Decider
+from proxy.core.decision import Decision, Send, Shed, Wait
+from proxy.core.fallback import cause_of_absence, ways_left
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask, foresee, judge, least_s
-from proxy.core.hold import Hold, Line
-from proxy.core.refusals import asked_to_wait, hold_timeout, overloaded, queue_full, unreachable
-from proxy.core.rng import Rng
-from proxy.core.router import SAMPLED, Router
+from proxy.core.foresight import foresee
+from proxy.core.hold import Hold, Holds, Line
+from proxy.core.refusals import hold_timeout, unreachable
+from proxy.core.router import Router
 from proxy.core.ticket import NOBODY, Ticket
-from proxy.model.commands import Command, Reason, Refuse
-from proxy.model.faults import Fault
+from proxy.model.commands import Command, Dispatch, Reason
+from proxy.model.fallback import Cause
 from proxy.model.limits import HoldSettings
 from proxy.model.scheduling import BackfillSettings, SchedulingSettings
 
@@ -32,11 +32,11 @@ LOOK_S: Final = 0.25
 _LOOKS: Final = 8
 """Jobs looked at per line and event: one that does not fit must not stop smaller ones behind it for ever."""
 _MIN_HOLD_S: Final = 0.02
-_JITTER: Final = 0.25
+"""A shorter wait is none."""
 
 
 class Waiting:
-    """Both holds."""
+    """Whoever waits, in both holds."""
 
     def __init__(
         self,
@@ -44,90 +44,96 @@ class Waiting:
         books: Books,
         attempts: Attempts,
         router: Router,
-        fallback: Fallback,
-        hold: HoldSettings,
+        holds: Holds,
+        decider: Decider,
         settings: SchedulingSettings,
-        rng: Rng,
     ) -> None:
         self._fleet = fleet
         self._books = books
         self._attempts = attempts
         self._router = router
-        self._fallback = fallback
-        self._rng = rng
-        self._max_hold_s = settings.admission.max_hold
+        self._holds = holds
+        self._decider = decider
         self._backfill_s = settings.backfill.max_wait
-        self.hold = Hold(hold)
-        self.backfill = Hold(_hold_settings(settings.backfill))
         self.look_at = inf
         self.demoted = 0
-        self.draining = False
-        """Nobody may wait any more."""
 
-    def __len__(self) -> int:
-        return len(self.hold) + len(self.backfill)
+    @property
+    def somebody(self) -> bool:
+        """Whether anybody waits."""
+        return len(self._holds) > 0
+
+    @property
+    def max_wait_s(self) -> float:
+        """Longest wait for a permit or a next attempt."""
+        return self._holds.hold.max_wait_s
 
     # ---- in
 
-    def place(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
-        """Nobody fits a job now."""
-        self._books.tenants.waits(ticket.job.tenant, ask.promised, ask.now)
-        reason = ask.reason
-        if reason is None and not (ask.promises and self._router.enforces_somewhere(candidates)):
-            return self._hold_for_permit(ticket, candidates, NOBODY, ask)
-        ticket.reason = reason or Reason.SEATS
-        if not ask.promises:
-            return self._into_backfill(ticket, candidates, ask)
-        commands = self._preempt_bulk(ticket, candidates, ask)
-        if commands:
-            return commands
-        patience_s = min(self._max_hold_s, self._slack_s(ask, ask.looked))
-        if patience_s > _MIN_HOLD_S and self.hold.has_room(ticket, self._attempts.in_flight):
-            self._add(self.hold, ticket, candidates, NOBODY, ask.now, patience_s)
+    def carry_out(self, ticket: Ticket, decision: Decision, candidates: Candidates | None, now: float) -> list[Command]:
+        """Do what was decided on a job of these candidates (None: of nobody's, so that it cannot wait)."""
+        if isinstance(decision, Send):
+            return self._send(ticket, decision)
+        if isinstance(decision, Wait):
+            assert candidates is not None
+            self._wait(ticket, decision, candidates, now)
             return []
-        return self._too_late(ticket, candidates, ask)
+        return [self._attempts.refuse(ticket, decision.fault, decision.reason)]
+
+    def _send(self, ticket: Ticket, send: Send) -> list[Command]:
+        backend, ask, detour = send.backend, send.ask, send.detour
+        commands = [] if send.victims is None else self._sent_back(send.victims, ask.now)
+        if detour is not None:
+            ticket.job, ticket.way, ticket.ways = detour.job, detour.way, detour.left
+        if detour is not None or commands:  # it was looked at for others since, or others were there
+            foresee(backend, ask)
+        ticket.probe = send.probe
+        commands.append(self._attempts.dispatch(ticket, backend, ask))
+        return commands
+
+    def _wait(self, ticket: Ticket, wait: Wait, candidates: Candidates, now: float) -> None:
+        if wait.reason is not None:
+            ticket.reason = wait.reason
+        if wait.demoted:
+            ticket.demoted = True
+            self.demoted += 1
+        self._add(
+            self._holds.backfill if wait.as_bulk else self._holds.hold, ticket, candidates, NOBODY, now, wait.most_s
+        )
+
+    def _sent_back(self, victims: list[Ticket], now: float) -> list[Command]:
+        """Bulk that has not begun, back to where it waited."""
+        commands: list[Command] = []
+        for victim in victims:
+            commands.append(self._attempts.preempt(victim, now))
+            candidates = self._fleet.catalogue.find(victim.job.model)
+            assert candidates is not None
+            self._add(self._holds.backfill, victim, candidates, NOBODY, now)
+        return commands
+
+    def elsewhere(self, ticket: Ticket, now: float, cause: Cause | None = None) -> Dispatch | None:
+        """Send a job whose first choice failed another way, if one has room."""
+        found = self._decider.fallback.find(ticket, now, cause)
+        if found is None:
+            ticket.ways = ways_left(ticket.ways, cause)
+            return None
+        (sent,) = self._send(ticket, found)
+        assert isinstance(sent, Dispatch)
+        return sent
 
     def again(self, ticket: Ticket, candidates: Candidates, now: float) -> bool:
         """A next attempt waits, as long as it may since the first one brought no answer; False: it may not."""
         if ticket.held_until is None:
-            ticket.held_until = now + self.hold.max_wait_s
+            ticket.held_until = now + self._holds.hold.max_wait_s
         most_s = ticket.held_until - now
-        if self.draining or most_s <= _MIN_HOLD_S or not self.hold.has_room(ticket, self._attempts.in_flight):
+        if (
+            self._holds.draining
+            or most_s <= _MIN_HOLD_S
+            or not self._holds.hold.has_room(ticket, self._attempts.in_flight)
+        ):
             return False
-        self._add(self.hold, ticket, candidates, ticket.tried, now, most_s)
+        self._add(self._holds.hold, ticket, candidates, ticket.tried, now, most_s)
         return True
-
-    def _hold_for_permit(
-        self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend], ask: Ask
-    ) -> list[Command]:
-        hold, most_s = self.hold, inf
-        if not candidates.open:
-            hopeless = candidates.hopeless()
-            if hopeless is not None:
-                return [self.give_up(ticket, hopeless, None, ask.now)]
-            pause_s = candidates.pause_s(ask.now)
-            if pause_s > hold.max_wait_s:
-                return [self.give_up(ticket, asked_to_wait(pause_s), Reason.QUEUE, ask.now)]
-        if ticket.ways and ask.ttft_left < inf:  # in time for the fallback to keep the promise
-            looked = candidates.open[:SAMPLED]
-            for backend in looked:
-                foresee(backend, ask)
-            most_s = self._slack_s(ask, looked)
-        if most_s <= _MIN_HOLD_S or not hold.has_room(ticket, self._attempts.in_flight):
-            return [self.give_up(ticket, queue_full(len(hold), self.wait_s(candidates)), Reason.QUEUE, ask.now)]
-        self._add(hold, ticket, candidates, avoid, ask.now, most_s)
-        return []
-
-    def _into_backfill(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
-        if not self.backfill.has_room(ticket, 0):
-            full = queue_full(len(self.backfill), self.wait_s(candidates))
-            return [self.give_up(ticket, full, Reason.QUEUE, ask.now)]
-        most_s = ask.rest_s - min([least_s(b, ask) for b in ask.looked], default=0.0)
-        if most_s <= 0.0:
-            ticket.reason = Reason.DEADLINE
-            return [self.give_up(ticket, self._overload(Reason.DEADLINE, ask), Reason.DEADLINE, ask.now)]
-        self._add(self.backfill, ticket, candidates, NOBODY, ask.now, most_s)
-        return []
 
     def _add(
         self,
@@ -142,17 +148,12 @@ class Waiting:
         if ticket.reason is not None:
             self.look_at = min(self.look_at, now + LOOK_S)
 
-    def _slack_s(self, ask: Ask, looked: Sequence[Backend]) -> float:
-        """How long it may wait and still be in time on a backend without a backlog, by those looked at for it."""
-        best = min([b.outlook.cost for b in looked], default=0.0)
-        return ask.ttft_left - ask.ttft_margin * best
-
     # ---- out
 
     def feed(self, backend: Backend, now: float) -> list[Command]:
         """Something cleared on `backend`: whoever fits goes, those held first."""
         commands: list[Command] = []
-        for hold in (self.hold, self.backfill):
+        for hold in (self._holds.hold, self._holds.backfill):
             if not len(hold):
                 continue
             for ticket in hold.first_for(backend, _LOOKS):
@@ -163,7 +164,7 @@ class Waiting:
                 if self._router.fits(backend, ticket.line.candidates, ask):
                     hold.remove(ticket)
                     commands.append(self._attempts.dispatch(ticket, backend, ask))
-                elif hold is self.backfill and backend.outlook.reason is not Reason.DEADLINE:
+                elif hold is self._holds.backfill and backend.outlook.reason is not Reason.DEADLINE:
                     break
             if hold.first_for(backend, 1):
                 break
@@ -172,7 +173,7 @@ class Waiting:
     def feed_all(self, now: float) -> list[Command]:
         """Backends were opened, or time went by: send whoever fits, in order."""
         commands: list[Command] = []
-        for hold in (self.hold, self.backfill):
+        for hold in (self._holds.hold, self._holds.backfill):
             while (sent := self._send_first(hold, now)) is not None:
                 commands.append(sent)
         return commands
@@ -180,7 +181,7 @@ class Waiting:
     def look(self, now: float) -> list[Command]:
         """Time to look again."""
         commands = self.feed_all(now)
-        self.look_at = now + LOOK_S if len(self) else inf
+        self.look_at = now + LOOK_S if self.somebody else inf
         return commands
 
     def _send_first(self, hold: Hold, now: float) -> Command | None:
@@ -202,103 +203,40 @@ class Waiting:
         assert hold is not None
         candidates = line.candidates
         in_time = ticket.job.deadline is None or now < ticket.job.deadline
-        if hold is self.backfill and ticket.job.done_by is not None and ticket.held_at is not None:
+        if hold is self._holds.backfill and ticket.job.done_by is not None and ticket.held_at is not None:
             in_time = now - ticket.held_at >= self._backfill_s  # else it was its last chance to be complete in time
         hold.remove(ticket)
-        if hold is self.hold and ticket.reason is not None and in_time and ticket.fault is None:
+        return self.carry_out(ticket, self._at_the_end(ticket, candidates, hold, now, in_time=in_time), candidates, now)
+
+    def _at_the_end(self, ticket: Ticket, candidates: Candidates, hold: Hold, now: float, *, in_time: bool) -> Decision:
+        if hold is self._holds.hold and ticket.reason is not None and in_time and ticket.fault is None:
             ask = self._books.ask(ticket, now)
             backend = self._router.pick(candidates, ask, NOBODY)
             if backend is not None:
-                return [self._attempts.dispatch(ticket, backend, ask)]
-            ticket.reason = ask.reason or ticket.reason
-            return self._too_late(ticket, candidates, ask)
+                return Send(backend, ask)
+            return self._decider.too_late(ticket, candidates, ask, ask.reason or ticket.reason)
         nobody_there = not candidates.open and any(b.health.away for b in candidates.backends)
-        timeout = ticket.fault or (unreachable() if nobody_there else hold_timeout(self.wait_s(candidates)))
+        timeout = ticket.fault or (unreachable() if nobody_there else hold_timeout(self._decider.wait_s(candidates)))
         if ticket.started or not in_time:
-            return [self._attempts.refuse(ticket, timeout, ticket.reason if in_time else Reason.DEADLINE)]
-        return [self.give_up(ticket, timeout, ticket.reason, now)]
+            return Shed(timeout, ticket.reason if in_time else Reason.DEADLINE)
+        return self._decider.lost(ticket, timeout, ticket.reason, now)
 
     def go_elsewhere(self, now: float) -> list[Command]:
         """Backends went away: who waits for nobody and may be served otherwise is, where there is room."""
         commands: list[Command] = []
-        for ticket in self.hold.tickets():
+        for ticket in self._holds.hold.tickets():
             line = ticket.line
             if line is None or not ticket.ways or ticket.started or line.candidates.healthy:
                 continue
-            sent = self._fallback.take(ticket, now, cause_of_absence(line.candidates))
+            sent = self.elsewhere(ticket, now, cause_of_absence(line.candidates))
             if sent is not None:
-                self.hold.remove(ticket)
+                self._holds.hold.remove(ticket)
                 commands.append(sent)
         return commands
 
-    def _too_late(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
-        """It cannot be served in time: late rather than not at all where its class wants that, else refused."""
-        if ticket.job.demotable and self.backfill.has_room(ticket, 0):
-            ticket.demoted = True
-            self.demoted += 1
-            self._add(self.backfill, ticket, candidates, NOBODY, ask.now)
-            return []
-        if ticket.ways:
-            reason = ticket.reason or Reason.SEATS
-            return [self.give_up(ticket, self._overload(reason, ask), reason, ask.now)]
-        probe = self._router.probe(candidates, ask)
-        if probe is not None:
-            ticket.probe = True
-            return [self._attempts.dispatch(ticket, probe, ask)]
-        return [self._overloaded(ticket, ask)]
 
-    def _overloaded(self, ticket: Ticket, ask: Ask) -> Refuse:
-        reason = ticket.reason or Reason.SEATS
-        return self._attempts.refuse(ticket, self._overload(reason, ask), reason)
-
-    def _overload(self, reason: Reason, ask: Ask) -> Fault:
-        """By what the last choice saw: to be asked before another one is made."""
-        return overloaded(reason, self._router.retry_after_s(ask) * (1.0 + _JITTER * self._rng.random()))
-
-    def give_up(self, ticket: Ticket, fault: Fault, reason: Reason | None, now: float) -> Command:
-        """It would be refused, with `fault`: by another model or in another pool, if one has room, else so it is."""
-        sent = self._fallback.take(ticket, now) if ticket.ways else None
-        return sent or self._attempts.refuse(ticket, fault, reason)
-
-    # ---- pre-emption
-
-    def _preempt_bulk(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> list[Command]:
-        """Send bulk back that has not begun, where that makes room in time for this job."""
-        for backend in ask.looked:
-            ledger = backend.ledger
-            if not ledger.pending_bulk_s or not self._router.enforces(backend):
-                continue
-            victims = [e.ticket for e in ledger.not_begun() if e.bulk and not e.ticket.started]
-            if not victims or not self._would_fit(backend, ask, sum(v.attempts[0].entry.cost for v in victims)):
-                continue
-            if not all(self.backfill.has_room(victim, 0) for victim in victims):
-                continue
-            commands: list[Command] = []
-            for victim in victims:
-                commands.append(self._attempts.preempt(victim, ask.now))
-                theirs = self._fleet.catalogue.find(victim.job.model) or candidates
-                self._add(self.backfill, victim, theirs, NOBODY, ask.now)
-            foresee(backend, ask)
-            judge(backend, ask)
-            return [*commands, self._attempts.dispatch(ticket, backend, ask)]
-        return []
-
-    def _would_fit(self, backend: Backend, ask: Ask, freed_s: float) -> bool:
-        foresee(backend, ask)
-        reason = judge(backend, ask)
-        if reason is not Reason.TTFT:
-            return reason is None
-        out = backend.outlook
-        return ask.ttft_margin * (out.ttft - min(out.backlog, freed_s)) <= ask.ttft_left
-
-    # ---- views
-
-    def wait_s(self, candidates: Candidates) -> float:
-        """Advice on when to come back."""
-        return candidates.wait_s(self.hold.ahead(candidates) + 1)
-
-
-def _hold_settings(backfill: BackfillSettings) -> HoldSettings:
+def backfill_bounds(backfill: BackfillSettings) -> HoldSettings:
+    """The same bounds as of a hold."""
     wait = f"{backfill.max_wait}s"
     return HoldSettings(min_jobs=backfill.jobs, per_in_flight=0, bytes=f"{backfill.bytes}B", max_wait=wait)
 

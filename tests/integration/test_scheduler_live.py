@@ -153,7 +153,7 @@ async def test_a_preempted_bulk_request_goes_on_elsewhere_and_its_client_sees_no
         candidates = scheduler._fleet.catalogue.find("m")
         assert candidates is not None
         abort = attempts.preempt(ticket, now)
-        waiting._add(waiting.backfill, ticket, candidates, frozenset({first}), now)
+        waiting._add(scheduler._held.backfill, ticket, candidates, frozenset({first}), now)
         driver._carry_out([abort, *waiting.feed_all(now)])
         status, route, body, _ = await asking
         assert status == 200

@@ -31,7 +31,7 @@ def test_what_is_said_of_an_attempt_that_is_over_is_not_said_of_the_next_one_on_
     ticket, candidates = core._attempts.open[1], core._fleet.catalogue.find("m")
     assert candidates is not None
     core._attempts.preempt(ticket, play.now)
-    core._waiting.backfill.add(ticket, candidates, NOBODY, play.now)
+    core._held.backfill.add(ticket, candidates, NOBODY, play.now)
     (again,) = core._waiting.feed_all(play.now)
     assert isinstance(again, Dispatch)
     assert again.backend == "a"

@@ -1,0 +1,226 @@
+"""What becomes of a job, as one pure choice: made by `submit` and at the end of a hold, shown by `explain`.
+
+    gates (draining, unserved, too late, unlabelled, over quota) ──> Shed
+    a backend has room ──> Send
+    nobody has ──> bulk that has not begun makes room ──> Send · it waits here ──> Wait · another way ──> Send · Shed
+
+Owns that order. Reads the state of all and changes none of it; `Waiting` does what was decided.
+"""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Final
+
+from proxy.core.attempts import Attempts
+from proxy.core.backend import Backend
+from proxy.core.books import Books
+from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
+from proxy.core.catalogue import shown_name
+from proxy.core.decision import Decision, Judged, Send, Shed, Wait
+from proxy.core.fallback import Fallback, cause_of_absence
+from proxy.core.fleet import Fleet
+from proxy.core.foresight import Ask, foresee, judge, least_s
+from proxy.core.hold import Holds
+from proxy.core.quotas import Quotas
+from proxy.core.refusals import (
+    asked_to_wait,
+    draining,
+    hold_timeout,
+    overloaded,
+    queue_full,
+    quota,
+    unlabelled,
+)
+from proxy.core.rng import NoChance, Rng
+from proxy.core.router import SAMPLED, Router
+from proxy.core.ticket import NOBODY, Ticket
+from proxy.model.commands import Reason
+from proxy.model.faults import Fault
+from proxy.model.request import Job
+from proxy.model.scheduling import SchedulingSettings
+
+_MIN_HOLD_S: Final = 0.02
+"""A shorter wait is none."""
+_JITTER: Final = 0.25
+"""Advice on when to come back is longer by up to this share, so that not all come back at once."""
+
+
+class Decider:
+    """One per scheduler."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        books: Books,
+        attempts: Attempts,
+        router: Router,
+        quotas: Quotas,
+        holds: Holds,
+        settings: SchedulingSettings,
+        probe_interval_s: float,
+        rng: Rng,
+    ) -> None:
+        self._fleet = fleet
+        self._books = books
+        self._attempts = attempts
+        self._router = router
+        self._quotas = quotas
+        self._has_quotas = bool(settings.tenants)
+        self._holds = holds
+        self._settings = settings
+        self._max_hold_s = settings.admission.max_hold
+        self._probe_interval_s = probe_interval_s
+        self._rng = rng
+        self.fallback = Fallback(fleet.catalogue, books, router)
+
+    def rehearsal(self) -> "Decider":
+        """The same without chance, whose choices leave no trace."""
+        return Decider(
+            self._fleet,
+            self._books,
+            self._attempts,
+            self._router.rehearsal(),
+            self._quotas,
+            self._holds,
+            self._settings,
+            self._probe_interval_s,
+            NoChance(),
+        )
+
+    # ---- new jobs
+
+    def new(self, ticket: Ticket, candidates: Candidates | None, now: float) -> Judged:
+        """A job that has just come; `candidates`: the backends of its model."""
+        barred = self._barred(ticket.job, candidates, now)
+        if barred is not None or candidates is None:
+            return Judged(barred or Shed(self.unserved(ticket.job), unserved=True))
+        ask = self._books.ask(ticket, now)
+        over = self._over_quota(ask) if self._has_quotas else None
+        if over is not None:
+            return Judged(over)
+        if ticket.ways and not candidates.healthy:
+            elsewhere = self.fallback.find(ticket, now, cause_of_absence(candidates))
+            if elsewhere is not None:
+                return Judged(elsewhere)
+        chosen = self._router.pick(candidates, ask, NOBODY)
+        return Judged(self._without_room(ticket, candidates, ask) if chosen is None else Send(chosen, ask), ask, chosen)
+
+    def _barred(self, job: Job, candidates: Candidates | None, now: float) -> Shed | None:
+        """The gates that ask nothing of the load, in order."""
+        if self._holds.draining:
+            return Shed(draining())
+        if candidates is None:
+            return Shed(self.unserved(job), unserved=True)
+        if job.deadline is not None and now >= job.deadline:
+            return Shed(hold_timeout(self.wait_s(candidates)), Reason.DEADLINE)
+        if job.require and not any(job.require <= b.spec.labels for b in candidates.backends):
+            return Shed(unlabelled(shown_name(job.model)), unserved=True)
+        return None
+
+    def _over_quota(self, ask: Ask) -> Shed | None:
+        account = self._quotas.account(ask.job.tenant, ask.now)
+        shortage = None if account is None else account.shortage(ask.prompt, ask.answer, ask.now)
+        return None if shortage is None else Shed(quota(shortage), Reason.QUOTA)
+
+    # ---- nobody has room
+
+    def _without_room(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> Decision:
+        if ask.reason is None and not (ask.promises and self._router.enforces_somewhere(candidates)):
+            return self._for_permit(ticket, candidates, ask)
+        reason = ask.reason or Reason.SEATS
+        if not ask.promises:
+            return self._as_bulk(ticket, candidates, ask, reason)
+        sent = self._instead_of_bulk(ask)
+        if sent is not None:
+            return sent
+        most_s = min(self._max_hold_s, self._slack_s(ask, ask.looked))
+        if most_s > _MIN_HOLD_S and self._holds.hold.has_room(ticket, self._attempts.in_flight):
+            return Wait(most_s, reason)
+        return self.too_late(ticket, candidates, ask, reason)
+
+    def _for_permit(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> Decision:
+        hold, most_s = self._holds.hold, inf
+        if not candidates.open:
+            hopeless = candidates.hopeless()
+            if hopeless is not None:
+                return self.lost(ticket, hopeless, None, ask.now)
+            pause_s = candidates.pause_s(ask.now)
+            if pause_s > hold.max_wait_s:
+                return self.lost(ticket, asked_to_wait(pause_s), Reason.QUEUE, ask.now)
+        if ticket.ways and ask.ttft_left < inf:  # in time for the fallback to keep the promise
+            looked = candidates.open[:SAMPLED]
+            for backend in looked:
+                foresee(backend, ask)
+            most_s = self._slack_s(ask, looked)
+        if most_s <= _MIN_HOLD_S or not hold.has_room(ticket, self._attempts.in_flight):
+            return self.lost(ticket, queue_full(len(hold), self.wait_s(candidates)), Reason.QUEUE, ask.now)
+        return Wait(most_s, None)
+
+    def _as_bulk(self, ticket: Ticket, candidates: Candidates, ask: Ask, reason: Reason) -> Decision:
+        backfill = self._holds.backfill
+        if not backfill.has_room(ticket, 0):
+            return self.lost(ticket, queue_full(len(backfill), self.wait_s(candidates)), Reason.QUEUE, ask.now)
+        most_s = ask.rest_s - min([least_s(b, ask) for b in ask.looked], default=0.0)
+        if most_s <= 0.0:
+            return self.lost(ticket, self._overload(Reason.DEADLINE, ask), Reason.DEADLINE, ask.now)
+        return Wait(most_s, reason, as_bulk=True)
+
+    def too_late(self, ticket: Ticket, candidates: Candidates, ask: Ask, reason: Reason) -> Decision:
+        """It cannot be served in time: late rather than not at all where its class wants that, else another way, a
+        probe, or refused."""
+        if ticket.job.demotable and self._holds.backfill.has_room(ticket, 0):
+            return Wait(inf, reason, as_bulk=True, demoted=True)
+        if ticket.ways:
+            return self.lost(ticket, self._overload(reason, ask), reason, ask.now)
+        probe = self._router.probe(candidates, ask)
+        if probe is not None:
+            return Send(probe, ask, probe=True)
+        return Shed(self._overload(reason, ask), reason)
+
+    def lost(self, ticket: Ticket, fault: Fault, reason: Reason | None, now: float) -> Decision:
+        """It would be refused, with `fault`: by another model or in another pool, if one has room, else so it is."""
+        elsewhere = self.fallback.find(ticket, now) if ticket.ways else None
+        return elsewhere or Shed(fault, reason)
+
+    def _instead_of_bulk(self, ask: Ask) -> Send | None:
+        """Where bulk that has not begun would make room in time by going back."""
+        backfill = self._holds.backfill
+        for backend in ask.looked:
+            ledger = backend.ledger
+            if not ledger.pending_bulk_s or not self._router.enforces(backend):
+                continue
+            victims = [e.ticket for e in ledger.not_begun() if e.bulk and not e.ticket.started]
+            if not victims or not _would_fit(backend, ask, sum(v.attempts[0].entry.cost for v in victims)):
+                continue
+            if all(backfill.has_room(victim, 0) for victim in victims):
+                return Send(backend, ask, victims=victims)
+        return None
+
+    def _slack_s(self, ask: Ask, looked: Sequence[Backend]) -> float:
+        """How long it may wait and still be in time on a backend without a backlog, by those looked at for it."""
+        best = min([b.outlook.cost for b in looked], default=0.0)
+        return ask.ttft_left - ask.ttft_margin * best
+
+    # ---- words
+
+    def _overload(self, reason: Reason, ask: Ask) -> Fault:
+        """By what the last choice saw: to be asked before another one is made."""
+        return overloaded(reason, self._router.retry_after_s(ask) * (1.0 + _JITTER * self._rng.random()))
+
+    def unserved(self, job: Job) -> Fault:
+        """Nobody has its model."""
+        retry_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, self._probe_interval_s))
+        return self._fleet.catalogue.unserved(job.model, retry_s)
+
+    def wait_s(self, candidates: Candidates) -> float:
+        """Advice on when to come back."""
+        return candidates.wait_s(self._holds.hold.ahead(candidates) + 1)
+
+
+def _would_fit(backend: Backend, ask: Ask, freed_s: float) -> bool:
+    foresee(backend, ask)
+    reason = judge(backend, ask)
+    if reason is not Reason.TTFT:
+        return reason is None
+    out = backend.outlook
+    return ask.ttft_margin * (out.ttft - min(out.backlog, freed_s)) <= ask.ttft_left
