@@ -61,9 +61,10 @@ class ParameterLimits(Settings):
     messages: Count = 10_000
     """Chat messages."""
     values: Count = 3_000_000
-    """Values in the JSON of a body, counted before it is parsed; 400 above. A string counts 8, an array or object 16,
-    64 bytes of text 1, as far as they are parsed (insides of long strings and lists are not). 30 KiB of gzip can hold
-    10 million empty arrays, which take 1 GB of memory; 2 million token ids count 2 million, 10,000 messages 0.6."""
+    """What the JSON of a body may count before it is parsed; 400 above. A value counts 2, 5 if it is no small number,
+    a string 8 more, an array or object 16 more, 64 bytes of text 1, as far as they are parsed (insides of long strings
+    and lists are not). 30 KiB of gzip can hold 10 million empty arrays, which take 1 GB of memory; 2 million token ids
+    count 2 million, 10,000 messages 0.8."""
 
 
 class ConnectionLimits(Settings):

@@ -152,7 +152,7 @@ def _too_heavy(text: bytes, limits: ParameterLimits) -> FaultError:
     """What can be told of a body that is not parsed: messages are the only ones that say who speaks."""
     if text.count(b'"role"') > limits.messages:
         return invalid(f"`messages` has more than {limits.messages} entries.", "messages")
-    return invalid(f"The JSON of the body has too many values (limit: {limits.values}; an array or object counts 16).")
+    return invalid(f"The JSON of the body has too many values (limit: {limits.values}; an array or object counts 18).")
 
 
 def _model(fields: dict[str, Any]) -> str | None:

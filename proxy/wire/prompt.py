@@ -158,14 +158,13 @@ def _prompt(fields: Mapping[str, Any]) -> Any:
 
 
 def _bytes_of(value: Any, most_b: int) -> bytes:
-    """One after the other, so that a long conversation costs no more than what is looked at of it."""
+    """One after the other, so that a long conversation costs no more than what is looked at of it. None is kept: orjson
+    leaves some kilobytes of room behind each, forty MiB behind 10,000 short messages."""
     if not isinstance(value, list):
         return orjson.dumps(value)
-    parts: list[bytes] = []
-    size = 0
+    data = bytearray()
     for item in value:
-        parts.append(orjson.dumps(item))
-        size += len(parts[-1])
-        if size >= most_b:
+        data += orjson.dumps(item)
+        if len(data) >= most_b:
             break
-    return b"".join(parts)
+    return bytes(data)

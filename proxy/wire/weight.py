@@ -7,25 +7,31 @@ left out of what is parsed: nobody here reads them.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import orjson
 
+_VALUE: Final = 2
+_LARGE: Final = 3
 _CONTAINER: Final = 16
 _STRING: Final = 8
-"""What an array or object, and a string, count as values. At the height of parsing (CPython 3.11, orjson 3.13) a number
-takes 62 bytes, a short string 94, an empty array 91, an object of one member 249; they count more than that, since no
-honest request has many of them in few bytes."""
+"""What every value counts, and more: one that is no small number, an array or object, a string. At the height of
+parsing (CPython 3.11, orjson 3.13) a number up to 256 takes 24 bytes, a larger one 62, a short string 94, an empty
+array 91, an object of one member 249. What no honest request has many of in few bytes counts more than that."""
+_LARGE_B: Final = 4
+"""Bytes of text that a number above 256 takes at least, with what is behind it; others take two."""
 _CHARACTERS_B: Final = 64
 """So many bytes of characters count as one value."""
-_DENSEST: Final = 6
-"""Values that a byte of text can count: `[],` is the heaviest."""
+_DENSEST: Final = 9
+"""Values that a byte of text can count: `[]` is the heaviest."""
 _PIECE_B: Final = 4 * 1024
 _KEPT_B: Final = 2 << 20
 """As much of the beginning stays as it is: prompts are told apart by it (`prompt.prefix`)."""
 _BEYOND_BASIC: Final = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
 _HIGH_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
-_STRUCTURE: Final = re.compile(rb'["\[\]{}:]')
+_PLAIN: Final = re.compile(rb'[^"\[\]{}:]{32,}')
+"""Numbers and literals one after the other, more of them than are worth a cut."""
 _ESCAPE_B: Final = 6
 """The longest escape: a backslash, u and four digits."""
 
@@ -45,8 +51,7 @@ def abridged(text: bytes) -> bytes:
         piece = text[at:end]
         quotes = _quotes(piece)
         if at >= _KEPT_B and not quotes:
-            start, size = _dispensable(piece, bool(inside))
-            if size:
+            for start, size in _dispensable(piece, bool(inside)):
                 kept.append(text[kept_to : at + start])
                 kept_to = at + start + size
         inside = (inside + quotes) % 2
@@ -54,16 +59,19 @@ def abridged(text: bytes) -> bytes:
     return b"".join((*kept, text[kept_to:])) if kept else text
 
 
-def _dispensable(piece: bytes, inside: bool) -> tuple[int, int]:
-    """Where in `piece` begins what can be left out, and its size: all of it inside a string; else what stands between
-    the second comma and the last, so that a value without a name stays where an object has one. What is not well-formed
-    stays for the parser to find."""
+def _dispensable(piece: bytes, inside: bool) -> Iterator[tuple[int, int]]:
+    """Where in `piece` begins what can be left out, and its size: all of it inside a string; else of each row of
+    numbers what stands between the second comma and the last, so that a value without a name stays where an object has
+    one. What is not well-formed stays for the parser to find."""
     if inside:
-        return 0, len(piece) if _is_valid(b'"%b"', piece) else 0
-    first, last = piece.find(b",", piece.find(b",") + 1), piece.rfind(b",")
-    if first < 0 or first == last or _STRUCTURE.search(piece) or not _is_valid(b"[%b]", piece[first + 1 : last]):
-        return 0, 0
-    return first, last - first
+        if _is_valid(b'"%b"', piece):
+            yield 0, len(piece)
+        return
+    for row in _PLAIN.finditer(piece):
+        start, end = row.span()
+        first, last = piece.find(b",", piece.find(b",", start, end) + 1, end), piece.rfind(b",", start, end)
+        if start < first < last and _is_valid(b"[%b]", piece[first + 1 : last]):
+            yield first, last - first
 
 
 def _weight(text: bytes, most: int) -> int:
@@ -83,8 +91,10 @@ def _width(text: bytes) -> int:
 
 
 def _values(text: bytes, quotes: int) -> int:
+    values = text.count(b",") + text.count(b":") + 1
+    large = min(values, max(0, len(text) - 2 * values) // (_LARGE_B - 2))
     containers = text.count(b"[") + text.count(b"{")
-    return text.count(b",") + text.count(b":") + 1 + _CONTAINER * containers + _STRING * (quotes // 2)
+    return _VALUE * values + _LARGE * large + _CONTAINER * containers + _STRING * (quotes // 2)
 
 
 def _values_outside(text: bytes, most: int) -> int:

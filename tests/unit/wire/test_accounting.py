@@ -13,7 +13,7 @@ from tests.engines_captures.reading import STREAMS, capture
 
 KEYS = st.text(max_size=8) | st.sampled_from(["stream_options", "usage", "a"])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=10,
 )
