@@ -51,14 +51,16 @@ class Flows:
         driver: Driver,
         gives_up: GivesUp,
         sleeps_on: Callable[[int], bool] | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._running = running
         self._driver = driver
         self._gives_up = gives_up
         self._sleeps_on = sleeps_on
+        self._clock = clock
         self._marks: dict[Relay, int] = {}
         """Tokens of what flowed at the last look."""
-        self._looked = self._awake_since = monotonic()
+        self._looked = self._awake_since = clock()
         self._told: dict[str, float] = {}
         self._seen: dict[str, float] = {}
         """Tokens of whole answers by backend, lately: as their engines told, and as we saw."""
@@ -67,7 +69,7 @@ class Flows:
         """Until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
-            self.look(monotonic())
+            self.look(self._clock())
 
     def ended(self, backend: str, told: int, seen: int) -> None:
         """An answer is whole that had `told` tokens and showed `seen` of them: an event may hold several."""

@@ -138,9 +138,8 @@ class JobLoop(Mailbox):
     async def resumed(self, fault: Fault) -> Answer | None:
         """The stream that goes on where the answer broke off; None where none can or may."""
         broken = self._try
-        assert broken is not None
-        continuation = broken.relay.plan.continuation
-        if continuation is None or self.cut_by is not None or not continuation.can_continue():
+        continuation = None if broken is None else broken.relay.plan.continuation
+        if broken is None or continuation is None or self.cut_by is not None or not continuation.can_continue():
             return None
         broken.relay.release()
         driver = self._jobs.driver

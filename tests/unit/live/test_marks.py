@@ -1,0 +1,26 @@
+"""What we add to the head of an answer."""
+
+from proxy.live.marks import Headers, Marks
+from proxy.model.timeline import Timeline
+from proxy.wire.cors import Cors
+
+
+def marks(*origins: str) -> Marks:
+    return Marks(lambda tenant, now: None, "goodput", Cors(origins, 60.0), lambda: 5.0)
+
+
+def added(to: Headers, origin: bytes = b"", *origins: str) -> dict[bytes, bytes]:
+    return dict(marks(*origins).added(to, "r-1", origin, None, None, Timeline(1.0)))
+
+
+def test_what_never_became_a_job_comes_from_here() -> None:
+    assert added([(b"x-own", b"1")]) == {
+        b"x-own": b"1",
+        b"x-request-id": b"r-1",
+        b"x-tidegate-route": b"backend=none",
+    }
+
+
+def test_pages_of_permitted_origins_may_read_it() -> None:
+    assert b"access-control-allow-origin" in added([], b"https://a.example", "https://a.example")
+    assert b"access-control-allow-origin" not in added([], b"https://b.example", "https://a.example")
