@@ -27,7 +27,7 @@ _SINGLE = {
     "engines": "dialect load prometheus refusals routes",
     "live": "answer attempt budget deliver driver edge exchange flows intake job judge marks plan pool reader relay"
     " stream upstream",
-    "model": "abilities backend commands faults histogram model_name outcome request timeline",
+    "model": "abilities backend commands endpoint faults histogram model_name outcome request timeline",
     "obs": "access_log goodput metrics record",
     "sim": "arrival decoding engine jobs kv_pool modelled_backend plan played sequence spec static world",
     "wire": "accounting allowance answers body borders choices codings counting deltas ends error_shapes errors framing"

@@ -8,7 +8,8 @@ from math import inf
 from typing import Final
 
 from proxy.model.abilities import Cannot, Lack
-from proxy.model.request import Endpoint, Job
+from proxy.model.endpoint import ENDPOINTS
+from proxy.model.request import Job
 
 BELIEVED_S: Final = 600.0
 MAX_LACKS: Final = 256
@@ -20,8 +21,6 @@ _PLAUSIBLE: Final = 0.5
 
 _SHORTEST: Final = 512
 """Tokens of the shortest context that anybody serves."""
-_ONE_PROMPT: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
-"""Of embeddings and rankings every input has the context for itself."""
 _WITHOUT_TOKENS: Final = frozenset({Lack.IMAGES, Lack.AUDIO})
 """Of such content bytes do not tell tokens."""
 
@@ -102,7 +101,7 @@ class Abilities:
 
     def wanted(self, job: Job, prompt: float) -> float:
         """Tokens that must fit for it; 0: whatever there is, since its body does not tell the length of its prompt."""
-        if job.endpoint not in _ONE_PROMPT or not _WITHOUT_TOKENS.isdisjoint(job.needs):
+        if not ENDPOINTS[job.endpoint].one_prompt or not _WITHOUT_TOKENS.isdisjoint(job.needs):
             return 0.0
         wanted = MARGIN * prompt
         return wanted + job.max_tokens if self.counts_answer and job.max_tokens else wanted

@@ -7,7 +7,7 @@ answers is `recognition`'s, what it tells of its load `load`'s, its refusals `re
 from dataclasses import dataclass
 
 from proxy.model.abilities import PLAIN, Traits
-from proxy.model.request import Endpoint
+from proxy.model.endpoint import ENDPOINTS, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Dialect:
 
 
 _CHAT = frozenset({Endpoint.CHAT})
-_TEXT = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
+_TEXT = frozenset(endpoint for endpoint, facts in ENDPOINTS.items() if facts.usage_on_request)
 _STRICT = Traits(counts_answer=True)
 _ALL = (
     Dialect("openai", usage_on_request=_TEXT),  # the API itself; engines ignore options they do not know

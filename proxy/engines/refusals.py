@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from proxy.engines.dialect import Dialect
 from proxy.model.abilities import Cannot, Lack
-from proxy.model.request import Endpoint
+from proxy.model.endpoint import ENDPOINTS, Endpoint
 
 _MAX_B: Final = 64 << 10
 """Longest error that is read."""
@@ -99,8 +99,8 @@ _TABLE: Final = (
 def cannot(status: int, body: bytes, endpoint: Endpoint, dialect: Dialect) -> Cannot | None:
     """What an answer with this status and body (its beginning may do) says that the engine cannot do. None: nothing of
     that kind: the client is wrong, or the engine is ill or busy."""
-    if endpoint in (Endpoint.OTHER, Endpoint.MODELS):
-        return None  # routes of many kinds: what one of them lacks says nothing of the others
+    if ENDPOINTS[endpoint].mixed:
+        return None
     if status not in _SAID or (status == 500 and not dialect.answers_500_to_bad_requests):
         return None
     error = _error(body[:_MAX_B])

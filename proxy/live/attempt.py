@@ -21,16 +21,16 @@ from proxy.live.upstream import FIRST_BYTE_S, Connection
 from proxy.model.abilities import Lack
 from proxy.model.classes import StreamSettings
 from proxy.model.commands import Dispatch, FirstToken
+from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault, FaultError, Retry
 from proxy.model.limits import UpstreamLimits
-from proxy.model.request import REPEATABLE, Endpoint, Job, Request
+from proxy.model.request import Job, Request
 from proxy.model.timeline import Timeline
 from proxy.wire import accounting, splice
 from proxy.wire.accounting import Undo
 from proxy.wire.allowance import Allowance
 from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
-from proxy.wire.error_shapes import Api
 from proxy.wire.meter import Meter
 
 _REFUSED = frozenset({400, 422})
@@ -40,14 +40,6 @@ _NAMELESS = re.compile(
     rb"|invalid[ _](?:json|request|argument|parameter|field|schema)|bad request"
 )
 """How an engine says that it does not like a field, where it does not say which one."""
-_STREAMED_BY = {
-    Endpoint.RESPONSES: Api.RESPONSES,
-    Endpoint.MESSAGES: Api.MESSAGES,
-    Endpoint.IMAGES: Api.TYPED,
-    Endpoint.AUDIO: Api.TYPED,
-}
-"""Whose shapes the events of a stream have."""
-_RECHUNKED = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES})
 
 
 @dataclass(slots=True)
@@ -138,7 +130,7 @@ class Caller:
         message = backend.message(
             request.method, request.target, attempt_id, call.headers, self._body(call, backend, relay.plan)
         )
-        pooled = backend.pool.take_idle() if number == 1 and request.endpoint in REPEATABLE else None
+        pooled = backend.pool.take_idle() if number == 1 and ENDPOINTS[request.endpoint].repeatable else None
         if pooled is not None:
             await self._send(relay, pooled, message, call)
             if relay.fault is None or relay.fault.retry is not Retry.REUSED_CONNECTION_ONLY:
@@ -197,7 +189,7 @@ class Caller:
 
     def _plan(self, call: Call, backend: Backend, continuation: Continuation | None) -> StreamPlan:
         evidence = None
-        if call.settings.granularity != "engine" and call.request.endpoint in _RECHUNKED:
+        if call.settings.granularity != "engine" and ENDPOINTS[call.request.endpoint].rechunked:
             model = self._scheduler.upstream_model(backend.name, call.job.model)
             evidence = Evidence(
                 self._tokenizers.estimator(model),
@@ -211,7 +203,7 @@ class Caller:
             continuation,
             evidence,
             _adds_continuous(call, backend, continuation),
-            _STREAMED_BY.get(call.request.endpoint, Api.OPENAI),
+            ENDPOINTS[call.request.endpoint].api,
             self._allowance,
             Lack.TOOLS in call.job.needs,
         )

@@ -15,19 +15,18 @@ from proxy.live.intake import Taken
 from proxy.live.job import JobLoop
 from proxy.live.marks import Headers, Marks
 from proxy.live.reader import Message
+from proxy.model.endpoint import ENDPOINTS, Api
 from proxy.model.faults import Fault, FaultError, Kind, upstream
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
-from proxy.model.request import Endpoint
 from proxy.model.timeline import Timeline
 from proxy.wire import answers, codings, errors, sse
-from proxy.wire.error_shapes import Api, api_of
+from proxy.wire.error_shapes import api_of
 
 _SSE: Final = (b"content-type", b"text/event-stream")
 _PING: Final = b": ping\n"
 """One newline: a blank line after a comment crashes openai-python when an `id:` came before."""
 _SAYS_WHEN: Final = frozenset({b"retry-after", b"retry-after-ms"})
 _SOON: Final = (b"retry-after", b"1")
-_SAYS_DONE: Final = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS})
 _T = TypeVar("_T")
 
 
@@ -158,7 +157,8 @@ class Writer:
         events = answer.events
         if fault is None:
             self._connection.end()
-            misses_done = events is not None and not events.saw_done and job.endpoint in _SAYS_DONE and job.says_done
+            says_done = ENDPOINTS[job.endpoint].says_done and job.says_done
+            misses_done = says_done and events is not None and not events.saw_done
             return UNFINISHED if misses_done else SERVED
         if events is None:
             self._connection.abort()

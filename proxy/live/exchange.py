@@ -32,10 +32,11 @@ from proxy.live.own import OwnAnswers
 from proxy.live.reader import Message
 from proxy.live.relay import Relay
 from proxy.model.classes import NOTHING_PROMISED
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
 from proxy.model.limits import Limits
 from proxy.model.outcome import SERVED, Outcome, Phase, failed_with
-from proxy.model.request import Endpoint, Request
+from proxy.model.request import Request
 from proxy.model.timeline import Timeline
 from proxy.obs.record import Record
 from proxy.wire import body as bodies

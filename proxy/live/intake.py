@@ -5,7 +5,7 @@ Owns the order of these steps; requests on the data port and questions of `/expl
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from proxy.core.catalogue import shown_name
 from proxy.core.classify import Asked, Classified, Classifier
@@ -14,17 +14,13 @@ from proxy.core.ways import Spellings, Ways, no_others
 from proxy.live.catalogue import ModelList
 from proxy.model.abilities import NOTHING_NEEDED
 from proxy.model.classes import Promise
+from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault, FaultError, Kind, downstream
-from proxy.model.request import REPEATABLE, Endpoint, Job, Request
+from proxy.model.request import Job, Request
 from proxy.wire import body as bodies
 from proxy.wire import needs, prompt
 from proxy.wire.headers import Head
 from proxy.wire.prompt import Wishes
-
-_NEEDS_MODEL: Final = frozenset(
-    {Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.EMBEDDINGS, Endpoint.RESPONSES, Endpoint.MESSAGES}
-)
-"""Their APIs say that a request names a model; elsewhere an engine may have one of its own for it."""
 
 
 class Taken(NamedTuple):
@@ -114,7 +110,7 @@ class Intake:
             ways[0].require if ways else classified.require,
             classified.prefer,
             ways[1:],
-            kind.hedge if request.endpoint in REPEATABLE else None,
+            kind.hedge if ENDPOINTS[request.endpoint].repeatable else None,
             _deadline(received, promise.deadline_s, None if request.stream else request.client_timeout_s),
             needs.of(fields) if fields else NOTHING_NEEDED,
         )
@@ -130,7 +126,7 @@ class Intake:
 
     def _model(self, request: Request, permitted: Patterns) -> str:
         model = request.model or self._default_model or self._models.only()
-        if model is None and request.endpoint not in _NEEDS_MODEL:
+        if model is None and not ENDPOINTS[request.endpoint].names_model:
             model = self._models.any_of(permitted)
         if model is None:
             text = "The request names no model, and there are several on unlike backends; see GET /v1/models."

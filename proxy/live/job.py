@@ -21,9 +21,9 @@ from proxy.live.backends import Backend
 from proxy.live.driver import Driver, Mailbox
 from proxy.live.relay import Relay
 from proxy.model.commands import Dispatch, Failed, Finished, FirstByte, FirstToken, Refuse, Refused
+from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.fallback import Way
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Source, internal
-from proxy.model.request import IDLE, Endpoint
 from proxy.model.timeline import Timeline
 from proxy.wire.continuation import Continuation
 from proxy.wire.meter import Meter
@@ -221,7 +221,7 @@ class JobLoop(Mailbox):
         driver, job_id = self._jobs.driver, self._call.job.id
         is_answered = fault is None or fault.kind is Kind.INVALID
         if is_answered:
-            ok = fault is None and self.endpoint not in IDLE
+            ok = fault is None and ENDPOINTS[self.endpoint].works
             prompt, cached, output = usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens
             driver.ended(job_id, Finished(self.attempt_id, prompt, cached, output, ok))
         elif fault is not None and fault.source is Source.UPSTREAM:

@@ -22,6 +22,7 @@ from proxy.live.answer import Answer
 from proxy.live.backends import Backend
 from proxy.live.relay import Relay
 from proxy.model.abilities import Cannot, Lack
+from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import (
     CONTEXT_TOO_LONG,
     DECLINED,
@@ -33,7 +34,7 @@ from proxy.model.faults import (
     Source,
     upstream,
 )
-from proxy.model.request import IDLE, REPEATABLE, Endpoint, Job
+from proxy.model.request import Job
 from proxy.wire import errors, sse
 from proxy.wire.retry_after import retry_after_s
 from proxy.wire.usage import is_unfinished
@@ -45,8 +46,6 @@ _FRONT_GAVE_UP: Final = frozenset({504, 524})
 _KEY_REFUSED: Final = frozenset({401, 402, 403})
 _GENERATION_FAILED: Final = 424
 """TGI's."""
-_ENDS_KNOWN = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES, Endpoint.MESSAGES})
-"""Endpoints whose complete streams are known to say so."""
 
 
 class Ruling(NamedTuple):
@@ -101,7 +100,7 @@ def fault_of_lack(lack: Cannot, relay: Relay) -> Fault:
 
 def blamed_for(fault: Fault, endpoint: Endpoint) -> Fault:
     """The same, held against its backend only where it tried to generate something."""
-    if endpoint not in IDLE or fault.kind in NOT_REACHED or fault.kind in DECLINED:
+    if ENDPOINTS[endpoint].works or fault.kind in NOT_REACHED or fault.kind in DECLINED:
         return fault
     return replace(fault, blame=Blame.UNPROVEN)
 
@@ -110,7 +109,7 @@ def is_repeatable(fault: Fault, endpoint: Endpoint) -> bool:
     """Whether the request may be sent once more, elsewhere, as long as the client has seen nothing."""
     if fault.kind in NOT_REACHED or fault.kind in DECLINED:
         return True
-    return fault.retry is Retry.SAFE and endpoint in REPEATABLE
+    return fault.retry is Retry.SAFE and ENDPOINTS[endpoint].repeatable
 
 
 def fault_of_end(answer: Answer, endpoint: Endpoint) -> Fault | None:
@@ -122,7 +121,7 @@ def fault_of_end(answer: Answer, endpoint: Endpoint) -> Fault | None:
         return upstream(Kind.STREAM_ERROR, f"Backend {answer.backend} reported an error inside its stream.")
     if events.saw_done or events.has_ended:
         return None
-    if endpoint not in _ENDS_KNOWN and not is_unfinished(events.last_event):
+    if not ENDPOINTS[endpoint].tells_end and not is_unfinished(events.last_event):
         return None
     return upstream(Kind.CUT, f"Backend {answer.backend} ended its stream before its text was complete.", Retry.SAFE)
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from proxy.model.classes import StreamSettings
+from proxy.model.endpoint import Api
 from proxy.wire.accounting import Undo, Undoing
 from proxy.wire.allowance import Allowance
 from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
-from proxy.wire.error_shapes import Api
 from proxy.wire.pacing import Pacer
 from proxy.wire.rechunk import Rechunker, TokenRechunker
 from proxy.wire.rechunk_text import TextRechunker

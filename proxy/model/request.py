@@ -1,58 +1,11 @@
 """A client's ask (Request) and our unit of scheduling (Job)."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from proxy.model.abilities import NOTHING_NEEDED, Lack
+from proxy.model.endpoint import Endpoint
 from proxy.model.fallback import Way
 from proxy.model.hedge import Hedge
-
-
-class Endpoint(StrEnum):
-    """The routes we know by name. Closed: also a metric label; every other `/v1` route is OTHER."""
-
-    CHAT = "chat.completions"
-    COMPLETIONS = "completions"
-    EMBEDDINGS = "embeddings"
-    RESPONSES = "responses"
-    MESSAGES = "messages"
-    """Anthropic's `/v1/messages`."""
-    TOKENS = "tokens"
-    """Nothing is generated: `/tokenize`, `/detokenize`, `/v1/messages/count_tokens` and the like."""
-    POOLING = "pooling"
-    """`/pooling`, `/classify` and the like."""
-    HEALTH = "health"
-    """Answered by the proxy."""
-    MODERATIONS = "moderations"
-    RERANK = "rerank"
-    SCORE = "score"
-    AUDIO = "audio"
-    IMAGES = "images"
-    MODELS = "models"
-    OTHER = "other"
-
-
-REPEATABLE = frozenset(
-    {
-        Endpoint.CHAT,
-        Endpoint.COMPLETIONS,
-        Endpoint.EMBEDDINGS,
-        Endpoint.MESSAGES,
-        Endpoint.TOKENS,
-        Endpoint.POOLING,
-        Endpoint.MODERATIONS,
-        Endpoint.RERANK,
-        Endpoint.SCORE,
-        Endpoint.AUDIO,
-        Endpoint.IMAGES,
-    }
-)
-"""Endpoints that leave nothing behind on a backend, so that a request sent twice costs work and harms nobody.
-`responses` may store its answer and unknown routes may do anything: these are never sent twice."""
-
-
-IDLE = frozenset({Endpoint.OTHER, Endpoint.MODELS, Endpoint.TOKENS, Endpoint.HEALTH})
-"""Endpoints at which no model works, as far as is known: they tell nothing of an engine's health or speed."""
 
 
 @dataclass(slots=True)

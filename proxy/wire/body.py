@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 
+from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import FaultError, Kind, downstream
 from proxy.model.limits import ParameterLimits
-from proxy.model.request import Endpoint, Request
+from proxy.model.request import Request
 from proxy.wire import weight
 from proxy.wire.headers import Head
 from proxy.wire.routes import Route
@@ -27,7 +28,6 @@ WHOLE_B = 1 << 20
 _FORM_PARTS = 64
 _FORM_PART_HEAD_B = 2048
 """Of a form upload only the first parts are looked at, and of each only its beginning."""
-_GENERATES = frozenset({Endpoint.CHAT, Endpoint.COMPLETIONS, Endpoint.RESPONSES, Endpoint.MESSAGES})
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> FaultError:
@@ -91,7 +91,7 @@ def read(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> tupl
         elif body:
             model = _multipart_model(head.content_type, body)
     max_tokens = None
-    if route.endpoint in _GENERATES:
+    if ENDPOINTS[route.endpoint].generates:
         _check_generation(route.endpoint, fields, limits)
         max_tokens = _max_tokens(fields)
     stream = fields.get("stream")

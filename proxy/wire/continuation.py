@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from proxy.model.request import Endpoint
+from proxy.model.endpoint import Endpoint
 from proxy.wire import splice, sse, usage
 from proxy.wire.resumable import LIMITS, Dialect
 from proxy.wire.usage import Usage

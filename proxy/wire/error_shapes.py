@@ -12,21 +12,11 @@ which status is known to `errors`; here is only what an error looks like.
 
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-
-class Api(StrEnum):
-    """Whose shapes a client reads."""
-
-    OPENAI = "openai"
-    RESPONSES = "responses"
-    TYPED = "typed"
-    """Images and audio: streams of events with a `type`."""
-    MESSAGES = "messages"
-    """Anthropic's."""
+from proxy.model.endpoint import ENDPOINTS, ROUTES, Api, Endpoint, Served
 
 
 class Words(NamedTuple):
@@ -39,14 +29,9 @@ class Words(NamedTuple):
 
 
 _BY_SEGMENT: Final = {
-    b"messages": Api.MESSAGES,
-    b"responses": Api.RESPONSES,
-    b"images": Api.TYPED,
-    b"audio": Api.TYPED,
-    b"chat": Api.OPENAI,
-    b"completions": Api.OPENAI,
-    b"embeddings": Api.OPENAI,
-    b"moderations": Api.OPENAI,
+    row.path.split("/")[2].encode(): ENDPOINTS[row.endpoint].api
+    for row in reversed(ROUTES)  # of a segment's routes the first tells
+    if row.served is Served.EVERYWHERE and row.endpoint is not Endpoint.MODELS  # both APIs have it
 }
 _ANTHROPIC_TYPES: Final = {
     401: "authentication_error",

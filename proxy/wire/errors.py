@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from proxy.model.endpoint import Api
 from proxy.model.faults import Blame, Fault, Kind, Retry, Source, downstream, upstream
 from proxy.wire import error_shapes, sse
-from proxy.wire.error_shapes import Api, Words
+from proxy.wire.error_shapes import Words
 
 
 class Shape(NamedTuple):

@@ -6,7 +6,7 @@ Owns that verdict on a request and an engine, with reasons in decisions/0005-res
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from proxy.model.request import Endpoint
+from proxy.model.endpoint import Endpoint
 
 _ANY_VALUE = frozenset(
     {

@@ -1,16 +1,16 @@
 """Which routes exist on the data port: path → endpoint, methods, and what kind of body it takes.
 
 Owns the spelling of paths (with and without `/v1`, trailing slash, percent-encoding). Decides nothing about models, nor
-which engines have a route: `engines.routes`.
+what a route is: `model.endpoint`.
 """
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from proxy.model.endpoint import ANY, ROUTES, Endpoint, Served
 from proxy.model.faults import FaultError, Kind, downstream
-from proxy.model.request import Endpoint
 
 
 class Route(NamedTuple):
@@ -28,67 +28,24 @@ class Route(NamedTuple):
     """The decoded path, where not every kind of engine has it; empty: all may be asked."""
 
 
-_POST = frozenset({"POST"})
-_GET = frozenset({"GET", "HEAD"})
-_ANY = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-_JSON_ROUTES = {
-    "/v1/chat/completions": Endpoint.CHAT,
-    "/v1/completions": Endpoint.COMPLETIONS,
-    "/v1/embeddings": Endpoint.EMBEDDINGS,
-    "/v1/responses": Endpoint.RESPONSES,
-    "/v1/messages": Endpoint.MESSAGES,
-    "/v1/messages/count_tokens": Endpoint.TOKENS,
-    "/v1/moderations": Endpoint.MODERATIONS,
-}
-"""Every kind of engine may be asked for these. They are also known without `/v1`, for careless base URLs."""
-_ENGINES_ROUTES = {
-    "/v1/rerank": Endpoint.RERANK,
-    "/v1/reranking": Endpoint.RERANK,
-    "/v2/rerank": Endpoint.RERANK,
-    "/rerank": Endpoint.RERANK,
-    "/reranking": Endpoint.RERANK,
-    "/v1/score": Endpoint.SCORE,
-    "/score": Endpoint.SCORE,
-    "/v1/classify": Endpoint.POOLING,
-    "/classify": Endpoint.POOLING,
-    "/pooling": Endpoint.POOLING,
-    "/encode": Endpoint.POOLING,
-    "/predict": Endpoint.POOLING,
-    "/similarity": Endpoint.POOLING,
-    "/embed": Endpoint.EMBEDDINGS,
-    "/embed_all": Endpoint.EMBEDDINGS,
-    "/embed_sparse": Endpoint.EMBEDDINGS,
-    "/embedding": Endpoint.EMBEDDINGS,
-    "/v1/tokenize": Endpoint.TOKENS,
-    "/v1/detokenize": Endpoint.TOKENS,
-    "/tokenize": Endpoint.TOKENS,
-    "/detokenize": Endpoint.TOKENS,
-    "/chat_tokenize": Endpoint.TOKENS,
-    "/apply-template": Endpoint.TOKENS,
-    "/completion": Endpoint.OTHER,
-    "/infill": Endpoint.OTHER,
-    "/generate": Endpoint.OTHER,
-    "/generate_stream": Endpoint.OTHER,
-    "/invocations": Endpoint.OTHER,
-    "/cohere/v2/chat": Endpoint.OTHER,
-    "/inference/v1/generate": Endpoint.OTHER,
-}
-"""Served by some kinds of engines, at exactly these paths."""
-_OWN = ("/health", "/v1/health", "/ping", "/version")
-"""What the proxy tells of itself."""
-_PREFIXES = {"/v1/audio/": Endpoint.AUDIO, "/v1/images/": Endpoint.IMAGES}
-_FAST = {
-    spelling.encode(): Route(endpoint, path, _POST, json_only=True)
-    for path, endpoint in _JSON_ROUTES.items()
-    for spelling in (path, path + "/", path.removeprefix("/v1"))
-}
-_FAST |= {
-    path.encode(): Route(endpoint, path, _POST, json_only=True, plain=path)
-    for path, endpoint in _ENGINES_ROUTES.items()
-}
-_FAST |= {
-    path.encode(): Route(Endpoint.HEALTH, path, _GET, json_only=True, item=path.rpartition("/")[2]) for path in _OWN
-}
+_BELOW: Final = tuple(row for row in ROUTES if row.path.endswith("/"))
+
+
+def _spelled() -> Iterator[tuple[str, Route]]:
+    for path, endpoint, served, methods, json_only in ROUTES:
+        if path.endswith("/"):
+            continue
+        if served is Served.EVERYWHERE:
+            found = Route(endpoint, path, methods, json_only)
+            yield from ((spelling, found) for spelling in (path, path + "/", path.removeprefix("/v1")))
+        elif served is Served.SOMEWHERE:
+            yield path, Route(endpoint, path, methods, json_only, plain=path)
+        else:
+            yield path, Route(endpoint, path, methods, json_only, item=path.rpartition("/")[2])
+
+
+_FAST: Final = {spelling.encode(): found for spelling, found in _spelled()}
+"""Every spelling that needs no reading."""
 _SAFE_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]+\Z")
 
 
@@ -108,19 +65,18 @@ def _route(raw_target: bytes, extra: Sequence[str]) -> Route:
     if known is not None:
         return known._replace(target=known.target + query)
     if any(_matches(plain, pattern) for pattern in extra):
-        return Route(Endpoint.OTHER, path + query, _ANY, json_only=False)
+        return Route(Endpoint.OTHER, path + query, ANY, json_only=False)
     if not is_full:
         path, plain = "/v1" + path, "/v1" + plain
-    if plain in ("/v1/models", "/v1/models/"):
-        return Route(Endpoint.MODELS, "/v1/models", _GET, json_only=True)
-    if plain.startswith("/v1/models/"):
-        return Route(Endpoint.MODELS, path, _GET, json_only=True, item=_model_name(plain))
-    for prefix, endpoint in _PREFIXES.items():
-        if plain.startswith(prefix):
-            return Route(endpoint, path + query, _ANY, json_only=False)
+    for row in _BELOW:
+        if row.endpoint is Endpoint.MODELS and plain in (row.path, row.path[:-1]):
+            return Route(row.endpoint, row.path[:-1], row.methods, row.json_only)
+        if plain.startswith(row.path):
+            item = _model_name(plain) if row.endpoint is Endpoint.MODELS else ""
+            return Route(row.endpoint, path if item else path + query, row.methods, row.json_only, item)
     if not is_full or plain == "/v1/":
         raise unknown(asked)
-    return Route(Endpoint.OTHER, path + query, _ANY, json_only=False, plain=plain)
+    return Route(Endpoint.OTHER, path + query, ANY, json_only=False, plain=plain)
 
 
 def _known(plain: str) -> Route | None:

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.model.request import Endpoint
+from proxy.model.endpoint import Endpoint
 from proxy.wire.continuation import Continuation
 from proxy.wire.resumable import is_resumable
 from tests.support.ideal_engine import IdealEngine, Seen, Unit, seen

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.engines.dialect import DIALECTS, Dialect
-from proxy.model.request import Endpoint
+from proxy.model.endpoint import Endpoint
 from proxy.wire import sse
 
 

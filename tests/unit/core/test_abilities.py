@@ -7,8 +7,9 @@ import pytest
 from proxy.core.abilities import BELIEVED_S, MAX_LACKS, Abilities
 from proxy.model.abilities import Cannot, Lack, Traits
 from proxy.model.commands import Dispatch, Load, Probed, Refused, Restarted
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Kind
-from proxy.model.request import Endpoint, Job
+from proxy.model.request import Job
 from tests.unit.core.playing import M, Play, fault, gone, refused, spec
 
 NO_TOOLS = Cannot(Lack.TOOLS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy.engines.dialect import DIALECTS, UNKNOWN
 from proxy.engines.refusals import cannot, refuses_key
 from proxy.model.abilities import Cannot, Lack
-from proxy.model.request import Endpoint
+from proxy.model.endpoint import Endpoint
 from tests.engines_captures.reading import capture
 
 NO_ROUTE = Cannot(Lack.ENDPOINT)

@@ -6,8 +6,9 @@ from proxy.live.attempt import Call, Caller
 from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Kind, internal
-from proxy.model.request import Endpoint, Job, Request
+from proxy.model.request import Job, Request
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
 from tests.unit.live.standins import connected, pool

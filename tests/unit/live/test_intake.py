@@ -10,8 +10,9 @@ from proxy.core.permitted import Patterns
 from proxy.live.catalogue import ModelList
 from proxy.live.intake import Intake, Taken
 from proxy.model.classes import ClassSettings, with_built_in
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import FaultError
-from proxy.model.request import Endpoint, Request
+from proxy.model.request import Request
 from proxy.model.rules import RuleSettings
 from proxy.wire.headers import Head
 

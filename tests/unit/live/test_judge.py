@@ -11,8 +11,9 @@ from proxy.live import judge
 from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Blame, Kind, Retry, Source, upstream
-from proxy.model.request import Endpoint, Job
+from proxy.model.request import Job
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
 

@@ -9,11 +9,11 @@ import pytest
 from proxy.live.plan import StreamPlan
 from proxy.live.stream import Stream
 from proxy.model.classes import StreamSettings
+from proxy.model.endpoint import Api
 from proxy.wire import sse
 from proxy.wire.accounting import Undo
 from proxy.wire.allowance import Allowance
 from proxy.wire.counting import Evidence
-from proxy.wire.error_shapes import Api
 from proxy.wire.meter import Meter
 from proxy.wire.tokens import Estimator
 

@@ -10,10 +10,11 @@ from prometheus_client.samples import Sample
 
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Fault, Kind, Source, downstream, upstream
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.outcome import SERVED, Outcome, Phase, Verdict, failed_with
-from proxy.model.request import Endpoint, Job
+from proxy.model.request import Job
 from proxy.obs.metrics import Gauges, Metrics
 from proxy.obs.record import Record
 from proxy.wire.meter import Meter

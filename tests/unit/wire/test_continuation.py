@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from proxy.engines.dialect import DIALECTS
-from proxy.model.request import Endpoint
+from proxy.model.endpoint import Endpoint
 from proxy.wire import sse
 from proxy.wire.continuation import MOST_TEXT_B, Continuation, without_running_usage
 from proxy.wire.usage import Usage

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.wire.error_shapes import Api, api_of
+from proxy.model.endpoint import Api
+from proxy.wire.error_shapes import api_of
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from proxy.model.endpoint import Api
 from proxy.model.faults import Blame, Fault, Kind, Retry, Source, downstream, internal, upstream
 from proxy.wire import errors, sse
-from proxy.wire.error_shapes import Api
 from tests.engines_captures.reading import ERRORS, STREAMS, capture
 
 STATUSES = {

@@ -2,8 +2,8 @@
 
 import pytest
 
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Kind
-from proxy.model.request import Endpoint
 from proxy.wire.routes import route
 from tests.unit.wire.asking import fault_of
 

@@ -1,0 +1,190 @@
+"""What each endpoint is, and which routes lead to it: the two tables that everybody reads.
+
+A route that only passes is one row of ROUTES. One that generates is a row of ENDPOINTS, too, and a reader of its events
+in `wire/deltas`. Which engines have the routes that not all have is told by each engine's own file.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Endpoint(StrEnum):
+    """The endpoints we know by name. Closed: also a metric label; every other `/v1` route is OTHER."""
+
+    CHAT = "chat.completions"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    """Anthropic's `/v1/messages`."""
+    TOKENS = "tokens"
+    """Nothing is generated: `/tokenize`, `/detokenize`, `/v1/messages/count_tokens` and the like."""
+    POOLING = "pooling"
+    """`/pooling`, `/classify` and the like."""
+    HEALTH = "health"
+    """Answered by the proxy."""
+    MODERATIONS = "moderations"
+    RERANK = "rerank"
+    SCORE = "score"
+    AUDIO = "audio"
+    IMAGES = "images"
+    MODELS = "models"
+    OTHER = "other"
+
+
+class Api(StrEnum):
+    """In whose shapes a client reads errors and events."""
+
+    OPENAI = "openai"
+    RESPONSES = "responses"
+    TYPED = "typed"
+    """Images and audio: streams of events with a `type`."""
+    MESSAGES = "messages"
+    """Anthropic's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is true of an endpoint. The defaults are those of one that a model works at and that generates no text."""
+
+    api: Api = Api.OPENAI
+    works: bool = True
+    """A model works there, as far as is known; else its answers tell nothing of an engine's health or speed."""
+    repeatable: bool = True
+    """Leaves nothing behind on a backend: sent twice it costs work and harms nobody."""
+    mixed: bool = False
+    """Routes of many kinds: what an engine lacks of one says nothing of the others."""
+    names_model: bool = False
+    """Its API says that a request names a model; elsewhere an engine may have one of its own for it."""
+    generates: bool = False
+    """Takes the parameters of a generation: `max_tokens`, `n`, `stop`, `tools`."""
+    one_prompt: bool = False
+    """Its one prompt has the context for itself; of embeddings and rankings every input has."""
+    tells_end: bool = False
+    """Complete streams say so."""
+    says_done: bool = False
+    """… and end in `data: [DONE]`, but for engines that never say it."""
+    rechunked: bool = False
+    """Its events hold text that can be cut anew."""
+    usage_on_request: bool = False
+    """Its streams tell usage when `stream_options.include_usage` asks for it, where the engine knows that."""
+
+
+ENDPOINTS: Final[dict[Endpoint, Facts]] = {
+    Endpoint.CHAT: Facts(
+        names_model=True,
+        generates=True,
+        one_prompt=True,
+        tells_end=True,
+        says_done=True,
+        rechunked=True,
+        usage_on_request=True,
+    ),
+    Endpoint.COMPLETIONS: Facts(
+        names_model=True,
+        generates=True,
+        one_prompt=True,
+        tells_end=True,
+        says_done=True,
+        rechunked=True,
+        usage_on_request=True,
+    ),
+    Endpoint.RESPONSES: Facts(
+        Api.RESPONSES,
+        repeatable=False,  # it may store its answer
+        names_model=True,
+        generates=True,
+        one_prompt=True,
+        tells_end=True,
+        rechunked=True,
+    ),
+    Endpoint.MESSAGES: Facts(Api.MESSAGES, names_model=True, generates=True, tells_end=True),
+    Endpoint.EMBEDDINGS: Facts(names_model=True),
+    Endpoint.MODERATIONS: Facts(),
+    Endpoint.RERANK: Facts(),
+    Endpoint.SCORE: Facts(),
+    Endpoint.POOLING: Facts(),
+    Endpoint.AUDIO: Facts(Api.TYPED),
+    Endpoint.IMAGES: Facts(Api.TYPED),
+    Endpoint.TOKENS: Facts(works=False),
+    Endpoint.HEALTH: Facts(works=False, repeatable=False),
+    Endpoint.MODELS: Facts(works=False, repeatable=False, mixed=True),
+    Endpoint.OTHER: Facts(works=False, repeatable=False, mixed=True),  # they may do anything
+}
+
+POST: Final = frozenset({"POST"})
+GET: Final = frozenset({"GET", "HEAD"})
+ANY: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+
+
+class Served(StrEnum):
+    """Who has a route."""
+
+    EVERYWHERE = "everywhere"
+    """Every kind of engine may be asked for it. Also known without `/v1`, for careless base URLs."""
+    SOMEWHERE = "somewhere"
+    """Some kinds of engines, at exactly this path."""
+    HERE = "here"
+    """The proxy tells it of itself."""
+
+
+class Row(NamedTuple):
+    """One route."""
+
+    path: str
+    """One that ends in a slash stands for all below it."""
+    endpoint: Endpoint
+    served: Served = Served.EVERYWHERE
+    methods: frozenset[str] = POST
+    json_only: bool = True
+    """The body is JSON or nothing; other types are answered 415."""
+
+
+ROUTES: Final = (
+    Row("/v1/chat/completions", Endpoint.CHAT),
+    Row("/v1/completions", Endpoint.COMPLETIONS),
+    Row("/v1/embeddings", Endpoint.EMBEDDINGS),
+    Row("/v1/responses", Endpoint.RESPONSES),
+    Row("/v1/messages", Endpoint.MESSAGES),
+    Row("/v1/messages/count_tokens", Endpoint.TOKENS),
+    Row("/v1/moderations", Endpoint.MODERATIONS),
+    Row("/v1/models/", Endpoint.MODELS, methods=GET),
+    Row("/v1/audio/", Endpoint.AUDIO, methods=ANY, json_only=False),
+    Row("/v1/images/", Endpoint.IMAGES, methods=ANY, json_only=False),
+    Row("/v1/rerank", Endpoint.RERANK, Served.SOMEWHERE),
+    Row("/v1/reranking", Endpoint.RERANK, Served.SOMEWHERE),
+    Row("/v2/rerank", Endpoint.RERANK, Served.SOMEWHERE),
+    Row("/rerank", Endpoint.RERANK, Served.SOMEWHERE),
+    Row("/reranking", Endpoint.RERANK, Served.SOMEWHERE),
+    Row("/v1/score", Endpoint.SCORE, Served.SOMEWHERE),
+    Row("/score", Endpoint.SCORE, Served.SOMEWHERE),
+    Row("/v1/classify", Endpoint.POOLING, Served.SOMEWHERE),
+    Row("/classify", Endpoint.POOLING, Served.SOMEWHERE),
+    Row("/pooling", Endpoint.POOLING, Served.SOMEWHERE),
+    Row("/encode", Endpoint.POOLING, Served.SOMEWHERE),
+    Row("/predict", Endpoint.POOLING, Served.SOMEWHERE),
+    Row("/similarity", Endpoint.POOLING, Served.SOMEWHERE),
+    Row("/embed", Endpoint.EMBEDDINGS, Served.SOMEWHERE),
+    Row("/embed_all", Endpoint.EMBEDDINGS, Served.SOMEWHERE),
+    Row("/embed_sparse", Endpoint.EMBEDDINGS, Served.SOMEWHERE),
+    Row("/embedding", Endpoint.EMBEDDINGS, Served.SOMEWHERE),
+    Row("/v1/tokenize", Endpoint.TOKENS, Served.SOMEWHERE),
+    Row("/v1/detokenize", Endpoint.TOKENS, Served.SOMEWHERE),
+    Row("/tokenize", Endpoint.TOKENS, Served.SOMEWHERE),
+    Row("/detokenize", Endpoint.TOKENS, Served.SOMEWHERE),
+    Row("/chat_tokenize", Endpoint.TOKENS, Served.SOMEWHERE),
+    Row("/apply-template", Endpoint.TOKENS, Served.SOMEWHERE),
+    Row("/completion", Endpoint.OTHER, Served.SOMEWHERE),
+    Row("/infill", Endpoint.OTHER, Served.SOMEWHERE),
+    Row("/generate", Endpoint.OTHER, Served.SOMEWHERE),
+    Row("/generate_stream", Endpoint.OTHER, Served.SOMEWHERE),
+    Row("/invocations", Endpoint.OTHER, Served.SOMEWHERE),
+    Row("/cohere/v2/chat", Endpoint.OTHER, Served.SOMEWHERE),
+    Row("/inference/v1/generate", Endpoint.OTHER, Served.SOMEWHERE),
+    Row("/health", Endpoint.HEALTH, Served.HERE, GET),
+    Row("/v1/health", Endpoint.HEALTH, Served.HERE, GET),
+    Row("/ping", Endpoint.HEALTH, Served.HERE, GET),
+    Row("/version", Endpoint.HEALTH, Served.HERE, GET),
+)
+"""A path that has no row is OTHER if it lies under `/v1/`, else unknown."""
