@@ -24,7 +24,7 @@ _WHOLE = ("core", "core/policies")
 _NOT = ("__init__.py", "explanation.py")
 """What `explanation` makes is written as JSON by orjson, which reads the insides of interpreted dataclasses only."""
 _SINGLE = {
-    "engines": "dialect load prometheus refusals routes",
+    "engines": "base load prometheus refusals registry routes",
     "live": "answer attempt budget deliver driver edge exchange flows intake job judge marks plan pool reader relay"
     " stream upstream",
     "model": "abilities backend commands endpoint faults histogram model_name outcome request timeline",

@@ -16,10 +16,10 @@ from proxy.config.address import parse_address
 from proxy.config.schema import Config
 from proxy.config.starter import Engine, Machine
 from proxy.engines import listing, recognition
+from proxy.engines.registry import DIALECTS
 
 HOST = "127.0.0.1"
-PORTS = (8000, 8001, 8080, 11434, 30000, 1234)
-"""vLLM, its second, llama-server, Ollama, SGLang, LM Studio."""
+PORTS = tuple(port for dialect in DIALECTS.values() for port in dialect.ports)
 TIMEOUT_S = 2.0
 MAX_ANSWER_BYTES = 4 << 20
 _LOADING = 503

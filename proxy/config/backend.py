@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -10,15 +10,22 @@ from proxy.config.backend_url import BackendUrl, BaseUrl, parse_backend_url
 from proxy.config.options import X_DEFAULT
 from proxy.config.refusal import did_you_mean, quoted, refusal
 from proxy.config.secrets import SecretReference
-from proxy.engines.dialect import DIALECTS, UNKNOWN
+from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.model.backend import BackendSpec
 from proxy.model.kv_cache import KvCacheSettings
 from proxy.model.limits import Count, Settings
 from proxy.model.rules import NOT_POOL_LABEL, POOL_LABEL
 from proxy.model.units import Duration
 
-_Kind = Literal["auto", "vllm", "sglang", "tgi", "llama_cpp", "ollama", "transformers", "tensorrt_llm", "openai"]
-_OTHER_SPELLING = Literal["llama.cpp", "llama-cpp", "llamacpp", "llama-server", "tensorrt-llm", "trtllm", "vLLM"]
+_ENGINES = tuple(dialect for dialect in DIALECTS.values() if dialect.selectable)
+_NAMES = ("auto", *(dialect.kind for dialect in _ENGINES))
+_SPELLINGS = tuple(spelling for dialect in _ENGINES for spelling in dialect.spellings)
+if TYPE_CHECKING:
+    _Kind = str
+    _OtherSpelling = str
+else:
+    _Kind = Literal[_NAMES]
+    _OtherSpelling = Literal[_SPELLINGS]
 
 _LABEL = r"[A-Za-z0-9._:-]{1,64}"
 _LABEL_RE = re.compile(_LABEL, re.ASCII)
@@ -41,36 +48,28 @@ def _model_name(text: str) -> str:
     return text
 
 
-_KINDS = {re.sub("[._-]", "", kind): kind for kind in get_args(_Kind)} | {
-    "llamaserver": "llama_cpp",
-    "trtllm": "tensorrt_llm",
+def _folded(name: str) -> str:
+    """Without the case, spaces, dots, dashes and underscores in which spellings differ."""
+    return re.sub("[ ._-]", "", name).lower()
+
+
+_KINDS = {_folded(name): name for name in _NAMES} | {
+    _folded(spelling): dialect.kind for dialect in _ENGINES for spelling in dialect.spellings
 }
-"""What is written → kind, without the case, dots, dashes and underscores in which spellings differ."""
-_OTHER_NAMES = {
-    "hf": "transformers",
-    "huggingface": "transformers",
-    "textgenerationinference": "tgi",
-    "openaicompatible": "openai",
-    "lmstudio": "openai",
-    "localai": "openai",
-    "llama": "llama_cpp",
-    "gguf": "llama_cpp",
-    "ggml": "llama_cpp",
-}
+"""What is written, folded → kind."""
+_MISTAKEN = {name: dialect.kind for dialect in _ENGINES for name in dialect.mistaken}
 """What is not the name of an engine here, but may have been meant."""
 
 
 def _kind(value: Any) -> Any:
     """The one spelling that the rest of the program knows: `llama.cpp` is `llama_cpp`."""
-    folded = re.sub("[ ._-]", "", value).lower() if isinstance(value, str) else ""
-    if folded in _OTHER_NAMES:
-        raise refusal(
-            f"must be one of {', '.join(get_args(_Kind))}", did_you_mean(_OTHER_NAMES[folded], _OTHER_NAMES.values())
-        )
+    folded = _folded(value) if isinstance(value, str) else ""
+    if folded in _MISTAKEN:
+        raise refusal(f"must be one of {', '.join(_NAMES)}", did_you_mean(_MISTAKEN[folded], _MISTAKEN.values()))
     return _KINDS.get(folded, value)
 
 
-EngineKind = Annotated[_Kind, BeforeValidator(_kind, json_schema_input_type=_Kind | _OTHER_SPELLING)]
+EngineKind = Annotated[_Kind, BeforeValidator(_kind, json_schema_input_type=_Kind | _OtherSpelling)]
 
 Label = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pattern": f"^{_LABEL}$"})]
 """A name that is also a metric label."""

@@ -1,10 +1,15 @@
 """What an engine's answer to `GET /v1/models` says of its models: names, context lengths, which are in memory.
 
-Owns the fields of the versions in `dialect`. Whatever is not as expected reads as unknown.
+Which fields these are stands in each engine's file; they are looked for whoever answers, since an engine lists its
+models before it is known which it is. Whatever is not as expected reads as unknown.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+
+from proxy.engines.base import LOADED
+from proxy.engines.load import tokens
+from proxy.engines.registry import DIALECTS
 
 MAX_B: Final = 4 << 20
 """Longest list that is read, bytes."""
@@ -12,8 +17,8 @@ MAX_NAMES: Final = 8192
 """Of one backend; a vendor lists some hundreds, an engine with adapters some thousands. Each costs about a kilobyte and
 time in every change of the catalogue, and nobody chooses from more."""
 _MAX_NAME_CHARS: Final = 512
-_MAX_CONTEXT: Final = 1 << 32
-_IN_MEMORY: Final = "loaded"
+_CONTEXT_AT: Final = tuple(dict.fromkeys(dialect.context_at for dialect in DIALECTS.values() if dialect.context_at))
+_STATE_AT: Final = tuple(dict.fromkeys(dialect.state_at for dialect in DIALECTS.values() if dialect.state_at))
 
 
 class Listing(NamedTuple):
@@ -51,28 +56,22 @@ def read(models: Any) -> Listing | None:
     return Listing(list(by_name.values()), contexts, _loaded(by_name), left_out)
 
 
-def tokens(value: Any) -> int | None:
-    """A context length as engines write it; None for anything else, 0 included, which means "the model's own"."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_CONTEXT:
-        return value
-    return None
-
-
 def _context(entry: Mapping[str, Any]) -> int | None:
-    """vLLM, SGLang: `max_model_len`; llama.cpp: `meta.n_ctx`, of one slot."""
-    told = tokens(entry.get("max_model_len"))
-    if told is not None:
-        return told
-    meta = entry.get("meta")
-    return tokens(meta.get("n_ctx")) if isinstance(meta, dict) else None
+    return next((found for at in _CONTEXT_AT if (found := tokens(_at(entry, at))) is not None), None)
 
 
 def _loaded(by_name: Mapping[str, Mapping[str, Any]]) -> frozenset[str] | None:
-    """llama.cpp without a model of its own and `transformers serve` say so of each model."""
-    states = {name: entry.get("status") for name, entry in by_name.items()}
-    if not states or not all(isinstance(state, dict) for state in states.values()):
-        return None
-    return frozenset(n for n, state in states.items() if isinstance(state, dict) and state.get("value") == _IN_MEMORY)
+    """Where every model has a state, as one kind of engine tells it."""
+    for at in _STATE_AT:
+        if by_name and all(isinstance(entry.get(at[0]), dict) for entry in by_name.values()):
+            return frozenset(name for name, entry in by_name.items() if _at(entry, at) == LOADED)
+    return None
+
+
+def _at(entry: Any, names: tuple[str, ...]) -> Any:
+    for name in names:
+        entry = entry.get(name) if isinstance(entry, dict) else None
+    return entry
 
 
 def _is_name(name: Any) -> bool:

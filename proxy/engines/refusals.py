@@ -1,14 +1,14 @@
 """What an error answer says of the engine that gave it: that it cannot do this, where another one may be able to.
 
-Owns the words of the versions in `dialect`. They must stand at the beginning of the message: engines repeat what
-clients wrote, and nobody shall teach us by writing it.
+Owns where an error says it, and for which statuses it is believed; the words stand in each engine's file.
 """
 
 import json
 import re
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from proxy.engines.dialect import Dialect
+from proxy.engines.base import Dialect
+from proxy.engines.registry import DIALECTS
 from proxy.model.abilities import Cannot, Lack
 from proxy.model.endpoint import ENDPOINTS, Endpoint
 
@@ -34,66 +34,13 @@ _SAID: Final = frozenset({400, 404, 405, 413, 422, 500, 501})
 _TOO_LONG: Final = frozenset({"exceed_context_size_error", "context_length_exceeded"})
 
 
-class _Words(NamedTuple):
-    lack: Lack
-    pattern: re.Pattern[str]
+def _begins(lack: Lack) -> re.Pattern[str]:
+    patterns = (pattern for dialect in DIALECTS.values() for pattern in dialect.refusals.get(lack, ()))
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
 
 
-def _words(lack: Lack, *patterns: str) -> _Words:
-    return _Words(lack, re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE))
-
-
-_TABLE: Final = (
-    _words(
-        Lack.CONTEXT,
-        r"this model's maximum context length is (\d+)",  # vLLM, OpenAI
-        r"'max_tokens' or 'max_completion_tokens' is too large: \d+\. this model's maximum context length is (\d+)",
-        r"max_(?:completion_)?tokens=\d+ cannot be greater than max_model_len=(\d+)",
-        r"the (?:decoder|encoder) prompt \(length \d+\) is longer than the maximum model length of (\d+)",
-        r"(?:the )?request(?: \(\d+ tokens\))? exceeds the available context size(?: \((\d+))?",  # llama.cpp
-        r"input \(\d+ tokens\) is too large to process\. increase the physical batch size \(current batch size: (\d+)",
-        r"the input \(\d+ tokens\) is longer than the model's context length \((\d+)",  # SGLang
-        r"requested token count exceeds the model's maximum context length of (\d+)",
-        r"(?:input validation error: )?`inputs` tokens \+ `max_new_tokens` must be <= (\d+)",  # TGI
-        r"(?:input validation error: )?`inputs` must have less than (\d+) tokens",
-        r"prompt is too long: \d+ tokens > (\d+) maximum",  # Anthropic
-        r"the input token count(?: \(\d+\))? exceeds the maximum number of tokens allowed \(?(\d+)",  # Gemini
-        r"prompt contains \d+ tokens.{0,64} too large for model with (\d+) maximum context length",  # Mistral
-        r"trying to keep the first \d+ tokens when .{0,64} is loaded with context length of only (\d+) ",  # LM Studio
-        r"the prompt is longer than the context length",  # Ollama
-        r"the input length exceeds the context length",
-    ),
-    _words(
-        Lack.TOOLS,
-        r'"auto" tool choice requires --enable-auto-tool-choice',  # vLLM
-        r"tool_choice=.{1,256} requires --tool-call-parser to be set\Z",
-        r"(?:tools|tool_choice) param requires --jinja flag\Z",  # llama.cpp
-        r'"?\S+ does not support tools\Z',  # Ollama
-    ),
-    _words(
-        Lack.IMAGES,
-        r"at most 0 image\(s\) may be provided",  # vLLM
-        r"\S+ is not a multimodal model\b",
-        r"image input is not supported\b",  # llama.cpp
-        r"multimodal data provided, but model does not support multimodal requests",
-        r'"?\S+ does not support (?:images?|vision)\Z',
-        r"this model is missing data required for image input\Z",  # Ollama
-    ),
-    _words(
-        Lack.AUDIO,
-        r"at most 0 audio\(s\) may be provided",
-        r"audio input is not supported\b",
-        r"the current model does not support audio input",
-    ),
-    _words(
-        Lack.ENDPOINT,
-        r"the model does not support [a-z ]+ api\Z",  # vLLM
-        r"as of transformers v4\.44, default chat template is no longer allowed",
-        r"this (?:server|model) does not support \w+",  # llama.cpp
-        r"pooling type 'none' is not oai compatible",
-        r'"?\S+ does not support (?:chat|generate|completions?|embeddings?)\Z',  # Ollama
-    ),
-)
+_TABLE: Final = {lack: _begins(lack) for lack in (Lack.CONTEXT, Lack.TOOLS, Lack.IMAGES, Lack.AUDIO, Lack.ENDPOINT)}
+"""Asked in this order, of all engines: one that was not recognised speaks as one of them, too."""
 
 
 def cannot(status: int, body: bytes, endpoint: Endpoint, dialect: Dialect) -> Cannot | None:
@@ -110,10 +57,9 @@ def cannot(status: int, body: bytes, endpoint: Endpoint, dialect: Dialect) -> Ca
         return Cannot(Lack.ENDPOINT) if is_route else None
     if error.get("type") in _TOO_LONG or error.get("code") in _TOO_LONG:
         return Cannot(Lack.CONTEXT, _limit(error.get("n_ctx")) or _limit_said(said))
-    for words in _TABLE:
-        match = words.pattern.match(said)
-        if match is not None:
-            return Cannot(words.lack, _limit_said(said) if words.lack is Lack.CONTEXT else None)
+    for lack, pattern in _TABLE.items():
+        if pattern.match(said) is not None:
+            return Cannot(lack, _limit_said(said) if lack is Lack.CONTEXT else None)
     return Cannot(Lack.ENDPOINT) if status == 501 else None
 
 
@@ -147,7 +93,7 @@ def _said(error: dict[str, Any]) -> str:
 
 
 def _limit_said(said: str) -> int | None:
-    match = _TABLE[0].pattern.match(said)
+    match = _TABLE[Lack.CONTEXT].match(said)
     found = next((group for group in match.groups() if group is not None), None) if match else None
     return _limit(int(found)) if found is not None and len(found) <= 10 else None
 

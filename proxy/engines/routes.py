@@ -1,10 +1,12 @@
 """Which routes a kind of engine has for its clients, and which never pass: an engine's management is not its API.
 
-Owns the lists, one per kind, from the engines' sources of the versions named in `dialect`. What a path means to us is
-known to `wire.routes`. Reasons: decisions/0016-what-passes-and-what-is-said.md.
+Owns what all have and what nobody gets; what one kind has beside it stands in its own file. What a path means to us is
+known to `model.endpoint`. Reasons: decisions/0016-what-passes-and-what-is-said.md.
 """
 
 from typing import Final
+
+from proxy.engines.registry import DIALECTS
 
 UNRECOGNISED: Final = ""
 """The kind of an engine that did not tell: it may have any route that is not management."""
@@ -32,26 +34,6 @@ _API: Final = (
     "/v1/videos",
 )
 """OpenAI's API, and Anthropic's messages: passed to every kind, which says itself what it lacks."""
-_RANKING: Final = frozenset({"/v1/rerank", "/v1/score"})
-_TOKENS: Final = frozenset({"/tokenize", "/detokenize"})
-_OWN: Final[dict[str, frozenset[str]]] = {
-    "openai": frozenset(),
-    "vllm": _RANKING
-    | _TOKENS
-    | {"/rerank", "/v2/rerank", "/score", "/pooling", "/classify", "/cohere/v2/chat", "/inference/v1/generate"}
-    | {"/invocations"},
-    "sglang": _RANKING
-    | _TOKENS
-    | {"/v1/classify", "/v1/tokenize", "/v1/detokenize", "/classify", "/encode", "/generate"},
-    "tgi": frozenset({"/generate", "/generate_stream", "/tokenize", "/chat_tokenize", "/invocations"}),
-    "llama_cpp": _TOKENS
-    | {"/v1/rerank", "/v1/reranking", "/rerank", "/reranking"}
-    | {"/apply-template", "/completion", "/embedding", "/infill"},
-    "ollama": frozenset(),
-    "lmdeploy": frozenset({"/v1/encode", "/generate"}),
-    "transformers": frozenset({"/v1/systemone"}),
-    "tensorrt_llm": frozenset(),
-}
 _MANAGEMENT: Final = frozenset(
     {
         "admin",
@@ -106,9 +88,12 @@ def offers(kind: str, path: str) -> bool:
     engine that was not recognised more anywhere; what is known as management is refused there too.
     """
     path = path.rstrip("/")
-    if _is_api(path) or path in _OWN.get(kind, ()):
+    if _is_api(path):
         return True
-    if kind == UNRECOGNISED or (kind == "openai" and path.startswith("/v1/")):
+    dialect = DIALECTS.get(kind)
+    if dialect is not None and path in dialect.routes:
+        return True
+    if kind == UNRECOGNISED or (dialect is not None and dialect.has_other_routes and path.startswith("/v1/")):
         return not _is_management(path)
     return False
 

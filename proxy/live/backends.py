@@ -6,7 +6,8 @@ from time import monotonic
 
 from proxy.config.backend import Backend as BackendConfig
 from proxy.config.schema import Config
-from proxy.engines.dialect import DIALECTS, UNKNOWN, Dialect
+from proxy.engines.base import Dialect
+from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.engines.routes import UNRECOGNISED
 from proxy.live import tls
 from proxy.live.pool import Pool

@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 
 from proxy.engines import listing, recognition
-from proxy.engines.dialect import DIALECTS, UNKNOWN, Dialect
+from proxy.engines.base import Dialect
 from proxy.engines.listing import Listing
+from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.live.backends import Backend
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver

@@ -1,7 +1,7 @@
 """Reads an engine's metrics now and then and tells the scheduler. One task per backend.
 
 Nothing waits for it: metrics that are late, hang, lie or are missing leave the scheduler with what it knows from
-traffic. Owns the rhythm and the bounds; what is read and where is `engines.load`'s.
+traffic. Owns the rhythm and the bounds; what is read and where is told by the engine's dialect.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class Scraper:
 
     async def scrape(self) -> None:
         """One look; what was seen goes to the scheduler."""
-        sources = load.SOURCES.get(self._backend.dialect.kind, ())
+        sources = self._backend.dialect.loads
         now = monotonic()
         there = [source for source in sources if self._silent.get(source, 0.0) <= now]
         if not there:

@@ -41,7 +41,7 @@ _OPENERS = frozenset({"user", "system", "developer"})
 
 
 class Dialect(Protocol):
-    """What has to be known of an engine; `proxy.engines.dialect.Dialect` is one."""
+    """What has to be known of an engine; `proxy.engines.base.Dialect` is one."""
 
     @property
     def kind(self) -> str:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from proxy.engines.dialect import DIALECTS, Dialect
+from proxy.engines.base import Dialect
+from proxy.engines.registry import DIALECTS
 from proxy.model.endpoint import Endpoint
 from proxy.wire import sse
 

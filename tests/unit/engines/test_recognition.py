@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.engines.dialect import DIALECTS
 from proxy.engines.recognition import look, recognise, signs
+from proxy.engines.registry import DIALECTS
 from tests.engines_captures.reading import capture
 
 

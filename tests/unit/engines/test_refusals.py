@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.engines.dialect import DIALECTS, UNKNOWN
 from proxy.engines.refusals import cannot, refuses_key
+from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.model.abilities import Cannot, Lack
 from proxy.model.endpoint import Endpoint
 from tests.engines_captures.reading import capture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.engines.dialect import DIALECTS
+from proxy.engines.registry import DIALECTS
 from proxy.engines.routes import UNRECOGNISED, offers
 
 KINDS = [*DIALECTS, UNRECOGNISED]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.engines.dialect import DIALECTS
+from proxy.engines.registry import DIALECTS
 from proxy.live import judge
 from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay

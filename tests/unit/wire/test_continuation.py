@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from proxy.engines.dialect import DIALECTS
+from proxy.engines.registry import DIALECTS
 from proxy.model.endpoint import Endpoint
 from proxy.wire import sse
 from proxy.wire.continuation import MOST_TEXT_B, Continuation, without_running_usage

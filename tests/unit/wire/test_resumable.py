@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proxy.engines.dialect import DIALECTS
+from proxy.engines.registry import DIALECTS
 from proxy.model.endpoint import Endpoint
 from proxy.wire.resumable import is_resumable
 from tests.unit.wire.test_continuation import CHAT, TEXT, VLLM

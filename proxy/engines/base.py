@@ -1,0 +1,91 @@
+"""What is to be known of a kind of engine. One file beside this one says it of one kind; `registry` lists them.
+
+Owns the questions, not the answers. What a kind does not say is as the defaults have it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from proxy.engines.load import Source
+from proxy.model.abilities import PLAIN, Lack, Traits
+from proxy.model.endpoint import ENDPOINTS, Endpoint
+
+Fields = Mapping[str, Any]
+
+ASKED_FOR_USAGE: Final = frozenset(endpoint for endpoint, facts in ENDPOINTS.items() if facts.usage_on_request)
+"""Where `stream_options` are part of OpenAI's API."""
+RANKING: Final = frozenset({"/v1/rerank", "/v1/score"})
+TOKENS: Final = frozenset({"/tokenize", "/detokenize"})
+MAX_MODEL_LEN: Final = ("max_model_len",)
+STATUS: Final = ("status", "value")
+LOADED: Final = "loaded"
+
+
+class Sign(NamedTuple):
+    """A route of its own that tells an engine which its model list does not give away."""
+
+    path: str
+    reads: Callable[[bytes], bool]
+    """Whether the body of a 200 is this kind's."""
+    is_worth_asking: Callable[[list[Any], str], bool]
+    """Whether an engine with these model names and `Server` header may be one. Of most others nothing is asked: vendors
+    count requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one kind of engine is told, what it has, and how it speaks."""
+
+    kind: str
+
+    spellings: tuple[str, ...] = ()
+    """How else its name is written; case, dots, dashes and underscores aside, those are understood."""
+    mistaken: tuple[str, ...] = ()
+    """What is not its name, but may have been meant; folded: small letters and digits alone."""
+    selectable: bool = True
+    """May be configured by name; else it is only recognised."""
+
+    owners: tuple[str, ...] = ()
+    """`owned_by` of its models."""
+    server: str = ""
+    """What its `Server` header holds, and no other's."""
+    is_entry: Callable[[Fields], bool] | None = None
+    """Whether an entry of a model list is its kind's, where the owner does not tell."""
+    sign: Sign | None = None
+    ports: tuple[int, ...] = ()
+    """Where it usually listens."""
+
+    context_at: tuple[str, ...] = ()
+    """Where an entry of its model list tells the context length in tokens: names, outermost first."""
+    state_at: tuple[str, ...] = ()
+    """Where it tells whether the model is in memory: `loaded` is."""
+    loads: tuple[Source, ...] = ()
+    """Where it tells its load; each may be switched off in the engine. All are asked, in this order: what one tells, a
+    later one need not."""
+
+    routes: frozenset[str] = frozenset()
+    """What it has for its clients beside the API that all are asked for: decoded paths."""
+    has_other_routes: bool = False
+    """… and it may have more below `/v1/`."""
+    refusals: Mapping[Lack, tuple[str, ...]] = field(default_factory=dict)
+    """How an error begins that says what an engine lacks: regular expressions, whatever the case; the first group that
+    is there is the limit, in tokens. Only beginnings: engines repeat what clients wrote, and nobody shall teach us by
+    it."""
+
+    says_done: bool = True
+    """Ends a complete stream with `data: [DONE]`."""
+    answers_500_to_bad_requests: bool = False
+    """A 500 may be the client's fault, so it does not count against the backend."""
+    usage_on_request: frozenset[Endpoint] = frozenset()
+    """Endpoints whose streams tell usage only when `stream_options.include_usage` asks for it."""
+    continuous_usage: bool = False
+    """Knows `stream_options.continuous_usage_stats`: usage in every event."""
+    one_token_per_event: bool = False
+    """Never packs several tokens into one event of a stream."""
+    continues_chat: bool = False
+    """Goes on with a final assistant message: `continue_final_message`, as Hugging Face chat templates mean it."""
+    continues_text: bool = False
+    """Takes the prompt of a completion as it stands (no template around it), so that its own text may be added."""
+    traits: Traits = PLAIN
+    """What the core has to know of it."""

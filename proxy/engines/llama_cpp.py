@@ -1,0 +1,76 @@
+"""llama-server of llama.cpp 0.5.0-dev, by recorded exchanges and its source.
+
+It says 500 for invalid JSON. Its counts stand in `timings`, which move to another event when usage is asked for.
+"""
+
+from typing import Final
+
+from proxy.engines.base import STATUS, TOKENS, Dialect
+from proxy.engines.load import METRICS, NOTHING, Reading, Source, parsed
+from proxy.engines.prometheus import total
+from proxy.model.abilities import Lack
+
+
+def _props(text: bytes) -> Reading:
+    """The one route that an engine answers in its sleep, and without being kept awake by it."""
+    props = parsed(text)
+    if not isinstance(props, dict):
+        return NOTHING
+    slots, is_sleeping = props.get("total_slots"), props.get("is_sleeping")
+    return Reading(
+        seats=float(slots) if isinstance(slots, int) and slots > 0 else None,
+        unloaded=is_sleeping if isinstance(is_sleeping, bool) else None,
+    )
+
+
+def _metrics(text: bytes) -> Reading:
+    return Reading(
+        running=total(text, b"llamacpp:requests_processing"),
+        waiting=total(text, b"llamacpp:requests_deferred"),
+        odometer=total(text, b"llamacpp:prompt_tokens_total"),
+    )
+
+
+def _slots(text: bytes) -> Reading:
+    """Every slot is a seat; what waits behind them is not told here. The context of a slot may be shared or its own,
+    so that no budget follows from it."""
+    slots = parsed(text)
+    if not isinstance(slots, list) or not slots or not all(isinstance(slot, dict) for slot in slots):
+        return NOTHING
+    busy = [slot.get("is_processing") for slot in slots]
+    if not all(isinstance(is_busy, bool) for is_busy in busy):
+        return NOTHING
+    return Reading(running=float(sum(busy)), waiting=0.0 if not all(busy) else None, seats=float(len(slots)))
+
+
+LLAMA_CPP: Final = Dialect(
+    "llama_cpp",
+    spellings=("llama.cpp", "llama-cpp", "llamacpp", "llama-server"),
+    mistaken=("llama", "gguf", "ggml"),
+    owners=("llamacpp",),
+    server="llama.cpp",
+    ports=(8080,),
+    context_at=("meta", "n_ctx"),  # of one slot
+    state_at=STATUS,  # without a model of its own
+    loads=(Source("/props", _props), Source(METRICS, _metrics), Source("/slots", _slots, stirs=True)),
+    routes=TOKENS
+    | {"/v1/rerank", "/v1/reranking", "/rerank", "/reranking"}
+    | {"/apply-template", "/completion", "/embedding", "/infill"},
+    refusals={
+        Lack.CONTEXT: (
+            r"(?:the )?request(?: \(\d+ tokens\))? exceeds the available context size(?: \((\d+))?",
+            r"input \(\d+ tokens\) is too large to process\. increase the physical batch size \(current "
+            r"batch size: (\d+)",
+        ),
+        Lack.TOOLS: (r"(?:tools|tool_choice) param requires --jinja flag\Z",),
+        Lack.IMAGES: (r"image input is not supported\b",),
+        Lack.AUDIO: (r"audio input is not supported\b",),
+        Lack.ENDPOINT: (
+            r"this (?:server|model) does not support \w+",
+            r"pooling type 'none' is not oai compatible",
+        ),
+    },
+    answers_500_to_bad_requests=True,
+    one_token_per_event=True,
+    continues_text=True,
+)

@@ -1,0 +1,62 @@
+"""Ollama 0.33.0, by its source."""
+
+from typing import Any, Final
+
+from proxy.engines.base import Dialect, Sign
+from proxy.engines.load import NOTHING, Reading, Source, parsed, tokens
+from proxy.model.abilities import Lack, Traits
+from proxy.model.endpoint import Endpoint
+
+_LATEST: Final = ":latest"
+"""What it adds to a name without a tag; requests may leave it out."""
+
+
+def _in_memory(text: bytes) -> Reading:
+    fields = parsed(text)
+    entries = fields.get("models") if isinstance(fields, dict) else None
+    if not isinstance(entries, list):
+        return NOTHING
+    named = {entry["name"]: entry for entry in entries if isinstance(entry, dict) and _is_name(entry.get("name"))}
+    contexts = ((name, tokens(entry.get("context_length"))) for name, entry in named.items())
+    return Reading(
+        loaded=frozenset((*named, *(name.removesuffix(_LATEST) for name in named))),
+        contexts={name: context for name, context in contexts if context is not None} or None,
+    )
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and name != ""
+
+
+def _is_version(body: bytes) -> bool:
+    """Its models belong to the namespaces of their authors, so that owners need not tell; it has no header either."""
+    fields = parsed(body)
+    return isinstance(fields, dict) and list(fields) == ["version"] and isinstance(fields["version"], str)
+
+
+def _has_tags(names: list[Any], server: str) -> bool:
+    return bool(names) and all(isinstance(name, str) and ":" in name.rpartition("/")[2] for name in names)
+
+
+OLLAMA: Final = Dialect(
+    "ollama",
+    owners=("library",),
+    sign=Sign("/api/version", _is_version, _has_tags),
+    ports=(11434,),
+    loads=(Source("/api/ps", _in_memory),),
+    refusals={
+        Lack.CONTEXT: (
+            r"the prompt is longer than the context length",
+            r"the input length exceeds the context length",
+        ),
+        Lack.TOOLS: (r'"?\S+ does not support tools\Z',),
+        Lack.IMAGES: (
+            r'"?\S+ does not support (?:images?|vision)\Z',
+            r"this model is missing data required for image input\Z",
+        ),
+        Lack.AUDIO: (r"the current model does not support audio input",),
+        Lack.ENDPOINT: (r'"?\S+ does not support (?:chat|generate|completions?|embeddings?)\Z',),
+    },
+    usage_on_request=frozenset({Endpoint.CHAT}),
+    traits=Traits(loose_names=True),
+)

@@ -1,0 +1,12 @@
+"""`trtllm-serve` of TensorRT-LLM, by its source."""
+
+from typing import Final
+
+from proxy.engines.base import ASKED_FOR_USAGE, Dialect
+
+TENSORRT_LLM: Final = Dialect(
+    "tensorrt_llm",
+    spellings=("tensorrt-llm", "trtllm"),
+    owners=("tensorrt_llm",),
+    usage_on_request=ASKED_FOR_USAGE,
+)

@@ -1,0 +1,42 @@
+"""Text Generation Inference 3.3.6, by its source."""
+
+from typing import Final
+
+from proxy.engines.base import Dialect, Fields
+from proxy.engines.load import METRICS, Reading, Source
+from proxy.engines.prometheus import total
+from proxy.model.abilities import Lack, Traits
+from proxy.model.endpoint import Endpoint
+
+
+def _load(text: bytes) -> Reading:
+    return Reading(
+        running=total(text, b"tgi_batch_current_size"),
+        waiting=total(text, b"tgi_queue_size"),
+        odometer=total(text, b"tgi_request_count"),
+    )
+
+
+def _is_entry(entry: Fields) -> bool:
+    """Its one model belongs to itself, and was made in 1970."""
+    created, owner = entry.get("created"), entry.get("owned_by")
+    return created == 0 and not isinstance(created, bool) and isinstance(owner, str) and entry.get("id") == owner
+
+
+TGI: Final = Dialect(
+    "tgi",
+    mistaken=("textgenerationinference",),
+    is_entry=_is_entry,
+    loads=(Source(METRICS, _load),),
+    routes=frozenset({"/generate", "/generate_stream", "/tokenize", "/chat_tokenize", "/invocations"}),
+    refusals={
+        Lack.CONTEXT: (
+            r"(?:input validation error: )?`inputs` tokens \+ `max_new_tokens` must be <= (\d+)",
+            r"(?:input validation error: )?`inputs` must have less than (\d+) tokens",
+        ),
+    },
+    usage_on_request=frozenset({Endpoint.CHAT}),
+    one_token_per_event=True,
+    continues_text=True,
+    traits=Traits(counts_answer=True),
+)

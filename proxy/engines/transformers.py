@@ -1,0 +1,39 @@
+"""`transformers serve` 5.23.0, by recorded exchanges and its source."""
+
+from typing import Any, Final
+
+from proxy.engines.base import STATUS, Dialect, Fields, Sign
+from proxy.engines.load import parsed
+
+_SERVE_ROUTES: Final = frozenset({"/load_model", "/reset", "/v1/chat/completions"})
+"""Nobody else has all of them."""
+
+
+def _is_entry(entry: Fields) -> bool:
+    created, status = entry.get("created"), entry.get("status")
+    if created != 0 or isinstance(created, bool):
+        return False
+    return isinstance(status, dict) and isinstance(status.get("value"), str)
+
+
+def _is_own_api(body: bytes) -> bool:
+    fields = parsed(body)
+    paths = fields.get("paths") if isinstance(fields, dict) else None
+    return isinstance(paths, dict) and _SERVE_ROUTES.issubset(paths)
+
+
+def _is_uvicorn(names: list[Any], server: str) -> bool:
+    return "uvicorn" in server
+
+
+TRANSFORMERS: Final = Dialect(
+    "transformers",
+    mistaken=("hf", "huggingface"),
+    is_entry=_is_entry,
+    sign=Sign("/openapi.json", _is_own_api, _is_uvicorn),
+    state_at=STATUS,
+    routes=frozenset({"/v1/systemone"}),
+    says_done=False,
+    answers_500_to_bad_requests=True,
+    one_token_per_event=True,
+)

@@ -1,0 +1,77 @@
+"""vLLM 0.33.0, by recorded exchanges and its source."""
+
+from typing import Final
+
+from proxy.engines.base import ASKED_FOR_USAGE, MAX_MODEL_LEN, RANKING, TOKENS, Dialect
+from proxy.engines.load import METRICS, Reading, Source
+from proxy.engines.prometheus import Sample, labels_of, mean, number, samples, total
+from proxy.model.abilities import Lack, Traits
+
+
+def _load(text: bytes) -> Reading:
+    budgets = [_budget(sample) for sample in samples(text, b"vllm:cache_config_info")]
+    known = [budget for budget in budgets if budget is not None]
+    return Reading(
+        running=total(text, b"vllm:num_requests_running"),
+        waiting=total(text, b"vllm:num_requests_waiting"),
+        kv_usage=mean(text, b"vllm:kv_cache_usage_perc", b"vllm:gpu_cache_usage_perc"),
+        kv_tokens=sum(known) if known else None,
+        odometer=total(text, b"vllm:prompt_tokens_total"),
+        asleep=_asleep(text),
+    )
+
+
+def _asleep(text: bytes) -> bool | None:
+    """Of each rank one series per state; a request may go to any rank."""
+    states = samples(text, b"vllm:engine_sleep_state")
+    awake = [sample.value for sample in states if labels_of(sample).get(b"sleep_state") == b"awake"]
+    return not all(awake) if awake else None
+
+
+def _budget(sample: Sample) -> float | None:
+    values = {name: number(value) for name, value in labels_of(sample).items()}
+    whole = values.get(b"kv_cache_size_tokens")
+    if whole:
+        return whole
+    blocks, size = values.get(b"num_gpu_blocks"), values.get(b"block_size")
+    return blocks * size if blocks and size else None
+
+
+VLLM: Final = Dialect(
+    "vllm",
+    spellings=("vLLM",),
+    owners=("vllm",),
+    ports=(8000, 8001),
+    context_at=MAX_MODEL_LEN,
+    loads=(Source(METRICS, _load),),
+    routes=RANKING
+    | TOKENS
+    | {"/rerank", "/v2/rerank", "/score", "/pooling", "/classify", "/cohere/v2/chat", "/inference/v1/generate"}
+    | {"/invocations"},
+    refusals={
+        Lack.CONTEXT: (
+            r"'max_tokens' or 'max_completion_tokens' is too large: \d+\. this model's maximum "
+            r"context length is (\d+)",
+            r"max_(?:completion_)?tokens=\d+ cannot be greater than max_model_len=(\d+)",
+            r"the (?:decoder|encoder) prompt \(length \d+\) is longer than the maximum model length of (\d+)",
+        ),
+        Lack.TOOLS: (
+            r'"auto" tool choice requires --enable-auto-tool-choice',
+            r"tool_choice=.{1,256} requires --tool-call-parser to be set\Z",
+        ),
+        Lack.IMAGES: (
+            r"at most 0 image\(s\) may be provided",
+            r"\S+ is not a multimodal model\b",
+        ),
+        Lack.AUDIO: (r"at most 0 audio\(s\) may be provided",),
+        Lack.ENDPOINT: (
+            r"the model does not support [a-z ]+ api\Z",
+            r"as of transformers v4\.44, default chat template is no longer allowed",
+        ),
+    },
+    usage_on_request=ASKED_FOR_USAGE,
+    continuous_usage=True,
+    continues_chat=True,
+    continues_text=True,
+    traits=Traits(counts_answer=True),
+)

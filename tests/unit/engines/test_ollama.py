@@ -1,0 +1,35 @@
+"""Ollama: which models are in memory, and the version that tells it where owners do not."""
+
+import pytest
+
+from proxy.engines.load import Reading
+from proxy.engines.ollama import OLLAMA
+
+(IN_MEMORY,) = OLLAMA.loads
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b'{"models":[{"name":"a:7b"},{"x":1},3]}', Reading(loaded=frozenset({"a:7b"}))),
+        (
+            b'{"models":[{"name":"a:7b","context_length":4096},{"name":"b:1b","context_length":0},{"name":["c"]}]}',
+            Reading(loaded=frozenset({"a:7b", "b:1b"}), contexts={"a:7b": 4096}),
+        ),
+        (b'{"models":[{"name":"b:latest"}]}', Reading(loaded=frozenset({"b:latest", "b"}))),
+    ],
+)
+def test_what_is_in_memory(text: bytes, expected: Reading) -> None:
+    assert IN_MEMORY.read(text) == expected
+
+
+def test_names_without_a_tag_are_taken() -> None:
+    assert OLLAMA.traits.loose_names
+
+
+def test_it_is_asked_only_where_every_name_has_a_tag() -> None:
+    assert OLLAMA.sign is not None
+    assert OLLAMA.sign.reads(b'{"version":"0.12.0"}')
+    assert OLLAMA.sign.is_worth_asking(["mike/mario:7b"], "")
+    assert not OLLAMA.sign.is_worth_asking(["host:80/mario"], "")
+    assert not OLLAMA.sign.is_worth_asking([], "")
