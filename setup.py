@@ -25,13 +25,14 @@ _NOT = ("__init__.py", "explanation.py")
 """What `explanation` makes is written as JSON by orjson, which reads the insides of interpreted dataclasses only."""
 _SINGLE = {
     "engines": "base load prometheus refusals registry routes",
-    "live": "answer attempt budget deliver driver edge exchange flows intake job judge marks plan pool reader relay"
-    " stream upstream",
+    "live": "answer attempt budget deliver driver edge exchange flows intake job judge marks pool reader relay stream"
+    " upstream",
     "model": "abilities backend commands endpoint faults histogram model_name outcome request timeline",
     "obs": "access_log goodput metrics record",
     "sim": "arrival decoding engine jobs kv_pool modelled_backend plan played sequence spec static world",
-    "wire": "accounting allowance answers body borders choices codings counting deltas ends error_shapes errors framing"
-    " graphemes headers hops meter needs pacing prompt rechunk retry_after routes splice sse tokens usage",
+    "wire": "accounting allowance answers body borders choices codings counting deltas ends error_shapes errors event"
+    " framing graphemes headers hops meter needs pacing plan prompt rechunk retry_after routes splice sse stages"
+    " straight stream tokens usage",
 }
 _WISH = os.environ.get("TIDEGATE_COMPILE", "auto")
 _ONLY_ASK = {"egg_info", "dist_info", "sdist"}

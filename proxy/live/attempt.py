@@ -14,7 +14,6 @@ from typing import Any
 from proxy.core.scheduler import Scheduler
 from proxy.live.backends import Backend
 from proxy.live.driver import Driver
-from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import FIRST_BYTE_S, Connection
@@ -32,6 +31,7 @@ from proxy.wire.allowance import Allowance
 from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
+from proxy.wire.plan import StreamPlan
 
 _REFUSED = frozenset({400, 422})
 _SAID_B = 2048

@@ -7,13 +7,13 @@ import asyncio
 from time import monotonic
 
 from proxy.live.backends import Backend
-from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import FaultError
 from proxy.model.limits import UpstreamLimits
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
+from proxy.wire.plan import StreamPlan
 
 
 class Questions:

@@ -2,7 +2,7 @@
 
     waiting ──head──▶ collecting ──complete──▶ whole        small answers: checked, then written in one piece
                           │  └─too large──────▶ flowing      large ones: passed on as they come
-                          └─first event───────▶ flowing      SSE: looked at first, then event by event (live/stream)
+                          └─first event───────▶ flowing      SSE: looked at first, then event by event (wire/stream)
 
 Owns the copy loop of one attempt: before `start` nothing of it has reached the client, so the attempt can be repeated.
 Back-pressure: one upstream reader, bounded writes; a slow client slows its own upstream only.
@@ -13,13 +13,13 @@ from time import monotonic
 from typing import Protocol
 
 from proxy.live.answer import Sink
-from proxy.live.plan import StreamPlan
 from proxy.live.stream import Stream
 from proxy.model.faults import Fault, FaultError
 from proxy.model.timeline import Timeline
 from proxy.wire import answers, usage
 from proxy.wire.ends import Ends
 from proxy.wire.meter import Meter
+from proxy.wire.plan import StreamPlan
 from proxy.wire.tokens import Source
 from proxy.wire.usage import NO_USAGE, Usage
 
@@ -143,13 +143,15 @@ class Relay:
             self._silence_is_work = False
             if self.connection is not None:
                 self.connection.answer_begun()
-        out = stream.short_way(data, now)
-        if out is None:
-            self._feed(stream, data, now)
-        elif sink is not None and chunk and out is data:
+        try:
+            out = stream.feed(data, now)
+        except FaultError as error:
+            self.give_up(error.fault)
+            return
+        if out is data and chunk and sink is not None:
             sink.send_chunk(data, chunk)
         else:
-            self._emit(out)
+            self._passed(stream, out)
 
     def on_end(self) -> None:
         self.complete = True
@@ -296,23 +298,21 @@ class Relay:
             self._paused = True
             self.connection.pause()
 
-    def _feed(self, stream: Stream, data: bytes, now: float) -> None:
-        last = stream.last_event
-        try:
-            stream.feed(data, now)
-        except FaultError as error:
-            self.give_up(error.fault)
-            return
+    def _passed(self, stream: Stream, out: bytes) -> None:
+        """Something came that does not go straight on as the chunk it is; what of it leaves now."""
+        stream.arm()
+        if out:
+            self._emit(out)
         if stream.saw_done or stream.saw_error:
             self._settle()
-        elif stream.last_event is last and self.connection is not None:
-            self.connection.in_vain(anew=self._vain_after is not last)
-            self._vain_after = last
+        elif stream.is_in_vain and self.connection is not None:
+            self.connection.in_vain(anew=self._vain_after is not stream.last_event)
+            self._vain_after = stream.last_event
 
     def _settle(self) -> None:
         if not self.ready.done():
             self.ready.set_result(None)
         if self.done is not None and not self.done.done():
             if self.stream is not None:
-                self.stream.close()
+                self.stream.end()
             self.done.set_result(None)

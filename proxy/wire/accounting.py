@@ -9,10 +9,9 @@ Sources: OpenAI's `stream_options.include_usage`; vLLM 0.33.0 and SGLang 0.5.23 
 from enum import StrEnum
 from typing import Any
 
-import orjson
-
-from proxy.wire import splice, sse
+from proxy.wire import splice
 from proxy.wire.choices import finishes
+from proxy.wire.event import Event
 
 _NULL_USAGE = (b',"usage":null', b', "usage": null')
 """As engines write it. Cannot occur inside text: there every quote is escaped."""
@@ -47,26 +46,21 @@ class Undo(StrEnum):
     ALL = "all"
 
 
-def without_usage(event: bytes, undo: Undo) -> bytes:
-    """The event as the client wants it; empty when it held nothing else."""
-    if undo is Undo.NOTHING or b'"usage"' not in event:
+def without_usage(event: Event, undo: Undo) -> Event | None:
+    """The event as the client wants it; None when it held nothing else."""
+    if undo is Undo.NOTHING or b'"usage"' not in event.raw:
         return event
     if undo is Undo.ALL:
         event = _without_null(event)
-        if b'"usage"' not in event:
+        if b'"usage"' not in event.raw:
             return event
-    data = sse.payload(event)
-    try:
-        fields = orjson.loads(data or b"")
-    except orjson.JSONDecodeError:
-        return event
-    if not isinstance(fields, dict) or "usage" not in fields:
+    if "usage" not in event.object:
         return event  # the word stands in the model's own text
-    if fields.get("choices") == []:
-        return b"" if undo is Undo.ALL else event
+    if event.object.get("choices") == []:
+        return None if undo is Undo.ALL else event
     if undo is Undo.CONTINUOUS:
-        return b"data: " + splice.replace_value(data or b"", "usage", None) + b"\n\n"
-    return b"data: " + splice.without_key(data or b"", "usage") + b"\n\n"
+        return _written(splice.replace_value(event.data, "usage", None))
+    return _written(splice.without_key(event.data, "usage"))
 
 
 class Undoing:
@@ -78,57 +72,63 @@ class Undoing:
         """`continuous`: usage in every event was asked for by us."""
         self._undo = undo
         self._is_continuous = continuous
-        self.held = b""
+        self.held: Event | None = None
         """A finishing event as the engine sent it."""
 
-    def pass_on(self, events: list[bytes]) -> list[bytes]:
+    def pass_on(self, events: list[Event]) -> list[Event]:
         """`events`, and what waited for them, as the client wants them."""
-        if self._undo is not Undo.ALL:
-            return [kept for event in events if (kept := without_usage(event, self._undo))]
-        out: list[bytes] = []
+        out: list[Event] = []
         for event in events:
-            self._take(event, out)
+            if self._undo is Undo.ALL:
+                self._take(event, out)
+            else:
+                _add(out, without_usage(event, self._undo))
         return out
 
-    def rest(self) -> list[bytes]:
+    def rest(self) -> list[Event]:
         """What waits, now that nothing follows: its usage is the engine's own habit. Empty when nothing waits."""
-        held, self.held = self.held, b""
-        return [_without_null(held)] if held else []
+        held, self.held = self.held, None
+        return [] if held is None else [_without_null(held)]
 
-    def _take(self, event: bytes, out: list[bytes]) -> None:
+    def _take(self, event: Event, out: list[Event]) -> None:
         kept = without_usage(event, Undo.ALL)
-        if not kept:
-            held, self.held = self.held, b""
-            if held:
-                out.append(_with_moved(without_usage(held, Undo.ALL), event))
+        held, self.held = self.held, None
+        if kept is None:
+            if held is not None:
+                out.append(_with_moved(without_usage(held, Undo.ALL) or held, event))
             return
-        if self.held:
-            out += [without_usage(self.held, Undo.ALL)] if self._is_continuous else [_without_null(self.held)]
-            self.held = b""
-        if finishes(event):
+        if held is not None:
+            _add(out, without_usage(held, Undo.ALL) if self._is_continuous else _without_null(held))
+        if finishes(event.raw):
             self.held = event
         else:
             out.append(kept)
 
 
-def _without_null(event: bytes) -> bytes:
+def _add(out: list[Event], event: Event | None) -> None:
+    if event is not None:
+        out.append(event)
+
+
+def _written(data: bytes) -> Event:
+    return Event(b"data: " + data + b"\n\n")
+
+
+def _without_null(event: Event) -> Event:
+    raw = event.raw
     for null in _NULL_USAGE:
-        event = event.replace(null, b"")
-    return event
+        raw = raw.replace(null, b"")
+    return event if raw is event.raw else Event(raw)
 
 
-def _with_moved(event: bytes, extra: bytes) -> bytes:
+def _with_moved(event: Event, extra: Event) -> Event:
     """A finishing event with the fields that the engine put into the usage event behind it instead."""
-    data = sse.payload(event) or b""
-    try:
-        fields, told = orjson.loads(data), orjson.loads(sse.payload(extra) or b"")
-    except orjson.JSONDecodeError:
+    fields, data = event.object, event.data
+    moved = [name for name, value in extra.object.items() if value is not None and fields.get(name) is None]
+    if not fields or not moved:
         return event
-    if not isinstance(fields, dict) or not isinstance(told, dict):
-        return event
-    moved = [name for name, value in told.items() if value is not None and fields.get(name) is None]
     for name in moved:
         if name not in _NOT_MOVED:
             put = splice.replace_value if name in fields else splice.with_last
-            data = put(data, name, told[name])
-    return b"data: " + data + b"\n\n" if moved else event
+            data = put(data, name, extra.object[name])
+    return _written(data)

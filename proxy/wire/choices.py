@@ -5,9 +5,7 @@ Owns this book of one stream; reads only what cannot be told from a look at the 
 
 from typing import Any, Final
 
-import orjson
-
-from proxy.wire import sse
+from proxy.wire.event import Event
 
 _FINISH: Final = b'"finish_reason":'
 _NULL: Final = (b"null", b" null", b'""', b' ""', b'"null"', b' "null"')
@@ -29,14 +27,14 @@ class Choices:
         self._finished = 0
         """Bits by index."""
 
-    def saw(self, event: bytes) -> bool:
+    def saw(self, event: Event) -> bool:
         """An event passed; whether it may have ended a text. Not needed for events that differ in their text alone from
         one before that ended none, as long as none has ended since."""
-        ends = finishes(event)
-        if not ends and _is_of_the_first(event):
+        ends = finishes(event.raw)
+        if not ends and _is_of_the_first(event.raw):
             self._seen |= 1
             self._finished &= -2
-        elif ends or event.find(b'"choices"') >= 0:
+        elif ends or event.raw.find(b'"choices"') >= 0:
             self._read(event)
         return ends
 
@@ -45,8 +43,9 @@ class Choices:
         """Whether there are any and each has a finish reason."""
         return self._seen != 0 and self._seen == self._finished
 
-    def _read(self, event: bytes) -> None:
-        for choice in _choices(event):
+    def _read(self, event: Event) -> None:
+        choices = event.object.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
                 bit = 1 << _index(choice.get("index"))
                 self._seen |= bit
@@ -73,15 +72,6 @@ def _is_of_the_first(event: bytes) -> bool:
             return False
         at = event.find(_INDEX, at + 1)
     return True
-
-
-def _choices(event: bytes) -> list[Any]:
-    try:
-        fields = orjson.loads(sse.payload(event) or b"")
-    except orjson.JSONDecodeError:
-        return []
-    found = fields.get("choices") if isinstance(fields, dict) else None
-    return found if isinstance(found, list) else []
 
 
 def _index(value: Any) -> int:

@@ -12,6 +12,7 @@ import orjson
 
 from proxy.model.endpoint import Endpoint
 from proxy.wire import splice, sse, usage
+from proxy.wire.event import Event
 from proxy.wire.resumable import LIMITS, Dialect
 from proxy.wire.usage import Usage
 
@@ -122,49 +123,48 @@ class Continuation:
         self._base_tokens = self.tokens
         self._check_pending = self._prompt_tokens is not None and bool(self._chunks)
 
-    def saw(self, event: bytes) -> None:
+    def saw(self, event: Event) -> None:
         """A whole event as the engine sent it, before anything is done to it; not one that is withheld for good."""
-        data = sse.payload(event)
-        if data is None:
+        if not event.data:
             return
-        if data == sse.DONE:
+        if event.data == sse.DONE:
             self._finished = True
             return
-        fields = _object(data)
-        if fields is None or sse.says_error(fields):
+        fields = event.object
+        if not event.is_object or sse.says_error(fields):
             self._spoiled = True
             return
         if not self._identity.get("id"):
             self._identity = {name: fields[name] for name in _IDENTITY if fields.get(name) is not None}
         elif "system_fingerprint" not in self._identity and fields.get("system_fingerprint") is not None:
             self._identity["system_fingerprint"] = fields["system_fingerprint"]
-        counts = usage.of_events([event])
+        counts = usage.of_event(event)
         self._compare(counts)
         choices = fields.get("choices")
         if choices and not self.disagrees:
             self._take(choices, counts)
 
-    def rewrite(self, event: bytes) -> bytes:
-        """An event of the attempt that runs (whole, or a piece of one), as the client shall see it; empty: not at all.
+    def rewrite(self, event: Event) -> Event | None:
+        """An event of the attempt that runs (whole, or a piece of one), as the client shall see it; None: not at all.
 
         The first attempt's pass as they are. An answer that disagrees gives nothing.
         """
         if self.attempt == 1:
             return event
         if self.disagrees:
-            return b""
-        data = sse.payload(event)
-        fields = _object(data) if data is not None else None
-        if fields is None or sse.says_error(fields):
+            return None
+        fields = event.object
+        if not event.is_object or sse.says_error(fields):
             return event
+        counts = usage.of_event(event)
         if self._role_sent and not _without_role(fields):
-            return b""
+            return None
         for name, value in self._identity.items():
             if name in fields:
                 fields[name] = value
         if isinstance(fields.get("usage"), dict):
-            fields["usage"] = self._corrected_fields(fields["usage"], usage.of_events([event]))
-        return b"data: " + orjson.dumps(fields) + b"\n\n"
+            fields["usage"] = self._corrected_fields(fields["usage"], counts)
+        return Event(b"data: " + orjson.dumps(fields) + b"\n\n")
 
     def corrected(self, counts: Usage) -> Usage:
         """Usage as the engine of the attempt that runs reported it, turned into the usage of the whole answer."""
@@ -254,17 +254,6 @@ class Continuation:
         return fixed
 
 
-def without_running_usage(event: bytes) -> bytes:
-    """The event for a client that asked for usage at the end only: none where there are choices."""
-    if b'"usage"' not in event:
-        return event
-    data = sse.payload(event) or b""
-    fields = _object(data)
-    if fields is None or "usage" not in fields or not fields.get("choices"):
-        return event
-    return b"data: " + splice.without_key(data, "usage") + b"\n\n"
-
-
 def _without_role(fields: dict[str, Any]) -> bool:
     """Takes the role out of an event that repeats it; False when nothing else was in it."""
     choices = fields.get("choices")
@@ -274,11 +263,3 @@ def _without_role(fields: dict[str, Any]) -> bool:
         return True
     del delta["role"]
     return any(delta.values()) or bool(choice.get("finish_reason"))
-
-
-def _object(data: bytes) -> dict[str, Any] | None:
-    try:
-        fields = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-    return fields if isinstance(fields, dict) else None

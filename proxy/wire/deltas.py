@@ -77,22 +77,13 @@ class Lenient(Fields):
     """Read by the parser that takes what JSON does not have but engines send, so it must be written that way too."""
 
 
-def load(data: bytes) -> Fields | None:
-    """The JSON object of an event; None when it is none. Lone surrogates and NaN, which engines do send, are kept."""
-    try:
-        fields = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return _load_leniently(data)
-    return fields if isinstance(fields, dict) else None
-
-
 def load_exactly(data: bytes, fields: Fields) -> Fields:
-    """`fields`, which `load` read from `data`, with integers beyond 64 bits unharmed: for writing it anew."""
-    return (_load_leniently(data) or fields) if _BIG_INTEGER.search(data) else fields
+    """`fields`, which were read from `data`, with integers beyond 64 bits unharmed: for writing it anew."""
+    return (load_leniently(data) or fields) if _BIG_INTEGER.search(data) else fields
 
 
 def dump(value: Any) -> bytes:
-    """JSON of what `load` gave. RecursionError when it is nested too deep to be written."""
+    """JSON of what was read. RecursionError when it is nested too deep to be written."""
     if type(value) is not Lenient:
         try:
             return orjson.dumps(value)
@@ -101,7 +92,8 @@ def dump(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _load_leniently(data: bytes) -> Fields | None:
+def load_leniently(data: bytes) -> Fields | None:
+    """The JSON object in `data`, lone surrogates and NaN included; None when it is none."""
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError):

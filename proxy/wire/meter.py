@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from proxy.model.histogram import Histogram
 from proxy.wire import usage
+from proxy.wire.event import Event
 
 GOES_ON = b'"finish_reason":null'
 """In every output event but the last, as vLLM, llama.cpp, SGLang and OpenAI write it; others take longer ways."""
@@ -33,7 +34,7 @@ class Meter:
         self._token_gaps: Histogram | None = None
         """None as long as every event held one token: they are the gaps of the events."""
 
-    def saw(self, event: bytes, now: float, tokens: int = 1) -> None:
+    def saw(self, event: Event, now: float, tokens: int = 1) -> None:
         """An event passed that holds `tokens` tokens if it holds output at all."""
         if self.last_token is None:
             if usage.holds_content(event):
@@ -43,7 +44,7 @@ class Meter:
                 if on_first is not None:
                     on_first()
             return
-        if event.find(GOES_ON) < 0 and not usage.holds_content(event):
+        if event.raw.find(GOES_ON) < 0 and not usage.holds_content(event):
             return
         self.goes_on(now, tokens)
 

@@ -16,6 +16,7 @@ import orjson
 from proxy.wire import borders, deltas, splice
 from proxy.wire.counting import Evidence, TokenCounter
 from proxy.wire.deltas import Fields, Part, Segment
+from proxy.wire.event import Event
 from proxy.wire.tokens import Count
 
 _SEQUENCE = re.compile(rb'[{,]\s*"sequence_number"\s*:\s*([0-9]{1,15})(?=\s*[,}])')
@@ -28,7 +29,7 @@ _USAGE = re.compile(rb'("usage"\s*:\s*\{)([^{}"]*(?:"[a-z_]*"[^{}"]*)*)(?=\})')
 class Rechunker(Protocol):
     """One per stream."""
 
-    def feed(self, event: bytes) -> list[bytes]:
+    def feed(self, whole: Event) -> list[bytes]:
         """What goes out now that this whole event came in."""
 
     def flush(self) -> list[bytes]:
@@ -76,25 +77,25 @@ class TokenRechunker:
         self._shift = 0
         """By how much the Responses API's sequence numbers have moved."""
 
-    def feed(self, event: bytes) -> list[bytes]:
+    def feed(self, whole: Event) -> list[bytes]:
         """The event, or the events it becomes."""
-        template = self._template
+        template, event = self._template, whole.raw
         if template is None or not event.startswith(template.head) or not event.endswith(template.tail):
-            return self._feed_any(event)
+            return self._feed_any(whole)
         body = event[len(template.head) : -len(template.tail)]
         text, separator, number = body.partition(template.number) if template.number else (body, b"", b"")
         try:
             plain = orjson.loads(b'"%b"' % text)
         except orjson.JSONDecodeError:
-            return self._feed_any(event)
+            return self._feed_any(whole)
         if not plain or len(separator) != len(template.number):
-            return self._feed_any(event)
+            return self._feed_any(whole)
         if not separator:
             return self._feed_text(template, event, plain)
         if number.isdigit() and not template.is_usage:
             self._counter.add_named(template.key, 1)
             return [event]
-        return self._feed_number(template, event, plain, number)
+        return self._feed_number(template, whole, plain, number)
 
     def counts_one(self, event: bytes) -> bool:
         """Whether the event is one token, by the engine's word and all that is known of such events; then it counts.
@@ -134,22 +135,22 @@ class TokenRechunker:
             return [event]
         return [b"%b%b%b" % (template.head, deltas.dump(piece)[1:-1], template.tail) for piece, _ in pieces]
 
-    def _feed_number(self, template: _Template, event: bytes, text: str, number: bytes) -> list[bytes]:
+    def _feed_number(self, template: _Template, whole: Event, text: str, number: bytes) -> list[bytes]:
         """An event of a known shape that has text and either token ids or usage."""
         try:
             value = orjson.loads((b"{%b}" if template.is_usage else b"[%b]") % number)
         except orjson.JSONDecodeError:
-            return self._feed_any(event)
+            return self._feed_any(whole)
         if template.is_usage:
             k = self._counter.add_told(template.key, value)
         else:
             k = len(value)
             self._counter.add_named(template.key, k)
         if k == 0:
-            return self._feed_any(event)
+            return self._feed_any(whole)
         pieces = self._pieces(template, text, k)
         if len(pieces) == 1:
-            return [event]
+            return [whole.raw]
         write = _with_usage if template.is_usage else _with_ids
         return write(template, pieces, number)
 
@@ -159,9 +160,10 @@ class TokenRechunker:
         envelope_b = len(template.head) + len(template.number) + len(template.tail)
         return borders.text_pieces(text, k, self._tokenizer, borders.most_pieces(envelope_b))
 
-    def _feed_any(self, event: bytes) -> list[bytes]:
+    def _feed_any(self, whole: Event) -> list[bytes]:
+        event = whole.raw
         start, end = data_span(event)
-        fields = deltas.load(event[start:end]) if end > start else None
+        fields = whole.fields if end > start else None
         if fields is None:
             return [event]
         found = deltas.parts(fields)
@@ -284,7 +286,7 @@ def shifted(event: bytes, by: int) -> bytes:
         start, end = found[0].span(1)
         return b"%b%d%b" % (event[:start], int(found[0][1]) + by, event[end:])
     start, end = data_span(event)
-    fields = deltas.load(event[start:end])
+    fields = Event(event).fields
     number = fields.get("sequence_number") if fields is not None else None
     if type(number) is not int:
         return event

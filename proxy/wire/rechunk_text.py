@@ -10,6 +10,7 @@ from typing import Any
 from proxy.wire import deltas, graphemes
 from proxy.wire.counting import Evidence, TokenCounter
 from proxy.wire.deltas import Fields, Part
+from proxy.wire.event import Event
 from proxy.wire.rechunk import data_span, shifted
 from proxy.wire.tokens import Count
 
@@ -69,10 +70,11 @@ class TextRechunker:
         """Output tokens so far, those that wait included."""
         return self._counter.count
 
-    def feed(self, event: bytes) -> list[bytes]:
-        """What goes out now that `event` came in."""
+    def feed(self, whole: Event) -> list[bytes]:
+        """What goes out now that this event came in."""
+        event = whole.raw
         start, end = data_span(event)
-        fields = deltas.load(event[start:end]) if end > start else None
+        fields = whole.fields if end > start else None
         found = deltas.parts(fields) if fields is not None else []
         if fields is None or not found:
             if fields is not None:
@@ -99,7 +101,7 @@ class TextRechunker:
         waiting = self._waiting.get(part.index)
         if part.choice is fields and waiting is None:
             out += self.flush()  # numbered events stay in order
-        if waiting is not None and not _continues(waiting, key, text):
+        if waiting is not None and not _continues(waiting, key, fields, text):
             out.append(self._written(self._waiting.pop(part.index)))
             waiting = None
         if waiting is None:
@@ -168,8 +170,10 @@ def _call_index(part: Part) -> Any:
     return repr(part.choice["delta"]["tool_calls"][entry].get("index")) if entry >= 0 else None
 
 
-def _continues(waiting: _Waiting, key: Any, text: str) -> bool:
-    """Whether an event goes on where the waiting one stopped, inside a word."""
+def _continues(waiting: _Waiting, key: Any, fields: Fields, text: str) -> bool:
+    """Whether an event goes on where the waiting one stopped, inside a word, and is written as that one is."""
+    if ("choices" in waiting.fields) is not ("choices" in fields):
+        return False
     if key is None or waiting.key is None:
         return True
     return bool(waiting.key == key and not (text and graphemes.starts_apart(text)))

@@ -9,8 +9,6 @@ Owns event borders. An event is passed on as the bytes it came in, except that
 
 from typing import Any, Final
 
-import orjson
-
 from proxy.model.faults import FaultError, Kind, internal
 from proxy.wire.allowance import Allowance
 
@@ -111,24 +109,6 @@ def is_plain(data: bytes) -> bool:
         and data.find(b"\n") == len(data) - 2
         and data.find(b"\r") < 0
     )
-
-
-def is_error(event: bytes) -> bool:
-    """Whether an event is an engine's error after a 200: named so, or JSON that says so at its top level.
-
-    Text that a model wrote cannot look like it: inside a JSON string every quote is escaped.
-    """
-    if len(event) <= FREE_B and event.find(b'"error"') >= 0 and _says_error(payload(event) or b""):
-        return True
-    return event.startswith(b"event: error\n") or event.find(b"\nevent: error\n") >= 0
-
-
-def _says_error(data: bytes) -> bool:
-    try:
-        fields: Any = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(fields, dict) and says_error(fields)
 
 
 def says_error(fields: dict[str, Any]) -> bool:

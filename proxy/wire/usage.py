@@ -10,6 +10,7 @@ import orjson
 
 from proxy.wire import sse
 from proxy.wire.ends import Ends
+from proxy.wire.event import Event
 
 _COUNT_MAX = 2**53
 _ANSWERS = re.compile(
@@ -60,24 +61,27 @@ def of_ends(ends: Ends) -> Usage:
 
 def of_events(events: list[bytes]) -> Usage:
     """Usage of a stream, from its last events (engines put it in the last or the one before `[DONE]`)."""
-    for event in reversed(events):
-        if b'"usage"' in event or (b'"timings"' in event and _is_single(events)):
-            fields = _object(sse.payload(event) or b"")
-            found = _of_fields(fields.get("response", fields))
-            if found.completion_tokens is not None or found.prompt_tokens is not None:
-                return found
+    last = [Event(raw) for raw in events]
+    for event in reversed(last):
+        found = _told_by(event, last)
+        if found.completion_tokens is not None or found.prompt_tokens is not None:
+            return found
     return NO_USAGE
 
 
-def holds_content(event: bytes) -> bool:
+def of_event(event: Event) -> Usage:
+    """Usage of a stream as far as one event tells it."""
+    return _told_by(event, [event])
+
+
+def holds_content(event: Event) -> bool:
     """Whether an event carries output: text, tool call, reasoning, refusal or audio; not a bare role."""
-    if len(event) > sse.FREE_B:
+    if len(event.raw) > sse.FREE_B:
         return True
-    fields = _object(sse.payload(event) or b"")
-    kind = fields.get("type")
+    kind = event.object.get("type")
     if isinstance(kind, str):  # Responses and audio; Anthropic messages
         return kind.endswith(".delta") or kind == "content_block_delta"
-    choices = fields.get("choices")
+    choices = event.object.get("choices")
     if not isinstance(choices, list):
         return False
     return any(_choice_has_content(choice) for choice in choices if isinstance(choice, dict))
@@ -98,14 +102,20 @@ def _choice_has_content(choice: dict[str, Any]) -> bool:
 
 def said_last_word(events: list[bytes]) -> bool:
     """Whether the last events of a stream of typed events say that it is complete; `choices` knows of the others."""
-    kinds = (_object(sse.payload(event) or b"").get("type") for event in events)
+    kinds = (Event(raw).object.get("type") for raw in events)
     return any(isinstance(kind, str) and kind in _LAST_WORDS for kind in kinds)
 
 
 def is_unfinished(event: bytes) -> bool:
     """Whether another event must follow this one."""
-    kind = _object(sse.payload(event) or b"").get("type")
+    kind = Event(event).object.get("type")
     return isinstance(kind, str) and kind in _MIDDLES
+
+
+def _told_by(event: Event, events: list[Event]) -> Usage:
+    if b'"usage"' in event.raw or (b'"timings"' in event.raw and _is_single(events)):
+        return _of_fields(event.object.get("response", event.object))
+    return NO_USAGE
 
 
 def _of_fields(fields: Any) -> Usage:
@@ -120,9 +130,9 @@ def _of_fields(fields: Any) -> Usage:
     )
 
 
-def _is_single(events: list[bytes]) -> bool:
+def _is_single(events: list[Event]) -> bool:
     """Whether all events belong to the first choice: `timings` count their own choice only."""
-    choices = [choice for event in events for choice in _object(sse.payload(event) or b"").get("choices") or []]
+    choices = [choice for event in events for choice in event.object.get("choices") or []]
     return all(isinstance(choice, dict) and choice.get("index", 0) == 0 for choice in choices)
 
 

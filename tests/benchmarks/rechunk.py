@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
 from proxy.model.timeline import Timeline
 from proxy.wire.counting import Evidence
+from proxy.wire.event import Event
 from proxy.wire.meter import Meter
+from proxy.wire.plan import StreamPlan
 from proxy.wire.rechunk import TokenRechunker
 from proxy.wire.rechunk_text import TextRechunker
 from proxy.wire.tokens import Estimator, Tokenizer
@@ -57,7 +58,7 @@ def _measure(make: Callable[[], TokenRechunker | TextRechunker], events: list[by
         came_out = 0
         start = time.process_time()
         for event in events:
-            came_out += len(feed(event))
+            came_out += len(feed(Event(event)))
         best = min(best, time.process_time() - start)
     return best / len(events) * 1e6, came_out
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.model.endpoint import Endpoint
 from proxy.wire.continuation import Continuation
+from proxy.wire.event import Event
 from proxy.wire.resumable import is_resumable
 from tests.support.ideal_engine import IdealEngine, Seen, Unit, seen
 
@@ -38,9 +39,9 @@ def through_failures(engines: list[IdealEngine], fields: dict[str, Any], cuts: l
     got: list[bytes] = []
     for engine, cut in zip(engines, [*cuts, None], strict=True):
         for event in list(engine.stream(continuation.body(body)))[:cut]:
-            continuation.saw(event)
-            if out := continuation.rewrite(event):
-                got.append(out)
+            continuation.saw(Event(event))
+            if out := continuation.rewrite(Event(event)):
+                got.append(out.raw)
         assert not continuation.disagrees
         if not continuation.can_continue():
             break

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.wire.counting import Evidence
+from proxy.wire.event import Event
 from proxy.wire.rechunk import Rechunker, TokenRechunker
 from proxy.wire.rechunk_text import TextRechunker
 from proxy.wire.tokens import Estimator, Source
@@ -48,7 +49,7 @@ EVIDENCE = {
 def rechunked(rechunker: Rechunker, events: list[bytes], flush_after: frozenset[int] = frozenset()) -> list[bytes]:
     out: list[bytes] = []
     for number, event in enumerate(events):
-        out += rechunker.feed(event)
+        out += rechunker.feed(Event(event))
         if number in flush_after:
             out += rechunker.flush()
             assert not rechunker.withholds

@@ -1,4 +1,4 @@
-"""An event that is read alone takes the short way through `live.stream`; cut in two it cannot. Both say the same."""
+"""An event that is read alone takes the short way through `wire.stream`; cut in two it cannot. Both say the same."""
 
 import asyncio
 import json
@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import Fault
@@ -18,6 +17,7 @@ from proxy.model.timeline import Timeline
 from proxy.wire.accounting import Undo
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
+from proxy.wire.plan import StreamPlan
 from proxy.wire.tokens import Estimator, Source
 from proxy.wire.usage import Usage
 from tests.engines_captures.reading import capture, named
@@ -79,7 +79,7 @@ def told(way: Way, reads: list[bytes]) -> tuple[Told, int]:
         for read in reads:
             if relay.fault is None:
                 relay.on_chunk(read, b"%x\r\n%b\r\n" % (len(read), read), monotonic())
-        relay.stream.close()
+        relay.stream.end()
         stream, meter = relay.stream, relay.meter
         counts = (meter.events, meter.tokens, meter.first_token is not None)
         ends = (stream.saw_done, stream.saw_error)

@@ -3,7 +3,6 @@
 from time import monotonic
 
 from proxy.live.attempt import Call, Caller
-from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
 from proxy.model.endpoint import Endpoint
@@ -11,6 +10,7 @@ from proxy.model.faults import Kind, internal
 from proxy.model.request import Job, Request
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
+from proxy.wire.plan import StreamPlan
 from tests.unit.live.standins import connected, pool
 
 

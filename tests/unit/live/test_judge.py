@@ -8,7 +8,6 @@ import pytest
 
 from proxy.engines.registry import DIALECTS
 from proxy.live import judge
-from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
 from proxy.model.endpoint import Endpoint
@@ -16,6 +15,7 @@ from proxy.model.faults import Blame, Kind, Retry, Source, upstream
 from proxy.model.request import Job
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
+from proxy.wire.plan import StreamPlan
 
 MODEL_GONE = b'{"error": {"message": "model \'m\' not found, try pulling it first"}}'
 

@@ -7,14 +7,15 @@ from time import monotonic
 
 import pytest
 
-from proxy.live.plan import StreamPlan
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import Kind, Source, upstream
 from proxy.model.limits import UpstreamLimits
 from proxy.model.timeline import Timeline
 from proxy.wire import sse, usage
+from proxy.wire.event import Event
 from proxy.wire.meter import Meter
+from proxy.wire.plan import StreamPlan
 from tests.engines_captures.reading import STREAMS, Capture, capture
 from tests.unit.live.standins import Sink
 
@@ -88,7 +89,7 @@ def expected_of(found: Capture) -> tuple[bytes, list[bytes]]:
             break
         if clean.endswith(b"\n\n"):
             counted.append(clean)
-            if sse.is_error(clean):
+            if Event(clean).is_error:
                 break
     return out, counted
 
@@ -118,7 +119,7 @@ async def test_captured_streams_in_every_cut(name: str) -> None:
         assert relay.stream.tail == counted[-3:], cut
         assert relay.usage() == usage.of_events(counted[-3:]), cut
         assert relay.stream.saw_done is out.endswith(b"data: [DONE]\n\n"), cut
-        assert relay.stream.saw_error is (bool(counted) and sse.is_error(counted[-1])), cut
+        assert relay.stream.saw_error is (bool(counted) and Event(counted[-1]).is_error), cut
         assert (relay.fault is None) is found.is_whole, cut
 
 

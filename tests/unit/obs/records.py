@@ -5,6 +5,7 @@ from typing import Any
 from proxy.model.outcome import SERVED
 from proxy.model.timeline import Timeline
 from proxy.obs.record import Record
+from proxy.wire.event import Event
 from proxy.wire.meter import Meter
 from proxy.wire.usage import Usage
 
@@ -27,8 +28,8 @@ def timeline(received: float = 100.0, **stages: float | None) -> Timeline:
 def meter(received: float = 100.0) -> Meter:
     """Two events with output."""
     seen = Meter()
-    seen.saw(b'data: {"choices":[{"text":"a"}]}\n\n', received + 0.25)
-    seen.saw(b'data: {"choices":[{"text":"b"}]}\n\n', received + 1.9)
+    seen.saw(Event(b'data: {"choices":[{"text":"a"}]}\n\n'), received + 0.25)
+    seen.saw(Event(b'data: {"choices":[{"text":"b"}]}\n\n'), received + 1.9)
     return seen
 
 

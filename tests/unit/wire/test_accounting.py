@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.wire import sse
 from proxy.wire.accounting import Undo, Undoing, with_usage, without_usage
+from proxy.wire.event import Event
 from tests.engines_captures.reading import STREAMS, capture
 
 KEYS = st.text(max_size=8) | st.sampled_from(["stream_options", "usage", "a"])
@@ -41,11 +42,21 @@ def _events(name: str) -> list[bytes]:
     return [event for piece in capture(name).pieces for event in splitter.feed(piece)]
 
 
+def shown(event: bytes, undo: Undo) -> bytes:
+    """As the client sees it; empty: not at all."""
+    kept = without_usage(Event(event), undo)
+    return b"" if kept is None else kept.raw
+
+
+def passed(undoing: Undoing, *events: bytes) -> list[bytes]:
+    return [event.raw for event in undoing.pass_on([Event(raw) for raw in events])]
+
+
 @pytest.mark.parametrize("name", [name for name in STREAMS if "responses" not in name and "messages" not in name])
 @pytest.mark.parametrize("undo", [Undo.ALL, Undo.CONTINUOUS])
 def test_nothing_but_usage_goes(name: str, undo: Undo) -> None:
     for event in _events(name):
-        after = without_usage(event, undo)
+        after = shown(event, undo)
         try:
             fields = json.loads(sse.payload(event) or b"")
         except ValueError:
@@ -64,20 +75,21 @@ def test_nothing_but_usage_goes(name: str, undo: Undo) -> None:
 
 def test_text_about_usage_is_text() -> None:
     event = b'data: {"choices":[{"delta":{"content":",\\"usage\\":null and \\"usage\\""}}]}\n\n'
-    assert without_usage(event, Undo.ALL) == event
+    assert shown(event, Undo.ALL) == event
 
 
 def test_null_usage_goes_with_what_was_not_asked_for() -> None:
     event = b'data: {"choices":[{"delta":{"content":"a"}}],"usage":null}\n\n'
-    assert without_usage(event, Undo.ALL) == b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
-    assert without_usage(event, Undo.CONTINUOUS) == event
-    assert without_usage(event, Undo.NOTHING) is event
+    assert shown(event, Undo.ALL) == b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
+    assert shown(event, Undo.CONTINUOUS) == event
+    assert shown(event, Undo.NOTHING) is event
 
 
 def undone(events: list[bytes], *, continuous: bool = False) -> list[bytes]:
     """What a client gets of a stream that ends in these events, as they come one by one."""
     undoing = Undoing(Undo.ALL, continuous=continuous)
-    return [*(kept for event in events for kept in undoing.pass_on([event])), *undoing.rest()]
+    out = [kept for event in events for kept in passed(undoing, event)]
+    return out + [event.raw for event in undoing.rest()]
 
 
 def fields_of(event: bytes) -> dict[str, Any]:
@@ -122,15 +134,15 @@ def test_several_texts_end_in_the_order_they_came() -> None:
 
 def test_a_finishing_event_waits_for_the_next_one_only() -> None:
     undoing = Undoing(Undo.ALL)
-    assert undoing.pass_on([chunk("stop")]) == []
+    assert passed(undoing, chunk("stop")) == []
     assert undoing.held
-    assert undoing.pass_on([b": ping\n"]) == [chunk("stop"), b": ping\n"]
-    assert (undoing.held, undoing.rest()) == (b"", [])
+    assert passed(undoing, b": ping\n") == [chunk("stop"), b": ping\n"]
+    assert (undoing.held, undoing.rest()) == (None, [])
 
 
 def test_nothing_waits_where_usage_was_asked_for() -> None:
     undoing = Undoing(Undo.CONTINUOUS, continuous=True)
-    assert undoing.pass_on([chunk("stop"), usage_event()]) == [chunk("stop"), usage_event()]
+    assert passed(undoing, chunk("stop"), usage_event()) == [chunk("stop"), usage_event()]
 
 
 ASKED_AND_NOT = [

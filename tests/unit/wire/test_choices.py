@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.wire import sse
 from proxy.wire.choices import Choices, finishes
+from proxy.wire.event import Event
 from tests.engines_captures.reading import STREAMS, capture
 
 BROKEN = {"llama.cpp/abort_cut", "transformers-serve/abort_cut", "vllm/abort_cut", "vllm/sigterm_during_stream"}
@@ -35,7 +36,7 @@ def chunk(index: int, finish: str | None = None, text: str = "a", *, tight: bool
 def after(*events: bytes) -> bool:
     choices = Choices()
     for each in events:
-        choices.saw(each)
+        choices.saw(Event(each))
     return choices.have_ended
 
 
@@ -44,7 +45,7 @@ def test_captured_streams_end_where_all_their_texts_have(name: str) -> None:
     events = [e for e in sse.EventSplitter(1 << 20).feed(capture(name).body) if b'"choices"' in e]
     choices, told = Choices(), []
     for number, each in enumerate(events, 1):
-        choices.saw(each)
+        choices.saw(Event(each))
         if choices.have_ended:
             told.append(number)
     if name in BROKEN or name == DIED:
@@ -111,7 +112,7 @@ def test_text_about_reasons_is_text() -> None:
 def test_indices_without_measure_are_bounded() -> None:
     choices = Choices()
     for index in (10**9, 10**6, 5000):
-        choices.saw(chunk(index))
+        choices.saw(Event(chunk(index)))
     assert choices._seen.bit_length() < 5000
     assert not choices.have_ended
 

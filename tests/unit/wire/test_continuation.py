@@ -9,7 +9,8 @@ import pytest
 from proxy.engines.registry import DIALECTS
 from proxy.model.endpoint import Endpoint
 from proxy.wire import sse
-from proxy.wire.continuation import MOST_TEXT_B, Continuation, without_running_usage
+from proxy.wire.continuation import MOST_TEXT_B, Continuation
+from proxy.wire.event import Event
 from proxy.wire.usage import Usage
 
 CHAT: dict[str, Any] = {
@@ -48,8 +49,14 @@ def after(*events: bytes, fields: dict[str, Any] = CHAT, dialect: Any = VLLM) ->
     endpoint = Endpoint.CHAT if "messages" in fields else Endpoint.COMPLETIONS
     continuation = Continuation(fields, endpoint, dialect)
     for event in events:
-        continuation.saw(event)
+        continuation.saw(Event(event))
     return continuation
+
+
+def rewritten(continuation: Continuation, event: bytes) -> bytes:
+    """Empty: not at all."""
+    found = continuation.rewrite(Event(event))
+    return b"" if found is None else found.raw
 
 
 def read(event: bytes) -> dict[str, Any]:
@@ -129,7 +136,7 @@ class TestCanContinue:
     def test_long_text_is_given_up_and_forgotten(self) -> None:
         most = after(delta("x" * MOST_TEXT_B, completion=9))
         assert most.can_continue()
-        most.saw(delta("x", completion=10))
+        most.saw(Event(delta("x", completion=10)))
         assert not most.can_continue()
         assert most.text == ""
 
@@ -173,8 +180,8 @@ class TestRewrite:
         return continuation
 
     def test_the_first_attempt_passes(self) -> None:
-        event = delta("Once", completion=1)
-        assert after(event).rewrite(event) is event
+        event = Event(delta("Once", completion=1))
+        assert after(event.raw).rewrite(event) is event
 
     def test_identity_and_usage(self) -> None:
         told = {
@@ -186,8 +193,8 @@ class TestRewrite:
         choice = {"index": 0, "delta": {"content": " upon"}, "finish_reason": None}
         event = second(choices=[choice], usage=told, extra=[1])
         continuation = self.begun()
-        continuation.saw(event)
-        assert read(continuation.rewrite(event)) == {
+        continuation.saw(Event(event))
+        assert read(rewritten(continuation, event)) == {
             "id": "first",
             "created": 1,
             "model": "tiny",
@@ -206,25 +213,25 @@ class TestRewrite:
     def test_the_role_is_said_once(self) -> None:
         continuation = self.begun()
         role = second(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-        continuation.saw(role)
-        assert continuation.rewrite(role) == b""
+        continuation.saw(Event(role))
+        assert rewritten(continuation, role) == b""
         both = second(choices=[{"index": 0, "delta": {"role": "assistant", "content": " a"}, "finish_reason": None}])
-        assert read(continuation.rewrite(both))["choices"][0]["delta"] == {"content": " a"}
+        assert read(rewritten(continuation, both))["choices"][0]["delta"] == {"content": " a"}
 
     def test_a_role_that_nobody_heard_stays(self) -> None:
         continuation = after(delta("Once", completion=3))
         continuation.next_attempt()
         role = second(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-        continuation.saw(role)
-        assert read(continuation.rewrite(role))["choices"][0]["delta"]["role"] == "assistant"
+        continuation.saw(Event(role))
+        assert read(rewritten(continuation, role))["choices"][0]["delta"]["role"] == "assistant"
 
     def test_a_finish_beside_a_role_stays(self) -> None:
         event = second(choices=[{"index": 0, "delta": {"role": "assistant"}, "finish_reason": "stop"}])
-        assert read(self.begun().rewrite(event))["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+        assert read(rewritten(self.begun(), event))["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
 
     def test_done_comments_and_errors_pass(self) -> None:
         for event in (b"data: [DONE]\n\n", b": ping\n", b'data: {"error":{"message":"x"}}\n\n', b"data: <\n\n"):
-            assert self.begun().rewrite(event) == event
+            assert rewritten(self.begun(), event) == event
 
     def test_an_engine_that_reads_other_tokens_is_not_heard(self) -> None:
         continuation = self.begun()
@@ -232,50 +239,31 @@ class TestRewrite:
             choices=[{"index": 0, "delta": {"content": "x"}, "finish_reason": None}],
             usage={"prompt_tokens": 14, "completion_tokens": 1},
         )
-        continuation.saw(event)
+        continuation.saw(Event(event))
         assert continuation.disagrees
-        assert continuation.rewrite(event) == b""
+        assert rewritten(continuation, event) == b""
         assert not continuation.can_continue()
 
     def test_an_engine_that_does_not_count_first_is_not_heard(self) -> None:
         continuation = self.begun()
         event = second(choices=[{"index": 0, "delta": {"content": "x"}, "finish_reason": None}])
-        continuation.saw(event)
-        assert continuation.rewrite(event) == b""
+        continuation.saw(Event(event))
+        assert rewritten(continuation, event) == b""
         assert continuation.text == "Once"
 
     def test_a_request_that_begins_anew_needs_no_check(self) -> None:
         continuation = after(delta("", role="assistant", completion=0))
         continuation.next_attempt()
         event = second(choices=[{"index": 0, "delta": {"content": "x"}, "finish_reason": None}])
-        continuation.saw(event)
-        assert read(continuation.rewrite(event))["id"] == "first"
+        continuation.saw(Event(event))
+        assert read(rewritten(continuation, event))["id"] == "first"
 
     def test_a_third_attempt_counts_on(self) -> None:
         continuation = self.begun()
         choice = {"index": 0, "delta": {"content": " upon"}, "finish_reason": None}
-        continuation.saw(second(choices=[choice], usage={"prompt_tokens": 13, "completion_tokens": 2}))
+        continuation.saw(Event(second(choices=[choice], usage={"prompt_tokens": 13, "completion_tokens": 2})))
         continuation.next_attempt()
         assert (continuation.attempt, continuation.tokens) == (3, 5)
-        continuation.saw(second(choices=[choice], usage={"prompt_tokens": 15, "completion_tokens": 1}))
+        continuation.saw(Event(second(choices=[choice], usage={"prompt_tokens": 15, "completion_tokens": 1})))
         assert not continuation.disagrees
         assert continuation.corrected(Usage(15, 4)) == Usage(10, 9)
-
-
-class TestWithoutRunningUsage:
-    def test_usage_beside_choices_goes(self) -> None:
-        event = b'data: {"choices":[{"index":0}],"usage":{"prompt_tokens":1},"x":1}\n\n'
-        assert without_running_usage(event) == b'data: {"choices":[{"index":0}],"x":1}\n\n'
-
-    @pytest.mark.parametrize(
-        "event",
-        [
-            b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n',
-            b'data: {"choices":[{"delta":{"content":"\\"usage\\""}}]}\n\n',
-            b'data: {"choices":[{"usage":1}]}\n\n',
-            b"data: [DONE]\n\n",
-            b'data: "usage" {\n\n',
-        ],
-    )
-    def test_the_rest_stays(self, event: bytes) -> None:
-        assert without_running_usage(event) == event

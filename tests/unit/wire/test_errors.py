@@ -9,6 +9,7 @@ import pytest
 from proxy.model.endpoint import Api
 from proxy.model.faults import Blame, Fault, Kind, Retry, Source, downstream, internal, upstream
 from proxy.wire import errors, sse
+from proxy.wire.event import Event
 from tests.engines_captures.reading import ERRORS, STREAMS, capture
 
 STATUSES = {
@@ -87,7 +88,7 @@ def test_every_kind_of_every_source(kind: Kind, source: Source, spent: bool) -> 
     assert error["code"] is None or error["code"].isascii()
     assert shown.body == errors.envelope(fault)
     assert sse.payload(errors.event(fault)) == shown.body
-    assert sse.is_error(errors.event(fault))
+    assert Event(errors.event(fault)).is_error
 
 
 def test_a_quota_that_fills_again_may_be_asked_again() -> None:
@@ -405,7 +406,7 @@ def test_an_engines_event_in_another_shape_is_put_into_it(api: Api, event: bytes
 @pytest.mark.parametrize("api", Api)
 def test_a_break_of_ours_in_every_api(api: Api) -> None:
     shown = errors.event(upstream(Kind.CUT, "It was cut."), api)
-    assert sse.is_error(shown)
+    assert Event(shown).is_error
     assert errors.event_as(shown, api) is shown
     assert json.loads(sse.payload(shown) or b"").get("sequence_number") == (0 if api is Api.RESPONSES else None)
 

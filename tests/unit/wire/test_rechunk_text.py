@@ -3,6 +3,7 @@
 from typing import Any
 
 from proxy.wire.counting import Evidence
+from proxy.wire.event import Event
 from proxy.wire.rechunk_text import TextRechunker
 from proxy.wire.tokens import Estimator, Source
 from tests.support.stream_text import Heard, payload, whole
@@ -14,7 +15,7 @@ def rechunker() -> TextRechunker:
 
 
 def fed(one: TextRechunker, *texts: str, **choice: Any) -> list[str]:
-    return contents([out for text in texts for out in one.feed(chunk({"content": text}, **choice))])
+    return contents([out for text in texts for out in one.feed(Event(chunk({"content": text}, **choice)))])
 
 
 def test_pieces_of_a_word_wait_for_the_rest_of_it() -> None:
@@ -43,14 +44,14 @@ def test_letters_that_only_combine_with_the_next_wait() -> None:
 def test_halves_of_a_surrogate_pair_meet() -> None:
     one = rechunker()
     halves = [b'data: {"choices":[{"index":0,"delta":{"content":"\\u%b"}}]}\n\n' % half for half in (b"d83d", b"de00")]
-    assert [one.feed(half) for half in halves] == [[], []]
+    assert [one.feed(Event(half)) for half in halves] == [[], []]
     assert whole(contents(one.flush())[0]) == "😀"
 
 
 def test_what_only_a_lenient_parser_reads_is_written_back() -> None:
     one = rechunker()
-    one.feed(chunk({"content": "wo"}))
-    one.feed(chunk({"content": "rd"}).replace(b'"index":0', b'"index":0,"score":NaN'))
+    one.feed(Event(chunk({"content": "wo"})))
+    one.feed(Event(chunk({"content": "rd"}).replace(b'"index":0', b'"index":0,"score":NaN')))
     assert b'"score":NaN' in one.flush()[0]
 
 
@@ -67,22 +68,22 @@ def test_empty_events_are_swallowed_by_the_next() -> None:
 
 def test_endless_empty_events_do_not_pile_up() -> None:
     one = rechunker()
-    out = [event for _ in range(1000) for event in one.feed(chunk({"content": ""}, logprobs=logprobs("")))]
+    out = [event for _ in range(1000) for event in one.feed(Event(chunk({"content": ""}, logprobs=logprobs(""))))]
     assert 10 <= len(out) <= 20
 
 
 def test_one_event_alone_is_the_same_object() -> None:
     one, event = rechunker(), chunk({"content": " word"})
-    assert one.feed(event) == []
+    assert one.feed(Event(event)) == []
     assert one.flush()[0] is event
 
 
 def test_role_and_finish_are_never_held() -> None:
     one = rechunker()
     role, finish = chunk({"role": "assistant", "content": ""}), chunk({}, finish_reason="stop")
-    assert one.feed(role)[0] is role
+    assert one.feed(Event(role))[0] is role
     assert fed(one, "wor") == []
-    out = one.feed(finish)
+    out = one.feed(Event(finish))
     assert contents(out) == ["wor", None]
     assert out[-1] is finish
 
@@ -91,7 +92,7 @@ def test_what_is_no_delta_pushes_the_text_out_first() -> None:
     one = rechunker()
     fed(one, "wor")
     last = b'data: {"choices":[],"usage":{"completion_tokens":1}}\n\n'
-    assert one.feed(last) == [chunk({"content": "wor"}), last]
+    assert one.feed(Event(last)) == [chunk({"content": "wor"}), last]
 
 
 def test_ids_and_logprobs_are_joined_and_usage_is_the_latest() -> None:
@@ -100,7 +101,7 @@ def test_ids_and_logprobs_are_joined_and_usage_is_the_latest() -> None:
         chunk({"content": text}, top=usage(at), token_ids=[at], logprobs=logprobs(text))
         for at, text in enumerate(("wo", "rd"), 1)
     ]
-    assert [one.feed(event) for event in events] == [[], []]
+    assert [one.feed(Event(event)) for event in events] == [[], []]
     (out,) = one.flush()
     fields = payload(out) or {}
     assert fields["choices"][0]["token_ids"] == [1, 2]
@@ -110,7 +111,7 @@ def test_ids_and_logprobs_are_joined_and_usage_is_the_latest() -> None:
 
 def test_reasoning_is_not_joined_with_content() -> None:
     one = rechunker()
-    out = one.feed(chunk({"reasoning": "so"})) + one.feed(chunk({"content": "yes"})) + one.flush()
+    out = one.feed(Event(chunk({"reasoning": "so"}))) + one.feed(Event(chunk({"content": "yes"}))) + one.flush()
     assert contents(out, "reasoning") == ["so", None]
     assert contents(out) == [None, "yes"]
 
@@ -119,7 +120,7 @@ def test_arguments_of_one_call_are_joined_and_never_with_another() -> None:
     one = rechunker()
     calls = [(0, '{"ci'), (0, 'ty":'), (1, '{"da')]
     events = [chunk({"tool_calls": [{"index": at, "function": {"arguments": text}}]}) for at, text in calls]
-    out = [event for each in events for event in one.feed(each)] + one.flush()
+    out = [event for each in events for event in one.feed(Event(each))] + one.flush()
     assert [piece[0]["function"]["arguments"] for piece in contents(out, "tool_calls")] == ['{"city":', '{"da']
 
 
@@ -129,7 +130,7 @@ def test_choices_wait_side_by_side() -> None:
         chunk({"content": text}).replace(b'"index":0', b'"index":%d' % index)
         for index, text in ((0, "un"), (1, "re"), (0, "do"), (1, "do"))
     ]
-    out = [event for each in events for event in one.feed(each)] + one.flush()
+    out = [event for each in events for event in one.feed(Event(each))] + one.flush()
     assert contents(out) == ["undo", "redo"]
     assert Heard(out).same_as(Heard(events))
 
@@ -138,15 +139,15 @@ def test_response_events_keep_their_numbers_without_gaps() -> None:
     one, out = rechunker(), []
     for number, text in enumerate(("un", "do", " it")):
         body = f'{{"type":"response.output_text.delta","item_id":"i","delta":"{text}","sequence_number":{number}}}'
-        out += one.feed(f"event: response.output_text.delta\ndata: {body}\n\n".encode())
-    out += one.feed(b'event: x\ndata: {"type":"response.completed","sequence_number":3}\n\n')
+        out += one.feed(Event(f"event: response.output_text.delta\ndata: {body}\n\n".encode()))
+    out += one.feed(Event(b'event: x\ndata: {"type":"response.completed","sequence_number":3}\n\n'))
     assert [(payload(event) or {}).get("delta") for event in out] == ["undo", " it", None]
     assert [(payload(event) or {})["sequence_number"] for event in out] == [0, 1, 2]
 
 
 def test_tokens_are_counted_when_they_come_not_when_they_go() -> None:
     one = TextRechunker(Evidence(Estimator()))
-    one.feed(chunk({"content": "unhap"}, token_ids=[1, 2]))
+    one.feed(Event(chunk({"content": "unhap"}, token_ids=[1, 2])))
     assert one.count == (2, Source.TOKEN_IDS)
 
 
@@ -154,6 +155,6 @@ def test_numbered_events_of_two_items_stay_in_order() -> None:
     one, out = rechunker(), []
     for number, item in enumerate(("i", "k", "i")):
         body = f'{{"type":"response.output_text.delta","item_id":"{item}","delta":"un","sequence_number":{number}}}'
-        out += one.feed(f"data: {body}\n\n".encode())
+        out += one.feed(Event(f"data: {body}\n\n".encode()))
     out += one.flush()
     assert [(payload(event) or {})["sequence_number"] for event in out] == [0, 1, 2]

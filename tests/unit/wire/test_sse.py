@@ -3,6 +3,7 @@
 import pytest
 
 from proxy.wire import sse
+from proxy.wire.event import Event
 from tests.engines_captures.reading import STREAMS, capture
 
 ERROR_EVENTS = [
@@ -37,12 +38,12 @@ OTHER_EVENTS = [
 
 @pytest.mark.parametrize("event", ERROR_EVENTS)
 def test_errors(event: bytes) -> None:
-    assert sse.is_error(event)
+    assert Event(event).is_error
 
 
 @pytest.mark.parametrize("event", OTHER_EVENTS)
 def test_no_errors(event: bytes) -> None:
-    assert not sse.is_error(event)
+    assert not Event(event).is_error
 
 
 def test_captured_errors() -> None:
@@ -51,7 +52,7 @@ def test_captured_errors() -> None:
         (name, index)
         for name in STREAMS
         for index, event in enumerate(sse.EventSplitter(1 << 20).feed(capture(name).body))
-        if sse.is_error(event)
+        if Event(event).is_error
     }
     assert found == {("vllm/engine_death_mid_stream_keepalive", 11)}
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.wire import sse, usage
+from proxy.wire.event import Event
 from proxy.wire.usage import NO_USAGE, Usage
 from tests.engines_captures.reading import STREAMS, capture
 
@@ -79,7 +80,7 @@ def test_usage_of_captured_answers(name: str, told: tuple[int, int] | None) -> N
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_the_first_content_is_not_the_role(name: str) -> None:
-    content = [usage.holds_content(event) for event in events_of(name)]
+    content = [usage.holds_content(Event(event)) for event in events_of(name)]
     assert any(content) is (name not in WITHOUT_CONTENT)
     first = events_of(name)[0]
     if b'"role":"assistant"' in first:
@@ -143,7 +144,7 @@ def test_the_last_event_that_tells_anything_counts() -> None:
     ],
 )
 def test_content(fields: Any, holds: bool) -> None:
-    assert usage.holds_content(b"data: %b\n\n" % json.dumps(fields).encode()) is holds
+    assert usage.holds_content(Event(b"data: %b\n\n" % json.dumps(fields).encode())) is holds
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_last_words(last: Any, ended: bool) -> None:
 def test_any_bytes_can_be_asked(events: list[bytes]) -> None:
     assert usage.of_events(events) == NO_USAGE
     assert not usage.said_last_word(events)
-    assert not any(map(usage.holds_content, events))
+    assert not any(usage.holds_content(Event(event)) for event in events)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from proxy.live.plan import StreamPlan
 from proxy.model.classes import StreamSettings
 from proxy.wire.accounting import Undo
 from proxy.wire.counting import Evidence
+from proxy.wire.plan import StreamPlan
 from proxy.wire.rechunk import TokenRechunker
 from proxy.wire.rechunk_text import TextRechunker
 from proxy.wire.tokens import Estimator
