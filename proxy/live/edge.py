@@ -4,13 +4,21 @@ Owns the order of answers, keep-alive, pipelining, deadlines, closes that lose n
 the `reader` owns what comes in. Knows nothing of models or backends: a request that was read whole goes to the
 `Handler`, which answers through the connection. A half-closed client counts as gone, as with HAProxy's
 `abortonclose`: nobody waits for the answer. An answer that is complete is delivered as slowly as the client reads.
+
+    state       until                                     `deadline`: when it has lasted too long
+    READING     a request is whole ──▶ ANSWERING          head, idle: closed; body: 408
+    ANSWERING   its handler is done ──▶ READING, or FIN   none
+    LINGERING   our FIN is out; the client closes         what it still sends is dropped, then it is closed
+    GONE        for good                                  none
+
+In each of them bytes that the client does not take are looked at first: whoever takes none for `write_stall` is gone.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from proxy.live.budget import Budget
 from proxy.live.reader import BETWEEN, IN_BODY, Message, Reader, Terms
@@ -30,6 +38,16 @@ _LOOK_S = 1.0
 _PIPELINE_BYTES = 256 * 1024
 """Bodies waiting behind the request being answered; above it the connection is not read, not even for a FIN."""
 _UNKNOWN = -1
+
+READING: Final = 0
+ANSWERING: Final = 1
+LINGERING: Final = 2
+GONE: Final = 3
+
+_BY_LENGTH: Final = 0
+_CHUNKED: Final = 1
+_UNTIL_CLOSE: Final = 2
+"""How the end of the body that is sent is told: here by the end of the connection, and by nothing else."""
 
 
 Handler = Callable[["Connection", Message], Coroutine[Any, Any, None]]
@@ -86,8 +104,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_charge_b",
-        "_chunked",
         "_edge",
+        "_framing",
         "_linger_end",
         "_queue",
         "_queued_b",
@@ -95,7 +113,6 @@ class Connection(asyncio.Protocol):
         "_still_s",
         "_task",
         "_unsent_b",
-        "_until_close",
         "client",
         "closing",
         "deadline",
@@ -104,6 +121,7 @@ class Connection(asyncio.Protocol):
         "on_pause",
         "sent",
         "stalled",
+        "state",
         "transport",
         "write_paused",
     )
@@ -114,17 +132,16 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Message] = deque()
         self._queued_b = 0
         self._task: asyncio.Task[None] | None = None
-        self._chunked = False
-        self._until_close = False
-        """The body being sent ends with the connection, and with nothing else."""
+        self._framing = _BY_LENGTH
         self._charge_b = 0
         """Taken of the budget for the request being answered, as long as its handler has not made it its own."""
         self._linger_end = NEVER
-        """After our FIN: when the connection ends at the latest, unless the client still takes its answer."""
+        """When lingering ends at the latest, unless the client still takes its answer."""
         self._unsent_b = _UNKNOWN
         """What the client had not taken when it was looked at last."""
         self._still_s = 0.0
         """For how long it has taken nothing: time in which it was looked at, not time in which we stood still."""
+        self.state = READING
         self.transport: asyncio.Transport | None = None
         self.client = ""
         """Address of the peer."""
@@ -160,6 +177,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._edge.connections.discard(self)
         self._edge.watch.discard(self)
+        self.state = GONE
         self.transport = None
         self.closing = True
         self._reader.close()
@@ -182,22 +200,22 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.write_paused = False
-        if self._linger_end == NEVER:
-            self.deadline = NEVER if self._task is not None else self._idle_deadline()
+        if self.state != LINGERING:
+            self.deadline = NEVER if self.state == ANSWERING else self._idle_deadline()
         if self.on_pause is not None:
             self.on_pause(False)
 
     def data_received(self, data: bytes) -> None:
         if self.closing:
-            if self._linger_end != NEVER:
+            if self.state == LINGERING:
                 self.deadline = min(monotonic() + _LINGER_S, self._linger_end)
             return
         reader = self._reader
-        if reader.state == BETWEEN and self._task is None:
+        if reader.state == BETWEEN and self.state == READING:
             self.deadline = monotonic() + self._edge.limits.head.timeout
         for message in reader.feed(data):
             self._enqueue(message)
-        if reader.state == IN_BODY and self._task is None:
+        if reader.state == IN_BODY and self.state == READING:
             self._note_progress()
 
     def expired(self, now: float) -> None:
@@ -208,9 +226,9 @@ class Connection(asyncio.Protocol):
         left_b = unsent_b(transport)
         if left_b:
             self._judge_reader(transport, left_b, now)
-        elif self._linger_end != NEVER:
+        elif self.state == LINGERING:
             self._end_linger(transport, now)
-        elif self._task is not None:
+        elif self.state == ANSWERING:
             self.deadline = NEVER  # an answer runs: what is read behind it has time
         elif self._reader.state == IN_BODY and not self.closing:
             fault = downstream(Kind.BODY_TOO_SLOW, "The request body came too slowly.")
@@ -250,7 +268,7 @@ class Connection(asyncio.Protocol):
 
     def is_delivering(self) -> bool:
         """Whether a complete answer waits for its reader."""
-        return self._task is None and self.transport is not None and unsent_b(self.transport) > 0
+        return self.state != ANSWERING and self.transport is not None and unsent_b(self.transport) > 0
 
     # --- what was read
 
@@ -273,7 +291,7 @@ class Connection(asyncio.Protocol):
             self.closing = True
             self._edge.budget.give(message.charge_b)
             return
-        if self._task is None:
+        if self.state != ANSWERING:
             self._start(message)
             return
         self._queue.append(message)
@@ -286,6 +304,7 @@ class Connection(asyncio.Protocol):
         self.head_sent = False
         self.message = message
         self._charge_b = message.charge_b
+        self.state = ANSWERING
         self._task = self._edge.loop.create_task(self._edge.handler(self, message))
 
     # --- answering: what the handler calls
@@ -309,29 +328,31 @@ class Connection(asyncio.Protocol):
     def begin(self, status: int, headers: list[tuple[bytes, bytes]], length: int | None) -> None:
         """The head of an answer whose body follows by `send`: of `length` bytes, or chunked (HTTP/1.0: until close)."""
         assert self.message is not None
-        self._chunked = length is None and not self.message.http10
         self.sent = False
         if length is not None:
+            self._framing = _BY_LENGTH
             headers.append((b"content-length", b"%d" % length))
-        elif self._chunked:
+        elif not self.message.http10:
+            self._framing = _CHUNKED
             headers.append((b"transfer-encoding", b"chunked"))
         else:
-            self.closing = self._until_close = True
+            self._framing = _UNTIL_CLOSE
+            self.closing = True
         self._write_head(status, headers, b"")
 
     def send(self, data: bytes) -> None:
         """Some body bytes; several in one loop turn leave in one system call."""
-        self.send_chunk(data, b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        self.send_chunk(data, b"%x\r\n%b\r\n" % (len(data), data) if self._framing == _CHUNKED else data)
 
     def send_chunk(self, data: bytes, chunk: bytes) -> None:
         """Some body bytes that came as a chunk, `chunk`: with its framing, which is ours as well."""
         if self.transport is not None:
             self.sent = True
-            self.transport.write(chunk if self._chunked else data)
+            self.transport.write(chunk if self._framing == _CHUNKED else data)
 
     def end(self) -> None:
         """The body is complete."""
-        if self._chunked and self.transport is not None:
+        if self._framing == _CHUNKED and self.transport is not None:
             self.transport.write(b"0\r\n\r\n")
 
     def abort(self) -> None:
@@ -339,7 +360,7 @@ class Connection(asyncio.Protocol):
         self.closing = True
         if self.transport is None:
             return
-        if self._until_close:
+        if self._framing == _UNTIL_CLOSE:
             reset(self.transport)
         else:
             self.transport.abort()
@@ -350,7 +371,10 @@ class Connection(asyncio.Protocol):
         self.on_pause = None
         self.message = None
         self._edge.budget.give(self.take_charge())
-        if self.transport is None or self.transport.is_closing():
+        if self.transport is None:
+            return
+        self.state = READING
+        if self.transport.is_closing():
             return
         if self._queue:
             message = self._queue.popleft()
@@ -368,7 +392,7 @@ class Connection(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """For a drain: a connection between requests ends, as soon as its last answer is delivered."""
-        if self._task is not None or self.transport is None or self._reader.state != BETWEEN:
+        if self.state != READING or self.transport is None or self._reader.state != BETWEEN:
             return
         if unsent_b(self.transport):
             self._close()
@@ -411,6 +435,7 @@ class Connection(asyncio.Protocol):
             self.transport.close()
             return
         self.transport.write_eof()
+        self.state = LINGERING
         now = monotonic()
         self._unsent_b = _UNKNOWN
         self._linger_end = now + _LINGER_MAX_S

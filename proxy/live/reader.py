@@ -12,6 +12,7 @@ import httptools
 from proxy.live.budget import COPIES, Budget
 from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.limits import Limits
+from proxy.wire import framing
 from proxy.wire.headers import Head, HeaderPolicy, check_head
 
 BETWEEN: Final = 0
@@ -21,15 +22,10 @@ IN_BODY: Final = 2
 ENDED: Final = 3
 """Nothing more is read."""
 
-_FRAMING_ALLOWANCE_B = 64 * 1024
-"""Chunk framing without a byte of the body: extensions, trailers, one read's worth of one-byte chunks."""
-_FRAMING_RATIO = 16
-"""Chunk extensions and tiny chunks cost CPU and carry nothing: a one-byte chunk needs 6 bytes, so 16 is generous."""
 _STEP_B = 64 * 1024
 """What is taken for a chunked body at a time."""
 _SEPARATORS_B = 4
 """Between a header's name and value, and at its end."""
-_HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
 class Message(NamedTuple):
@@ -106,7 +102,7 @@ class Reader:
         """The messages that `data` completes; the last one may be the fault with which the reading ends."""
         if self._parser is None:
             return _NOTHING
-        if self.state == BETWEEN and not _is_request_line(data):
+        if self.state == BETWEEN and not framing.is_request_line(data):
             return [self.refuse(downstream(Kind.MALFORMED, "The request line is malformed."))]
         body_b = self.body_b
         self._raw_b += len(data)
@@ -202,7 +198,7 @@ class Reader:
     def on_message_complete(self) -> None:
         if self._upgrade:
             return
-        if self._chunked and self._is_overweight():
+        if self._chunked and framing.is_overweight(self._raw_b, self.body_b):
             raise FaultError(_overweight())
         parser = self._parser
         assert parser is not None
@@ -282,15 +278,12 @@ class Reader:
 
     def _check_chunks(self, data: bytes, body_b: int) -> None:
         self._barren_b = self._barren_b + len(data) if self.body_b == body_b else 0
-        if self._is_overweight():
+        if framing.is_overweight(self._raw_b, self.body_b):
             self._refuse(_overweight())
-        elif self._barren_b > _FRAMING_ALLOWANCE_B:
+        elif self._barren_b > framing.ALLOWANCE_B:
             self._refuse(downstream(Kind.HEAD_TOO_LARGE, "A chunk extension or the trailers are too large."))
-        elif self.body_b < len(data) and _first_chunk_b(data) > self._terms.limits.body.size:
+        elif self.body_b < len(data) and framing.first_chunk_b(data) > self._terms.limits.body.size:
             self._refuse(self._too_large())
-
-    def _is_overweight(self) -> bool:
-        return self._raw_b > _FRAMING_ALLOWANCE_B + _FRAMING_RATIO * self.body_b
 
     def _too_large(self) -> Fault:
         limit_b = self._terms.limits.body.size
@@ -299,18 +292,3 @@ class Reader:
 
 def _overweight() -> Fault:
     return downstream(Kind.MALFORMED, "The body's chunk framing outweighs the body.")
-
-
-def _first_chunk_b(data: bytes) -> int:
-    """The size that a read announces which begins a chunked body; 0 when it announces none."""
-    start = data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0
-    line = data[start : start + 32].split(b"\r\n", 1)[0].split(b";", 1)[0]
-    return int(line, 16) if line.isalnum() and set(line) <= _HEX else 0
-
-
-def _is_request_line(data: bytes) -> bool:
-    """Catches what llhttp lets pass at the start of a request: HTTP/0.9 and doubled spaces."""
-    end = data.find(b"\r\n")
-    if end < 0:
-        return data.find(b"  ", 0, 8192) < 0
-    return data.find(b"  ", 0, end) < 0 and (end == 0 or data.find(b" HTTP/", 0, end) >= 0)

@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from proxy.live.budget import Budget
-from proxy.live.edge import Connection, Edge
+from proxy.live.edge import ANSWERING, GONE, LINGERING, READING, Connection, Edge
 from proxy.live.reader import Message, Reader
 from proxy.live.watch import Watch
 from proxy.model.faults import Kind
@@ -500,3 +500,29 @@ async def test_a_slow_body_behind_an_answer_does_not_end_the_answer() -> None:
     server.go_on.set()
     await settled()
     assert not transport.closed
+
+
+async def test_the_states_of_a_connection() -> None:
+    server = Server(at_once=False)
+    connection, transport = server.connect()
+    assert connection.state == READING
+    connection.data_received(post(b"1") + GET.replace(b"Host: a", b"Host: a\r\nConnection: close"))
+    assert connection.state == ANSWERING
+    server.go_on.set()
+    await settled()
+    assert (connection.state, transport.sent_eof) == (LINGERING, True)
+    connection.data_received(GET)
+    assert len(server.messages) == 2, "what comes behind our FIN is dropped"
+    connection.connection_lost(None)
+    assert connection.state == GONE
+    assert not server.edge.connections
+
+
+async def test_a_client_that_left_while_it_was_answered_stays_gone() -> None:
+    server = Server(at_once=False)
+    connection, _ = server.connect()
+    connection.data_received(GET)
+    await settled()
+    connection.connection_lost(None)
+    await settled()
+    assert connection.state == GONE

@@ -1,11 +1,11 @@
-"""One chunk in one read, as the parser would read it."""
+"""One chunk in one read, as the parser would read it; and what parsers let pass."""
 
 import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire.framing import one_chunk
+from proxy.wire.framing import ALLOWANCE_B, first_chunk_b, is_overweight, is_request_line, one_chunk
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -79,3 +79,42 @@ def test_the_parser_agrees(text: str, repeats: int) -> None:
         parser.feed_data(data)
         parser.feed_data(b"1\r\n!\r\n")  # it stands before a chunk
         assert (reader.body, reader.chunks) == (data[start:-2] + b"!", 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", True),
+        (b"\r\nGET / HTTP/1.1\r\n", True),
+        (b"GET /", True),
+        (b"GET /\r\n", False),
+        (b"GET  / HTTP/1.1\r\n", False),
+        (b"GET  /", False),
+        (b"GET / HTTP/1.1\r\nHost:  a\r\n", True),
+    ],
+)
+def test_request_lines(data: bytes, expected: bool) -> None:
+    assert is_request_line(data) is expected
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (b"5\r\nhello\r\n", 5),
+        (b"1F;a=b\r\n", 31),
+        (b"POST / HTTP/1.1\r\na: b\r\n\r\nffff\r\nx", 65535),
+        (b"hello", 0),
+        (b"-5\r\n", 0),
+        (b"", 0),
+        (b"0x10\r\n", 0),
+    ],
+)
+def test_the_size_that_is_announced_first(data: bytes, size: int) -> None:
+    assert first_chunk_b(data) == size
+
+
+def test_framing_may_weigh_so_much() -> None:
+    assert not is_overweight(ALLOWANCE_B, 0)
+    assert is_overweight(ALLOWANCE_B + 1, 0)
+    assert not is_overweight(6_000_000, 1_000_000), "one-byte chunks"
+    assert is_overweight(17_000_000, 1_000_000)
