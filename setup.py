@@ -19,31 +19,39 @@ from setuptools import setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, CompileError
 
-_WHOLE = ("core", "core/policies")
-"""Folders of which every module is compiled, but for these."""
-_NOT = ("__init__.py", "explanation.py")
-"""What `explanation` makes is written as JSON by orjson, which reads the insides of interpreted dataclasses only."""
-_SINGLE = {
-    "engines": "base load prometheus refusals registry routes",
-    "live": "answer attempt budget deliver driver edge exchange flows intake job judge marks pool reader relay stream"
-    " upstream",
-    "model": "abilities backend commands endpoint faults histogram model_name outcome request timeline",
+_WHOLE = ("core", "engines", "live", "model", "wire")
+"""Packages of which every module is compiled, new ones too, but for these."""
+_LEFT_OUT = {
+    "is read once, at the start": "*/__init__",
+    "defines models of pydantic, which are made at run time": "model/classes model/fallback model/hedge model/kv_cache"
+    " model/limits model/rules model/scheduling model/tenants model/units",
+    "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/explanation",
+    "runs at the start, per probe or once a second, and waits most of that time": "live/address_space live/admin"
+    " live/catalogue live/memory live/prober live/questions live/scraper live/tls live/tokenizers",
+    "runs for large and packed bodies only, whose cost is that of parsing them": "live/bodies wire/weight",
+}
+"""Why some are left to the interpreter: reason → names."""
+_ALSO = {
     "obs": "access_log goodput metrics record",
     "sim": "arrival decoding engine jobs kv_pool modelled_backend plan played sequence spec static world",
-    "wire": "accounting allowance answers body borders choices codings counting deltas ends error_shapes errors event"
-    " framing graphemes headers hops meter needs pacing plan prompt rechunk retry_after routes splice sse stages"
-    " straight stream tokens usage",
 }
+"""Of other packages: what runs per request, or per step of a simulation."""
 _WISH = os.environ.get("TIDEGATE_COMPILE", "auto")
 _ONLY_ASK = {"egg_info", "dist_info", "sdist"}
 """Commands of setuptools that build nothing: an installer runs two of them before it builds."""
 
 
-def _modules() -> Iterator[str]:
-    for folder in _WHOLE:
-        yield from sorted(str(path) for path in Path("proxy", folder).glob("*.py") if path.name not in _NOT)
-    for folder, names in _SINGLE.items():
-        yield from (f"proxy/{folder}/{name}.py" for name in names.split())
+def modules() -> Iterator[str]:
+    """Paths of all that is compiled."""
+    for package in _WHOLE:
+        yield from sorted(str(path) for path in Path("proxy", package).rglob("*.py") if not _is_left_out(path))
+    for package, names in _ALSO.items():
+        yield from (f"proxy/{package}/{name}.py" for name in names.split())
+
+
+def _is_left_out(path: Path) -> bool:
+    name = path.with_suffix("")
+    return any(name.match(left) for names in _LEFT_OUT.values() for left in names.split())
 
 
 class _Build(build_ext):
@@ -100,7 +108,7 @@ def _translated() -> list[Any]:
     try:
         from mypyc.build import mypycify
 
-        made = mypycify([*lenient, *_modules()], opt_level="1", debug_level="0", multi_file=True, group_name="tidegate")
+        made = mypycify([*lenient, *modules()], opt_level="1", debug_level="0", multi_file=True, group_name="tidegate")
     except ImportError as error:
         _fail(f"{error}; what the build needs stands in pyproject.toml, pip and uv install it unless told otherwise")
     except SystemExit:
@@ -114,4 +122,5 @@ def _fail(why: str) -> NoReturn:
     raise SystemExit(f"tidegate: not compiled: {why}. TIDEGATE_COMPILE=no installs it uncompiled (1.8 times the CPU).")
 
 
-setup(ext_modules=_extensions(), cmdclass={"build_ext": _Build})
+if __name__ == "__main__":  # tests read what is compiled
+    setup(ext_modules=_extensions(), cmdclass={"build_ext": _Build})

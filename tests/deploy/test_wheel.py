@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.compiled import compiled_modules
 from tests.deploy.conftest import CLONE
 
 PACKAGE_OF = {"prometheus_client": "prometheus-client", "pydantic_core": "pydantic"}
@@ -66,22 +67,6 @@ def requirements() -> dict[str, str]:
     """What a build needs, as pyproject.toml says: package → version."""
     listed = tomllib.loads((CLONE / "pyproject.toml").read_text())["build-system"]["requires"]
     return dict(line.split("==") for line in listed)
-
-
-def compiled_modules() -> list[Path]:
-    """As setup.py lists them."""
-    text = (CLONE / "setup.py").read_text()
-    names = ("_WHOLE", "_NOT", "_SINGLE")
-    found = {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse(text).body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in names
-    }
-    whole = [path for folder in found["_WHOLE"] for path in (CLONE / "proxy" / folder).glob("*.py")]
-    single = [
-        CLONE / "proxy" / floor / f"{name}.py" for floor, all_of in found["_SINGLE"].items() for name in all_of.split()
-    ]
-    return [*whole, *single]
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -1,17 +1,19 @@
 """What an answer means of which the client has seen nothing yet."""
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from proxy.engines.registry import DIALECTS
+from proxy.config.backend import Backend as BackendConfig
 from proxy.live import judge
+from proxy.live.backends import Backend
 from proxy.live.relay import Relay
+from proxy.live.watch import Watch
 from proxy.model.classes import StreamSettings
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Blame, Kind, Retry, Source, upstream
+from proxy.model.limits import UpstreamLimits
 from proxy.model.request import Job
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
@@ -37,8 +39,14 @@ def stream_of(events: bytes) -> Relay:
     return answer
 
 
-def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm") -> Any:
-    return SimpleNamespace(name="alpha", has_key=has_key, takes_any=takes_any, dialect=DIALECTS[kind])
+def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm") -> Backend:
+    key = {"api_key": "sk-operators"} if has_key else {}
+    models = "any" if takes_any else ["m"]
+    config = BackendConfig.model_validate(
+        {"url": "http://127.0.0.1:1", "name": "alpha", "kind": kind, "models": models, **key}
+    )
+    loop = asyncio.get_running_loop()
+    return Backend(config, UpstreamLimits(), loop, Watch(loop))
 
 
 def verdict(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None, **of: Any) -> Any:
