@@ -1,7 +1,7 @@
 # Tidegate. Two commands matter: `make run` and `make test`; both start from nothing but Python >= 3.11.
 # Every recipe uses paths relative to this folder, so a folder with spaces in its name works.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock engines clean venv-run venv-test
+.PHONY: help run test check cost format lock engines clean venv-run venv-test
 
 VENV := .venv/bin
 # The folders that are Python source, so that nothing else lying about is checked.
@@ -28,6 +28,9 @@ check: venv-test ## lint, format, types, import floors, generated files
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 	$(VENV)/python -m proxy.config.reference --check
+
+cost: venv-test ## count instructions per request, chunk and stream; above the committed figures is a failure
+	@$(VENV)/python -m tests.benchmarks.cost $(ARGS)
 
 format: venv-test ## put the source into its one format
 	$(VENV)/ruff check --fix $(SOURCES)
