@@ -44,6 +44,7 @@ def test_too_little_to_start(config, mib):
         assert "Traceback" not in proxy.stderr
 
 
+@pytest.mark.in_progress(30 * MIB)
 @pytest.mark.parametrize("body", [text, lists])
 def test_small_requests_are_served_and_large_ones_refused(config, body):
     with odd_host(config, "", f"ulimit -v {300 * 1024};") as proxy:
@@ -58,6 +59,7 @@ def test_small_requests_are_served_and_large_ones_refused(config, body):
         assert "Traceback" not in proxy.stderr
 
 
+@pytest.mark.in_progress(2 * 20 * MIB)  # more do not fit
 def test_many_large_ones_at_once(config):
     with odd_host(config, "", f"ulimit -v {320 * 1024};") as proxy:
         proxy.ready()

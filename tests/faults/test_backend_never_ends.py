@@ -22,7 +22,6 @@ CONFIG = {
     "retries": {"attempts": 1},
     "health": {"consecutive_failures": 1000, "min_samples": 1000},
 }
-GROWTH_B = 48 << 20
 WORD = event(chat_chunk({"content": "word "}))
 END = said(event(chat_chunk({}, "stop")), DONE)
 
@@ -109,12 +108,11 @@ def proxy(bed, engine):
 
 
 def ask_in_vain(proxy, stream, within_s):
-    """The answer to a request that cannot be served: an error, in time, and the proxy no larger."""
-    before, began = proxy.rss_b(), time.monotonic()
+    """The answer to a request that cannot be served: an error, in time."""
+    began = time.monotonic()
     answer = proxy.ask("POST", PATH, chat(stream))
     took = time.monotonic() - began
     assert took < within_s, took
-    assert proxy.rss_b() - before < GROWTH_B
     if answer.status == 200:
         assert error_event(answer)["code"] in ENDED
     else:

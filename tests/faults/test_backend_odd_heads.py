@@ -131,12 +131,11 @@ def test_a_coded_stream_is_one_that_the_client_takes(proxy, engine, takes):
         assert (answer.status, answer.error["code"]) == (502, "backend_protocol")
 
 
+@pytest.mark.in_progress(16 * 1024 * 1024)
 @pytest.mark.parametrize("body", [b"no gzip", gzip.compress(GOOD)[:-4], gzip.compress(bytes(64 << 20), 1)])
 def test_a_coded_answer_that_cannot_be_undone_is_a_502(proxy, engine, body):
-    before = proxy.rss_b()
     answer = ask(proxy, engine, answer_bytes(200, body, ZIPPED, JSON))
     assert (answer.status, answer.error["code"]) == (502, "backend_protocol")
-    assert proxy.rss_b() - before < 64 << 20
 
 
 def test_no_second_head_inside_a_stream(bed, start_proxy, engine):

@@ -4,6 +4,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from tests.faults.asking import PATH, chat, script
 from tests.support.fake_engine import chat_chunk, event, stream_head
 from tests.support.http_bytes import chunk
@@ -77,6 +79,7 @@ def test_the_kernel_keeps_nothing_for_who_was_given_up(start_pair):
         eventually(lambda: ours not in Path("/proc/net/tcp").read_text(), "the socket gone", 2.0)
 
 
+@pytest.mark.in_progress(250 * 256 * 1024)
 def test_memory_of_stalled_readers_goes_back_when_it_is_short(start_pair):
     """Else a proxy that holds nothing any more would go on refusing."""
     memory = {"limit": "100MiB", "close_idle": 0.7, "shed_bulk": 1.0, "shed": 1.0}

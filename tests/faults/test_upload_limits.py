@@ -72,7 +72,7 @@ def test_what_is_no_body_is_refused_while_it_is_read(start_pair, what):
         answer = connection.answer()
     assert answer.status in (400, 431)
     assert answer.error["message"]
-    assert memory.growth_b < 32 * MIB + 2 * len(begin)
+    memory.assert_at_most(len(begin))
     assert not engine.requests
 
 

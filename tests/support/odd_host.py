@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from tests.support.memory import is_ready
 from tests.support.patience import eventually
 from tests.support.proxy_process import START_DEADLINE_S, STOP_DEADLINE_S, TEST_DEFAULTS, Config, Metrics, merged
 from tests.support.raw_client import RawAnswer, RawConnection, ask, request_bytes
@@ -75,6 +76,7 @@ class OddHost:
     def ready(self, models: int = 1) -> "OddHost":
         """Waits until it lists so many models."""
         eventually(lambda: self._lists(models), "a proxy that is ready", START_DEADLINE_S)
+        is_ready(self.process.pid)
         return self
 
     def ask(self, method: str, target: str, body: Any = None, headers: Any = None, **more: Any) -> RawAnswer:

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from tests.support.memory import is_ready
 from tests.support.nursery import Nursery
 from tests.support.patience import eventually
 from tests.support.raw_client import RawAnswer, RawConnection, ask
@@ -234,6 +235,7 @@ def ready(proxy: ProxyProcess, models: int, within_s: float = 8.0) -> None:
         eventually(listed, f"{models} models listed", within_s)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{proxy.error_text}") from None
+    is_ready(proxy.process.pid)
 
 
 @contextmanager
