@@ -44,5 +44,5 @@ class Growth:
         return sorted((b - a) / (n - m) for (m, a), (n, b) in combinations(self.points, 2))
 
     def __str__(self) -> str:
-        kib = ", ".join(f"{count}: {size / 1024:.0f}" for count, size in self.points)
-        return f"{self.slope:+.2f} B each (noise floor {self.floor:.2f}); KiB after {kib}"
+        seen = ", ".join(f"{count}: {size}" for count, size in self.points)
+        return f"{self.slope:+.3f} each (noise floor {self.floor:.3f}); after {seen}"

@@ -15,7 +15,7 @@ def grown(*sizes: int, step: int = 1000) -> Growth:
 def test_a_steady_leak_is_seen_to_the_byte():
     growth = grown(*(50_000_000 + 3_000 * number for number in range(9)))
     assert (growth.slope, growth.floor) == (3.0, 0.0)
-    with pytest.raises(AssertionError, match=r"\+3.00 B each"):
+    with pytest.raises(AssertionError, match=r"\+3.000 each"):
         growth.assert_at_most(2.0)
 
 
