@@ -193,7 +193,8 @@ async def test_a_redirect_is_nobodys_answer() -> None:
 async def test_a_reset_by_whoever_closes_probes_too_is_a_port_without_an_engine() -> None:
     for nobody, kind in ((False, Kind.RESET), (True, Kind.CONNECT)):
         answer, there = relay(200), backend()
-        answer.fault, there.seems_nobody = upstream(Kind.RESET, "closed"), nobody
+        answer.fault = upstream(Kind.RESET, "closed")
+        there.is_nobody(closes_probe=nobody)
         fault = judge.ruling(answer, there).fault
         assert fault is not None
         assert fault.kind is kind
