@@ -33,9 +33,9 @@ from proxy.live.edge import Edge
 from proxy.live.exchange import Exchange, Gateway
 from proxy.live.flows import Flows
 from proxy.live.intake import Intake
-from proxy.live.job import Jobs
 from proxy.live.marks import Marks
 from proxy.live.memory import MemoryGuard, limit_b
+from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
 from proxy.live.prober import Prober
 from proxy.live.scraper import Scraper

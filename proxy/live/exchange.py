@@ -25,9 +25,10 @@ from proxy.live.deliver import Writer
 from proxy.live.edge import Connection
 from proxy.live.flows import Flows
 from proxy.live.intake import Intake, Taken
-from proxy.live.job import JobLoop, Jobs
+from proxy.live.job import JobLoop
 from proxy.live.marks import Marks
 from proxy.live.memory import MemoryGuard
+from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
 from proxy.live.reader import Message
 from proxy.live.relay import Relay
