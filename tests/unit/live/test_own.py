@@ -1,15 +1,17 @@
 """What the proxy answers itself."""
 
-from types import SimpleNamespace
+import asyncio
 from typing import Any, cast
 
 import orjson
 import pytest
 
 from proxy import __version__
-from proxy.live.backends import Backend
+from proxy.config.schema import Config
+from proxy.live import backends
 from proxy.live.catalogue import ModelList
 from proxy.live.own import OwnAnswers
+from proxy.live.watch import Watch
 from proxy.model.faults import FaultError, Kind
 
 
@@ -24,11 +26,15 @@ class Models:
 
 
 def own(reason: str | None = None, *answers: bool) -> OwnAnswers:
-    backends = [cast(Backend, SimpleNamespace(answers=one)) for one in answers]
-    return OwnAnswers(cast(ModelList, Models()), backends, lambda: reason)
+    loop = asyncio.get_running_loop()
+    entries = [{"url": f"http://127.0.0.1:{9 + number}"} for number in range(max(1, len(answers)))]
+    made = list(backends.build(Config.model_validate({"version": 1, "backends": entries}), loop, Watch(loop)).values())
+    for backend, answered in zip(made, answers, strict=False):
+        backend.answers = answered
+    return OwnAnswers(cast(ModelList, Models()), made, lambda: reason)
 
 
-def test_models_by_list_and_by_name() -> None:
+async def test_models_by_list_and_by_name() -> None:
     assert own().models("", ()).body == b"all"
     assert own().models("m", ()).body == b"one"
     with pytest.raises(FaultError) as raised:
@@ -45,7 +51,7 @@ def test_models_by_list_and_by_name() -> None:
         ("draining", (True,), 503, "draining"),
     ],
 )
-def test_health_is_whether_requests_may_come(
+async def test_health_is_whether_requests_may_come(
     reason: str | None, answers: tuple[bool, ...], status: int, said: str
 ) -> None:
     answer = own(reason, *answers).health("")
@@ -53,5 +59,5 @@ def test_health_is_whether_requests_may_come(
     assert ((b"retry-after", b"5") in answer.headers) == (status == 503)
 
 
-def test_the_version() -> None:
+async def test_the_version() -> None:
     assert orjson.loads(own().health("version").body) == {"version": __version__}
