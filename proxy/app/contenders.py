@@ -103,7 +103,7 @@ def _contender(
         classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
         jobs = SeenByProxy(seed, hash_tokens, classifier)
         if scheduling is None:
-            return play_reference(backends, arrivals, jobs, progress)
+            return play_reference(backends, arrivals, jobs, progress, seed)
         scheduler = build_scheduler(backends, None, seed, config.retries, config.hold, config.health, scheduling)
         world = World(
             backends,
@@ -111,6 +111,7 @@ def _contender(
             jobs=jobs,
             probe_interval_s=config.health.probe_interval,
             scrape_interval_s=routing.scrape,
+            seed=seed,
         )
         return world.play(arrivals, progress)
 

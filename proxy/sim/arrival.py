@@ -52,3 +52,8 @@ class Arrival:
     """Size of the request body; 0: four bytes per prompt token."""
     stream: bool = True
     slo: Slo = NO_SLO
+
+    @property
+    def context_tokens(self) -> int:
+        """Prompt and answer."""
+        return self.prompt_tokens + self.output_tokens

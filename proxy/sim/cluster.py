@@ -4,6 +4,8 @@
     8xlow_latency,8xhigh_throughput:slower=2
     15xmooncake16,1xmooncake16:slower=5,from=60s        slow without a word from the 60th second on
     8xmooncake16:metrics=silent,token_budget=8192       metrics honest, silent, frozen or garbage; any constant
+    8xmooncake16:max_queued=48,retry_after=2s           above so many requests it says 503, with that advice
+    8xmooncake16:outage at 60s for 20s,noise 10%        what happens to it, in the words of `course`
 
     engines:                      # the same and more as a file
       - preset: mooncake16
@@ -12,6 +14,7 @@
         slower: 5
         from: 60s
         constants: {token_budget: 512}
+        happens: [slow x5 from 30s to 90s, outage at 120s]
       - backend: gpu1             # models this backend of routing.yaml
         preset: low_latency
 
@@ -20,6 +23,7 @@ it.
 """
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
@@ -33,6 +37,7 @@ from proxy.config.tree import parse
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import Settings
 from proxy.model.units import Duration
+from proxy.sim.course import FACTOR_MAX, STEADY, Course, is_phrase, read_course
 from proxy.sim.spec import PRESETS, EngineSpec, Kind
 
 MAX_ENGINES = 4096
@@ -69,6 +74,8 @@ class SimBackend:
     slower_from_s: float = 0.0
     """…from this second on. Nobody tells the scheduler."""
     metrics: Metrics = Metrics.HONEST
+    course: Course = STEADY
+    """What happens to it. Nobody tells the scheduler of this either."""
 
 
 class EngineEntry(Settings):
@@ -90,12 +97,20 @@ class EngineEntry(Settings):
     """Of a backend of its own."""
     max_concurrency: Annotated[int, Field(ge=1)] | None = None
     """Permits of a backend of its own."""
-    slower: Annotated[float, Field(gt=0)] = 1.0
+    slower: Annotated[float, Field(gt=0, le=FACTOR_MAX)] = 1.0
     """All times, times this…"""
     from_: Annotated[Duration, Field(alias="from")] = 0.0
     """…from this second on."""
     metrics: Metrics = Metrics.HONEST
     """What its metrics are worth."""
+    happens: tuple[str, ...] = ()
+    """What happens to it, in words: `outage at 60s for 20s`, `slow x5 from 30s to 90s`, `noise 10%`."""
+    retry_after: Duration | None = None
+    """What it says with a refusal; null: nothing, as vLLM."""
+
+    def course(self) -> Course:
+        """What happens to it. Raises ValueError."""
+        return read_course(self.happens, self.retry_after)
 
     def spec(self) -> EngineSpec:
         """The constants. Raises ValueError when they do not fit together."""
@@ -105,7 +120,9 @@ class EngineEntry(Settings):
         for name, value in self.constants.items():
             if name not in _CONSTANTS:
                 raise ValueError(f"constant {name!r} is unknown; known: {', '.join(_CONSTANTS)}")
-            if type(getattr(spec, name)) is int and type(value) is not int:
+            if not math.isfinite(value) or value < 0:
+                raise ValueError(f"constant {name} must be neither negative nor infinite")
+            if type(value) is not int and (type(getattr(spec, name)) is int or name == "max_queued"):
                 raise ValueError(f"constant {name} is a whole number")
         changes: dict[str, Any] = dict(self.constants)
         spec = replace(spec, **changes)
@@ -169,19 +186,19 @@ def _numbered(entries: Sequence[EngineEntry]) -> list[SimBackend]:
     numbers: dict[str, int] = {}
     backends = []
     for entry in entries:
-        engine = entry.spec()
+        engine, course = entry.spec(), entry.course()
         name = entry.name or entry.preset
         for _ in range(entry.count):
             numbers[name] = numbers.get(name, 0) + 1
             spec = BackendSpec(
                 f"{name}-{numbers[name]}", pool=entry.pool, any_model=True, max_concurrency=entry.max_concurrency
             )
-            backends.append(SimBackend(spec, engine, entry.slower, entry.from_, entry.metrics))
+            backends.append(SimBackend(spec, engine, entry.slower, entry.from_, entry.metrics, course))
     return backends
 
 
 def _sim_backend(spec: BackendSpec, entry: EngineEntry) -> SimBackend:
-    return SimBackend(spec, entry.spec(), entry.slower, entry.from_, entry.metrics)
+    return SimBackend(spec, entry.spec(), entry.slower, entry.from_, entry.metrics, entry.course())
 
 
 def _file(path: Path) -> tuple[EngineEntry, ...]:
@@ -202,7 +219,9 @@ def _line(text: str) -> list[EngineEntry]:
     found: list[dict[str, Any]] = []
     for part in text.replace(":", ",").split(","):
         key, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals:
+        if is_phrase(part.strip()) and found:
+            found[-1].setdefault("happens", []).append(part)
+        elif not equals:
             count, _, preset = key.rpartition("x") if key.split("x")[0].isdigit() else ("1", "", key)
             found.append({"preset": preset, "count": int(count), "constants": {}})
         elif not found:

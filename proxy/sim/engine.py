@@ -16,6 +16,7 @@ one *plan* in closed form: a run of decoding steps, or of chunks of one long pro
 """
 
 from collections import OrderedDict
+from random import Random
 
 from proxy.sim.decoding import DecodingSet
 from proxy.sim.kv_pool import KvPool
@@ -27,11 +28,21 @@ from proxy.sim.spec import EngineSpec
 class Engine:
     """`submit`, `cancel`, `advance`, `next_event_at`; time never goes backwards."""
 
-    def __init__(self, spec: EngineSpec, reporting: Reporting = Reporting.EVERY_STEP) -> None:
+    def __init__(
+        self,
+        spec: EngineSpec,
+        reporting: Reporting = Reporting.EVERY_STEP,
+        noise: float = 0.0,
+        chance: Random | None = None,
+    ) -> None:
+        """`noise`: standard deviation of the logarithm of a step's length, drawn from `chance` for each step."""
         self.spec = spec
         self.stats = Stats()
         self.pool = KvPool(spec.kv_blocks, spec.prefix_tokens // spec.block_tokens)
         self._reporting = reporting
+        self._noise, self._chance = noise, chance
+        self._one_by_one = reporting is Reporting.EVERY_STEP or chance is not None
+        """Steps are not alike: each is a plan of its own."""
         self._waiting: OrderedDict[int, Sequence] = OrderedDict()
         self._running: dict[int, Sequence] = {}
         """In order of admission."""
@@ -161,6 +172,8 @@ class Engine:
         else:
             assert not self._running, "sequences run but nothing is computed"
             self._plan = None
+        if self._chance is not None and self._plan is not None:
+            self._plan = self._plan.taking(self._chance.lognormvariate(-self._noise * self._noise / 2, self._noise))
 
     def _budget(self) -> int:
         return self.spec.token_budget - self._decoding.size
@@ -182,7 +195,7 @@ class Engine:
         """Steps that one long prompt fills from edge to edge, so that nobody ends and nobody can join."""
         sequence, tokens = chunks[0]
         left = (sequence.target - sequence.computed) // tokens
-        if len(chunks) > 1 or left < 2 or tokens < self._budget() or self._reporting is Reporting.EVERY_STEP:
+        if len(chunks) > 1 or left < 2 or tokens < self._budget() or self._one_by_one:
             return 1
         steps = min(left, self._decoding.steps_to_first_end())
         end = sequence.computed + steps * tokens
@@ -191,7 +204,7 @@ class Engine:
 
     def _steps_alike(self) -> int:
         """Steps in which nobody ends, is preempted or could be admitted, unless somebody arrives or leaves."""
-        if self._reporting is Reporting.EVERY_STEP:
+        if self._one_by_one:
             return 1
         return self._decoding.steps_within(self._decoding.steps_to_first_end(), self.pool.available)
 

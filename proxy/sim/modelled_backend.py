@@ -1,7 +1,9 @@
-"""One backend of the world: an engine that can die, slow down, and tell the truth about its load or not.
+"""One backend of the world: an engine that can die, slow down, refuse, and tell the truth about its load or not.
 
 Owns the engine and the jobs on it. The order of events is the world's.
 """
+
+from random import Random
 
 from proxy.model.commands import Load
 from proxy.sim.cluster import Metrics, SimBackend
@@ -13,10 +15,14 @@ from proxy.sim.static import build_engine
 class ModelledBackend:
     """Up or down, and its engine."""
 
-    def __init__(self, backend: SimBackend) -> None:
+    def __init__(self, backend: SimBackend, seed: int = 0) -> None:
         self.backend = backend
         self.name = backend.spec.name
         self.slower = 1.0
+        self.refusing = False
+        """It takes nothing new for a while."""
+        noisy = backend.course.noise > 0
+        self._chance = Random(f"{seed} {self.name}") if noisy else None  # noqa: S311 — reproducible, not secret
         self.engine: Engine = self._new_engine()
         self.down = False
         self.jobs: dict[int, int] = {}
@@ -45,10 +51,20 @@ class ModelledBackend:
         self.engine = self._new_engine()
         return lost
 
-    def slow_down(self, now: float) -> None:
-        """From the next step on."""
-        self.slower = self.backend.slower
-        self.engine.change_spec(self.backend.engine.slowed(self.slower), now)
+    def turn(self, now: float) -> None:
+        """Be as slow from the next step on, and as willing, as it is to be now."""
+        backend = self.backend
+        self.refusing = backend.course.refuses(now)
+        slower = backend.course.factor(now) * (backend.slower if now >= backend.slower_from_s else 1.0)
+        if slower != self.slower:
+            self.slower = slower
+            self.engine.change_spec(backend.engine.slowed(slower), now)
+
+    @property
+    def full(self) -> bool:
+        """Whether it would turn a newcomer away."""
+        bound = self.engine.spec.max_queued
+        return self.refusing or (bound is not None and self.engine.running + self.engine.waiting >= bound)
 
     def total(self) -> Stats:
         """What was computed here so far."""
@@ -69,4 +85,5 @@ class ModelledBackend:
         return load
 
     def _new_engine(self) -> Engine:
-        return build_engine(self.backend.engine.slowed(self.slower), Reporting.MILESTONES)
+        spec = self.backend.engine.slowed(self.slower)
+        return build_engine(spec, Reporting.MILESTONES, self.backend.course.noise, self._chance)

@@ -29,7 +29,7 @@ class Placement:
         """The cheapest engine that would keep this promise and everybody's there; None: there is none."""
         best, least = None, inf
         for server in servers:
-            if server.down or arrival.prompt_tokens + arrival.output_tokens > server.engine.spec.max_model_len:
+            if server.down or server.full or arrival.context_tokens > server.engine.spec.max_model_len:
                 continue
             view = outlook(server.engine, arrival, now)
             cost = _cost(arrival, view)

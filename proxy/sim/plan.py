@@ -40,6 +40,10 @@ class Plan:
         """The plan that ends with the step of that index."""
         return Plan(self.end_of(index), 1, self.first_s + index * self.growth_s, 0.0, self.chunks)
 
+    def taking(self, factor: float) -> "Plan":
+        """The same plan, so many times as long."""
+        return Plan(self.start, self.steps, self.first_s * factor, self.growth_s * factor, self.chunks)
+
     def drop(self, sequence: Sequence) -> None:
         """Compute this prefill for nobody: the time is spent, the result is not wanted."""
         self.chunks = [chunk for chunk in self.chunks if chunk[0] is not sequence]

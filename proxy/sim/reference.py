@@ -7,7 +7,6 @@ its SLO nowhere is refused. Greedy: it does not know who comes next. Owns that r
 
 from collections.abc import Callable, Iterable, Sequence
 from heapq import nsmallest
-from math import inf
 
 from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstToken, Reason, Refuse, Report
 from proxy.model.faults import Kind, internal
@@ -24,6 +23,8 @@ LOOK_AGAIN_S = 0.2
 """Held requests look at an engine whenever somebody there has a first token or ends, and at all of them so often."""
 LOOKED_AT = 32
 """Of those that wait, so many of the most urgent have a chance at a time."""
+PATIENCE_S = 3600.0
+"""What was promised no time waits so long at most: engines may be gone for good."""
 
 
 def play_reference(
@@ -31,10 +32,11 @@ def play_reference(
     arrivals: Iterable[Arrival],
     jobs: JobMaker | None = None,
     progress: Callable[[int], None] | None = None,
+    seed: int = 0,
 ) -> Played:
     """A world with the reference in it."""
     reference = Reference()
-    world = World(backends, reference, jobs=jobs)
+    world = World(backends, reference, jobs=jobs, seed=seed)
     reference.see(world.servers.values(), world.results)
     return world.play(arrivals, progress)
 
@@ -121,5 +123,5 @@ class Reference:
         """After this even an idle engine that has the prefix would be late."""
         slo = arrival.slo
         return arrival.at + CARE * min(
-            inf if slo.ttft_s is None else slo.ttft_s, inf if slo.e2e_s is None else slo.e2e_s
+            PATIENCE_S if slo.ttft_s is None else slo.ttft_s, PATIENCE_S if slo.e2e_s is None else slo.e2e_s
         )

@@ -79,6 +79,8 @@ class Load:
     hit_rate: float
     """Share of the prompt tokens found in its prefix cache."""
     preemptions: int
+    turned_away: int = 0
+    """Attempts that it answered with 503."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,7 @@ def _load(stats: Stats, span_s: float) -> Load:
         prompt_tokens=stats.prompt_tokens,
         hit_rate=round(stats.prefix_hits / stats.prefix_queries, 5) if stats.prefix_queries else 0.0,
         preemptions=stats.preemptions,
+        turned_away=stats.turned_away,
     )
 
 

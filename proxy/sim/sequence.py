@@ -93,6 +93,8 @@ class Stats:
     aborted: int = 0
     busy_s: float = 0.0
     """Time in steps."""
+    turned_away: int = 0
+    """Attempts that it answered with 503."""
 
     def __add__(self, other: "Stats") -> "Stats":
         return Stats(
@@ -104,4 +106,5 @@ class Stats:
             self.finished + other.finished,
             self.aborted + other.aborted,
             self.busy_s + other.busy_s,
+            self.turned_away + other.turned_away,
         )

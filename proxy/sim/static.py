@@ -5,6 +5,8 @@ the longest, and a place stays occupied (and paid for) until the longest answer 
 collecting window: the first request of an idle engine is a batch of its own.
 """
 
+from random import Random
+
 from proxy.sim.engine import Engine
 from proxy.sim.sequence import Chunk, Reporting, Sequence
 from proxy.sim.spec import EngineSpec, Kind
@@ -13,8 +15,14 @@ from proxy.sim.spec import EngineSpec, Kind
 class StaticEngine(Engine):
     """One padded batch at a time."""
 
-    def __init__(self, spec: EngineSpec, reporting: Reporting = Reporting.EVERY_STEP) -> None:
-        super().__init__(spec, reporting)
+    def __init__(
+        self,
+        spec: EngineSpec,
+        reporting: Reporting = Reporting.EVERY_STEP,
+        noise: float = 0.0,
+        chance: Random | None = None,
+    ) -> None:
+        super().__init__(spec, reporting, noise, chance)
         self._places = 0
         """Places of the current batch, the finished ones included."""
 
@@ -40,6 +48,9 @@ class StaticEngine(Engine):
         return self._places
 
 
-def build_engine(spec: EngineSpec, reporting: Reporting = Reporting.EVERY_STEP) -> Engine:
+def build_engine(
+    spec: EngineSpec, reporting: Reporting = Reporting.EVERY_STEP, noise: float = 0.0, chance: Random | None = None
+) -> Engine:
     """The engine of the kind that the spec names."""
-    return StaticEngine(spec, reporting) if spec.kind is Kind.STATIC else Engine(spec, reporting)
+    kind = StaticEngine if spec.kind is Kind.STATIC else Engine
+    return kind(spec, reporting, noise, chance)

@@ -63,7 +63,7 @@ def groups_csv(contest: Contest) -> str:
 
 def backends_csv(contest: Contest) -> str:
     """One line per run and backend."""
-    columns = ("requests", "busy", "generation_tokens", "prompt_tokens", "hit_rate", "preemptions")
+    columns = ("requests", "busy", "generation_tokens", "prompt_tokens", "hit_rate", "preemptions", "turned_away")
     rows = [
         [run.contender, run.seed, name, *(getattr(load, column) for column in columns)]
         for run in contest.runs

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
+from math import inf
 from random import Random
 from typing import Final, Protocol
 
@@ -38,6 +39,7 @@ from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
 from proxy.sim.arrival import HASH_TOKENS, Arrival
 from proxy.sim.cluster import SimBackend
+from proxy.sim.course import What
 from proxy.sim.jobs import JobMaker, SeenByProxy
 from proxy.sim.modelled_backend import ModelledBackend
 from proxy.sim.placement import Placement
@@ -114,12 +116,14 @@ class World:
         probe_interval_s: float = 5.0,
         scrape_interval_s: float = SCRAPE_S,
         scrape_lag_s: float = SCRAPE_LAG_S,
+        seed: int = 0,
     ) -> None:
+        """`seed`: of the engines' noise."""
         self._scheduler = scheduler
         self._jobs = jobs or SeenByProxy(0, HASH_TOKENS)
-        self.servers = {backend.spec.name: ModelledBackend(backend) for backend in backends}
+        self.servers = {backend.spec.name: ModelledBackend(backend, seed) for backend in backends}
         """The truth: for reports, and for a reference that may read it."""
-        self._outages = tuple(outages)
+        self._outages = (*outages, *_outages_of(backends))
         self._probe_interval_s = probe_interval_s
         self._scrape_interval_s, self._scrape_lag_s = scrape_interval_s, scrape_lag_s
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
@@ -147,7 +151,8 @@ class World:
             self._prepare(server)
         for outage in self._outages:
             self._at(outage.start, partial(self._go_down, self.servers[outage.backend]))
-            self._at(outage.end, partial(self._come_back, self.servers[outage.backend]))
+            if outage.end < inf:
+                self._at(outage.end, partial(self._come_back, self.servers[outage.backend]))
         if self._played.results:
             self._at(self._played.results[0].arrival.at, partial(self._arrive, 0))
         while self._events and (self._left or self._open):
@@ -168,8 +173,8 @@ class World:
         self._at(FLOWED_S, partial(self._flowed, server, 0))
         if self._scrape_interval_s:
             self._scrape(server, 0.0)
-        if server.backend.slower != 1.0:
-            self._at(server.backend.slower_from_s, server.slow_down)
+        for at in _turns_of(server.backend):
+            self._at(at, partial(self._turn, server))
 
     def _arrive(self, job_id: int, now: float) -> None:
         result = self._played.results[job_id]
@@ -217,6 +222,10 @@ class World:
         if load is not None:
             self._at(now + self._scrape_lag_s, partial(self._report, load))
         self._at(now + self._scrape_interval_s, partial(self._scrape, server))
+
+    def _turn(self, server: ModelledBackend, now: float) -> None:
+        server.turn(now)
+        self._watch(server)
 
     def _go_down(self, server: ModelledBackend, now: float) -> None:
         for job_id, attempt in server.die():
@@ -304,12 +313,16 @@ class World:
             self._at(now + CONNECT_FAILS_S, partial(self._connect_failed, command))
             return
         arrival = result.arrival
-        if arrival.prompt_tokens + arrival.output_tokens > server.engine.spec.max_model_len:
+        if arrival.context_tokens > server.engine.spec.max_model_len:
             if command.hedge:  # an error does not win while the other attempt lives
                 self._report(Failed(command.attempt, TOO_LONG_FAULT, repeatable=True), now)
                 return
             self._end(job_id, TOO_LONG, "too_long", now)
             self._report(Finished(command.attempt, ok=False), now)
+            return
+        if server.full:
+            server.engine.stats.turned_away += 1
+            self._at(now + CONNECT_FAILS_S, partial(self._turned_away, command))
             return
         server.jobs[job_id] = command.attempt
         server.engine.submit(
@@ -329,7 +342,25 @@ class World:
         fault = upstream(Kind.CONNECT, f"{command.backend} refused the connection", Retry.SAFE)
         self._report(Failed(command.attempt, fault, repeatable=True), now)
 
+    def _turned_away(self, command: Dispatch, now: float) -> None:
+        """The answer of an engine that is full."""
+        advice = self.servers[command.backend].backend.course.retry_after_s
+        fault = upstream(Kind.BUSY, f"{command.backend} is full", Retry.SAFE, advice)
+        self._report(Failed(command.attempt, fault, repeatable=True), now)
+
     def _end(self, job_id: int, outcome: Outcome, reason: str, now: float) -> None:
         result = self._open.pop(job_id)
         result.outcome, result.reason, result.done_at = outcome, reason, now
         self._played.ended_at = now
+
+
+def _outages_of(backends: Iterable[SimBackend]) -> list[Outage]:
+    return [Outage(one.spec.name, phase.start, phase.end) for one in backends for phase in one.course.of(What.OUTAGE)]
+
+
+def _turns_of(backend: SimBackend) -> list[float]:
+    """When it may become slower, faster, or unwilling."""
+    moments = {backend.slower_from_s} if backend.slower != 1.0 else set()
+    for phase in (*backend.course.of(What.SLOW), *backend.course.of(What.REFUSE)):
+        moments |= {phase.start, phase.end}
+    return sorted(moments - {inf})
