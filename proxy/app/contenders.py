@@ -33,11 +33,12 @@ from proxy.sim.contest import Contender
 from proxy.sim.generator import BLOCK_TOKENS
 from proxy.sim.jobs import SeenByProxy
 from proxy.sim.played import Played
-from proxy.sim.reference import play_reference
+from proxy.sim.references import GreedyInformed, PricedInformed, play_reference
 from proxy.sim.world import World, build_scheduler
 
-REFERENCE = "reference"
-"""Stands among the policies, and is none: it reads the engines from inside."""
+REFERENCES: dict[str, type[GreedyInformed]] = {"greedy_informed": GreedyInformed, "priced_informed": PricedInformed}
+"""Stand among the policies, and are none: they read the engines from inside."""
+_FORMERLY = {"reference": "greedy_informed"}
 _BUILT_IN = "version: 1\nbackends: [{url: 'http://127.0.0.1:1'}]\n"
 
 
@@ -51,6 +52,7 @@ def contenders_of(options: argparse.Namespace) -> list[Contender]:
     hash_tokens = HASH_TOKENS if options.trace else BLOCK_TOKENS
     config = _config(options.file)
     words = [options.policy or "", *filter(None, (piece.strip() for piece in options.compare.split(",")))]
+    words = [_FORMERLY.get(word, word) for word in words]
     found: dict[str, Contender] = {}
     for word in words:
         file = word if word.endswith((".yaml", ".yml")) else None
@@ -62,8 +64,8 @@ def contenders_of(options: argparse.Namespace) -> list[Contender]:
 
 
 def _scheduling(config: Config, word: str | None) -> SchedulingSettings | None:
-    """Of the configuration, changed by `POLICY/OPTION=VALUE/…`; None: the reference."""
-    if word == REFERENCE:
+    """Of the configuration, changed by `POLICY/OPTION=VALUE/…`; None: a reference."""
+    if word in REFERENCES:
         return None
     policy, *changes = (word or "").split("/")
     settings = config.routing.scheduling().model_dump(mode="json")
@@ -79,7 +81,7 @@ def _scheduling(config: Config, word: str | None) -> SchedulingSettings | None:
         return SchedulingSettings.model_validate(settings)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        hint = f", or {REFERENCE}" if first["loc"] == ("policy",) else ""
+        hint = f", {', '.join(REFERENCES)}" if first["loc"] == ("policy",) else ""
         raise UsageError(f"{word}: {'.'.join(map(str, first['loc']))}: {first['msg']}{hint}") from None
 
 
@@ -103,7 +105,7 @@ def _contender(
         classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
         jobs = SeenByProxy(seed, hash_tokens, classifier)
         if scheduling is None:
-            return play_reference(backends, arrivals, jobs, progress, seed)
+            return play_reference(backends, arrivals, jobs, progress, seed, REFERENCES[name]())
         scheduler = build_scheduler(backends, None, seed, config.retries, config.hold, config.health, scheduling)
         world = World(
             backends,

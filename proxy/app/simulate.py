@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from proxy.app.contenders import REFERENCE, UsageError, contenders_of
+from proxy.app.contenders import REFERENCES, UsageError, contenders_of
 from proxy.model.units import parse_duration_s
 from proxy.sim.arrival import Arrival
 from proxy.sim.cluster import DEFAULT_ENGINES, ClusterError
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--engines", metavar="LINE|FILE", help=f"what is simulated: {DEFAULT_ENGINES} (the default), or a YAML file")
     policy = "instead of the one of the configuration; options may follow: goodput/admission.mode=off/explore=0"
     add("--policy", metavar="NAME", help=policy)
-    also = f"also play these policies or configurations (*.yaml), or the upper mark: {REFERENCE}"
+    also = f"also play these policies or configurations (*.yaml), or the upper marks: {', '.join(REFERENCES)}"
     add("--compare", metavar="NAME|FILE,…", default="", help=also)
     rules = "such as ttft=2s,tpot=100ms or interactive:ttft=200ms,tpot=40ms;bulk:none; the default, mooncake, is"
     promise = "TTFT 2 s or 3 unloaded prefills, TPOT 100 ms"

@@ -50,6 +50,8 @@ class Engine:
         self._decoding = DecodingSet(spec.block_tokens)
         self._plan: Plan | None = None
         self._outbox: list[Emitted] = []
+        self.changes = 0
+        """Grows with whatever decides anew on what is computed."""
 
     @property
     def running(self) -> int:
@@ -83,6 +85,15 @@ class Engine:
         left_s = 0.0 if plan is None else max(0.0, plan.end_of(done) - now)
         return StepEnd(left_s, pending, decoding, self._decoding.kv_tokens + self._decoding.size * done)
 
+    def moment(self, now: float) -> tuple[int, int, float]:
+        """As long as `changes` and the first number are the same, `after_this_step` differs only by the steps done: the
+        second is how many that will be when this one ends. The third: seconds until then. For those who may look."""
+        plan = self._plan
+        if plan is None:
+            return 0, self._decoding.step, 0.0
+        done = plan.steps_done_at(now) + 1
+        return done if plan.chunks else 0, self._decoding.step + done, max(0.0, plan.end_of(done) - now)
+
     def decoded(self, now: float) -> tuple[int, int]:
         """Decode steps since the start, and the requests that are in them now."""
         self._run_until(now)
@@ -100,6 +111,7 @@ class Engine:
         self._run_until(now)
         may_join = self._may_join()
         self._waiting[request.id] = Sequence(request, target=request.prompt_tokens)
+        self.changes += 1
         if self._plan is None:
             self._begin(now)
         elif may_join:
@@ -111,6 +123,7 @@ class Engine:
         if request_id not in self._waiting and request_id not in self._running:
             return False
         self._cut(now)
+        self.changes += 1
         if request_id in self._running:
             self._leave(self._running.pop(request_id))
         else:
@@ -123,6 +136,7 @@ class Engine:
         """Other times per step from the next step on; sizes stay as they are."""
         self._run_until(now)
         self._cut(now)
+        self.changes += 1
         self.spec = spec
 
     def advance(self, now: float) -> list[Emitted]:
@@ -155,9 +169,11 @@ class Engine:
         done = plan.steps_done_at(now)
         self._complete(plan, done, plan.end_of(done))
         self._plan = plan.only_step(done)
+        self.changes += 1
 
     def _begin(self, at: float) -> None:
         """Decide what the next step computes."""
+        self.changes += 1
         preemptions = self.stats.preemptions
         while self._unreserved() < 0:
             self._preempt_newest()

@@ -12,7 +12,7 @@ from proxy.sim.arrival import Arrival
 from proxy.sim.cluster import SimBackend, build_cluster, read_engines
 from proxy.sim.course import read_course
 from proxy.sim.played import Played
-from proxy.sim.reference import play_reference
+from proxy.sim.references import play_reference
 from proxy.sim.report import report_of
 from proxy.sim.spec import MOONCAKE16
 from proxy.sim.world import World, build_scheduler

@@ -25,7 +25,16 @@ def test_a_trace_two_policies_and_the_upper_mark(
     trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    arguments = ["--engines", "3xmooncake16", "--compare", "round_robin,reference", "--seeds", "2", "--out", str(out)]
+    arguments = [
+        "--engines",
+        "3xmooncake16",
+        "--compare",
+        "round_robin,greedy_informed",
+        "--seeds",
+        "2",
+        "--out",
+        str(out),
+    ]
     assert main(["simulate", "--trace", str(trace), *arguments]) == 0
     shown = capsys.readouterr()
     assert "goodput - round_robin" in shown.out
@@ -33,7 +42,7 @@ def test_a_trace_two_policies_and_the_upper_mark(
     assert "not recorded: models, tenants, classes" in shown.err
     document = json.loads((out / "report.json").read_text())
     assert [(run["contender"], run["seed"]) for run in document["runs"]] == [
-        (name, seed) for name in ("goodput", "round_robin", "reference") for seed in (1, 2)
+        (name, seed) for name in ("goodput", "round_robin", "greedy_informed") for seed in (1, 2)
     ]
     for run in document["runs"]:
         total = run["total"]

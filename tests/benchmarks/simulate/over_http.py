@@ -14,7 +14,7 @@ The share of processor time that was left idle is in the result: without any, a 
 
 *Results* are written after every run, beside those of the same setting that are there already.
 
-*Reference.* The greedy router of `proxy.sim.reference`, on virtual time before the same engines with the same arrivals.
+*Reference.* `greedy_informed` of `proxy.sim.references`, on virtual time, before the same engines, same arrivals.
 It pays for no network and no processor, so the ratio errs against the proxy.
 
 *Simulated.* What `tidegate simulate` says of the same policy, engines and arrivals, beside what the proxy really did.
@@ -51,7 +51,7 @@ from proxy.sim.cluster import EngineEntry, build_cluster, hashed_by, read_engine
 from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, ConversationSettings, JobSettings, Lengths, Workload, generate
 from proxy.sim.jobs import SeenByProxy
 from proxy.sim.played import Played, Result
-from proxy.sim.reference import play_reference
+from proxy.sim.references import play_reference
 from proxy.sim.report import Report, report_of
 from proxy.sim.slo import parse_slo, promised
 from tests.support.proxy_process import ProxyProcess

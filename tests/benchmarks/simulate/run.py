@@ -24,7 +24,7 @@ from typing import Any
 
 from proxy.app import simulate
 from proxy.sim.tables import contest_json, contest_text, groups_csv
-from tests.benchmarks.simulate.measured import MEASUREMENTS, OURS, REFERENCE, Measurement
+from tests.benchmarks.simulate.measured import MEASUREMENTS, OURS, REFERENCES, Measurement
 
 RESULTS = Path(__file__).parent / "results"
 TRACES_VARIABLE = "TIDEGATE_TRACES"
@@ -152,7 +152,7 @@ def _row(name: str, runs: Sequence[dict[str, Any]], difference: dict[str, Any] |
     refused = fmean(t["refused"] / max(1, t["requests"]) for t in totals)
     falsely = fmean(t.get("falsely_refused", 0) / max(1, t["requests"]) for t in totals)
     cells = [
-        f"**{name}**" if name == OURS else name + (" (upper mark)" if name == REFERENCE else ""),
+        f"**{name}**" if name == OURS else name + (" (upper mark)" if name in REFERENCES else ""),
         _spread([t["goodput"] for t in totals]),
         _spread([t["token_goodput"] for t in totals]),
         f"{100 * refused:.1f}",

@@ -1,6 +1,9 @@
-"""The upper mark: it keeps promises, and it is above the baselines."""
+"""The upper marks: they keep promises, they are above the baselines, and each is best at what it is for."""
 
 from random import Random
+from unittest.mock import patch
+
+import pytest
 
 from proxy.model.backend import BackendSpec
 from proxy.model.outcome import Verdict
@@ -9,7 +12,8 @@ from proxy.sim.cluster import SimBackend, build_cluster, hashed_by, read_engines
 from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, generate
 from proxy.sim.jobs import SeenByProxy
 from proxy.sim.outlook import outlook
-from proxy.sim.reference import play_reference
+from proxy.sim.placement import Placement
+from proxy.sim.references import GreedyInformed, PricedInformed, play_reference, price_s
 from proxy.sim.report import report_of
 from proxy.sim.sequence import Reporting, SimRequest
 from proxy.sim.slo import parse_slo, promised
@@ -21,12 +25,17 @@ CLUSTER = hashed_by(build_cluster(read_engines("1xlow_latency,1xhigh_throughput"
 CHAT = parse_slo("interactive:ttft=300ms,tpot=40ms;bulk:e2e=60s")
 
 
+REFERENCES = [GreedyInformed, PricedInformed]
+
+
 def arrivals(rate: float) -> list[Arrival]:
     return promised(generate(WORKLOADS["mixed"].model_copy(update={"rate": rate, "duration": 60.0}), 4), CHAT)
 
 
-def test_below_its_capacity_nearly_everything_is_good() -> None:
-    report = report_of(play_reference(CLUSTER, arrivals(3.0), SeenByProxy(1, BLOCK_TOKENS)))
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_below_its_capacity_nearly_everything_is_good(reference: type[GreedyInformed]) -> None:
+    jobs = SeenByProxy(1, BLOCK_TOKENS)
+    report = report_of(play_reference(CLUSTER, arrivals(3.0), jobs, reference=reference()))
     assert report.total.goodput > 0.9
 
 
@@ -41,10 +50,11 @@ def test_above_it_it_refuses_and_what_it_admits_is_in_time() -> None:
         assert report.total.good_tokens > other.total.good_tokens
 
 
-def test_it_refuses_what_nobody_can_do_in_time_at_its_last_moment() -> None:
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_it_refuses_what_nobody_can_do_in_time_at_its_last_moment(reference: type[GreedyInformed]) -> None:
     one = [SimBackend(BackendSpec("a", any_model=True), MOONCAKE16)]
     impossible = [Arrival(0.0, 100_000, 10, slo=Slo(ttft_s=0.5)), Arrival(0.001, 10, 10, slo=Slo(ttft_s=0.5))]
-    first, second = play_reference(one, impossible).results
+    first, second = play_reference(one, impossible, reference=reference()).results
     assert first.outcome is not None
     assert second.outcome is not None
     assert (first.outcome.verdict, second.outcome.verdict) == (Verdict.SHED, Verdict.SERVED)
@@ -68,3 +78,32 @@ def test_its_outlook_is_what_happens_when_nobody_else_comes() -> None:
             assert at is not None
             first = next((e.at for e in engine.advance(at) if e.id == 99), None)
         assert abs(first - 1.0 - expected) < 0.1 + 0.15 * expected
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_in_overload_the_priced_one_serves_more_and_refuses_dearer_ones(seed: int) -> None:
+    """Lengths of every kind, twice of what two engines can take."""
+    rng, traffic = Random(seed), []
+    for number in range(1200):
+        prompt, answer = rng.lognormvariate(5.7, 1.0), rng.lognormvariate(5.0, 1.0)
+        traffic.append(Arrival(number * 0.02, 1 + int(prompt), 1 + int(answer), slo=Slo(2.0, 0.1)))
+    cluster = [SimBackend(BackendSpec(name, any_model=True), MOONCAKE16) for name in "ab"]
+    greedy, priced = (play_reference(cluster, traffic, reference=reference()) for reference in REFERENCES)
+    assert report_of(priced).total.good > 1.05 * report_of(greedy).total.good
+    refused = [price_s(r.arrival) for r in priced.results if r.outcome and r.outcome.verdict is Verdict.SHED]
+    served = [price_s(r.arrival) for r in priced.results if r.outcome and r.outcome.verdict is Verdict.SERVED]
+    assert sum(refused) / len(refused) > 1.5 * sum(served) / len(served)
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_it_is_quick_in_overload(reference: type[GreedyInformed]) -> None:
+    """It looks at few of those that wait, however many there are: ten times the traffic costs no more for each."""
+    cluster = [SimBackend(BackendSpec(name, any_model=True), MOONCAKE16) for name in "abcd"]
+
+    def looks(count: int, gap_s: float) -> float:
+        traffic = [Arrival(n * gap_s, 1000, 50, slo=Slo(20.0, 0.1)) for n in range(count)]
+        with patch.object(Placement, "best", autospec=True, side_effect=Placement.best) as best:
+            play_reference(cluster, traffic, reference=reference())
+        return best.call_count / count
+
+    assert looks(2000, 0.002) < 2 * looks(200, 0.02) + 20
