@@ -19,9 +19,10 @@ from proxy.config.secrets import SecretSource
 from proxy.core.classify import Classifier
 from proxy.model.classes import with_built_in
 from proxy.model.scheduling import SchedulingSettings
-from proxy.sim.arrival import HASH_TOKENS, Arrival
+from proxy.sim.arrival import Arrival
 from proxy.sim.cluster import (
     DEFAULT_ENGINES,
+    DEFAULT_PRESET,
     EngineEntry,
     SimBackend,
     all_alike,
@@ -30,7 +31,6 @@ from proxy.sim.cluster import (
     read_engines,
 )
 from proxy.sim.contest import Contender
-from proxy.sim.generator import BLOCK_TOKENS
 from proxy.sim.jobs import SeenByProxy
 from proxy.sim.played import Played
 from proxy.sim.references import GreedyInformed, PricedInformed, play_reference
@@ -46,10 +46,10 @@ class UsageError(Exception):
     """What was asked for cannot be done; the message says why."""
 
 
-def contenders_of(options: argparse.Namespace) -> list[Contender]:
-    """The configuration itself, and what it is compared with; each name once."""
+def contenders_of(options: argparse.Namespace, hash_tokens: int) -> list[Contender]:
+    """The configuration itself, and what it is compared with; each name once. `hash_tokens`: per prefix hash of the
+    traffic."""
     engines = read_engines(options.engines) if options.engines else None
-    hash_tokens = HASH_TOKENS if options.trace else BLOCK_TOKENS
     config = _config(options.file)
     words = [options.policy or "", *filter(None, (piece.strip() for piece in options.compare.split(",")))]
     words = [_FORMERLY.get(word, word) for word in words]
@@ -117,7 +117,25 @@ def _contender(
         )
         return world.play(arrivals, progress)
 
-    return Contender(name, play)
+    return Contender(name, play, backends)
+
+
+def classes_of(file: str | None) -> frozenset[str]:
+    """The classes that a configuration knows."""
+    return frozenset(with_built_in(_config(file).classes))
+
+
+def engines_said(options: argparse.Namespace, backends: Sequence[SimBackend]) -> str:
+    """What is simulated, and for whom it stands."""
+    if not options.engines:
+        own = f"{DEFAULT_PRESET} behind each of the {len(backends)} backends of {options.file}"
+        return own if options.file else f"{DEFAULT_ENGINES} (the default)"
+    if not options.file:
+        return str(options.engines)
+    own_names = {one.name for one in _config(options.file).backends}
+    behind = own_names & {one.spec.name for one in backends}
+    what = "behind the backends of" if behind else f"in place of the {len(own_names)} backends of"
+    return f"{options.engines}, {what} {options.file}"
 
 
 def _backends(config: Config, file: str | None, engines: Sequence[EngineEntry] | None) -> list[SimBackend]:

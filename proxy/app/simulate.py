@@ -7,50 +7,73 @@ Owns the options, the traffic and the output. The playing is done by `sim`, the 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from proxy.app.contenders import REFERENCES, UsageError, contenders_of
+from proxy.app.contenders import REFERENCES, UsageError, classes_of, contenders_of, engines_said
 from proxy.model.units import parse_duration_s
 from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import DEFAULT_ENGINES, ClusterError
-from proxy.sim.contest import Contest, play_contest
-from proxy.sim.generator import WORKLOADS, generate
-from proxy.sim.slo import SloRules, parse_slo, promised
-from proxy.sim.tables import backends_csv, contest_json, contest_text, groups_csv, refusals_csv
+from proxy.sim.cluster import DEFAULT_ENGINES, DEFAULT_PRESET, ClusterError
+from proxy.sim.contest import Contender, Contest, play_contest
+from proxy.sim.course import EXAMPLES
+from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, generate
+from proxy.sim.intervals import INTERVAL_S
+from proxy.sim.models import listed, named, parse_models, servable
+from proxy.sim.slo import ANY_CLASS, SloRules, parse_slo, promised
+from proxy.sim.tables import backends_csv, contest_json, contest_text, groups_csv, intervals_csv, refusals_csv
 from proxy.sim.traces import Trace, TraceError, read_trace
 from proxy.sim.workload_file import WorkloadError, read_workload
 
 _PROGRESS_S = 0.1
 
-Traffic = tuple[Callable[[int], Sequence[Arrival]], dict[str, Any]]
-"""Seed → arrivals, and a description of them."""
+
+class Traffic(NamedTuple):
+    """What is asked of the contenders."""
+
+    arrivals_of: Callable[[int], Sequence[Arrival]]
+    """By seed."""
+    said: dict[str, Any]
+    """A description."""
+    block_tokens: int
+    """Per prefix hash."""
+    models: Mapping[str, float]
+    """What is asked for where nobody says so; empty: whatever there is."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `tidegate simulate`."""
     add = parser.add_argument
     add("file", metavar="FILE", nargs="?", help="configuration, YAML (default: all defaults)")
-    add("--engines", metavar="LINE|FILE", help=f"what is simulated: {DEFAULT_ENGINES} (the default), or a YAML file")
+    engines = "what is simulated, one line or a YAML file, in place of FILE's backends unless it names them; by "
+    engines += f"default {DEFAULT_PRESET} behind each backend of FILE, without FILE {DEFAULT_ENGINES}; what happens to "
+    engines += f"an engine may follow a colon: {EXAMPLES}"
+    add("--engines", metavar="LINE|FILE", help=engines.replace("%", "%%"))
     policy = "instead of the one of the configuration; options may follow: goodput/admission.mode=off/explore=0"
     add("--policy", metavar="NAME", help=policy)
     also = f"also play these policies or configurations (*.yaml), or the upper marks: {', '.join(REFERENCES)}"
     add("--compare", metavar="NAME|FILE,…", default="", help=also)
     rules = "such as ttft=2s,tpot=100ms or interactive:ttft=200ms,tpot=40ms;bulk:none; the default, mooncake, is"
-    promise = "TTFT 2 s or 3 unloaded prefills, TPOT 100 ms"
+    promise = "TTFT 2 s or 3 unloaded prefills, TPOT 100 ms; ttft=3x: three unloaded prefills of each prompt"
     add("--slo", metavar="RULES", type=_slo, default="mooncake", help=f"{rules} {promise}")
     add("--seeds", metavar="N", type=_count, default=1, help="play seeds 1 to N (default: %(default)s)")
     add("--seed", metavar="N", type=int, help="play only this seed")
     add("--limit", metavar="N", type=_count, help="only the first N requests")
-    add("--out", metavar="DIR", type=Path, help="write report.json, groups.csv, backends.csv and refusals.csv there")
+    files = "write report.json, groups.csv, intervals.csv, backends.csv and refusals.csv there"
+    add("--out", metavar="DIR", type=Path, help=files)
+    add("--interval", metavar="DURATION", type=_interval, default=INTERVAL_S, help="of intervals.csv (default: 10s)")
+    models = "which models the traffic asks for where it does not say, such as a=3,b=1 (default: those that FILE lists)"
+    add("--models", metavar="NAME=SHARE,…", type=_models, default={}, help=models)
     _add_traffic(parser)
 
 
 def _add_traffic(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--trace", metavar="FILE", type=Path, help="Mooncake JSONL, Azure CSV, our access log in JSON")
+    traces = "our own format (proxy/sim/full_trace.py), Mooncake JSONL, Azure CSV, our access log in JSON; .gz too"
+    source.add_argument("--trace", metavar="FILE", type=Path, help=traces)
     named = ", ".join(WORKLOADS)
     source.add_argument("--workload", metavar="NAME|FILE", help=f"made-up traffic: {named}, or a YAML file")
     add = parser.add_argument
@@ -63,12 +86,14 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Play, print, write; 1 when the files are wrong."""
+    """Play, print, write; 1 when the files are wrong or nothing was served."""
     try:
         contest, setting = play(options)
+        print(f"engines: {setting['engines']}\n")
         print(contest_text(contest), end="")
         if options.out:
             _write(options.out, contest, setting)
+        _check_served(contest)
     except (UsageError, TraceError, ClusterError, WorkloadError) as error:
         print(f"tidegate simulate: {error}", file=sys.stderr)
         return 1
@@ -77,13 +102,59 @@ def run(options: argparse.Namespace) -> int:
 
 def play(options: argparse.Namespace) -> tuple[Contest, dict[str, Any]]:
     """What the options ask for, and a description of it. Raises one of the errors that `run` prints."""
-    arrivals_of, traffic = _traffic(options)
-    contenders = contenders_of(options)
+    traffic = _traffic(options)
+    contenders = contenders_of(options, traffic.block_tokens)
     seeds = [options.seed] if options.seed is not None else list(range(1, options.seeds + 1))
+    models = options.models or traffic.models or listed(contenders[0].backends)
+
+    @lru_cache(maxsize=1)
+    def arrivals_of(seed: int) -> Sequence[Arrival]:
+        return named(traffic.arrivals_of(seed), models)
+
+    _check(options, contenders, arrivals_of(seeds[0]))
     with _progress() as progress:
-        contest = play_contest(contenders, seeds, arrivals_of, progress)
-    setting = {"traffic": traffic, "engines": options.engines or DEFAULT_ENGINES, "seeds": seeds, "argv": sys.argv[1:]}
+        try:
+            contest = play_contest(contenders, seeds, arrivals_of, progress, options.interval)
+        except ValueError as error:
+            raise UsageError(f"--interval: {error}") from None
+    engines = engines_said(options, contenders[0].backends)
+    setting = {"traffic": traffic.said, "models": models, "engines": engines, "seeds": seeds, "argv": sys.argv[1:]}
     return contest, setting
+
+
+def _check(options: argparse.Namespace, contenders: Sequence[Contender], arrivals: Sequence[Arrival]) -> None:
+    """What would be played for nothing. Raises UsageError."""
+    asked = sorted({arrival.model for arrival in arrivals})
+    for contender in contenders:
+        unserved = [model for model in asked if not servable(model, contender.backends)]
+        if unserved:
+            serve = ", ".join(sorted({name for one in contender.backends for name in one.spec.models or ()}))
+            words = f"the traffic asks for {', '.join(unserved[:8])}, and the backends serve {serve}"
+            if len(unserved) == len(asked):
+                raise UsageError(f"nothing can be served: {words}; --models says what is asked for where nobody does")
+            print(f"{contender.name}: {words}", file=sys.stderr)
+        for one in contender.backends:
+            phase = one.course.beyond(arrivals[-1].at) if arrivals else None
+            if phase is not None:
+                end = f"the traffic, which ends at {arrivals[-1].at:.1f} s"
+                raise UsageError(f"--engines: {one.spec.name}: '{phase}' begins after or outlasts {end}")
+    classes = {arrival.traffic_class for arrival in arrivals} | classes_of(options.file) | {ANY_CLASS}
+    strangers = [name for name in _rules(options) if name not in classes]
+    if strangers:
+        known = ", ".join(sorted(name for name in classes if name and name != ANY_CLASS))
+        raise UsageError(f"--slo: no class is named {strangers[0]!r}; there are {known}")
+
+
+def _check_served(contest: Contest) -> None:
+    """Raises UsageError when all was in vain."""
+    if any(run.report.total.served for run in contest.runs):
+        return
+    whys: Counter[str] = Counter()
+    for run in contest.runs:
+        whys.update(run.report.refusals)
+        whys.update(run.report.faults)
+    reasons = ", ".join(f"{why} {count}" for why, count in whys.most_common(4)) or "there was no request"
+    raise UsageError(f"nothing was served, whoever decided: {reasons}")
 
 
 # ---- traffic
@@ -91,7 +162,7 @@ def play(options: argparse.Namespace) -> tuple[Contest, dict[str, Any]]:
 
 def _traffic(options: argparse.Namespace) -> Traffic:
     """Seed → arrivals, and what they are."""
-    rules: SloRules = options.slo if isinstance(options.slo, dict) else parse_slo(options.slo)
+    rules = _rules(options)
     if options.trace:
         return _trace_traffic(options, rules)
     workload = read_workload(options.workload)
@@ -104,12 +175,14 @@ def _traffic(options: argparse.Namespace) -> Traffic:
         except ValueError as error:
             raise UsageError(f"the workload has {error}") from None
 
-    return arrivals_of, {"workload": workload.model_dump(mode="json")}
+    return Traffic(arrivals_of, {"workload": workload.model_dump(mode="json")}, BLOCK_TOKENS, workload.models)
 
 
-def _trace_traffic(
-    options: argparse.Namespace, rules: SloRules
-) -> tuple[Callable[[int], Sequence[Arrival]], dict[str, Any]]:
+def _rules(options: argparse.Namespace) -> SloRules:
+    return options.slo if isinstance(options.slo, dict) else parse_slo(options.slo)
+
+
+def _trace_traffic(options: argparse.Namespace, rules: SloRules) -> Traffic:
     def trace_of(seed: int) -> Trace:
         return read_trace(
             options.trace, skip_broken=options.skip_broken, limit=options.limit, speed=options.speed,
@@ -119,9 +192,14 @@ def _trace_traffic(
     trace = trace_of(1)
     _tell(trace)
     if options.jitter:
-        return lambda seed: promised(trace_of(seed).arrivals, rules), _described(trace, options)
+        moved = partial(_promised, trace_of, rules)
+        return Traffic(moved, _described(trace, options), trace.block_tokens, {})
     arrivals = promised(trace.arrivals, rules)
-    return lambda _: arrivals, _described(trace, options)
+    return Traffic(lambda _: arrivals, _described(trace, options), trace.block_tokens, {})
+
+
+def _promised(trace_of: Callable[[int], Trace], rules: SloRules, seed: int) -> Sequence[Arrival]:
+    return promised(trace_of(seed).arrivals, rules)
 
 
 def _described(trace: Trace, options: argparse.Namespace) -> dict[str, Any]:
@@ -157,6 +235,7 @@ def _write(directory: Path, contest: Contest, setting: dict[str, Any]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "report.json").write_text(contest_json(contest, setting))
         (directory / "groups.csv").write_text(groups_csv(contest))
+        (directory / "intervals.csv").write_text(intervals_csv(contest))
         (directory / "backends.csv").write_text(backends_csv(contest))
         (directory / "refusals.csv").write_text(refusals_csv(contest))
     except OSError as error:
@@ -199,6 +278,20 @@ def _slo(text: str) -> SloRules:
 def _duration(text: str) -> float:
     try:
         return float(parse_duration_s(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _interval(text: str) -> float:
+    seconds = _duration(text)
+    if seconds < 1e-3:
+        raise argparse.ArgumentTypeError("must be at least 1ms")
+    return seconds
+
+
+def _models(text: str) -> dict[str, float]:
+    try:
+        return parse_models(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

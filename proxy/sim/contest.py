@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from time import process_time
 
 from proxy.sim.arrival import Arrival
+from proxy.sim.cluster import SimBackend
 from proxy.sim.compare import Difference, difference
+from proxy.sim.intervals import INTERVAL_S, Slice, slices_of
 from proxy.sim.played import Played
 from proxy.sim.report import Report, is_good, report_of
 
@@ -20,6 +22,8 @@ class Contender:
     name: str
     play: Callable[[Sequence[Arrival], int, Callable[[int], None]], Played]
     """Arrivals, a seed, and whom to tell how many arrivals are in."""
+    backends: Sequence[SimBackend] = ()
+    """What it is played on, for who wants to say or check it."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,10 @@ class Run:
     good_tokens: list[float]
     """Per arrival: its output tokens, or 0."""
     offered_tokens: int
+    false: list[float] = field(default_factory=list)
+    """Per arrival: 1 where it was falsely refused, else 0."""
+    slices: list[Slice] = field(default_factory=list)
+    """The run in order of time."""
 
     @property
     def requests_per_s(self) -> float:
@@ -67,6 +75,13 @@ class Contest:
         first, *others = self.contenders()
         return [difference(first, other, self._token_shares(first), self._token_shares(other)) for other in others]
 
+    def false_differences(self) -> list[Difference]:
+        """The same in falsely refused shares of the requests: less is better; only those with any."""
+        first, *others = self.contenders()
+        ours = [run.false for run in self.of(first)]
+        pairs = [(other, [run.false for run in self.of(other)]) for other in others]
+        return [difference(first, other, ours, theirs) for other, theirs in pairs if any(map(any, (*ours, *theirs)))]
+
     def _token_shares(self, contender: str) -> list[list[float]]:
         """Scaled so that their mean is the share of all tokens."""
         runs = self.of(contender)
@@ -78,19 +93,24 @@ def play_contest(
     seeds: Sequence[int],
     arrivals_of: Callable[[int], Sequence[Arrival]],
     progress: Callable[[str, int, int], None] = lambda *_: None,
+    interval_s: float = INTERVAL_S,
 ) -> Contest:
     """Every contender on every seed; `progress` hears what is played, and how far it is."""
     contest = Contest()
     for seed in seeds:
         arrivals = arrivals_of(seed)
         for contender in contenders:
-            contest.runs.append(_run(contender, seed, arrivals, progress))
+            contest.runs.append(_run(contender, seed, arrivals, progress, interval_s))
     contest.runs.sort(key=lambda run: [c.name for c in contenders].index(run.contender))
     return contest
 
 
 def _run(
-    contender: Contender, seed: int, arrivals: Sequence[Arrival], progress: Callable[[str, int, int], None]
+    contender: Contender,
+    seed: int,
+    arrivals: Sequence[Arrival],
+    progress: Callable[[str, int, int], None],
+    interval_s: float,
 ) -> Run:
     started = process_time()
     played = contender.play(
@@ -107,4 +127,6 @@ def _run(
         good,
         [one * count for one, count in zip(good, tokens, strict=True)],
         sum(tokens),
+        [float(result.falsely_refused) for result in played.results],
+        slices_of(played.results, interval_s),
     )

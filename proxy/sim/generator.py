@@ -107,6 +107,8 @@ class Workload(Settings):
     """Class `bulk`."""
     tenants: Tenants = Tenants()
     """Who asks."""
+    models: dict[str, Positive] = Field(default_factory=dict)
+    """Which models are asked for, and in what proportion; empty: those that the configuration's backends list."""
 
 
 WORKLOADS: dict[str, Workload] = {

@@ -4,9 +4,11 @@
     ttft=200ms,tpot=40ms                            the same for all
     interactive:ttft=200ms,tpot=40ms;bulk:none      by class
     ttft=2s,prefill=3,tpot=100ms,e2e=60s            `prefill`: at least so many unloaded prefills for the first token
+    ttft=3x,tpot=100ms                              so many unloaded prefills of this very prompt, however long it is
 
 Owns the grammar and the arithmetic. An unloaded prefill is that of the whole prompt on an idle engine with the
-published constants, whatever engines are simulated: a promise does not hang on who keeps it.
+published constants, one step at least, whatever engines are simulated: a promise does not hang on who keeps it. What a
+trace promises to a request itself goes before all this.
 """
 
 from collections.abc import Iterable
@@ -27,15 +29,15 @@ class SloRule:
 
     ttft_s: float | None = None
     prefills: float = 0.0
-    """TTFT is at least so many unloaded prefills."""
+    """TTFT is at least so many unloaded prefills; exactly so many where `ttft_s` is None."""
     tpot_s: float | None = None
     e2e_s: float | None = None
 
     def slo(self, prompt_tokens: int) -> Slo:
         """For a prompt of that length."""
         ttft = self.ttft_s
-        if ttft is not None and self.prefills:
-            ttft = max(ttft, self.prefills * MOONCAKE16.prefill_s(0, prompt_tokens))
+        if self.prefills:
+            ttft = max(ttft or 0.0, self.prefills * max(MOONCAKE16.step_s, MOONCAKE16.prefill_s(0, prompt_tokens)))
         return Slo(ttft, self.tpot_s, self.e2e_s)
 
 
@@ -68,6 +70,8 @@ def promised(arrivals: Iterable[Arrival], rules: SloRules) -> list[Arrival]:
     other = rules.get(ANY_CLASS, SloRule())
     return [
         replace(arrival, slo=rules.get(arrival.traffic_class or ANY_CLASS, other).slo(arrival.prompt_tokens))
+        if arrival.slo.promises_nothing
+        else arrival
         for arrival in arrivals
     ]
 
@@ -80,12 +84,12 @@ def _rule(text: str) -> SloRule:
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or (key != "prefill" and key not in _DURATIONS):
             raise ValueError(f"{part!r} is not a promise; known: {', '.join(_NAMED)}, ttft=, tpot=, e2e=, prefill=")
+        if key == "ttft" and value.endswith("x"):
+            key, value = "prefill", value[:-1]
         number = _factor(value) if key == "prefill" else parse_duration_s(value)
         if not 0 < number < inf:
             raise ValueError(f"{part!r} can never be kept; it must be above 0")
         values["prefills" if key == "prefill" else f"{key}_s"] = number
-    if "prefills" in values and "ttft_s" not in values:
-        raise ValueError("prefill= widens ttft=, which is missing")
     return SloRule(**values)
 
 

@@ -30,6 +30,8 @@ def contest_text(contest: Contest) -> str:
     if len(contest.contenders()) > 1:
         parts.append(_differences("requests in SLO", contest.differences()))
         parts.append(_differences("output tokens in SLO", contest.token_differences()))
+        if found := contest.false_differences():
+            parts.append(_differences("requests falsely refused", found))
     return "\n".join(parts)
 
 
@@ -45,6 +47,7 @@ def contest_json(contest: Contest, setting: dict[str, Any]) -> str:
         document["differences"] = {
             "requests": [_difference_json(d) for d in contest.differences()],
             "tokens": [_difference_json(d) for d in contest.token_differences()],
+            "falsely_refused": [_difference_json(d) for d in contest.false_differences()],
         }
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
@@ -70,6 +73,24 @@ def backends_csv(contest: Contest) -> str:
         for name, load in run.report.backends.items()
     ]
     return _csv(["contender", "seed", "backend", *columns], rows)
+
+
+def intervals_csv(contest: Contest) -> str:
+    """One line per run, interval and class: goodput, refusals and latencies of what arrived in it."""
+    header = ["contender", "seed", "from_s", "to_s", "class", "goodput", "token_goodput", *_GROUP_COLUMNS]
+    header += [f"{latency}_{quantile}_s" for latency in _LATENCIES for quantile in _QUANTILES]
+    rows = [
+        [run.contender, run.seed, f"{one.start:g}", f"{one.end:g}", one.traffic_class, *_shares(one.group),
+         *_group_cells(one.group)]
+        for run in contest.runs
+        for one in run.slices
+    ]  # fmt: skip
+    return _csv(header, rows)
+
+
+def _shares(group: Group) -> list[str]:
+    """Nothing where nothing came."""
+    return [f"{group.goodput:.5f}", f"{group.token_goodput:.5f}"] if group.requests else ["", ""]
 
 
 def refusals_csv(contest: Contest) -> str:

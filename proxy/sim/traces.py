@@ -1,25 +1,30 @@
-"""Recorded traces as arrivals: Mooncake JSONL, the Azure CSV, and the access log that the proxy itself writes.
+"""Recorded traces as arrivals: our own format (`full_trace`), Mooncake JSONL, the Azure CSV, and the access log that
+the proxy itself writes; each as it is or packed by gzip.
 
-Owns the three formats, and what to do about a line that is none of them: stop there, or leave it out and say so. What
+Owns which format it is, and what to do about a line that is none of them: stop there, or leave it out and say so. What
 a format does not record is named in `missing`, never made up silently.
 """
 
 import csv
-import json
-import math
+import gzip
+import io
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import IO
 
-from proxy.sim.arrival import Arrival
+from proxy.sim.arrival import HASH_TOKENS, Arrival
+from proxy.sim.full_trace import FullTrace, is_header
+from proxy.sim.trace_fields import BrokenLine, count, in_range, number, object_of, object_or_none, seconds, text
 
-MAX_TOKENS = 10_000_000
-"""No prompt or answer is longer; a larger number in a trace is a broken line."""
 MAX_BROKEN_SHOWN = 20
+MAX_LINE = 16 << 20
+"""Characters; a packed file may be a thousand times as long as it looks."""
+MAX_REQUESTS = 5_000_000
+_GZIP = b"\x1f\x8b"
 _AZURE_HEADER = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 
 
@@ -47,6 +52,8 @@ class Trace:
     left_out: int = 0
     missing: tuple[str, ...] = ()
     """What this format (or this file) does not record, so that no result depends on it."""
+    block_tokens: int = HASH_TOKENS
+    """Tokens per prefix hash."""
 
     @property
     def span_s(self) -> float:
@@ -57,10 +64,6 @@ class Trace:
     def rate_per_s(self) -> float:
         """Mean arrivals per second."""
         return len(self.arrivals) / self.span_s if self.span_s else 0.0
-
-
-class _BrokenLine(Exception):  # noqa: N818 — caught here, never seen outside
-    """A line that cannot be understood."""
 
 
 _Read = Callable[[str], Arrival | None]
@@ -83,8 +86,8 @@ def read_trace(
     the first broken line.
     """
     try:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
-            trace = _read(path.name, lines, skip_broken, limit)
+        with path.open("rb") as file, _unpacked(file) as opened:
+            trace = _read(path.name, _lines(path.name, opened), skip_broken, limit)
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror or error}") from None
     if not trace.arrivals:
@@ -93,13 +96,38 @@ def read_trace(
     return trace
 
 
+def _unpacked(file: io.BufferedReader) -> IO[str]:
+    bare: IO[bytes] = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == _GZIP else file  # type: ignore[assignment]
+    return io.TextIOWrapper(bare, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def _lines(name: str, opened: IO[str]) -> Iterator[str]:
+    """Of bounded length. Raises TraceError where a packed file is damaged."""
+    number = 0
+    while True:
+        number += 1
+        try:
+            line = opened.readline(MAX_LINE)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise TraceError(f"{name}:{number}: here the packed file is cut short or damaged") from None
+        if not line:
+            return
+        if len(line) == MAX_LINE:
+            raise TraceError(f"{name}:{number}: is longer than {MAX_LINE >> 20} million characters")
+        yield line
+
+
 def _read(name: str, lines: Iterator[str], skip_broken: bool, limit: int | None) -> Trace:
     first = next(lines, "")
     form, read, has_header, missing = _recognised(name, first)
     trace = Trace(name, form, missing=missing)
+    if is_header(first):
+        trace.block_tokens = _full(name, first).block_tokens
     numbered = enumerate(lines, start=2) if has_header else enumerate(_again(first, lines), start=1)
     found = _arrivals(name, numbered, read, trace, skip_broken)
-    trace.arrivals = list(islice(found, limit))
+    trace.arrivals = list(islice(found, MAX_REQUESTS + 1 if limit is None else limit))
+    if len(trace.arrivals) > MAX_REQUESTS:
+        raise TraceError(f"{name}: holds more than {MAX_REQUESTS:,} requests; --limit N takes the first ones")
     return trace
 
 
@@ -111,18 +139,18 @@ def _again(first: str, rest: Iterator[str]) -> Iterator[str]:
 def _arrivals(
     name: str, numbered: Iterator[tuple[int, str]], read: _Read, trace: Trace, skip_broken: bool
 ) -> Iterator[Arrival]:
-    for number, line in numbered:
+    for position, line in numbered:
         if not line.strip():
             continue
         try:
             arrival = read(line)
-        except _BrokenLine as broken:
+        except BrokenLine as broken:
             if not skip_broken:
                 hint = "--skip-broken leaves such lines out"
-                raise TraceError(f"{name}:{number}: {broken}; {hint}") from None
+                raise TraceError(f"{name}:{position}: {broken}; {hint}") from None
             trace.left_out += 1
             if len(trace.broken) < MAX_BROKEN_SHOWN:
-                trace.broken.append(Broken(number, str(broken)))
+                trace.broken.append(Broken(position, str(broken)))
             continue
         if arrival is not None:
             yield arrival
@@ -135,13 +163,23 @@ def _in_time(arrivals: list[Arrival], speed: float, jitter_s: float, rng: Random
     return sorted(moved, key=lambda a: a.at)
 
 
+def _full(name: str, first: str) -> FullTrace:
+    try:
+        return FullTrace.of_header(first)
+    except BrokenLine as broken:
+        raise TraceError(f"{name}:1: {broken}") from None
+
+
 def _recognised(name: str, first: str) -> tuple[str, _Read, bool, tuple[str, ...]]:
     """The format that the first line speaks, its reader, whether that line is a header, and what is never recorded."""
     if tuple(cell.strip() for cell in first.lstrip("\ufeff").strip().split(",")) == _AZURE_HEADER:
         return "azure", _azure, True, ("prefixes", "models", "tenants", "classes")
-    row = _object_or_none(first)
+    if is_header(first):
+        return "tidegate trace", _full(name, first).arrival, True, ()
+    row = object_or_none(first)
     if row is None:
-        raise TraceError(f"{name}:1: neither a Mooncake line, nor the Azure header, nor a line of an access log (JSON)")
+        known = "the header of a tidegate trace, a Mooncake line, Azure's header, or a line of an access log (JSON)"
+        raise TraceError(f"{name}:1: is none of these: {known}")
     if "timestamp" in row and "input_length" in row:
         return "mooncake", _mooncake, False, ("models", "tenants", "classes")
     if "time" in row:
@@ -153,14 +191,14 @@ def _recognised(name: str, first: str) -> tuple[str, _Read, bool, tuple[str, ...
 
 
 def _mooncake(line: str) -> Arrival:
-    row = _object(line)
+    row = object_of(line)
     hashes = row.get("hash_ids", [])
     if not isinstance(hashes, list) or not all(type(one) is int for one in hashes):
-        raise _BrokenLine("hash_ids is not a list of whole numbers")
+        raise BrokenLine("hash_ids is not a list of whole numbers")
     return Arrival(
-        at=_number(row, "timestamp") / 1e3,
-        prompt_tokens=_count(row, "input_length", 1),
-        output_tokens=_count(row, "output_length", 1),
+        at=number(row, "timestamp") / 1e3,
+        prompt_tokens=count(row, "input_length", 1),
+        output_tokens=count(row, "output_length", 1),
         prefix_hashes=tuple(hashes),
     )
 
@@ -171,10 +209,10 @@ def _mooncake(line: str) -> Arrival:
 def _azure(line: str) -> Arrival:
     cells = next(csv.reader([line]), [])
     if len(cells) != len(_AZURE_HEADER):
-        raise _BrokenLine(f"{len(cells)} columns instead of {len(_AZURE_HEADER)}")
+        raise BrokenLine(f"{len(cells)} columns instead of {len(_AZURE_HEADER)}")
     row = dict(zip(_AZURE_HEADER, cells, strict=True))
     return Arrival(
-        at=_seconds(row["TIMESTAMP"]),
+        at=seconds(row["TIMESTAMP"]),
         prompt_tokens=_count_in(row, "ContextTokens"),
         output_tokens=_count_in(row, "GeneratedTokens"),
     )
@@ -183,86 +221,28 @@ def _azure(line: str) -> Arrival:
 def _count_in(row: dict[str, str], key: str) -> int:
     text = row[key].strip()
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise _BrokenLine(f"{key} is not a whole number")
-    return _in_range(key, int(text), 1)
+        raise BrokenLine(f"{key} is not a whole number")
+    return in_range(key, int(text), 1)
 
 
 # ---- our own access log, JSON form
 
 
 def _access_log(line: str) -> Arrival | None:
-    row = _object(line)
+    row = object_of(line)
     if "time" not in row or "dropped_log_lines" in row or "outcome" not in row:
         return None
-    ended = _seconds(row["time"]) if isinstance(row["time"], str) else _number(row, "time")
+    ended = seconds(row["time"]) if isinstance(row["time"], str) else number(row, "time")
     if row.get("prompt_tokens") is None or row.get("completion_tokens") is None:
         return None  # refused, or an engine that tells no usage: what it would have cost is not known
-    took_s = _number(row, "e2e_ms") / 1e3 if row.get("e2e_ms") is not None else 0.0
+    took_s = number(row, "e2e_ms") / 1e3 if row.get("e2e_ms") is not None else 0.0
     return Arrival(
         at=ended - took_s,
-        prompt_tokens=_count(row, "prompt_tokens", 1),
-        output_tokens=max(1, _count(row, "completion_tokens", 0)),
-        model=_text(row, "model_asked") or "sim",
-        traffic_class=_text(row, "class") or None,
-        tenant=_text(row, "tenant") or None,
-        body_bytes=_count(row, "request_bytes", 0) if row.get("request_bytes") is not None else 0,
+        prompt_tokens=count(row, "prompt_tokens", 1),
+        output_tokens=max(1, count(row, "completion_tokens", 0)),
+        model=text(row, "model_asked") or "sim",
+        traffic_class=text(row, "class") or None,
+        tenant=text(row, "tenant") or None,
+        body_bytes=count(row, "request_bytes", 0) if row.get("request_bytes") is not None else 0,
         stream=row.get("stream") is not False,
     )
-
-
-def _text(row: dict[str, Any], key: str) -> str:
-    value = row.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise _BrokenLine(f"{key} is not text")
-    return value[:256]
-
-
-# ---- fields
-
-
-def _object_or_none(line: str) -> dict[str, Any] | None:
-    try:
-        return _object(line)
-    except _BrokenLine:
-        return None
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        raise _BrokenLine("not a JSON object") from None
-    if not isinstance(row, dict):
-        raise _BrokenLine("not a JSON object")
-    return row
-
-
-def _number(row: dict[str, Any], key: str) -> float:
-    value = row.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise _BrokenLine(f"{key} is not a number of at least 0" if key in row else f"{key} is missing")
-    return float(value)
-
-
-def _count(row: dict[str, Any], key: str, least: int) -> int:
-    value = row.get(key)
-    if type(value) is not int:
-        raise _BrokenLine(f"{key} is not a whole number" if key in row else f"{key} is missing")
-    return _in_range(key, value, least)
-
-
-def _in_range(key: str, value: int, least: int) -> int:
-    if not least <= value <= MAX_TOKENS:
-        raise _BrokenLine(f"{key} is not between {least} and {MAX_TOKENS}")
-    return value
-
-
-def _seconds(text: str) -> float:
-    """Of a date and time; Azure writes seven digits of a second, which `fromisoformat` cuts to six."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise _BrokenLine("the time stamp is not a date and time") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

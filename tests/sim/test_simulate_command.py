@@ -1,6 +1,7 @@
 """`tidegate simulate`, as a person runs it."""
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -130,3 +131,88 @@ def test_an_unwritable_directory(trace: Path, tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "file").write_text("")
     assert main(["simulate", "--trace", str(trace), "--limit", "5", "--out", str(tmp_path / "file" / "x")]) == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+FILE = "version: 1\nbackends:\n  - {url: 'http://h:1', name: a, models: [%s]}\n  - {url: 'http://h:2', models: [%s]}\n"
+
+
+def test_models_of_the_file_are_asked_for(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "ours.yaml", tmp_path / "out"
+    file.write_text(FILE % ("llama", "qwen"))
+    assert main(["simulate", str(file), "--trace", str(trace), "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert f"engines: mooncake16 behind each of the 2 backends of {file}" in shown
+    document = json.loads((out / "report.json").read_text())
+    assert all(load["requests"] > 20 for load in document["runs"][0]["backends"].values())
+    assert document["runs"][0]["total"]["served"] == 240
+    assert document["setting"]["models"] == {"llama": 1.0, "qwen": 1.0}
+
+
+def test_the_engines_are_said_as_they_are(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, engines = tmp_path / "ours.yaml", tmp_path / "engines.yaml"
+    file.write_text(FILE % ("llama", "llama"))
+    engines.write_text("engines: [{backend: a, slower: 2}]\n")
+    for arguments, said in (
+        ([str(file), "--engines", "2xlow_latency"], f"2xlow_latency, in place of the 2 backends of {file}"),
+        ([str(file), "--engines", str(engines)], f"{engines}, behind the backends of {file}"),
+        ([], "16xmooncake16 (the default)"),
+    ):
+        assert main(["simulate", *arguments, "--trace", str(trace), "--limit", "20"]) == 0
+        assert f"engines: {said}\n" in capsys.readouterr().out
+
+
+def test_when_nothing_can_be_served_it_says_so(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "ours.yaml"
+    file.write_text(FILE % ("llama", "qwen"))
+    arguments = ["simulate", "--trace", str(trace), "--limit", "30"]
+    assert main([*arguments, str(file), "--models", "lama"]) == 1
+    error = capsys.readouterr().err
+    assert "nothing can be served: the traffic asks for lama, and the backends serve llama, qwen" in error
+    assert main([*arguments, str(file), "--models", "llama,lama=0.2"]) == 0
+    assert "the traffic asks for lama, and" in capsys.readouterr().err
+    assert main([*arguments, "--engines", "1xmooncake16:outage at 0s"]) == 1
+    assert "nothing was served, whoever decided" in capsys.readouterr().err
+
+
+def test_a_trace_of_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows: list[dict[str, object]] = [{"tidegate_trace": 1, "block_tokens": 64}]
+    for n in range(200):
+        row = {"at": n / 10, "prompt_tokens": 700, "output_tokens": 5, "prefix": [n % 3, 10 + n % 3]}
+        rows.append(row | {"tenant": "ab"[n % 2], "class": ("interactive", "bulk")[n % 2], "ttft_s": 1.0})
+    path, out = tmp_path / "full.jsonl.gz", tmp_path / "out"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    arguments = ["simulate", "--trace", str(path), "--engines", "2xmooncake16", "--out", str(out), "--interval", "5s"]
+    assert main(arguments) == 0
+    assert "full.jsonl.gz: tidegate trace, 200 requests, 20 s" in capsys.readouterr().err
+    [run] = json.loads((out / "report.json").read_text())["runs"]
+    assert (set(run["by_tenant"]), set(run["by_class"])) == ({"a", "b"}, {"interactive", "bulk"})
+    assert run["hit_rate"] > 0.1
+    rows_out = list(csv.DictReader((out / "intervals.csv").read_text().splitlines()))
+    assert [row["requests"] for row in rows_out if row["class"] == "all"] == ["50"] * 4
+    assert {row["class"] for row in rows_out} == {"all", "interactive", "bulk"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--engines", "2xmooncake16:outage at 900s for 5s"], "'outage at 15m for 5s' begins after or outlasts"),
+        (["--engines", "2xmooncake16:outage at 5s for 900s"], "outlasts the traffic, which ends at 35.9 s"),
+        (["--engines", "2xmooncake16:noise 500%"], "noise must be between 0 and 100 %"),
+        (["--engines", "mooncake16:outage at 1s for 9s,outage at 3s"], "overlap"),
+        (["--slo", "chatt:ttft=1s"], "no class is named 'chatt'; there are "),
+    ],
+)
+def test_what_would_be_played_for_nothing_is_said(
+    trace: Path, arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", "--trace", str(trace), *arguments]) == 1
+    assert why in capsys.readouterr().err
+
+
+def test_false_refusals_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "t.jsonl"
+    row = {"timestamp": 0, "input_length": 3000, "output_length": 60}
+    path.write_text("".join(json.dumps(row | {"timestamp": 40 * n}) + "\n" for n in range(500)))
+    arguments = ["--policy", "goodput/admission.mode=enforce/admission.ttft_margin=4", "--compare", "greedy_informed"]
+    assert main(["simulate", "--trace", str(path), "--engines", "2xmooncake16", *arguments]) == 0
+    assert "points of requests falsely refused" in capsys.readouterr().out

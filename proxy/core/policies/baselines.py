@@ -62,8 +62,12 @@ def kv_cost(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
 
 
 def least_pending_prefill(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
-    """Fewest prompt tokens to compute, the newcomer's included."""
-    return candidates[_first_of_best([b.ledger.pending_fresh + b.outlook.fresh for b in candidates], rng)]
+    """Fewest prompt tokens to compute, the newcomer's included; of several the one with the fewest requests: where all
+    prompts are computed soon, answers are all that differs."""
+    pending = [b.ledger.pending_fresh + b.outlook.fresh for b in candidates]
+    least = min(pending)
+    tied = [b for b, tokens in zip(candidates, pending, strict=True) if tokens == least]
+    return tied[_first_of_best([b.in_flight for b in tied], rng)]
 
 
 def _first_of_best(costs: Sequence[float], rng: Rng) -> int:

@@ -1,18 +1,20 @@
 """Paired differences and what can be said of them."""
 
+import sys
 from random import Random
-from statistics import fmean
+from statistics import fmean, stdev
 
 import pytest
 
-from proxy.sim.compare import bootstrap_interval, difference, t_interval
+from proxy.sim.compare import Interval, bootstrap_interval, difference, t_interval
 
 
 def test_student_t_of_three_seeds() -> None:
+    pytest.importorskip("scipy", reason="an extra: pip install 'tidegate[simulate]'")
     interval = t_interval([1.0, 2.0, 3.0])
     assert interval.mean == 2.0
     assert interval.high is not None
-    assert interval.high - 2.0 == pytest.approx(4.303 / 3**0.5)
+    assert interval.high - 2.0 == pytest.approx(4.302653 / 3**0.5)
     assert not interval.excludes_zero
     assert t_interval([1.0, 1.1, 1.2]).excludes_zero
 
@@ -58,3 +60,16 @@ def test_neighbours_that_share_their_fate_widen_the_interval() -> None:
 
 def test_too_few_requests_for_an_interval() -> None:
     assert bootstrap_interval([[1.0] * 10], 0).low is None
+
+
+def test_student_t_of_many_seeds_is_not_the_normal_one() -> None:
+    pytest.importorskip("scipy", reason="an extra: pip install 'tidegate[simulate]'")
+    values = [float(n % 2) for n in range(20)]
+    interval = t_interval(values)
+    assert interval.high is not None
+    assert interval.high - 0.5 == pytest.approx(2.093024 * stdev(values) / 20**0.5)
+
+
+def test_without_scipy_there_are_no_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    assert t_interval([1.0, 2.0, 3.0]) == Interval(2.0, None, None)

@@ -30,7 +30,9 @@ def test_classes_have_their_own() -> None:
         ("ttft=0s", "never be kept"),
         ("ttft=-1s", "negative"),
         ("itl=5ms", "not a promise"),
-        ("prefill=3", "missing"),
+        ("ttft=0x", "never be kept"),
+        ("ttft=nanx", "never be kept"),
+        ("ttft=-3x", "never be kept"),
         ("ttft=1s,prefill=x", "not a number"),
         ("ttft=1s,prefill=nan", "never be kept"),
         ("a:none;a:none", "two SLOs"),
@@ -39,3 +41,16 @@ def test_classes_have_their_own() -> None:
 def test_nonsense_is_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         parse_slo(text)
+
+
+@pytest.mark.parametrize("text", ["ttft=3x", "prefill=3"])
+def test_a_factor_of_the_unloaded_prefill_of_each_prompt(text: str) -> None:
+    [rule] = parse_slo(text).values()
+    assert rule.slo(10_000).ttft_s == pytest.approx(3 * (0.057 * 10 + 0.0044 * 100))
+    assert rule.slo(20_000).ttft_s == pytest.approx(3 * (0.057 * 20 + 0.0044 * 400))
+    assert rule.slo(10).ttft_s == pytest.approx(3 * 0.0106), "one step at least"
+
+
+def test_what_a_request_was_promised_itself_goes_first() -> None:
+    own, other = Arrival(0.0, 10, 1, slo=Slo(ttft_s=9.0)), Arrival(0.0, 10, 1)
+    assert [a.slo.ttft_s for a in promised([own, other], parse_slo("ttft=1s"))] == [9.0, 1.0]

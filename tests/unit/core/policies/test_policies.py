@@ -150,3 +150,9 @@ def test_bulk_goes_where_nothing_is_kept_then_to_the_slowest_then_where_it_ends_
 def test_bulk_takes_two_engines_that_hardly_differ_as_equally_fast() -> None:
     one, other = engine(0, 1.0, ttft=0.1), engine(1, 1.02, ttft=0.2)
     assert POLICIES["goodput"]()([one, other], bulk_ask(), random.Random(1)) is one
+
+
+def test_least_pending_prefill_breaks_ties_by_requests_and_those_by_chance() -> None:
+    """Where all prompts are computed, whoever decodes for fewest is next; not whoever chance says."""
+    assert set(picks(POLICIES["least_pending_prefill"](), backends(7, 2, 9), 20)) == {1}
+    assert set(picks(POLICIES["least_pending_prefill"](), backends(2, 2, 9), 50)) == {0, 1}
