@@ -3,6 +3,7 @@
 Owns the list. Each entry is a command line of `tidegate simulate`, so that anybody can repeat it by hand.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 OURS = "goodput"
@@ -36,16 +37,19 @@ class Measurement:
     """In words, for the table."""
     group: str | None = None
     """Of what the aim speaks: each `tenant`, each `class`; None: all requests."""
+    requests: int = 4000
+    """About; for the estimate of how long it takes."""
 
 
 def _mooncake(name: str, speed: float, engines: str = "16xmooncake16", **more: object) -> Measurement:
-    return Measurement(name, ("--engines", engines, "--speed", str(speed)), trace=MOONCAKE, **more)  # type: ignore[arg-type]
+    arguments = ("--engines", engines, "--speed", str(speed))
+    return Measurement(name, arguments, trace=MOONCAKE, requests=3993, **more)  # type: ignore[arg-type]
 
 
 def _azure(speed: float) -> Measurement:
     arguments = ("--engines", "4xmooncake16", "--speed", str(speed))
     aim = "best of all, or within 0.5 points where all are at 99 %"
-    return Measurement(f"azure-{speed:g}", arguments, (*BASELINES, *REFERENCES), AZURE, aim)
+    return Measurement(f"azure-{speed:g}", arguments, (*BASELINES, *REFERENCES), AZURE, aim, requests=8819)
 
 
 def _gray(name: str, engines: str, aim: str) -> Measurement:
@@ -67,7 +71,26 @@ def _mixed(load: float) -> Measurement:
         *("--duration", "300s", "--slo", "interactive:ttft=200ms,tpot=40ms;bulk:e2e=120s"),
     )
     aim = "tokens >= .96 of the reference's, chats within 3 points of its; from 1.0 on above every baseline"
-    return Measurement(f"mixed-{load:g}", arguments, (*BASELINES, *REFERENCES), aim=aim, group="class")
+    against, requests = (*BASELINES, *REFERENCES), int(CAPACITY * load * 300)
+    return Measurement(f"mixed-{load:g}", arguments, against, aim=aim, group="class", requests=requests)
+
+
+SERVEGEN = {
+    "many-tenants": (8, 42.1, 5316, (0.6, 0.8, 1.0, 1.2, 1.4, 2.4)),
+    "reasoning-mix": (8, 23.1, 2968, (0.6, 0.8, 1.0, 1.2, 1.4, 2.4)),
+    "reasoning-long": (4, 84.2, 2007, (0.6, 0.8, 1.0, 1.2, 1.4, 2.4)),
+    "short-bursts": (8, 202.0, 4392, (0.8, 1.0, 1.2, 1.8, 2.4)),
+}
+"""Mixes made from public production traces: engines, the speed that is load 1, requests, loads."""
+
+
+def _servegen(name: str, load: float) -> Measurement:
+    """In the folder of traces or in `servegen` below it."""
+    engines, speed, requests, _ = SERVEGEN[name]
+    arguments = ("--engines", f"{engines}xmooncake16", "--speed", f"{speed * load:.6g}")
+    aim = ">= 99.5 %, none refused, where the best baseline has 99; else >= .97 of the better reference (.92 at 2.4)"
+    file = f"servegen/{name}.log.jsonl"
+    return Measurement(f"{name}-{load:g}", arguments, (*BASELINES, *REFERENCES), file, aim, requests=requests)
 
 
 _ALL = (*BASELINES, *ABLATIONS, *REFERENCES)
@@ -109,6 +132,7 @@ MEASUREMENTS = (
     _mooncake("metrics-silent", 1.0, "16xmooncake16:metrics=silent", against=_FEW, aim="as with metrics"),
     _mooncake("metrics-garbage", 1.0, "16xmooncake16:metrics=garbage", against=_FEW, aim="as with metrics"),
     *(_mixed(load) for load in (0.5, 1.0, 1.5, 2.0)),
+    *(_servegen(name, load) for name, (*_, loads) in SERVEGEN.items() for load in loads),
     Measurement(
         "chat-and-bulk",
         (
@@ -130,3 +154,19 @@ MEASUREMENTS = (
         group="class",
     ),
 )
+
+QUICK_REQUESTS = 800
+QUICK_AGAINST = ("least_outstanding", "weighted_scores", "least_pending_prefill", *REFERENCES)
+RATES = {OURS: 700.0, **dict.fromkeys(REFERENCES, 800.0)}
+"""Simulated requests per second, uncompiled, on one core of two that others use as well…"""
+RATE = 2500.0
+"""…and of policies without admission."""
+COMPILED = 2.5
+"""So many times as quick when compiled."""
+
+
+def estimate_s(measurement: Measurement, against: Sequence[str], seeds: int, compiled: bool, most: int | None) -> float:
+    """About how long it takes, seconds; `most`: requests that are played of it."""
+    requests = min(measurement.requests, most or measurement.requests)
+    per_request = sum(1 / RATES.get(name.partition("/")[0], RATE) for name in (OURS, *against))
+    return seeds * requests * per_request / (COMPILED if compiled else 1.0)

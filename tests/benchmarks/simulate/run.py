@@ -1,11 +1,15 @@
 """Play the measurements and write what came out, losing cases included, to `results/`.
 
-    TIDEGATE_TRACES=/path/to/traces python -m tests.benchmarks.simulate.run                  all of them
-    TIDEGATE_TRACES=… python -m tests.benchmarks.simulate.run --only mooncake-1.5 --seeds 1  one, quickly
+    python -m tests.benchmarks.simulate.run --traces DIR                  all of them, hours; says beforehand how long
+    python -m tests.benchmarks.simulate.run --traces DIR --quick          all of it, small, minutes: `results/quick`
+    python -m tests.benchmarks.simulate.run --traces DIR --only mooncake  those whose names begin so
+    python -m tests.benchmarks.simulate.run --traces DIR --minutes 60     what can be done by then, in order
     python -m tests.benchmarks.simulate.run --list
 
-Per measurement: `NAME.json` (everything, with the command line) and `NAME.csv` (groups), which are not committed; and
-all together `results.md` and `runs.csv`, made anew from the JSON files that are there.
+Measurements whose trace is not in DIR are left out and said to be. Per measurement: `NAME.json` (everything, with the
+command line) and `NAME.csv` (groups), which are not committed; and all together `results.md`, `runs.csv` (every seed)
+and `table.csv` (means, Student's interval over seeds, shares of the better reference), made anew from the JSON files
+that are there.
 """
 
 import argparse
@@ -23,8 +27,18 @@ from statistics import fmean
 from typing import Any
 
 from proxy.app import simulate
+from proxy.sim import engine
 from proxy.sim.tables import contest_json, contest_text, groups_csv
-from tests.benchmarks.simulate.measured import MEASUREMENTS, OURS, REFERENCES, Measurement
+from tests.benchmarks.simulate.measured import (
+    MEASUREMENTS,
+    OURS,
+    QUICK_AGAINST,
+    QUICK_REQUESTS,
+    REFERENCES,
+    Measurement,
+    estimate_s,
+)
+from tests.benchmarks.simulate.table import table_csv
 
 RESULTS = Path(__file__).parent / "results"
 TRACES_VARIABLE = "TIDEGATE_TRACES"
@@ -32,46 +46,89 @@ TRACES_VARIABLE = "TIDEGATE_TRACES"
 
 def main() -> int:
     options = _options()
-    chosen = [m for m in MEASUREMENTS if not options.only or m.name in options.only]
+    chosen = [m for m in MEASUREMENTS if not options.only or m.name.startswith(tuple(options.only))]
     if options.list or not chosen:
         print("\n".join(f"{m.name:30} {m.aim}" for m in MEASUREMENTS))
         return 0 if options.list else 2
+    compiled = not str(engine.__file__).endswith(".py")
+    there = [m for m in chosen if command_line(m, options) is not None]
     for measurement in chosen:
-        _measure(measurement, options)
-    found = _found()
-    (RESULTS / "results.md").write_text(_summary(found))
-    (RESULTS / "runs.csv").write_text(_runs(found))
+        if measurement not in there:
+            print(f"{measurement.name}: LEFT OUT, --traces names no directory with {measurement.trace}", flush=True)
+    expected = [estimate_s(m, _against(m, options), options.seeds, compiled, options.limit) for m in there]
+    how = "compiled" if compiled else "not compiled"
+    print(
+        f"{len(there)} measurements, {options.seeds} seeds, {how}: about {sum(expected) / 60:.0f} minutes", flush=True
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    _measure_all(list(zip(there, expected, strict=True)), options)
+    found = _found(options.out)
+    (options.out / "results.md").write_text(_summary(found))
+    (options.out / "runs.csv").write_text(_runs(found))
+    (options.out / "table.csv").write_text(table_csv(found))
     return 0
+
+
+def _measure_all(planned: Sequence[tuple[Measurement, float]], options: argparse.Namespace) -> None:
+    """One after another; the estimate is corrected by what those before took."""
+    started, done_s = time.monotonic(), 0.0
+    for position, (measurement, expected_s) in enumerate(planned):
+        spent_s = time.monotonic() - started
+        slower = spent_s / done_s if done_s else 1.0
+        if options.minutes and spent_s + slower * expected_s > 60 * options.minutes:
+            left = ", ".join(m.name for m, _ in planned[position:])
+            print(f"LEFT OUT, there would be no time for it: {left}", flush=True)
+            return
+        _measure(measurement, options)
+        done_s += expected_s
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Play the measurements of the scheduler.")
-    parser.add_argument("--only", action="append", metavar="NAME", help="only this one; may be repeated")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--traces", metavar="DIR", default=os.environ.get(TRACES_VARIABLE), help="where the traces are")
+    parser.add_argument("--only", action="append", metavar="NAME", help="only those that begin so; may be repeated")
+    parser.add_argument("--seeds", type=int, help="(default: 3; quick: 1)")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_REQUESTS} requests and few contenders each")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N requests of each")
+    parser.add_argument("--minutes", type=float, metavar="N", help="begin nothing that would end after so long")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="(default: results, quick: results/quick)")
     parser.add_argument("--against", metavar="NAME,…", help="instead of the listed contenders")
     parser.add_argument("--list", action="store_true")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.seeds = options.seeds or (1 if options.quick else 3)
+    options.limit = options.limit or (QUICK_REQUESTS if options.quick else None)
+    options.out = options.out or (RESULTS / "quick" if options.quick else RESULTS)
+    return options
 
 
-def command_line(measurement: Measurement, traces: str | None, seeds: int, against: Sequence[str]) -> list[str] | None:
+def _against(measurement: Measurement, options: argparse.Namespace) -> Sequence[str]:
+    if options.against:
+        return str(options.against).split(",")
+    return QUICK_AGAINST if options.quick else measurement.against
+
+
+def command_line(measurement: Measurement, options: argparse.Namespace) -> list[str] | None:
     """Arguments of `tidegate simulate`; None when its trace is not there."""
-    arguments = [*measurement.arguments, "--policy", OURS, "--seeds", str(seeds)]
-    if against:
+    arguments = [*measurement.arguments, "--policy", OURS, "--seeds", str(options.seeds)]
+    if against := _against(measurement, options):
         arguments += ["--compare", ",".join(against)]
+    if options.limit:
+        arguments += ["--limit", str(options.limit)]
     if measurement.trace is None:
         return arguments
-    file = Path(traces or "") / measurement.trace
-    return [*arguments, "--trace", str(file)] if traces and file.is_file() else None
+    file = _trace_file(Path(options.traces or ""), measurement.trace)
+    return [*arguments, "--trace", str(file)] if options.traces and file else None
+
+
+def _trace_file(folder: Path, name: str) -> Path | None:
+    """There, packed, or without the folder below."""
+    places = (folder / name, folder / f"{name}.gz", folder / Path(name).name, folder / f"{Path(name).name}.gz")
+    return next((place for place in places if place.is_file()), None)
 
 
 def _measure(measurement: Measurement, options: argparse.Namespace) -> None:
-    against = options.against.split(",") if options.against else measurement.against
-    arguments = command_line(measurement, os.environ.get(TRACES_VARIABLE), options.seeds, against)
-    if arguments is None:
-        print(
-            f"{measurement.name}: LEFT OUT, {TRACES_VARIABLE} names no directory with {measurement.trace}", flush=True
-        )
-        return
+    arguments = command_line(measurement, options)
+    assert arguments is not None, "its trace is gone"
     parser = argparse.ArgumentParser(allow_abbrev=False)
     simulate.add_arguments(parser)
     started = time.monotonic()
@@ -86,9 +143,8 @@ def _measure(measurement: Measurement, options: argparse.Namespace) -> None:
         "took_s": round(time.monotonic() - started, 1),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{measurement.name}.json").write_text(contest_json(contest, setting))
-    (RESULTS / f"{measurement.name}.csv").write_text(groups_csv(contest))
+    (options.out / f"{measurement.name}.json").write_text(contest_json(contest, setting))
+    (options.out / f"{measurement.name}.csv").write_text(groups_csv(contest))
     print(f"== {measurement.name} ({measurement.aim})\n{contest_text(contest).split(chr(10) * 2)[0]}", flush=True)
 
 
@@ -99,9 +155,9 @@ def _machine() -> str:
 # ---- the summary of all results
 
 
-def _found() -> dict[str, dict[str, Any]]:
+def _found(folder: Path) -> dict[str, dict[str, Any]]:
     """The results that are there, in the order of the list."""
-    paths = {m.name: RESULTS / f"{m.name}.json" for m in MEASUREMENTS}
+    paths = {m.name: folder / f"{m.name}.json" for m in MEASUREMENTS}
     return {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
 
 
