@@ -104,6 +104,7 @@ class Attempts:
         backend = attempt.backend
         self._give_back(attempt)
         backend.ledger.end(attempt.entry, now)
+        backend.concurrency.left(attempt.entry)
         self._fleet.withdrawn(backend, attempt.era)
         ticket.sent -= 1
         self.preempted += 1

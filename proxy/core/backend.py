@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.core.abilities import Abilities
 from proxy.core.affinity import PrefixIndex, PrefixRecord
+from proxy.core.concurrency import Concurrency
 from proxy.core.cost_model import CostModel
 from proxy.core.flow import Flow
 from proxy.core.foresight import Outlook
@@ -22,6 +23,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.faults import Fault
 from proxy.model.limits import HealthSettings
 from proxy.model.model_name import canonical
+from proxy.model.request import Job
 
 if TYPE_CHECKING:
     from proxy.core.candidates import Candidates
@@ -38,6 +40,7 @@ class Backend:
         "abilities",
         "asleep",
         "busy",
+        "concurrency",
         "flow",
         "health",
         "in_flight",
@@ -76,6 +79,8 @@ class Backend:
         health: HealthSettings,
         pool: Pool | None = None,
         record: PrefixRecord | None = None,
+        *,
+        learns: bool = True,
     ) -> None:
         self.spec = spec
         self.name = spec.name
@@ -115,6 +120,7 @@ class Backend:
         self.tells_seats = False
         """Its metrics say how many."""
         self.seat_watch = SeatWatch()
+        self.concurrency = Concurrency(learns=spec.seats is None and spec.max_concurrency is None and learns)
         self.loads = ModelLoads()
         self.abilities = Abilities()
         self.asleep = False
@@ -163,6 +169,10 @@ class Backend:
         """Whether a request cannot or must not be sent, in panic either: it is not there, asleep, or asked to be left
         alone."""
         return self.health.away or self.pressure.paused or self.asleep
+
+    def has_room(self, job: Job) -> bool:
+        """Whether one more would not be too many, by its permits and by what it is seen to take."""
+        return self.in_flight < self.limit and self.concurrency.has_room(streams=job.stream)
 
     @property
     def is_gone(self) -> bool:

@@ -83,6 +83,7 @@ class Books:
         if entry.loading:
             entry.began_load = backend.loads.asked(backend.own_name(ask.job.model), ask.now)
         backend.ledger.dispatch(entry, ask.now)
+        backend.concurrency.sent(entry, ask.now)
         if ask.chain:
             if backend.kv_tokens is not None:
                 backend.record.fit(backend.kv_tokens, max(1, ask.job.prefix_block_tokens))
@@ -93,6 +94,7 @@ class Books:
 
     def first_token(self, entry: Entry, backend: Backend, now: float) -> None:
         """The prefill of an attempt is over."""
+        backend.concurrency.began(entry, now)
         if entry.first_at is not None:
             return
         since = max(entry.dispatched, backend.ledger.head_since)
@@ -116,6 +118,7 @@ class Books:
 
     def finished(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
         """The attempt was answered to the last byte."""
+        backend.concurrency.ended(entry, report.output_tokens, now)
         if report.ok:
             if backend.loads.loaded is not None:
                 backend.loads.ready(backend.own_name(entry.ticket.job.model))
@@ -160,6 +163,7 @@ class Books:
         """A scrape; what is nonsense is counted and otherwise ignored."""
         if not backend.ledger.reconcile(report.running, report.waiting, now):
             return
+        backend.concurrency.told(report.running, report.waiting)
         if backend.spec.kv_tokens is None:
             if _within(report.kv_tokens, _MAX_KV_TOKENS):
                 backend.kv_tokens = report.kv_tokens
@@ -224,6 +228,7 @@ def _leave(entry: Entry, backend: Backend, now: float) -> None:
         backend.seat_watch.ended(ledger.decoding, backend.seats, head_s, spent_s, now)
         _believe_seats(backend)
     ledger.end(entry, now)
+    backend.concurrency.left(entry)
     if backend.flow.slow > 1.0 and not ledger.decoding and not ledger.pending:
         _forget_flow(backend)  # nobody is left to say that it still is: what ended has taught the cost model
 

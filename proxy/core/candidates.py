@@ -9,6 +9,7 @@ from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.health import State
+from proxy.core.pressure import NO_BOUND
 from proxy.core.reserve import Reserve
 from proxy.model.faults import Fault, Kind
 
@@ -42,6 +43,11 @@ class Candidates:
         """Whether a member may get traffic now."""
         return not backend.is_shut and (self.panic or backend.health.takes_traffic)
 
+    @property
+    def learns(self) -> bool:
+        """Whether it is found out of any of them how many it takes at once."""
+        return any(b.concurrency.learns for b in self.open)
+
     def pause_s(self, now: float) -> float:
         """Seconds for which nobody may be sent anything, because all have asked for it; 0 where anybody has not."""
         return min(b.shut_until - now if b.pressure.paused and not b.health.away else 0.0 for b in self.backends)
@@ -59,5 +65,10 @@ class Candidates:
 
     def wait_s(self, ahead: int) -> float:
         """Seconds until so many jobs have gone before, by what the permits served lately: advice for Retry-After."""
-        rate = sum(b.limit / b.service_s for b in self.open if b.service_s)
+        rate = sum(_places(b) / b.service_s for b in self.open if b.service_s)
         return min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, ahead / rate)) if rate else MIN_RETRY_AFTER_S
+
+
+def _places(backend: Backend) -> int:
+    """Requests it serves at once: as many as it may be sent, or has, where nothing is known of that."""
+    return backend.limit if backend.limit < NO_BOUND else max(1, backend.in_flight)

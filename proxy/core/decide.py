@@ -43,6 +43,10 @@ _MIN_HOLD_S: Final = 0.02
 """A shorter wait is none."""
 _JITTER: Final = 0.25
 """Advice on when to come back is longer by up to this share, so that not all come back at once."""
+_ONSET_S: Final = 5.0
+"""A burst is held as a whole as far as engines are seen to get to it in time; what goes on for longer is overload."""
+_MOST_HELD: Final = 10_000
+"""Jobs."""
 
 
 class Decider:
@@ -126,14 +130,15 @@ class Decider:
 
     def _without_room(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> Decision:
         if ask.reason is None and not (ask.promises and self._router.enforces_somewhere(candidates)):
-            return self._for_permit(ticket, candidates, ask)
+            if not (ask.bulk and candidates.learns):
+                return self._for_permit(ticket, candidates, ask)
         reason = ask.reason or Reason.SEATS
         if not ask.promises:
             return self._as_bulk(ticket, candidates, ask, reason)
         sent = self._instead_of_bulk(ask)
         if sent is not None:
             return sent
-        most_s = min(self._max_hold_s, self._slack_s(ask, ask.looked))
+        most_s = min(self._max_hold_s, self._slack_s(ask, ask.looked or self._looked(candidates, ask)))
         if most_s > _MIN_HOLD_S and self._holds.hold.has_room(ticket, self._attempts.in_flight):
             return Wait(most_s, reason)
         return self.too_late(ticket, candidates, ask, reason)
@@ -148,13 +153,30 @@ class Decider:
             if pause_s > hold.max_wait_s:
                 return self.lost(ticket, asked_to_wait(pause_s), Reason.QUEUE, ask.now)
         if ticket.ways and ask.ttft_left < inf:  # in time for the fallback to keep the promise
-            looked = candidates.open[:SAMPLED]
-            for backend in looked:
-                foresee(backend, ask)
-            most_s = self._slack_s(ask, looked)
-        if most_s <= _MIN_HOLD_S or not hold.has_room(ticket, self._attempts.in_flight):
+            most_s = self._slack_s(ask, self._looked(candidates, ask))
+        room = hold.has_room(ticket, self._attempts.in_flight) or self._begins_soon(ticket, candidates, ask.now)
+        if most_s <= _MIN_HOLD_S or not room:
             return self.lost(ticket, queue_full(len(hold), self.wait_s(candidates)), Reason.QUEUE, ask.now)
         return Wait(most_s, None)
+
+    def _begins_soon(self, ticket: Ticket, candidates: Candidates, now: float) -> bool:
+        """Whether it is of a burst, and engines that are seen to begin get to it in time, or nobody knows yet how fast
+        they do."""
+        hold = self._holds.hold
+        if not candidates.learns or (len(hold) and now - hold.filled_at > _ONSET_S):
+            return False
+        if len(hold) >= _MOST_HELD or not hold.has_bytes(ticket):
+            return False
+        rate = sum([b.concurrency.rate(now) for b in candidates.open])
+        return not rate or hold.ahead(candidates) < rate * hold.max_wait_s
+
+    @staticmethod
+    def _looked(candidates: Candidates, ask: Ask) -> Sequence[Backend]:
+        """Nobody had room, so that nobody was looked at: what is in time depends on how fast they are."""
+        looked = candidates.open[:SAMPLED]
+        for backend in looked:
+            foresee(backend, ask)
+        return looked
 
     def _as_bulk(self, ticket: Ticket, candidates: Candidates, ask: Ask, reason: Reason) -> Decision:
         backfill = self._holds.backfill

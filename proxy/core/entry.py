@@ -19,14 +19,17 @@ class Entry:
         "bulk",
         "cost",
         "dispatched",
+        "ends",
         "first_at",
         "fresh",
         "hit",
+        "inside",
         "kv",
         "loading",
         "mark_busy",
         "mark_decoding",
         "mark_kv",
+        "place",
         "probe",
         "prompt",
         "seated",
@@ -79,6 +82,8 @@ class Entry:
         """Tells of its first token."""
         self.probe = False
         """Would have been refused, and is sent to see whether that would have been right."""
+        self.place = self.inside = self.ends = 0
+        """Of an answer in one piece: which it is of all of its backend's, those inside with it, and ends before it."""
         self.first_at: float | None = None
         self.mark_decoding = self.mark_kv = self.mark_busy = 0.0
 

@@ -32,12 +32,16 @@ _PAUSE_MAX_S: Final = 60.0
 class Fleet:
     """The backends, their catalogue and their health."""
 
-    def __init__(self, specs: Sequence[BackendSpec], settings: HealthSettings) -> None:
+    def __init__(
+        self, specs: Sequence[BackendSpec], settings: HealthSettings, *, learns_concurrency: bool = True
+    ) -> None:
         self.prefixes = PrefixIndex(len(specs))
         checks = Checks()
         self.pools = {name: Pool(name, checks) for name in dict.fromkeys(spec.pool for spec in specs)}
         self.backends = tuple(
-            Backend(spec, index, settings, self.pools[spec.pool], self.prefixes.record(index))
+            Backend(
+                spec, index, settings, self.pools[spec.pool], self.prefixes.record(index), learns=learns_concurrency
+            )
             for index, spec in enumerate(specs)
         )
         for backend in self.backends:

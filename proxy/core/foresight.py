@@ -220,7 +220,9 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
         return Reason.DUTY
     if (
         out.work
-        and (ask.promises or ledger.promised or out.backlog > ask.bulk_backlog)  # else it is in nobody's way
+        and (
+            ask.promises or ledger.promised or (out.backlog > ask.bulk_backlog and not backend.concurrency.learns)
+        )  # else it is in nobody's way
         and ledger.duty(ask.now) + out.work / max(DUTY_S, 2 * out.work) > ask.duty_limit
     ):
         return Reason.DUTY
@@ -228,7 +230,7 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
     if budget is not None and ledger.kv + ask.prompt + ask.answer_high > ask.kv_share * budget:
         return Reason.KV
     if backend.seats is not None and backend.in_flight >= backend.seats and ask.ttft_left == inf:
-        return Reason.SEATS
+        return Reason.SEATS if ask.bulk or not backend.concurrency.learns else None
     return None
 
 

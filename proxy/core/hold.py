@@ -55,6 +55,8 @@ class Hold:
         """Lines with at least one job."""
         self._tickets: dict[int, Ticket] = {}
         self.bytes = 0
+        self.filled_at = 0.0
+        """When somebody began to wait where nobody did."""
         self.timers = Timers()
         """Ends of holds, by job id."""
 
@@ -70,7 +72,11 @@ class Hold:
         """Whether one more job keeps within the bounds."""
         settings = self._settings
         most = max(settings.min_jobs, int(settings.per_in_flight * in_flight))
-        return len(self._tickets) < most and self.bytes + ticket.job.body_bytes <= settings.bytes
+        return len(self._tickets) < most and self.has_bytes(ticket)
+
+    def has_bytes(self, ticket: Ticket) -> bool:
+        """Whether its body keeps within the bound of all of them."""
+        return self.bytes + ticket.job.body_bytes <= self._settings.bytes
 
     def add(
         self,
@@ -81,6 +87,8 @@ class Hold:
         most_s: float = inf,
     ) -> None:
         """Hold a job, for as long as is allowed and of use: at most `most_s` seconds."""
+        if not self._tickets:
+            self.filled_at = now
         until = now + min(self._settings.max_wait, most_s)
         deadline = ticket.job.deadline
         self.timers.set(ticket.job.id, until if deadline is None else min(until, deadline))

@@ -78,7 +78,7 @@ class Scheduler:
         if policy is not None:
             settings = SchedulingSettings.model_validate({**dict(settings), "policy": policy})
         self._settings = settings
-        self._fleet = Fleet(backends, health)
+        self._fleet = Fleet(backends, health, learns_concurrency=settings.admission.concurrency == "learned")
         self._books = Books(settings)
         self._quotas = Quotas(settings.tenants)
         self._has_quotas = bool(settings.tenants)

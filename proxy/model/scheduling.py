@@ -8,6 +8,7 @@ from proxy.model.limits import Count, Settings, Share
 from proxy.model.tenants import MAX_TENANT_ENTRIES, TenantSettings
 from proxy.model.units import MIB, Duration, Size
 
+ConcurrencyMode = Literal["learned", "off"]
 AdmissionMode = Literal["auto", "enforce", "shadow", "off"]
 PolicyName = Literal[
     "goodput",
@@ -47,6 +48,9 @@ class AdmissionSettings(Settings):
     """Longest wait for a backend that may still keep the promise; never longer than the promise itself allows."""
     probes: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     """Share of would-be refusals that are sent after all, to learn whether refusing is right."""
+    concurrency: ConcurrencyMode = "learned"
+    """`learned`: a backend of which nobody told `max_concurrency` or `seats` is sent as many requests as it is seen to
+    begin, and a few more; the others wait here, where they have an order. `off`: it is sent everything."""
     min_samples: Count = 100
     """`auto`: first tokens seen before anything is refused. A fifth of them is enough for a pool where others had the
     rest, and to refuse what would be half as late again."""

@@ -111,8 +111,10 @@ def test_duty_keeps_nobody_waiting_where_nothing_is_promised(tpot: float | None,
     assert judged(one, ask(now=110.0, bulk=True)) is (Reason.DUTY if waits else None)
 
 
-def test_duty_keeps_even_those_waiting_behind_prompts_that_wait() -> None:
-    one = backend()
+@pytest.mark.parametrize(("seats", "waits"), [(100, True), (None, False)])
+def test_duty_keeps_even_those_waiting_behind_prompts_that_wait(seats: int | None, waits: bool) -> None:
+    """Where nobody told how many run at once, the queue has a bound of its own."""
+    one = backend(seats=seats)
     worked(one, 100)
     ahead = ask(prompt=5000.0, now=110.0)
     foresee(one, ahead)
@@ -121,7 +123,7 @@ def test_duty_keeps_even_those_waiting_behind_prompts_that_wait() -> None:
     entry.streams = True
     one.ledger.dispatch(entry, 110.0)
     one.in_flight += 1
-    assert judged(one, ask(now=110.0)) is Reason.DUTY
+    assert judged(one, ask(now=110.0)) is (Reason.DUTY if waits else None)
 
 
 def test_the_shorter_their_answers_the_more_a_prefill_hurts() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.health import State
-from proxy.model.commands import Dispatch, FirstByte
+from proxy.model.commands import Dispatch, FirstByte, FirstToken
 from proxy.model.faults import Kind, Source
 from proxy.model.limits import HealthSettings, HoldSettings
 from tests.unit.core.playing import Play, gone, only_fault, refused, spec
@@ -29,7 +29,9 @@ def test_permits_bound_what_is_in_flight(others: int, goes: bool) -> None:
 
 def test_no_bound_of_ours() -> None:
     play = Play(spec("a"))
-    assert all(gone(play.submit(job_id)) for job_id in range(500))
+    for job_id in range(500):
+        assert gone(play.submit(job_id, stream=True))
+        play.scheduler.observe(FirstToken(job_id), play.now)
     assert play.view("a").permits is None
 
 
