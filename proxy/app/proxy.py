@@ -16,6 +16,7 @@ from proxy.app import descriptors
 from proxy.app.drain import Drain
 from proxy.app.explain import Explainer
 from proxy.app.listeners import Listener, StartError
+from proxy.app.state_file import Keeper
 from proxy.config.schema import Config
 from proxy.core.classify import Classifier
 from proxy.core.permitted import Permitted
@@ -139,6 +140,7 @@ class Proxy:
             max_connections=shares.admin,
             budget=budget,
         )
+        self._keeper = _keeper(config, self._scheduler)
         self._background: list[asyncio.Task[None]] = []
         self._listeners: list[Listener] = []
         self._drain = Drain(running, config.drain)
@@ -147,6 +149,8 @@ class Proxy:
 
     async def start(self) -> None:
         """Open both listeners. StartError when a port is taken."""
+        if self._keeper is not None:
+            self._keeper.recall()
         admin = self._listener(self._config.admin, "admin", self._admin.connection)
         self.admin_url = admin.url
         await admin.open()
@@ -169,6 +173,8 @@ class Proxy:
         self._edge.drain()
         how = await self._drain.streams() if drain else ""
         await self._drain.cut()
+        if self._keeper is not None:
+            await self._keeper.close()
         await self._drain.delivery(self._edge.is_delivering, self._config.limits.connections.write_stall)
         for task in self._background:
             task.cancel()
@@ -204,7 +210,15 @@ class Proxy:
     async def _probe_first(self) -> None:
         config = self._config
         probers = [
-            Prober(backend, self._driver, self._models, config.health, config.limits.upstream, self._loop)
+            Prober(
+                backend,
+                self._driver,
+                self._models,
+                config.health,
+                config.limits.upstream,
+                self._loop,
+                identifies=self._keeper is not None,
+            )
             for backend in self._backends.values()
         ]
         first = [self._start(prober.probe()) for prober in probers]
@@ -212,6 +226,8 @@ class Proxy:
         for prober in probers:
             self._start(prober.run())
         self._start(self._flows.run())
+        if self._keeper is not None:
+            self._start(self._keeper.run())
         if config.routing.scrape:
             for backend in self._backends.values():
                 scraper = Scraper(backend, self._driver, config.limits.upstream, self._loop, config.routing.scrape)
@@ -289,6 +305,10 @@ def _scheduler(config: Config) -> Scheduler:
         health=config.health,
         rng=random.Random(),  # noqa: S311 - ties between backends, not secrets
     )
+
+
+def _keeper(config: Config, scheduler: Scheduler) -> Keeper | None:
+    return None if config.state == "off" else Keeper(Path(config.state), scheduler.memento)
 
 
 def _intake(config: Config, models: ModelList) -> Intake:

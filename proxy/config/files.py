@@ -3,6 +3,7 @@
 Keys are read by `secrets`.
 """
 
+import os
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ from proxy.config.options import OptionPath
 
 MAX_TOKENIZER_B = 64 << 20
 """The largest tokenizer.json in use has 35 MB."""
+STATE_BEGINS = b'{"tidegate_state":'
+"""How every file of `state` begins."""
 _MAX_CA_B = 4 << 20
 """The bundle of all public authorities has 0.2 MB."""
 
@@ -46,6 +49,38 @@ def file_findings(
             severity = Severity.NOTE if elsewhere and missing else error.severity
             hint = error.hint or (_elsewhere(name, directory) if missing else "")
             yield Finding(path, error.message, hint, severity)
+
+
+def state_findings(name: str, *, elsewhere: bool) -> Iterator[Finding]:
+    """Why what is learned will not be kept there. The proxy starts all the same."""
+    if name != "off" and not elsewhere and (why := _unwritable(Path(name))):
+        yield Finding(("state",), why[0], why[1], Severity.WARNING)
+
+
+def _unwritable(path: Path) -> tuple[str, str] | None:
+    try:
+        if path.is_dir():
+            return "is a directory", f"write {path / 'state.json'}"
+        if not path.parent.is_dir():
+            return f"there is no directory {path.parent}", "make it, for the user that the proxy runs as"
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            return f"the directory {path.parent} cannot be written to", "files are made there; let its user write"
+        if path.exists():
+            return _unreadable(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
+        return f"the file cannot be looked at: {reason.lower()}", ""
+    return None
+
+
+def _unreadable(path: Path) -> tuple[str, str] | None:
+    if not path.is_file():
+        return "is not a file", "name one, or one that is not there yet"
+    with path.open("rb") as file:
+        data = file.read(len(STATE_BEGINS))
+    if data.strip() and data != STATE_BEGINS:
+        return "the file is not a state file of Tidegate, and is left alone", "name another one"
+    return None
 
 
 def _named(

@@ -149,6 +149,9 @@ def _whole_number(value: Any) -> Any:
     return value
 
 
+StatePath = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
+
+
 class Config(Settings):
     """The whole configuration of one Tidegate."""
 
@@ -173,6 +176,9 @@ class Config(Settings):
     tokenizers: Annotated[dict[ModelName, str], Field(max_length=MAX_TOKENIZERS)] = Field(default={})
     """Model: its Hugging Face tokenizer.json, relative to the working directory. Tells token borders where an engine
     does not; families such as gpt-4o and qwen3 are known without a file."""
+    state: StatePath = "off"
+    """File in which what is learned outlives a restart, such as /var/lib/tidegate/state.json: numbers only, written
+    each minute and at the drain. Read at the start, but for backends that are other engines now. `off`: none."""
     limits: Limits = Limits()
     """All bounds on the data path."""
     retries: RetrySettings = RetrySettings()

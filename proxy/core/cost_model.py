@@ -5,6 +5,7 @@ own samples more the more there are; a fast ratio of truth to prediction (`drift
 cannot, such as an engine that becomes five times slower without a word.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from proxy.core.residuals import Residuals
@@ -20,6 +21,10 @@ _DECODE_VARIANCE: tuple[float, ...] = (1e-3, 1e-3, 1e-3, 0.1)
 _DECODE_NOISE: Final = 1e-5
 """Variance of a request's mean time per token that the features do not explain, seconds²."""
 _PRIOR_SAMPLES: Final = 30
+FULL_TRUST: Final = 4 * _PRIOR_SAMPLES
+"""Samples after which a backend is judged by its own alone."""
+_DOUBT: Final = 10.0
+"""Variances of an earlier life count so many times: what took 500 samples to learn weighs as much as 50."""
 _NEWS: Final = 1.1
 _POOL_LEARNT: Final = 1000
 _POOL_SHARE: Final = 4
@@ -74,6 +79,15 @@ class Costs:
     def __init__(self) -> None:
         self.prefill = Rls(PREFILL_START, _PREFILL_VARIANCE)
         self.decode = Rls(DECODE_START, _DECODE_VARIANCE)
+
+    def numbers(self) -> list[float]:
+        """Of prefill, then of decode: coefficients, variances, samples."""
+        return [*self.prefill.numbers(), *self.decode.numbers()]
+
+    def restore(self, numbers: Sequence[float]) -> None:
+        """`numbers` of an earlier life: a start that is left sooner than it was reached."""
+        self.prefill.restore(numbers[:9], _DOUBT, FULL_TRUST)
+        self.decode.restore(numbers[9:], _DOUBT, FULL_TRUST)
 
 
 class PoolModel(Costs):
@@ -134,7 +148,7 @@ class CostModel:
 
     def refresh(self) -> None:
         """Look at the pool again, while there is little of our own; cheap to call when there is little news."""
-        if self.samples < 4 * _PRIOR_SAMPLES and self.pool.prefill.samples >= self.stale_at:
+        if self.samples < FULL_TRUST and self.pool.prefill.samples >= self.stale_at:
             self._blend()
 
     def learn_prefill(self, x: Features, actual: float) -> None:
@@ -185,6 +199,17 @@ class CostModel:
         self.residuals.learn(predicted, actual)
         self.pool.residuals.learn(predicted, actual)
 
+    def numbers(self) -> list[float]:
+        """Of its own costs; empty before the first sample."""
+        return [] if self._own is None else self._own.numbers()
+
+    def restore(self, numbers: Sequence[float]) -> None:
+        """`numbers` of an earlier life."""
+        self._own = own = Costs()
+        own.restore(numbers)
+        self.samples, self.decode_samples = own.prefill.samples, own.decode.samples
+        self._blend()
+
     def _costs(self) -> Costs:
         if self._own is None:
             self._own = Costs()
@@ -218,7 +243,7 @@ def bounded_tpot(seconds: float) -> float:
 
 
 def _between(prior: Rls, own: Rls) -> list[float]:
-    if own.samples >= 4 * _PRIOR_SAMPLES:
+    if own.samples >= FULL_TRUST:
         return own.coefficients
     share = own.samples / (own.samples + _PRIOR_SAMPLES)
     p, q, r, s = prior.coefficients

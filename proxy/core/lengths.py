@@ -6,7 +6,7 @@ Owns both estimates and their bounds. Reads no text.
 from collections import OrderedDict
 from collections.abc import Callable
 from math import exp
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from proxy.model.request import Job
 
@@ -93,6 +93,25 @@ class Lengths:
                 _entry(self._answers, key, lambda: _Length(max(1.0, output_tokens))).learn(max(1.0, output_tokens))
         if prompt_tokens is not None and prompt_tokens > 0 and estimated(job) > 0:
             _entry(self._scales, (job.model,), _Scale).learn(estimated(job), prompt_tokens)
+
+    def numbers(self) -> list[list[Any]]:
+        """Rows of key, median, .9 quantile and samples."""
+        return [[*key, known.median, known.high, float(known.samples)] for key, known in self._answers.items()]
+
+    def restore(self, key: _Key, median: float, high: float, samples: float) -> None:
+        """A row of an earlier life, believed as far as one that was just seen often enough."""
+        known = _Length(max(1.0, median))
+        known.high, known.samples = max(known.median, high), min(_SEEN_ENOUGH, int(samples))
+        self._answers[key] = known
+
+    def scales(self) -> list[list[Any]]:
+        """Rows of model, actual and estimated tokens of prompts."""
+        return [[*key, known.actual, known.estimated] for key, known in self._scales.items()]
+
+    def rescale(self, model: str, actual: float, estimated: float) -> None:
+        """A row of an earlier life."""
+        known = self._scales[(model,)] = _Scale()
+        known.actual, known.estimated = actual, estimated
 
 
 def estimated(job: Job) -> float:

@@ -5,6 +5,7 @@ each model took, learned from first tokens that came later than the work explain
 have loaded (`loaded` is None) hold all their models.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 UNSEEN_S: Final = 10.0
@@ -75,6 +76,15 @@ class ModelLoads:
     def gave_up(self, model: str) -> None:
         """The request that made the engine load it has ended otherwise: nothing is known of the load any more."""
         self._began.pop(model, None)
+
+    def numbers(self) -> dict[str, float]:
+        """Seconds by model."""
+        return dict(self._took_s)
+
+    def restore(self, took_s: Mapping[str, float]) -> None:
+        """`numbers` of an earlier life."""
+        for model, seconds in list(took_s.items())[-MAX_MODELS:]:
+            self._took_s[model] = min(_MAX_S, max(_MIN_S, seconds))
 
     def learn(self, model: str, late_s: float) -> None:
         """The first token of the request that made the engine load it came so much later than its work explains."""

@@ -91,6 +91,10 @@ class Pool:
         few = residuals.samples >= _OWN * min_samples
         self.telling = few and not self.alarms and residuals.factors[0] >= 1.0 / _GROSS
 
+    def recalled(self) -> None:
+        """Predictions were checked in an earlier life."""
+        self._checks.count += self.model.residuals.samples
+
     def tells_late(self, ttft_s: float, left_s: float) -> bool:
         """Whether a first token predicted after `ttft_s`, with `left_s` seconds left for it, is late for all that is
         known."""

@@ -4,6 +4,7 @@ Owns the numbers that are exported and that set time limits. Admission margins a
 them together makes refusals confirm themselves.
 """
 
+from collections.abc import Sequence
 from math import exp
 from typing import Final
 
@@ -43,3 +44,13 @@ class Residuals:
             step = quantile if actual > self.factors[i] * predicted else quantile - 1.0
             factor = self.factors[i] * exp(rate * step)
             self.factors[i] = min(_MAX_FACTOR, max(1.0 / _MAX_FACTOR, factor))
+
+    def numbers(self) -> list[float]:
+        """All of it: factors, coverage, error, samples."""
+        return [*self.factors, self.coverage, self.error, float(self.samples)]
+
+    def restore(self, numbers: Sequence[float], samples: int) -> None:
+        """`numbers` of an earlier life; samples count up to so many."""
+        self.factors = [min(_MAX_FACTOR, max(1.0 / _MAX_FACTOR, factor)) for factor in numbers[:3]]
+        self.coverage, self.error = min(1.0, numbers[3]), min(_MAX_FACTOR, numbers[4])
+        self.samples = min(samples, int(numbers[5]))

@@ -56,3 +56,19 @@ class Rls:
             (dd - s * scale * s) * old,
         )
         self.samples += 1
+
+    def numbers(self) -> list[float]:
+        """All of it but what features have in common: coefficients, their variances, samples."""
+        a, _, _, _, b, _, _, c, _, d = self._variance
+        return [*self.coefficients, a, b, c, d, float(self.samples)]
+
+    def restore(self, numbers: Sequence[float], doubt: float, samples: int) -> None:
+        """`numbers` of an earlier life, believed less: variances are `doubt` times theirs, and never above those of the
+        start; samples count up to so many."""
+        a, _, _, _, b, _, _, c, _, d = self._variance
+        p, q, r, s = numbers[4:8]
+        self.coefficients = list(numbers[:4])
+        self._variance = (
+            min(a, doubt * p), 0.0, 0.0, 0.0, min(b, doubt * q), 0.0, 0.0, min(c, doubt * r), 0.0, min(d, doubt * s),
+        )  # fmt: skip
+        self.samples = min(samples, int(numbers[8]))

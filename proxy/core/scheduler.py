@@ -25,6 +25,7 @@ from proxy.core.fleet import Fleet
 from proxy.core.foresight import Ask, foresee
 from proxy.core.hold import Holds
 from proxy.core.lateness import Lateness
+from proxy.core.memento import Memento
 from proxy.core.outbox import Outbox
 from proxy.core.progress import Progress
 from proxy.core.quotas import Quotas, Reservation
@@ -44,6 +45,7 @@ from proxy.model.commands import (
     FirstByte,
     FirstToken,
     Flowed,
+    Identified,
     Load,
     Probed,
     Refused,
@@ -80,6 +82,8 @@ class Scheduler:
         self._settings = settings
         self._fleet = Fleet(backends, health, learns_concurrency=settings.admission.concurrency == "learned")
         self._books = Books(settings)
+        self.memento = Memento(self._fleet, self._books, settings.admission.min_samples)
+        """What is learned, to be kept for a later life."""
         self._quotas = Quotas(settings.tenants)
         self._has_quotas = bool(settings.tenants)
         self._lateness = Lateness(retries.attempts)
@@ -357,7 +361,7 @@ class Scheduler:
 
     # ---- what is told of backends
 
-    def _on_news(self, backend: Backend, report: Probed | Load | Flowed | Restarted, now: float) -> None:
+    def _on_news(self, backend: Backend, report: Probed | Load | Flowed | Identified | Restarted, now: float) -> None:
         if isinstance(report, Probed):
             self._on_probed(backend, report, now)
         elif isinstance(report, Load):
@@ -366,6 +370,8 @@ class Scheduler:
             self._progress.go_on(backend, woke, now)
         elif isinstance(report, Flowed):
             self._books.flowed(backend, report, now)
+        elif isinstance(report, Identified):
+            self.memento.identified(backend.name, report.engine, now)
         else:
             self._books.restarted(backend)
             self._fleet.compare(backend)

@@ -91,6 +91,11 @@ class SeatWatch:
             if self._ends >= self._ends_needed:
                 self.seats = float(self._most_decoding)
 
+    def restore(self, seats: float, now: float) -> None:
+        """As learned in an earlier life: believed for as long as if it was seen now."""
+        self.seats, self._most_running, self._most_decoding = seats, seats, int(seats)
+        self._seen_at = now
+
     def forget(self) -> None:
         """It may be another engine now, or have been a coincidence."""
         self._most_running = 0.0

@@ -54,6 +54,8 @@ class Backend:
         self.answers = False
         """Its last probe was answered."""
         self._prefix = address.prefix.encode()
+        self.where = address.authority.decode() + address.prefix
+        """Host, port and path."""
         self._host_line = b" HTTP/1.1\r\nhost: " + address.authority + b"\r\n"
         self._id_line = b"accept-encoding: identity\r\n" + via + b"x-request-id: "
         self._key_line = None if address.api_key is None else f"authorization: Bearer {address.api_key}\r\n".encode()

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from proxy.engines import listing, recognition
+from proxy.engines import identity, listing, recognition
 from proxy.engines.base import Dialect
 from proxy.engines.listing import Listing
 from proxy.engines.registry import DIALECTS, UNKNOWN
@@ -21,7 +21,7 @@ from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.questions import Questions
 from proxy.live.relay import Relay
-from proxy.model.commands import Load, Probed, Restarted
+from proxy.model.commands import Identified, Load, Probed, Restarted
 from proxy.model.faults import Fault, FaultError, Kind
 from proxy.model.limits import HealthSettings, UpstreamLimits
 
@@ -47,7 +47,10 @@ class Prober:
         health: HealthSettings,
         limits: UpstreamLimits,
         loop: asyncio.AbstractEventLoop,
+        *,
+        identifies: bool = False,
     ) -> None:
+        """`identifies`: somebody wants to know whether it is the engine that it was before the proxy started."""
         self._backend = backend
         self._driver = driver
         self._models = models
@@ -61,6 +64,8 @@ class Prober:
         self._seen: Dialect | None = None
         """By the last probe; None: by none since it was away."""
         self._left_out = 0
+        self._identifies = identifies
+        self._identified = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -101,7 +106,9 @@ class Prober:
         if found is not None:
             self._learn(found)
         if not is_recognised:
-            await self._ask_for_more(fields, server, found)
+            is_recognised = await self._ask_for_more(fields, server, found)
+        if self._identifies and is_recognised and not self._identified:
+            await self._identify(fields)
 
     def _probed(self, found: Listing | None) -> Probed:
         name, traits = self._backend.name, self._backend.dialect.traits
@@ -118,7 +125,7 @@ class Prober:
         self._left_out = found.left_out
 
     def _failed(self, reason: str, fault: Fault | None = None) -> None:
-        self._look, self._seen = _NO_LOOK, None  # whoever comes back may be another
+        self._look, self._seen, self._identified = _NO_LOOK, None, False  # whoever comes back may be another
         self._tell(False, reason)
         reached = self._questions.reached
         self._driver.report(Probed(self._backend.name, ok=False, reached=reached, fault=None if reached else fault))
@@ -130,17 +137,33 @@ class Prober:
             self._is(kind)
         return kind is not None
 
-    async def _ask_for_more(self, fields: Any, server: str, found: Listing | None) -> None:
+    async def _ask_for_more(self, fields: Any, server: str, found: Listing | None) -> bool:
+        """Whether it told all that it will."""
         look = recognition.look(fields, server)
         if look != self._look:
             try:
                 self._by_look = await self._by_signs(fields, server)
             except (TimeoutError, FaultError):
-                return  # it may tell next time
+                return False  # it may tell next time
             self._look = look
         kind = self._by_look
         if (kind is not None or (found is not None and found.entries)) and self._is(kind):
             self._driver.report(self._probed(found))
+        return True
+
+    async def _identify(self, fields: Any) -> None:
+        """Once, until it may be another one: its version costs a question."""
+        backend, path = self._backend, identity.VERSION_ROUTES.get(self._backend.dialect.kind)
+        version = ""
+        if path is not None:
+            try:
+                relay = await self._questions.get(path, listing.MAX_B, self._health.probe_timeout)
+            except (TimeoutError, FaultError):
+                return  # it may tell next time
+            version = identity.version(relay.body) if relay.complete and relay.status == 200 else ""
+        self._identified = True
+        told = identity.digest(backend.dialect.kind, version, backend.where, fields)
+        self._driver.report(Identified(backend.name, told))
 
     async def _by_signs(self, fields: Any, server: str) -> str | None:
         for sign in recognition.signs(fields, server):

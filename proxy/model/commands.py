@@ -163,6 +163,15 @@ class Restarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Identified:
+    """What stands behind a URL said what it is."""
+
+    backend: str
+    engine: str
+    """The same for the same kind, version and models, and else another one; readable by nobody."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """An engine said that it cannot serve an attempt; to be told before `Failed` or `Finished`."""
 
@@ -170,4 +179,4 @@ class Refused:
     cannot: Cannot
 
 
-Report = Finished | Failed | FirstByte | FirstToken | Probed | Load | Flowed | Restarted | Refused
+Report = Finished | Failed | FirstByte | FirstToken | Probed | Load | Flowed | Restarted | Identified | Refused

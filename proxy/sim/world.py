@@ -26,6 +26,7 @@ from proxy.model.commands import (
     FirstByte,
     FirstToken,
     Flowed,
+    Identified,
     Load,
     Probed,
     Reason,
@@ -170,6 +171,7 @@ class World:
 
     def _prepare(self, server: ModelledBackend) -> None:
         self._probe(server, 0.0)
+        self._report(Identified(server.name, "modelled"), 0.0)
         self._at(FLOWED_S, partial(self._flowed, server, 0))
         if self._scrape_interval_s:
             self._scrape(server, 0.0)

@@ -1,5 +1,6 @@
 """Files that options name: what they must be, and what is said of those that are not."""
 
+import os
 import ssl
 import subprocess
 from pathlib import Path
@@ -122,3 +123,42 @@ def test_on_another_machine_what_is_missing_is_noted_and_what_is_wrong_is_wrong(
     (tmp_path / "empty").touch()
     rest = f"    api_key: ${{a b}}\n    tls: {{ca_file: {tmp_path / 'empty'}}}\n"
     assert [line.partition(" ")[0] for line in told(tmp_path, rest, elsewhere=True)] == ["error", "error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("state.json", None),
+        ("ours.json", None),
+        ("cut.json", None),
+        ("empty.json", None),
+        ("folder", "is a directory; write"),
+        ("missing/state.json", "there is no directory"),
+        ("r.yaml", "is not a state file of Tidegate, and is left alone"),
+        ("r.yaml/state.json", "there is no directory"),
+        ("pipe", "is not a file"),
+        ("x" * 300, None),
+    ],
+)
+def test_where_what_is_learned_is_kept(tmp_path: Path, name: str, words: str | None) -> None:
+    """A warning at most: the proxy starts without it."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty.json").write_text("")
+    (tmp_path / "ours.json").write_text('{"tidegate_state":1}')
+    (tmp_path / "cut.json").write_text('{"tidegate_state":1,')
+    os.mkfifo(tmp_path / "pipe")
+    found = told(tmp_path, f"state: {tmp_path / name}\n")
+    if words is None and len(name) < 256:
+        assert found == []
+    else:
+        (only,) = found
+        assert only.startswith("warning 4:8 state: ")
+        assert (words or "too long") in only
+    assert told(tmp_path, f"state: {tmp_path / name}\n", elsewhere=True) == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        ["cut.json", "empty.json", "folder", "ours.json", "pipe", "r.yaml"]
+    ), "looking changes nothing"
+
+
+def test_nothing_is_kept_unless_asked_for(tmp_path: Path) -> None:
+    assert told(tmp_path, "state: off\n") == []

@@ -14,7 +14,7 @@ from proxy.live.driver import Driver
 from proxy.live.prober import Prober
 from proxy.live.watch import Watch
 from proxy.model.abilities import PLAIN, Traits
-from proxy.model.commands import Load, Probed, Restarted
+from proxy.model.commands import Identified, Load, Probed, Restarted
 from proxy.model.faults import Kind
 from proxy.model.limits import HealthSettings, UpstreamLimits
 from tests.support.route_engine import RouteEngine, listed, model, route_engine
@@ -25,7 +25,7 @@ OLLAMA = listed(model("mike/mario:7b", "mike"), model("llama3.2:latest", "mike")
 class Bed:
     """A prober before one engine, and what it told."""
 
-    def __init__(self, engine: RouteEngine, kind: str = "auto") -> None:
+    def __init__(self, engine: RouteEngine, kind: str = "auto", *, identifies: bool = False) -> None:
         loop = asyncio.get_running_loop()
         config = Config.model_validate({"version": 1, "backends": [{"url": engine.url, "name": "e", "kind": kind}]})
         (self.backend,) = backends.build(config, loop, Watch(loop)).values()
@@ -33,7 +33,9 @@ class Bed:
         self.described: list[str] = []
         driver = cast(Driver, SimpleNamespace(report=self.told.append))
         models = cast(ModelList, SimpleNamespace(learn=self._describe))
-        self._prober = Prober(self.backend, driver, models, HealthSettings(), UpstreamLimits(), loop)
+        self._prober = Prober(
+            self.backend, driver, models, HealthSettings(), UpstreamLimits(), loop, identifies=identifies
+        )
         self.engine = engine
 
     def _describe(self, entries: list[dict[str, Any]]) -> None:
@@ -192,3 +194,66 @@ async def test_a_long_list_is_read_and_an_absurd_one_is_not(bed: Bed) -> None:
     assert len(told.models) == len(bed.described) == 8192
     (told,) = await bed.probe(listed(*(model("m" * 400 + str(n)) for n in range(15_000))))
     assert (told.ok, told.models) == (True, None)
+
+
+VLLM = listed(model("m", "vllm"))
+
+
+async def identities(engine: RouteEngine, models: Any, times: int = 1) -> list[str]:
+    """As new proxies find them out."""
+    bed = Bed(engine, identifies=True)
+    told = [report for _ in range(times) for report in await bed.probe(models)]
+    return [report.engine for report in told if isinstance(report, Identified)]
+
+
+async def test_it_is_identified_once_and_each_time_in_the_same_way() -> None:
+    async with route_engine({"/version": {"version": "0.33.0"}}) as engine:
+        first, second = await identities(engine, VLLM, 3), await identities(engine, VLLM, 2)
+        assert len(first) == 1
+        assert first == second
+        assert engine.asked["/version"] == 2
+        engine.routes["/version"] = {"version": "0.34.0"}
+        assert await identities(engine, VLLM) != first
+        engine.routes["/version"] = {"version": "0.33.0"}
+        assert await identities(engine, listed(model("other", "vllm"))) != first
+        assert await identities(engine, VLLM) == first
+
+
+async def test_who_was_away_may_be_another_one() -> None:
+    async with route_engine({"/version": {"version": "1"}}) as engine:
+        bed = Bed(engine, identifies=True)
+        (first,) = [r for r in await bed.probe(VLLM) if isinstance(r, Identified)]
+        await bed.probe((503, ""))
+        engine.routes["/version"] = {"version": "2"}
+        (second,) = [r for r in await bed.probe(VLLM) if isinstance(r, Identified)]
+        assert first != second
+
+
+async def test_a_version_that_does_not_come_is_asked_for_again() -> None:
+    async def hangs(_: web.Request) -> web.Response:
+        await asyncio.sleep(30.0)
+        return web.Response()
+
+    async with route_engine({"/version": hangs}) as engine:
+        bed = Bed(engine, identifies=True)
+        bed.hurry()
+        assert [type(report) for report in await bed.probe(VLLM)] == [Probed]
+        engine.routes["/version"] = {"version": "1"}
+        assert Identified in map(type, await bed.probe())
+
+
+async def test_nobody_wants_to_know_it(bed: Bed) -> None:
+    assert Identified not in map(type, await bed.probe(VLLM))
+    assert bed.engine.asked["/version"] == 0
+
+
+async def test_an_engine_that_tells_nothing_is_identified_too(bed: Bed) -> None:
+    async with route_engine({}) as engine:
+        assert len(await identities(engine, (404, ""))) == 1
+
+
+async def test_ollama_is_identified_when_it_is_recognised() -> None:
+    async with route_engine({"/api/version": {"version": "0.33.0"}}) as engine:
+        (first,) = await identities(engine, OLLAMA)
+        engine.routes["/api/version"] = {"version": "0.34.0"}
+        assert await identities(engine, OLLAMA) != [first]
