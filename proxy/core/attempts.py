@@ -103,7 +103,7 @@ class Attempts:
         (attempt,) = ticket.attempts
         backend = attempt.backend
         self._give_back(attempt)
-        backend.ledger.end(attempt.entry, now)
+        self._books.withdrawn(attempt.entry, backend, now)
         backend.concurrency.left(attempt.entry)
         self._fleet.withdrawn(backend, attempt.era)
         ticket.sent -= 1

@@ -42,7 +42,9 @@ class Backend:
         "busy",
         "concurrency",
         "flow",
+        "fragile_kv",
         "health",
+        "held_kv",
         "in_flight",
         "index",
         "known",
@@ -115,6 +117,10 @@ class Backend:
         self.outlook = Outlook()
         self.kv_tokens: float | None = spec.kv_tokens
         """KV budget of the engine; None: not known."""
+        self.held_kv = 0.0
+        """Tokens of its KV budget that are kept for sessions which are away."""
+        self.fragile_kv = 0.0
+        """Those of them without which the next turn is late."""
         self.seats: float | None = spec.seats
         """Requests the engine runs at once; None: not known."""
         self.tells_seats = False

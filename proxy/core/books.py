@@ -13,6 +13,7 @@ from proxy.core.flow import Flow
 from proxy.core.foresight import Ask, has_seat, open_entry
 from proxy.core.lengths import Lengths
 from proxy.core.margins import Margins
+from proxy.core.sessions import Sessions
 from proxy.core.tenants import Tenants
 from proxy.core.ticket import Ticket
 from proxy.model.commands import Finished, Flowed, Load
@@ -36,6 +37,7 @@ class Books:
 
     def __init__(self, settings: SchedulingSettings) -> None:
         self.lengths = Lengths()
+        self.sessions = Sessions()
         self.tenants = Tenants(settings.fairness)
         self._margins = Margins(settings.admission)
         self._min_samples = settings.admission.min_samples
@@ -54,6 +56,11 @@ class Books:
         ask.too_short = ticket.too_short
         ask.block_tokens = job.prefix_block_tokens * factor
         ask.answer, ask.answer_high = self.lengths.answer(job)
+        ask.session = self.sessions.find(job, now)
+        if ask.session is not None:
+            ask.goes_on(ask.session)
+        elif job.prefix:
+            ask.becomes = self.sessions.usual_tokens
         if ticket.waits_in is not None:
             self.tenants.waits(job.tenant, ask.promised, now)
         ask.over_share = self.tenants.tilt(job.tenant, ask.promised, now)
@@ -70,6 +77,7 @@ class Books:
         """An attempt goes out; `backend` was looked at for this very `ask`."""
         entry = self.open_beside(ticket, backend, ask)
         self.tenants.serve(ask.job.tenant, work_s(backend, ask), ask.now)
+        entry.session = self.sessions.sent(ask.session, ask.job, backend, ask.now)
         return entry
 
     def open_beside(self, ticket: Ticket, backend: Backend, ask: Ask) -> Entry:
@@ -130,6 +138,9 @@ class Books:
                 backend.pool.patience.learn(entry.prompt, False, entry.first_byte_s, now - entry.dispatched)
         if entry.probe:
             backend.pool.probed(_kept(entry, report, now))
+        if entry.session is not None and report.ok and not entry.session.open > 1:
+            entry.session.prompt = float(report.prompt_tokens or 0)
+        self._away(entry, backend, report.output_tokens, now)
         _leave(entry, backend, now)
 
     def lost(self, entry: Entry, backend: Backend, now: float) -> None:
@@ -143,11 +154,18 @@ class Books:
             _, head_s, spent = ledger.backlog(now)
             if entry is next(iter(ledger.pending)) and spent > head_s:
                 backend.model.late(head_s, spent)
+        self._away(entry, backend, None, now)
         _leave(entry, backend, now)
+
+    def withdrawn(self, entry: Entry, backend: Backend, now: float) -> None:
+        """The attempt was taken back, and says nothing."""
+        self._away(entry, backend, None, now)
+        backend.ledger.end(entry, now)
 
     def restarted(self, backend: Backend) -> None:
         """The engine's cache is empty, and its settings may be others."""
         backend.record.wipe()
+        self.sessions.wiped(backend)
         backend.abilities.forget()
         _forget_flow(backend)
         if backend.spec.seats is None:
@@ -175,6 +193,15 @@ class Books:
             backend.loads.told(report.loaded)
         if report.unloaded is not None:
             _unload(backend, unloaded=report.unloaded)
+
+    def _away(self, entry: Entry, backend: Backend, output_tokens: int | None, now: float) -> None:
+        """A turn of a session is over: what it holds is in the ledger no more."""
+        session, promised = entry.session, entry.ticket.job.slo_ttft_s
+        if session is not None:
+            tokens = entry.prompt + (output_tokens or 0)
+            again_s = backend.model.prefill_s(max(tokens, self.sessions.usual_tokens))
+            late = promised is not None and self._margins.ttft * again_s > promised
+            self.sessions.ended(session, tokens, late, now)
 
     def _learn_kv(self, backend: Backend, usage: float) -> None:
         """Only from what is ours: with foreign requests the books do not know what the usage is made of."""

@@ -178,6 +178,10 @@ class CostModel:
         self._flow = slow
         self.slow_decode = max(slow, significant(self.decode_drift.ratio()))
 
+    def prefill_s(self, tokens: float) -> float:
+        """Seconds of a whole prompt of so many tokens, nothing of it cached and nobody beside it."""
+        return bounded_prefill(_dot(self.prefill, prefill_features(tokens, tokens * tokens, 0.0))) * self.slow
+
     def step_s(self, decoding: float, kv_tokens: float) -> float:
         """Seconds of a decode step of so many requests with so much KV, as learned from what has ended."""
         base, batch, context, _ = self.decode

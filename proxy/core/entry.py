@@ -5,6 +5,8 @@ Owns nothing but the record.
 
 from typing import TYPE_CHECKING
 
+from proxy.core.sessions import Session
+
 if TYPE_CHECKING:
     from proxy.core.ticket import Ticket
 
@@ -34,6 +36,7 @@ class Entry:
         "prompt",
         "seated",
         "seconds",
+        "session",
         "streams",
         "ticket",
         "took",
@@ -80,6 +83,8 @@ class Entry:
         """A seat of the engine was free for it when it was sent."""
         self.streams = False
         """Tells of its first token."""
+        self.session: Session | None = None
+        """It is a turn of it."""
         self.probe = False
         """Would have been refused, and is sent to see whether that would have been right."""
         self.place = self.inside = self.ends = 0

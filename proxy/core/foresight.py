@@ -13,6 +13,7 @@ from proxy.core.cost_model import significant
 from proxy.core.entry import Entry
 from proxy.core.ledger import DUTY_S
 from proxy.core.margins import Margins
+from proxy.core.sessions import Session
 from proxy.model.commands import Reason
 from proxy.model.request import Job
 
@@ -33,6 +34,12 @@ _NEW: Final = 0.25
 """Predictions of a backend without samples are multiplied by 1 + this, less with every sample."""
 _PREFER_COST: Final = 1.0
 """Prefill times of the request by which a preferred label is worth going elsewhere."""
+_FULL: Final = 4.0
+"""A newcomer counts a backend for so many times worse when sessions hold all of its memory: its own will be there."""
+_LAST_BLOCK: Final = 0.5
+"""The part of a block at the end of a prompt, of which no hash tells."""
+_STILL_THERE: Final = 0.5
+"""A session has its place as long as so much of its prompt is in the cache."""
 _FAR_S: Final = 60.0
 
 
@@ -45,6 +52,7 @@ class Ask:
     __slots__ = (
         "answer",
         "answer_high",
+        "becomes",
         "block_tokens",
         "bulk",
         "bulk_backlog",
@@ -63,6 +71,7 @@ class Ask:
         "prompt",
         "reason",
         "rest_s",
+        "session",
         "too_short",
         "tpot_limit",
         "tpot_margin",
@@ -95,6 +104,10 @@ class Ask:
         self.tpot_limit: float | None = None
         self.ttft_margin = self.tpot_margin = self.duty_limit = self.kv_share = 1.0
         self.bulk_backlog = 0.0
+        self.session: Session | None = None
+        """That it continues."""
+        self.becomes = 0.0
+        """Tokens of the session that it may be the first turn of."""
         self.patience_s = inf
         """Having waited so long, bulk takes any idle backend."""
         self.kept: frozenset[Backend] = NOWHERE
@@ -120,6 +133,12 @@ class Ask:
         self.duty_limit = duty / tilt
         self.kv_share = margins.kv
         self.bulk_backlog = bulk_backlog
+
+    def goes_on(self, session: Session) -> None:
+        """The engine has counted what this prompt begins with: only what is new is estimated."""
+        if session.prompt and session.blocks:
+            self.block_tokens = session.prompt / session.blocks
+            self.prompt = self.block_tokens * (len(self.chain) + _LAST_BLOCK)
 
     @property
     def promised(self) -> bool:
@@ -189,6 +208,13 @@ def foresee(backend: "Backend", ask: Ask) -> None:
     if ask.job.prefer and not ask.job.prefer <= backend.spec.labels:
         weight += _PREFER_COST
     out.score = (loading + backlog + weight * cost) * sqrt(1.0 + waiting) * model.slow_decode
+    if (
+        backend.held_kv
+        and backend.kv_tokens is not None
+        and (ask.session is None or ask.session.backend is not backend)
+    ):
+        full = (backend.held_kv + ledger.kv) / backend.kv_tokens
+        out.score *= 1.0 + _FULL * full * full
 
 
 def judge(backend: "Backend", ask: Ask) -> Reason | None:
@@ -197,7 +223,7 @@ def judge(backend: "Backend", ask: Ask) -> Reason | None:
     if backend in ask.kept and disturbs(backend, ask):
         out.reason = Reason.DUTY
         return Reason.DUTY
-    if not backend.in_flight and not ledger.has_foreign:
+    if not backend.in_flight and not ledger.has_foreign and not displaces(backend, ask):
         out.tpot = predicted_tpot(backend, ask)
         out.reason = None
         return None
@@ -229,6 +255,8 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
     budget = backend.kv_tokens
     if budget is not None and ledger.kv + ask.prompt + ask.answer_high > ask.kv_share * budget:
         return Reason.KV
+    if displaces(backend, ask):
+        return Reason.KV
     if backend.seats is not None and backend.in_flight >= backend.seats and ask.ttft_left == inf:
         return Reason.SEATS if ask.bulk or not backend.concurrency.learns else None
     return None
@@ -240,6 +268,17 @@ def disturbs(backend: "Backend", ask: Ask) -> bool:
         return False
     out, seats = backend.outlook, backend.seats
     return out.backlog + out.cost > ask.kept_slack_s or (seats is not None and 2 * backend.in_flight >= seats)
+
+
+def displaces(backend: "Backend", ask: Ask) -> bool:
+    """Whether a newcomer takes memory there that a session which is away needs to be in time with its next turn."""
+    budget, session = backend.kv_tokens, ask.session
+    if not backend.fragile_kv or budget is None:
+        return False
+    if session is not None and session.backend is backend and backend.outlook.hit > _STILL_THERE * ask.prompt:
+        return False
+    needs = max(ask.prompt + ask.answer_high, ask.becomes)
+    return backend.ledger.kv + backend.fragile_kv + needs > ask.kv_share * budget
 
 
 def predicted_tpot(backend: "Backend", ask: Ask) -> float:

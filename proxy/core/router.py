@@ -188,7 +188,7 @@ class Router:
     def _preferred(self, some: list[Backend], ask: Ask) -> Backend:
         if len(some) == 1:
             return some[0]
-        if self._explore and not ask.bulk and self._rng.random() < self._explore:
+        if self._explore and not ask.bulk and ask.session is None and self._rng.random() < self._explore:
             return some[self._rng.randrange(len(some))]
         return self._policy(some, ask, self._rng)
 

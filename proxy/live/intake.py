@@ -94,7 +94,7 @@ class Intake:
             request.stream,
             request.body_bytes,
             request.max_tokens,
-            _deadline(received, promise.deadline_s, request.client_timeout_s),
+            _soonest(_deadline(received, promise.deadline_s, request.client_timeout_s), received, wishes.wait_s),
             received,
             kind.name,
             tenant,
@@ -113,6 +113,7 @@ class Intake:
             kind.hedge if ENDPOINTS[request.endpoint].repeatable else None,
             _deadline(received, promise.deadline_s, None if request.stream else request.client_timeout_s),
             needs.of(fields) if fields else NOTHING_NEEDED,
+            prompt.session(head.fields, fields) if self.foresees else "",
         )
         return Taken(job, classified, asked, promise)
 
@@ -153,6 +154,13 @@ def _promised(of_class: Promise, wishes: Wishes) -> Promise:
         tpot_s=of_class.tpot_s if wishes.tpot_s is None else wishes.tpot_s,
         deadline_s=of_class.deadline_s if wishes.deadline_s is None else wishes.deadline_s,
     )
+
+
+def _soonest(deadline: float | None, received: float, wait_s: float | None) -> float | None:
+    """Nobody waits for longer than the client wants anybody to."""
+    if wait_s is None:
+        return deadline
+    return received + wait_s if deadline is None else min(deadline, received + wait_s)
 
 
 def _deadline(received: float, promised_s: float | None, client_s: float | None) -> float | None:

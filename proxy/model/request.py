@@ -85,3 +85,6 @@ class Job:
     """Monotonic seconds; an answer that is not complete by then is of no use. None: whenever."""
     needs: frozenset[Lack] = NOTHING_NEEDED
     """What an engine must be able to do for it, beside its endpoint."""
+    session: str = ""
+    """The client's own name for the conversation, or a digest of it; empty: it has none. Means nothing outside of its
+    tenant."""

@@ -52,6 +52,8 @@ class Arrival:
     """Size of the request body; 0: four bytes per prompt token."""
     stream: bool = True
     slo: Slo = NO_SLO
+    session: str = ""
+    """The client's own name for the conversation; empty: it names none."""
 
     @property
     def context_tokens(self) -> int:

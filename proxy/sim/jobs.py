@@ -62,6 +62,7 @@ class SeenByProxy:
             prefer=found.prefer,
             done_by=None if lasts is None else now + lasts,
             hedge=kind.hedge,
+            session=arrival.session,
         )
 
     def finished(self, arrival: Arrival) -> None:

@@ -35,6 +35,8 @@ _FORWARD = frozenset(
         b"x-api-key",
         b"x-client-request-id",
         b"x-correlation-id",
+        b"x-dynamo-session-id",
+        b"x-session-affinity",
         b"x-session-id",
     }
 )

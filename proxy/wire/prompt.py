@@ -1,4 +1,5 @@
-"""What a request says about its prompt and its wishes: prefix blocks, constraint, tier, tenant, promises asked for.
+"""What a request says about its prompt and its wishes: prefix blocks, session, constraint, tier, tenant, promises asked
+for.
 
 Owns the reading of these; a request without the fields and headers costs a few lookups. The block hashes are those of
 this process: they are compared with each other and never leave it.
@@ -48,6 +49,8 @@ class Wishes(NamedTuple):
     ttft_s: float | None = None
     tpot_s: float | None = None
     deadline_s: float | None = None
+    wait_s: float | None = None
+    """Longest wait for a backend."""
 
 
 NO_WISHES = Wishes()
@@ -58,7 +61,7 @@ _WISHES = tuple(
     for (wish, low, high), names in zip(
         _BOUNDS_MS,
         (
-            (b"x-slo-ttft-ms", b"x-llm-d-slo-ttft-ms"),
+            (b"x-slo-ttft-ms", b"x-llm-d-slo-ttft-ms", b"x-dynamo-meta-slo-ttft-ms"),
             (b"x-slo-tpot-ms", b"x-llm-d-slo-tpot-ms"),
             (b"x-request-deadline-ms", b"x-llm-d-request-deadline-ms"),
         ),
@@ -66,7 +69,13 @@ _WISHES = tuple(
     )
     for name in reversed(names)
 )
-_WISH_NAMES = frozenset(name for name, *_ in _WISHES)
+_WAIT = b"x-llm-d-inference-ttl"
+_WISH_NAMES = frozenset((_WAIT, *(name for name, *_ in _WISHES)))
+_GO_DURATION = re.compile(rb"(?:(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:ns|us|ms|s|m|h)){1,6}\Z")
+_GO_PART = re.compile(rb"([0-9.]+)(ns|us|ms|s|m|h)")
+_GO_UNITS = {b"ns": 1e-9, b"us": 1e-6, b"ms": 1e-3, b"s": 1.0, b"m": 60.0, b"h": 3600.0}
+_MAX_WAIT_S = 86_400.0
+_SESSION_HEADERS = (b"x-session-id", b"x-session-affinity", b"x-dynamo-session-id")
 
 
 def wishes(headers: Mapping[bytes, bytes]) -> Wishes:
@@ -78,7 +87,18 @@ def wishes(headers: Mapping[bytes, bytes]) -> Wishes:
         value = headers.get(name)
         if value is not None:
             found[wish] = _checked_ms(name.decode(), value, low, high) / 1e3
-    return Wishes(found.get("ttft"), found.get("tpot"), found.get("deadline"))
+    return Wishes(found.get("ttft"), found.get("tpot"), found.get("deadline"), _wait_s(headers.get(_WAIT)))
+
+
+def _wait_s(value: bytes | None) -> float | None:
+    """A duration as Go writes it, such as `1m30s`; `0` asks for nothing."""
+    text = b"0" if value is None else value.strip()
+    if text == b"0":
+        return None
+    if not _GO_DURATION.match(text):
+        raise invalid(f"`{_WAIT.decode()}` must be a duration such as 1500ms or 2s.", _WAIT.decode())
+    seconds = sum(float(number) * _GO_UNITS[unit] for number, unit in _GO_PART.findall(text))
+    return min(_MAX_WAIT_S, seconds) or None
 
 
 def _checked_ms(name: str, value: bytes, low: float, high: float) -> float:
@@ -104,6 +124,23 @@ def tenant(headers: Mapping[bytes, bytes]) -> str:
 @lru_cache(maxsize=1024)
 def _name_of(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()[:8]
+
+
+def session(headers: Mapping[bytes, bytes], fields: Mapping[str, Any]) -> str:
+    """What the client calls the conversation, as a digest; empty when it does not. A header goes before
+    `metadata.session_id`, and that before `prompt_cache_key`, which some share among all of their users."""
+    for name in _SESSION_HEADERS:
+        told = headers.get(name)
+        if told is not None and told.strip():
+            return _digest(told.strip())
+    metadata = fields.get("metadata")
+    named = metadata.get("session_id") if isinstance(metadata, dict) else None
+    named = named or fields.get("prompt_cache_key")
+    return _digest(named.encode("utf-8", "surrogatepass")) if isinstance(named, str) and named else ""
+
+
+def _digest(name: bytes) -> str:
+    return hashlib.blake2b(name, digest_size=8).hexdigest()
 
 
 def is_constrained(fields: Mapping[str, Any]) -> bool:

@@ -95,3 +95,18 @@ def test_who_may_name_no_model_where_there_are_several(endpoint: Endpoint) -> No
             intake.take(head, request, {}, 1.0)
     else:
         assert intake.take(head, request, {}, 1.0).job.model == "any"
+
+
+def test_the_session_of_a_job() -> None:
+    named = taken(headers={b"x-session-id": b"s"}).job.session
+    assert len(named) == 16
+    assert taken(fields={**FIELDS, "prompt_cache_key": "s"}).job.session == named
+    assert taken().job.session == ""
+    assert taken(headers={b"x-session-id": b"s"}, foresees=False).job.session == "", "nobody looks at it"
+
+
+def test_how_long_it_may_wait_says_nothing_of_the_answer() -> None:
+    job = taken(headers={b"x-llm-d-inference-ttl": b"1500ms"}, client_timeout_s=60.0).job
+    assert job.deadline == 101.5
+    assert job.done_by is None
+    assert taken(headers={b"x-llm-d-inference-ttl": b"90s"}, client_timeout_s=60.0).job.deadline == 160.0

@@ -61,11 +61,94 @@ def test_the_work_is_bounded() -> None:
 def test_wishes() -> None:
     assert prompt.wishes({b"host": b"h"}) is prompt.NO_WISHES
     found = prompt.wishes({b"x-slo-ttft-ms": b"200", b"x-llm-d-slo-tpot-ms": b" 40.5 ", b"x-request-deadline-ms": b"1"})
-    assert found == (0.2, 0.0405, 0.001)
+    assert found == (0.2, 0.0405, 0.001, None)
     assert prompt.wishes({b"x-slo-ttft-ms": b"100", b"x-llm-d-slo-ttft-ms": b"900"}).ttft_s == 0.1
 
 
-@pytest.mark.parametrize("name", ["x-slo-ttft-ms", "x-slo-tpot-ms", "x-request-deadline-ms", "x-llm-d-slo-ttft-ms"])
+def test_promises_in_the_words_of_other_routers() -> None:
+    assert prompt.wishes({b"x-dynamo-meta-slo-ttft-ms": b"300"}).ttft_s == 0.3
+    both = {b"x-dynamo-meta-slo-ttft-ms": b"300", b"x-slo-ttft-ms": b"100"}
+    assert prompt.wishes(both).ttft_s == 0.1, "the plain name wins"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (b"1500ms", 1.5),
+        (b" 2s ", 2.0),
+        (b"1m30s", 90.0),
+        (b"1.5h", 5400.0),
+        (b".5s", 0.5),
+        (b"250us", 0.00025),
+        (b"0", None),
+        (b"0s", None),
+        (b"999999h", 86_400.0),
+    ],
+)
+def test_how_long_a_request_may_wait(text: bytes, seconds: float | None) -> None:
+    found = prompt.wishes({b"x-llm-d-inference-ttl": text}).wait_s
+    assert found == (seconds if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize("text", [b"", b"5", b"-1s", b"1 s", b"s", b"1s,2s", b"inf", b"1d", b"..s", b"1s" * 40])
+def test_waits_that_are_none(text: bytes) -> None:
+    with pytest.raises(FaultError) as caught:
+        prompt.wishes({b"x-llm-d-inference-ttl": text})
+    assert caught.value.fault.param == "x-llm-d-inference-ttl"
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields"),
+    [
+        ({b"x-session-id": b" one "}, {}),
+        ({b"x-session-affinity": b"one"}, {}),
+        ({b"x-dynamo-session-id": b"one"}, {}),
+        ({}, {"metadata": {"session_id": "one"}}),
+        ({}, {"prompt_cache_key": "one"}),
+        ({b"x-session-id": b"one", b"x-session-affinity": b"two"}, {"prompt_cache_key": "three"}),
+        ({}, {"metadata": {"session_id": "one"}, "prompt_cache_key": "three"}),
+    ],
+)
+def test_the_session_is_a_digest_of_its_name_wherever_it_stands(headers: Any, fields: Any) -> None:
+    found = prompt.session(headers, fields)
+    assert found == prompt.session({}, {"prompt_cache_key": "one"})
+    assert len(found) == 16
+    assert "one" not in found
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields"),
+    [
+        ({}, {}),
+        ({b"x-session-id": b"  "}, {}),
+        ({}, {"prompt_cache_key": ""}),
+        ({}, {"prompt_cache_key": 7}),
+        ({}, {"prompt_cache_key": ["one"]}),
+        ({}, {"metadata": {"session_id": None}}),
+        ({}, {"metadata": "session"}),
+        ({}, {"metadata": {"session_id": {"a": 1}}}),
+    ],
+)
+def test_no_session(headers: Any, fields: Any) -> None:
+    assert prompt.session(headers, fields) == ""
+
+
+def test_a_session_with_any_name() -> None:
+    odd = {"prompt_cache_key": "\ud800" + "x" * 100_000}
+    assert len(prompt.session({}, odd)) == 16
+    assert prompt.session({b"x-session-id": b"\xff" * 9000}, {})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-slo-ttft-ms",
+        "x-slo-tpot-ms",
+        "x-request-deadline-ms",
+        "x-llm-d-slo-ttft-ms",
+        "x-dynamo-meta-slo-ttft-ms",
+    ],
+)
 @pytest.mark.parametrize(
     "value", ["-1", "0", "", "abc", "nan", "inf", "1e9", "99999999999", "200, 300", "0x10", "200ms"]
 )
