@@ -14,7 +14,7 @@ from proxy.core.cost_model import decode_features, prefill_features
 from proxy.core.memento import FORM, VERSION
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
-from proxy.model.commands import Finished, FirstToken, Identified, Load, Probed
+from proxy.model.commands import Dispatch, Finished, FirstToken, Identified, Load, Probed
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 
@@ -84,9 +84,10 @@ def step_s(made: Scheduler, name: str) -> float:
 def serve(made: Scheduler, count: int, answer: int, prompt: int, tenant: str = "t") -> None:
     for job_id in range(count):
         now = 10.0 + job_id
-        made.submit(Job(job_id, "m", body_bytes=4000, tenant=tenant, stream=True), now)
-        made.observe(FirstToken(job_id), now + 0.1)
-        made.observe(Finished(job_id, prompt, 0, answer), now + 0.5)
+        commands = made.submit(Job(job_id, "m", body_bytes=4000, tenant=tenant, stream=True), now)
+        for attempt in [command.attempt for command in commands if isinstance(command, Dispatch)]:
+            made.observe(FirstToken(attempt), now + 0.1)
+            made.observe(Finished(attempt, prompt, 0, answer), now + 0.5)
 
 
 # ---- what comes back
@@ -209,7 +210,8 @@ def test_what_was_seen_meanwhile_is_not_overwritten() -> None:
 def test_nothing_of_texts_or_keys_is_in_it() -> None:
     made = identify(scheduler())
     chain = tuple(hash(("secret prompt", i)) for i in range(20))
-    made.submit(Job(1, "m", prefix=chain, body_bytes=9000, tenant="abcd1234", stream=True), 5.0)
+    commands = made.submit(Job(1, "m", prefix=chain, body_bytes=9000, tenant="abcd1234", stream=True), 5.0)
+    assert [command.attempt for command in commands if isinstance(command, Dispatch)] == [1]
     made.observe(FirstToken(1), 5.1)
     made.observe(Finished(1, 2000, 0, 50), 6.0)
     written = json.dumps(made.memento.learned())

@@ -59,14 +59,15 @@ class Bed:
         self.jobs += 1
         fields: dict[str, Any] = {"body_bytes": len(prefix) * 512 + 100, "stream": True, "slo_ttft_s": 1.0, **more}
         commands = self.scheduler.submit(Job(self.jobs, "m", prefix=prefix, **fields), self.now)
-        return self.jobs, next((c.backend for c in commands if isinstance(c, Dispatch) and c.job_id == self.jobs), "")
+        return self.jobs, next((c.backend for c in commands if isinstance(c, Dispatch) and c.jobs == (self.jobs,)), "")
 
     def finish(self, job_id: int, blocks: int, answer: int = 50) -> None:
-        entry = self.scheduler._attempts.open[job_id].entry
-        self.now += 0.01 if entry is None else max(0.01, entry.ttft)
-        self.scheduler.observe(FirstToken(job_id), self.now)
-        self.now += 0.1
-        self.scheduler.observe(Finished(job_id, blocks * BLOCK + 20, None, answer), self.now)
+        """As predicted; nothing where it is held."""
+        for attempt in list(self.scheduler._attempts.open[job_id].attempts):
+            self.now += max(0.01, attempt.entry.ttft)
+            self.scheduler.observe(FirstToken(attempt.id), self.now)
+            self.now += 0.1
+            self.scheduler.observe(Finished(attempt.id, blocks * BLOCK + 20, None, answer), self.now)
 
     def turn(self, name: str, blocks: int, **more: Any) -> str:
         job_id, where = self.submit(chain(name, blocks), **more)
@@ -301,18 +302,21 @@ def test_whatever_happens_the_sums_are_those_of_the_sessions(life: list[tuple[st
             bed.scheduler.observe(Restarted("b0"), bed.now)
         elif under_way:
             job_id, length = under_way.pop(0)
+            if job_id not in bed.scheduler._attempts.open:
+                continue
             if what == "finish":
                 bed.finish(job_id, length)
             elif what == "cancel":
                 bed.scheduler.cancel(job_id, bed.now)
             else:
                 fault = upstream(Kind.RESET, "gone", Retry.SAFE)
-                commands = bed.scheduler.observe(Failed(job_id, fault, True), bed.now)
-                under_way += [(job_id, length)] if any(isinstance(c, Dispatch) for c in commands) else []
+                for attempt in list(bed.scheduler._attempts.open[job_id].attempts):
+                    bed.scheduler.observe(Failed(attempt.id, fault, True), bed.now)
         bed.assert_consistent()
     while opened := list(bed.scheduler._attempts.open):  # those that were held have gone in the meantime
         for job_id in opened:
-            bed.finish(job_id, 10)
+            if job_id in bed.scheduler._attempts.open:
+                bed.finish(job_id, 10)
             bed.now += 40.0
             bed.scheduler.tick(bed.now)
     bed.now += 2 * MAX_AWAY_S
