@@ -104,7 +104,7 @@ class Attempts:
         backend = attempt.backend
         self._give_back(attempt)
         self._books.withdrawn(attempt.entry, backend, now)
-        backend.concurrency.left(attempt.entry)
+        backend.concurrency.left(attempt.entry, now)
         self._fleet.withdrawn(backend, attempt.era)
         ticket.sent -= 1
         self.preempted += 1

@@ -176,9 +176,9 @@ class Backend:
         alone."""
         return self.health.away or self.pressure.paused or self.asleep
 
-    def has_room(self, job: Job) -> bool:
+    def has_room(self, job: Job, *, bulk: bool) -> bool:
         """Whether one more would not be too many, by its permits and by what it is seen to take."""
-        return self.in_flight < self.limit and self.concurrency.has_room(streams=job.stream)
+        return self.in_flight < self.limit and self.concurrency.has_room(streams=job.stream, bulk=bulk)
 
     @property
     def is_gone(self) -> bool:

@@ -28,6 +28,10 @@ _MIN_ANSWER: Final = 8
 """Tokens of an answer below which its mean time per token says little."""
 _LEARNT_KV_USAGE: Final = 0.2
 """Share of KV in use above which usage tells the budget."""
+_LATE_FACTOR: Final = 1.5
+_LATE_STEPS: Final = 2.0
+_LATE_S: Final = 0.02
+"""A first token is late that took so many times its prefill, decode steps and seconds more."""
 _MAX_KV_TOKENS: Final = 1e10
 _MAX_SEATS: Final = 1e6
 
@@ -103,6 +107,8 @@ class Books:
     def first_token(self, entry: Entry, backend: Backend, now: float) -> None:
         """The prefill of an attempt is over."""
         backend.concurrency.began(entry, now)
+        if not entry.bulk and now - entry.dispatched > _late_s(entry, backend):
+            backend.concurrency.yielding.late(now)
         if entry.first_at is not None:
             return
         since = max(entry.dispatched, backend.ledger.head_since)
@@ -255,7 +261,7 @@ def _leave(entry: Entry, backend: Backend, now: float) -> None:
         backend.seat_watch.ended(ledger.decoding, backend.seats, head_s, spent_s, now)
         _believe_seats(backend)
     ledger.end(entry, now)
-    backend.concurrency.left(entry)
+    backend.concurrency.left(entry, now)
     if backend.flow.slow > 1.0 and not ledger.decoding and not ledger.pending:
         _forget_flow(backend)  # nobody is left to say that it still is: what ended has taught the cost model
 
@@ -285,6 +291,12 @@ def _learn_prefill(entry: Entry, backend: Backend, report: Finished) -> None:
     hit = entry.hit if report.cached_tokens is None else float(max(0, report.cached_tokens))
     hit = min(hit, prompt)
     backend.model.learn_prefill(prefill_features(prompt - hit, prompt * prompt - hit * hit, entry.beside), entry.took)
+
+
+def _late_s(entry: Entry, backend: Backend) -> float:
+    """Seconds after which a first token is late for one that did not have to wait for others."""
+    ledger, model = backend.ledger, backend.model
+    return _LATE_FACTOR * (entry.cost + entry.ahead) + _LATE_STEPS * model.step_s(ledger.decoding, ledger.kv) + _LATE_S
 
 
 def foreseen_s(backend: Backend, ask: Ask) -> float:

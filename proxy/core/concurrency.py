@@ -17,6 +17,7 @@ from typing import Final
 
 from proxy.core.entry import Entry
 from proxy.core.one_piece import OnePiece
+from proxy.core.yielding import Yielding
 
 _AT_FIRST: Final = 8.0
 """Streams taken to begin at one moment while nobody knows, and again when the queue was seen empty."""
@@ -57,6 +58,7 @@ class Concurrency:
         "_unseen_streams",
         "learns",
         "one_piece",
+        "yielding",
     )
 
     def __init__(self, *, learns: bool) -> None:
@@ -80,6 +82,7 @@ class Concurrency:
         """Share of streams among those sent lately."""
         self._unseen_streams = 0
         self.one_piece = OnePiece()
+        self.yielding = Yielding()
 
     @property
     def queued(self) -> int:
@@ -98,10 +101,12 @@ class Concurrency:
         fade = exp(min(0.0, self._last_at - now) / _RATE_S)
         return self._started * fade / (_RATE_S * (1.0 - exp((self._since - now) / _RATE_S)))
 
-    def has_room(self, *, streams: bool) -> bool:
+    def has_room(self, *, streams: bool, bulk: bool) -> bool:
         """Whether one more may be sent."""
         if not self.learns or not self._open:
             return True
+        if bulk and not self.yielding.has_room(len(self._unseen)):
+            return False
         if streams:
             if self._unseen_streams < self.reserve:
                 return True
@@ -119,6 +124,7 @@ class Concurrency:
         if not self._open:
             self._since, self._started = now, 0.0
         self._open += 1
+        self.yielding.sent(entry)
         self._unseen[entry] = None
         self._streams += _WEIGHT * (entry.streams - self._streams)
         if entry.streams:
@@ -147,11 +153,12 @@ class Concurrency:
             self.one_piece.ended(entry, tokens)
         self.began(entry, now)
 
-    def left(self, entry: Entry) -> None:
+    def left(self, entry: Entry, now: float) -> None:
         """An attempt is over."""
         if not self.learns:
             return
         self._open -= 1
+        self.yielding.left(entry, now)
         if not entry.streams:
             self.one_piece.left()
         if entry in self._unseen:

@@ -15,6 +15,7 @@ class Entry:
     """One attempt in the books."""
 
     __slots__ = (
+        "ahead",
         "answer",
         "began_load",
         "beside",
@@ -59,6 +60,8 @@ class Entry:
         """Tokens expected of the answer."""
         self.cost = 0.0
         """Predicted prefill seconds."""
+        self.ahead = 0.0
+        """The same of what was to be computed before it."""
         self.work = 0.0
         """Those of them that count as duty."""
         self.seconds = 0.0

@@ -158,7 +158,7 @@ def _removed_by(backend: Backend, candidates: Candidates, ask: Ask, broken: Reas
         return "asleep"
     if not backend.pressure.paused and not candidates.includes(backend):
         return "ejected"
-    if backend.pressure.paused or not backend.has_room(ask.job):
+    if backend.pressure.paused or not backend.has_room(ask.job, bulk=ask.bulk):
         return "full" if backend.pressure.is_bound else "permits"
     if not ask.job.require <= backend.spec.labels:
         return "labels"

@@ -346,7 +346,7 @@ def open_entry(entry: Entry, backend: "Backend", ask: Ask) -> None:
     entry.prompt = ask.prompt
     entry.hit, entry.fresh = out.hit, out.fresh
     entry.answer = ask.answer
-    entry.cost = out.raw
+    entry.cost, entry.ahead = out.raw, out.backlog
     entry.loading = out.loading
     entry.work = out.work
     entry.kv = ask.prompt + ask.answer

@@ -17,11 +17,13 @@ from proxy.core.entry import Entry
 
 _AT_FIRST: Final = 64.0
 _LEAST: Final = 4.0
-_MOST: Final = float(1 << 20)
+_MOST: Final = 16_384.0
 _SHORT: Final = 0.5
 """Answers of at most this share of the mean length tell of the queue."""
 _SAMPLES: Final = 16
-"""Such answers before anything is concluded."""
+"""Such answers before anything is concluded…"""
+_MANY: Final = 64.0
+"""…or ends among which there were fewer of them."""
 _GROW: Final = 2.0
 _SPARE: Final = 1.25
 """Places per request that runs."""
@@ -106,7 +108,7 @@ class OnePiece:
                 self._change(_SPARE * (1.0 - self._queued) * min(self.cap, self.inside))
             elif self.denied and self._queued < _SHORT_QUEUE:
                 self._change(_GROW * self.cap)
-        elif self._heard >= 2 * self.cap and self.denied:
+        elif self._heard >= max(2.0 * self.cap, _MANY) and self.denied:
             self._change(_GROW * self.cap)
 
     def _change(self, cap: float) -> None:

@@ -70,7 +70,7 @@ class Router:
 
     def fits(self, backend: Backend, candidates: Candidates, ask: Ask) -> bool:
         """Whether a held job may go to this one of its candidates now."""
-        if not backend.has_room(ask.job) or not ask.job.require <= backend.spec.labels:
+        if not backend.has_room(ask.job, bulk=ask.bulk) or not ask.job.require <= backend.spec.labels:
             return False
         if candidates.unlike and not self._may(backend, candidates, ask):
             return False
@@ -105,11 +105,11 @@ class Router:
         if avoid and not avoid.issuperset(usable):
             usable = tuple(b for b in usable if b not in avoid)
         if len(usable) <= SAMPLED:
-            return [b for b in usable if b.has_room(ask.job)]
+            return [b for b in usable if b.has_room(ask.job, bulk=ask.bulk)]
         looked = self._sample(usable, ask)
         if candidates.unlike:
             looked = [b for b in looked if is_able(b, ask)] or list(ablest(usable, ask)[:SAMPLED])
-        return [b for b in looked if b.has_room(ask.job)]
+        return [b for b in looked if b.has_room(ask.job, bulk=ask.bulk)]
 
     def may_come_free(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend], *, able: bool) -> bool:
         """Whether a place may come free that the job could have: on a backend that takes requests, and is `able` to

@@ -157,7 +157,7 @@ class Waiting:
             if not len(hold):
                 continue
             for ticket in hold.first_for(backend, _LOOKS):
-                if not backend.has_room(ticket.job):
+                if not backend.has_room(ticket.job, bulk=ticket.job.bulk or ticket.demoted):
                     return commands
                 ask = self._books.ask(ticket, now)
                 assert ticket.line is not None

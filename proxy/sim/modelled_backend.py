@@ -41,6 +41,12 @@ class ModelledBackend:
         self.engine.cancel(job_id, now)
         return True
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it answers one more request that it is full."""
+        most = self.engine.spec.max_queued
+        return most is not None and self.engine.running + self.engine.waiting >= most
+
     def die(self) -> list[tuple[int, int]]:
         """The jobs that are lost, and their attempts; what comes after starts empty."""
         lost = sorted(self.jobs.items())

@@ -60,6 +60,8 @@ SCRAPE_LAG_S: Final = 0.05
 FOR_TIME: Final = frozenset((Reason.TTFT, Reason.TPOT, Reason.DUTY, Reason.KV, Reason.SEATS, Reason.DEADLINE))
 """Reasons of admission: such a refusal is right only where no engine could have kept the promise."""
 TOO_LONG_FAULT: Final = downstream(Kind.INVALID, "the request exceeds the context of the model")
+FULL_FAULT: Final = upstream(Kind.BUSY, "the engine is full", Retry.SAFE)
+"""Its 503; vLLM names no time to come back at."""
 TOO_LONG: Final = Outcome(Verdict.FAILED, "CH", TOO_LONG_FAULT)
 """The engine's own 400; for the scheduler an answer like any other."""
 
