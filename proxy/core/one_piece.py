@@ -108,7 +108,7 @@ class OnePiece:
                 self._change(_SPARE * (1.0 - self._queued) * min(self.cap, self.inside))
             elif self.denied and self._queued < _SHORT_QUEUE:
                 self._change(_GROW * self.cap)
-        elif self._heard >= max(2.0 * self.cap, _MANY) and self.denied:
+        elif self._heard >= max(self.cap, _MANY) and self.denied:
             self._change(_GROW * self.cap)
 
     def _change(self, cap: float) -> None:

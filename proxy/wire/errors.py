@@ -129,6 +129,8 @@ def answer(fault: Fault, api: Api = Api.OPENAI, request_id: str = "", *, spent: 
         headers.append((b"retry-after", b"%d" % round(min(max(1, fault.retry_after_s), _RETRY_AFTER_MAX_S))))
     if shape.status == 405:
         headers.append((b"allow", b"GET, POST"))
+    if shape.status == 426:  # it must name a protocol: what is spoken here is all there is
+        headers.append((b"upgrade", b"HTTP/1.1"))
     if api is Api.MESSAGES and request_id:
         headers.append((b"request-id", request_id.encode()))
     return ErrorAnswer(status, headers, envelope(fault, api, request_id), shape.closes)

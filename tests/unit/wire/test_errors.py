@@ -415,3 +415,8 @@ def test_an_answer_of_several_lines_becomes_one_event() -> None:
     body = b'{\n "error": {\n  "message": "m",\n  "type": "t"}\n}'
     for api in Api:
         assert errors.event_of(body, 500, api).count(b"\ndata: ") == (api is not Api.OPENAI)
+
+
+def test_who_wants_another_protocol_is_told_which_one_is_spoken() -> None:
+    refused = errors.answer(downstream(Kind.UPGRADE, "no websockets here"))
+    assert (b"upgrade", b"HTTP/1.1") in refused.headers
