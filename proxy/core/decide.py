@@ -129,9 +129,9 @@ class Decider:
     # ---- nobody has room
 
     def _without_room(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> Decision:
-        if ask.reason is None and not (ask.promises and self._router.enforces_somewhere(candidates)):
-            if not (ask.bulk and candidates.learns):
-                return self._for_permit(ticket, candidates, ask)
+        lasting = ask.bulk and candidates.learns
+        if ask.reason is None and not lasting and not (ask.promises and self._router.enforces_somewhere(candidates)):
+            return self._for_permit(ticket, candidates, ask)
         reason = ask.reason or Reason.SEATS
         if not ask.promises:
             return self._as_bulk(ticket, candidates, ask, reason)
