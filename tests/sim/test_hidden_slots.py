@@ -17,6 +17,8 @@ from proxy.sim.played import Result
 from proxy.sim.spec import EngineSpec, Kind
 from proxy.sim.world import World, build_scheduler
 
+pytestmark = pytest.mark.slow
+
 BASE = EngineSpec(max_model_len=70_000, token_budget=2048)
 ENGINES = {
     "serial": BASE.as_kind(Kind.SERIAL),
