@@ -24,6 +24,8 @@ _SAMPLES: Final = 16
 """Such answers before anything is concluded…"""
 _MANY: Final = 64.0
 """…or ends among which there were fewer of them."""
+_FEW: Final = 4
+"""Fewer of them than this are chance: nobody can tell."""
 _GROW: Final = 2.0
 _SPARE: Final = 1.25
 """Places per request that runs."""
@@ -108,7 +110,7 @@ class OnePiece:
                 self._change(_SPARE * (1.0 - self._queued) * min(self.cap, self.inside))
             elif self.denied and self._queued < _SHORT_QUEUE:
                 self._change(_GROW * self.cap)
-        elif self._heard >= max(self.cap, _MANY) and self.denied:
+        elif self._heard >= max(self.cap if self._samples < _FEW else 2.0 * self.cap, _MANY) and self.denied:
             self._change(_GROW * self.cap)
 
     def _change(self, cap: float) -> None:
