@@ -6,7 +6,7 @@ backend's `Outlook`, valid until the next job is looked at.
 """
 
 from collections.abc import Sequence
-from math import inf, log, sqrt
+from math import exp, inf, log, sqrt
 from typing import TYPE_CHECKING, Final
 
 from proxy.core.cost_model import significant
@@ -25,8 +25,9 @@ KAPPA: Final = 2.0
 _SHORT_ANSWER: Final = 0.5
 """A resident whose answer is this share of what is expected must still keep its pace: short ones suffer most from a
 prefill beside them."""
-_LONG_ANSWER: Final = 1.25
-"""The mean answer is so much longer than the median, which is what is expected."""
+_HIGH_SIGMAS: Final = 1.2816
+"""Standard deviations from the median to the .9 quantile."""
+_MOST_SIGMA: Final = 1.0
 _MIN_ANSWER: Final = 8.0
 _LEAST_SHARE: Final = 0.1
 """Of the time is always left for decoding."""
@@ -52,6 +53,7 @@ class Ask:
     __slots__ = (
         "answer",
         "answer_high",
+        "answer_mean",
         "becomes",
         "block_tokens",
         "bulk",
@@ -95,6 +97,8 @@ class Ask:
         """Tokens of a context into which it is known not to fit."""
         self.answer = self.answer_high = 1.0
         """Tokens expected of the answer, and their .9 quantile."""
+        self.answer_mean = 1.0
+        """What the answer has on average, where it has to be whole in time."""
         self.over_share = 0.0
         """Of its tenant, as far as that keeps others waiting."""
         self.ttft_left = inf
@@ -132,6 +136,8 @@ class Ask:
         duty = margins.duty_bulk if self.bulk else margins.duty_interactive if self.promised else margins.duty
         self.duty_limit = duty / tilt
         self.kv_share = margins.kv
+        if self.rest_s < inf:
+            self.answer_mean = mean_length(self.answer, self.answer_high)
         self.bulk_backlog = bulk_backlog
 
     def goes_on(self, session: Session) -> None:
@@ -238,8 +244,6 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
         return Reason.TTFT
     if ask.tpot_limit is not None and ask.tpot_margin * tpot > ask.tpot_limit:
         return Reason.TPOT
-    if ask.rest_s < inf and out.ttft + _LONG_ANSWER * ask.answer * tpot > ask.rest_s:
-        return Reason.DEADLINE
     if ledger.tightest is not None and ask.tpot_margin * residents_tpot(backend, tpot) > ledger.tightest:
         return Reason.TPOT
     if ask.bulk and out.backlog > ask.bulk_backlog:
@@ -257,8 +261,11 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
         return Reason.KV
     if displaces(backend, ask):
         return Reason.KV
-    if backend.seats is not None and backend.in_flight >= backend.seats and ask.ttft_left == inf:
-        return Reason.SEATS if ask.bulk or not backend.concurrency.learns else None
+    full = backend.seats is not None and backend.in_flight >= backend.seats
+    if full and ask.ttft_left == inf and (ask.bulk or not backend.concurrency.learns):
+        return Reason.SEATS
+    if ask.rest_s < inf and in_all_s(backend, ask) > ask.rest_s:  # last: what clears in a moment comes first
+        return Reason.DEADLINE
     return None
 
 
@@ -286,6 +293,18 @@ def predicted_tpot(backend: "Backend", ask: Ask) -> float:
     is the time the cost model learns from, whether prefills are long or only wait for long steps."""
     ledger, model = backend.ledger, backend.model
     return step_s(backend, ask) / max(_LEAST_SHARE, 1.0 - model.decode[3] * ledger.busy(ask.now))
+
+
+def in_all_s(backend: "Backend", ask: Ask) -> float:
+    """Seconds for the whole answer beside what is there, after `predicted_tpot`."""
+    out = backend.outlook
+    return out.ttft + ask.answer_mean * out.tpot
+
+
+def mean_length(median: float, high: float) -> float:
+    """Of lengths whose logarithm is normal, by their median and their .9 quantile."""
+    sigma = min(_MOST_SIGMA, log(max(1.0, high / median)) / _HIGH_SIGMAS)
+    return median * exp(0.5 * sigma * sigma)
 
 
 def least_s(backend: "Backend", ask: Ask) -> float:

@@ -35,9 +35,17 @@ class Line:
         """The first to go."""
         return self.places[0][3]
 
-    def first(self, count: int) -> list[Ticket]:
-        """The first so many."""
-        return [place[3] for place in self.places[:count]]
+    def first(self, count: int, due: float = -inf) -> list[Ticket]:
+        """The first so many of those that are due at `due` or later."""
+        return [place[3] for place in self.from_due(count, due)]
+
+    def from_due(self, count: int, due: float) -> list[_Place]:
+        """The same with their places; `due` is looked at among those of the highest priority."""
+        places = self.places
+        if due == -inf:
+            return places[:count]
+        start = bisect_left(places, (places[0][0], due, -1, places[0][3]))
+        return places[start : start + count]
 
     def takes(self, backend: Backend) -> bool:
         """Whether a job of this line may go to `backend`, a member of its candidates."""
@@ -129,13 +137,13 @@ class Hold:
         lines = (line for by_avoided in self._lines.values() for line in by_avoided.values())
         return sorted(lines, key=_head_place)
 
-    def first_for(self, backend: Backend, count: int) -> list[Ticket]:
-        """The first so many that may go to `backend`."""
+    def first_for(self, backend: Backend, count: int, due: float = -inf) -> list[Ticket]:
+        """The first so many that may go to `backend` and are due at `due` or later."""
         places: list[list[_Place]] = []
         for candidates in backend.memberships:
             for line in self._lines.get(candidates, _NONE).values():
                 if line.takes(backend):
-                    places.append(line.places[:count])  # noqa: PERF401 — as fast here, and read as easily
+                    places.append(line.from_due(count, due))  # noqa: PERF401 — as fast here, and read as easily
         if len(places) > 1:
             return [place[3] for place in islice(merge(*places), count)]
         return [place[3] for place in places[0]] if places else []

@@ -422,5 +422,8 @@ class Scheduler:
 
 def _due(ticket: Ticket, ask: Ask) -> float:
     """Earliest deadline first inside fair shares: whoever had more than its share is due later."""
-    promised = ticket.job.slo_ttft_s
-    return ticket.arrived + (_UNPROMISED_S if promised is None else promised) * (1.0 + ask.over_share)
+    job = ticket.job
+    promised_s = job.slo_ttft_s
+    if promised_s is None:
+        promised_s = _UNPROMISED_S if job.done_by is None else max(0.0, job.done_by - ticket.arrived)
+    return ticket.arrived + promised_s * (1.0 + ask.over_share)

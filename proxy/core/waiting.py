@@ -17,7 +17,7 @@ from proxy.core.decide import Decider
 from proxy.core.decision import Decision, Send, Shed, Wait
 from proxy.core.fallback import cause_of_absence, ways_left
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import foresee
+from proxy.core.foresight import foresee, in_all_s
 from proxy.core.hold import Hold, Holds, Line
 from proxy.core.refusals import hold_timeout, unreachable
 from proxy.core.router import Router
@@ -156,6 +156,9 @@ class Waiting:
         for hold in (self._holds.hold, self._holds.backfill):
             if not len(hold):
                 continue
+            if hold is self._holds.backfill:
+                self._fill(backend, commands, now)
+                continue
             for ticket in hold.first_for(backend, _LOOKS):
                 if not backend.has_room(ticket.job, bulk=ticket.job.bulk or ticket.demoted):
                     return commands
@@ -164,11 +167,27 @@ class Waiting:
                 if self._router.fits(backend, ticket.line.candidates, ask):
                     hold.remove(ticket)
                     commands.append(self._attempts.dispatch(ticket, backend, ask))
-                elif hold is self._holds.backfill and backend.outlook.reason is not Reason.DEADLINE:
-                    break
             if hold.first_for(backend, 1):
                 break
         return commands
+
+    def _fill(self, backend: Backend, commands: list[Command], now: float) -> None:
+        """Bulk, in the order of its deadlines; what would be late here is passed, however much of it waits."""
+        due, hold = -inf, self._holds.backfill
+        for _ in range(_LOOKS):
+            tickets = hold.first_for(backend, 1, due)
+            if not tickets or not backend.has_room(tickets[0].job):
+                return
+            [ticket] = tickets
+            ask = self._books.ask(ticket, now)
+            assert ticket.line is not None
+            if self._router.fits(backend, ticket.line.candidates, ask):
+                hold.remove(ticket)
+                commands.append(self._attempts.dispatch(ticket, backend, ask))
+            elif backend.outlook.reason is Reason.DEADLINE:
+                due = max(ticket.due + 1e-6, now + in_all_s(backend, ask))
+            else:
+                return
 
     def feed_all(self, now: float) -> list[Command]:
         """Backends were opened, or time went by: send whoever fits, in order."""

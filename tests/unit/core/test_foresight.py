@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from proxy.core.backend import Backend
 from proxy.core.entry import Entry
-from proxy.core.foresight import Ask, foresee, judge, least_s, open_entry, predicted_tpot, residents_tpot, seat_wait_s
+from proxy.core.foresight import (
+    Ask,
+    foresee,
+    judge,
+    least_s,
+    mean_length,
+    open_entry,
+    predicted_tpot,
+    residents_tpot,
+    seat_wait_s,
+)
 from proxy.core.ledger import PACE_S
 from proxy.core.margins import Margins
 from proxy.core.ticket import Ticket
@@ -69,9 +79,23 @@ def test_who_cannot_be_complete_in_time_does_not_begin() -> None:
     occupied(one, 20)
     what = ask(answer=100.0)
     foresee(one, what)
-    needs = one.outlook.ttft + 1.25 * 100.0 * predicted_tpot(one, what)
+    needs = one.outlook.ttft + mean_length(100.0, 200.0) * predicted_tpot(one, what)
     assert judged(one, ask(answer=100.0, bulk=True, done_by=10.0 + 0.99 * needs)) is Reason.DEADLINE
     assert judged(one, ask(answer=100.0, bulk=True, done_by=10.0 + 1.01 * needs)) is None
+
+
+def test_what_clears_in_a_moment_comes_before_the_deadline_that_does_not() -> None:
+    """Else those behind would be looked at on an engine that takes nobody now, and while pools are learning, where a
+    deadline keeps nobody waiting, all of them would go there."""
+    one = backend()
+    occupied(one, 20)
+    occupied(one, 3, prompt=5000.0, begun=False)
+    assert judged(one, ask(answer=100.0, bulk=True, done_by=11.0)) is Reason.DUTY
+
+
+@pytest.mark.parametrize(("high", "mean"), [(100.0, 100.0), (147.0, 104.6), (236.0, 125.2), (1e6, 164.9)])
+def test_the_mean_is_above_the_median_by_as_much_as_lengths_spread(high: float, mean: float) -> None:
+    assert mean_length(100.0, high) == pytest.approx(mean, rel=1e-3)
 
 
 @given(prompt=st.floats(1, 1e5), answer=st.floats(1, 1e4), others=st.integers(0, 30))

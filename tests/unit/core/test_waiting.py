@@ -77,3 +77,33 @@ def test_only_bulk_that_is_not_begun_makes_room_and_only_if_that_helps(
     commands = one.submit(Job(9, "m", prompt_tokens=2000, stream=True, slo_ttft_s=ttft_s), NOW)
     assert [c.jobs[0] for c in commands if isinstance(c, Abort)] == aborted
     assert [c.jobs[0] for c in commands if isinstance(c, Dispatch)] == ([9] if ttft_s > 0.6 else [])
+
+
+def crowded(residents: int) -> Scheduler:
+    """One engine with so many seats, on all of which there is decoding for nobody who was promised anything."""
+    one = scheduler(seats=residents)
+    one.observe(FirstToken(1), NOW)
+    for number in range(2, residents + 1):
+        now = NOW + 2.0 * number
+        assert isinstance(one.submit(job(number), now)[0], Dispatch)
+        one.observe(FirstToken(number), now + 0.2)
+    return one
+
+
+def test_those_who_would_be_late_do_not_keep_out_those_behind_who_would_not() -> None:
+    """However many of them wait: an engine must not stand half empty for that."""
+    one, now = crowded(16), NOW + 60.0
+    for number in range(100, 140):
+        assert one.submit(job(number, done_by=now + 3.4), now) == []
+    assert one.submit(job(200, done_by=now + 30.0), now) == []
+    commands = one.observe(Finished(1, 1000, 0, 3000), now + 0.1)
+    assert [c.jobs[0] for c in commands if isinstance(c, Dispatch)] == [200]
+
+
+def test_the_sooner_due_goes_first_though_it_came_later() -> None:
+    one = scheduler()
+    one.submit(job(2, done_by=NOW + 60.0), NOW)
+    one.submit(job(3, done_by=NOW + 20.0), NOW + 1.0)
+    one.observe(FirstToken(1), NOW + 1.5)
+    commands = one.observe(Finished(1, 1000, 0, 10), NOW + 2.0)
+    assert [c.jobs[0] for c in commands if isinstance(c, Dispatch)] == [3]
