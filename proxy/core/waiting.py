@@ -159,17 +159,27 @@ class Waiting:
             if hold is self._holds.backfill:
                 self._fill(backend, commands, now)
                 continue
-            for ticket in hold.first_for(backend, _LOOKS):
-                if not backend.has_room(ticket.job, bulk=ticket.job.bulk or ticket.demoted):
-                    return commands
-                ask = self._books.ask(ticket, now)
-                assert ticket.line is not None
-                if self._router.fits(backend, ticket.line.candidates, ask):
-                    hold.remove(ticket)
-                    commands.append(self._attempts.dispatch(ticket, backend, ask))
+            late = self._feed_some(hold.first_for(backend, _LOOKS), backend, commands, now)
+            if late < inf:  # those who are late already must not stand in the way until their time is over
+                self._feed_some(hold.first_for(backend, _LOOKS, late), backend, commands, now)
             if hold.first_for(backend, 1):
                 break
         return commands
+
+    def _feed_some(self, tickets: list[Ticket], backend: Backend, commands: list[Command], now: float) -> float:
+        """Send whoever fits; returns by when one would have to be due to be in time, where somebody is late."""
+        late = inf
+        for ticket in tickets:
+            if not backend.has_room(ticket.job, bulk=ticket.job.bulk or ticket.demoted):
+                return inf
+            ask = self._books.ask(ticket, now)
+            assert ticket.line is not None
+            if self._router.fits(backend, ticket.line.candidates, ask):
+                self._holds.hold.remove(ticket)
+                commands.append(self._attempts.dispatch(ticket, backend, ask))
+            elif backend.outlook.reason is Reason.TTFT:
+                late = min(late, now + ask.ttft_margin * backend.outlook.ttft)
+        return late
 
     def _fill(self, backend: Backend, commands: list[Command], now: float) -> None:
         """Bulk, in the order of its deadlines; what would be late here is passed, however much of it waits."""

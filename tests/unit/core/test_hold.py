@@ -133,3 +133,15 @@ def test_a_job_may_have_less_time_than_all() -> None:
     hold = Hold(HoldSettings(max_wait="30s"))
     hold.add(ticket(1), two()[0], NOBODY, 10.0, most_s=0.5)
     assert hold.timers.next_at() == 10.5
+
+
+def test_those_who_are_late_already_can_be_passed_over() -> None:
+    hold = Hold(HoldSettings())
+    candidates, (one, _) = two()
+    for number in range(20):
+        late = ticket(number)
+        late.due = 10.0 + 0.1 * number
+        hold.add(late, candidates, NOBODY, 0.0)
+    assert [t.number for t in hold.first_for(one, 2)] == [0, 1]
+    assert [t.number for t in hold.first_for(one, 2, 10.75)] == [8, 9]
+    assert hold.first_for(one, 2, 99.0) == []
