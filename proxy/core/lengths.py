@@ -1,4 +1,5 @@
-"""How long answers get: learned quantiles per tenant, class and route, and what a request's byte count says of tokens.
+"""How long answers get: learned quantiles per tenant, class, route and beginning of the prompt, and what the size of a
+request says of tokens.
 
 Owns both estimates and their bounds. Reads no text.
 """
@@ -22,6 +23,8 @@ _MAX_SCALE: Final = 20.0
 _SCALE_MEMORY: Final = 0.05
 
 _Key = tuple[str, ...]
+_PromptKey = tuple[str, str, str, str, int]
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
@@ -63,12 +66,15 @@ class Lengths:
 
     def __init__(self) -> None:
         self._answers: OrderedDict[_Key, _Length] = OrderedDict()
+        self._prompts: OrderedDict[_PromptKey, _Length] = OrderedDict()
+        """By the first block of the prompt too. Apart, so that prompts that are all different push nobody out."""
         self._scales: OrderedDict[_Key, _Scale] = OrderedDict()
 
     def answer(self, job: Job) -> tuple[float, float]:
         """Expected and .9 quantile of the answer's tokens, at most what the client asked for."""
         known = (
-            self._seen((job.tenant, job.traffic_class, job.endpoint, job.model))
+            self._seen_prompt(job)
+            or self._seen((job.tenant, job.traffic_class, job.endpoint, job.model))
             or self._seen((job.traffic_class, job.endpoint, job.model))
             or self._seen((job.traffic_class,))
         )
@@ -80,6 +86,11 @@ class Lengths:
         known = self._answers.get(key)
         return known if known is not None and known.samples >= _SEEN_ENOUGH else None
 
+    def _seen_prompt(self, job: Job) -> _Length | None:
+        """What begins with the same block has the same tools and system prompt, and asks for answers of one kind."""
+        known = self._prompts.get(_prompt_key(job)) if job.prefix else None
+        return known if known is not None and known.samples >= _SEEN_ENOUGH else None
+
     def prompt(self, job: Job) -> tuple[float, float]:
         """Tokens of the prompt, and the factor by which estimates for its model are off."""
         scale = self._scales.get((job.model,))
@@ -89,8 +100,11 @@ class Lengths:
     def learn(self, job: Job, prompt_tokens: int | None, output_tokens: int | None) -> None:
         """The engine told its usage."""
         if output_tokens is not None and output_tokens >= 0:
+            tokens = max(1.0, float(output_tokens))
             for key in _keys(job):
-                _entry(self._answers, key, lambda: _Length(max(1.0, output_tokens))).learn(max(1.0, output_tokens))
+                _entry(self._answers, key, lambda: _Length(tokens)).learn(tokens)
+            if job.prefix:
+                _entry(self._prompts, _prompt_key(job), lambda: _Length(tokens)).learn(tokens)
         if prompt_tokens is not None and prompt_tokens > 0 and estimated(job) > 0:
             _entry(self._scales, (job.model,), _Scale).learn(estimated(job), prompt_tokens)
 
@@ -127,7 +141,11 @@ def _keys(job: Job) -> tuple[_Key, ...]:
     )
 
 
-def _entry(known: "OrderedDict[_Key, _T]", key: _Key, make: Callable[[], "_T"]) -> "_T":
+def _prompt_key(job: Job) -> _PromptKey:
+    return job.tenant, job.traffic_class, job.endpoint, job.model, job.prefix[0]
+
+
+def _entry(known: "OrderedDict[_K, _T]", key: _K, make: Callable[[], "_T"]) -> "_T":
     entry = known.get(key)
     if entry is None:
         if len(known) >= MAX_KEYS:

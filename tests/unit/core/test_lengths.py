@@ -120,3 +120,24 @@ def test_only_so_many_tenants_are_remembered() -> None:
 
 def test_an_estimate_goes_before_bytes() -> None:
     assert estimated(job(prompt_tokens=5, body_bytes=4000)) == 5.0
+
+
+def test_what_begins_alike_is_answered_alike() -> None:
+    """One tenant, two applications: the system prompt tells them apart."""
+    lengths = Lengths()
+    for number in range(100):
+        seen(lengths, 1, 2000, tenant="t", prefix=(7, number))
+        seen(lengths, 1, 5, tenant="t", prefix=(8, number))
+    assert lengths.answer(job(tenant="t", prefix=(7, 999)))[0] > 1500
+    assert lengths.answer(job(tenant="t", prefix=(8, 999)))[1] < 10
+    assert 5 < lengths.answer(job(tenant="t", prefix=(9, 999)))[0] < 2500, "of the tenant, since its own are not known"
+    assert 5 < lengths.answer(job(tenant="t"))[0] < 2500
+
+
+def test_prompts_that_are_all_different_push_nobody_out() -> None:
+    lengths = Lengths()
+    seen(lengths, 8, 30, tenant="first", prefix=(1,))
+    for number in range(MAX_KEYS + 50):
+        seen(lengths, 1, 1000, tenant="other", prefix=(number,))
+    assert len(lengths._prompts) <= MAX_KEYS
+    assert lengths.answer(job(tenant="first"))[0] == pytest.approx(30, rel=0.2)
