@@ -14,10 +14,13 @@ from proxy.core.rls import Rls
 PREFILL_START: tuple[float, ...] = (0.02, 1.0, 0.2, 0.0)
 """Seconds; per 10k tokens to compute; per 1e8 of L² - h²; per 1e6 of tokens x decoding requests. Only the first
 requests of all are judged by it, and admission refuses nobody on it."""
-DECODE_START: tuple[float, ...] = (0.02, 0.005, 0.01, 0.8)
-"""Seconds per token; per 10 decoding; per 1e5 tokens of KV in use; per second of prefill and token."""
+DECODE_START: tuple[float, ...] = (0.02, 0.005, 0.01, 1.0)
+"""Seconds per token; per 10 decoding; per 1e5 tokens of KV in use; per second of prefill work and
+token."""
 _PREFILL_VARIANCE: tuple[float, ...] = (0.01, 1.0, 1.0, 1.0)
-_DECODE_VARIANCE: tuple[float, ...] = (1e-3, 1e-3, 1e-3, 0.1)
+_DECODE_VARIANCE: tuple[float, ...] = (1e-3, 1e-4, 1e-3, 0.1)
+"""Firm enough that the first short answers of an onset do not make a step cheaper the more decode in it; a few answers
+outweigh it."""
 _DECODE_NOISE: Final = 1e-5
 """Variance of a request's mean time per token that the features do not explain, seconds²."""
 _PRIOR_SAMPLES: Final = 30

@@ -32,6 +32,7 @@ class Entry:
         "mark_busy",
         "mark_decoding",
         "mark_kv",
+        "mark_work",
         "place",
         "probe",
         "prompt",
@@ -93,7 +94,7 @@ class Entry:
         self.place = self.inside = self.ends = 0
         """Of an answer in one piece: which it is of all of its backend's, those inside with it, and ends before it."""
         self.first_at: float | None = None
-        self.mark_decoding = self.mark_kv = self.mark_busy = 0.0
+        self.mark_busy = self.mark_decoding = self.mark_kv = self.mark_work = 0.0
 
     @property
     def begins(self) -> bool:

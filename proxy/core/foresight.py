@@ -33,6 +33,9 @@ _LEAST_SHARE: Final = 0.1
 """Of the time is always left for decoding."""
 _NEW: Final = 0.25
 """Predictions of a backend without samples are multiplied by 1 + this, less with every sample."""
+_TILT: Final = 0.15
+"""Margins grow by this for twice a share: room for a job or two is what those with less than theirs need, and more of
+it stands empty while the one who wants it is refused."""
 _PREFER_COST: Final = 1.0
 """Prefill times of the request by which a preferred label is worth going elsewhere."""
 _FULL: Final = 4.0
@@ -127,7 +130,7 @@ class Ask:
 
     def bind(self, margins: Margins, bulk_backlog: float) -> None:
         """Turn promises and the tenant's share into limits. Bulk promises nothing about time."""
-        job, tilt = self.job, 1.0 + self.over_share / 2
+        job, tilt = self.job, 1.0 + _TILT * self.over_share
         if not self.bulk and job.slo_ttft_s is not None:
             self.ttft_left = job.slo_ttft_s - self.waited
         self.tpot_limit = None if self.bulk else job.slo_tpot_s
@@ -289,10 +292,9 @@ def displaces(backend: "Backend", ask: Ask) -> bool:
 
 
 def predicted_tpot(backend: "Backend", ask: Ask) -> float:
-    """Seconds per output token beside what is there: a step, and what prefills add to it while one is under way. That
-    is the time the cost model learns from, whether prefills are long or only wait for long steps."""
+    """Seconds per output token beside what is there: a step, and the prefills that are computed between its tokens."""
     ledger, model = backend.ledger, backend.model
-    return step_s(backend, ask) / max(_LEAST_SHARE, 1.0 - model.decode[3] * ledger.busy(ask.now))
+    return step_s(backend, ask) / max(_LEAST_SHARE, 1.0 - model.decode[3] * ledger.prefilling(ask.now))
 
 
 def in_all_s(backend: "Backend", ask: Ask) -> float:

@@ -8,12 +8,10 @@ from math import exp, isfinite
 from typing import Final
 
 from proxy.core.entry import Entry
+from proxy.core.prefilling import Prefilling
 
 DUTY_S: Final = 30.0
 """Memory of the prefill duty, seconds."""
-PACE_S: Final = 5.0
-"""Memory of the time in which prefills were under way, where it says how fast answers will flow, seconds: what was half
-a minute ago does not slow down anybody now, and in an onset nothing was."""
 RATE_S: Final = 10.0
 """Memory of the prefill rate, seconds."""
 _MISSED: Final = 3.0
@@ -43,8 +41,8 @@ class Ledger:
         "_kv_s",
         "_limits",
         "_most_running",
-        "_near_busy",
         "_pending_work_s",
+        "_prefilling",
         "_present",
         "_rate",
         "_rate_at",
@@ -85,8 +83,7 @@ class Ledger:
         self._duty = self._duty_at = 0.0
         self._busy = 0.0
         """Share of the time in which a prefill was pending: none can have been computed in the rest."""
-        self._near_busy = 0.0
-        """The same, of the last seconds."""
+        self._prefilling = Prefilling()
         self._foreseen = 0.0
         """Predicted seconds of what is over, by the second."""
         self._present = 0.0
@@ -170,13 +167,12 @@ class Ledger:
             self._busy *= fade
             self._foreseen *= fade
             self._present *= fade
-            near = exp(-elapsed / PACE_S)
-            self._near_busy *= near
-            if self.pending or self.decoding:
+            present = self._head is not None or self.decoding > 0
+            self._prefilling.passes(elapsed, self._head, present)
+            if present:
                 self._present += 1.0 - fade
             if self._head is not None:
                 self._busy += 1.0 - fade
-                self._near_busy += 1.0 - near
                 self._busy_s += elapsed
             self._decoding_s += self.decoding * elapsed
             self._kv_s += self.kv * elapsed
@@ -194,7 +190,8 @@ class Ledger:
             return None
         span = now - entry.first_at
         decoding, kv = self._decoding_s - entry.mark_decoding, self._kv_s - entry.mark_kv
-        return decoding / span, kv / span, self._busy_s - entry.mark_busy
+        work_s, busy_s = self._prefilling.done_s - entry.mark_work, self._busy_s - entry.mark_busy
+        return decoding / span, kv / span, min(work_s, busy_s)
 
     def integrals(self, now: float) -> tuple[float, float, float]:
         """Seconds of decoding requests, of KV tokens and of prefills under way, since the beginning."""
@@ -202,15 +199,18 @@ class Ledger:
         return self._decoding_s, self._kv_s, self._busy_s
 
     def _prefilled(self, entry: Entry, now: float) -> None:
+        self._prefilling.over(entry, entry is self._head)
         self._leave_pending(entry)
         self.head_since = now
         self.decoding += 1
         entry.first_at = now
-        entry.mark_decoding, entry.mark_kv, entry.mark_busy = self._decoding_s, self._kv_s, self._busy_s
+        entry.mark_decoding, entry.mark_kv = self._decoding_s, self._kv_s
+        entry.mark_busy, entry.mark_work = self._busy_s, self._prefilling.done_s
 
     def _leave_pending(self, entry: Entry) -> None:
         del self.pending[entry]
         if entry is self._head:
+            self._prefilling.next()
             self._head = next(iter(self.pending), None)
         self.pending_s = self.pending_s - entry.cost if self.pending else 0.0
         self._pending_work_s = self._pending_work_s - entry.work if self.pending else 0.0
@@ -252,10 +252,9 @@ class Ledger:
         """Share of the time that goes into prefills, as predicted, or less where they were seen to take less."""
         return self._duty * exp((self._duty_at - now) / DUTY_S) if self._duty else 0.0
 
-    def busy(self, now: float) -> float:
-        """Share of the last seconds in which a prefill was under way."""
-        fade = exp(min(0.0, self._at - now) / PACE_S)
-        return self._near_busy * fade + (1.0 - fade if self._head is not None else 0.0)
+    def prefilling(self, now: float) -> float:
+        """Share of the last seconds in which prompts were computed."""
+        return self._prefilling.share(now - self._at, self._head, self._head is not None or self.decoding > 0)
 
     def realised(self) -> float:
         """Seconds that requests took lately by the second predicted, at most 1: all together they cannot have taken

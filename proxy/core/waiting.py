@@ -186,7 +186,7 @@ class Waiting:
         due, hold = -inf, self._holds.backfill
         for _ in range(_LOOKS):
             tickets = hold.first_for(backend, 1, due)
-            if not tickets or not backend.has_room(tickets[0].job):
+            if not tickets or not backend.has_room(tickets[0].job, bulk=True):
                 return
             [ticket] = tickets
             ask = self._books.ask(ticket, now)

@@ -79,3 +79,26 @@ def test_above_saturation_nobody_does_better(engines: str, rate: float, sizes: S
     best = max(played(policy, traffic, engines).total.goodput for policy in ("least_outstanding", "round_robin"))
     assert best < 0.99, "this is not above saturation"
     assert played("goodput", traffic, engines).total.goodput > best
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_an_onset_from_idle_does_not_fill_engines_beyond_the_promised_pace(seed: int) -> None:
+    """Prompts come without a gap, so that one is always there: what slows down answers is how many decode."""
+    traffic = arrivals(1200, lambda _: 130.0, plain(180, 40, 1.2), seed)
+    ours = played("goodput", traffic, "4xmooncake16").total
+    assert ours.late_tpot <= 0.05 * ours.requests
+    assert ours.goodput > 0.85
+
+
+def mostly_one(rng: Random) -> tuple[int, int, str]:
+    tenant = "big" if rng.random() < 0.66 else f"t{rng.randrange(20)}"
+    return lognormal(rng, 180, 1.0, 8000), lognormal(rng, 40, 1.0, 8000), tenant
+
+
+def test_a_large_tenant_gets_what_the_small_ones_leave() -> None:
+    """Two thirds of an overload are one tenant's: it is refused first, not kept from engines that have room."""
+    traffic = arrivals(1500, lambda _: 120.0, mostly_one)
+    ours = played("goodput", traffic, "4xmooncake16")
+    best = max(played(policy, traffic, "4xmooncake16").total.goodput for policy in ("least_outstanding", "round_robin"))
+    assert ours.total.goodput > best + 0.2
+    assert ours.total.goodput > 0.8

@@ -19,7 +19,6 @@ from proxy.core.foresight import (
     residents_tpot,
     seat_wait_s,
 )
-from proxy.core.ledger import PACE_S
 from proxy.core.margins import Margins
 from proxy.core.ticket import Ticket
 from proxy.model.backend import BackendSpec
@@ -172,15 +171,15 @@ def test_answers_nobody_made_a_promise_for_do_not_soften_it() -> None:
     assert residents_tpot(other, predicted_tpot(other, what)) > residents_tpot(one, predicted_tpot(one, what))
 
 
-def test_prefills_that_only_wait_for_steps_slow_tokens_down_all_the_same() -> None:
-    """A prompt that is mostly cached costs next to nothing, and yet is under way for as long as a step takes."""
+def test_prompts_that_only_wait_for_a_step_slow_nobody_down() -> None:
+    """Where some prompt always waits, that one is there says nothing: its work does."""
 
-    def pace(cost: float) -> float:
+    def pace(work: float) -> float:
         one = backend()
         occupied(one, 50)
         for tenth in range(600):
             entry = Entry(Ticket(Job(99, "m"), 99), 0.1 * tenth)
-            entry.cost, entry.streams = cost, True
+            entry.cost, entry.work, entry.streams = work, work, True
             one.ledger.dispatch(entry, 0.1 * tenth)
             one.ledger.first_token(entry, 0.1 * tenth + 0.06)
             one.ledger.end(entry, 0.1 * tenth + 0.06)
@@ -188,12 +187,12 @@ def test_prefills_that_only_wait_for_steps_slow_tokens_down_all_the_same() -> No
         foresee(one, what)
         return predicted_tpot(one, what)
 
-    assert pace(0.001) == pytest.approx(pace(0.06))
     quiet = backend()
     occupied(quiet, 50)
     foresee(quiet, ask(now=60.0))
-    share = 0.6 * 2.71828 ** (-0.04 / PACE_S)  # the last prefill ended 40 ms ago
-    assert pace(0.001) == pytest.approx(predicted_tpot(quiet, ask(now=60.0)) / (1 - 0.8 * share), rel=0.02)
+    alone = predicted_tpot(quiet, ask(now=60.0))
+    assert pace(0.001) == pytest.approx(alone, rel=0.05)
+    assert pace(0.05) == pytest.approx(alone / (1 - 0.8 * 0.5), rel=0.05)
 
 
 def test_prompts_that_are_still_computed_will_decode_too() -> None:

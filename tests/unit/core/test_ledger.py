@@ -123,10 +123,10 @@ def test_what_was_around_an_answer() -> None:
     ledger.first_token(mine, 1.0)
     other = sent(ledger, 3.0)
     ledger.first_token(other, 5.0)
-    decoding, kv, busy_s = ledger.around(mine, 9.0) or (0, 0, 0)
+    decoding, kv, work_s = ledger.around(mine, 9.0) or (0, 0, 0)
     assert decoding == pytest.approx((4 * 1 + 4 * 2) / 8)
     assert kv == pytest.approx((2 * 1000 + 6 * 2000) / 8)
-    assert busy_s == pytest.approx(2.0)
+    assert work_s == pytest.approx(other.work)
 
 
 def test_it_returns_to_zero_after_any_life() -> None:
@@ -181,9 +181,10 @@ def test_nonsense_is_counted_and_ignored(running: float, waiting: float) -> None
 
 def test_what_prefills_do_to_the_pace_is_known_soon_and_forgotten_soon() -> None:
     ledger = Ledger()
-    prefill = sent(ledger, 100.0)
-    assert ledger.busy(100.0) == 0.0
-    assert ledger.busy(105.0) > 0.6
+    prefill = sent(ledger, 100.0, cost=30.0)
+    prefill.work = 30.0
+    assert ledger.prefilling(100.0) == 0.0
+    assert ledger.prefilling(105.0) > 0.6
     ledger.first_token(prefill, 130.0)
-    assert ledger.busy(130.0) > 0.99
-    assert ledger.busy(140.0) < 0.2
+    assert ledger.prefilling(130.0) > 0.99
+    assert ledger.prefilling(140.0) < 0.2
