@@ -40,7 +40,7 @@ class AdmissionSettings(Settings):
     """The same for bulk."""
     ttft_margin: Annotated[float, Field(ge=1, le=10)] = 1.15
     """Predicted time to first token times this must keep the promise."""
-    tpot_margin: Annotated[float, Field(ge=1, le=10)] = 1.1
+    tpot_margin: Annotated[float, Field(ge=1, le=10)] = 1.05
     """Predicted time per token times this must keep the promise, and that made to others on the same backend."""
     kv: Share = 0.95
     """Share of a backend's KV budget that may be promised."""
