@@ -6,9 +6,9 @@ Owns the counts and the one place where a permit is taken and given back. Decide
 from proxy.core.attempt import Attempt
 from proxy.core.backend import Backend
 from proxy.core.books import Books
+from proxy.core.demand import Ask
 from proxy.core.entry import Entry
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask
 from proxy.core.health import State
 from proxy.core.lateness import Lateness
 from proxy.core.quotas import Reservation
@@ -70,6 +70,7 @@ class Attempts:
     def began(self, attempt: Attempt, now: float) -> Attempt | None:
         """It has its first byte. The attempt beside it, if there was one, has lost, and its permit comes back."""
         attempt.state = attempt_after(attempt.state, BEGAN)
+        attempt.entry.began = True
         attempts = attempt.ticket.attempts
         if len(attempts) < 2:
             return None

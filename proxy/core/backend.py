@@ -11,13 +11,14 @@ from proxy.core.affinity import PrefixIndex, PrefixRecord
 from proxy.core.concurrency import Concurrency
 from proxy.core.cost_model import CostModel
 from proxy.core.flow import Flow
-from proxy.core.foresight import Outlook
 from proxy.core.health import Health
 from proxy.core.ledger import Ledger
 from proxy.core.loads import ModelLoads
+from proxy.core.outlook import Outlook
 from proxy.core.pool import Pool
 from proxy.core.pressure import Pressure
 from proxy.core.seats import SeatWatch
+from proxy.core.sessions import Kept
 from proxy.model.abilities import Traits
 from proxy.model.backend import BackendSpec
 from proxy.model.faults import Fault
@@ -42,11 +43,10 @@ class Backend:
         "busy",
         "concurrency",
         "flow",
-        "fragile_kv",
         "health",
-        "held_kv",
         "in_flight",
         "index",
+        "kept",
         "known",
         "kv_tokens",
         "ledger",
@@ -117,10 +117,8 @@ class Backend:
         self.outlook = Outlook()
         self.kv_tokens: float | None = spec.kv_tokens
         """KV budget of the engine; None: not known."""
-        self.held_kv = 0.0
-        """Tokens of its KV budget that are kept for sessions which are away."""
-        self.fragile_kv = 0.0
-        """Those of them without which the next turn is late."""
+        self.kept = Kept()
+        """What of its KV budget is kept for sessions that are away."""
         self.seats: float | None = spec.seats
         """Requests the engine runs at once; None: not known."""
         self.tells_seats = False

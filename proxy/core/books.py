@@ -8,9 +8,10 @@ from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.cost_model import decode_features, prefill_features
+from proxy.core.demand import Ask
 from proxy.core.entry import Entry
 from proxy.core.flow import Flow
-from proxy.core.foresight import Ask, has_seat, open_entry
+from proxy.core.foresight import has_seat, open_entry
 from proxy.core.lengths import Lengths
 from proxy.core.margins import Margins
 from proxy.core.sessions import Sessions
@@ -81,12 +82,12 @@ class Books:
         """An attempt goes out; `backend` was looked at for this very `ask`."""
         entry = self.open_beside(ticket, backend, ask)
         self.tenants.serve(ask.job.tenant, work_s(backend, ask), ask.now)
-        entry.session = self.sessions.sent(ask.session, ask.job, backend, ask.now)
+        entry.session = self.sessions.sent(ask.session, ask.job, backend.kept, ask.now)
         return entry
 
     def open_beside(self, ticket: Ticket, backend: Backend, ask: Ask) -> Entry:
         """The same for an attempt that its tenant does not pay for."""
-        entry = Entry(ticket, ask.now)
+        entry = Entry(ticket.job, ticket.arrived, ask.now)
         open_entry(entry, backend, ask)
         entry.seconds = foreseen_s(backend, ask)
         entry.streams = ask.job.stream
@@ -117,7 +118,7 @@ class Books:
         _believe_seats(backend)
         if backend.loads.loaded is not None:
             self._learn_load(entry, backend, now)
-        if entry.ticket.job.hedge is not None and not entry.loading:
+        if entry.job.hedge is not None and not entry.loading:
             backend.pool.patience.learn(entry.prompt, True, entry.ttft, now - entry.dispatched)
         if took is None or entry.loading:
             return
@@ -135,12 +136,12 @@ class Books:
         backend.concurrency.ended(entry, report.output_tokens, now)
         if report.ok:
             if backend.loads.loaded is not None:
-                backend.loads.ready(backend.own_name(entry.ticket.job.model))
-            self.lengths.learn(entry.ticket.job, report.prompt_tokens, report.output_tokens)
+                backend.loads.ready(backend.own_name(entry.job.model))
+            self.lengths.learn(entry.job, report.prompt_tokens, report.output_tokens)
             self._learn_decode(entry, backend, report, now)
             self._learn_hit(entry, backend, report)
             _learn_prefill(entry, backend, report)
-            if not entry.streams and entry.ticket.job.hedge is not None:
+            if not entry.streams and entry.job.hedge is not None:
                 backend.pool.patience.learn(entry.prompt, False, entry.first_byte_s, now - entry.dispatched)
         if entry.probe:
             backend.pool.probed(_kept(entry, report, now))
@@ -153,8 +154,8 @@ class Books:
         """The attempt ended otherwise. One that was late already says so, though it never came to its end."""
         ledger = backend.ledger
         if entry.began_load and entry.first_at is None:
-            backend.loads.gave_up(backend.own_name(entry.ticket.job.model))
-        if not entry.ticket.started and entry.ticket.job.hedge is not None:
+            backend.loads.gave_up(backend.own_name(entry.job.model))
+        if not entry.began and entry.job.hedge is not None:
             backend.pool.patience.exceeded(entry.prompt, entry.streams, entry.first_byte_s, now - entry.dispatched)
         if entry in ledger.pending:
             _, head_s, spent = ledger.backlog(now)
@@ -171,7 +172,7 @@ class Books:
     def restarted(self, backend: Backend) -> None:
         """The engine's cache is empty, and its settings may be others."""
         backend.record.wipe()
-        self.sessions.wiped(backend)
+        self.sessions.wiped(backend.kept)
         backend.abilities.forget()
         _forget_flow(backend)
         if backend.spec.seats is None:
@@ -202,7 +203,7 @@ class Books:
 
     def _away(self, entry: Entry, backend: Backend, output_tokens: int | None, now: float) -> None:
         """A turn of a session is over: what it holds is in the ledger no more."""
-        session, promised = entry.session, entry.ticket.job.slo_ttft_s
+        session, promised = entry.session, entry.job.slo_ttft_s
         if session is not None:
             tokens = entry.prompt + (output_tokens or 0)
             again_s = backend.model.prefill_s(max(tokens, self.sessions.usual_tokens))
@@ -219,7 +220,7 @@ class Books:
     @staticmethod
     def _learn_load(entry: Entry, backend: Backend, now: float) -> None:
         """From the request that began it: those behind it wait for what is left."""
-        model = backend.own_name(entry.ticket.job.model)
+        model = backend.own_name(entry.job.model)
         if entry.began_load:
             backend.loads.learn(model, now - entry.dispatched - (entry.ttft - entry.loading))
         backend.loads.ready(model)
@@ -311,10 +312,10 @@ def work_s(backend: Backend, ask: Ask) -> float:
 
 def _kept(entry: Entry, report: Finished, now: float) -> bool:
     """Whether every promise was kept."""
-    job, first_at = entry.ticket.job, entry.first_at
+    job, first_at = entry.job, entry.first_at
     if first_at is None or not report.ok:
         return False
-    if job.slo_ttft_s is not None and first_at - entry.ticket.arrived > job.slo_ttft_s:
+    if job.slo_ttft_s is not None and first_at - entry.arrived > job.slo_ttft_s:
         return False
     if job.slo_tpot_s is None or not report.output_tokens or report.output_tokens < 2:
         return True

@@ -17,9 +17,10 @@ from proxy.core.books import Books
 from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
 from proxy.core.catalogue import shown_name
 from proxy.core.decision import Decision, Judged, Send, Shed, Wait
+from proxy.core.demand import Ask
 from proxy.core.fallback import Fallback, cause_of_absence
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask, foresee, judge, least_s
+from proxy.core.foresight import foresee, judge, least_s
 from proxy.core.hold import Holds
 from proxy.core.quotas import Quotas
 from proxy.core.refusals import (
@@ -211,9 +212,10 @@ class Decider:
             ledger = backend.ledger
             if not ledger.pending_bulk_s or not self._router.enforces(backend):
                 continue
-            victims = [e.ticket for e in ledger.not_begun() if e.bulk and not e.ticket.started]
-            if not victims or not _would_fit(backend, ask, sum(v.attempts[0].entry.cost for v in victims)):
+            entries = [e for e in ledger.not_begun() if e.bulk and not e.began]
+            if not entries or not _would_fit(backend, ask, sum(e.cost for e in entries)):
                 continue
+            victims = [self._attempts.open[e.job.id] for e in entries]
             if all(backfill.has_room(victim, 0) for victim in victims):
                 return Send(backend, ask, victims=victims)
         return None

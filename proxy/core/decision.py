@@ -4,7 +4,7 @@ Nothing happened when one is made: `Waiting.carry_out` does what it says, `expla
 """
 
 from proxy.core.backend import Backend
-from proxy.core.foresight import Ask
+from proxy.core.demand import Ask
 from proxy.core.ticket import Ticket
 from proxy.model.commands import Reason
 from proxy.model.fallback import Way

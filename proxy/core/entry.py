@@ -3,12 +3,8 @@
 Owns nothing but the record.
 """
 
-from typing import TYPE_CHECKING
-
 from proxy.core.sessions import Session
-
-if TYPE_CHECKING:
-    from proxy.core.ticket import Ticket
+from proxy.model.request import Job
 
 
 class Entry:
@@ -17,6 +13,8 @@ class Entry:
     __slots__ = (
         "ahead",
         "answer",
+        "arrived",
+        "began",
         "began_load",
         "beside",
         "bulk",
@@ -27,6 +25,7 @@ class Entry:
         "fresh",
         "hit",
         "inside",
+        "job",
         "kv",
         "loading",
         "mark_busy",
@@ -40,7 +39,6 @@ class Entry:
         "seconds",
         "session",
         "streams",
-        "ticket",
         "took",
         "tpot",
         "tpot_limit",
@@ -48,9 +46,14 @@ class Entry:
         "work",
     )
 
-    def __init__(self, ticket: "Ticket", dispatched: float) -> None:
-        self.ticket = ticket
+    def __init__(self, job: Job, arrived: float, dispatched: float) -> None:
+        self.job = job
+        """As it is served."""
+        self.arrived = arrived
+        """Its promises count from here, seconds."""
         self.dispatched = dispatched
+        self.began = False
+        """Its first byte came."""
         self.prompt = 0.0
         """Tokens."""
         self.hit = 0.0

@@ -10,8 +10,9 @@ from proxy.core.books import Books
 from proxy.core.candidates import Candidates
 from proxy.core.decide import Decider
 from proxy.core.decision import Decision, Send, Wait
+from proxy.core.demand import Ask
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask, foresee, judge, predicted_tpot
+from proxy.core.foresight import foresee, judge, predicted_tpot
 from proxy.core.lateness import late_after_s
 from proxy.core.quotas import Quotas
 from proxy.core.router import Router, ablest

@@ -5,173 +5,36 @@ Owns the formulas. Runs for every candidate of every decision, so it allocates n
 backend's `Outlook`, valid until the next job is looked at.
 """
 
-from collections.abc import Sequence
-from math import exp, inf, log, sqrt
-from typing import TYPE_CHECKING, Final
+from math import inf, log, sqrt
+from typing import Final
 
+from proxy.core.backend import Backend
 from proxy.core.cost_model import significant
+from proxy.core.demand import Ask
 from proxy.core.entry import Entry
 from proxy.core.ledger import DUTY_S
-from proxy.core.margins import Margins
-from proxy.core.sessions import Session
 from proxy.model.commands import Reason
-from proxy.model.request import Job
-
-if TYPE_CHECKING:
-    from proxy.core.backend import Backend
 
 KAPPA: Final = 2.0
 """Own prefill counts so many times: what it costs others too."""
 _SHORT_ANSWER: Final = 0.5
 """A resident whose answer is this share of what is expected must still keep its pace: short ones suffer most from a
 prefill beside them."""
-_HIGH_SIGMAS: Final = 1.2816
-"""Standard deviations from the median to the .9 quantile."""
-_MOST_SIGMA: Final = 1.0
 _MIN_ANSWER: Final = 8.0
 _LEAST_SHARE: Final = 0.1
 """Of the time is always left for decoding."""
 _NEW: Final = 0.25
 """Predictions of a backend without samples are multiplied by 1 + this, less with every sample."""
-_TILT: Final = 0.15
-"""Margins grow by this for twice a share: room for a job or two is what those with less than theirs need, and more of
-it stands empty while the one who wants it is refused."""
 _PREFER_COST: Final = 1.0
 """Prefill times of the request by which a preferred label is worth going elsewhere."""
 _FULL: Final = 4.0
 """A newcomer counts a backend for so many times worse when sessions hold all of its memory: its own will be there."""
-_LAST_BLOCK: Final = 0.5
-"""The part of a block at the end of a prompt, of which no hash tells."""
 _STILL_THERE: Final = 0.5
 """A session has its place as long as so much of its prompt is in the cache."""
 _FAR_S: Final = 60.0
 
 
-NOWHERE: "frozenset[Backend]" = frozenset()
-
-
-class Ask:
-    """One job at one moment, with everything that does not depend on the backend."""
-
-    __slots__ = (
-        "answer",
-        "answer_high",
-        "answer_mean",
-        "becomes",
-        "block_tokens",
-        "bulk",
-        "bulk_backlog",
-        "chain",
-        "depths",
-        "duty_limit",
-        "fitted",
-        "job",
-        "kept",
-        "kept_slack_s",
-        "kv_share",
-        "looked",
-        "now",
-        "over_share",
-        "patience_s",
-        "prompt",
-        "reason",
-        "rest_s",
-        "session",
-        "too_short",
-        "tpot_limit",
-        "tpot_margin",
-        "ttft_left",
-        "ttft_margin",
-        "waited",
-    )
-
-    def __init__(self, job: Job, arrived: float, now: float) -> None:
-        self.job = job
-        self.now = now
-        self.waited = now - arrived
-        self.chain = job.prefix
-        self.depths: dict[int, int] | None = None
-        """Blocks of it that each backend holds; None: to be looked up."""
-        self.bulk = job.bulk
-        self.prompt = 1.0
-        """Tokens."""
-        self.block_tokens = 1.0
-        self.too_short = 0
-        """Tokens of a context into which it is known not to fit."""
-        self.answer = self.answer_high = 1.0
-        """Tokens expected of the answer, and their .9 quantile."""
-        self.answer_mean = 1.0
-        """What the answer has on average, where it has to be whole in time."""
-        self.over_share = 0.0
-        """Of its tenant, as far as that keeps others waiting."""
-        self.ttft_left = inf
-        """Seconds left for the first token."""
-        self.rest_s = inf if job.done_by is None else job.done_by - now
-        """Seconds left for the whole answer."""
-        self.tpot_limit: float | None = None
-        self.ttft_margin = self.tpot_margin = self.duty_limit = self.kv_share = 1.0
-        self.bulk_backlog = 0.0
-        self.session: Session | None = None
-        """That it continues."""
-        self.becomes = 0.0
-        """Tokens of the session that it may be the first turn of."""
-        self.patience_s = inf
-        """Having waited so long, bulk takes any idle backend."""
-        self.kept: frozenset[Backend] = NOWHERE
-        """Backends that bulk leaves to those who wait for a first token…"""
-        self.kept_slack_s = 0.0
-        """…unless it keeps them waiting no longer than this."""
-        self.looked: Sequence[Backend] = ()
-        """The candidates of the last choice: their outlooks are of this job."""
-        self.fitted = False
-        """The candidates given to the policy break no limit."""
-        self.reason: Reason | None = None
-        """Why nobody fits, after a choice that found nobody."""
-
-    def bind(self, margins: Margins, bulk_backlog: float) -> None:
-        """Turn promises and the tenant's share into limits. Bulk promises nothing about time."""
-        job, tilt = self.job, 1.0 + _TILT * self.over_share
-        if not self.bulk and job.slo_ttft_s is not None:
-            self.ttft_left = job.slo_ttft_s - self.waited
-        self.tpot_limit = None if self.bulk else job.slo_tpot_s
-        self.ttft_margin = margins.ttft * tilt
-        self.tpot_margin = margins.tpot * tilt
-        duty = margins.duty_bulk if self.bulk else margins.duty_interactive if self.promised else margins.duty
-        self.duty_limit = duty / tilt
-        self.kv_share = margins.kv
-        if self.rest_s < inf:
-            self.answer_mean = mean_length(self.answer, self.answer_high)
-        self.bulk_backlog = bulk_backlog
-
-    def goes_on(self, session: Session) -> None:
-        """The engine has counted what this prompt begins with: only what is new is estimated."""
-        if session.prompt and session.blocks:
-            self.block_tokens = session.prompt / session.blocks
-            self.prompt = self.block_tokens * (len(self.chain) + _LAST_BLOCK)
-
-    @property
-    def promised(self) -> bool:
-        """Whether it was given a time."""
-        return not self.bulk and (self.job.slo_ttft_s is not None or self.job.slo_tpot_s is not None)
-
-    @property
-    def promises(self) -> bool:
-        """Whether it could be refused for time."""
-        return self.ttft_left < inf or self.tpot_limit is not None
-
-
-class Outlook:
-    """The last job looked at, on this backend."""
-
-    __slots__ = ("backlog", "cost", "fresh", "hit", "loading", "raw", "reason", "score", "tpot", "ttft", "work")
-
-    def __init__(self) -> None:
-        self.hit = self.fresh = self.raw = self.cost = self.work = self.backlog = self.ttft = self.tpot = 0.0
-        self.score = self.loading = 0.0
-        self.reason: Reason | None = None
-
-
-def foresee(backend: "Backend", ask: Ask) -> None:
+def foresee(backend: Backend, ask: Ask) -> None:
     """Prefill, backlog, time to first token and the score of the interactive rule."""
     out, ledger, model, now = backend.outlook, backend.ledger, backend.model, ask.now
     prompt = ask.prompt
@@ -218,15 +81,15 @@ def foresee(backend: "Backend", ask: Ask) -> None:
         weight += _PREFER_COST
     out.score = (loading + backlog + weight * cost) * sqrt(1.0 + waiting) * model.slow_decode
     if (
-        backend.held_kv
+        backend.kept.tokens
         and backend.kv_tokens is not None
-        and (ask.session is None or ask.session.backend is not backend)
+        and (ask.session is None or ask.session.place is not backend.kept)
     ):
-        full = (backend.held_kv + ledger.kv) / backend.kv_tokens
+        full = (backend.kept.tokens + ledger.kv) / backend.kv_tokens
         out.score *= 1.0 + _FULL * full * full
 
 
-def judge(backend: "Backend", ask: Ask) -> Reason | None:
+def judge(backend: Backend, ask: Ask) -> Reason | None:
     """The limit that the job would break, after `foresee`; None: it fits. An idle backend takes everything."""
     out, ledger = backend.outlook, backend.ledger
     if backend in ask.kept and disturbs(backend, ask):
@@ -240,7 +103,7 @@ def judge(backend: "Backend", ask: Ask) -> Reason | None:
     return reason
 
 
-def _broken(backend: "Backend", ask: Ask) -> Reason | None:
+def _broken(backend: Backend, ask: Ask) -> Reason | None:
     out, ledger = backend.outlook, backend.ledger
     out.tpot = tpot = predicted_tpot(backend, ask)
     if ask.ttft_left < inf and ask.ttft_margin * out.ttft > ask.ttft_left:
@@ -272,7 +135,7 @@ def _broken(backend: "Backend", ask: Ask) -> Reason | None:
     return None
 
 
-def disturbs(backend: "Backend", ask: Ask) -> bool:
+def disturbs(backend: Backend, ask: Ask) -> bool:
     """Whether bulk on a backend that is kept for others would make them wait for a first token or for a seat."""
     if not backend.in_flight and ask.waited > ask.patience_s:
         return False
@@ -280,42 +143,36 @@ def disturbs(backend: "Backend", ask: Ask) -> bool:
     return out.backlog + out.cost > ask.kept_slack_s or (seats is not None and 2 * backend.in_flight >= seats)
 
 
-def displaces(backend: "Backend", ask: Ask) -> bool:
+def displaces(backend: Backend, ask: Ask) -> bool:
     """Whether a newcomer takes memory there that a session which is away needs to be in time with its next turn."""
     budget, session = backend.kv_tokens, ask.session
-    if not backend.fragile_kv or budget is None:
+    if not backend.kept.fragile or budget is None:
         return False
-    if session is not None and session.backend is backend and backend.outlook.hit > _STILL_THERE * ask.prompt:
+    if session is not None and session.place is backend.kept and backend.outlook.hit > _STILL_THERE * ask.prompt:
         return False
     needs = max(ask.prompt + ask.answer_high, ask.becomes)
-    return backend.ledger.kv + backend.fragile_kv + needs > ask.kv_share * budget
+    return backend.ledger.kv + backend.kept.fragile + needs > ask.kv_share * budget
 
 
-def predicted_tpot(backend: "Backend", ask: Ask) -> float:
+def predicted_tpot(backend: Backend, ask: Ask) -> float:
     """Seconds per output token beside what is there: a step, and the prefills that are computed between its tokens."""
     ledger, model = backend.ledger, backend.model
     return step_s(backend, ask) / max(_LEAST_SHARE, 1.0 - model.decode[3] * ledger.prefilling(ask.now))
 
 
-def in_all_s(backend: "Backend", ask: Ask) -> float:
+def in_all_s(backend: Backend, ask: Ask) -> float:
     """Seconds for the whole answer beside what is there, after `predicted_tpot`."""
     out = backend.outlook
     return out.ttft + ask.answer_mean * out.tpot
 
 
-def mean_length(median: float, high: float) -> float:
-    """Of lengths whose logarithm is normal, by their median and their .9 quantile."""
-    sigma = min(_MOST_SIGMA, log(max(1.0, high / median)) / _HIGH_SIGMAS)
-    return median * exp(0.5 * sigma * sigma)
-
-
-def least_s(backend: "Backend", ask: Ask) -> float:
+def least_s(backend: Backend, ask: Ask) -> float:
     """Seconds for the whole answer if nobody else were there, after `foresee`."""
     model = backend.model
     return backend.outlook.cost + ask.answer * model.step_s(1.0, ask.prompt) * model.slow_decode
 
 
-def step_s(backend: "Backend", ask: Ask) -> float:
+def step_s(backend: Backend, ask: Ask) -> float:
     """Seconds of a decode step with the job among those that are there, prompts that are still computed included: they
     will decode beside it."""
     ledger, model = backend.ledger, backend.model
@@ -325,7 +182,7 @@ def step_s(backend: "Backend", ask: Ask) -> float:
     return model.step_s(decoding, ledger.kv + ask.prompt) * model.slow_decode
 
 
-def residents_tpot(backend: "Backend", tpot: float) -> float:
+def residents_tpot(backend: Backend, tpot: float) -> float:
     """Seconds per output token of those that are there: `tpot`, which is predicted beside them, with the prefill of the
     job spread over their answers."""
     ledger = backend.ledger
@@ -333,7 +190,7 @@ def residents_tpot(backend: "Backend", tpot: float) -> float:
     return tpot + backend.model.decode[3] * backend.outlook.cost / max(_MIN_ANSWER, _SHORT_ANSWER * answers)
 
 
-def has_seat(backend: "Backend", now: float) -> bool:
+def has_seat(backend: Backend, now: float) -> bool:
     """Whether the engine can begin with one more at once, as far as seats go."""
     if backend.seats is None:
         return True
@@ -341,13 +198,13 @@ def has_seat(backend: "Backend", now: float) -> bool:
     return backend.in_flight + running + queued < backend.seats
 
 
-def seat_wait_s(backend: "Backend", waiting: float) -> float:
+def seat_wait_s(backend: Backend, waiting: float) -> float:
     """Until a seat of the engine comes free for one more."""
     seats = backend.seats or 1
     return (waiting - seats + 1) * (backend.residence_s or 1.0) / seats
 
 
-def clears_in_s(backend: "Backend", ask: Ask) -> float:
+def clears_in_s(backend: Backend, ask: Ask) -> float:
     """Until the limit that the job broke here gives way, by what is known now."""
     out, ledger, reason = backend.outlook, backend.ledger, backend.outlook.reason
     if reason is Reason.TTFT:
@@ -361,7 +218,7 @@ def clears_in_s(backend: "Backend", ask: Ask) -> float:
     return min(_FAR_S, (backend.service_s or 1.0) / max(1, backend.in_flight))
 
 
-def open_entry(entry: Entry, backend: "Backend", ask: Ask) -> None:
+def open_entry(entry: Entry, backend: Backend, ask: Ask) -> None:
     """Write what was foreseen into the books of an attempt that goes to `backend`."""
     out = backend.outlook
     entry.prompt = ask.prompt

@@ -9,8 +9,9 @@ from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.books import Books
+from proxy.core.demand import Ask
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask, foresee, judge, predicted_tpot
+from proxy.core.foresight import foresee, judge, predicted_tpot
 from proxy.core.health import State
 from proxy.core.router import Router
 from proxy.core.ticket import Ticket

@@ -11,7 +11,7 @@ from math import exp
 from typing import Final
 
 from proxy.core.backend import Backend
-from proxy.core.foresight import NOWHERE, Ask, foresee
+from proxy.core.demand import NOWHERE, Ask
 
 DEMAND_S: Final = 30.0
 """Memory of what was asked for, seconds."""
@@ -58,17 +58,18 @@ class Reserve:
         """Those, and one that bulk gets when it has waited."""
         self._look_at = 0.0
 
-    def asked(self, ask: Ask, chosen: Backend | None, usable: tuple[Backend, ...]) -> None:
-        """A job came, for which a choice was made among `usable`. What is held counts for where it belongs: bulk on
-        the slowest of them, what was promised something on the fastest."""
+    def home(self, ask: Ask, usable: tuple[Backend, ...]) -> Backend:
+        """Where a job counts that waits for one of `usable`: bulk on the slowest of them, what was promised
+        something on the fastest."""
         if usable is not self._open:
             self._look(usable, ask.now)
+        return self._order[-1 if ask.bulk or ask.job.slo_ttft_s is None else 0]
+
+    def asked(self, ask: Ask, backend: Backend) -> None:
+        """A job came, for which `backend` was chosen, or is its `home`; it was looked at there."""
         if self._since is None:
             self._since = ask.now
         promised_s = None if ask.bulk else ask.job.slo_ttft_s
-        backend = chosen or self._order[-1 if promised_s is None else 0]
-        if chosen is None:
-            foresee(backend, ask)
         fade = exp(min(0.0, self._at - ask.now) / DEMAND_S)
         self._promised *= fade
         self._bulk *= fade

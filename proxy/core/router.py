@@ -10,8 +10,9 @@ from typing import Final
 
 from proxy.core.backend import Backend
 from proxy.core.candidates import Candidates
+from proxy.core.demand import Ask
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask, clears_in_s, foresee, judge
+from proxy.core.foresight import clears_in_s, foresee, judge
 from proxy.core.policies import FORESEEING, POLICIES
 from proxy.core.rng import NoChance, Rng
 from proxy.model.commands import Reason
@@ -175,6 +176,13 @@ class Router:
                 nearest, least_s = backend, clears_s
         ask.reason = nearest.outlook.reason
         return None
+
+    def asked(self, candidates: Candidates, ask: Ask, chosen: Backend | None, usable: tuple[Backend, ...]) -> None:
+        """A job came, for which `chosen` was picked among `usable`; None: it waits."""
+        home = candidates.reserve.home(ask, usable)
+        if chosen is None:
+            foresee(home, ask)
+        candidates.reserve.asked(ask, chosen or home)
 
     def probe(self, candidates: Candidates, ask: Ask) -> Backend | None:
         """Now and then, somebody for a job that is about to be refused, to learn whether that is right."""

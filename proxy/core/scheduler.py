@@ -20,9 +20,10 @@ from proxy.core.books import Books, work_s
 from proxy.core.candidates import Candidates
 from proxy.core.decide import Decider
 from proxy.core.decision import Judged, Shed
+from proxy.core.demand import Ask
 from proxy.core.explanation import Explanation, explain
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask, foresee
+from proxy.core.foresight import foresee
 from proxy.core.hold import Holds
 from proxy.core.lateness import Lateness
 from proxy.core.memento import Memento
@@ -329,7 +330,7 @@ class Scheduler:
             foresee(seen, ask)
         seen.pool.arrived(work_s(seen, ask), now)
         if self._router.judges:
-            candidates.reserve.asked(ask, chosen, usable)
+            self._router.asked(candidates, ask, chosen, usable)
 
     # ---- time
 

@@ -11,12 +11,9 @@ anybody: of most requests no second one comes. What is held matters where comput
 from collections import OrderedDict
 from collections.abc import Hashable
 from math import exp
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from proxy.model.request import Job
-
-if TYPE_CHECKING:
-    from proxy.core.backend import Backend
 
 MAX_SESSIONS: Final = 16_384
 """Of all backends; the one that was silent for the longest time is forgotten."""
@@ -39,18 +36,29 @@ _LEARN: Final = 0.1
 _Key = tuple[str, str, str]
 
 
+class Kept:
+    """KV tokens that one backend is expected to hold for sessions that are away."""
+
+    __slots__ = ("fragile", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = 0.0
+        self.fragile = 0.0
+        """Of those: of sessions whose next turn is late if all of it has to be computed anew."""
+
+
 class Session:
     """One conversation. Compared by identity."""
 
-    __slots__ = ("backend", "blocks", "fragile", "held", "key", "last", "open", "prompt", "tail", "tokens", "turns")
+    __slots__ = ("blocks", "fragile", "held", "key", "last", "open", "place", "prompt", "tail", "tokens", "turns")
 
     def __init__(self, key: _Key | None, now: float) -> None:
         self.key = key
         """Tenant, model and the client's own name for it; None: it has none."""
         self.tail: Hashable = None
         """Last whole block of its last prompt."""
-        self.backend: Backend | None = None
-        """Where its last turn went."""
+        self.place: Kept | None = None
+        """Of the backend where its last turn went."""
         self.tokens = 0.0
         """Prompt and answer of its last turn."""
         self.blocks = 0
@@ -65,7 +73,7 @@ class Session:
         self.fragile = False
         """Its next turn is late if all of it has to be computed anew."""
         self.held = 0.0
-        """Tokens that are kept for it on `backend` while it is away."""
+        """Tokens that are kept for it there while it is away."""
 
     @property
     def continues(self) -> bool:
@@ -117,9 +125,9 @@ class Sessions:
                 return None if job.session and found.key and found.key[2] != job.session else found
         return None
 
-    def sent(self, found: Session | None, job: Job, backend: "Backend", now: float) -> Session | None:
-        """A turn goes to `backend`: of the session that it continues (`find`), of the one of its key, or of a new one;
-        None for a request that tells nothing."""
+    def sent(self, found: Session | None, job: Job, place: Kept, now: float) -> Session | None:
+        """A turn goes to the backend of `place`: of the session that it continues (`find`), of that of its key, or of a
+        new one; None for a request that tells nothing."""
         chain = job.prefix
         if not chain and not job.session:
             return None
@@ -127,7 +135,7 @@ class Sessions:
         self._leave(session)
         if not chain or chain[-1] != session.tail:  # else it is the same again, and no other turn
             self._went_on(session, now)
-        session.backend = backend
+        session.place = place
         session.open += 1
         session.last = now
         self._known[session] = None
@@ -153,12 +161,12 @@ class Sessions:
             self._growing_tokens += tokens - session.tokens
         session.tokens = tokens
         session.fragile = fragile
-        backend = session.backend
-        if backend is not None and session.continues:
+        place = session.place
+        if place is not None and session.continues:
             session.held = max(tokens, self.usual_tokens)
-            backend.held_kv += session.held
+            place.tokens += session.held
             if fragile:
-                backend.fragile_kv += session.held
+                place.fragile += session.held
 
     def _went_on(self, session: Session, now: float) -> None:
         session.turns += 1
@@ -187,10 +195,10 @@ class Sessions:
                 self._last_tokens += weight * (session.tokens - self._last_tokens)
             self._forget(session)
 
-    def wiped(self, backend: "Backend") -> None:
+    def wiped(self, place: Kept) -> None:
         """Its engine forgot everything."""
         for session in self._known:
-            if session.backend is backend:
+            if session.place is place:
                 self._leave(session)
 
     def _of_key(self, job: Job, now: float) -> Session:
@@ -207,11 +215,11 @@ class Sessions:
     @staticmethod
     def _leave(session: Session) -> None:
         """Nothing is held for it any more."""
-        backend = session.backend
-        if session.held and backend is not None:
-            backend.held_kv = max(0.0, backend.held_kv - session.held)
+        place = session.place
+        if session.held and place is not None:
+            place.tokens = max(0.0, place.tokens - session.held)
             if session.fragile:
-                backend.fragile_kv = max(0.0, backend.fragile_kv - session.held)
+                place.fragile = max(0.0, place.fragile - session.held)
         session.held = 0.0
 
     def _forget(self, session: Session) -> None:

@@ -12,8 +12,9 @@ from typing import Final
 
 from proxy.core.attempt import Attempt
 from proxy.core.books import Books
+from proxy.core.demand import Ask
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask, foresee, judge
+from proxy.core.foresight import foresee, judge
 from proxy.core.health import State
 from proxy.core.retry_budget import RetryBudget
 from proxy.core.router import Router

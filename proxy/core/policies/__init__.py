@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from proxy.core.backend import Backend
-from proxy.core.foresight import Ask
+from proxy.core.demand import Ask
 from proxy.core.policies.baselines import (
     kv_cost,
     least_pending_prefill,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from proxy.core.backend import Backend
-from proxy.core.foresight import Ask
+from proxy.core.demand import Ask
 from proxy.core.rng import Rng
 
 _BALANCE_ABS: Final = 64

@@ -5,7 +5,7 @@ from math import inf, log
 from typing import Final
 
 from proxy.core.backend import Backend
-from proxy.core.foresight import Ask
+from proxy.core.demand import Ask
 from proxy.core.reserve import speed_s
 from proxy.core.rng import Rng
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from proxy.core.backend import Backend
-from proxy.core.foresight import Ask
+from proxy.core.demand import Ask
 from proxy.core.rng import Rng
 
 

@@ -2,7 +2,6 @@
 
 from proxy.core.concurrency import Concurrency
 from proxy.core.entry import Entry
-from proxy.core.ticket import Ticket
 from proxy.model.request import Job
 
 
@@ -22,7 +21,7 @@ class Engine:
         if not self.known.has_room(streams=streams, bulk=is_bulk):
             return None
         self._count += 1
-        entry = Entry(Ticket(Job(self._count, "m", stream=streams), self._count), self.now)
+        entry = Entry(Job(self._count, "m", stream=streams), 0.0, self.now)
         entry.streams, entry.bulk = streams, is_bulk
         self.known.sent(entry, self.now)
         self.queue.append(entry)
@@ -114,7 +113,7 @@ def test_an_idle_engine_takes_whatever_was_learnt() -> None:
 
 def test_where_it_was_told_nothing_is_learnt() -> None:
     known = Concurrency(learns=False)
-    entry = Entry(Ticket(Job(1, "m"), 1), 0.0)
+    entry = Entry(Job(1, "m"), 0.0, 0.0)
     for _ in range(1000):
         assert known.has_room(streams=True, bulk=True)
         known.sent(entry, 0.0)

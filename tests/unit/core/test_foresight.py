@@ -7,20 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.backend import Backend
+from proxy.core.demand import Ask, mean_length
 from proxy.core.entry import Entry
-from proxy.core.foresight import (
-    Ask,
-    foresee,
-    judge,
-    least_s,
-    mean_length,
-    open_entry,
-    predicted_tpot,
-    residents_tpot,
-    seat_wait_s,
-)
+from proxy.core.foresight import foresee, judge, least_s, open_entry, predicted_tpot, residents_tpot, seat_wait_s
 from proxy.core.margins import Margins
-from proxy.core.ticket import Ticket
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
 from proxy.model.limits import HealthSettings
@@ -51,10 +41,10 @@ def occupied(
     begun: bool = True,
 ) -> None:
     """So many short requests that decode there since long ago, or have not `begun`."""
-    for number in range(count):
+    for _ in range(count):
         resident = ask(prompt, answer, now=0.0, slo_tpot_s=tpot)
         foresee(where, resident)
-        entry = Entry(Ticket(resident.job, number), 0.0)
+        entry = Entry(resident.job, 0.0, 0.0)
         open_entry(entry, where, resident)
         entry.streams = True
         entry.work = 0.0
@@ -116,7 +106,7 @@ def test_a_long_prefill_is_not_put_beside_those_whose_pace_it_would_break() -> N
 def worked(where: Backend, seconds: int) -> None:
     """A second of prefill after the other until now, 110, none of them still to come."""
     for second in range(110 - seconds, 110):
-        entry = Entry(Ticket(Job(99, "m"), 99), second)
+        entry = Entry(Job(99, "m"), 0.0, second)
         entry.work, entry.cost, entry.streams = 1.0, 1.0, True
         where.ledger.dispatch(entry, second)
         where.ledger.first_token(entry, second + 1.0)
@@ -141,7 +131,7 @@ def test_duty_keeps_even_those_waiting_behind_prompts_that_wait(seats: int | Non
     worked(one, 100)
     ahead = ask(prompt=5000.0, now=110.0)
     foresee(one, ahead)
-    entry = Entry(Ticket(ahead.job, 1), 110.0)
+    entry = Entry(ahead.job, 0.0, 110.0)
     open_entry(entry, one, ahead)
     entry.streams = True
     one.ledger.dispatch(entry, 110.0)
@@ -178,7 +168,7 @@ def test_prompts_that_only_wait_for_a_step_slow_nobody_down() -> None:
         one = backend()
         occupied(one, 50)
         for tenth in range(600):
-            entry = Entry(Ticket(Job(99, "m"), 99), 0.1 * tenth)
+            entry = Entry(Job(99, "m"), 0.0, 0.1 * tenth)
             entry.cost, entry.work, entry.streams = work, work, True
             one.ledger.dispatch(entry, 0.1 * tenth)
             one.ledger.first_token(entry, 0.1 * tenth + 0.06)

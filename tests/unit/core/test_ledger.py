@@ -7,12 +7,11 @@ import pytest
 
 from proxy.core.entry import Entry
 from proxy.core.ledger import Ledger
-from proxy.core.ticket import Ticket
 from proxy.model.request import Job
 
 
 def entry(cost: float = 1.0, streams: bool = True, at: float = 0.0, tpot: float | None = None) -> Entry:
-    made = Entry(Ticket(Job(1, "m"), 1), at)
+    made = Entry(Job(1, "m"), 0.0, at)
     made.cost, made.work, made.fresh, made.kv, made.answer = cost, cost, 100 * cost, 1000.0, 50.0
     made.streams, made.tpot_limit = streams, tpot
     return made

@@ -7,7 +7,6 @@ import pytest
 
 from proxy.core.entry import Entry
 from proxy.core.one_piece import OnePiece
-from proxy.core.ticket import Ticket
 from proxy.model.request import Job
 
 
@@ -21,7 +20,7 @@ def played(places: int | None, ends: int, spread: float, seed: int = 1) -> OnePi
     for _ in range(ends):
         while known.has_room():
             number += 1
-            entry = Entry(Ticket(Job(number, "m"), number), now)
+            entry = Entry(Job(number, "m"), 0.0, now)
             known.sent(entry)
             queue.append((entry, max(1, round(100 * rng.lognormvariate(0.0, spread)))))
         while queue and (places is None or len(running) < places):
@@ -70,7 +69,7 @@ def test_metrics_of_something_else_tell_nothing() -> None:
 def test_below_what_it_may_have_nothing_changes() -> None:
     known = OnePiece()
     for number in range(500):
-        entry = Entry(Ticket(Job(number, "m"), number), 0.0)
+        entry = Entry(Job(number, "m"), 0.0, 0.0)
         known.sent(entry)
         known.ended(entry, 10)
         known.left()

@@ -6,12 +6,11 @@ from hypothesis import strategies as st
 
 from proxy.core.entry import Entry
 from proxy.core.prefilling import PACE_S, Prefilling
-from proxy.core.ticket import Ticket
 from proxy.model.request import Job
 
 
 def prompt(work: float) -> Entry:
-    made = Entry(Ticket(Job(1, "m"), 1), 0.0)
+    made = Entry(Job(1, "m"), 0.0, 0.0)
     made.work = work
     return made
 

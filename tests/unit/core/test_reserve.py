@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.backend import Backend
-from proxy.core.foresight import Ask, disturbs, foresee, judge
+from proxy.core.demand import Ask
+from proxy.core.foresight import disturbs, foresee, judge
 from proxy.core.margins import Margins
 from proxy.core.reserve import DEMAND_S, Reserve, backends_needed, speed_s
 from proxy.model.backend import BackendSpec
@@ -46,7 +47,9 @@ def bulk(now: float, prompt: float = 8000.0, arrived: float | None = None) -> As
 
 
 def asked(reserve: Reserve, ask: Ask, usable: tuple[Backend, ...]) -> None:
-    reserve.asked(ask, None, usable)
+    home = reserve.home(ask, usable)
+    foresee(home, ask)
+    reserve.asked(ask, home)
 
 
 def kept(

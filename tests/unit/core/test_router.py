@@ -7,8 +7,8 @@ import pytest
 
 from proxy.core.backend import Backend
 from proxy.core.candidates import Candidates
+from proxy.core.demand import Ask
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask
 from proxy.core.policies import POLICIES
 from proxy.core.router import Router
 from proxy.core.ticket import NOBODY

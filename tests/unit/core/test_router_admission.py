@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from proxy.core.backend import Backend
 from proxy.core.candidates import Candidates
+from proxy.core.demand import Ask
 from proxy.core.entry import Entry
 from proxy.core.fleet import Fleet
-from proxy.core.foresight import Ask, foresee, open_entry
+from proxy.core.foresight import foresee, open_entry
 from proxy.core.margins import Margins
 from proxy.core.router import Router
-from proxy.core.ticket import NOBODY, Ticket
+from proxy.core.ticket import NOBODY
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
 from proxy.model.limits import HealthSettings
@@ -53,7 +54,7 @@ class Stage:
         """A prompt is being computed there since this moment."""
         backend, ask = self[index], self.ask(prompt, **job)
         foresee(backend, ask)
-        entry = Entry(Ticket(ask.job, 1), NOW)
+        entry = Entry(ask.job, 0.0, NOW)
         open_entry(entry, backend, ask)
         entry.streams = True
         backend.ledger.dispatch(entry, NOW)
@@ -127,7 +128,7 @@ def test_bulk_waits_for_promises_while_predictions_are_proving_themselves(sample
     for _ in range(100):
         for where, before in ((stage[0], stage.ask(slo_ttft_s=0.5)), (stage[1], stage.ask(bulk=True))):
             before.now = NOW - 5.0
-            stage.candidates.reserve.asked(before, where, stage.candidates.open)
+            stage.router.asked(stage.candidates, before, where, stage.candidates.open)
     for index in (0, 1):
         stage.queue(index, 20_000)
         stage[index].pool.model.residuals.samples = samples
@@ -165,10 +166,10 @@ def test_bulk_is_kept_off_what_is_reserved_and_chats_are_not() -> None:
         for _ in range(8):
             asked = stage.ask(slo_ttft_s=0.2)
             asked.now = second
-            stage.candidates.reserve.asked(asked, None, stage.candidates.open)
+            stage.router.asked(stage.candidates, asked, None, stage.candidates.open)
         asked = stage.ask(20_000, bulk=True)
         asked.now = second
-        stage.candidates.reserve.asked(asked, None, stage.candidates.open)
+        stage.router.asked(stage.candidates, asked, None, stage.candidates.open)
     bulk = stage.ask(20_000, bulk=True)
     bulk.now = 60.0
     (kept,) = [b for b in stage.fleet.backends if not stage.router.fits(b, stage.candidates, bulk)]

@@ -9,7 +9,6 @@ from proxy.core.backend import Backend
 from proxy.core.books import Books
 from proxy.core.entry import Entry
 from proxy.core.seats import SeatWatch
-from proxy.core.ticket import Ticket
 from proxy.core.views import BackendView
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Finished, Restarted
@@ -139,7 +138,7 @@ def played(seats: int | None, rate: float, seconds: float, seed: int = 1, told: 
         now = min([arrives, *([prefill[0]] if prefill else []), *(at for at, _, _ in decoding)])
         if now == arrives:
             number += 1
-            entry = Entry(Ticket(Job(number, "m", stream=True), number), now)
+            entry = Entry(Job(number, "m", stream=True), 0.0, now)
             entry.cost, entry.prompt, entry.fresh, entry.kv, entry.streams = PREFILL_S, 1000.0, 1000.0, 1e3, True
             backend.ledger.dispatch(entry, now)
             waiting.append(entry)

@@ -77,15 +77,15 @@ class Bed:
         return where
 
     def held(self) -> float:
-        return float(sum(b.held_kv for b in self.backends))
+        return float(sum(b.kept.tokens for b in self.backends))
 
     def assert_consistent(self) -> None:
         """The sums are those of the sessions."""
         known = list(self.sessions._known)
         for backend in self.backends:
-            mine = [s for s in known if s.backend is backend]
-            assert backend.held_kv == pytest.approx(sum(s.held for s in mine), abs=1e-3)
-            assert backend.fragile_kv == pytest.approx(sum(s.held for s in mine if s.fragile), abs=1e-3)
+            mine = [s for s in known if s.place is backend.kept]
+            assert backend.kept.tokens == pytest.approx(sum(s.held for s in mine), abs=1e-3)
+            assert backend.kept.fragile == pytest.approx(sum(s.held for s in mine if s.fragile), abs=1e-3)
         assert self.sessions._growing == sum(s.turns > 1 for s in known)
         assert all(s.open >= 0 for s in known)
         assert len(self.sessions._tails) <= len(known)
@@ -199,7 +199,7 @@ def test_newcomers_do_not_take_what_others_need() -> None:
     for name in ("a", "b", "c"):
         for blocks in (70, 85, 100):
             bed.turn(name, blocks)
-    assert bed.backends[0].fragile_kv > 0.7 * KV
+    assert bed.backends[0].kept.fragile > 0.7 * KV
     assert bed.submit(chain("new", 60))[1] == ""
     assert bed.turn("a", 104) == "b0", "who is there goes on"
 
@@ -254,18 +254,18 @@ def test_sessions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Sessions()
     backend = Bed(1).backends[0]
     for i in range(sessions.MAX_SESSIONS + 100):
-        session = known.sent(None, Job(i, "m", prefix=(i, -i), session=f"s{i}"), backend, 1.0)
+        session = known.sent(None, Job(i, "m", prefix=(i, -i), session=f"s{i}"), backend.kept, 1.0)
         assert session is not None
         known.ended(session, 10.0, True, 1.0)
     assert len(known) == len(known._tails) == len(known._keys) == sessions.MAX_SESSIONS
-    assert backend.held_kv == pytest.approx(10.0 * sessions.MAX_SESSIONS)
+    assert backend.kept.tokens == pytest.approx(10.0 * sessions.MAX_SESSIONS)
     known.expire(1.0 + MAX_AWAY_S + 1)
-    assert (len(known), len(known._tails), len(known._keys), backend.held_kv) == (0, 0, 0, 0.0)
+    assert (len(known), len(known._tails), len(known._keys), backend.kept.tokens) == (0, 0, 0, 0.0)
 
 
 def test_one_that_is_under_way_is_not_over() -> None:
     known = Sessions()
-    session = known.sent(None, Job(1, "m", prefix=(1,)), Bed(1).backends[0], 1.0)
+    session = known.sent(None, Job(1, "m", prefix=(1,)), Bed(1).backends[0].kept, 1.0)
     known.expire(1e4)
     assert len(known) == 1
     assert isinstance(session, Session)

@@ -1,13 +1,12 @@
 """Bulk beside requests that somebody waits for."""
 
 from proxy.core.entry import Entry
-from proxy.core.ticket import Ticket
 from proxy.core.yielding import Yielding
 from proxy.model.request import Job
 
 
 def job(*, bulk: bool) -> Entry:
-    entry = Entry(Ticket(Job(1, "m"), 1), 0.0)
+    entry = Entry(Job(1, "m"), 0.0, 0.0)
     entry.bulk = bulk
     return entry
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from proxy.core.backend import Backend
-from proxy.core.foresight import Ask
+from proxy.core.demand import Ask
 from proxy.core.policies import POLICIES, Policy
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings
