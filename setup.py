@@ -25,7 +25,7 @@ _LEFT_OUT = {
     "is read once, at the start": "*/__init__",
     "defines models of pydantic, which are made at run time": "model/classes model/fallback model/hedge model/kv_cache"
     " model/limits model/rules model/scheduling model/tenants model/units",
-    "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/explanation",
+    "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "shown/explanation",
     "runs at the start, per probe or once a second, and waits most of that time": "live/address_space live/admin"
     " live/catalogue live/memory live/prober live/questions live/scraper live/tls live/tokenizers",
     "runs for large and packed bodies only, whose cost is that of parsing them": "live/bodies wire/weight",

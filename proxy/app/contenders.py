@@ -16,7 +16,7 @@ from proxy.config.diagnostics import render
 from proxy.config.loader import load, load_text
 from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource
-from proxy.core.classify import Classifier
+from proxy.core.tenancy.classify import Classifier
 from proxy.model.classes import with_built_in
 from proxy.model.scheduling import SchedulingSettings
 from proxy.sim.arrival import Arrival

@@ -18,11 +18,11 @@ from proxy.app.explain import Explainer
 from proxy.app.listeners import Listener, StartError
 from proxy.app.state_file import Keeper
 from proxy.config.schema import Config
-from proxy.core.classify import Classifier
-from proxy.core.permitted import Permitted
-from proxy.core.policies import FORESEEING
+from proxy.core.retry.ways import Ways
+from proxy.core.route.policies import FORESEEING
 from proxy.core.scheduler import Scheduler
-from proxy.core.ways import Ways
+from proxy.core.tenancy.access import Permitted
+from proxy.core.tenancy.classify import Classifier
 from proxy.live import backends
 from proxy.live.admin import Admin
 from proxy.live.attempt import Caller

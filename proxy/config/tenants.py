@@ -9,8 +9,8 @@ from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
 from proxy.config.refusal import did_you_mean, quoted
-from proxy.core.classify import names
-from proxy.core.permitted import may_use
+from proxy.core.tenancy.access import may_use
+from proxy.core.tenancy.classify import names
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import FallbackSettings, ModelSettings
 from proxy.model.tenants import OTHERS, TenantSettings, is_tenant

@@ -11,18 +11,16 @@ from collections.abc import Sequence
 from math import inf
 from typing import Final
 
-from proxy.core.attempts import Attempts
-from proxy.core.backend import Backend
-from proxy.core.books import Books
-from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
-from proxy.core.catalogue import shown_name
-from proxy.core.decision import Decision, Judged, Send, Shed, Wait
-from proxy.core.demand import Ask
-from proxy.core.fallback import Fallback, cause_of_absence
-from proxy.core.fleet import Fleet
-from proxy.core.foresight import foresee, judge, least_s
-from proxy.core.hold import Holds
-from proxy.core.quotas import Quotas
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
+from proxy.core.fleet.catalogue import shown_name
+from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.fleet import Fleet
+from proxy.core.jobs.attempts import Attempts
+from proxy.core.jobs.books import Books
+from proxy.core.jobs.decision import Decision, Judged, Send, Shed, Wait
+from proxy.core.jobs.hold import Holds
+from proxy.core.jobs.ticket import NOBODY, Ticket
 from proxy.core.refusals import (
     asked_to_wait,
     draining,
@@ -32,9 +30,11 @@ from proxy.core.refusals import (
     quota,
     unlabelled,
 )
+from proxy.core.retry.fallback import Fallback, cause_of_absence
 from proxy.core.rng import NoChance, Rng
-from proxy.core.router import SAMPLED, Router
-from proxy.core.ticket import NOBODY, Ticket
+from proxy.core.route.forecasting import foresee, judge, least_s
+from proxy.core.route.router import SAMPLED, Router
+from proxy.core.tenancy.quotas import Quotas
 from proxy.model.commands import Reason
 from proxy.model.faults import Fault
 from proxy.model.request import Job

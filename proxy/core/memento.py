@@ -14,10 +14,10 @@ are what it is about.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from proxy.core.backend import Backend
-from proxy.core.books import Books
-from proxy.core.fleet import Fleet
-from proxy.core.pool import Pool
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.fleet import Fleet
+from proxy.core.fleet.pool import Pool
+from proxy.core.jobs.books import Books
 
 FORM: Final = "tidegate_state"
 VERSION: Final = 1

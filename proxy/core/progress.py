@@ -4,19 +4,19 @@ Owns the order in which attempts, books, fleet and those who wait hear of it, th
 answering with the failure, and which of two attempts at once goes on.
 """
 
-from proxy.core.attempt import Attempt
-from proxy.core.attempts import Attempts
-from proxy.core.backend import Backend
-from proxy.core.books import Books
-from proxy.core.candidates import Candidates
-from proxy.core.fallback import cause_of
-from proxy.core.fleet import Fleet
-from proxy.core.hedging import Hedging
-from proxy.core.lateness import Lateness
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.fleet import Fleet
+from proxy.core.jobs.attempt import Attempt
+from proxy.core.jobs.attempts import Attempts
+from proxy.core.jobs.books import Books
+from proxy.core.jobs.lateness import Lateness
+from proxy.core.jobs.ticket import Ticket
 from proxy.core.outbox import Outbox
-from proxy.core.retry_budget import RetryBudget
-from proxy.core.router import Router
-from proxy.core.ticket import Ticket
+from proxy.core.retry.budget import RetryBudget
+from proxy.core.retry.fallback import cause_of
+from proxy.core.retry.hedging import Hedging
+from proxy.core.route.router import Router
 from proxy.core.waiting import Waiting
 from proxy.model.commands import Abort, Failed, Finished, FirstByte, FirstToken
 from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind

@@ -6,8 +6,8 @@ Owns the words. Whether to refuse, and the advice on when to come back, is decid
 from math import ceil
 from typing import Final
 
-from proxy.core.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S
-from proxy.core.quotas import Shortage
+from proxy.core.fleet.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S
+from proxy.core.tenancy.quotas import Shortage
 from proxy.model.commands import Reason
 from proxy.model.faults import Fault, Kind, Source, internal
 

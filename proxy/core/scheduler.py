@@ -13,29 +13,29 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final
 
-from proxy.core.abilities import is_believable
-from proxy.core.attempts import Attempts
-from proxy.core.backend import Backend
-from proxy.core.books import Books, work_s
-from proxy.core.candidates import Candidates
 from proxy.core.decide import Decider
-from proxy.core.decision import Judged, Shed
-from proxy.core.demand import Ask
-from proxy.core.explanation import Explanation, explain
-from proxy.core.fleet import Fleet
-from proxy.core.foresight import foresee
-from proxy.core.hold import Holds
-from proxy.core.lateness import Lateness
+from proxy.core.fleet.abilities import is_believable
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.fleet import Fleet
+from proxy.core.jobs.attempts import Attempts
+from proxy.core.jobs.books import Books, work_s
+from proxy.core.jobs.decision import Judged, Shed
+from proxy.core.jobs.hold import Holds
+from proxy.core.jobs.lateness import Lateness
+from proxy.core.jobs.ticket import Ticket
 from proxy.core.memento import Memento
 from proxy.core.outbox import Outbox
 from proxy.core.progress import Progress
-from proxy.core.quotas import Quotas, Reservation
 from proxy.core.refusals import draining, short_of_memory
+from proxy.core.retry.silence import Silence
 from proxy.core.rng import Rng
-from proxy.core.router import Router
-from proxy.core.silence import Silence
-from proxy.core.ticket import Ticket
-from proxy.core.views import BackendView, Counts, PoolView, backend_view, pool_view
+from proxy.core.route.forecasting import foresee
+from proxy.core.route.router import Router
+from proxy.core.shown.explanation import Explanation, explain
+from proxy.core.shown.views import BackendView, Counts, PoolView, backend_view, pool_view
+from proxy.core.tenancy.quotas import Quotas, Reservation
 from proxy.core.waiting import Waiting, backfill_bounds
 from proxy.model.abilities import Lack
 from proxy.model.backend import BackendSpec

@@ -9,19 +9,19 @@ Owns the order nobody may skip (held before backfill), and carries out what `dec
 from math import inf
 from typing import Final
 
-from proxy.core.attempts import Attempts
-from proxy.core.backend import Backend
-from proxy.core.books import Books
-from proxy.core.candidates import Candidates
 from proxy.core.decide import Decider
-from proxy.core.decision import Decision, Send, Shed, Wait
-from proxy.core.fallback import cause_of_absence, ways_left
-from proxy.core.fleet import Fleet
-from proxy.core.foresight import foresee, in_all_s
-from proxy.core.hold import Hold, Holds, Line
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.fleet import Fleet
+from proxy.core.jobs.attempts import Attempts
+from proxy.core.jobs.books import Books
+from proxy.core.jobs.decision import Decision, Send, Shed, Wait
+from proxy.core.jobs.hold import Hold, Holds, Line
+from proxy.core.jobs.ticket import NOBODY, Ticket
 from proxy.core.refusals import hold_timeout, unreachable
-from proxy.core.router import Router
-from proxy.core.ticket import NOBODY, Ticket
+from proxy.core.retry.fallback import cause_of_absence, ways_left
+from proxy.core.route.forecasting import foresee, in_all_s
+from proxy.core.route.router import Router
 from proxy.model.commands import Command, Dispatch, Reason
 from proxy.model.fallback import Cause
 from proxy.model.limits import HoldSettings

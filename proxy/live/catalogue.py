@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import orjson
 
-from proxy.core.permitted import Patterns, may_use
 from proxy.core.scheduler import Scheduler
+from proxy.core.tenancy.access import Patterns, may_use
 
 _MAX_ENTRY_B: Final = 16 << 10
 """Longest description that is kept; engines write some hundred bytes."""

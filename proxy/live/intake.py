@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from proxy.core.catalogue import shown_name
-from proxy.core.classify import Asked, Classified, Classifier
-from proxy.core.permitted import Patterns, Permitted, may_use
-from proxy.core.ways import Spellings, Ways, no_others
+from proxy.core.fleet.catalogue import shown_name
+from proxy.core.retry.ways import Spellings, Ways, no_others
+from proxy.core.tenancy.access import Patterns, Permitted, may_use
+from proxy.core.tenancy.classify import Asked, Classified, Classifier
 from proxy.live.catalogue import ModelList
 from proxy.model.abilities import NOTHING_NEEDED
 from proxy.model.classes import Promise

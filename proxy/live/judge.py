@@ -16,7 +16,7 @@ other 4xx                           an answer                                   
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from proxy.core.abilities import is_believable
+from proxy.core.fleet.abilities import is_believable
 from proxy.engines.refusals import cannot, refuses_key
 from proxy.live.answer import Answer
 from proxy.live.backends import Backend

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from proxy import __version__
-from proxy.core.permitted import Patterns
+from proxy.core.tenancy.access import Patterns
 from proxy.live.backends import Backend
 from proxy.live.catalogue import ModelList
 from proxy.model.faults import FaultError, Kind, downstream

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.metrics_core import Metric
 
 from proxy.core.scheduler import Scheduler
-from proxy.core.views import BackendView, Counts, PoolView
+from proxy.core.shown.views import BackendView, Counts, PoolView
 from proxy.model.tenants import QuotaView
 from proxy.obs.families import counter, counters, gauge, gauges, read
 

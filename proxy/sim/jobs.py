@@ -8,7 +8,7 @@ import math
 from random import Random
 from typing import Final, Protocol
 
-from proxy.core.classify import Asked, Classified, Classifier
+from proxy.core.tenancy.classify import Asked, Classified, Classifier
 from proxy.model.classes import with_built_in
 from proxy.model.request import Job
 from proxy.sim.arrival import Arrival

@@ -9,7 +9,7 @@ prompt the tail first. Invariant: private blocks + blocks of all nodes ≤ total
 
 from collections.abc import Hashable, Sequence
 
-from proxy.core.recency import Recency, Use
+from proxy.core.learn.lru import Recency, Use
 
 
 class KvPool:

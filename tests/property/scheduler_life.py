@@ -7,9 +7,9 @@ import random
 from collections import Counter
 from typing import Any
 
-from proxy.core.health import State
+from proxy.core.fleet.health import State
 from proxy.core.scheduler import Scheduler
-from proxy.core.views import BackendView
+from proxy.core.shown.views import BackendView
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstByte, Probed, Refuse
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, Kind

@@ -10,11 +10,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from proxy.core.explanation import Explanation
-from proxy.core.health import State
-from proxy.core.policies import POLICIES
+from proxy.core.fleet.health import State
 from proxy.core.rng import NoChance
+from proxy.core.route.policies import POLICIES
 from proxy.core.scheduler import Scheduler
+from proxy.core.shown.explanation import Explanation
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import (
     Abort,

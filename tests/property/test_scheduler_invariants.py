@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from proxy.core.policies import POLICIES
+from proxy.core.route.policies import POLICIES
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Failed, Finished
 from proxy.model.faults import Blame, Kind, downstream, internal, upstream

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.core.classify import Classifier
 from proxy.core.scheduler import Scheduler
+from proxy.core.tenancy.classify import Classifier
 from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.commands import Abort, Dispatch

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from proxy.core.classify import Classifier
+from proxy.core.tenancy.classify import Classifier
 from proxy.model.classes import with_built_in
 from proxy.sim.arrival import Arrival
 from proxy.sim.cluster import build_cluster, read_engines

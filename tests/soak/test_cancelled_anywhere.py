@@ -20,7 +20,7 @@ import pytest
 import uvloop
 
 from proxy.app.proxy import Proxy
-from proxy.core.ticket import Ticket
+from proxy.core.jobs.ticket import Ticket
 from proxy.live import edge, upstream
 from proxy.live.attempt import Try
 from proxy.live.exchange import Exchange

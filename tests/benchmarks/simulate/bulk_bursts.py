@@ -16,7 +16,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Final
 
-from proxy.core.classify import Classifier
+from proxy.core.tenancy.classify import Classifier
 from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings, SloSettings, with_built_in
 from proxy.model.request import Job

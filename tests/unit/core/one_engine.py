@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 from proxy.core.scheduler import Scheduler
-from proxy.core.views import BackendView
+from proxy.core.shown.views import BackendView
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Finished, FirstToken, Load
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from proxy.core.scheduler import Scheduler
-from proxy.core.views import BackendView
+from proxy.core.shown.views import BackendView
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Command, Dispatch, Failed, Finished, Probed, Refuse
 from proxy.model.faults import Fault, Kind, Retry, upstream

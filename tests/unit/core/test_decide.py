@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from proxy.core.decision import Send, Shed, Wait
+from proxy.core.jobs.decision import Send, Shed, Wait
+from proxy.core.jobs.ticket import Ticket
 from proxy.core.scheduler import Scheduler
-from proxy.core.ticket import Ticket
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
 from proxy.model.faults import Kind

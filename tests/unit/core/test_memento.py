@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.cost_model import decode_features, prefill_features
+from proxy.core.learn.cost_model import decode_features, prefill_features
 from proxy.core.memento import FORM, VERSION
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec

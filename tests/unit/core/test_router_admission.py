@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.backend import Backend
-from proxy.core.candidates import Candidates
-from proxy.core.demand import Ask
-from proxy.core.entry import Entry
-from proxy.core.fleet import Fleet
-from proxy.core.foresight import foresee, open_entry
-from proxy.core.margins import Margins
-from proxy.core.router import Router
-from proxy.core.ticket import NOBODY
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.fleet import Fleet
+from proxy.core.fleet.margins import Margins
+from proxy.core.jobs.ticket import NOBODY
+from proxy.core.learn.entry import Entry
+from proxy.core.route.forecasting import foresee, open_entry
+from proxy.core.route.router import Router
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
 from proxy.model.limits import HealthSettings

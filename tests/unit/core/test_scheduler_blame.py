@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.health import State
+from proxy.core.fleet.health import State
 from proxy.model.commands import Finished, Refuse
 from proxy.model.faults import Blame, Fault, Kind, Retry, upstream
 from proxy.model.limits import HealthSettings, RetrySettings

@@ -1,6 +1,6 @@
 """Busy is not ill, and waits: a full engine keeps its place, and its jobs theirs."""
 
-from proxy.core.health import State
+from proxy.core.fleet.health import State
 from proxy.model.commands import Refuse
 from proxy.model.faults import Kind
 from proxy.model.limits import HoldSettings, RetrySettings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.health import State
+from proxy.core.fleet.health import State
 from proxy.model.commands import Dispatch
 from proxy.model.faults import Kind, downstream
 from proxy.model.limits import HealthSettings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.health import State
+from proxy.core.fleet.health import State
 from proxy.model.commands import Dispatch, Probed, Refuse
 from proxy.model.faults import NOT_REACHED, Kind
 from proxy.model.limits import HoldSettings, RetrySettings

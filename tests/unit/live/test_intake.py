@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.core.classify import Classifier
-from proxy.core.permitted import Patterns
+from proxy.core.tenancy.access import Patterns
+from proxy.core.tenancy.classify import Classifier
 from proxy.live.catalogue import ModelList
 from proxy.live.intake import Intake, Taken
 from proxy.model.classes import ClassSettings, with_built_in

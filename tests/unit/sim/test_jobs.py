@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.core.classify import Classifier
+from proxy.core.tenancy.classify import Classifier
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.sim.arrival import Arrival, Slo
 from proxy.sim.jobs import SeenByProxy

@@ -1,0 +1,209 @@
+"""One backend as the scheduler knows it: permits, names served, health.
+
+Owns the facts of one backend. Decides nothing across backends.
+"""
+
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from proxy.core.fleet.abilities import Abilities
+from proxy.core.fleet.forecast import Outlook
+from proxy.core.fleet.health import Health
+from proxy.core.fleet.pool import Pool
+from proxy.core.fleet.pressure import Pressure
+from proxy.core.learn.concurrency import Concurrency
+from proxy.core.learn.cost_model import CostModel
+from proxy.core.learn.flow import Flow
+from proxy.core.learn.ledger import Ledger
+from proxy.core.learn.model_loads import ModelLoads
+from proxy.core.learn.prefix_index import PrefixIndex, PrefixRecord
+from proxy.core.learn.seats import SeatWatch
+from proxy.core.learn.sessions import Kept
+from proxy.model.abilities import Traits
+from proxy.model.backend import BackendSpec
+from proxy.model.faults import Fault
+from proxy.model.limits import HealthSettings
+from proxy.model.model_name import canonical
+from proxy.model.request import Job
+
+if TYPE_CHECKING:
+    from proxy.core.fleet.candidates import Candidates
+
+_SMOOTHING: Final = 0.1
+"""Weight of the newest service time."""
+
+
+class Backend:
+    """Mutable; changed only by the scheduler's parts. Compared by identity."""
+
+    __slots__ = (
+        "_canonical",
+        "abilities",
+        "asleep",
+        "busy",
+        "concurrency",
+        "flow",
+        "health",
+        "in_flight",
+        "index",
+        "kept",
+        "known",
+        "kv_tokens",
+        "ledger",
+        "limit",
+        "loads",
+        "lost_for",
+        "memberships",
+        "misconfigured",
+        "model",
+        "name",
+        "names",
+        "outlook",
+        "pool",
+        "pressure",
+        "record",
+        "residence_s",
+        "seat_watch",
+        "seats",
+        "service_s",
+        "share",
+        "shut_until",
+        "spec",
+        "takes_any",
+        "tells_seats",
+        "traits",
+    )
+
+    def __init__(
+        self,
+        spec: BackendSpec,
+        index: int,
+        health: HealthSettings,
+        pool: Pool | None = None,
+        record: PrefixRecord | None = None,
+        *,
+        learns: bool = True,
+    ) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.index = index
+        """Position in the configuration: the order of every list of backends."""
+        self.pressure = Pressure(spec.max_concurrency)
+        self.limit = self.pressure.limit
+        """Permits that may be out: as configured, or as many as fitted when it said that it was full."""
+        self.lost_for: Fault | None = None
+        """Why it was not reached the last time that it was not."""
+        self.shut_until = -inf
+        """End of its last pause."""
+        self.in_flight = 0
+        """Permits out."""
+        self.share = 1.0
+        """Slow start: the share of its usual traffic it should get."""
+        self.service_s: float | None = None
+        """Smoothed seconds from dispatch to the last byte; None before the first."""
+        self.residence_s: float | None = None
+        """Smoothed seconds from the first token to the last: how long a seat is taken; None before the first."""
+        self.busy = 0
+        """Answers so far that said "busy"."""
+        self.misconfigured = 0
+        """Answers so far that were the operator's fault."""
+        self.health = Health(health)
+        self.memberships: list[Candidates] = []
+        self.pool = pool or Pool(spec.pool)
+        self.model = CostModel(self.pool.model)
+        self.ledger = Ledger()
+        self.flow = Flow()
+        self.record = record or PrefixIndex(1).record(0)
+        self.outlook = Outlook()
+        self.kv_tokens: float | None = spec.kv_tokens
+        """KV budget of the engine; None: not known."""
+        self.kept = Kept()
+        """What of its KV budget is kept for sessions that are away."""
+        self.seats: float | None = spec.seats
+        """Requests the engine runs at once; None: not known."""
+        self.tells_seats = False
+        """Its metrics say how many."""
+        self.seat_watch = SeatWatch()
+        self.concurrency = Concurrency(learns=spec.seats is None and spec.max_concurrency is None and learns)
+        self.loads = ModelLoads()
+        self.abilities = Abilities()
+        self.asleep = False
+        """It takes no requests until somebody wakes it."""
+        self.traits = spec.traits
+        self.abilities.counts_answer = spec.traits.counts_answer
+        self.names = frozenset((*(spec.models or ()), *spec.aliases))
+        self.takes_any = spec.any_model
+        self.known = spec.any_model or spec.models is not None
+        """Whether the names it serves are known."""
+        self._canonical = self._by_canonical()
+
+    def learn(self, listed: frozenset[str] | None, traits: Traits | None = None) -> bool:
+        """Its model list as a probe found it (None: it lists none); returns whether that changed anything."""
+        before = self.names, self.takes_any, self.known, self.traits
+        if traits is not None:
+            self.traits = traits
+            self.abilities.counts_answer = traits.counts_answer
+        if self.spec.models is None:
+            self.names = frozenset((*(listed or ()), *self.spec.aliases))
+            self.takes_any = self.spec.any_model or listed is None
+            self.known = True
+        if before == (self.names, self.takes_any, self.known, self.traits):
+            return False
+        self._canonical = self._by_canonical()
+        return True
+
+    def serves(self, model: str) -> bool:
+        """Whether requests for `model` may go here."""
+        return self.known and (self.takes_any or model in self.names or self.known_as(model) is not None)
+
+    def known_as(self, model: str) -> str | None:
+        """The name of its own for `model`, written otherwise; None: it has none, or takes names as they stand."""
+        return self._canonical.get(canonical(model)) if self._canonical else None
+
+    def means(self, meant: str) -> bool:
+        """Whether requests go here for any name that means this one."""
+        return self.takes_any or meant in self._canonical
+
+    def loose_names(self) -> dict[str, str]:
+        """Its names by what they mean; empty where it takes names as they stand."""
+        return self._canonical
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether a request cannot or must not be sent, in panic either: it is not there, asleep, or asked to be left
+        alone."""
+        return self.health.away or self.pressure.paused or self.asleep
+
+    def has_room(self, job: Job, *, bulk: bool) -> bool:
+        """Whether one more would not be too many, by its permits and by what it is seen to take."""
+        return self.in_flight < self.limit and self.concurrency.has_room(streams=job.stream, bulk=bulk)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether what it was sent may never be answered: nothing listens there any more, or it was put to sleep."""
+        return self.health.away or self.asleep
+
+    def own_name(self, model: str) -> str:
+        """The engine's name for `model`: an alias undone, else as it is asked for."""
+        aliases = self.spec.aliases
+        if not aliases or model in aliases or not self._canonical:
+            return aliases.get(model, model)
+        return aliases.get(self._canonical.get(canonical(model), model), model)
+
+    def listed_name(self, model: str) -> str:
+        """The engine's name for `model` as it lists it."""
+        name = self.own_name(model)
+        return self._canonical.get(canonical(name), name) if self._canonical else name
+
+    def _by_canonical(self) -> dict[str, str]:
+        return {canonical(name): name for name in sorted(self.names)} if self.traits.loose_names else {}
+
+    def took(self, service_s: float, residence_s: float | None = None) -> None:
+        """An attempt was served in so many seconds, and its answer in so many of them (None: not known)."""
+        self.service_s = _smoothed(self.service_s, service_s)
+        if residence_s is not None:
+            self.residence_s = _smoothed(self.residence_s, residence_s)
+
+
+def _smoothed(known: float | None, newest: float) -> float:
+    return newest if known is None else known + _SMOOTHING * (newest - known)

@@ -1,0 +1,74 @@
+"""The backends that can serve the same names, and which of them may be used now.
+
+Owns the panic rule: ejection is ignored when too few of those that are there are healthy, so that it never leaves a
+model without a backend. Panic opens those that failed, never those that cannot be reached or asked to be left alone.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.health import State
+from proxy.core.fleet.pressure import NO_BOUND
+from proxy.core.fleet.reserve import Reserve
+from proxy.model.faults import Fault, Kind
+
+MIN_RETRY_AFTER_S: Final = 1.0
+MAX_RETRY_AFTER_S: Final = 60.0
+
+
+class Candidates:
+    """Models served by the same backends share one."""
+
+    __slots__ = ("backends", "healthy", "open", "panic", "reserve", "unlike")
+
+    def __init__(self, backends: Sequence[Backend]) -> None:
+        self.backends = tuple(backends)
+        self.open = self.backends
+        """Those that may get traffic, in the order of the configuration; none when nobody is there."""
+        self.healthy = len(self.backends)
+        self.panic = False
+        self.unlike = False
+        """Not everybody can do the same, as far as known."""
+        self.reserve = Reserve()
+
+    def reopen(self, panic_threshold: float) -> None:
+        """Look at everybody's health again."""
+        there = [b for b in self.backends if not b.is_shut]
+        self.healthy = sum(b.health.state is State.HEALTHY for b in there)
+        self.panic = not self.healthy or self.healthy < panic_threshold * len(there)
+        self.open = tuple(there if self.panic else (b for b in there if b.health.takes_traffic))
+
+    def includes(self, backend: Backend) -> bool:
+        """Whether a member may get traffic now."""
+        return not backend.is_shut and (self.panic or backend.health.takes_traffic)
+
+    @property
+    def learns(self) -> bool:
+        """Whether it is found out of any of them how many it takes at once."""
+        return any(b.concurrency.learns for b in self.open)
+
+    def pause_s(self, now: float) -> float:
+        """Seconds for which nobody may be sent anything, because all have asked for it; 0 where anybody has not."""
+        return min(b.shut_until - now if b.pressure.paused and not b.health.away else 0.0 for b in self.backends)
+
+    def compare(self) -> None:
+        """Look at what everybody can do again."""
+        first = self.backends[0].abilities
+        self.unlike = not all(first.alike(b.abilities) for b in self.backends[1:])
+
+    def hopeless(self) -> Fault | None:
+        """Why waiting for these is of no use: none will be there before its operator has mended something."""
+        faults = [b.lost_for for b in self.backends if b.health.away]
+        waits = len(faults) < len(self.backends) or any(f is None or f.kind is not Kind.TLS for f in faults)
+        return None if waits else faults[-1]
+
+    def wait_s(self, ahead: int) -> float:
+        """Seconds until so many jobs have gone before, by what the permits served lately: advice for Retry-After."""
+        rate = sum(_places(b) / b.service_s for b in self.open if b.service_s)
+        return min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, ahead / rate)) if rate else MIN_RETRY_AFTER_S
+
+
+def _places(backend: Backend) -> int:
+    """Requests it serves at once: as many as it may be sent, or has, where nothing is known of that."""
+    return backend.limit if backend.limit < NO_BOUND else max(1, backend.in_flight)

@@ -1,0 +1,264 @@
+"""All backends together: who is in, out, away, full, on trial or coming back, and who may not be taken out.
+
+    not reached    it is not there: away at once, back as soon as a probe or an attempt reaches it
+    busy           it is full: nothing for a while, or no more than it had (`pressure`)
+    failed         it is ill: ejected after some failures, back by probation
+
+Owns the timers of ejections and pauses, and the rule of the last backend. Methods return whether a backend was opened,
+so that the caller can let held jobs go. Knows nothing of jobs.
+"""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Final
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.catalogue import Catalogue
+from proxy.core.fleet.health import State
+from proxy.core.fleet.pool import Checks, Pool
+from proxy.core.learn.prefix_index import PrefixIndex
+from proxy.core.timers import Timers
+from proxy.model.backend import BackendSpec
+from proxy.model.commands import Load, Probed
+from proxy.model.faults import DECLINED, NOT_REACHED, Fault, Kind, Source
+from proxy.model.limits import HealthSettings
+
+_NO_BLAME: Final = DECLINED | {Kind.STALLED}
+"""Says nothing of a backend's health."""
+_PAUSE_MAX_S: Final = 60.0
+"""An engine may ask to be left alone for so long at most."""
+
+
+class Fleet:
+    """The backends, their catalogue and their health."""
+
+    def __init__(
+        self, specs: Sequence[BackendSpec], settings: HealthSettings, *, learns_concurrency: bool = True
+    ) -> None:
+        self.prefixes = PrefixIndex(len(specs))
+        checks = Checks()
+        self.pools = {name: Pool(name, checks) for name in dict.fromkeys(spec.pool for spec in specs)}
+        self.backends = tuple(
+            Backend(
+                spec, index, settings, self.pools[spec.pool], self.prefixes.record(index), learns=learns_concurrency
+            )
+            for index, spec in enumerate(specs)
+        )
+        for backend in self.backends:
+            backend.pool.backends += 1
+        self.by_name = {b.name: b for b in self.backends}
+        if len(self.by_name) != len(self.backends):
+            raise ValueError("two backends share a name")
+        self.catalogue = Catalogue(self.backends)
+        self.timers = Timers()
+        """Ends of ejections, by index of the backend."""
+        self.pauses = Timers()
+        """When a backend that was full may get more, by its index."""
+        self.ramping: list[Backend] = []
+        """Backends whose share is below 1."""
+        self.ejections = 0
+        self._settings = settings
+
+    def advance(self, now: float) -> bool:
+        """End the ejections and pauses that are over."""
+        ended = [self.backends[index] for index in self.timers.due(now)]
+        for backend in ended:
+            backend.health.start_probation()
+            self._reopen(backend)
+        eased = [self.backends[index] for index in self.pauses.due(now)]
+        for backend in eased:
+            self._look_again(backend, backend.pressure.ease(), now)
+        return bool(ended or eased)
+
+    def trial_began(self, backend: Backend) -> None:
+        """An attempt was sent to a backend that is not healthy."""
+        if backend.health.state is State.PROBATION:
+            backend.health.trials += 1
+            self._reopen(backend)
+
+    def began(self, backend: Backend) -> bool:
+        """It takes what it is sent: perhaps one more."""
+        if not backend.pressure.took():
+            return False
+        backend.limit = backend.pressure.limit
+        return True
+
+    def served(self, backend: Backend, era: int, now: float) -> bool:
+        """An attempt was answered to the last byte."""
+        health = backend.health
+        if era != health.era or health.state is State.EJECTED:
+            return False
+        if health.state is State.HEALTHY:
+            health.served(now)
+            return False
+        self._readmit(backend, now)
+        return True
+
+    def failed(self, backend: Backend, era: int, fault: Fault, now: float) -> bool:
+        """An attempt ended in `fault`; only what the backend is to blame for counts."""
+        if fault.kind in NOT_REACHED:
+            return self.lost(backend, fault)
+        if fault.kind is Kind.BUSY:
+            self._busy(backend, fault.retry_after_s, now)
+            return self.withdrawn(backend, era) or backend.pressure.paused  # panic may have opened others
+        if fault.source is not Source.UPSTREAM or fault.kind in _NO_BLAME:
+            return self.withdrawn(backend, era)
+        health = backend.health
+        if era != health.era or health.state is State.EJECTED:
+            return False
+        if health.state is State.PROBATION:
+            return self._eject(backend, now)
+        health.failed(now)
+        return self._eject_if_failing(backend, now)
+
+    def misconfigured(self, backend: Backend, era: int, now: float) -> bool:
+        """It refused for the operator's own fault what another backend served: it would refuse all that follows."""
+        health = backend.health
+        backend.misconfigured += 1
+        if era != health.era or health.state is State.EJECTED or self._is_last(backend):
+            return False
+        return self._eject(backend, now)
+
+    def lost(self, backend: Backend, fault: Fault | None) -> bool:
+        """It cannot be reached. True: whoever waited for it may have to go elsewhere."""
+        backend.lost_for = fault
+        if backend.health.away:
+            return False
+        backend.health.leave()
+        self._reopen(backend)
+        return True
+
+    def withdrawn(self, backend: Backend, era: int) -> bool:
+        """An attempt ended and says nothing about the backend."""
+        health = backend.health
+        if era != health.era or health.state is not State.PROBATION:
+            return False
+        health.trials -= 1
+        self._reopen(backend)
+        return not health.trials
+
+    def probed(self, backend: Backend, report: Probed, now: float) -> bool:
+        """An active probe ended. An ejection is not ended by it: the time is served in full."""
+        health, ok = backend.health, report.ok
+        if not report.reached:
+            return self.lost(backend, report.fault)
+        came_back = health.away
+        if came_back:
+            health.come_back()
+            self._reopen(backend)
+        return self._judged_by_probe(backend, ok, now) or came_back
+
+    def _judged_by_probe(self, backend: Backend, ok: bool, now: float) -> bool:
+        health = backend.health
+        if health.state is State.EJECTED:
+            return False
+        if health.state is State.PROBATION:
+            if ok:
+                self._readmit(backend, now)
+                return True
+            return self._eject(backend, now)
+        if ok:
+            health.probe_served()
+            return False
+        health.probe_failed(now)
+        return self._eject_if_failing(backend, now)
+
+    def learn(self, backend: Backend, report: Probed) -> bool:
+        """A probe was answered; returns whether any candidates changed."""
+        changed = self.catalogue.learn(backend, report.models, report.traits)
+        if changed:
+            for candidates in self.catalogue.candidates():
+                candidates.reopen(self._settings.panic_threshold)
+                candidates.compare()
+        if report.contexts is not None and backend.abilities.tell(report.contexts):
+            self.compare(backend)
+        return changed
+
+    def told(self, backend: Backend, report: Load) -> bool:
+        """A scrape: what it says of sleep and contexts."""
+        if report.contexts is not None and backend.abilities.tell(report.contexts):
+            self.compare(backend)
+        if not report.asleep:
+            return report.asleep is not None and self.woke(backend)
+        if not backend.asleep:
+            backend.asleep = True
+            backend.record.wipe()
+            self._reopen(backend)
+        return False
+
+    def woke(self, backend: Backend) -> bool:
+        """It takes requests again, or is another engine now; returns whether it had slept."""
+        if not backend.asleep:
+            return False
+        backend.asleep = False
+        self._reopen(backend)
+        return True
+
+    def compare(self, backend: Backend) -> None:
+        """What it can do is another thing now."""
+        for candidates in backend.memberships:
+            candidates.compare()
+
+    def holders(self, chain: Sequence[int], most: int, usable: Sequence[Backend]) -> list[Backend]:
+        """At most so many of `usable` that hold the most of a prompt's prefix."""
+        bits = self.prefixes.best_holders(chain)
+        found: list[Backend] = []
+        allowed = None if len(usable) == len(self.backends) else frozenset(usable)
+        while bits and len(found) < most:
+            low = bits & -bits
+            backend = self.backends[low.bit_length() - 1]
+            if allowed is None or backend in allowed:
+                found.append(backend)
+            bits ^= low
+        return found
+
+    def refresh_shares(self, now: float) -> None:
+        """Let slow starts grow; before a choice while `ramping` is not empty."""
+        for backend in self.ramping:
+            backend.share = backend.health.share_at(now)
+        self.ramping = [b for b in self.ramping if b.share < 1.0]
+
+    def _readmit(self, backend: Backend, now: float) -> None:
+        backend.health.readmit(now)
+        self._ramp(backend, now)
+        self._reopen(backend)
+
+    def _busy(self, backend: Backend, retry_after_s: float | None, now: float) -> None:
+        backend.busy += 1
+        told_s = None if retry_after_s is None else min(_PAUSE_MAX_S, retry_after_s)
+        self._look_again(backend, backend.pressure.said_busy(backend.in_flight, told_s), now)
+
+    def _look_again(self, backend: Backend, after_s: float | None, now: float) -> None:
+        """Its pressure changed, and will again after so many seconds (`inf`: no more; None: as agreed before)."""
+        backend.limit = backend.pressure.limit
+        if after_s is not None and after_s < inf:
+            backend.shut_until = now + after_s
+            self.pauses.set(backend.index, now + after_s)
+        self._reopen(backend)
+
+    def _ramp(self, backend: Backend, now: float) -> None:
+        if backend not in self.ramping:
+            self.ramping.append(backend)
+        self.refresh_shares(now)
+
+    def _eject_if_failing(self, backend: Backend, now: float) -> bool:
+        if not backend.health.is_failing(now) or self._is_last(backend):
+            return False
+        return self._eject(backend, now)
+
+    def _is_last(self, backend: Backend) -> bool:
+        """Whether every model it serves would be left without a healthy backend (or it serves none)."""
+        return all(candidates.healthy <= 1 for candidates in backend.memberships)
+
+    def _eject(self, backend: Backend, now: float) -> bool:
+        self.timers.set(backend.index, backend.health.eject(now))
+        self.ejections += 1
+        backend.share = 1.0
+        if backend in self.ramping:
+            self.ramping.remove(backend)
+        self._reopen(backend)
+        return True  # panic may have opened all, and a job that rather went elsewhere may have nowhere else left
+
+    def _reopen(self, backend: Backend) -> None:
+        for candidates in backend.memberships:
+            candidates.reopen(self._settings.panic_threshold)

@@ -1,0 +1,29 @@
+"""One attempt: a job sent to one backend, from its dispatch to its end. A job may have two at once.
+
+Owns nothing but the record; permits are counted by the `attempts`.
+"""
+
+from typing import TYPE_CHECKING
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.jobs.states import WAITING
+from proxy.core.learn.entry import Entry
+
+if TYPE_CHECKING:
+    from proxy.core.jobs.ticket import Ticket
+
+
+class Attempt:
+    """It has a permit of its backend. Commands and reports name it by its id, which no other attempt ever has."""
+
+    __slots__ = ("backend", "entry", "era", "id", "state", "ticket")
+
+    def __init__(self, attempt_id: int, ticket: "Ticket", backend: Backend, entry: Entry) -> None:
+        self.id = attempt_id
+        self.ticket = ticket
+        self.backend = backend
+        self.entry = entry
+        """What was foreseen of it."""
+        self.era = backend.health.era
+        """The backend's, at dispatch."""
+        self.state = WAITING

@@ -1,0 +1,326 @@
+"""What is known and learned across jobs: every attempt is written down when it goes and settled when it ends.
+
+Owns the order in which ledger, cost model, prefix record, answer lengths and tenants hear of an event. Decides nothing.
+"""
+
+from math import inf, isfinite
+from typing import Final
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.margins import Margins
+from proxy.core.jobs.ticket import Ticket
+from proxy.core.learn.cost_model import decode_features, prefill_features
+from proxy.core.learn.entry import Entry
+from proxy.core.learn.flow import Flow
+from proxy.core.learn.lengths import Lengths
+from proxy.core.learn.sessions import Sessions
+from proxy.core.route.forecasting import has_seat, open_entry
+from proxy.core.tenancy.fairness import Tenants
+from proxy.model.commands import Finished, Flowed, Load
+from proxy.model.request import Job
+from proxy.model.scheduling import SchedulingSettings
+
+_KV_LEFT: Final = 0.9
+"""Share of the KV budget up to which memory keeps no prompt waiting."""
+_PATIENCE: Final = 0.5
+"""Share of the time it has after which bulk stops leaving idle backends to others."""
+_MIN_ANSWER: Final = 8
+"""Tokens of an answer below which its mean time per token says little."""
+_LEARNT_KV_USAGE: Final = 0.2
+"""Share of KV in use above which usage tells the budget."""
+_LATE_FACTOR: Final = 1.5
+_LATE_STEPS: Final = 2.0
+_LATE_S: Final = 0.02
+"""A first token is late that took so many times its prefill, decode steps and seconds more."""
+_MAX_KV_TOKENS: Final = 1e10
+_MAX_SEATS: Final = 1e6
+
+
+class Books:
+    """One per scheduler."""
+
+    def __init__(self, settings: SchedulingSettings) -> None:
+        self.lengths = Lengths()
+        self.sessions = Sessions()
+        self.tenants = Tenants(settings.fairness)
+        self._margins = Margins(settings.admission)
+        self._min_samples = settings.admission.min_samples
+        self._bulk_backlog_s, self._bulk_wait_s = settings.backfill.backlog, settings.backfill.max_wait
+        self.predicted_hits = self.actual_hits = 0.0
+        """Prompt tokens predicted to be in prefix caches, and those that were."""
+
+    # ---- before
+
+    def ask(self, ticket: Ticket, now: float, served: Job | None = None) -> Ask:
+        """The question to ask of every candidate; `served`: the job as it would be served otherwise."""
+        job = served or ticket.job
+        ask = Ask(job, ticket.arrived, now)
+        ask.bulk = job.bulk or ticket.demoted
+        ask.prompt, factor = self.lengths.prompt(job)
+        ask.too_short = ticket.too_short
+        ask.block_tokens = job.prefix_block_tokens * factor
+        ask.answer, ask.answer_high = self.lengths.answer(job)
+        ask.session = self.sessions.find(job, now)
+        if ask.session is not None:
+            ask.goes_on(ask.session)
+        elif job.prefix:
+            ask.becomes = self.sessions.usual_tokens
+        if ticket.waits_in is not None:
+            self.tenants.waits(job.tenant, ask.promised, now)
+        ask.over_share = self.tenants.tilt(job.tenant, ask.promised, now)
+        ask.bind(self._margins, self._bulk_backlog_s)
+        if ticket.started:  # its first token was seen: a second attempt only goes on from there
+            ask.ttft_left = inf
+        if ask.bulk:
+            ask.patience_s = _PATIENCE * self._bulk_wait_s
+            if job.deadline is not None:
+                ask.patience_s = min(ask.patience_s, _PATIENCE * (job.deadline - ticket.arrived))
+        return ask
+
+    def open(self, ticket: Ticket, backend: Backend, ask: Ask) -> Entry:
+        """An attempt goes out; `backend` was looked at for this very `ask`."""
+        entry = self.open_beside(ticket, backend, ask)
+        self.tenants.serve(ask.job.tenant, work_s(backend, ask), ask.now)
+        entry.session = self.sessions.sent(ask.session, ask.job, backend.kept, ask.now)
+        return entry
+
+    def open_beside(self, ticket: Ticket, backend: Backend, ask: Ask) -> Entry:
+        """The same for an attempt that its tenant does not pay for."""
+        entry = Entry(ticket.job, ticket.arrived, ask.now)
+        open_entry(entry, backend, ask)
+        entry.seconds = foreseen_s(backend, ask)
+        entry.streams = ask.job.stream
+        entry.probe = ticket.probe
+        entry.seated = has_seat(backend, ask.now)
+        if entry.loading:
+            entry.began_load = backend.loads.asked(backend.own_name(ask.job.model), ask.now)
+        backend.ledger.dispatch(entry, ask.now)
+        backend.concurrency.sent(entry, ask.now)
+        if ask.chain:
+            if backend.kv_tokens is not None:
+                backend.record.fit(backend.kv_tokens, max(1, ask.job.prefix_block_tokens))
+            backend.record.add(ask.chain)
+        return entry
+
+    # ---- after
+
+    def first_token(self, entry: Entry, backend: Backend, now: float) -> None:
+        """The prefill of an attempt is over."""
+        backend.concurrency.began(entry, now)
+        if not entry.bulk and now - entry.dispatched > _late_s(entry, backend):
+            backend.concurrency.yielding.late(now)
+        if entry.first_at is not None:
+            return
+        since = max(entry.dispatched, backend.ledger.head_since)
+        took = backend.ledger.first_token(entry, now)
+        backend.seat_watch.begun(backend.ledger.decoding)
+        _believe_seats(backend)
+        if backend.loads.loaded is not None:
+            self._learn_load(entry, backend, now)
+        if entry.job.hedge is not None and not entry.loading:
+            backend.pool.patience.learn(entry.prompt, True, entry.ttft, now - entry.dispatched)
+        if took is None or entry.loading:
+            return
+        freed_at = backend.seat_watch.freed_at
+        if freed_at > since:  # until then it waited for a seat, or did if all were taken
+            took = None if backend.seats is None else now - freed_at
+        if took is not None:
+            entry.took = took
+            backend.model.notice(prefill_features(entry.prompt, entry.prompt**2, entry.beside), took)
+        backend.model.learn_ttft(entry.ttft, now - entry.dispatched)
+        backend.pool.review(self._min_samples)
+
+    def finished(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
+        """The attempt was answered to the last byte."""
+        backend.concurrency.ended(entry, report.output_tokens, now)
+        if report.ok:
+            if backend.loads.loaded is not None:
+                backend.loads.ready(backend.own_name(entry.job.model))
+            self.lengths.learn(entry.job, report.prompt_tokens, report.output_tokens)
+            self._learn_decode(entry, backend, report, now)
+            self._learn_hit(entry, backend, report)
+            _learn_prefill(entry, backend, report)
+            if not entry.streams and entry.job.hedge is not None:
+                backend.pool.patience.learn(entry.prompt, False, entry.first_byte_s, now - entry.dispatched)
+        if entry.probe:
+            backend.pool.probed(_kept(entry, report, now))
+        if entry.session is not None and report.ok and not entry.session.open > 1:
+            entry.session.prompt = float(report.prompt_tokens or 0)
+        self._away(entry, backend, report.output_tokens, now)
+        _leave(entry, backend, now)
+
+    def lost(self, entry: Entry, backend: Backend, now: float) -> None:
+        """The attempt ended otherwise. One that was late already says so, though it never came to its end."""
+        ledger = backend.ledger
+        if entry.began_load and entry.first_at is None:
+            backend.loads.gave_up(backend.own_name(entry.job.model))
+        if not entry.began and entry.job.hedge is not None:
+            backend.pool.patience.exceeded(entry.prompt, entry.streams, entry.first_byte_s, now - entry.dispatched)
+        if entry in ledger.pending:
+            _, head_s, spent = ledger.backlog(now)
+            if entry is next(iter(ledger.pending)) and spent > head_s:
+                backend.model.late(head_s, spent)
+        self._away(entry, backend, None, now)
+        _leave(entry, backend, now)
+
+    def withdrawn(self, entry: Entry, backend: Backend, now: float) -> None:
+        """The attempt was taken back, and says nothing."""
+        self._away(entry, backend, None, now)
+        backend.ledger.end(entry, now)
+
+    def restarted(self, backend: Backend) -> None:
+        """The engine's cache is empty, and its settings may be others."""
+        backend.record.wipe()
+        self.sessions.wiped(backend.kept)
+        backend.abilities.forget()
+        _forget_flow(backend)
+        if backend.spec.seats is None:
+            backend.seat_watch.forget()
+            backend.seats, backend.tells_seats = None, False
+
+    def flowed(self, backend: Backend, report: Flowed, now: float) -> None:
+        """What its answers bring while they flow."""
+        backend.flow.learn(backend.ledger, backend.model, report.stream_s, report.tokens, now)
+        backend.model.flows(backend.flow.slow)
+
+    def load(self, backend: Backend, report: Load, now: float) -> None:
+        """A scrape; what is nonsense is counted and otherwise ignored."""
+        if not backend.ledger.reconcile(report.running, report.waiting, now):
+            return
+        backend.concurrency.told(report.running, report.waiting)
+        if backend.spec.kv_tokens is None:
+            if _within(report.kv_tokens, _MAX_KV_TOKENS):
+                backend.kv_tokens = report.kv_tokens
+            elif _within(report.kv_usage, 1.0) and (report.kv_usage or 0) > _LEARNT_KV_USAGE:
+                self._learn_kv(backend, report.kv_usage or 1.0)
+        if backend.spec.seats is None:
+            self._learn_seats(backend, report, now)
+        if report.loaded is not None:
+            backend.loads.told(report.loaded)
+        if report.unloaded is not None:
+            _unload(backend, unloaded=report.unloaded)
+
+    def _away(self, entry: Entry, backend: Backend, output_tokens: int | None, now: float) -> None:
+        """A turn of a session is over: what it holds is in the ledger no more."""
+        session, promised = entry.session, entry.job.slo_ttft_s
+        if session is not None:
+            tokens = entry.prompt + (output_tokens or 0)
+            again_s = backend.model.prefill_s(max(tokens, self.sessions.usual_tokens))
+            late = promised is not None and self._margins.ttft * again_s > promised
+            self.sessions.ended(session, tokens, late, now)
+
+    def _learn_kv(self, backend: Backend, usage: float) -> None:
+        """Only from what is ours: with foreign requests the books do not know what the usage is made of."""
+        if backend.ledger.has_foreign or not backend.ledger.kv:
+            return
+        seen = backend.ledger.kv / usage
+        backend.kv_tokens = seen if backend.kv_tokens is None else backend.kv_tokens + 0.1 * (seen - backend.kv_tokens)
+
+    @staticmethod
+    def _learn_load(entry: Entry, backend: Backend, now: float) -> None:
+        """From the request that began it: those behind it wait for what is left."""
+        model = backend.own_name(entry.job.model)
+        if entry.began_load:
+            backend.loads.learn(model, now - entry.dispatched - (entry.ttft - entry.loading))
+        backend.loads.ready(model)
+
+    @staticmethod
+    def _learn_seats(backend: Backend, report: Load, now: float) -> None:
+        if _within(report.seats, _MAX_SEATS):
+            backend.seats, backend.tells_seats = report.seats, True
+        elif not backend.tells_seats:
+            decoding = backend.ledger.decoding
+            backend.seat_watch.learn(report.running, report.waiting, report.kv_usage, decoding, now)
+            _believe_seats(backend)
+
+    def _learn_decode(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
+        around = backend.ledger.around(entry, now)
+        tokens = report.output_tokens
+        if around is None or tokens is None or tokens < _MIN_ANSWER or not entry.streams or entry.first_at is None:
+            return
+        decoding, kv, busy_s = around
+        backend.model.learn_decode(
+            decode_features(decoding, kv, busy_s / tokens), (now - entry.first_at) / (tokens - 1)
+        )
+
+    def _learn_hit(self, entry: Entry, backend: Backend, report: Finished) -> None:
+        cached = report.cached_tokens
+        if cached is None or not 0 <= cached <= max(entry.prompt * 20, 1.0):
+            return
+        self.predicted_hits += entry.hit
+        self.actual_hits += cached
+        backend.record.learn(entry.hit, cached)
+
+
+def _leave(entry: Entry, backend: Backend, now: float) -> None:
+    """Out of the ledger. An answer that ends while a prompt waits may tell of seats."""
+    ledger, budget = backend.ledger, backend.kv_tokens
+    cramped = budget is not None and ledger.kv > _KV_LEFT * budget
+    if entry.first_at is not None and ledger.pending and not ledger.has_foreign and not cramped:
+        _, head_s, spent_s = ledger.backlog(now)
+        backend.seat_watch.ended(ledger.decoding, backend.seats, head_s, spent_s, now)
+        _believe_seats(backend)
+    ledger.end(entry, now)
+    backend.concurrency.left(entry, now)
+    if backend.flow.slow > 1.0 and not ledger.decoding and not ledger.pending:
+        _forget_flow(backend)  # nobody is left to say that it still is: what ended has taught the cost model
+
+
+def _unload(backend: Backend, *, unloaded: bool) -> None:
+    """Its one model went out of memory, with all that was computed, or is there again."""
+    if unloaded and backend.loads.loaded is None:
+        backend.record.wipe()
+    backend.loads.loaded = frozenset() if unloaded else None
+
+
+def _forget_flow(backend: Backend) -> None:
+    backend.flow = Flow()
+    backend.model.flows(1.0)
+
+
+def _believe_seats(backend: Backend) -> None:
+    if backend.spec.seats is None and not backend.tells_seats:
+        backend.seats = backend.seat_watch.seats
+
+
+def _learn_prefill(entry: Entry, backend: Backend, report: Finished) -> None:
+    """Only now is it known how much of the prompt was computed."""
+    if entry.took is None:
+        return
+    prompt = float(report.prompt_tokens or entry.prompt)
+    hit = entry.hit if report.cached_tokens is None else float(max(0, report.cached_tokens))
+    hit = min(hit, prompt)
+    backend.model.learn_prefill(prefill_features(prompt - hit, prompt * prompt - hit * hit, entry.beside), entry.took)
+
+
+def _late_s(entry: Entry, backend: Backend) -> float:
+    """Seconds after which a first token is late for one that did not have to wait for others."""
+    ledger, model = backend.ledger, backend.model
+    return _LATE_FACTOR * (entry.cost + entry.ahead) + _LATE_STEPS * model.step_s(ledger.decoding, ledger.kv) + _LATE_S
+
+
+def foreseen_s(backend: Backend, ask: Ask) -> float:
+    """Backend seconds that a job is predicted to take: its prefill, and its share of the decoding steps."""
+    return backend.outlook.cost + ask.answer * max(0.0, backend.model.decode[1]) * 0.1
+
+
+def work_s(backend: Backend, ask: Ask) -> float:
+    """The same by what became of such predictions lately."""
+    return foreseen_s(backend, ask) * backend.ledger.realised()
+
+
+def _kept(entry: Entry, report: Finished, now: float) -> bool:
+    """Whether every promise was kept."""
+    job, first_at = entry.job, entry.first_at
+    if first_at is None or not report.ok:
+        return False
+    if job.slo_ttft_s is not None and first_at - entry.arrived > job.slo_ttft_s:
+        return False
+    if job.slo_tpot_s is None or not report.output_tokens or report.output_tokens < 2:
+        return True
+    return (now - first_at) / (report.output_tokens - 1) <= job.slo_tpot_s
+
+
+def _within(value: float | None, most: float) -> bool:
+    return value is not None and isfinite(value) and 0 < value <= most

@@ -1,0 +1,89 @@
+"""What may become of a job that nobody is at: it goes, it waits, or it is refused. Values, made by `decide` alone.
+
+Nothing happened when one is made: `Waiting.carry_out` does what it says, `explain` only shows it.
+"""
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.demand import Ask
+from proxy.core.jobs.ticket import Ticket
+from proxy.model.commands import Reason
+from proxy.model.fallback import Way
+from proxy.model.faults import Fault
+from proxy.model.request import Job
+
+
+class Detour:
+    """The job as it is served otherwise, and the ways that are left after this one."""
+
+    __slots__ = ("job", "left", "way")
+
+    def __init__(self, way: Way, job: Job, left: tuple[Way, ...]) -> None:
+        self.way = way
+        self.job = job
+        self.left = left
+
+
+class Send:
+    """It goes to `backend` now, for which `ask` was asked."""
+
+    __slots__ = ("ask", "backend", "detour", "probe", "victims")
+
+    def __init__(
+        self,
+        backend: Backend,
+        ask: Ask,
+        *,
+        detour: Detour | None = None,
+        victims: list[Ticket] | None = None,
+        probe: bool = False,
+    ) -> None:
+        self.backend = backend
+        self.ask = ask
+        self.detour = detour
+        """Another model or pool than asked for."""
+        self.victims = victims
+        """Bulk on that backend that has not begun, and is sent back for it."""
+        self.probe = probe
+        """Although it would have been refused, to learn whether that is right."""
+
+
+class Wait:
+    """It waits for at most `most_s` seconds more: as bulk, or for as long as it may still be in time."""
+
+    __slots__ = ("as_bulk", "demoted", "most_s", "reason")
+
+    def __init__(self, most_s: float, reason: Reason | None, *, as_bulk: bool = False, demoted: bool = False) -> None:
+        self.most_s = most_s
+        self.reason = reason
+        """The limit that keeps it waiting; None: a permit."""
+        self.as_bulk = as_bulk
+        self.demoted = demoted
+        """Late rather than not at all."""
+
+
+class Shed:
+    """It is refused."""
+
+    __slots__ = ("fault", "reason", "unserved")
+
+    def __init__(self, fault: Fault, reason: Reason | None = None, *, unserved: bool = False) -> None:
+        self.fault = fault
+        self.reason = reason
+        self.unserved = unserved
+        """Nobody serves it, whatever the load."""
+
+
+Decision = Send | Wait | Shed
+
+
+class Judged:
+    """The decision on a new job, and what was asked on the way to it."""
+
+    __slots__ = ("ask", "chosen", "decision")
+
+    def __init__(self, decision: Decision, ask: Ask | None = None, chosen: Backend | None = None) -> None:
+        self.decision = decision
+        self.ask = ask
+        """Of the backends of its own model; None: they were not asked."""
+        self.chosen = chosen
+        """The one of them that has room; None: none has."""

@@ -1,0 +1,208 @@
+"""Jobs that wait for room: bounded in number, in bytes and in time.
+
+Owns the order (higher priority first, then the soonest due) and the bounds. Who may go where is the candidates'
+business, whether it fits the router's.
+"""
+
+from bisect import bisect_left, insort
+from heapq import merge
+from itertools import islice
+from math import inf
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.candidates import Candidates
+from proxy.core.jobs.states import HOLDS, TAKEN, job_after
+from proxy.core.jobs.ticket import Ticket
+from proxy.core.timers import Timers
+from proxy.model.limits import HoldSettings
+
+_Place = tuple[int, float, int, Ticket]
+"""Priority, due, order of arrival (which is unique)."""
+
+
+class Line:
+    """In order: the jobs that may go to the same backends and rather avoid the same ones."""
+
+    __slots__ = ("avoid", "candidates", "places")
+
+    def __init__(self, candidates: Candidates, avoid: frozenset[Backend]) -> None:
+        self.candidates = candidates
+        self.avoid = avoid
+        self.places: list[_Place] = []
+
+    @property
+    def head(self) -> Ticket:
+        """The first to go."""
+        return self.places[0][3]
+
+    def first(self, count: int, due: float = -inf) -> list[Ticket]:
+        """The first so many of those that are due at `due` or later."""
+        return [place[3] for place in self.from_due(count, due)]
+
+    def from_due(self, count: int, due: float) -> list[_Place]:
+        """The same with their places; `due` is looked at among those of the highest priority."""
+        places = self.places
+        if due == -inf:
+            return places[:count]
+        start = bisect_left(places, (places[0][0], due, -1, places[0][3]))
+        return places[start : start + count]
+
+    def takes(self, backend: Backend) -> bool:
+        """Whether a job of this line may go to `backend`, a member of its candidates."""
+        if not self.candidates.includes(backend):
+            return False
+        return backend not in self.avoid or self.avoid.issuperset(self.candidates.open)
+
+
+class Hold:
+    """All held jobs."""
+
+    def __init__(self, settings: HoldSettings) -> None:
+        self._settings = settings
+        self._lines: dict[Candidates, dict[frozenset[Backend], Line]] = {}
+        """Lines with at least one job."""
+        self._tickets: dict[int, Ticket] = {}
+        self.bytes = 0
+        self.filled_at = 0.0
+        """When somebody began to wait where nobody did."""
+        self.timers = Timers()
+        """Ends of holds, by job id."""
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    @property
+    def max_wait_s(self) -> float:
+        """Longest hold."""
+        return self._settings.max_wait
+
+    def has_room(self, ticket: Ticket, in_flight: int) -> bool:
+        """Whether one more job keeps within the bounds."""
+        settings = self._settings
+        most = max(settings.min_jobs, int(settings.per_in_flight * in_flight))
+        return len(self._tickets) < most and self.has_bytes(ticket)
+
+    def has_bytes(self, ticket: Ticket) -> bool:
+        """Whether its body keeps within the bound of all of them."""
+        return self.bytes + ticket.job.body_bytes <= self._settings.bytes
+
+    def add(
+        self,
+        ticket: Ticket,
+        candidates: Candidates,
+        avoid: frozenset[Backend],
+        now: float,
+        most_s: float = inf,
+    ) -> None:
+        """Hold a job, for as long as is allowed and of use: at most `most_s` seconds."""
+        if not self._tickets:
+            self.filled_at = now
+        until = now + min(self._settings.max_wait, most_s)
+        deadline = ticket.job.deadline
+        self.timers.set(ticket.job.id, until if deadline is None else min(until, deadline))
+        ticket.state = job_after(ticket.state, HOLDS)
+        ticket.waits_in = self
+        ticket.held_at = now
+        self._tickets[ticket.job.id] = ticket
+        self.bytes += ticket.job.body_bytes
+        self._line_up(ticket, candidates, avoid)
+
+    def remove(self, ticket: Ticket) -> None:
+        """It goes, is refused or has left."""
+        self._leave_line(ticket)
+        ticket.state = job_after(ticket.state, TAKEN)
+        ticket.waits_in = None
+        del self._tickets[ticket.job.id]
+        self.timers.clear(ticket.job.id)
+        self.bytes -= ticket.job.body_bytes
+        assert self.bytes >= 0
+
+    def move(self, ticket: Ticket, candidates: Candidates) -> None:
+        """Its model is served by other backends now; its time goes on."""
+        line = ticket.line
+        assert line is not None
+        self._leave_line(ticket)
+        self._line_up(ticket, candidates, line.avoid)
+
+    def due(self, now: float) -> list[Ticket]:
+        """Those whose time is over; still held."""
+        return [self._tickets[job_id] for job_id in self.timers.due(now)]
+
+    def tickets(self) -> list[Ticket]:
+        """All, oldest first."""
+        return sorted(self._tickets.values(), key=_number)
+
+    def lines(self) -> list[Line]:
+        """Every line that is not empty, the one whose head goes first at the front."""
+        lines = (line for by_avoided in self._lines.values() for line in by_avoided.values())
+        return sorted(lines, key=_head_place)
+
+    def first_for(self, backend: Backend, count: int, due: float = -inf) -> list[Ticket]:
+        """The first so many that may go to `backend` and are due at `due` or later."""
+        places: list[list[_Place]] = []
+        for candidates in backend.memberships:
+            for line in self._lines.get(candidates, _NONE).values():
+                if line.takes(backend):
+                    places.append(line.from_due(count, due))  # noqa: PERF401 — as fast here, and read as easily
+        if len(places) > 1:
+            return [place[3] for place in islice(merge(*places), count)]
+        return [place[3] for place in places[0]] if places else []
+
+    def ahead(self, candidates: Candidates) -> int:
+        """Jobs held for the same backends."""
+        return sum(len(line.places) for line in self._lines.get(candidates, _NONE).values())
+
+    def _line_up(self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend]) -> None:
+        lines = self._lines.setdefault(candidates, {})
+        line = lines.get(avoid)
+        if line is None:
+            line = lines[avoid] = Line(candidates, avoid)
+        insort(line.places, _place(ticket))
+        ticket.line = line
+
+    def _leave_line(self, ticket: Ticket) -> None:
+        line = ticket.line
+        assert line is not None
+        ticket.line = None
+        del line.places[bisect_left(line.places, _place(ticket))]
+        if not line.places:
+            lines = self._lines[line.candidates]
+            del lines[line.avoid]
+            if not lines:
+                del self._lines[line.candidates]
+
+
+class Holds:
+    """Both kinds of waiting."""
+
+    __slots__ = ("backfill", "draining", "hold")
+
+    def __init__(self, hold: HoldSettings, backfill: HoldSettings) -> None:
+        self.hold = Hold(hold)
+        """Those that may still be in time, or wait for a permit; short."""
+        self.backfill = Hold(backfill)
+        """Bulk, and what promises nothing about time; long."""
+        self.draining = False
+        """Nobody may wait any more."""
+
+    def __len__(self) -> int:
+        return len(self.hold) + len(self.backfill)
+
+    def tickets(self) -> list[Ticket]:
+        """All, those in the hold first."""
+        return [*self.hold.tickets(), *self.backfill.tickets()]
+
+
+_NONE: dict[frozenset[Backend], Line] = {}
+
+
+def _place(ticket: Ticket) -> _Place:
+    return -ticket.job.priority, ticket.due, ticket.number, ticket
+
+
+def _head_place(line: Line) -> _Place:
+    return line.places[0]
+
+
+def _number(ticket: Ticket) -> int:
+    return ticket.number

@@ -1,0 +1,51 @@
+"""When an attempt that has not begun to answer is looked at, for jobs that may be sent to a second backend.
+
+Owns the timers. What is late is learned in `patience`, what follows from it is decided in `hedging`.
+"""
+
+from typing import Final
+
+from proxy.core.jobs.ticket import Ticket
+from proxy.core.learn.patience import Patience
+from proxy.core.timers import Timers
+from proxy.model.hedge import Hedge
+
+_SOONEST_S: Final = 0.02
+"""No attempt is late before: less cannot be won by computing a prompt twice."""
+
+
+class Lateness:
+    """One per scheduler."""
+
+    def __init__(self, tries: int) -> None:
+        self._tries = tries
+        self.timers = Timers()
+        """By job."""
+
+    def watch(self, ticket: Ticket, now: float) -> None:
+        """The only attempt of a job is out, and may be followed by another one."""
+        rule, (attempt,) = ticket.job.hedge, ticket.attempts
+        entry = attempt.entry
+        if rule is None or entry.bulk or ticket.sent >= self._tries:
+            return
+        limit_s = late_after_s(rule, attempt.backend.pool.patience, entry.prompt, entry.streams, entry.first_byte_s)
+        if limit_s is not None:
+            self.timers.set(ticket.job.id, max(now, entry.dispatched + limit_s))
+
+    def again(self, ticket: Ticket, now: float) -> None:
+        """Late, and nothing could be done: look again when as much time has passed once more."""
+        self.timers.set(ticket.job.id, now + max(_SOONEST_S, now - ticket.attempts[0].entry.dispatched))
+
+    def forget(self, ticket: Ticket) -> None:
+        """It began to answer, or is over."""
+        if ticket.job.hedge is not None:
+            self.timers.clear(ticket.job.id)
+
+
+def late_after_s(rule: Hedge, patience: Patience, prompt: float, streams: bool, first_byte_s: float) -> float | None:
+    """Seconds without a first byte after which an attempt is late that was predicted to need `first_byte_s` for it;
+    None: not known yet."""
+    limit_s: float | None = rule.delay_s
+    if rule.quantile:
+        limit_s = patience.limit_s(prompt, streams, first_byte_s, rule.quantile)
+    return None if limit_s is None else max(_SOONEST_S, limit_s)

@@ -1,0 +1,124 @@
+"""What the scheduler remembers of one open job: where it is and what was tried.
+
+Owns nothing but the record; permits are counted by the scheduler.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.jobs.attempt import Attempt
+from proxy.core.jobs.states import OPEN
+from proxy.core.tenancy.quotas import Reservation
+from proxy.model.commands import Reason
+from proxy.model.fallback import Way
+from proxy.model.faults import DECLINED, NOT_REACHED, Fault, Kind
+from proxy.model.request import Job
+
+if TYPE_CHECKING:
+    from proxy.core.jobs.hold import Hold, Line
+
+_MOST_DECLINED: Final = 16
+"""Engines that may say no to one job: each answers at once, but a job must not go round for ever."""
+
+NOBODY: frozenset[Backend] = frozenset()
+
+
+class Ticket:
+    """Open from submit to the one ending; either held (`line`) or out (`attempts`)."""
+
+    __slots__ = (
+        "accused",
+        "acquits",
+        "arrived",
+        "attempts",
+        "declined",
+        "demoted",
+        "due",
+        "fault",
+        "held_at",
+        "held_until",
+        "job",
+        "last",
+        "line",
+        "number",
+        "probe",
+        "reason",
+        "reserved",
+        "sent",
+        "started",
+        "state",
+        "too_short",
+        "tried",
+        "tries",
+        "waits_in",
+        "way",
+        "ways",
+    )
+
+    def __init__(self, job: Job, number: int, now: float = 0.0) -> None:
+        self.job = job
+        self.arrived = now if job.arrived is None else min(now, job.arrived)
+        """Its promises count from here."""
+        self.due = 0.0
+        """Place in line: the soonest goes first."""
+        self.state = OPEN
+        self.attempts: list[Attempt] = []
+        """Those that are out, oldest first: two while the first one is late."""
+        self.sent = 0
+        """Attempts that count."""
+        self.started = False
+        """Its last attempt had begun to answer."""
+        self.reserved: Reservation | None = None
+        """Of its tenant's quota."""
+        self.demoted = False
+        """Late as bulk rather than refused."""
+        self.probe = False
+        """Sent although it would have been refused."""
+        self.reason: Reason | None = None
+        """Why it is held."""
+        self.way: Way | None = None
+        """Served otherwise than asked for; `job` says how."""
+        self.ways = job.ways
+        """Not tried yet."""
+        self.held_at: float | None = None
+        self.held_until: float | None = None
+        """When waiting for a next attempt ends; None: it never had to."""
+        self.waits_in: Hold | None = None
+        self.number = number
+        """Order of arrival."""
+        self.last: Backend | None = None
+        """The backend of the last attempt that ended without an answer."""
+        self.line: Line | None = None
+        """Where it is held."""
+        self.too_short = 0
+        """Tokens of the longest context that it did not fit into."""
+        self.tried = NOBODY
+        """Backends that had it and failed, or cannot serve it: it does not go there again while there are others."""
+        self.tries = 0
+        """Attempts at which an engine may have worked."""
+        self.declined = 0
+        """Attempts that an engine refused before it did any work."""
+        self.fault: Fault | None = None
+        """The end of the last attempt."""
+        self.accused: list[tuple[Backend, int, Fault]] = []
+        """Backends, with their era, that failed where it may have been the body's fault."""
+        self.acquits = False
+        """Two backends said the same of its body."""
+
+    def remember(self, backend: Backend, fault: Fault) -> None:
+        """An attempt on `backend` ended in `fault`."""
+        self.last = backend
+        self.fault = fault
+        if fault.kind in NOT_REACHED:
+            return
+        if fault.kind is not Kind.BUSY:
+            self.tried |= {backend}
+        if fault.kind in DECLINED:
+            self.declined += 1
+        else:
+            self.tries += 1
+
+    @property
+    def is_declined_too_often(self) -> bool:
+        """Whether it has gone round for long enough."""
+        return self.declined >= _MOST_DECLINED

@@ -1,0 +1,51 @@
+"""Whether the answers of a backend flow as fast as predicted, told while they flow.
+
+Owns the ratio of tokens predicted to tokens seen over the last few seconds. The cost model learns from answers that
+have ended: one that became five times longer tells of it five times later. This catches what is grossly slow and says
+nothing of the rest. Time in which a prefill is under way is left out, since an engine may then decode nothing.
+"""
+
+from typing import Final
+
+from proxy.core.learn.cost_model import CostModel
+from proxy.core.learn.ledger import Ledger
+
+_KEEP: Final = 0.6
+"""Of what was known, at every report: at one a second a memory of two to three seconds."""
+_FLOOR: Final = 20.0
+"""Tokens that went as predicted, always."""
+_GROSS: Final = 2.0
+"""A smaller ratio of predicted to seen is left to the cost model."""
+_MOST: Final = 50.0
+_MIN_S: Final = 0.2
+_MAX_S: Final = 5.0
+"""Reports further apart tell nothing: the books in between may have changed too much."""
+_LEARNT: Final = 30
+"""Answers the pool must have seen to their end: before, only the prediction would be judged."""
+
+
+class Flow:
+    """One per backend. `slow` is the factor on its predicted seconds per token: 1 unless grossly slow."""
+
+    __slots__ = ("_at", "_busy_s", "_decoding_s", "_expected", "_kv_s", "_seen", "slow")
+
+    def __init__(self) -> None:
+        self.slow = 1.0
+        self._at: float | None = None
+        self._busy_s = self._decoding_s = self._kv_s = 0.0
+        self._expected = self._seen = 0.0
+
+    def learn(self, ledger: Ledger, model: CostModel, stream_s: float, tokens: float, now: float) -> None:
+        """Streams that flowed since the last report, `stream_s` seconds of them together, brought so many tokens."""
+        at, busy_s, decoding_s, kv_s = self._at, self._busy_s, self._decoding_s, self._kv_s
+        self._at = now
+        self._decoding_s, self._kv_s, self._busy_s = ledger.integrals(now)
+        if at is None or not _MIN_S <= now - at <= _MAX_S or model.pool.decode.samples < _LEARNT:
+            return
+        elapsed = now - at
+        step = model.step_s((self._decoding_s - decoding_s) / elapsed, (self._kv_s - kv_s) / elapsed)
+        free = max(0.0, 1.0 - (self._busy_s - busy_s) / elapsed)
+        self._expected = _KEEP * self._expected + free * stream_s / step
+        self._seen = _KEEP * self._seen + tokens
+        ratio = (self._expected + _FLOOR) / (self._seen + _FLOOR)
+        self.slow = min(_MOST, ratio) if ratio > _GROSS else 1.0

@@ -1,0 +1,92 @@
+"""Second attempts beside late ones: whether one may be paid for, and where it goes.
+
+Owns the budgets and that choice. When an attempt is late is known to `lateness`; permits, and the end of whichever
+attempt loses, are the attempts' business.
+"""
+
+from math import inf
+from typing import Final
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.fleet import Fleet
+from proxy.core.fleet.health import State
+from proxy.core.jobs.books import Books
+from proxy.core.jobs.ticket import Ticket
+from proxy.core.route.forecasting import foresee, judge, predicted_tpot
+from proxy.core.route.router import Router
+from proxy.model.request import Job
+
+_BURST: Final = 10.0
+"""Hedges that may be saved up: many at once are an overload, which they would make worse."""
+_HAIR: Final = 1e-9
+"""20 * 0.05 is a hair below 1 in binary; a hair must not decide."""
+
+
+class Hedging:
+    """One per scheduler. Of n requests of a class at most 1 + n * budget are hedged."""
+
+    def __init__(self, fleet: Fleet, books: Books, router: Router) -> None:
+        self._fleet = fleet
+        self._books = books
+        self._router = router
+        self._left: dict[str, float] = {}
+        """Hedges that may still be made, by traffic class."""
+        self.late = 0
+        """Attempts that were."""
+        self.unpaid = 0
+        """Times that a late one got no second because the budget was spent,"""
+        self.alone = 0
+        """or because nobody would have been faster."""
+
+    def arrived(self, job: Job) -> None:
+        """A new job: a fraction of a hedge is earned."""
+        if job.hedge is not None:
+            left = self._left.get(job.traffic_class, 1.0)
+            self._left[job.traffic_class] = min(_BURST, left + job.hedge.budget)
+
+    def second(self, ticket: Ticket, now: float) -> tuple[Backend, Ask] | None:
+        """Where a late job's second attempt goes, paid for, and for what question; None: nowhere for now."""
+        job = ticket.job
+        self.late += 1
+        left = self._left.get(job.traffic_class, 0.0)
+        if job.deadline is not None and now >= job.deadline:
+            return None
+        if left < 1.0 - _HAIR:
+            self.unpaid += 1
+            return None
+        ask = self._books.ask(ticket, now)
+        ask.ttft_left = inf  # it is late already: what counts is whether those who are there would suffer
+        backend = self._fastest(ticket, ask)
+        if backend is None:
+            self.alone += 1
+            return None
+        self._left[job.traffic_class] = max(0.0, left - 1.0)
+        return backend, ask
+
+    def _fastest(self, ticket: Ticket, ask: Ask) -> Backend | None:
+        """The one of the others, healthy, not starting slowly and with room, that is likely to answer first, and before
+        the late one."""
+        candidates = self._fleet.catalogue.find(ticket.job.model)
+        if candidates is None:
+            return None
+        (late,) = ticket.attempts
+        entry, avoid = late.entry, ticket.tried | {late.backend}
+        known = late.backend.pool.patience.usual(entry.prompt, entry.streams)
+        usual, spent_s = known or 1.0, ask.now - entry.dispatched
+        # Nobody knows why it is late: as long again as it has taken is the honest guess, and at least as predicted. As
+        # long as predictions are unproven the operator's word counts, and whoever looks as good as it did will do.
+        soonest_s = max(spent_s, usual * entry.first_byte_s - (0.0 if known is None else spent_s))
+        fastest: Backend | None = None
+        for backend in self._router.free(candidates, ask, avoid):
+            if backend in avoid or backend.health.state is not State.HEALTHY or backend.share < 1.0:
+                continue
+            foresee(backend, ask)
+            if self._router.judges and judge(backend, ask) is not None:
+                continue
+            first_byte_s = backend.outlook.ttft
+            if not entry.streams:
+                first_byte_s += ask.answer * predicted_tpot(backend, ask)
+            if usual * first_byte_s <= soonest_s:
+                fastest, soonest_s = backend, usual * first_byte_s
+        return fastest

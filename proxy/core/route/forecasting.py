@@ -1,0 +1,234 @@
+"""What would become of one job on one backend: predicted prefix hit, prefill, backlog, TTFT and TPOT, and which limit
+would break. The one place that combines ledger, cost model and prefix record; routing, admission and `explain` read it.
+
+Owns the formulas. Runs for every candidate of every decision, so it allocates nothing: results are left in the
+backend's `Outlook`, valid until the next job is looked at.
+"""
+
+from math import inf, log, sqrt
+from typing import Final
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.demand import Ask
+from proxy.core.learn.cost_model import significant
+from proxy.core.learn.entry import Entry
+from proxy.core.learn.ledger import DUTY_S
+from proxy.model.commands import Reason
+
+KAPPA: Final = 2.0
+"""Own prefill counts so many times: what it costs others too."""
+_SHORT_ANSWER: Final = 0.5
+"""A resident whose answer is this share of what is expected must still keep its pace: short ones suffer most from a
+prefill beside them."""
+_MIN_ANSWER: Final = 8.0
+_LEAST_SHARE: Final = 0.1
+"""Of the time is always left for decoding."""
+_NEW: Final = 0.25
+"""Predictions of a backend without samples are multiplied by 1 + this, less with every sample."""
+_PREFER_COST: Final = 1.0
+"""Prefill times of the request by which a preferred label is worth going elsewhere."""
+_FULL: Final = 4.0
+"""A newcomer counts a backend for so many times worse when sessions hold all of its memory: its own will be there."""
+_STILL_THERE: Final = 0.5
+"""A session has its place as long as so much of its prompt is in the cache."""
+_FAR_S: Final = 60.0
+
+
+def foresee(backend: Backend, ask: Ask) -> None:
+    """Prefill, backlog, time to first token and the score of the interactive rule."""
+    out, ledger, model, now = backend.outlook, backend.ledger, backend.model, ask.now
+    prompt = ask.prompt
+    hit = 0.0
+    record = backend.record
+    if ask.chain:
+        depth = record.match(ask.chain) if ask.depths is None else ask.depths.get(record.mask)
+        if depth:
+            hit = min(prompt - 1.0, depth * ask.block_tokens) * record.trust
+    fresh = prompt - hit
+    samples = model.samples
+    if model.pool.prefill.samples >= model.stale_at:
+        model.refresh()
+    base, linear, square, beside = model.prefill
+    work = linear * fresh * 1e-4 + square * (prompt * prompt - hit * hit) * 1e-8
+    cost = base + work + beside * fresh * ledger.decoding * 1e-6
+    cost = max(max(cost, 1e-3), 0.5 * work)  # in pairs: compiled, a maximum of three is a call
+    backlog, slow = 0.0, model.slow
+    if ledger.pending:
+        backlog, head_s, spent = ledger.backlog(now)
+        if spent > head_s > 0.0:
+            slow = max(slow, significant(model.prefill_drift.ratio(head_s, spent)))
+    waiting = float(backend.in_flight)
+    if ledger.has_foreign:
+        running, queued = ledger.foreign(now)
+        backlog += queued * max(cost, base)
+        waiting += running + queued
+    factor = slow * (1.0 + _NEW / (samples + 1))
+    out.hit = hit
+    out.fresh = fresh
+    out.work = max(0.0, work) * slow
+    out.raw = cost
+    out.cost = cost = cost * factor
+    out.backlog = backlog = backlog * factor
+    if backend.seats is not None and waiting >= backend.seats:
+        backlog += seat_wait_s(backend, waiting)
+    loads = backend.loads
+    out.loading = loading = 0.0 if loads.loaded is None else loads.wait_s(backend.own_name(ask.job.model), now)
+    out.ttft = loading + backlog + cost
+    weight = KAPPA
+    if backend.spec.bias:
+        weight += backend.spec.bias.get(ask.job.traffic_class, 0.0)
+    if ask.job.prefer and not ask.job.prefer <= backend.spec.labels:
+        weight += _PREFER_COST
+    out.score = (loading + backlog + weight * cost) * sqrt(1.0 + waiting) * model.slow_decode
+    if (
+        backend.kept.tokens
+        and backend.kv_tokens is not None
+        and (ask.session is None or ask.session.place is not backend.kept)
+    ):
+        full = (backend.kept.tokens + ledger.kv) / backend.kv_tokens
+        out.score *= 1.0 + _FULL * full * full
+
+
+def judge(backend: Backend, ask: Ask) -> Reason | None:
+    """The limit that the job would break, after `foresee`; None: it fits. An idle backend takes everything."""
+    out, ledger = backend.outlook, backend.ledger
+    if backend in ask.kept and disturbs(backend, ask):
+        out.reason = Reason.DUTY
+        return Reason.DUTY
+    if not backend.in_flight and not ledger.has_foreign and not displaces(backend, ask):
+        out.tpot = predicted_tpot(backend, ask)
+        out.reason = None
+        return None
+    out.reason = reason = _broken(backend, ask)
+    return reason
+
+
+def _broken(backend: Backend, ask: Ask) -> Reason | None:
+    out, ledger = backend.outlook, backend.ledger
+    out.tpot = tpot = predicted_tpot(backend, ask)
+    if ask.ttft_left < inf and ask.ttft_margin * out.ttft > ask.ttft_left:
+        return Reason.TTFT
+    if ask.tpot_limit is not None and ask.tpot_margin * tpot > ask.tpot_limit:
+        return Reason.TPOT
+    if ledger.tightest is not None and ask.tpot_margin * residents_tpot(backend, tpot) > ledger.tightest:
+        return Reason.TPOT
+    if ask.bulk and out.backlog > ask.bulk_backlog:
+        return Reason.DUTY
+    if (
+        out.work
+        and (
+            ask.promises or ledger.promised or (out.backlog > ask.bulk_backlog and not backend.concurrency.learns)
+        )  # else it is in nobody's way
+        and ledger.duty(ask.now) + out.work / max(DUTY_S, 2 * out.work) > ask.duty_limit
+    ):
+        return Reason.DUTY
+    budget = backend.kv_tokens
+    if budget is not None and ledger.kv + ask.prompt + ask.answer_high > ask.kv_share * budget:
+        return Reason.KV
+    if displaces(backend, ask):
+        return Reason.KV
+    full = backend.seats is not None and backend.in_flight >= backend.seats
+    if full and ask.ttft_left == inf and (ask.bulk or not backend.concurrency.learns):
+        return Reason.SEATS
+    if ask.rest_s < inf and in_all_s(backend, ask) > ask.rest_s:  # last: what clears in a moment comes first
+        return Reason.DEADLINE
+    return None
+
+
+def disturbs(backend: Backend, ask: Ask) -> bool:
+    """Whether bulk on a backend that is kept for others would make them wait for a first token or for a seat."""
+    if not backend.in_flight and ask.waited > ask.patience_s:
+        return False
+    out, seats = backend.outlook, backend.seats
+    return out.backlog + out.cost > ask.kept_slack_s or (seats is not None and 2 * backend.in_flight >= seats)
+
+
+def displaces(backend: Backend, ask: Ask) -> bool:
+    """Whether a newcomer takes memory there that a session which is away needs to be in time with its next turn."""
+    budget, session = backend.kv_tokens, ask.session
+    if not backend.kept.fragile or budget is None:
+        return False
+    if session is not None and session.place is backend.kept and backend.outlook.hit > _STILL_THERE * ask.prompt:
+        return False
+    needs = max(ask.prompt + ask.answer_high, ask.becomes)
+    return backend.ledger.kv + backend.kept.fragile + needs > ask.kv_share * budget
+
+
+def predicted_tpot(backend: Backend, ask: Ask) -> float:
+    """Seconds per output token beside what is there: a step, and the prefills that are computed between its tokens."""
+    ledger, model = backend.ledger, backend.model
+    return step_s(backend, ask) / max(_LEAST_SHARE, 1.0 - model.decode[3] * ledger.prefilling(ask.now))
+
+
+def in_all_s(backend: Backend, ask: Ask) -> float:
+    """Seconds for the whole answer beside what is there, after `predicted_tpot`."""
+    out = backend.outlook
+    return out.ttft + ask.answer_mean * out.tpot
+
+
+def least_s(backend: Backend, ask: Ask) -> float:
+    """Seconds for the whole answer if nobody else were there, after `foresee`."""
+    model = backend.model
+    return backend.outlook.cost + ask.answer * model.step_s(1.0, ask.prompt) * model.slow_decode
+
+
+def step_s(backend: Backend, ask: Ask) -> float:
+    """Seconds of a decode step with the job among those that are there, prompts that are still computed included: they
+    will decode beside it."""
+    ledger, model = backend.ledger, backend.model
+    decoding = ledger.decoding + len(ledger.pending) + 1.0
+    if ledger.has_foreign:
+        decoding += ledger.foreign(ask.now)[0]
+    return model.step_s(decoding, ledger.kv + ask.prompt) * model.slow_decode
+
+
+def residents_tpot(backend: Backend, tpot: float) -> float:
+    """Seconds per output token of those that are there: `tpot`, which is predicted beside them, with the prefill of the
+    job spread over their answers."""
+    ledger = backend.ledger
+    answers = ledger.promised_answers / max(1, ledger.promised)
+    return tpot + backend.model.decode[3] * backend.outlook.cost / max(_MIN_ANSWER, _SHORT_ANSWER * answers)
+
+
+def has_seat(backend: Backend, now: float) -> bool:
+    """Whether the engine can begin with one more at once, as far as seats go."""
+    if backend.seats is None:
+        return True
+    running, queued = backend.ledger.foreign(now) if backend.ledger.has_foreign else (0.0, 0.0)
+    return backend.in_flight + running + queued < backend.seats
+
+
+def seat_wait_s(backend: Backend, waiting: float) -> float:
+    """Until a seat of the engine comes free for one more."""
+    seats = backend.seats or 1
+    return (waiting - seats + 1) * (backend.residence_s or 1.0) / seats
+
+
+def clears_in_s(backend: Backend, ask: Ask) -> float:
+    """Until the limit that the job broke here gives way, by what is known now."""
+    out, ledger, reason = backend.outlook, backend.ledger, backend.outlook.reason
+    if reason is Reason.TTFT:
+        return out.ttft - max(0.0, ask.ttft_left) / ask.ttft_margin
+    if reason is Reason.DUTY:
+        room = ask.duty_limit - out.work / max(DUTY_S, 2 * out.work)
+        duty = ledger.duty(ask.now)
+        return DUTY_S * log(max(1.0, duty / room)) if room > 0.02 else DUTY_S
+    if reason is None:
+        return 0.0
+    return min(_FAR_S, (backend.service_s or 1.0) / max(1, backend.in_flight))
+
+
+def open_entry(entry: Entry, backend: Backend, ask: Ask) -> None:
+    """Write what was foreseen into the books of an attempt that goes to `backend`."""
+    out = backend.outlook
+    entry.prompt = ask.prompt
+    entry.hit, entry.fresh = out.hit, out.fresh
+    entry.answer = ask.answer
+    entry.cost, entry.ahead = out.raw, out.backlog
+    entry.loading = out.loading
+    entry.work = out.work
+    entry.kv = ask.prompt + ask.answer
+    entry.ttft, entry.tpot = out.ttft, predicted_tpot(backend, ask)
+    entry.tpot_limit = ask.tpot_limit
+    entry.bulk = ask.bulk
+    entry.beside = float(backend.ledger.decoding)

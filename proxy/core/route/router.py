@@ -1,0 +1,258 @@
+"""One choice: which backend gets this job now, if any, and why not.
+
+Owns the order of the filters (open, labels, able, better not tried yet, a permit left), slow start, and how
+admission and policy are put together; the taste is the policy's, the limits are those of `forecasting`.
+"""
+
+from copy import deepcopy
+from math import inf
+from typing import Final
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.fleet import Fleet
+from proxy.core.rng import NoChance, Rng
+from proxy.core.route.forecasting import clears_in_s, foresee, judge
+from proxy.core.route.policies import FORESEEING, POLICIES
+from proxy.model.commands import Reason
+from proxy.model.scheduling import SchedulingSettings
+
+SAMPLED: Final = 24
+"""Candidates looked at; of more, a sample of about so many."""
+_LOT: Final = 64
+_HOLDERS: Final = 8
+_LEAST_LOADED: Final = 12
+_RANDOM: Final = 4
+
+
+class Router:
+    """Applies one policy within the limits."""
+
+    def __init__(self, fleet: Fleet, settings: SchedulingSettings, rng: Rng) -> None:
+        name, admission = settings.policy, settings.admission
+        self._fleet = fleet
+        self._settings = settings
+        self._policy = POLICIES[name]()
+        self._rng = rng
+        self.policy_name = name
+        self.mode = admission.mode or ("auto" if name == "goodput" else "off")
+        self.judges = self.mode != "off"
+        self._foresees = name in FORESEEING or self.judges
+        self._explore = settings.explore if name == "goodput" else 0.0
+        self._probes = admission.probes
+        self._min_samples = admission.min_samples
+        self._counts = True
+
+    def pick(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend]) -> Backend | None:
+        """A backend that has room for the job; None when it has to wait or to be refused (`ask.reason`).
+
+        The chosen backend's outlook is that of this job."""
+        free = self.free(candidates, ask, avoid)
+        ask.reason = None
+        ask.fitted = False
+        ask.looked = free
+        if not free:
+            return None
+        if len(free) > 1 and self._fleet.ramping:
+            free = self._thin(free, ask.now)
+        chosen = self._choose(candidates, free, ask)
+        if chosen is not None and not self._foresees:
+            foresee(chosen, ask)
+        return chosen
+
+    def rehearsal(self) -> "Router":
+        """The same router without chance, whose choices leave no trace."""
+        copy = Router(self._fleet, self._settings, NoChance())
+        copy._policy = deepcopy(self._policy)
+        copy._explore = copy._probes = 0.0
+        copy._counts = False
+        return copy
+
+    def fits(self, backend: Backend, candidates: Candidates, ask: Ask) -> bool:
+        """Whether a held job may go to this one of its candidates now."""
+        if not backend.has_room(ask.job, bulk=ask.bulk) or not ask.job.require <= backend.spec.labels:
+            return False
+        if candidates.unlike and not self._may(backend, candidates, ask):
+            return False
+        if self.judges and ask.bulk:
+            candidates.reserve.bind(ask, candidates.open)
+        foresee(backend, ask)
+        return not self.judges or judge(backend, ask) is None or not self.bars(backend, ask)
+
+    def enforces(self, backend: Backend) -> bool:
+        """Whether a limit broken there keeps a job away."""
+        return self.mode == "enforce" or (self.mode == "auto" and backend.pool.trusted)
+
+    def bars(self, backend: Backend, ask: Ask) -> bool:
+        """Whether the limit that was just broken there keeps the job away. Two things need less proof: who is
+        grossly late, and bulk that waits where it would be in the way of promises, which refuses nobody."""
+        pool, reason = backend.pool, backend.outlook.reason
+        if self.mode != "auto" or pool.trusted:
+            return self.enforces(backend)
+        if reason is Reason.TTFT:
+            return pool.tells_late(backend.outlook.ttft, ask.ttft_left)
+        return bool(ask.kept) and reason is not Reason.DEADLINE and pool.learning(self._min_samples)
+
+    def enforces_somewhere(self, candidates: Candidates) -> bool:
+        """Whether anybody may be refused for time."""
+        return self.judges and any(self.enforces(b) for b in candidates.open[:SAMPLED])
+
+    def free(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend]) -> list[Backend]:
+        """Those that could take it as far as permits, labels and abilities go."""
+        usable = self._usable(candidates, ask)
+        if candidates.unlike and len(usable) <= SAMPLED:
+            usable = ablest(usable, ask)
+        if avoid and not avoid.issuperset(usable):
+            usable = tuple(b for b in usable if b not in avoid)
+        if len(usable) <= SAMPLED:
+            return [b for b in usable if b.has_room(ask.job, bulk=ask.bulk)]
+        looked = self._sample(usable, ask)
+        if candidates.unlike:
+            looked = [b for b in looked if is_able(b, ask)] or list(ablest(usable, ask)[:SAMPLED])
+        return [b for b in looked if b.has_room(ask.job, bulk=ask.bulk)]
+
+    def may_come_free(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend], *, able: bool) -> bool:
+        """Whether a place may come free that the job could have: on a backend that takes requests, and is `able` to
+        serve it or as good as any."""
+        usable = self._usable(candidates, ask)
+        if able:
+            return any(b not in avoid and is_able(b, ask) for b in usable)
+        return any(b not in avoid for b in (ablest(usable, ask) if candidates.unlike else usable))
+
+    def _usable(self, candidates: Candidates, ask: Ask) -> tuple[Backend, ...]:
+        """Those that are open and have its labels."""
+        require = ask.job.require
+        return tuple(b for b in candidates.open if require <= b.spec.labels) if require else candidates.open
+
+    def _may(self, backend: Backend, candidates: Candidates, ask: Ask) -> bool:
+        """Whether it can serve the job, or nobody can rather."""
+        return is_able(backend, ask) or backend in ablest(self._usable(candidates, ask), ask)
+
+    def retry_after_s(self, ask: Ask) -> float:
+        """Until the cheapest limit clears, by what the last `pick` saw."""
+        return min([clears_in_s(b, ask) for b in ask.looked], default=0.0)
+
+    def _choose(self, candidates: Candidates, free: list[Backend], ask: Ask) -> Backend | None:
+        if self.judges and ask.bulk:
+            candidates.reserve.bind(ask, candidates.open)
+        plain = [b for b in free if not b.spec.speculative] if ask.job.constrained else free
+        if self._foresees:
+            if ask.chain and ask.depths is None:
+                ask.depths = self._fleet.prefixes.depths(ask.chain)
+            for backend in free:
+                foresee(backend, ask)
+        if not self.judges:
+            return self._preferred(plain or free, ask)
+        chosen = self._fitting(plain, ask)
+        if chosen is None and len(plain) < len(free):
+            chosen = self._fitting([b for b in free if b.spec.speculative], ask)
+        return chosen or self._unfitting(free, ask)
+
+    def _fitting(self, some: list[Backend], ask: Ask) -> Backend | None:
+        """One that breaks no limit."""
+        if not some:
+            return None
+        if not ask.bulk:
+            chosen = self._preferred(some, ask)
+            if judge(chosen, ask) is None:
+                return chosen
+        fitting = [b for b in some if judge(b, ask) is None]
+        ask.fitted = True
+        return self._preferred(fitting, ask) if fitting else None
+
+    def _unfitting(self, free: list[Backend], ask: Ask) -> Backend | None:
+        """Nobody fits: somebody whose limits do not count yet, a probe, or nobody."""
+        ask.fitted = False
+        lenient = [b for b in free if not self.bars(b, ask)]
+        if lenient:
+            chosen = self._preferred(lenient, ask)
+            self._count_shadow(chosen)
+            return chosen
+        nearest, least_s = free[0], inf
+        for backend in free:
+            clears_s = clears_in_s(backend, ask)
+            if clears_s < least_s:
+                nearest, least_s = backend, clears_s
+        ask.reason = nearest.outlook.reason
+        return None
+
+    def asked(self, candidates: Candidates, ask: Ask, chosen: Backend | None, usable: tuple[Backend, ...]) -> None:
+        """A job came, for which `chosen` was picked among `usable`; None: it waits."""
+        home = candidates.reserve.home(ask, usable)
+        if chosen is None:
+            foresee(home, ask)
+        candidates.reserve.asked(ask, chosen or home)
+
+    def probe(self, candidates: Candidates, ask: Ask) -> Backend | None:
+        """Now and then, somebody for a job that is about to be refused, to learn whether that is right."""
+        if ask.bulk or not self._probes or self._rng.random() >= self._probes:
+            return None
+        free = self.free(candidates, ask, frozenset())
+        for backend in free:
+            foresee(backend, ask)
+        return self._preferred(free, ask) if free else None
+
+    def _preferred(self, some: list[Backend], ask: Ask) -> Backend:
+        if len(some) == 1:
+            return some[0]
+        if self._explore and not ask.bulk and ask.session is None and self._rng.random() < self._explore:
+            return some[self._rng.randrange(len(some))]
+        return self._policy(some, ask, self._rng)
+
+    def _count_shadow(self, chosen: Backend) -> None:
+        reason = chosen.outlook.reason
+        if reason is not None and self._counts:
+            shadow = chosen.pool.shadow
+            shadow[reason] = shadow.get(reason, 0) + 1
+
+    def _thin(self, free: list[Backend], now: float) -> list[Backend]:
+        """Slow start for every policy: a backend is looked at as often as its share says."""
+        self._fleet.refresh_shares(now)
+        seen = [b for b in free if b.share >= 1.0 or self._rng.random() < b.share]
+        return seen or free
+
+    def _sample(self, usable: tuple[Backend, ...], ask: Ask) -> list[Backend]:
+        """Holders of the prefix, the least loaded (of many: of a random lot), a few random ones, and an idle one if
+        there is any; each once, in the order of the configuration."""
+        count, rng = len(usable), self._rng
+        chosen = set(self._fleet.holders(ask.chain, _HOLDERS, usable)) if ask.chain else set()
+        lot = usable if count <= _LOT else [usable[rng.randrange(count)] for _ in range(_LOT)]
+        chosen.update(sorted(lot, key=_in_flight)[:_LEAST_LOADED])
+        for _ in range(_RANDOM):
+            chosen.add(usable[rng.randrange(count)])
+        if all(b.in_flight for b in chosen):
+            idle = next((b for b in usable if not b.in_flight), None)
+            if idle is not None:
+                chosen.add(idle)
+        return sorted(chosen, key=_index)
+
+
+def is_able(backend: Backend, ask: Ask) -> bool:
+    """Whether it can do what the job needs and has room for it, as far as anybody knows."""
+    job, abilities = ask.job, backend.abilities
+    if not abilities.known:
+        return True
+    name = backend.listed_name(job.model)
+    room = abilities.room(job, name, ask.now)
+    return ask.too_short < room and abilities.wanted(job, ask.prompt) <= room and abilities.does(job, name, ask.now)
+
+
+def ablest(some: tuple[Backend, ...], ask: Ask) -> tuple[Backend, ...]:
+    """Those of `some` that are able; where nobody is, those with the most room, if they can do the rest."""
+    able = tuple(b for b in some if is_able(b, ask))
+    if able or not some:
+        return able
+    job, now = ask.job, ask.now
+    doing = [b for b in some if b.abilities.does(job, b.listed_name(job.model), now)] or some
+    rooms = [b.abilities.room(job, b.listed_name(job.model), now) for b in doing]
+    most = max(rooms)
+    return tuple(b for b, room in zip(doing, rooms, strict=True) if room == most)
+
+
+def _in_flight(backend: Backend) -> int:
+    return backend.in_flight
+
+
+def _index(backend: Backend) -> int:
+    return backend.index

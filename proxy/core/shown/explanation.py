@@ -1,0 +1,170 @@
+"""Why a job would go where: the very choice of `submit`, made without chance and without leaving a trace.
+
+Owns the frozen values that are shown. Decides nothing: it asks the router.
+"""
+
+from dataclasses import dataclass
+
+from proxy.core.decide import Decider
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.fleet import Fleet
+from proxy.core.jobs.books import Books
+from proxy.core.jobs.decision import Decision, Send, Wait
+from proxy.core.jobs.lateness import late_after_s
+from proxy.core.jobs.ticket import Ticket
+from proxy.core.route.forecasting import foresee, judge, predicted_tpot
+from proxy.core.route.router import Router, ablest
+from proxy.core.tenancy.quotas import Quotas
+from proxy.model.commands import Reason
+from proxy.model.fallback import Way
+from proxy.model.request import Job
+from proxy.model.tenants import QuotaView
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateView:
+    """One backend, as it looks to this job."""
+
+    backend: str
+    pool: str
+    removed_by: str | None
+    """What keeps the job away: `away`, `asleep`, `ejected`, `full` (it says), `permits`, `labels`, `unable` (others are
+    not), `speculative`, or the limit it would break; None: fits."""
+    enforced: bool
+    """Whether a broken limit counts there."""
+    prompt_tokens: float
+    hit_tokens: float
+    prefill_s: float
+    backlog_s: float
+    loading_s: float
+    """Until its model is in memory."""
+    ttft_s: float
+    tpot_s: float
+    score: float
+    """Of the interactive rule of `goodput`: the lower the better."""
+    in_flight: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The decision."""
+
+    outcome: str
+    """`dispatch`, `hold`, `backfill`, `demote`, `fallback`, `refuse` or `unserved`."""
+    backend: str | None
+    fallback: str | None
+    """The model or pool that serves it instead of being refused."""
+    reason: Reason | None
+    hedge_after_s: float | None
+    """Without a first byte for so long it would be sent to a second backend too; None: never, or not known yet."""
+    policy: str
+    mode: str
+    """Of admission."""
+    traffic_class: str
+    tenant_over_share: float
+    ttft_left_s: float | None
+    ttft_margin: float
+    tpot_limit_s: float | None
+    tpot_margin: float
+    duty_limit: float
+    answer_tokens: float
+    quota: QuotaView | None
+    """Of its tenant; None: no limits."""
+    candidates: tuple[CandidateView, ...]
+
+
+def explain(
+    fleet: Fleet, books: Books, router: Router, decider: Decider, quotas: Quotas, job: Job, now: float
+) -> Explanation:
+    """What `submit` would do with `job` now."""
+    rehearsed, ticket = decider.rehearsal(), Ticket(job, 0, now)
+    rehearsed.fallback.served(ticket)
+    judged = rehearsed.new(ticket, fleet.catalogue.find(ticket.job.model), now)
+    decision, ask = judged.decision, judged.ask or books.ask(ticket, now)
+    sent = decision if isinstance(decision, Send) else None
+    way = ticket.way if sent is None or sent.detour is None else sent.detour.way
+    account = quotas.account(job.tenant, now)
+    all_of_it = fleet.catalogue.find(job.model)
+    views = () if all_of_it is None else tuple(_view(b, all_of_it, ask, router) for b in all_of_it.backends)
+    return Explanation(
+        outcome=_outcome(decision, way),
+        backend=None if sent is None else sent.backend.name,
+        fallback=None if way is None else way.said,
+        reason=ask.reason if isinstance(decision, Send) else decision.reason,
+        hedge_after_s=None if sent is None else _hedge_after_s(sent),
+        policy=router.policy_name,
+        mode=router.mode,
+        traffic_class=job.traffic_class,
+        tenant_over_share=ask.over_share,
+        ttft_left_s=None if ask.bulk or job.slo_ttft_s is None else ask.ttft_left,
+        ttft_margin=ask.ttft_margin,
+        tpot_limit_s=ask.tpot_limit,
+        tpot_margin=ask.tpot_margin,
+        duty_limit=ask.duty_limit,
+        answer_tokens=ask.answer,
+        quota=None if account is None else account.view(now),
+        candidates=views,
+    )
+
+
+def _hedge_after_s(sent: Send) -> float | None:
+    ask, chosen = sent.ask, sent.backend
+    rule = ask.job.hedge
+    if rule is None or ask.bulk:
+        return None
+    foresee(chosen, ask)
+    first_byte_s = chosen.outlook.ttft
+    if not ask.job.stream:
+        first_byte_s += ask.answer * predicted_tpot(chosen, ask)
+    return late_after_s(rule, chosen.pool.patience, ask.prompt, ask.job.stream, first_byte_s)
+
+
+def _outcome(decision: Decision, way: Way | None) -> str:
+    if isinstance(decision, Send):
+        return "dispatch" if way is None else "fallback"
+    if isinstance(decision, Wait):
+        return "demote" if decision.demoted else "backfill" if decision.as_bulk else "hold"
+    return "unserved" if decision.unserved else "refuse"
+
+
+def _view(backend: Backend, candidates: Candidates, ask: Ask, router: Router) -> CandidateView:
+    foresee(backend, ask)
+    broken = judge(backend, ask)
+    out = backend.outlook
+    return CandidateView(
+        backend=backend.name,
+        pool=backend.spec.pool,
+        removed_by=_removed_by(backend, candidates, ask, broken if router.judges else None),
+        enforced=router.bars(backend, ask),
+        prompt_tokens=ask.prompt,
+        hit_tokens=out.hit,
+        prefill_s=out.cost,
+        backlog_s=out.backlog,
+        loading_s=out.loading,
+        ttft_s=out.ttft,
+        tpot_s=out.tpot,
+        score=out.score,
+        in_flight=backend.in_flight,
+        samples=backend.model.samples,
+    )
+
+
+def _removed_by(backend: Backend, candidates: Candidates, ask: Ask, broken: Reason | None) -> str | None:
+    if backend.health.away:
+        return "away"
+    if backend.asleep:
+        return "asleep"
+    if not backend.pressure.paused and not candidates.includes(backend):
+        return "ejected"
+    if backend.pressure.paused or not backend.has_room(ask.job, bulk=ask.bulk):
+        return "full" if backend.pressure.is_bound else "permits"
+    if not ask.job.require <= backend.spec.labels:
+        return "labels"
+    if candidates.unlike and backend not in ablest(candidates.open, ask):
+        return "unable"
+    if ask.job.constrained and backend.spec.speculative and not all(b.spec.speculative for b in candidates.open):
+        return "speculative"
+    return None if broken is None else broken.value

@@ -1,0 +1,195 @@
+"""What the core shows of itself, as frozen values: for metrics, readiness and the start banner."""
+
+from dataclasses import dataclass, field
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.health import State
+from proxy.core.fleet.pool import Pool
+from proxy.model.commands import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class BackendView:
+    """One backend at one moment."""
+
+    name: str
+    pool: str
+    in_flight: int
+    permits: int | None
+    """None: no bound of ours."""
+    state: State
+    ejected_until: float | None
+    share: float
+    """Slow start: the share of its usual traffic it gets."""
+    failures_in_a_row: int
+    busy: int
+    """Answers so far that said "busy"."""
+    models: frozenset[str] | None
+    """Names served, aliases included; None: not known yet."""
+    any_model: bool
+    """Takes every name."""
+    service_s: float | None
+    """Smoothed seconds from dispatch to the last byte."""
+    backlog_s: float = 0.0
+    """Predicted seconds of prefill outstanding."""
+    duty: float = 0.0
+    """Share of its time that goes into prefills."""
+    places: int | None = None
+    """Requests that fitted when it last said that it was full; None: no such bound now."""
+    paused_until: float | None = None
+    """It asked to be left alone; None: it takes requests."""
+    misconfigured: int = 0
+    """Answers so far that were the operator's fault."""
+    prefill_rate: float = 0.0
+    """Prompt tokens computed a second."""
+    decoding: int = 0
+    kv_used: float = 0.0
+    """Tokens promised, expected answers included."""
+    kv_tokens: float | None = None
+    seats: float | None = None
+    model_load_s: float | None = None
+    """Loading a model takes, on the mean of those seen; None: none was."""
+    model_loads: int = 0
+    """Loads of models seen to their end."""
+    foreign: float = 0.0
+    """Requests of others that its metrics show."""
+    tightest_tpot_s: float | None = None
+    """Least time per token promised to anybody there."""
+    slow: float = 1.0
+    """Its last prefills took so many times what was predicted; 1: as predicted."""
+    slow_decode: float = 1.0
+    """The same for seconds per token, by what has ended and by what flows now."""
+    samples: int = 0
+    """First tokens seen."""
+    ttft_coverage: float = 0.0
+    """Share of first tokens within the .9 quantile of the prediction."""
+    ttft_error: float = 0.0
+    """Mean absolute error relative to the truth."""
+    ttft_factors: tuple[float, ...] = ()
+    """Quantiles .5, .9, .95 of truth ÷ prediction."""
+    prefix_blocks: int = 0
+    prefix_cap: int = 0
+    prefix_trust: float = 1.0
+    """Prefix tokens found per token predicted."""
+    scrapes_ignored: int = 0
+    """Metrics that were nonsense."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """One pool at one moment."""
+
+    name: str
+    enforces: bool
+    """Refuses for time."""
+    samples: int
+    coverage: float
+    error: float
+    utilisation: float
+    """Load ÷ capacity: backend seconds asked for per backend and second."""
+    predicted_wait_s: float
+    probes: int
+    probes_kept: int
+    """Would-be refusals sent after all, and those that kept their promises; the ratio: false refusals."""
+    alarms: int
+    """Times refusals proved false, and stopped."""
+    shadow: dict[Reason, int]
+    """Would-be refusals while nothing was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """`offered = finished + refused + cancelled + in_flight + held`."""
+
+    offered: int
+    finished: int
+    refused: int
+    cancelled: int
+    in_flight: int
+    held: int
+    held_bytes: int
+    retries: int
+    retry_budget_left: int
+    ejections: int
+    backfill: int = 0
+    """Of `held`: bulk."""
+    preempted: int = 0
+    demoted: int = 0
+    refusals: dict[Reason, int] = field(default_factory=dict)
+    """By the limit that would have been broken."""
+    hedging: int = 0
+    """Jobs with two attempts out: `in_flight` counts them once."""
+    late: int = 0
+    """Times that an attempt without its first byte was found late, in classes that are hedged."""
+    hedges: int = 0
+    hedges_won: int = 0
+    """Second attempts, and those that answered first."""
+    hedges_unpaid: int = 0
+    """Late, and the budget was spent."""
+    hedges_alone: int = 0
+    """Late, and nobody would have been faster."""
+    hedge_tokens: float = 0.0
+    """Prompt tokens that losing attempts were sent to compute."""
+    predicted_hit_tokens: float = 0.0
+    actual_hit_tokens: float = 0.0
+
+
+def backend_view(backend: Backend, now: float) -> BackendView:
+    """The view of `backend` at `now`."""
+    health = backend.health
+    return BackendView(
+        name=backend.name,
+        pool=backend.spec.pool,
+        in_flight=backend.in_flight,
+        permits=backend.spec.max_concurrency,
+        state=health.shown,
+        ejected_until=health.ejected_until,
+        share=health.share_at(now),
+        failures_in_a_row=health.failures_in_a_row,
+        busy=backend.busy,
+        models=backend.names if backend.known else None,
+        any_model=backend.takes_any,
+        service_s=backend.service_s,
+        backlog_s=backend.ledger.backlog(now)[0] * backend.model.slow,
+        duty=backend.ledger.duty(now),
+        places=backend.limit if backend.pressure.is_bound else None,
+        paused_until=backend.shut_until if backend.pressure.paused else None,
+        misconfigured=backend.misconfigured,
+        prefill_rate=backend.ledger.rate(now),
+        decoding=backend.ledger.decoding,
+        kv_used=backend.ledger.kv,
+        kv_tokens=backend.kv_tokens,
+        seats=backend.seats,
+        model_load_s=backend.loads.typical_s if backend.loads.seen else None,
+        model_loads=backend.loads.seen,
+        foreign=sum(backend.ledger.foreign(now)),
+        tightest_tpot_s=backend.ledger.tightest,
+        slow=backend.model.slow,
+        slow_decode=backend.model.slow_decode,
+        samples=backend.model.samples,
+        ttft_coverage=backend.model.residuals.coverage,
+        ttft_error=backend.model.residuals.error,
+        ttft_factors=tuple(backend.model.residuals.factors),
+        prefix_blocks=len(backend.record.blocks),
+        prefix_cap=backend.record.cap,
+        prefix_trust=backend.record.trust,
+        scrapes_ignored=backend.ledger.scrapes_ignored,
+    )
+
+
+def pool_view(pool: Pool, mode: str, now: float) -> PoolView:
+    """The view of `pool` at `now`."""
+    residuals = pool.model.residuals
+    return PoolView(
+        name=pool.name,
+        enforces=mode == "enforce" or (mode == "auto" and pool.trusted),
+        samples=residuals.samples,
+        coverage=residuals.coverage,
+        error=residuals.error,
+        utilisation=pool.utilisation(now),
+        predicted_wait_s=pool.predicted_wait_s(now),
+        probes=pool.probes,
+        probes_kept=pool.probes_good,
+        alarms=pool.alarms,
+        shadow=dict(pool.shadow),
+    )
