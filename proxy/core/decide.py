@@ -14,7 +14,7 @@ from typing import Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
 from proxy.core.fleet.catalogue import shown_name
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
 from proxy.core.jobs.books import Books
@@ -99,16 +99,18 @@ class Decider:
         barred = self._barred(ticket.job, candidates, now)
         if barred is not None or candidates is None:
             return Judged(barred or Shed(self.unserved(ticket.job), unserved=True))
-        ask = self._books.ask(ticket, now)
-        over = self._over_quota(ask) if self._has_quotas else None
+        demand = self._books.demand(ticket, now)
+        over = self._over_quota(demand) if self._has_quotas else None
         if over is not None:
             return Judged(over)
         if ticket.ways and not candidates.healthy:
             elsewhere = self.fallback.find(ticket, now, cause_of_absence(candidates))
             if elsewhere is not None:
                 return Judged(elsewhere)
-        chosen = self._router.pick(candidates, ask, NOBODY)
-        return Judged(self._without_room(ticket, candidates, ask) if chosen is None else Send(chosen, ask), ask, chosen)
+        chosen = self._router.pick(candidates, demand, NOBODY)
+        return Judged(
+            self._without_room(ticket, candidates, demand) if chosen is None else Send(chosen, demand), demand, chosen
+        )
 
     def _barred(self, job: Job, candidates: Candidates | None, now: float) -> Shed | None:
         """The gates that ask nothing of the load, in order."""
@@ -122,42 +124,46 @@ class Decider:
             return Shed(unlabelled(shown_name(job.model)), unserved=True)
         return None
 
-    def _over_quota(self, ask: Ask) -> Shed | None:
-        account = self._quotas.account(ask.job.tenant, ask.now)
-        shortage = None if account is None else account.shortage(ask.prompt, ask.answer, ask.now)
+    def _over_quota(self, demand: Demand) -> Shed | None:
+        account = self._quotas.account(demand.job.tenant, demand.now)
+        shortage = None if account is None else account.shortage(demand.prompt, demand.answer, demand.now)
         return None if shortage is None else Shed(quota(shortage), Reason.QUOTA)
 
     # ---- nobody has room
 
-    def _without_room(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> Decision:
-        lasting = ask.bulk and candidates.learns
-        if ask.reason is None and not lasting and not (ask.promises and self._router.enforces_somewhere(candidates)):
-            return self._for_permit(ticket, candidates, ask)
-        reason = ask.reason or Reason.SEATS
-        if not ask.promises:
-            return self._as_bulk(ticket, candidates, ask, reason)
-        sent = self._instead_of_bulk(ask)
+    def _without_room(self, ticket: Ticket, candidates: Candidates, demand: Demand) -> Decision:
+        lasting = demand.bulk and candidates.learns
+        if (
+            demand.reason is None
+            and not lasting
+            and not (demand.promises and self._router.enforces_somewhere(candidates))
+        ):
+            return self._for_permit(ticket, candidates, demand)
+        reason = demand.reason or Reason.SEATS
+        if not demand.promises:
+            return self._as_bulk(ticket, candidates, demand, reason)
+        sent = self._instead_of_bulk(demand)
         if sent is not None:
             return sent
-        most_s = min(self._max_hold_s, self._slack_s(ask, ask.looked or self._looked(candidates, ask)))
+        most_s = min(self._max_hold_s, self._slack_s(demand, demand.looked or self._looked(candidates, demand)))
         if most_s > _MIN_HOLD_S and self._holds.hold.has_room(ticket, self._attempts.in_flight):
             return Wait(most_s, reason)
-        return self.too_late(ticket, candidates, ask, reason)
+        return self.too_late(ticket, candidates, demand, reason)
 
-    def _for_permit(self, ticket: Ticket, candidates: Candidates, ask: Ask) -> Decision:
+    def _for_permit(self, ticket: Ticket, candidates: Candidates, demand: Demand) -> Decision:
         hold, most_s = self._holds.hold, inf
         if not candidates.open:
             hopeless = candidates.hopeless()
             if hopeless is not None:
-                return self.lost(ticket, hopeless, None, ask.now)
-            pause_s = candidates.pause_s(ask.now)
+                return self.lost(ticket, hopeless, None, demand.now)
+            pause_s = candidates.pause_s(demand.now)
             if pause_s > hold.max_wait_s:
-                return self.lost(ticket, asked_to_wait(pause_s), Reason.QUEUE, ask.now)
-        if ticket.ways and ask.ttft_left < inf:  # in time for the fallback to keep the promise
-            most_s = self._slack_s(ask, self._looked(candidates, ask))
-        room = hold.has_room(ticket, self._attempts.in_flight) or self._begins_soon(ticket, candidates, ask.now)
+                return self.lost(ticket, asked_to_wait(pause_s), Reason.QUEUE, demand.now)
+        if ticket.ways and demand.ttft_left < inf:  # in time for the fallback to keep the promise
+            most_s = self._slack_s(demand, self._looked(candidates, demand))
+        room = hold.has_room(ticket, self._attempts.in_flight) or self._begins_soon(ticket, candidates, demand.now)
         if most_s <= _MIN_HOLD_S or not room:
-            return self.lost(ticket, queue_full(len(hold), self.wait_s(candidates)), Reason.QUEUE, ask.now)
+            return self.lost(ticket, queue_full(len(hold), self.wait_s(candidates)), Reason.QUEUE, demand.now)
         return Wait(most_s, None)
 
     def _begins_soon(self, ticket: Ticket, candidates: Candidates, now: float) -> bool:
@@ -172,64 +178,64 @@ class Decider:
         return not rate or hold.ahead(candidates) < rate * hold.max_wait_s
 
     @staticmethod
-    def _looked(candidates: Candidates, ask: Ask) -> Sequence[Backend]:
+    def _looked(candidates: Candidates, demand: Demand) -> Sequence[Backend]:
         """Nobody had room, so that nobody was looked at: what is in time depends on how fast they are."""
         looked = candidates.open[:SAMPLED]
         for backend in looked:
-            foresee(backend, ask)
+            foresee(backend, demand)
         return looked
 
-    def _as_bulk(self, ticket: Ticket, candidates: Candidates, ask: Ask, reason: Reason) -> Decision:
+    def _as_bulk(self, ticket: Ticket, candidates: Candidates, demand: Demand, reason: Reason) -> Decision:
         backfill = self._holds.backfill
         if not backfill.has_room(ticket, 0):
-            return self.lost(ticket, queue_full(len(backfill), self.wait_s(candidates)), Reason.QUEUE, ask.now)
-        most_s = ask.rest_s - min([least_s(b, ask) for b in ask.looked], default=0.0)
+            return self.lost(ticket, queue_full(len(backfill), self.wait_s(candidates)), Reason.QUEUE, demand.now)
+        most_s = demand.rest_s - min([least_s(b, demand) for b in demand.looked], default=0.0)
         if most_s <= 0.0:
-            return self.lost(ticket, self._overload(Reason.DEADLINE, ask), Reason.DEADLINE, ask.now)
+            return self.lost(ticket, self._overload(Reason.DEADLINE, demand), Reason.DEADLINE, demand.now)
         return Wait(most_s, reason, as_bulk=True)
 
-    def too_late(self, ticket: Ticket, candidates: Candidates, ask: Ask, reason: Reason) -> Decision:
+    def too_late(self, ticket: Ticket, candidates: Candidates, demand: Demand, reason: Reason) -> Decision:
         """It cannot be served in time: late rather than not at all where its class wants that, else another way, a
         probe, or refused."""
         if ticket.job.demotable and self._holds.backfill.has_room(ticket, 0):
             return Wait(inf, reason, as_bulk=True, demoted=True)
         if ticket.ways:
-            return self.lost(ticket, self._overload(reason, ask), reason, ask.now)
-        probe = self._router.probe(candidates, ask)
+            return self.lost(ticket, self._overload(reason, demand), reason, demand.now)
+        probe = self._router.probe(candidates, demand)
         if probe is not None:
-            return Send(probe, ask, probe=True)
-        return Shed(self._overload(reason, ask), reason)
+            return Send(probe, demand, probe=True)
+        return Shed(self._overload(reason, demand), reason)
 
     def lost(self, ticket: Ticket, fault: Fault, reason: Reason | None, now: float) -> Decision:
         """It would be refused, with `fault`: by another model or in another pool, if one has room, else so it is."""
         elsewhere = self.fallback.find(ticket, now) if ticket.ways else None
         return elsewhere or Shed(fault, reason)
 
-    def _instead_of_bulk(self, ask: Ask) -> Send | None:
+    def _instead_of_bulk(self, demand: Demand) -> Send | None:
         """Where bulk that has not begun would make room in time by going back."""
         backfill = self._holds.backfill
-        for backend in ask.looked:
+        for backend in demand.looked:
             ledger = backend.ledger
             if not ledger.pending_bulk_s or not self._router.enforces(backend):
                 continue
             entries = [e for e in ledger.not_begun() if e.bulk and not e.began]
-            if not entries or not _would_fit(backend, ask, sum(e.cost for e in entries)):
+            if not entries or not _would_fit(backend, demand, sum(e.cost for e in entries)):
                 continue
             victims = [self._attempts.open[e.job.id] for e in entries]
             if all(backfill.has_room(victim, 0) for victim in victims):
-                return Send(backend, ask, victims=victims)
+                return Send(backend, demand, victims=victims)
         return None
 
-    def _slack_s(self, ask: Ask, looked: Sequence[Backend]) -> float:
+    def _slack_s(self, demand: Demand, looked: Sequence[Backend]) -> float:
         """How long it may wait and still be in time on a backend without a backlog, by those looked at for it."""
-        best = min([b.outlook.cost for b in looked], default=0.0)
-        return ask.ttft_left - ask.ttft_margin * best
+        best = min([b.forecast.cost for b in looked], default=0.0)
+        return demand.ttft_left - demand.ttft_margin * best
 
     # ---- words
 
-    def _overload(self, reason: Reason, ask: Ask) -> Fault:
+    def _overload(self, reason: Reason, demand: Demand) -> Fault:
         """By what the last choice saw: to be asked before another one is made."""
-        return overloaded(reason, self._router.retry_after_s(ask) * (1.0 + _JITTER * self._rng.random()))
+        return overloaded(reason, self._router.retry_after_s(demand) * (1.0 + _JITTER * self._rng.random()))
 
     def unserved(self, job: Job) -> Fault:
         """Nobody has its model."""
@@ -241,10 +247,10 @@ class Decider:
         return candidates.wait_s(self._holds.hold.ahead(candidates) + 1)
 
 
-def _would_fit(backend: Backend, ask: Ask, freed_s: float) -> bool:
-    foresee(backend, ask)
-    reason = judge(backend, ask)
+def _would_fit(backend: Backend, demand: Demand, freed_s: float) -> bool:
+    foresee(backend, demand)
+    reason = judge(backend, demand)
     if reason is not Reason.TTFT:
         return reason is None
-    out = backend.outlook
-    return ask.ttft_margin * (out.ttft - min(out.backlog, freed_s)) <= ask.ttft_left
+    out = backend.forecast
+    return demand.ttft_margin * (out.ttft - min(out.backlog, freed_s)) <= demand.ttft_left

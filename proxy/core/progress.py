@@ -175,12 +175,12 @@ class Progress:
         candidates = self._fleet.catalogue.find(job.model)
         if candidates is None or not self._may_again(ticket, fault, now):
             return self._other(ticket, now)
-        ask = self._books.ask(ticket, now)
-        somebody = self._router.may_come_free(candidates, ask, ticket.tried, able=fault.kind is Kind.CANNOT)
-        backend = self._router.pick(candidates, ask, ticket.tried) if somebody else None
+        demand = self._books.demand(ticket, now)
+        somebody = self._router.may_come_free(candidates, demand, ticket.tried, able=fault.kind is Kind.CANNOT)
+        backend = self._router.pick(candidates, demand, ticket.tried) if somebody else None
         if backend is not None:
             self._pay(fault, now)
-            self._outbox.add(self._attempts.dispatch(ticket, backend, ask))
+            self._outbox.add(self._attempts.dispatch(ticket, backend, demand))
             return True
         if self._other(ticket, now):
             return True

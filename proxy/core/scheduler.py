@@ -17,7 +17,7 @@ from proxy.core.decide import Decider
 from proxy.core.fleet.abilities import is_believable
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
 from proxy.core.jobs.books import Books, work_s
@@ -308,29 +308,29 @@ class Scheduler:
         """Decided, noted in the books, and done."""
         candidates = self._fleet.catalogue.find(ticket.job.model)
         judged = self._decider.new(ticket, candidates, now)
-        if candidates is not None and not (judged.ask is None and isinstance(judged.decision, Shed)):
+        if candidates is not None and not (judged.demand is None and isinstance(judged.decision, Shed)):
             self._note(ticket, judged, candidates, now)
         return self._waiting.carry_out(ticket, judged.decision, candidates, now)
 
     def _note(self, ticket: Ticket, judged: Judged, candidates: Candidates, now: float) -> None:
         """What a job that came through the gates asks for."""
-        ask, chosen = judged.ask or self._books.ask(ticket, now), judged.chosen
+        demand, chosen = judged.demand or self._books.demand(ticket, now), judged.chosen
         account = self._quotas.account(ticket.job.tenant, now) if self._has_quotas else None
         if account is not None:
-            ticket.reserved = Reservation(account, ask.prompt, ask.answer, now)
+            ticket.reserved = Reservation(account, demand.prompt, demand.answer, now)
         self._progress.budget.request(now)
         self._progress.hedging.arrived(ticket.job)
-        ticket.due = _due(ticket, ask)
-        if judged.ask is None:
+        ticket.due = _due(ticket, demand)
+        if judged.demand is None:
             return
         usable = candidates.open or candidates.backends
         seen = chosen or usable[0]
         if chosen is None:
-            self._books.tenants.waits(ticket.job.tenant, ask.promised, now)
-            foresee(seen, ask)
-        seen.pool.arrived(work_s(seen, ask), now)
+            self._books.tenants.waits(ticket.job.tenant, demand.promised, now)
+            foresee(seen, demand)
+        seen.pool.arrived(work_s(seen, demand), now)
         if self._router.judges:
-            self._router.asked(candidates, ask, chosen, usable)
+            self._router.asked(candidates, demand, chosen, usable)
 
     # ---- time
 
@@ -397,7 +397,7 @@ class Scheduler:
         ticket, backend = attempt.ticket, attempt.backend
         if report.cannot.lack is Lack.CONTEXT:
             ticket.too_short = max(ticket.too_short, report.cannot.limit or 0)
-        prompt, name = self._books.ask(ticket, now).prompt, backend.listed_name(ticket.job.model)
+        prompt, name = self._books.demand(ticket, now).prompt, backend.listed_name(ticket.job.model)
         backend.abilities.learn(ticket.job, name, report.cannot, prompt, now)
         self._fleet.compare(backend)
 
@@ -421,10 +421,10 @@ class Scheduler:
         return self._attempts.refuse(ticket, fault)
 
 
-def _due(ticket: Ticket, ask: Ask) -> float:
+def _due(ticket: Ticket, demand: Demand) -> float:
     """Earliest deadline first inside fair shares: whoever had more than its share is due later."""
     job = ticket.job
     promised_s = job.slo_ttft_s
     if promised_s is None:
         promised_s = _UNPROMISED_S if job.done_by is None else max(0.0, job.done_by - ticket.arrived)
-    return ticket.arrived + promised_s * (1.0 + ask.over_share)
+    return ticket.arrived + promised_s * (1.0 + demand.over_share)

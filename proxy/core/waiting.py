@@ -81,14 +81,14 @@ class Waiting:
         return [self._attempts.refuse(ticket, decision.fault, decision.reason)]
 
     def _send(self, ticket: Ticket, send: Send) -> list[Command]:
-        backend, ask, detour = send.backend, send.ask, send.detour
-        commands = [] if send.victims is None else self._sent_back(send.victims, ask.now)
+        backend, demand, detour = send.backend, send.demand, send.detour
+        commands = [] if send.victims is None else self._sent_back(send.victims, demand.now)
         if detour is not None:
             ticket.job, ticket.way, ticket.ways = detour.job, detour.way, detour.left
         if detour is not None or commands:  # it was looked at for others since, or others were there
-            foresee(backend, ask)
+            foresee(backend, demand)
         ticket.probe = send.probe
-        commands.append(self._attempts.dispatch(ticket, backend, ask))
+        commands.append(self._attempts.dispatch(ticket, backend, demand))
         return commands
 
     def _wait(self, ticket: Ticket, wait: Wait, candidates: Candidates, now: float) -> None:
@@ -172,13 +172,13 @@ class Waiting:
         for ticket in tickets:
             if not backend.has_room(ticket.job, bulk=ticket.job.bulk or ticket.demoted):
                 return inf
-            ask = self._books.ask(ticket, now)
+            demand = self._books.demand(ticket, now)
             assert ticket.line is not None
-            if self._router.fits(backend, ticket.line.candidates, ask):
+            if self._router.fits(backend, ticket.line.candidates, demand):
                 self._holds.hold.remove(ticket)
-                commands.append(self._attempts.dispatch(ticket, backend, ask))
-            elif backend.outlook.reason is Reason.TTFT:
-                late = min(late, now + ask.ttft_margin * backend.outlook.ttft)
+                commands.append(self._attempts.dispatch(ticket, backend, demand))
+            elif backend.forecast.reason is Reason.TTFT:
+                late = min(late, now + demand.ttft_margin * backend.forecast.ttft)
         return late
 
     def _fill(self, backend: Backend, commands: list[Command], now: float) -> None:
@@ -189,13 +189,13 @@ class Waiting:
             if not tickets or not backend.has_room(tickets[0].job, bulk=True):
                 return
             [ticket] = tickets
-            ask = self._books.ask(ticket, now)
+            demand = self._books.demand(ticket, now)
             assert ticket.line is not None
-            if self._router.fits(backend, ticket.line.candidates, ask):
+            if self._router.fits(backend, ticket.line.candidates, demand):
                 hold.remove(ticket)
-                commands.append(self._attempts.dispatch(ticket, backend, ask))
-            elif backend.outlook.reason is Reason.DEADLINE:
-                due = max(ticket.due + 1e-6, now + in_all_s(backend, ask))
+                commands.append(self._attempts.dispatch(ticket, backend, demand))
+            elif backend.forecast.reason is Reason.DEADLINE:
+                due = max(ticket.due + 1e-6, now + in_all_s(backend, demand))
             else:
                 return
 
@@ -216,11 +216,11 @@ class Waiting:
     def _send_first(self, hold: Hold, now: float) -> Command | None:
         for line in hold.lines():
             for ticket in line.first(_LOOKS if ticket_may_be_passed(line) else 1):
-                ask = self._books.ask(ticket, now)
-                backend = self._router.pick(line.candidates, ask, line.avoid)
+                demand = self._books.demand(ticket, now)
+                backend = self._router.pick(line.candidates, demand, line.avoid)
                 if backend is not None:
                     hold.remove(ticket)
-                    return self._attempts.dispatch(ticket, backend, ask)
+                    return self._attempts.dispatch(ticket, backend, demand)
         return None
 
     # ---- the end of waiting
@@ -239,11 +239,11 @@ class Waiting:
 
     def _at_the_end(self, ticket: Ticket, candidates: Candidates, hold: Hold, now: float, *, in_time: bool) -> Decision:
         if hold is self._holds.hold and ticket.reason is not None and in_time and ticket.fault is None:
-            ask = self._books.ask(ticket, now)
-            backend = self._router.pick(candidates, ask, NOBODY)
+            demand = self._books.demand(ticket, now)
+            backend = self._router.pick(candidates, demand, NOBODY)
             if backend is not None:
-                return Send(backend, ask)
-            return self._decider.too_late(ticket, candidates, ask, ask.reason or ticket.reason)
+                return Send(backend, demand)
+            return self._decider.too_late(ticket, candidates, demand, demand.reason or ticket.reason)
         nobody_there = not candidates.open and any(b.health.away for b in candidates.backends)
         timeout = ticket.fault or (unreachable() if nobody_there else hold_timeout(self._decider.wait_s(candidates)))
         if ticket.started or not in_time:

@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from proxy.core.fleet.abilities import Abilities
-from proxy.core.fleet.forecast import Outlook
+from proxy.core.fleet.forecast import Forecast
 from proxy.core.fleet.health import Health
 from proxy.core.fleet.pool import Pool
 from proxy.core.fleet.pressure import Pressure
@@ -43,6 +43,7 @@ class Backend:
         "busy",
         "concurrency",
         "flow",
+        "forecast",
         "health",
         "in_flight",
         "index",
@@ -58,7 +59,6 @@ class Backend:
         "model",
         "name",
         "names",
-        "outlook",
         "pool",
         "pressure",
         "record",
@@ -114,7 +114,7 @@ class Backend:
         self.ledger = Ledger()
         self.flow = Flow()
         self.record = record or PrefixIndex(1).record(0)
-        self.outlook = Outlook()
+        self.forecast = Forecast()
         self.kv_tokens: float | None = spec.kv_tokens
         """KV budget of the engine; None: not known."""
         self.kept = Kept()

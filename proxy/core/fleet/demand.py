@@ -26,7 +26,7 @@ _LAST_BLOCK: Final = 0.5
 NOWHERE: frozenset[Backend] = frozenset()
 
 
-class Ask:
+class Demand:
     """One job at one moment, with everything that does not depend on the backend."""
 
     __slots__ = (
@@ -98,7 +98,7 @@ class Ask:
         self.kept_slack_s = 0.0
         """…unless it keeps them waiting no longer than this."""
         self.looked: Sequence[Backend] = ()
-        """The candidates of the last choice: their outlooks are of this job."""
+        """The candidates of the last choice: their forecasts are of this job."""
         self.fitted = False
         """The candidates given to the policy break no limit."""
         self.reason: Reason | None = None

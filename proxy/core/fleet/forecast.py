@@ -6,7 +6,7 @@ Valid until the next job is looked at there.
 from proxy.model.commands import Reason
 
 
-class Outlook:
+class Forecast:
     """The last job looked at, on this backend."""
 
     __slots__ = ("backlog", "cost", "fresh", "hit", "loading", "raw", "reason", "score", "tpot", "ttft", "work")

@@ -11,7 +11,7 @@ from math import exp
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import NOWHERE, Ask
+from proxy.core.fleet.demand import NOWHERE, Demand
 
 DEMAND_S: Final = 30.0
 """Memory of what was asked for, seconds."""
@@ -58,38 +58,38 @@ class Reserve:
         """Those, and one that bulk gets when it has waited."""
         self._look_at = 0.0
 
-    def home(self, ask: Ask, usable: tuple[Backend, ...]) -> Backend:
+    def home(self, demand: Demand, usable: tuple[Backend, ...]) -> Backend:
         """Where a job counts that waits for one of `usable`: bulk on the slowest of them, what was promised
         something on the fastest."""
         if usable is not self._open:
-            self._look(usable, ask.now)
-        return self._order[-1 if ask.bulk or ask.job.slo_ttft_s is None else 0]
+            self._look(usable, demand.now)
+        return self._order[-1 if demand.bulk or demand.job.slo_ttft_s is None else 0]
 
-    def asked(self, ask: Ask, backend: Backend) -> None:
+    def asked(self, demand: Demand, backend: Backend) -> None:
         """A job came, for which `backend` was chosen, or is its `home`; it was looked at there."""
         if self._since is None:
-            self._since = ask.now
-        promised_s = None if ask.bulk else ask.job.slo_ttft_s
-        fade = exp(min(0.0, self._at - ask.now) / DEMAND_S)
+            self._since = demand.now
+        promised_s = None if demand.bulk else demand.job.slo_ttft_s
+        fade = exp(min(0.0, self._at - demand.now) / DEMAND_S)
         self._promised *= fade
         self._bulk *= fade
-        self._at = max(self._at, ask.now)
-        needed = backends_needed(ask, backend) / DEMAND_S
+        self._at = max(self._at, demand.now)
+        needed = backends_needed(demand, backend) / DEMAND_S
         if promised_s is None:
             self._bulk += needed
             return
         self._promised += needed
-        slack_s = max(0.0, promised_s / ask.ttft_margin - backend.outlook.cost)
+        slack_s = max(0.0, promised_s / demand.ttft_margin - backend.forecast.cost)
         self._slack_s += 0.05 * (slack_s - self._slack_s) if self._slack_s else slack_s
 
-    def bind(self, ask: Ask, usable: tuple[Backend, ...]) -> None:
+    def bind(self, demand: Demand, usable: tuple[Backend, ...]) -> None:
         """Tell a bulk job where it had better not go."""
         if not self._promised or not self._bulk:
             return
-        if ask.now >= self._look_at or usable is not self._open:
-            self._look(usable, ask.now)
-        ask.kept = self._kept if ask.waited > _LENT_AFTER * ask.patience_s else self._lent
-        ask.kept_slack_s = _SHARE_OF_SLACK * self._slack_s
+        if demand.now >= self._look_at or usable is not self._open:
+            self._look(usable, demand.now)
+        demand.kept = self._kept if demand.waited > _LENT_AFTER * demand.patience_s else self._lent
+        demand.kept_slack_s = _SHARE_OF_SLACK * self._slack_s
 
     def _look(self, usable: tuple[Backend, ...], now: float) -> None:
         if usable is not self._open:
@@ -116,17 +116,17 @@ class Reserve:
         return min(count - 1, max(1, int(most))), min(count - 1, max(1, int(lent)))
 
 
-def backends_needed(ask: Ask, backend: Backend) -> float:
+def backends_needed(demand: Demand, backend: Backend) -> float:
     """Seconds of `backend` that the job takes: its prefill, and its share of the decoding steps when as many share
     them as seats and its promise allow."""
     base, batch, kv, _ = backend.model.decode
-    token = max(1e-5, batch * 0.1 + kv * (ask.prompt + ask.answer) * 1e-5)
-    seats, limit = backend.seats, ask.tpot_limit
+    token = max(1e-5, batch * 0.1 + kv * (demand.prompt + demand.answer) * 1e-5)
+    seats, limit = backend.seats, demand.tpot_limit
     if limit is not None and limit > 1.2 * base:
         token = limit * token / (limit - base)
     if seats is not None:
         token = max(token, base / seats + token)
-    return backend.outlook.cost + ask.answer * token
+    return backend.forecast.cost + demand.answer * token
 
 
 def speed_s(backend: Backend) -> float:

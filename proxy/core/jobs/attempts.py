@@ -4,7 +4,7 @@ Owns the counts and the one place where a permit is taken and given back. Decide
 """
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.health import State
 from proxy.core.jobs.attempt import Attempt
@@ -46,23 +46,23 @@ class Attempts:
         """A new job."""
         self.open[ticket.job.id] = ticket
 
-    def dispatch(self, ticket: Ticket, backend: Backend, ask: Ask) -> Dispatch:
-        """Take the permit; `backend` was looked at for this very `ask`."""
-        attempt = self._send(ticket, backend, self._books.open(ticket, backend, ask))
+    def dispatch(self, ticket: Ticket, backend: Backend, demand: Demand) -> Dispatch:
+        """Take the permit; `backend` was looked at for this very `demand`."""
+        attempt = self._send(ticket, backend, self._books.open(ticket, backend, demand))
         self.in_flight += 1
         if backend.health.state is not State.HEALTHY:
             self._fleet.trial_began(backend)
         if ticket.job.hedge is not None and not ticket.started:  # who goes on with an answer is the only one who can
-            self._lateness.watch(ticket, ask.now)
+            self._lateness.watch(ticket, demand.now)
         ticket.started = False
-        held_s = 0.0 if ticket.held_at is None else ask.now - ticket.held_at
+        held_s = 0.0 if ticket.held_at is None else demand.now - ticket.held_at
         ticket.held_at = None
         return Dispatch((ticket.job.id,), backend.name, attempt.id, ticket.sent, held_s=held_s, way=ticket.way)
 
-    def hedge(self, ticket: Ticket, backend: Backend, ask: Ask) -> Dispatch:
-        """Take a second permit beside the first; `backend` was looked at for this very `ask`."""
+    def hedge(self, ticket: Ticket, backend: Backend, demand: Demand) -> Dispatch:
+        """Take a second permit beside the first; `backend` was looked at for this very `demand`."""
         assert len(ticket.attempts) == 1
-        attempt = self._send(ticket, backend, self._books.open_beside(ticket, backend, ask))
+        attempt = self._send(ticket, backend, self._books.open_beside(ticket, backend, demand))
         self.hedging += 1
         self.hedges += 1
         return Dispatch((ticket.job.id,), backend.name, attempt.id, ticket.sent, hedge=True, way=ticket.way)

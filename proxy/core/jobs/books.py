@@ -7,7 +7,7 @@ from math import inf, isfinite
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.margins import Margins
 from proxy.core.jobs.ticket import Ticket
 from proxy.core.learn.cost_model import decode_features, prefill_features
@@ -52,55 +52,55 @@ class Books:
 
     # ---- before
 
-    def ask(self, ticket: Ticket, now: float, served: Job | None = None) -> Ask:
+    def demand(self, ticket: Ticket, now: float, served: Job | None = None) -> Demand:
         """The question to ask of every candidate; `served`: the job as it would be served otherwise."""
         job = served or ticket.job
-        ask = Ask(job, ticket.arrived, now)
-        ask.bulk = job.bulk or ticket.demoted
-        ask.prompt, factor = self.lengths.prompt(job)
-        ask.too_short = ticket.too_short
-        ask.block_tokens = job.prefix_block_tokens * factor
-        ask.answer, ask.answer_high = self.lengths.answer(job)
-        ask.session = self.sessions.find(job, now)
-        if ask.session is not None:
-            ask.goes_on(ask.session)
+        demand = Demand(job, ticket.arrived, now)
+        demand.bulk = job.bulk or ticket.demoted
+        demand.prompt, factor = self.lengths.prompt(job)
+        demand.too_short = ticket.too_short
+        demand.block_tokens = job.prefix_block_tokens * factor
+        demand.answer, demand.answer_high = self.lengths.answer(job)
+        demand.session = self.sessions.find(job, now)
+        if demand.session is not None:
+            demand.goes_on(demand.session)
         elif job.prefix:
-            ask.becomes = self.sessions.usual_tokens
+            demand.becomes = self.sessions.usual_tokens
         if ticket.waits_in is not None:
-            self.tenants.waits(job.tenant, ask.promised, now)
-        ask.over_share = self.tenants.tilt(job.tenant, ask.promised, now)
-        ask.bind(self._margins, self._bulk_backlog_s)
+            self.tenants.waits(job.tenant, demand.promised, now)
+        demand.over_share = self.tenants.tilt(job.tenant, demand.promised, now)
+        demand.bind(self._margins, self._bulk_backlog_s)
         if ticket.started:  # its first token was seen: a second attempt only goes on from there
-            ask.ttft_left = inf
-        if ask.bulk:
-            ask.patience_s = _PATIENCE * self._bulk_wait_s
+            demand.ttft_left = inf
+        if demand.bulk:
+            demand.patience_s = _PATIENCE * self._bulk_wait_s
             if job.deadline is not None:
-                ask.patience_s = min(ask.patience_s, _PATIENCE * (job.deadline - ticket.arrived))
-        return ask
+                demand.patience_s = min(demand.patience_s, _PATIENCE * (job.deadline - ticket.arrived))
+        return demand
 
-    def open(self, ticket: Ticket, backend: Backend, ask: Ask) -> Entry:
-        """An attempt goes out; `backend` was looked at for this very `ask`."""
-        entry = self.open_beside(ticket, backend, ask)
-        self.tenants.serve(ask.job.tenant, work_s(backend, ask), ask.now)
-        entry.session = self.sessions.sent(ask.session, ask.job, backend.kept, ask.now)
+    def open(self, ticket: Ticket, backend: Backend, demand: Demand) -> Entry:
+        """An attempt goes out; `backend` was looked at for this very `demand`."""
+        entry = self.open_beside(ticket, backend, demand)
+        self.tenants.serve(demand.job.tenant, work_s(backend, demand), demand.now)
+        entry.session = self.sessions.sent(demand.session, demand.job, backend.kept, demand.now)
         return entry
 
-    def open_beside(self, ticket: Ticket, backend: Backend, ask: Ask) -> Entry:
+    def open_beside(self, ticket: Ticket, backend: Backend, demand: Demand) -> Entry:
         """The same for an attempt that its tenant does not pay for."""
-        entry = Entry(ticket.job, ticket.arrived, ask.now)
-        open_entry(entry, backend, ask)
-        entry.seconds = foreseen_s(backend, ask)
-        entry.streams = ask.job.stream
+        entry = Entry(ticket.job, ticket.arrived, demand.now)
+        open_entry(entry, backend, demand)
+        entry.seconds = foreseen_s(backend, demand)
+        entry.streams = demand.job.stream
         entry.probe = ticket.probe
-        entry.seated = has_seat(backend, ask.now)
+        entry.seated = has_seat(backend, demand.now)
         if entry.loading:
-            entry.began_load = backend.loads.asked(backend.own_name(ask.job.model), ask.now)
-        backend.ledger.dispatch(entry, ask.now)
-        backend.concurrency.sent(entry, ask.now)
-        if ask.chain:
+            entry.began_load = backend.loads.asked(backend.own_name(demand.job.model), demand.now)
+        backend.ledger.dispatch(entry, demand.now)
+        backend.concurrency.sent(entry, demand.now)
+        if demand.chain:
             if backend.kv_tokens is not None:
-                backend.record.fit(backend.kv_tokens, max(1, ask.job.prefix_block_tokens))
-            backend.record.add(ask.chain)
+                backend.record.fit(backend.kv_tokens, max(1, demand.job.prefix_block_tokens))
+            backend.record.add(demand.chain)
         return entry
 
     # ---- after
@@ -300,14 +300,14 @@ def _late_s(entry: Entry, backend: Backend) -> float:
     return _LATE_FACTOR * (entry.cost + entry.ahead) + _LATE_STEPS * model.step_s(ledger.decoding, ledger.kv) + _LATE_S
 
 
-def foreseen_s(backend: Backend, ask: Ask) -> float:
+def foreseen_s(backend: Backend, demand: Demand) -> float:
     """Backend seconds that a job is predicted to take: its prefill, and its share of the decoding steps."""
-    return backend.outlook.cost + ask.answer * max(0.0, backend.model.decode[1]) * 0.1
+    return backend.forecast.cost + demand.answer * max(0.0, backend.model.decode[1]) * 0.1
 
 
-def work_s(backend: Backend, ask: Ask) -> float:
+def work_s(backend: Backend, demand: Demand) -> float:
     """The same by what became of such predictions lately."""
-    return foreseen_s(backend, ask) * backend.ledger.realised()
+    return foreseen_s(backend, demand) * backend.ledger.realised()
 
 
 def _kept(entry: Entry, report: Finished, now: float) -> bool:

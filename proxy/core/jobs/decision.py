@@ -4,7 +4,7 @@ Nothing happened when one is made: `Waiting.carry_out` does what it says, `expla
 """
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.jobs.ticket import Ticket
 from proxy.model.commands import Reason
 from proxy.model.fallback import Way
@@ -24,21 +24,21 @@ class Detour:
 
 
 class Send:
-    """It goes to `backend` now, for which `ask` was asked."""
+    """It goes to `backend` now, for which `demand` was asked."""
 
-    __slots__ = ("ask", "backend", "detour", "probe", "victims")
+    __slots__ = ("backend", "demand", "detour", "probe", "victims")
 
     def __init__(
         self,
         backend: Backend,
-        ask: Ask,
+        demand: Demand,
         *,
         detour: Detour | None = None,
         victims: list[Ticket] | None = None,
         probe: bool = False,
     ) -> None:
         self.backend = backend
-        self.ask = ask
+        self.demand = demand
         self.detour = detour
         """Another model or pool than asked for."""
         self.victims = victims
@@ -79,11 +79,11 @@ Decision = Send | Wait | Shed
 class Judged:
     """The decision on a new job, and what was asked on the way to it."""
 
-    __slots__ = ("ask", "chosen", "decision")
+    __slots__ = ("chosen", "decision", "demand")
 
-    def __init__(self, decision: Decision, ask: Ask | None = None, chosen: Backend | None = None) -> None:
+    def __init__(self, decision: Decision, demand: Demand | None = None, chosen: Backend | None = None) -> None:
         self.decision = decision
-        self.ask = ask
+        self.demand = demand
         """Of the backends of its own model; None: they were not asked."""
         self.chosen = chosen
         """The one of them that has room; None: none has."""

@@ -46,11 +46,11 @@ class Fallback:
             candidates = self._of(job)
             if candidates is None:
                 continue
-            ask = self._books.ask(ticket, now, job)
-            backend = self._router.pick(candidates, ask, NOBODY)
+            demand = self._books.demand(ticket, now, job)
+            backend = self._router.pick(candidates, demand, NOBODY)
             if backend is not None:
                 left = ways_left(ticket.ways[:index], cause) + ticket.ways[index + 1 :]
-                return Send(backend, ask, detour=Detour(way, job, left))
+                return Send(backend, demand, detour=Detour(way, job, left))
         return None
 
     def _of(self, job: Job) -> Candidates | None:

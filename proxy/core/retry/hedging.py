@@ -8,7 +8,7 @@ from math import inf
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.health import State
 from proxy.core.jobs.books import Books
@@ -45,7 +45,7 @@ class Hedging:
             left = self._left.get(job.traffic_class, 1.0)
             self._left[job.traffic_class] = min(_BURST, left + job.hedge.budget)
 
-    def second(self, ticket: Ticket, now: float) -> tuple[Backend, Ask] | None:
+    def second(self, ticket: Ticket, now: float) -> tuple[Backend, Demand] | None:
         """Where a late job's second attempt goes, paid for, and for what question; None: nowhere for now."""
         job = ticket.job
         self.late += 1
@@ -55,16 +55,16 @@ class Hedging:
         if left < 1.0 - _HAIR:
             self.unpaid += 1
             return None
-        ask = self._books.ask(ticket, now)
-        ask.ttft_left = inf  # it is late already: what counts is whether those who are there would suffer
-        backend = self._fastest(ticket, ask)
+        demand = self._books.demand(ticket, now)
+        demand.ttft_left = inf  # it is late already: what counts is whether those who are there would suffer
+        backend = self._fastest(ticket, demand)
         if backend is None:
             self.alone += 1
             return None
         self._left[job.traffic_class] = max(0.0, left - 1.0)
-        return backend, ask
+        return backend, demand
 
-    def _fastest(self, ticket: Ticket, ask: Ask) -> Backend | None:
+    def _fastest(self, ticket: Ticket, demand: Demand) -> Backend | None:
         """The one of the others, healthy, not starting slowly and with room, that is likely to answer first, and before
         the late one."""
         candidates = self._fleet.catalogue.find(ticket.job.model)
@@ -73,20 +73,20 @@ class Hedging:
         (late,) = ticket.attempts
         entry, avoid = late.entry, ticket.tried | {late.backend}
         known = late.backend.pool.patience.usual(entry.prompt, entry.streams)
-        usual, spent_s = known or 1.0, ask.now - entry.dispatched
+        usual, spent_s = known or 1.0, demand.now - entry.dispatched
         # Nobody knows why it is late: as long again as it has taken is the honest guess, and at least as predicted. As
         # long as predictions are unproven the operator's word counts, and whoever looks as good as it did will do.
         soonest_s = max(spent_s, usual * entry.first_byte_s - (0.0 if known is None else spent_s))
         fastest: Backend | None = None
-        for backend in self._router.free(candidates, ask, avoid):
+        for backend in self._router.free(candidates, demand, avoid):
             if backend in avoid or backend.health.state is not State.HEALTHY or backend.share < 1.0:
                 continue
-            foresee(backend, ask)
-            if self._router.judges and judge(backend, ask) is not None:
+            foresee(backend, demand)
+            if self._router.judges and judge(backend, demand) is not None:
                 continue
-            first_byte_s = backend.outlook.ttft
+            first_byte_s = backend.forecast.ttft
             if not entry.streams:
-                first_byte_s += ask.answer * predicted_tpot(backend, ask)
+                first_byte_s += demand.answer * predicted_tpot(backend, demand)
             if usual * first_byte_s <= soonest_s:
                 fastest, soonest_s = backend, usual * first_byte_s
         return fastest

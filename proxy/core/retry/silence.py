@@ -10,7 +10,7 @@ stopped), or which was put to sleep.
 from collections.abc import Callable
 from typing import Final
 
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.health import State
 from proxy.core.jobs.attempt import Attempt
@@ -57,19 +57,19 @@ class Silence:
             return False
         if ticket.job.deadline is not None and now >= ticket.job.deadline:
             return False
-        return self._somebody_could(attempt, self._books.ask(ticket, now), fits)
+        return self._somebody_could(attempt, self._books.demand(ticket, now), fits)
 
-    def _somebody_could(self, attempt: Attempt, ask: Ask, fits: Callable[[str], bool]) -> bool:
+    def _somebody_could(self, attempt: Attempt, demand: Demand, fits: Callable[[str], bool]) -> bool:
         """Somebody else has room, and nobody has who could not go on: the router would not know to avoid it."""
         candidates = self._fleet.catalogue.find(attempt.ticket.job.model)
         if candidates is None:
             return False
         avoid, found = attempt.ticket.tried | {attempt.backend}, False
-        for backend in self._router.free(candidates, ask, avoid):
+        for backend in self._router.free(candidates, demand, avoid):
             if backend in avoid or backend.health.state is not State.HEALTHY:
                 continue
-            foresee(backend, ask)
-            if not self._router.judges or judge(backend, ask) is None:
+            foresee(backend, demand)
+            if not self._router.judges or judge(backend, demand) is None:
                 if not fits(backend.name):
                     return False
                 found = True

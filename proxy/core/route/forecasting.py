@@ -2,14 +2,14 @@
 would break. The one place that combines ledger, cost model and prefix record; routing, admission and `explain` read it.
 
 Owns the formulas. Runs for every candidate of every decision, so it allocates nothing: results are left in the
-backend's `Outlook`, valid until the next job is looked at.
+backend's `Forecast`, valid until the next job is looked at.
 """
 
 from math import inf, log, sqrt
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.learn.cost_model import significant
 from proxy.core.learn.entry import Entry
 from proxy.core.learn.ledger import DUTY_S
@@ -34,16 +34,16 @@ _STILL_THERE: Final = 0.5
 _FAR_S: Final = 60.0
 
 
-def foresee(backend: Backend, ask: Ask) -> None:
+def foresee(backend: Backend, demand: Demand) -> None:
     """Prefill, backlog, time to first token and the score of the interactive rule."""
-    out, ledger, model, now = backend.outlook, backend.ledger, backend.model, ask.now
-    prompt = ask.prompt
+    out, ledger, model, now = backend.forecast, backend.ledger, backend.model, demand.now
+    prompt = demand.prompt
     hit = 0.0
     record = backend.record
-    if ask.chain:
-        depth = record.match(ask.chain) if ask.depths is None else ask.depths.get(record.mask)
+    if demand.chain:
+        depth = record.match(demand.chain) if demand.depths is None else demand.depths.get(record.mask)
         if depth:
-            hit = min(prompt - 1.0, depth * ask.block_tokens) * record.trust
+            hit = min(prompt - 1.0, depth * demand.block_tokens) * record.trust
     fresh = prompt - hit
     samples = model.samples
     if model.pool.prefill.samples >= model.stale_at:
@@ -72,114 +72,114 @@ def foresee(backend: Backend, ask: Ask) -> None:
     if backend.seats is not None and waiting >= backend.seats:
         backlog += seat_wait_s(backend, waiting)
     loads = backend.loads
-    out.loading = loading = 0.0 if loads.loaded is None else loads.wait_s(backend.own_name(ask.job.model), now)
+    out.loading = loading = 0.0 if loads.loaded is None else loads.wait_s(backend.own_name(demand.job.model), now)
     out.ttft = loading + backlog + cost
     weight = KAPPA
     if backend.spec.bias:
-        weight += backend.spec.bias.get(ask.job.traffic_class, 0.0)
-    if ask.job.prefer and not ask.job.prefer <= backend.spec.labels:
+        weight += backend.spec.bias.get(demand.job.traffic_class, 0.0)
+    if demand.job.prefer and not demand.job.prefer <= backend.spec.labels:
         weight += _PREFER_COST
     out.score = (loading + backlog + weight * cost) * sqrt(1.0 + waiting) * model.slow_decode
     if (
         backend.kept.tokens
         and backend.kv_tokens is not None
-        and (ask.session is None or ask.session.place is not backend.kept)
+        and (demand.session is None or demand.session.place is not backend.kept)
     ):
         full = (backend.kept.tokens + ledger.kv) / backend.kv_tokens
         out.score *= 1.0 + _FULL * full * full
 
 
-def judge(backend: Backend, ask: Ask) -> Reason | None:
+def judge(backend: Backend, demand: Demand) -> Reason | None:
     """The limit that the job would break, after `foresee`; None: it fits. An idle backend takes everything."""
-    out, ledger = backend.outlook, backend.ledger
-    if backend in ask.kept and disturbs(backend, ask):
+    out, ledger = backend.forecast, backend.ledger
+    if backend in demand.kept and disturbs(backend, demand):
         out.reason = Reason.DUTY
         return Reason.DUTY
-    if not backend.in_flight and not ledger.has_foreign and not displaces(backend, ask):
-        out.tpot = predicted_tpot(backend, ask)
+    if not backend.in_flight and not ledger.has_foreign and not displaces(backend, demand):
+        out.tpot = predicted_tpot(backend, demand)
         out.reason = None
         return None
-    out.reason = reason = _broken(backend, ask)
+    out.reason = reason = _broken(backend, demand)
     return reason
 
 
-def _broken(backend: Backend, ask: Ask) -> Reason | None:
-    out, ledger = backend.outlook, backend.ledger
-    out.tpot = tpot = predicted_tpot(backend, ask)
-    if ask.ttft_left < inf and ask.ttft_margin * out.ttft > ask.ttft_left:
+def _broken(backend: Backend, demand: Demand) -> Reason | None:
+    out, ledger = backend.forecast, backend.ledger
+    out.tpot = tpot = predicted_tpot(backend, demand)
+    if demand.ttft_left < inf and demand.ttft_margin * out.ttft > demand.ttft_left:
         return Reason.TTFT
-    if ask.tpot_limit is not None and ask.tpot_margin * tpot > ask.tpot_limit:
+    if demand.tpot_limit is not None and demand.tpot_margin * tpot > demand.tpot_limit:
         return Reason.TPOT
-    if ledger.tightest is not None and ask.tpot_margin * residents_tpot(backend, tpot) > ledger.tightest:
+    if ledger.tightest is not None and demand.tpot_margin * residents_tpot(backend, tpot) > ledger.tightest:
         return Reason.TPOT
-    if ask.bulk and out.backlog > ask.bulk_backlog:
+    if demand.bulk and out.backlog > demand.bulk_backlog:
         return Reason.DUTY
     if (
         out.work
         and (
-            ask.promises or ledger.promised or (out.backlog > ask.bulk_backlog and not backend.concurrency.learns)
+            demand.promises or ledger.promised or (out.backlog > demand.bulk_backlog and not backend.concurrency.learns)
         )  # else it is in nobody's way
-        and ledger.duty(ask.now) + out.work / max(DUTY_S, 2 * out.work) > ask.duty_limit
+        and ledger.duty(demand.now) + out.work / max(DUTY_S, 2 * out.work) > demand.duty_limit
     ):
         return Reason.DUTY
     budget = backend.kv_tokens
-    if budget is not None and ledger.kv + ask.prompt + ask.answer_high > ask.kv_share * budget:
+    if budget is not None and ledger.kv + demand.prompt + demand.answer_high > demand.kv_share * budget:
         return Reason.KV
-    if displaces(backend, ask):
+    if displaces(backend, demand):
         return Reason.KV
     full = backend.seats is not None and backend.in_flight >= backend.seats
-    if full and ask.ttft_left == inf and (ask.bulk or not backend.concurrency.learns):
+    if full and demand.ttft_left == inf and (demand.bulk or not backend.concurrency.learns):
         return Reason.SEATS
-    if ask.rest_s < inf and in_all_s(backend, ask) > ask.rest_s:  # last: what clears in a moment comes first
+    if demand.rest_s < inf and in_all_s(backend, demand) > demand.rest_s:  # last: what clears in a moment comes first
         return Reason.DEADLINE
     return None
 
 
-def disturbs(backend: Backend, ask: Ask) -> bool:
+def disturbs(backend: Backend, demand: Demand) -> bool:
     """Whether bulk on a backend that is kept for others would make them wait for a first token or for a seat."""
-    if not backend.in_flight and ask.waited > ask.patience_s:
+    if not backend.in_flight and demand.waited > demand.patience_s:
         return False
-    out, seats = backend.outlook, backend.seats
-    return out.backlog + out.cost > ask.kept_slack_s or (seats is not None and 2 * backend.in_flight >= seats)
+    out, seats = backend.forecast, backend.seats
+    return out.backlog + out.cost > demand.kept_slack_s or (seats is not None and 2 * backend.in_flight >= seats)
 
 
-def displaces(backend: Backend, ask: Ask) -> bool:
+def displaces(backend: Backend, demand: Demand) -> bool:
     """Whether a newcomer takes memory there that a session which is away needs to be in time with its next turn."""
-    budget, session = backend.kv_tokens, ask.session
+    budget, session = backend.kv_tokens, demand.session
     if not backend.kept.fragile or budget is None:
         return False
-    if session is not None and session.place is backend.kept and backend.outlook.hit > _STILL_THERE * ask.prompt:
+    if session is not None and session.place is backend.kept and backend.forecast.hit > _STILL_THERE * demand.prompt:
         return False
-    needs = max(ask.prompt + ask.answer_high, ask.becomes)
-    return backend.ledger.kv + backend.kept.fragile + needs > ask.kv_share * budget
+    needs = max(demand.prompt + demand.answer_high, demand.becomes)
+    return backend.ledger.kv + backend.kept.fragile + needs > demand.kv_share * budget
 
 
-def predicted_tpot(backend: Backend, ask: Ask) -> float:
+def predicted_tpot(backend: Backend, demand: Demand) -> float:
     """Seconds per output token beside what is there: a step, and the prefills that are computed between its tokens."""
     ledger, model = backend.ledger, backend.model
-    return step_s(backend, ask) / max(_LEAST_SHARE, 1.0 - model.decode[3] * ledger.prefilling(ask.now))
+    return step_s(backend, demand) / max(_LEAST_SHARE, 1.0 - model.decode[3] * ledger.prefilling(demand.now))
 
 
-def in_all_s(backend: Backend, ask: Ask) -> float:
+def in_all_s(backend: Backend, demand: Demand) -> float:
     """Seconds for the whole answer beside what is there, after `predicted_tpot`."""
-    out = backend.outlook
-    return out.ttft + ask.answer_mean * out.tpot
+    out = backend.forecast
+    return out.ttft + demand.answer_mean * out.tpot
 
 
-def least_s(backend: Backend, ask: Ask) -> float:
+def least_s(backend: Backend, demand: Demand) -> float:
     """Seconds for the whole answer if nobody else were there, after `foresee`."""
     model = backend.model
-    return backend.outlook.cost + ask.answer * model.step_s(1.0, ask.prompt) * model.slow_decode
+    return backend.forecast.cost + demand.answer * model.step_s(1.0, demand.prompt) * model.slow_decode
 
 
-def step_s(backend: Backend, ask: Ask) -> float:
+def step_s(backend: Backend, demand: Demand) -> float:
     """Seconds of a decode step with the job among those that are there, prompts that are still computed included: they
     will decode beside it."""
     ledger, model = backend.ledger, backend.model
     decoding = ledger.decoding + len(ledger.pending) + 1.0
     if ledger.has_foreign:
-        decoding += ledger.foreign(ask.now)[0]
-    return model.step_s(decoding, ledger.kv + ask.prompt) * model.slow_decode
+        decoding += ledger.foreign(demand.now)[0]
+    return model.step_s(decoding, ledger.kv + demand.prompt) * model.slow_decode
 
 
 def residents_tpot(backend: Backend, tpot: float) -> float:
@@ -187,7 +187,7 @@ def residents_tpot(backend: Backend, tpot: float) -> float:
     job spread over their answers."""
     ledger = backend.ledger
     answers = ledger.promised_answers / max(1, ledger.promised)
-    return tpot + backend.model.decode[3] * backend.outlook.cost / max(_MIN_ANSWER, _SHORT_ANSWER * answers)
+    return tpot + backend.model.decode[3] * backend.forecast.cost / max(_MIN_ANSWER, _SHORT_ANSWER * answers)
 
 
 def has_seat(backend: Backend, now: float) -> bool:
@@ -204,31 +204,31 @@ def seat_wait_s(backend: Backend, waiting: float) -> float:
     return (waiting - seats + 1) * (backend.residence_s or 1.0) / seats
 
 
-def clears_in_s(backend: Backend, ask: Ask) -> float:
+def clears_in_s(backend: Backend, demand: Demand) -> float:
     """Until the limit that the job broke here gives way, by what is known now."""
-    out, ledger, reason = backend.outlook, backend.ledger, backend.outlook.reason
+    out, ledger, reason = backend.forecast, backend.ledger, backend.forecast.reason
     if reason is Reason.TTFT:
-        return out.ttft - max(0.0, ask.ttft_left) / ask.ttft_margin
+        return out.ttft - max(0.0, demand.ttft_left) / demand.ttft_margin
     if reason is Reason.DUTY:
-        room = ask.duty_limit - out.work / max(DUTY_S, 2 * out.work)
-        duty = ledger.duty(ask.now)
+        room = demand.duty_limit - out.work / max(DUTY_S, 2 * out.work)
+        duty = ledger.duty(demand.now)
         return DUTY_S * log(max(1.0, duty / room)) if room > 0.02 else DUTY_S
     if reason is None:
         return 0.0
     return min(_FAR_S, (backend.service_s or 1.0) / max(1, backend.in_flight))
 
 
-def open_entry(entry: Entry, backend: Backend, ask: Ask) -> None:
+def open_entry(entry: Entry, backend: Backend, demand: Demand) -> None:
     """Write what was foreseen into the books of an attempt that goes to `backend`."""
-    out = backend.outlook
-    entry.prompt = ask.prompt
+    out = backend.forecast
+    entry.prompt = demand.prompt
     entry.hit, entry.fresh = out.hit, out.fresh
-    entry.answer = ask.answer
+    entry.answer = demand.answer
     entry.cost, entry.ahead = out.raw, out.backlog
     entry.loading = out.loading
     entry.work = out.work
-    entry.kv = ask.prompt + ask.answer
-    entry.ttft, entry.tpot = out.ttft, predicted_tpot(backend, ask)
-    entry.tpot_limit = ask.tpot_limit
-    entry.bulk = ask.bulk
+    entry.kv = demand.prompt + demand.answer
+    entry.ttft, entry.tpot = out.ttft, predicted_tpot(backend, demand)
+    entry.tpot_limit = demand.tpot_limit
+    entry.bulk = demand.bulk
     entry.beside = float(backend.ledger.decoding)

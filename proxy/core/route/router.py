@@ -10,7 +10,7 @@ from typing import Final
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.rng import NoChance, Rng
 from proxy.core.route.forecasting import clears_in_s, foresee, judge
@@ -44,21 +44,21 @@ class Router:
         self._min_samples = admission.min_samples
         self._counts = True
 
-    def pick(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend]) -> Backend | None:
-        """A backend that has room for the job; None when it has to wait or to be refused (`ask.reason`).
+    def pick(self, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]) -> Backend | None:
+        """A backend that has room for the job; None when it has to wait or to be refused (`demand.reason`).
 
         The chosen backend's outlook is that of this job."""
-        free = self.free(candidates, ask, avoid)
-        ask.reason = None
-        ask.fitted = False
-        ask.looked = free
+        free = self.free(candidates, demand, avoid)
+        demand.reason = None
+        demand.fitted = False
+        demand.looked = free
         if not free:
             return None
         if len(free) > 1 and self._fleet.ramping:
-            free = self._thin(free, ask.now)
-        chosen = self._choose(candidates, free, ask)
+            free = self._thin(free, demand.now)
+        chosen = self._choose(candidates, free, demand)
         if chosen is not None and not self._foresees:
-            foresee(chosen, ask)
+            foresee(chosen, demand)
         return chosen
 
     def rehearsal(self) -> "Router":
@@ -69,139 +69,141 @@ class Router:
         copy._counts = False
         return copy
 
-    def fits(self, backend: Backend, candidates: Candidates, ask: Ask) -> bool:
+    def fits(self, backend: Backend, candidates: Candidates, demand: Demand) -> bool:
         """Whether a held job may go to this one of its candidates now."""
-        if not backend.has_room(ask.job, bulk=ask.bulk) or not ask.job.require <= backend.spec.labels:
+        if not backend.has_room(demand.job, bulk=demand.bulk) or not demand.job.require <= backend.spec.labels:
             return False
-        if candidates.unlike and not self._may(backend, candidates, ask):
+        if candidates.unlike and not self._may(backend, candidates, demand):
             return False
-        if self.judges and ask.bulk:
-            candidates.reserve.bind(ask, candidates.open)
-        foresee(backend, ask)
-        return not self.judges or judge(backend, ask) is None or not self.bars(backend, ask)
+        if self.judges and demand.bulk:
+            candidates.reserve.bind(demand, candidates.open)
+        foresee(backend, demand)
+        return not self.judges or judge(backend, demand) is None or not self.bars(backend, demand)
 
     def enforces(self, backend: Backend) -> bool:
         """Whether a limit broken there keeps a job away."""
         return self.mode == "enforce" or (self.mode == "auto" and backend.pool.trusted)
 
-    def bars(self, backend: Backend, ask: Ask) -> bool:
+    def bars(self, backend: Backend, demand: Demand) -> bool:
         """Whether the limit that was just broken there keeps the job away. Two things need less proof: who is
         grossly late, and bulk that waits where it would be in the way of promises, which refuses nobody."""
-        pool, reason = backend.pool, backend.outlook.reason
+        pool, reason = backend.pool, backend.forecast.reason
         if self.mode != "auto" or pool.trusted:
             return self.enforces(backend)
         if reason is Reason.TTFT:
-            return pool.tells_late(backend.outlook.ttft, ask.ttft_left)
-        return bool(ask.kept) and reason is not Reason.DEADLINE and pool.learning(self._min_samples)
+            return pool.tells_late(backend.forecast.ttft, demand.ttft_left)
+        return bool(demand.kept) and reason is not Reason.DEADLINE and pool.learning(self._min_samples)
 
     def enforces_somewhere(self, candidates: Candidates) -> bool:
         """Whether anybody may be refused for time."""
         return self.judges and any(self.enforces(b) for b in candidates.open[:SAMPLED])
 
-    def free(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend]) -> list[Backend]:
+    def free(self, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]) -> list[Backend]:
         """Those that could take it as far as permits, labels and abilities go."""
-        usable = self._usable(candidates, ask)
+        usable = self._usable(candidates, demand)
         if candidates.unlike and len(usable) <= SAMPLED:
-            usable = ablest(usable, ask)
+            usable = ablest(usable, demand)
         if avoid and not avoid.issuperset(usable):
             usable = tuple(b for b in usable if b not in avoid)
         if len(usable) <= SAMPLED:
-            return [b for b in usable if b.has_room(ask.job, bulk=ask.bulk)]
-        looked = self._sample(usable, ask)
+            return [b for b in usable if b.has_room(demand.job, bulk=demand.bulk)]
+        looked = self._sample(usable, demand)
         if candidates.unlike:
-            looked = [b for b in looked if is_able(b, ask)] or list(ablest(usable, ask)[:SAMPLED])
-        return [b for b in looked if b.has_room(ask.job, bulk=ask.bulk)]
+            looked = [b for b in looked if is_able(b, demand)] or list(ablest(usable, demand)[:SAMPLED])
+        return [b for b in looked if b.has_room(demand.job, bulk=demand.bulk)]
 
-    def may_come_free(self, candidates: Candidates, ask: Ask, avoid: frozenset[Backend], *, able: bool) -> bool:
+    def may_come_free(self, candidates: Candidates, demand: Demand, avoid: frozenset[Backend], *, able: bool) -> bool:
         """Whether a place may come free that the job could have: on a backend that takes requests, and is `able` to
         serve it or as good as any."""
-        usable = self._usable(candidates, ask)
+        usable = self._usable(candidates, demand)
         if able:
-            return any(b not in avoid and is_able(b, ask) for b in usable)
-        return any(b not in avoid for b in (ablest(usable, ask) if candidates.unlike else usable))
+            return any(b not in avoid and is_able(b, demand) for b in usable)
+        return any(b not in avoid for b in (ablest(usable, demand) if candidates.unlike else usable))
 
-    def _usable(self, candidates: Candidates, ask: Ask) -> tuple[Backend, ...]:
+    def _usable(self, candidates: Candidates, demand: Demand) -> tuple[Backend, ...]:
         """Those that are open and have its labels."""
-        require = ask.job.require
+        require = demand.job.require
         return tuple(b for b in candidates.open if require <= b.spec.labels) if require else candidates.open
 
-    def _may(self, backend: Backend, candidates: Candidates, ask: Ask) -> bool:
+    def _may(self, backend: Backend, candidates: Candidates, demand: Demand) -> bool:
         """Whether it can serve the job, or nobody can rather."""
-        return is_able(backend, ask) or backend in ablest(self._usable(candidates, ask), ask)
+        return is_able(backend, demand) or backend in ablest(self._usable(candidates, demand), demand)
 
-    def retry_after_s(self, ask: Ask) -> float:
+    def retry_after_s(self, demand: Demand) -> float:
         """Until the cheapest limit clears, by what the last `pick` saw."""
-        return min([clears_in_s(b, ask) for b in ask.looked], default=0.0)
+        return min([clears_in_s(b, demand) for b in demand.looked], default=0.0)
 
-    def _choose(self, candidates: Candidates, free: list[Backend], ask: Ask) -> Backend | None:
-        if self.judges and ask.bulk:
-            candidates.reserve.bind(ask, candidates.open)
-        plain = [b for b in free if not b.spec.speculative] if ask.job.constrained else free
+    def _choose(self, candidates: Candidates, free: list[Backend], demand: Demand) -> Backend | None:
+        if self.judges and demand.bulk:
+            candidates.reserve.bind(demand, candidates.open)
+        plain = [b for b in free if not b.spec.speculative] if demand.job.constrained else free
         if self._foresees:
-            if ask.chain and ask.depths is None:
-                ask.depths = self._fleet.prefixes.depths(ask.chain)
+            if demand.chain and demand.depths is None:
+                demand.depths = self._fleet.prefixes.depths(demand.chain)
             for backend in free:
-                foresee(backend, ask)
+                foresee(backend, demand)
         if not self.judges:
-            return self._preferred(plain or free, ask)
-        chosen = self._fitting(plain, ask)
+            return self._preferred(plain or free, demand)
+        chosen = self._fitting(plain, demand)
         if chosen is None and len(plain) < len(free):
-            chosen = self._fitting([b for b in free if b.spec.speculative], ask)
-        return chosen or self._unfitting(free, ask)
+            chosen = self._fitting([b for b in free if b.spec.speculative], demand)
+        return chosen or self._unfitting(free, demand)
 
-    def _fitting(self, some: list[Backend], ask: Ask) -> Backend | None:
+    def _fitting(self, some: list[Backend], demand: Demand) -> Backend | None:
         """One that breaks no limit."""
         if not some:
             return None
-        if not ask.bulk:
-            chosen = self._preferred(some, ask)
-            if judge(chosen, ask) is None:
+        if not demand.bulk:
+            chosen = self._preferred(some, demand)
+            if judge(chosen, demand) is None:
                 return chosen
-        fitting = [b for b in some if judge(b, ask) is None]
-        ask.fitted = True
-        return self._preferred(fitting, ask) if fitting else None
+        fitting = [b for b in some if judge(b, demand) is None]
+        demand.fitted = True
+        return self._preferred(fitting, demand) if fitting else None
 
-    def _unfitting(self, free: list[Backend], ask: Ask) -> Backend | None:
+    def _unfitting(self, free: list[Backend], demand: Demand) -> Backend | None:
         """Nobody fits: somebody whose limits do not count yet, a probe, or nobody."""
-        ask.fitted = False
-        lenient = [b for b in free if not self.bars(b, ask)]
+        demand.fitted = False
+        lenient = [b for b in free if not self.bars(b, demand)]
         if lenient:
-            chosen = self._preferred(lenient, ask)
+            chosen = self._preferred(lenient, demand)
             self._count_shadow(chosen)
             return chosen
         nearest, least_s = free[0], inf
         for backend in free:
-            clears_s = clears_in_s(backend, ask)
+            clears_s = clears_in_s(backend, demand)
             if clears_s < least_s:
                 nearest, least_s = backend, clears_s
-        ask.reason = nearest.outlook.reason
+        demand.reason = nearest.forecast.reason
         return None
 
-    def asked(self, candidates: Candidates, ask: Ask, chosen: Backend | None, usable: tuple[Backend, ...]) -> None:
+    def asked(
+        self, candidates: Candidates, demand: Demand, chosen: Backend | None, usable: tuple[Backend, ...]
+    ) -> None:
         """A job came, for which `chosen` was picked among `usable`; None: it waits."""
-        home = candidates.reserve.home(ask, usable)
+        home = candidates.reserve.home(demand, usable)
         if chosen is None:
-            foresee(home, ask)
-        candidates.reserve.asked(ask, chosen or home)
+            foresee(home, demand)
+        candidates.reserve.asked(demand, chosen or home)
 
-    def probe(self, candidates: Candidates, ask: Ask) -> Backend | None:
+    def probe(self, candidates: Candidates, demand: Demand) -> Backend | None:
         """Now and then, somebody for a job that is about to be refused, to learn whether that is right."""
-        if ask.bulk or not self._probes or self._rng.random() >= self._probes:
+        if demand.bulk or not self._probes or self._rng.random() >= self._probes:
             return None
-        free = self.free(candidates, ask, frozenset())
+        free = self.free(candidates, demand, frozenset())
         for backend in free:
-            foresee(backend, ask)
-        return self._preferred(free, ask) if free else None
+            foresee(backend, demand)
+        return self._preferred(free, demand) if free else None
 
-    def _preferred(self, some: list[Backend], ask: Ask) -> Backend:
+    def _preferred(self, some: list[Backend], demand: Demand) -> Backend:
         if len(some) == 1:
             return some[0]
-        if self._explore and not ask.bulk and ask.session is None and self._rng.random() < self._explore:
+        if self._explore and not demand.bulk and demand.session is None and self._rng.random() < self._explore:
             return some[self._rng.randrange(len(some))]
-        return self._policy(some, ask, self._rng)
+        return self._policy(some, demand, self._rng)
 
     def _count_shadow(self, chosen: Backend) -> None:
-        reason = chosen.outlook.reason
+        reason = chosen.forecast.reason
         if reason is not None and self._counts:
             shadow = chosen.pool.shadow
             shadow[reason] = shadow.get(reason, 0) + 1
@@ -212,11 +214,11 @@ class Router:
         seen = [b for b in free if b.share >= 1.0 or self._rng.random() < b.share]
         return seen or free
 
-    def _sample(self, usable: tuple[Backend, ...], ask: Ask) -> list[Backend]:
+    def _sample(self, usable: tuple[Backend, ...], demand: Demand) -> list[Backend]:
         """Holders of the prefix, the least loaded (of many: of a random lot), a few random ones, and an idle one if
         there is any; each once, in the order of the configuration."""
         count, rng = len(usable), self._rng
-        chosen = set(self._fleet.holders(ask.chain, _HOLDERS, usable)) if ask.chain else set()
+        chosen = set(self._fleet.holders(demand.chain, _HOLDERS, usable)) if demand.chain else set()
         lot = usable if count <= _LOT else [usable[rng.randrange(count)] for _ in range(_LOT)]
         chosen.update(sorted(lot, key=_in_flight)[:_LEAST_LOADED])
         for _ in range(_RANDOM):
@@ -228,22 +230,26 @@ class Router:
         return sorted(chosen, key=_index)
 
 
-def is_able(backend: Backend, ask: Ask) -> bool:
+def is_able(backend: Backend, demand: Demand) -> bool:
     """Whether it can do what the job needs and has room for it, as far as anybody knows."""
-    job, abilities = ask.job, backend.abilities
+    job, abilities = demand.job, backend.abilities
     if not abilities.known:
         return True
     name = backend.listed_name(job.model)
-    room = abilities.room(job, name, ask.now)
-    return ask.too_short < room and abilities.wanted(job, ask.prompt) <= room and abilities.does(job, name, ask.now)
+    room = abilities.room(job, name, demand.now)
+    return (
+        demand.too_short < room
+        and abilities.wanted(job, demand.prompt) <= room
+        and abilities.does(job, name, demand.now)
+    )
 
 
-def ablest(some: tuple[Backend, ...], ask: Ask) -> tuple[Backend, ...]:
+def ablest(some: tuple[Backend, ...], demand: Demand) -> tuple[Backend, ...]:
     """Those of `some` that are able; where nobody is, those with the most room, if they can do the rest."""
-    able = tuple(b for b in some if is_able(b, ask))
+    able = tuple(b for b in some if is_able(b, demand))
     if able or not some:
         return able
-    job, now = ask.job, ask.now
+    job, now = demand.job, demand.now
     doing = [b for b in some if b.abilities.does(job, b.listed_name(job.model), now)] or some
     rooms = [b.abilities.room(job, b.listed_name(job.model), now) for b in doing]
     most = max(rooms)

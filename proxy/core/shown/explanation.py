@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from proxy.core.decide import Decider
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.books import Books
 from proxy.core.jobs.decision import Decision, Send, Wait
@@ -83,43 +83,43 @@ def explain(
     rehearsed, ticket = decider.rehearsal(), Ticket(job, 0, now)
     rehearsed.fallback.served(ticket)
     judged = rehearsed.new(ticket, fleet.catalogue.find(ticket.job.model), now)
-    decision, ask = judged.decision, judged.ask or books.ask(ticket, now)
+    decision, demand = judged.decision, judged.demand or books.demand(ticket, now)
     sent = decision if isinstance(decision, Send) else None
     way = ticket.way if sent is None or sent.detour is None else sent.detour.way
     account = quotas.account(job.tenant, now)
     all_of_it = fleet.catalogue.find(job.model)
-    views = () if all_of_it is None else tuple(_view(b, all_of_it, ask, router) for b in all_of_it.backends)
+    views = () if all_of_it is None else tuple(_view(b, all_of_it, demand, router) for b in all_of_it.backends)
     return Explanation(
         outcome=_outcome(decision, way),
         backend=None if sent is None else sent.backend.name,
         fallback=None if way is None else way.said,
-        reason=ask.reason if isinstance(decision, Send) else decision.reason,
+        reason=demand.reason if isinstance(decision, Send) else decision.reason,
         hedge_after_s=None if sent is None else _hedge_after_s(sent),
         policy=router.policy_name,
         mode=router.mode,
         traffic_class=job.traffic_class,
-        tenant_over_share=ask.over_share,
-        ttft_left_s=None if ask.bulk or job.slo_ttft_s is None else ask.ttft_left,
-        ttft_margin=ask.ttft_margin,
-        tpot_limit_s=ask.tpot_limit,
-        tpot_margin=ask.tpot_margin,
-        duty_limit=ask.duty_limit,
-        answer_tokens=ask.answer,
+        tenant_over_share=demand.over_share,
+        ttft_left_s=None if demand.bulk or job.slo_ttft_s is None else demand.ttft_left,
+        ttft_margin=demand.ttft_margin,
+        tpot_limit_s=demand.tpot_limit,
+        tpot_margin=demand.tpot_margin,
+        duty_limit=demand.duty_limit,
+        answer_tokens=demand.answer,
         quota=None if account is None else account.view(now),
         candidates=views,
     )
 
 
 def _hedge_after_s(sent: Send) -> float | None:
-    ask, chosen = sent.ask, sent.backend
-    rule = ask.job.hedge
-    if rule is None or ask.bulk:
+    demand, chosen = sent.demand, sent.backend
+    rule = demand.job.hedge
+    if rule is None or demand.bulk:
         return None
-    foresee(chosen, ask)
-    first_byte_s = chosen.outlook.ttft
-    if not ask.job.stream:
-        first_byte_s += ask.answer * predicted_tpot(chosen, ask)
-    return late_after_s(rule, chosen.pool.patience, ask.prompt, ask.job.stream, first_byte_s)
+    foresee(chosen, demand)
+    first_byte_s = chosen.forecast.ttft
+    if not demand.job.stream:
+        first_byte_s += demand.answer * predicted_tpot(chosen, demand)
+    return late_after_s(rule, chosen.pool.patience, demand.prompt, demand.job.stream, first_byte_s)
 
 
 def _outcome(decision: Decision, way: Way | None) -> str:
@@ -130,16 +130,16 @@ def _outcome(decision: Decision, way: Way | None) -> str:
     return "unserved" if decision.unserved else "refuse"
 
 
-def _view(backend: Backend, candidates: Candidates, ask: Ask, router: Router) -> CandidateView:
-    foresee(backend, ask)
-    broken = judge(backend, ask)
-    out = backend.outlook
+def _view(backend: Backend, candidates: Candidates, demand: Demand, router: Router) -> CandidateView:
+    foresee(backend, demand)
+    broken = judge(backend, demand)
+    out = backend.forecast
     return CandidateView(
         backend=backend.name,
         pool=backend.spec.pool,
-        removed_by=_removed_by(backend, candidates, ask, broken if router.judges else None),
-        enforced=router.bars(backend, ask),
-        prompt_tokens=ask.prompt,
+        removed_by=_removed_by(backend, candidates, demand, broken if router.judges else None),
+        enforced=router.bars(backend, demand),
+        prompt_tokens=demand.prompt,
         hit_tokens=out.hit,
         prefill_s=out.cost,
         backlog_s=out.backlog,
@@ -152,19 +152,19 @@ def _view(backend: Backend, candidates: Candidates, ask: Ask, router: Router) ->
     )
 
 
-def _removed_by(backend: Backend, candidates: Candidates, ask: Ask, broken: Reason | None) -> str | None:
+def _removed_by(backend: Backend, candidates: Candidates, demand: Demand, broken: Reason | None) -> str | None:
     if backend.health.away:
         return "away"
     if backend.asleep:
         return "asleep"
     if not backend.pressure.paused and not candidates.includes(backend):
         return "ejected"
-    if backend.pressure.paused or not backend.has_room(ask.job, bulk=ask.bulk):
+    if backend.pressure.paused or not backend.has_room(demand.job, bulk=demand.bulk):
         return "full" if backend.pressure.is_bound else "permits"
-    if not ask.job.require <= backend.spec.labels:
+    if not demand.job.require <= backend.spec.labels:
         return "labels"
-    if candidates.unlike and backend not in ablest(candidates.open, ask):
+    if candidates.unlike and backend not in ablest(candidates.open, demand):
         return "unable"
-    if ask.job.constrained and backend.spec.speculative and not all(b.spec.speculative for b in candidates.open):
+    if demand.job.constrained and backend.spec.speculative and not all(b.spec.speculative for b in candidates.open):
         return "speculative"
     return None if broken is None else broken.value

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.margins import Margins
 from proxy.core.jobs.ticket import NOBODY
@@ -44,43 +44,43 @@ class Stage:
     def __getitem__(self, index: int) -> Backend:
         return self.fleet.backends[index]
 
-    def ask(self, prompt: float = 1000.0, **job: Any) -> Ask:
-        made = Ask(Job(1, "m", **job), NOW, NOW)
+    def demand(self, prompt: float = 1000.0, **job: Any) -> Demand:
+        made = Demand(Job(1, "m", **job), NOW, NOW)
         made.prompt, made.answer, made.answer_high = prompt, 100.0, 200.0
         made.bind(Margins(AdmissionSettings()), 0.2)
         return made
 
     def queue(self, index: int, prompt: float, **job: Any) -> None:
         """A prompt is being computed there since this moment."""
-        backend, ask = self[index], self.ask(prompt, **job)
-        foresee(backend, ask)
-        entry = Entry(ask.job, 0.0, NOW)
-        open_entry(entry, backend, ask)
+        backend, demand = self[index], self.demand(prompt, **job)
+        foresee(backend, demand)
+        entry = Entry(demand.job, 0.0, NOW)
+        open_entry(entry, backend, demand)
         entry.streams = True
         backend.ledger.dispatch(entry, NOW)
         backend.in_flight += 1
 
-    def pick(self, ask: Ask) -> Backend | None:
-        return self.router.pick(self.candidates, ask, NOBODY)
+    def pick(self, demand: Demand) -> Backend | None:
+        return self.router.pick(self.candidates, demand, NOBODY)
 
 
 def test_it_goes_where_its_first_token_is_in_time() -> None:
     stage = Stage()
     stage.queue(0, 20_000)
-    ask = stage.ask(slo_ttft_s=0.5)
-    assert stage.pick(ask) is stage[1]
-    assert ask.fitted or ask.reason is None
+    demand = stage.demand(slo_ttft_s=0.5)
+    assert stage.pick(demand) is stage[1]
+    assert demand.fitted or demand.reason is None
 
 
 def test_nobody_in_time_says_why_by_the_nearest() -> None:
     stage = Stage()
     stage.queue(0, 20_000)
     stage.queue(1, 30_000)
-    ask = stage.ask(slo_ttft_s=0.5)
-    assert stage.pick(ask) is None
-    assert ask.reason is Reason.TTFT
-    assert set(ask.looked) == {stage[0], stage[1]}
-    assert stage.router.retry_after_s(ask) == pytest.approx(2.01 + 0.11 - 0.5 / 1.15, abs=0.05)
+    demand = stage.demand(slo_ttft_s=0.5)
+    assert stage.pick(demand) is None
+    assert demand.reason is Reason.TTFT
+    assert set(demand.looked) == {stage[0], stage[1]}
+    assert stage.router.retry_after_s(demand) == pytest.approx(2.01 + 0.11 - 0.5 / 1.15, abs=0.05)
 
 
 @pytest.mark.parametrize(("mode", "goes", "counted"), [("shadow", True, 1), ("off", True, 0), ("enforce", False, 0)])
@@ -89,16 +89,16 @@ def test_what_would_be_refused_is_counted_and_sent_while_nothing_is_refused(
 ) -> None:
     stage = Stage(1, mode)
     stage.queue(0, 20_000)
-    assert (stage.pick(stage.ask(slo_ttft_s=0.5)) is not None) is goes
+    assert (stage.pick(stage.demand(slo_ttft_s=0.5)) is not None) is goes
     assert sum(stage[0].pool.shadow.values()) == counted
 
 
 def test_automatic_enforces_once_the_pool_is_trusted() -> None:
     stage = Stage(1, "auto")
     stage.queue(0, 20_000)
-    assert stage.pick(stage.ask(slo_ttft_s=0.5)) is stage[0]
+    assert stage.pick(stage.demand(slo_ttft_s=0.5)) is stage[0]
     stage[0].pool.trusted = True
-    assert stage.pick(stage.ask(slo_ttft_s=0.5)) is None
+    assert stage.pick(stage.demand(slo_ttft_s=0.5)) is None
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_who_is_grossly_late_is_refused_after_a_few_predictions(
     for _ in range(samples):
         stage[0].pool.model.residuals.learn(1.0, off)
         stage[0].pool.review(100)
-    assert (stage.pick(stage.ask(slo_ttft_s=0.5)) is not None) is goes
+    assert (stage.pick(stage.demand(slo_ttft_s=0.5)) is not None) is goes
     assert not stage[0].pool.trusted
 
 
@@ -126,58 +126,58 @@ def test_who_is_grossly_late_is_refused_after_a_few_predictions(
 def test_bulk_waits_for_promises_while_predictions_are_proving_themselves(samples: int, waits: bool) -> None:
     stage = Stage(2, "auto")
     for _ in range(100):
-        for where, before in ((stage[0], stage.ask(slo_ttft_s=0.5)), (stage[1], stage.ask(bulk=True))):
+        for where, before in ((stage[0], stage.demand(slo_ttft_s=0.5)), (stage[1], stage.demand(bulk=True))):
             before.now = NOW - 5.0
             stage.router.asked(stage.candidates, before, where, stage.candidates.open)
     for index in (0, 1):
         stage.queue(index, 20_000)
         stage[index].pool.model.residuals.samples = samples
-    assert (stage.pick(stage.ask(bulk=True)) is None) is waits
-    assert stage.pick(stage.ask(slo_ttft_s=0.5)) is not None
+    assert (stage.pick(stage.demand(bulk=True)) is None) is waits
+    assert stage.pick(stage.demand(slo_ttft_s=0.5)) is not None
 
 
 def test_bulk_alone_waits_for_nobody_until_predictions_are_proven() -> None:
     stage = Stage(1, "auto")
     stage.queue(0, 20_000)
     stage[0].pool.model.residuals.samples = 50
-    assert stage.pick(stage.ask(bulk=True)) is stage[0]
+    assert stage.pick(stage.demand(bulk=True)) is stage[0]
 
 
 def test_a_rehearsal_counts_nothing_and_probes_nobody() -> None:
     stage = Stage(1, "shadow", probes=0.5)
     stage.queue(0, 20_000)
     rehearsal = stage.router.rehearsal()
-    assert rehearsal.pick(stage.candidates, stage.ask(slo_ttft_s=0.5), NOBODY) is stage[0]
+    assert rehearsal.pick(stage.candidates, stage.demand(slo_ttft_s=0.5), NOBODY) is stage[0]
     assert not stage[0].pool.shadow
-    assert all(rehearsal.probe(stage.candidates, stage.ask(slo_ttft_s=0.5)) is None for _ in range(50))
+    assert all(rehearsal.probe(stage.candidates, stage.demand(slo_ttft_s=0.5)) is None for _ in range(50))
 
 
 def test_some_would_be_refusals_are_probes_and_bulk_never_is() -> None:
     stage = Stage(1, probes=0.5)
     stage.queue(0, 20_000)
-    sent = sum(stage.router.probe(stage.candidates, stage.ask(slo_ttft_s=0.5)) is not None for _ in range(400))
+    sent = sum(stage.router.probe(stage.candidates, stage.demand(slo_ttft_s=0.5)) is not None for _ in range(400))
     assert 140 < sent < 260
-    assert all(stage.router.probe(stage.candidates, stage.ask(bulk=True)) is None for _ in range(50))
+    assert all(stage.router.probe(stage.candidates, stage.demand(bulk=True)) is None for _ in range(50))
 
 
 def test_bulk_is_kept_off_what_is_reserved_and_chats_are_not() -> None:
     stage = Stage()
     for second in range(60):
         for _ in range(8):
-            asked = stage.ask(slo_ttft_s=0.2)
+            asked = stage.demand(slo_ttft_s=0.2)
             asked.now = second
             stage.router.asked(stage.candidates, asked, None, stage.candidates.open)
-        asked = stage.ask(20_000, bulk=True)
+        asked = stage.demand(20_000, bulk=True)
         asked.now = second
         stage.router.asked(stage.candidates, asked, None, stage.candidates.open)
-    bulk = stage.ask(20_000, bulk=True)
+    bulk = stage.demand(20_000, bulk=True)
     bulk.now = 60.0
     (kept,) = [b for b in stage.fleet.backends if not stage.router.fits(b, stage.candidates, bulk)]
     other = stage[1 - kept.index]
     assert stage.pick(bulk) is other
     other.in_flight = other.limit = 1
     assert stage.pick(bulk) is None
-    assert stage.pick(stage.ask(slo_ttft_s=0.5)) is kept
+    assert stage.pick(stage.demand(slo_ttft_s=0.5)) is kept
 
 
 @given(
@@ -192,9 +192,9 @@ def test_an_idle_one_always_gets_it_and_nobody_else_is_chosen_who_breaks_a_limit
     stage = Stage(len(prompts) + 1)
     for index, prompt in enumerate(prompts):
         stage.queue(index, float(prompt))
-    ask = stage.ask(float(mine), slo_ttft_s=ttft_s, bulk=bulk)
-    chosen = stage.pick(ask)
+    demand = stage.demand(float(mine), slo_ttft_s=ttft_s, bulk=bulk)
+    chosen = stage.pick(demand)
     assert chosen is not None, "the last one is idle"
-    assert chosen.outlook.reason is None
+    assert chosen.forecast.reason is None
     if chosen.in_flight and ttft_s is not None and not bulk:
-        assert chosen.outlook.ttft * ask.ttft_margin <= ttft_s
+        assert chosen.forecast.ttft * demand.ttft_margin <= ttft_s

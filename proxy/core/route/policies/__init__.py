@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.rng import Rng
 from proxy.core.route.policies.baselines import (
     kv_cost,
@@ -21,7 +21,7 @@ from proxy.core.route.policies.least_outstanding import least_outstanding
 from proxy.core.route.policies.power_of_two import power_of_two
 from proxy.core.route.policies.round_robin import RoundRobin
 
-Policy = Callable[[Sequence[Backend], Ask, Rng], Backend]
+Policy = Callable[[Sequence[Backend], Demand, Rng], Backend]
 
 POLICIES: dict[str, Callable[[], Policy]] = {
     "goodput": lambda: goodput,

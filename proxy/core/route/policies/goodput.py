@@ -5,23 +5,23 @@ from math import inf, log
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.reserve import speed_s
 from proxy.core.rng import Rng
 
 _STEPS: Final = 1 / log(1.5)
 
 
-def goodput(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
+def goodput(candidates: Sequence[Backend], demand: Demand, rng: Rng) -> Backend:
     """Interactive: least (backlog + 2 · own prefill) · √(1 + in flight); ties go to the least KV in use. Bulk among
     fitting backends: not on what is kept for others, on the slowest, so that the others stay free, and of equals where
     it ends soonest."""
-    if ask.bulk and ask.fitted:
-        return max(candidates, key=lambda b: packing(b, ask))
+    if demand.bulk and demand.fitted:
+        return max(candidates, key=lambda b: packing(b, demand))
     least, ties = inf, 1
     chosen = candidates[0]
     for backend in candidates:
-        score = backend.outlook.score
+        score = backend.forecast.score
         if score > least:
             continue
         if score < least or backend.ledger.kv < chosen.ledger.kv:
@@ -32,7 +32,7 @@ def goodput(candidates: Sequence[Backend], ask: Ask, rng: Rng) -> Backend:
     return chosen
 
 
-def packing(backend: Backend, ask: Ask) -> tuple[bool, int, float]:
+def packing(backend: Backend, demand: Demand) -> tuple[bool, int, float]:
     """Where bulk fits best, as a key: speed counts in steps of a half."""
     slowness = round(log(speed_s(backend)) * _STEPS)
-    return backend not in ask.kept, slowness, -(backend.outlook.ttft + ask.answer * backend.outlook.tpot)
+    return backend not in demand.kept, slowness, -(backend.forecast.ttft + demand.answer * backend.forecast.tpot)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from math import inf
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.rng import Rng
 
 
-def least_outstanding(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
+def least_outstanding(candidates: Sequence[Backend], _ask: Demand, rng: Rng) -> Backend:
     """A backend in slow start counts as fuller than it is, so that it is not flooded for being empty."""
     least = inf
     tied: list[Backend] = []

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.rng import Rng
 
 
-def power_of_two(candidates: Sequence[Backend], _ask: Ask, rng: Rng) -> Backend:
+def power_of_two(candidates: Sequence[Backend], _ask: Demand, rng: Rng) -> Backend:
     """Two different ones; equal load goes to the first drawn."""
     first = rng.randrange(len(candidates))
     second = rng.randrange(len(candidates) - 1)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.margins import Margins
 from proxy.core.fleet.reserve import DEMAND_S, Reserve, backends_needed, speed_s
 from proxy.core.route.forecasting import disturbs, foresee, judge
@@ -31,25 +31,25 @@ def fleet() -> tuple[Backend, ...]:
     return (backend(0, SLOW), backend(1, SLOW), backend(2, FAST), backend(3, FAST))
 
 
-def chat(now: float, prompt: float = 1000.0) -> Ask:
-    ask = Ask(Job(1, "m", slo_ttft_s=0.2, slo_tpot_s=0.04), now, now)
-    ask.prompt, ask.answer, ask.answer_high = prompt, 200.0, 400.0
-    ask.bind(Margins(AdmissionSettings()), 0.2)
-    return ask
+def chat(now: float, prompt: float = 1000.0) -> Demand:
+    demand = Demand(Job(1, "m", slo_ttft_s=0.2, slo_tpot_s=0.04), now, now)
+    demand.prompt, demand.answer, demand.answer_high = prompt, 200.0, 400.0
+    demand.bind(Margins(AdmissionSettings()), 0.2)
+    return demand
 
 
-def bulk(now: float, prompt: float = 8000.0, arrived: float | None = None) -> Ask:
-    ask = Ask(Job(2, "m", bulk=True), now if arrived is None else arrived, now)
-    ask.prompt, ask.answer, ask.answer_high = prompt, 500.0, 900.0
-    ask.bind(Margins(AdmissionSettings()), 0.2)
-    ask.patience_s = 60.0
-    return ask
+def bulk(now: float, prompt: float = 8000.0, arrived: float | None = None) -> Demand:
+    demand = Demand(Job(2, "m", bulk=True), now if arrived is None else arrived, now)
+    demand.prompt, demand.answer, demand.answer_high = prompt, 500.0, 900.0
+    demand.bind(Margins(AdmissionSettings()), 0.2)
+    demand.patience_s = 60.0
+    return demand
 
 
-def asked(reserve: Reserve, ask: Ask, usable: tuple[Backend, ...]) -> None:
-    home = reserve.home(ask, usable)
-    foresee(home, ask)
-    reserve.asked(ask, home)
+def asked(reserve: Reserve, demand: Demand, usable: tuple[Backend, ...]) -> None:
+    home = reserve.home(demand, usable)
+    foresee(home, demand)
+    reserve.asked(demand, home)
 
 
 def kept(
@@ -61,9 +61,9 @@ def kept(
     events += [(i / bulk_per_s, False) for i in range(int(seconds * bulk_per_s))] if bulk_per_s else []
     for now, is_chat in sorted(events):
         asked(reserve, chat(now) if is_chat else bulk(now), usable)
-    ask = bulk(float(seconds), arrived=seconds - waited)
-    reserve.bind(ask, usable)
-    return sorted(b.index for b in ask.kept)
+    demand = bulk(float(seconds), arrived=seconds - waited)
+    reserve.bind(demand, usable)
+    return sorted(b.index for b in demand.kept)
 
 
 def test_the_fastest_are_kept_as_many_as_are_needed() -> None:
@@ -108,9 +108,9 @@ def test_what_nobody_asks_for_any_more_is_given_back() -> None:
         asked(reserve, bulk(i / 5), usable)
     for i in range(300):
         asked(reserve, bulk(60.0 + i / 5 * 2 * DEMAND_S / 10), usable)
-    ask = bulk(60.0 + 60 * 2 * DEMAND_S / 10)
-    reserve.bind(ask, usable)
-    assert not ask.kept
+    demand = bulk(60.0 + 60 * 2 * DEMAND_S / 10)
+    reserve.bind(demand, usable)
+    assert not demand.kept
 
 
 def test_a_backend_that_comes_or_goes_is_seen_at_once() -> None:
@@ -118,19 +118,19 @@ def test_a_backend_that_comes_or_goes_is_seen_at_once() -> None:
     for i in range(300):
         asked(reserve, chat(i / 5), usable)
         asked(reserve, bulk(i / 5), usable)
-    ask = bulk(60.0)
-    reserve.bind(ask, usable)
-    gone = max(ask.kept, key=lambda b: b.index)
+    demand = bulk(60.0)
+    reserve.bind(demand, usable)
+    gone = max(demand.kept, key=lambda b: b.index)
     left = tuple(b for b in usable if b is not gone)
-    reserve.bind(ask, left)
-    assert ask.kept <= frozenset(left)
+    reserve.bind(demand, left)
+    assert demand.kept <= frozenset(left)
 
 
-def kept_ask(now: float, slack_s: float, keeps: Backend, **more: float) -> Ask:
-    ask = bulk(now, **more)
-    ask.kept, ask.kept_slack_s = frozenset({keeps}), slack_s
-    foresee(keeps, ask)
-    return ask
+def kept_ask(now: float, slack_s: float, keeps: Backend, **more: float) -> Demand:
+    demand = bulk(now, **more)
+    demand.kept, demand.kept_slack_s = frozenset({keeps}), slack_s
+    foresee(keeps, demand)
+    return demand
 
 
 def test_bulk_stays_away_from_what_is_kept_even_where_it_is_idle() -> None:
@@ -164,9 +164,9 @@ def test_what_a_job_needs_is_positive_and_grows_with_it(prompt: float, answer: f
     one = backend(0, SLOW, seats=seats)
 
     def need(factor: float) -> float:
-        ask = chat(0.0, prompt * factor)
-        ask.answer = answer * factor
-        foresee(one, ask)
-        return backends_needed(ask, one)
+        demand = chat(0.0, prompt * factor)
+        demand.answer = answer * factor
+        foresee(one, demand)
+        return backends_needed(demand, one)
 
     assert 0 < need(1.0) < need(2.0)

@@ -29,9 +29,9 @@ class Desk:
     def send(self, now: float, **job: Any) -> Entry:
         self.count += 1
         ticket = Ticket(Job(self.count, "m", stream=True, **{"prompt_tokens": 1000, **job}), self.count, now)
-        ask = self.books.ask(ticket, now)
-        foresee(self.backend, ask)
-        entry = self.books.open(ticket, self.backend, ask)
+        demand = self.books.demand(ticket, now)
+        foresee(self.backend, demand)
+        entry = self.books.open(ticket, self.backend, demand)
         self.backend.in_flight += 1
         return entry
 
@@ -42,23 +42,23 @@ class Desk:
 
 def test_time_that_passed_before_is_not_left_any_more() -> None:
     books = Books(SchedulingSettings())
-    ask = books.ask(Ticket(Job(1, "m", slo_ttft_s=2.0, slo_tpot_s=0.1, done_by=30.0), 1, 10.0), 11.5)
-    assert (ask.waited, ask.ttft_left, ask.tpot_limit, ask.rest_s) == (1.5, 0.5, 0.1, 18.5)
+    demand = books.demand(Ticket(Job(1, "m", slo_ttft_s=2.0, slo_tpot_s=0.1, done_by=30.0), 1, 10.0), 11.5)
+    assert (demand.waited, demand.ttft_left, demand.tpot_limit, demand.rest_s) == (1.5, 0.5, 0.1, 18.5)
 
 
 def test_bulk_promises_nothing_about_time_and_has_half_of_it_for_patience() -> None:
     books = Books(SchedulingSettings())
     job = Job(1, "m", bulk=True, slo_ttft_s=2.0, slo_tpot_s=0.1, deadline=110.0)
-    ask = books.ask(Ticket(job, 1, 10.0), 10.0)
-    assert not ask.promises
-    assert ask.patience_s == 50.0
-    assert books.ask(Ticket(Job(2, "m", bulk=True), 2, 0.0), 0.0).patience_s == 300.0
+    demand = books.demand(Ticket(job, 1, 10.0), 10.0)
+    assert not demand.promises
+    assert demand.patience_s == 50.0
+    assert books.demand(Ticket(Job(2, "m", bulk=True), 2, 0.0), 0.0).patience_s == 300.0
 
 
 def test_a_demoted_job_is_asked_for_as_bulk() -> None:
     ticket = Ticket(Job(1, "m", slo_ttft_s=0.2), 1, 0.0)
     ticket.demoted = True
-    assert not Books(SchedulingSettings()).ask(ticket, 0.0).promises
+    assert not Books(SchedulingSettings()).demand(ticket, 0.0).promises
 
 
 def test_a_prefill_is_learned_with_the_prefix_that_was_found_not_with_the_one_predicted() -> None:

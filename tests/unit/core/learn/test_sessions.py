@@ -127,8 +127,8 @@ def test_tokens_that_the_engine_has_counted_are_not_estimated() -> None:
     bed = Bed(1)
     bed.turn("a", 80)
     job = Job(7, "m", prefix=chain("a", 84), body_bytes=9_000_000)
-    ask = bed.scheduler._books.ask(sessions_ticket(job, bed.now), bed.now)
-    assert ask.prompt == pytest.approx(84 * BLOCK, rel=0.02)
+    demand = bed.scheduler._books.demand(sessions_ticket(job, bed.now), bed.now)
+    assert demand.prompt == pytest.approx(84 * BLOCK, rel=0.02)
 
 
 def sessions_ticket(job: Job, now: float) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.ticket import NOBODY
 from proxy.core.route.policies import POLICIES
@@ -33,8 +33,8 @@ def router(fleet: Fleet, policy: str = "round_robin") -> Router:
     return Router(fleet, SchedulingSettings.model_validate({"policy": policy, "explore": 0}), random.Random(7))
 
 
-def at(now: float) -> Ask:
-    return Ask(JOB, now, now)
+def at(now: float) -> Demand:
+    return Demand(JOB, now, now)
 
 
 @pytest.mark.parametrize("count", [1, 3])

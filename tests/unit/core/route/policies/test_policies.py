@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.demand import Ask
+from proxy.core.fleet.demand import Demand
 from proxy.core.route.policies import POLICIES, Policy
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings
@@ -15,8 +15,8 @@ from proxy.model.request import Job
 JOB = Job(1, "m")
 
 
-def asked(job: Job) -> Ask:
-    return Ask(job, 0.0, 0.0)
+def asked(job: Job) -> Demand:
+    return Demand(job, 0.0, 0.0)
 
 
 def backends(*in_flight: int) -> list[Backend]:
@@ -98,7 +98,7 @@ def test_power_of_two_is_even_among_equals() -> None:
 def with_hits(*in_flight_and_hit: tuple[int, float]) -> list[Backend]:
     made = backends(*(busy for busy, _ in in_flight_and_hit))
     for backend, (_, hit) in zip(made, in_flight_and_hit, strict=True):
-        backend.outlook.hit = hit
+        backend.forecast.hit = hit
     return made
 
 
@@ -117,23 +117,23 @@ def with_hits(*in_flight_and_hit: tuple[int, float]) -> list[Backend]:
 )
 def test_prefix_cache_aware_is_the_published_rule(candidates: list[tuple[int, float]], chosen: set[int]) -> None:
     made = with_hits(*candidates)
-    ask = asked(JOB)
-    ask.prompt = 1000.0
+    demand = asked(JOB)
+    demand.prompt = 1000.0
     rng = random.Random(1)
-    assert {POLICIES["prefix_cache_aware"]()(made, ask, rng).index for _ in range(40)} == chosen
+    assert {POLICIES["prefix_cache_aware"]()(made, demand, rng).index for _ in range(40)} == chosen
 
 
-def bulk_ask(*kept: Backend) -> Ask:
-    ask = asked(Job(1, "m", bulk=True))
-    ask.fitted, ask.answer, ask.kept = True, 100.0, frozenset(kept)
-    return ask
+def bulk_ask(*kept: Backend) -> Demand:
+    demand = asked(Job(1, "m", bulk=True))
+    demand.fitted, demand.answer, demand.kept = True, 100.0, frozenset(kept)
+    return demand
 
 
 def engine(index: int, slowness: float, ttft: float = 0.1, tpot: float = 0.02) -> Backend:
     made = Backend(BackendSpec(f"b{index}"), index, HealthSettings())
     made.model.prefill = [0.01 * slowness, 0.5 * slowness, 0.2 * slowness, 0.0]
     made.model.decode = [0.01 * slowness, 0.004 * slowness, 0.014 * slowness, 0.5]
-    made.outlook.ttft, made.outlook.tpot = ttft, tpot
+    made.forecast.ttft, made.forecast.tpot = ttft, tpot
     return made
 
 
