@@ -26,15 +26,16 @@ _LEFT_OUT = {
     "defines models of pydantic, which are made at run time": "model/classes model/fallback model/hedge model/kv_cache"
     " model/limits model/rules model/scheduling model/tenants model/units",
     "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/shown/explanation",
-    "runs at the start, per probe or once a second, and waits most of that time": "live/address_space live/admin"
-    " live/catalogue live/memory live/prober live/questions live/scraper live/tls live/tokenizers",
-    "runs for large and packed bodies only, whose cost is that of parsing them": "live/bodies wire/weight",
+    "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/catalogue"
+    " live/background/address_space live/background/memory live/background/prober live/background/questions"
+    " live/background/scraper live/tokenizers live/upstream/tls",
+    "runs for large and packed bodies only, whose cost is that of parsing them": "live/downstream/bodies wire/weight",
 }
 """Why some are left to the interpreter: reason → names."""
 _ALSO = {
     "obs": "access_log goodput metrics record",
-    "sim": "arrival course decoding engine jobs kv_pool modelled_backend outlook placement plan played references sequence"
-    " spec static world",
+    "sim": "arrival course decoding engine jobs kv_pool modelled_backend outlook placement plan played references"
+    " sequence spec static world",
 }
 """Of other packages: what runs per request, or per step of a simulation."""
 _WISH = os.environ.get("TIDEGATE_COMPILE", "auto")

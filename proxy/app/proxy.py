@@ -23,24 +23,24 @@ from proxy.core.route.policies import FORESEEING
 from proxy.core.scheduler import Scheduler
 from proxy.core.tenancy.access import Permitted
 from proxy.core.tenancy.classify import Classifier
-from proxy.live import backends
 from proxy.live.admin import Admin
 from proxy.live.attempt import Caller
-from proxy.live.bodies import Bodies
-from proxy.live.budget import Budget
+from proxy.live.background.flows import Flows
+from proxy.live.background.memory import MemoryGuard, limit_b
+from proxy.live.background.prober import Prober
+from proxy.live.background.scraper import Scraper
 from proxy.live.catalogue import ModelList
+from proxy.live.downstream.bodies import Bodies
+from proxy.live.downstream.budget import Budget
+from proxy.live.downstream.connection import Edge
 from proxy.live.driver import Driver
-from proxy.live.edge import Edge
 from proxy.live.exchange import Exchange, Gateway
-from proxy.live.flows import Flows
 from proxy.live.intake import Intake
 from proxy.live.marks import Marks
-from proxy.live.memory import MemoryGuard, limit_b
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
-from proxy.live.prober import Prober
-from proxy.live.scraper import Scraper
 from proxy.live.tokenizers import Tokenizers
+from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.model.classes import with_built_in
 from proxy.obs.access_log import FLUSH_S, AccessLog

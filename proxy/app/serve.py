@@ -12,7 +12,7 @@ from proxy.app.listeners import StartError
 from proxy.app.notify import Notifier
 from proxy.app.proxy import Proxy
 from proxy.config.schema import Config
-from proxy.live import address_space, memory
+from proxy.live.background import address_space, memory
 from proxy.obs.logs import Logs
 
 _log = logging.getLogger("tidegate")

@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from proxy.cli import streams
 from proxy.cli.mistakes import EXIT_USAGE, command_of, unknown_command, unknown_option
 from proxy.cli.parser import COMMANDS, build_parser
-from proxy.live import address_space
+from proxy.live.background import address_space
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130

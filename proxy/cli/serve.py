@@ -16,7 +16,7 @@ from proxy.config.loader import Loaded
 from proxy.config.named import COMMAND_LINE, load_urls
 from proxy.config.overrides import with_overrides
 from proxy.config.refusal import quoted
-from proxy.live import address_space
+from proxy.live.background import address_space
 
 HOW = """\
 tidegate serve: name your engines, or a file that does

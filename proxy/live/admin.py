@@ -16,9 +16,9 @@ from urllib.parse import parse_qs
 import orjson
 
 from proxy.core.refusals import short_of_memory
-from proxy.live.budget import Budget
-from proxy.live.edge import Connection, Edge
-from proxy.live.reader import Message
+from proxy.live.downstream.budget import Budget
+from proxy.live.downstream.connection import Connection, Edge
+from proxy.live.downstream.reader import Message
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import FaultError
 from proxy.model.limits import Limits

@@ -12,11 +12,11 @@ from time import monotonic
 from typing import Any
 
 from proxy.core.scheduler import Scheduler
-from proxy.live.backends import Backend
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.live.tokenizers import Tokenizers
-from proxy.live.upstream import FIRST_BYTE_S, Connection
+from proxy.live.upstream.backends import Backend
+from proxy.live.upstream.connection import FIRST_BYTE_S, Connection
 from proxy.model.abilities import Lack
 from proxy.model.classes import StreamSettings
 from proxy.model.commands import Dispatch, FirstToken

@@ -10,11 +10,11 @@ from typing import Any, Final, TypeVar
 
 from proxy.live import judge
 from proxy.live.answer import Answer
-from proxy.live.edge import Connection
+from proxy.live.downstream.connection import Connection
+from proxy.live.downstream.reader import Message
 from proxy.live.intake import Taken
 from proxy.live.job import JobLoop
 from proxy.live.marks import Headers, Marks
-from proxy.live.reader import Message
 from proxy.model.endpoint import ENDPOINTS, Api
 from proxy.model.faults import Fault, FaultError, Kind, upstream
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with

@@ -18,20 +18,20 @@ from proxy.core.refusals import short_of_memory
 from proxy.core.scheduler import Scheduler
 from proxy.engines.routes import offers
 from proxy.live.attempt import Call
-from proxy.live.backends import Backend
-from proxy.live.bodies import INLINE_B, Bodies
-from proxy.live.budget import Budget
+from proxy.live.background.flows import Flows
+from proxy.live.background.memory import MemoryGuard
 from proxy.live.deliver import Writer
-from proxy.live.edge import Connection
-from proxy.live.flows import Flows
+from proxy.live.downstream.bodies import INLINE_B, Bodies
+from proxy.live.downstream.budget import Budget
+from proxy.live.downstream.connection import Connection
+from proxy.live.downstream.reader import Message
 from proxy.live.intake import Intake, Taken
 from proxy.live.job import JobLoop
 from proxy.live.marks import Marks
-from proxy.live.memory import MemoryGuard
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
-from proxy.live.reader import Message
 from proxy.live.relay import Relay
+from proxy.live.upstream.backends import Backend
 from proxy.model.classes import NOTHING_PROMISED
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream, internal

@@ -19,8 +19,8 @@ from typing import Final, NamedTuple
 from proxy.core.fleet.abilities import is_believable
 from proxy.engines.refusals import cannot, refuses_key
 from proxy.live.answer import Answer
-from proxy.live.backends import Backend
 from proxy.live.relay import Relay
+from proxy.live.upstream.backends import Backend
 from proxy.model.abilities import Cannot, Lack
 from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import (

@@ -16,8 +16,8 @@ from typing import Any
 
 from proxy.live import judge
 from proxy.live.attempt import Call, Caller, Try
-from proxy.live.backends import Backend
 from proxy.live.driver import Driver, Mailbox
+from proxy.live.upstream.backends import Backend
 from proxy.model.commands import Dispatch, Failed, FirstByte
 from proxy.model.fallback import Way
 from proxy.model.faults import Fault, Kind, internal

@@ -10,8 +10,8 @@ import orjson
 
 from proxy import __version__
 from proxy.core.tenancy.access import Patterns
-from proxy.live.backends import Backend
 from proxy.live.catalogue import ModelList
+from proxy.live.upstream.backends import Backend
 from proxy.model.faults import FaultError, Kind, downstream
 
 _JSON: Final = (b"content-type", b"application/json")

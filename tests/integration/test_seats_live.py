@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
-from proxy.live.scraper import Scraper
+from proxy.live.background.scraper import Scraper
 from proxy.sim.spec import PRESETS
 from tests.support.live_proxy import Live, SimEngine, running
 from tests.support.patience import eventually

@@ -21,13 +21,14 @@ import uvloop
 
 from proxy.app.proxy import Proxy
 from proxy.core.jobs.ticket import Ticket
-from proxy.live import edge, upstream
 from proxy.live.attempt import Try
+from proxy.live.downstream.connection import Connection as ClientConnection
+from proxy.live.downstream.reader import Message, Reader
 from proxy.live.exchange import Exchange
 from proxy.live.job import JobLoop
-from proxy.live.reader import Message, Reader
 from proxy.live.relay import Relay
 from proxy.live.stream import Stream
+from proxy.live.upstream.connection import Connection as EngineConnection
 from proxy.live.watch import Limit
 from proxy.model.request import Job
 from tests.soak.clients import PATH, chat, chunked, connect, many
@@ -43,8 +44,8 @@ TIMES = 1_000 if FULL else 40
 LOOPS = {"uvloop": uvloop.run, **({"asyncio": asyncio.run} if FULL else {})}
 REST_S = 10.0
 COUNTED = (
-    *(edge.Connection, Reader, Message, Exchange, JobLoop, Try, Relay, Stream, Limit),
-    *(upstream.Connection, Job, Ticket, asyncio.Task, asyncio.Future),
+    *(ClientConnection, Reader, Message, Exchange, JobLoop, Try, Relay, Stream, Limit),
+    *(EngineConnection, Job, Ticket, asyncio.Task, asyncio.Future),
 )
 OPTIONS = """
 classes:

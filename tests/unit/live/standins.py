@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from proxy.live.pool import Pool
-from proxy.live.upstream import Address, Connection
+from proxy.live.upstream.connection import Address, Connection
+from proxy.live.upstream.pool import Pool
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from proxy.live.admin import SLACK, Admin, is_own_name
-from proxy.live.budget import Budget
-from proxy.live.edge import Connection
+from proxy.live.downstream.budget import Budget
+from proxy.live.downstream.connection import Connection
 from proxy.live.watch import Watch
 from proxy.model.limits import Limits
-from tests.unit.live.test_edge import ClientTransport
+from tests.unit.live.downstream.test_connection import ClientTransport
 
 GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

@@ -8,12 +8,12 @@ import pytest
 
 from proxy.live.answer import Sink
 from proxy.live.attempt import Call
-from proxy.live.budget import Budget
 from proxy.live.deliver import Writer
-from proxy.live.edge import Connection, Edge
+from proxy.live.downstream.budget import Budget
+from proxy.live.downstream.connection import Connection, Edge
+from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop
 from proxy.live.marks import Marks
-from proxy.live.reader import Message
 from proxy.live.watch import Watch
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import Fault, Kind, upstream
@@ -27,7 +27,7 @@ from proxy.wire.meter import Meter
 from proxy.wire.tokens import Source
 from proxy.wire.usage import NO_USAGE, Usage
 from tests.support.route_engine import RouteEngine
-from tests.unit.live.test_edge import ClientTransport, post
+from tests.unit.live.downstream.test_connection import ClientTransport, post
 from tests.unit.live.test_job import Bed
 
 SSE = (b"content-type", b"text/event-stream")

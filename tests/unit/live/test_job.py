@@ -11,12 +11,12 @@ from aiohttp import web
 
 from proxy.config.schema import Config
 from proxy.core.scheduler import Scheduler
-from proxy.live import backends
 from proxy.live.attempt import Call, Caller
 from proxy.live.driver import Driver
 from proxy.live.job import JobLoop
 from proxy.live.outstanding import Jobs
 from proxy.live.tokenizers import Tokenizers
+from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.model.backend import BackendSpec
 from proxy.model.classes import StreamSettings

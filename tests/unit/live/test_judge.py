@@ -7,8 +7,8 @@ import pytest
 
 from proxy.config.backend import Backend as BackendConfig
 from proxy.live import judge
-from proxy.live.backends import Backend
 from proxy.live.relay import Relay
+from proxy.live.upstream.backends import Backend
 from proxy.live.watch import Watch
 from proxy.model.classes import StreamSettings
 from proxy.model.endpoint import Endpoint

@@ -8,9 +8,9 @@ import pytest
 
 from proxy import __version__
 from proxy.config.schema import Config
-from proxy.live import backends
 from proxy.live.catalogue import ModelList
 from proxy.live.own import OwnAnswers
+from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.model.faults import FaultError, Kind
 

@@ -8,8 +8,8 @@ import pytest
 import uvloop
 
 from proxy.config.backend import TlsSettings
-from proxy.live import tls
-from proxy.live.pool import Pool
+from proxy.live.upstream import tls
+from proxy.live.upstream.pool import Pool
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault, FaultError, Kind
 from tests.support.certificates import Authority, Certificate, self_signed

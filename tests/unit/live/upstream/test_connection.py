@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.live.upstream import Connection
+from proxy.live.upstream.connection import Connection
 from proxy.model.faults import Kind, Retry
 from tests.unit.live.standins import Receiver, connected, pool
 

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from proxy.live import address_space
-from proxy.live.address_space import LEAST_B, AddressSpace, be_frugal, used, why_not
-from proxy.live.memory import MemoryGuard, available_b
+from proxy.live.background import address_space
+from proxy.live.background.address_space import LEAST_B, AddressSpace, be_frugal, used, why_not
+from proxy.live.background.memory import MemoryGuard, available_b
 from proxy.model.limits import MemoryLimits
 
 MIB = 1 << 20

@@ -7,8 +7,8 @@ from time import monotonic
 
 import pytest
 
+from proxy.live.background.flows import Flows, GivesUp
 from proxy.live.driver import Driver
-from proxy.live.flows import Flows, GivesUp
 from proxy.live.relay import Relay
 from proxy.model.commands import Command, Flowed
 from proxy.model.faults import Kind, Retry

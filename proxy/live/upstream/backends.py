@@ -9,9 +9,9 @@ from proxy.config.schema import Config
 from proxy.engines.base import Dialect
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.engines.routes import UNRECOGNISED
-from proxy.live import tls
-from proxy.live.pool import Pool
-from proxy.live.upstream import Address
+from proxy.live.upstream import tls
+from proxy.live.upstream.connection import Address
+from proxy.live.upstream.pool import Pool
 from proxy.live.watch import Watch
 from proxy.model.limits import UpstreamLimits
 

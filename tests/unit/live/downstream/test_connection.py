@@ -7,9 +7,9 @@ from time import monotonic
 
 import pytest
 
-from proxy.live.budget import Budget
-from proxy.live.edge import ANSWERING, GONE, LINGERING, READING, Connection, Edge
-from proxy.live.reader import Message, Reader
+from proxy.live.downstream.budget import Budget
+from proxy.live.downstream.connection import ANSWERING, GONE, LINGERING, READING, Connection, Edge
+from proxy.live.downstream.reader import Message, Reader
 from proxy.live.watch import Watch
 from proxy.model.faults import Kind
 from proxy.model.limits import BodyLimits, ConnectionLimits, HeadLimits, Limits

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.live.budget import Budget
+from proxy.live.downstream.budget import Budget
 from proxy.model.faults import FaultError, Kind
 from proxy.wire import errors
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from proxy.live.budget import COPIES, Budget
+from proxy.live.downstream.budget import COPIES, Budget
 from proxy.model.limits import Limits
 from proxy.model.request import Request
 from proxy.wire import body as bodies

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from proxy.live.budget import Budget
-from proxy.live.reader import BETWEEN, ENDED, IN_BODY, IN_HEAD, Message, Reader, Terms
+from proxy.live.downstream.budget import Budget
+from proxy.live.downstream.reader import BETWEEN, ENDED, IN_BODY, IN_HEAD, Message, Reader, Terms
 from proxy.model.faults import Kind
 from proxy.model.limits import HeadLimits, Limits
 from proxy.wire.headers import HeaderPolicy

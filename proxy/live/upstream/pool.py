@@ -9,8 +9,8 @@ import contextlib
 import ssl
 from collections.abc import Callable
 
-from proxy.live import tls
-from proxy.live.upstream import Address, Connection
+from proxy.live.upstream import tls
+from proxy.live.upstream.connection import Address, Connection
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault, FaultError, Kind, Retry, upstream
 

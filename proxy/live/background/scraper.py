@@ -11,9 +11,9 @@ from typing import Final
 
 from proxy.engines import load
 from proxy.engines.load import NOTHING, Reading, Source, merged
-from proxy.live.backends import Backend
+from proxy.live.background.questions import Questions
 from proxy.live.driver import Driver
-from proxy.live.questions import Questions
+from proxy.live.upstream.backends import Backend
 from proxy.model.commands import Load, Restarted
 from proxy.model.faults import FaultError
 from proxy.model.limits import UpstreamLimits

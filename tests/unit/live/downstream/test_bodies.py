@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from proxy.live import bodies as module
-from proxy.live.bodies import INLINE_B, Bodies
-from proxy.live.budget import Budget
+from proxy.live.downstream import bodies as module
+from proxy.live.downstream.bodies import INLINE_B, Bodies
+from proxy.live.downstream.budget import Budget
 from proxy.model.faults import FaultError, Kind
 from proxy.model.limits import BodyLimits, Limits
 from proxy.wire.headers import Head

@@ -16,11 +16,11 @@ from proxy.engines import identity, listing, recognition
 from proxy.engines.base import Dialect
 from proxy.engines.listing import Listing
 from proxy.engines.registry import DIALECTS, UNKNOWN
-from proxy.live.backends import Backend
+from proxy.live.background.questions import Questions
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
-from proxy.live.questions import Questions
 from proxy.live.relay import Relay
+from proxy.live.upstream.backends import Backend
 from proxy.model.commands import Identified, Load, Probed, Restarted
 from proxy.model.faults import Fault, FaultError, Kind
 from proxy.model.limits import HealthSettings, UpstreamLimits

@@ -20,9 +20,9 @@ from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any, Final, cast
 
-from proxy.live.budget import Budget
-from proxy.live.reader import BETWEEN, IN_BODY, Message, Reader, Terms
-from proxy.live.unsent import reset, unsent_b
+from proxy.live.downstream.budget import Budget
+from proxy.live.downstream.reader import BETWEEN, IN_BODY, Message, Reader, Terms
+from proxy.live.downstream.unsent import reset, unsent_b
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import Fault, Kind, downstream, internal
 from proxy.model.limits import Limits

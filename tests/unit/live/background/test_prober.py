@@ -8,10 +8,10 @@ import pytest
 from aiohttp import web
 
 from proxy.config.schema import Config
-from proxy.live import backends
+from proxy.live.background.prober import Prober
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
-from proxy.live.prober import Prober
+from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.model.abilities import PLAIN, Traits
 from proxy.model.commands import Identified, Load, Probed, Restarted

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.live.memory import MemoryGuard
+from proxy.live.background.memory import MemoryGuard
 from proxy.model.limits import MemoryLimits
 
 

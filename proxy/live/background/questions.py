@@ -6,8 +6,8 @@ Owns the bound on the answer. What is asked, how often and what it means is the 
 import asyncio
 from time import monotonic
 
-from proxy.live.backends import Backend
 from proxy.live.relay import Relay
+from proxy.live.upstream.backends import Backend
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import FaultError
 from proxy.model.limits import UpstreamLimits

@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 
 from proxy.config.schema import Config
-from proxy.live import backends
-from proxy.live.questions import Questions
+from proxy.live.background.questions import Questions
+from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.model.faults import FaultError, Kind
 from proxy.model.limits import UpstreamLimits

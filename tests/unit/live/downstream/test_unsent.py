@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import uvloop
 
-from proxy.live.unsent import reset, unsent_b
+from proxy.live.downstream.unsent import reset, unsent_b
 from tests.unit.live.standins import Transport
 
 

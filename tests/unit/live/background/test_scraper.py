@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 
 from proxy.config.schema import Config
-from proxy.live import backends
+from proxy.live.background.scraper import Scraper
 from proxy.live.driver import Driver
-from proxy.live.scraper import Scraper
+from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.model.commands import Load, Restarted
 from proxy.model.limits import UpstreamLimits
@@ -82,7 +82,7 @@ async def test_metrics_that_are_not_there_are_left_alone(engine: Any) -> None:
 
 async def test_metrics_that_hang_end_with_the_scrape(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     served, scraper, told = engine
-    monkeypatch.setattr("proxy.live.scraper._TIMEOUT_S", 0.05)
+    monkeypatch.setattr("proxy.live.background.scraper._TIMEOUT_S", 0.05)
     served.hang_s = 1.0
     await scraper.scrape()
     assert told == []
@@ -143,7 +143,7 @@ class LlamaBed:
         self.llama = Llama()
         self.now = 1000.0
         self.told: list[Any] = []
-        monkeypatch.setattr("proxy.live.scraper.monotonic", lambda: self.now)
+        monkeypatch.setattr("proxy.live.background.scraper.monotonic", lambda: self.now)
 
     async def scrapes(self, times: int, interval_s: float = 2.0) -> list[Any]:
         self.told.clear()

@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from proxy.live import address_space
-from proxy.live.address_space import AddressSpace
+from proxy.live.background import address_space
+from proxy.live.background.address_space import AddressSpace
 from proxy.model.limits import MemoryLimits
 
 _PERIOD_S = 1.0

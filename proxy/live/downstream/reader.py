@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import httptools
 
-from proxy.live.budget import COPIES, Budget
+from proxy.live.downstream.budget import COPIES, Budget
 from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.limits import Limits
 from proxy.wire import framing

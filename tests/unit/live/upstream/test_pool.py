@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from proxy.live.pool import Pool
-from proxy.live.upstream import Connection
+from proxy.live.upstream.connection import Connection
+from proxy.live.upstream.pool import Pool
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import FaultError, Kind, Retry
 from tests.support.certificates import Certificate, self_signed
