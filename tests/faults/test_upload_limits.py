@@ -101,6 +101,6 @@ def test_a_websocket_handshake_is_told_what_to_do(start_pair, route, key):
         assert connection.closed_within(2.0)
     assert answer.status == 426
     assert "POST" in answer.error["message"]
-    assert answer.head.get("upgrade") is None
+    assert answer.head.get("upgrade") == "HTTP/1.1", "RFC 9110: the protocols that would do"
     assert answer.head.get("x-request-id")
     assert not engine.requests
