@@ -30,6 +30,8 @@ _OFTEN: Final = 64
 """Backends up to which they are looked at so often; more than that more seldom, at the same cost."""
 _FASTER: Final = 1.15
 """Two backends change places when one is so many times faster."""
+_LEAST_TOKEN_S: Final = 1e-5
+"""Of a backend's time that a token takes, whatever was learned."""
 _PROMPT: Final = 4000.0
 _ANSWER: Final = 100.0
 _BESIDE: Final = 8.0
@@ -119,8 +121,8 @@ class Reserve:
 def backends_needed(demand: Demand, backend: Backend) -> float:
     """Seconds of `backend` that the job takes: its prefill, and its share of the decoding steps when as many share
     them as seats and its promise allow."""
-    base, batch, kv, _ = backend.model.decode
-    token = max(1e-5, batch * 0.1 + kv * (demand.prompt + demand.answer) * 1e-5)
+    base = backend.model.bare_step_s()
+    token = max(_LEAST_TOKEN_S, backend.model.per_request_s(demand.prompt + demand.answer))
     seats, limit = backend.seats, demand.tpot_limit
     if limit is not None and limit > 1.2 * base:
         token = limit * token / (limit - base)
@@ -132,7 +134,6 @@ def backends_needed(demand: Demand, backend: Backend) -> float:
 def speed_s(backend: Backend) -> float:
     """Seconds that a typical chat would take there."""
     model = backend.model
-    prompt = _PROMPT * 1e-4
-    prefill_s = model.prefill[0] + model.prefill[1] * prompt + model.prefill[2] * prompt * prompt
+    prefill_s = model.base_s() + model.work_s(_PROMPT, _PROMPT * _PROMPT)
     step_s = model.step_s(_BESIDE, _BESIDE * _PROMPT)
     return max(1e-3, prefill_s) * model.slow + _ANSWER * step_s * model.slow_decode

@@ -302,7 +302,7 @@ def _late_s(entry: Entry, backend: Backend) -> float:
 
 def foreseen_s(backend: Backend, demand: Demand) -> float:
     """Backend seconds that a job is predicted to take: its prefill, and its share of the decoding steps."""
-    return backend.forecast.cost + demand.answer * max(0.0, backend.model.decode[1]) * 0.1
+    return backend.forecast.cost + demand.answer * max(0.0, backend.model.per_request_s())
 
 
 def work_s(backend: Backend, demand: Demand) -> float:

@@ -181,6 +181,30 @@ class CostModel:
         self._flow = slow
         self.slow_decode = max(slow, significant(self.decode_drift.ratio()))
 
+    def base_s(self) -> float:
+        """Seconds of a prefill that has nothing to compute."""
+        return self.prefill[0]
+
+    def work_s(self, fresh: float, squares: float) -> float:
+        """Seconds that computing `fresh` tokens takes on top of that; `squares` = L² - h²."""
+        return self.prefill[1] * fresh * 1e-4 + self.prefill[2] * squares * 1e-8
+
+    def beside_s(self, fresh: float, decoding: float) -> float:
+        """Seconds more, since so many requests decode meanwhile."""
+        return self.prefill[3] * fresh * decoding * 1e-6
+
+    def per_request_s(self, context: float = 0.0) -> float:
+        """Seconds by which one request more, with so many tokens of context, makes a decode step longer."""
+        return self.decode[1] * 0.1 + self.decode[2] * context * 1e-5
+
+    def bare_step_s(self) -> float:
+        """Seconds of a decode step that nobody is in."""
+        return self.decode[0]
+
+    def stretch(self) -> float:
+        """Seconds by which a second of prefill delays those that decode."""
+        return self.decode[3]
+
     def prefill_s(self, tokens: float) -> float:
         """Seconds of a whole prompt of so many tokens, nothing of it cached and nobody beside it."""
         return bounded_prefill(_dot(self.prefill, prefill_features(tokens, tokens * tokens, 0.0))) * self.slow

@@ -48,9 +48,9 @@ def foresee(backend: Backend, demand: Demand) -> None:
     samples = model.samples
     if model.pool.prefill.samples >= model.stale_at:
         model.refresh()
-    base, linear, square, beside = model.prefill
-    work = linear * fresh * 1e-4 + square * (prompt * prompt - hit * hit) * 1e-8
-    cost = base + work + beside * fresh * ledger.decoding * 1e-6
+    base = model.base_s()
+    work = model.work_s(fresh, prompt * prompt - hit * hit)
+    cost = base + work + model.beside_s(fresh, ledger.decoding)
     cost = max(max(cost, 1e-3), 0.5 * work)  # in pairs: compiled, a maximum of three is a call
     backlog, slow = 0.0, model.slow
     if ledger.pending:
@@ -157,7 +157,7 @@ def displaces(backend: Backend, demand: Demand) -> bool:
 def predicted_tpot(backend: Backend, demand: Demand) -> float:
     """Seconds per output token beside what is there: a step, and the prefills that are computed between its tokens."""
     ledger, model = backend.ledger, backend.model
-    return step_s(backend, demand) / max(_LEAST_SHARE, 1.0 - model.decode[3] * ledger.prefilling(demand.now))
+    return step_s(backend, demand) / max(_LEAST_SHARE, 1.0 - model.stretch() * ledger.prefilling(demand.now))
 
 
 def in_all_s(backend: Backend, demand: Demand) -> float:
@@ -187,7 +187,7 @@ def residents_tpot(backend: Backend, tpot: float) -> float:
     job spread over their answers."""
     ledger = backend.ledger
     answers = ledger.promised_answers / max(1, ledger.promised)
-    return tpot + backend.model.decode[3] * backend.forecast.cost / max(_MIN_ANSWER, _SHORT_ANSWER * answers)
+    return tpot + backend.model.stretch() * backend.forecast.cost / max(_MIN_ANSWER, _SHORT_ANSWER * answers)
 
 
 def has_seat(backend: Backend, now: float) -> bool:
