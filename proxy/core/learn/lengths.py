@@ -4,8 +4,6 @@ request says of tokens.
 Owns both estimates and their bounds. Reads no text.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable
 from math import exp
 from typing import Any, Final, TypeVar
 
@@ -13,6 +11,7 @@ from proxy.model.request import Job
 
 MAX_KEYS: Final = 4096
 """Keys remembered of each kind; the longest unused is forgotten."""
+_ORDERED_FROM: Final = MAX_KEYS // 2
 _SEEN_ENOUGH: Final = 8
 _RATE: Final = 0.05
 _UNKNOWN_MEDIAN: Final = 128.0
@@ -65,10 +64,10 @@ class Lengths:
     """Asked for every job, told of every usage."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[_Key, _Length] = OrderedDict()
-        self._prompts: OrderedDict[_PromptKey, _Length] = OrderedDict()
+        self._answers: dict[_Key, _Length] = {}
+        self._prompts: dict[_PromptKey, _Length] = {}
         """By the first block of the prompt too. Apart, so that prompts that are all different push nobody out."""
-        self._scales: OrderedDict[_Key, _Scale] = OrderedDict()
+        self._scales: dict[_Key, _Scale] = {}
 
     def answer(self, job: Job) -> tuple[float, float]:
         """Expected and .9 quantile of the answer's tokens, at most what the client asked for."""
@@ -102,11 +101,14 @@ class Lengths:
         if output_tokens is not None and output_tokens >= 0:
             tokens = max(1.0, float(output_tokens))
             for key in _keys(job):
-                _entry(self._answers, key, lambda: _Length(tokens)).learn(tokens)
+                (_used(self._answers, key) or _new(self._answers, key, _Length(tokens))).learn(tokens)
             if job.prefix:
-                _entry(self._prompts, _prompt_key(job), lambda: _Length(tokens)).learn(tokens)
+                by_prompt = _prompt_key(job)
+                (_used(self._prompts, by_prompt) or _new(self._prompts, by_prompt, _Length(tokens))).learn(tokens)
         if prompt_tokens is not None and prompt_tokens > 0 and estimated(job) > 0:
-            _entry(self._scales, (job.model,), _Scale).learn(estimated(job), prompt_tokens)
+            of_model = (job.model,)
+            scale = _used(self._scales, of_model) or _new(self._scales, of_model, _Scale())
+            scale.learn(estimated(job), prompt_tokens)
 
     def numbers(self) -> list[list[Any]]:
         """Rows of key, median, .9 quantile and samples."""
@@ -145,12 +147,18 @@ def _prompt_key(job: Job) -> _PromptKey:
     return job.tenant, job.traffic_class, job.endpoint, job.model, job.prefix[0]
 
 
-def _entry(known: "OrderedDict[_K, _T]", key: _K, make: Callable[[], "_T"]) -> "_T":
+def _used(known: "dict[_K, _T]", key: _K) -> "_T | None":
+    """What is known of `key`. The order of use is kept once somebody may soon have to be forgotten: it costs more than
+    all the rest."""
     entry = known.get(key)
-    if entry is None:
-        if len(known) >= MAX_KEYS:
-            known.popitem(last=False)
-        entry = known[key] = make()
-    else:
-        known.move_to_end(key)
+    if entry is not None and len(known) > _ORDERED_FROM:
+        del known[key]
+        known[key] = entry
+    return entry
+
+
+def _new(known: "dict[_K, _T]", key: _K, entry: "_T") -> "_T":
+    if len(known) >= MAX_KEYS:
+        del known[next(iter(known))]
+    known[key] = entry
     return entry
