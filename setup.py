@@ -34,8 +34,10 @@ _LEFT_OUT = {
 """Why some are left to the interpreter: reason → names."""
 _ALSO = {
     "obs": "access_log goodput metrics record",
-    "sim": "arrival course decoding engine jobs kv_pool modelled_backend outlook placement plan played references"
-    " sequence spec static world",
+    "report": "played stats",
+    "sim/engine": "course decoding engine kv_pool plan sequence spec static",
+    "sim/world": "jobs modelled_backend outlook placement references world",
+    "workload": "arrival",
 }
 """Of other packages: what runs per request, or per step of a simulation."""
 _WISH = os.environ.get("TIDEGATE_COMPILE", "auto")

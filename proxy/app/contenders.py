@@ -19,8 +19,8 @@ from proxy.config.secrets import SecretSource
 from proxy.core.tenancy.classify import Classifier
 from proxy.model.classes import with_built_in
 from proxy.model.scheduling import SchedulingSettings
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import (
+from proxy.report.played import Played
+from proxy.sim.world.cluster import (
     DEFAULT_ENGINES,
     DEFAULT_PRESET,
     EngineEntry,
@@ -30,11 +30,11 @@ from proxy.sim.cluster import (
     hashed_by,
     read_engines,
 )
-from proxy.sim.contest import Contender
-from proxy.sim.jobs import SeenByProxy
-from proxy.sim.played import Played
-from proxy.sim.references import GreedyInformed, PricedInformed, play_reference
-from proxy.sim.world import World, build_scheduler
+from proxy.sim.world.contest import Contender
+from proxy.sim.world.jobs import SeenByProxy
+from proxy.sim.world.references import GreedyInformed, PricedInformed, play_reference
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival
 
 REFERENCES: dict[str, type[GreedyInformed]] = {"greedy_informed": GreedyInformed, "priced_informed": PricedInformed}
 """Stand among the policies, and are none: they read the engines from inside."""

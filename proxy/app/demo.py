@@ -20,10 +20,10 @@ import uvloop
 from proxy.app.listeners import StartError
 from proxy.app.proxy import Proxy
 from proxy.config.schema import Config
-from proxy.sim.server import SimServer
-from proxy.sim.settings import SimSettings
-from proxy.sim.spec import HIGH_THROUGHPUT, LOW_LATENCY, EngineSpec
-from proxy.sim.traffic import Traffic
+from proxy.sim.engine.spec import HIGH_THROUGHPUT, LOW_LATENCY, EngineSpec
+from proxy.sim.http.server import SimServer
+from proxy.sim.http.settings import SimSettings
+from proxy.sim.http.traffic import Traffic
 
 MODEL = "demo"
 PROMISED_TTFT_S = 0.2

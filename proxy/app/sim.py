@@ -8,9 +8,9 @@ import sys
 
 import uvloop
 
-from proxy.sim.server import SimServer
-from proxy.sim.settings import SimSettings
-from proxy.sim.spec import PRESETS, Kind
+from proxy.sim.engine.spec import PRESETS, Kind
+from proxy.sim.http.server import SimServer
+from proxy.sim.http.settings import SimSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

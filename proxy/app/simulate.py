@@ -16,17 +16,17 @@ from typing import Any, NamedTuple
 
 from proxy.app.contenders import REFERENCES, UsageError, classes_of, contenders_of, engines_said
 from proxy.model.units import parse_duration_s
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import DEFAULT_ENGINES, DEFAULT_PRESET, ClusterError
-from proxy.sim.contest import Contender, Contest, play_contest
-from proxy.sim.course import EXAMPLES
-from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, generate
-from proxy.sim.intervals import INTERVAL_S
-from proxy.sim.models import listed, named, parse_models, servable
-from proxy.sim.slo import ANY_CLASS, SloRules, parse_slo, promised
-from proxy.sim.tables import backends_csv, contest_json, contest_text, groups_csv, intervals_csv, refusals_csv
-from proxy.sim.traces import Trace, TraceError, read_trace
-from proxy.sim.workload_file import WorkloadError, read_workload
+from proxy.report.intervals import INTERVAL_S
+from proxy.sim.engine.course import EXAMPLES
+from proxy.sim.world.cluster import DEFAULT_ENGINES, DEFAULT_PRESET, ClusterError
+from proxy.sim.world.contest import Contender, Contest, play_contest
+from proxy.sim.world.models import listed, named, parse_models, servable
+from proxy.sim.world.slo import ANY_CLASS, SloRules, parse_slo, promised
+from proxy.sim.world.tables import backends_csv, contest_json, contest_text, groups_csv, intervals_csv, refusals_csv
+from proxy.workload.arrival import Arrival
+from proxy.workload.file import WorkloadError, read_workload
+from proxy.workload.generator import BLOCK_TOKENS, WORKLOADS, generate
+from proxy.workload.traces import Trace, TraceError, read_trace
 
 _PROGRESS_S = 0.1
 
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_traffic(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    traces = "our own format (proxy/sim/full_trace.py), Mooncake JSONL, Azure CSV, our access log in JSON; .gz too"
+    traces = "our own format (proxy/workload/full_trace.py), Mooncake JSONL, Azure CSV, our access log in JSON; .gz too"
     source.add_argument("--trace", metavar="FILE", type=Path, help=traces)
     named = ", ".join(WORKLOADS)
     source.add_argument("--workload", metavar="NAME|FILE", help=f"made-up traffic: {named}, or a YAML file")

@@ -23,9 +23,9 @@ READERS = {
     "app/proxy.py",
     "config/files.py",
     "obs/access_log.py",
-    "sim/responses.py",
-    "sim/pooling.py",
-    "sim/shapes.py",
+    "sim/http/responses.py",
+    "sim/http/pooling.py",
+    "sim/http/shapes.py",
 }
 """Who reads the wall clock: the creation time in lists, ends of certificates, and time stamps of log lines; `logging`
 itself does too."""

@@ -9,7 +9,7 @@ from time import monotonic
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.sim.spec import PRESETS
+from proxy.sim.engine.spec import PRESETS
 from tests.support import live_proxy
 from tests.support.live_proxy import Live, SimEngine
 

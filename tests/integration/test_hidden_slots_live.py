@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
-from proxy.sim.spec import PRESETS
+from proxy.sim.engine.spec import PRESETS
 from tests.support.live_proxy import Live, SimEngine, running
 
 TWO_PLACES = replace(PRESETS["fast"], max_num_seqs=2, step_s=0.02)

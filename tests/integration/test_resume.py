@@ -11,9 +11,9 @@ import pytest
 
 from proxy.app.proxy import Proxy
 from proxy.config.schema import Config
-from proxy.sim.server import SimServer
-from proxy.sim.settings import SimSettings
-from proxy.sim.spec import PRESETS
+from proxy.sim.engine.spec import PRESETS
+from proxy.sim.http.server import SimServer
+from proxy.sim.http.settings import SimSettings
 
 ASK = {
     "model": "m",

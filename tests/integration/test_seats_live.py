@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 from proxy.live.background.scraper import Scraper
-from proxy.sim.spec import PRESETS
+from proxy.sim.engine.spec import PRESETS
 from tests.support.live_proxy import Live, SimEngine, running
 from tests.support.patience import eventually
 

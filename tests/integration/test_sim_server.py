@@ -17,9 +17,9 @@ import aiohttp
 import openai
 import pytest
 
-from proxy.sim.server import SimServer
-from proxy.sim.settings import SimSettings
-from proxy.sim.spec import FAST, LOW_LATENCY, Kind
+from proxy.sim.engine.spec import FAST, LOW_LATENCY, Kind
+from proxy.sim.http.server import SimServer
+from proxy.sim.http.settings import SimSettings
 
 MODELS = ("tiny", "org/other")
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "temperature": 0, "max_tokens": 8}

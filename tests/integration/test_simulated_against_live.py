@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from proxy.model.outcome import Verdict
-from proxy.sim.arrival import Arrival
-from proxy.sim.played import Played
+from proxy.report.played import Played
+from proxy.workload.arrival import Arrival
 from tests.benchmarks.simulate.over_http import arrivals_at, run_live, run_simulated
 
 ENGINES = "4xlow_latency"

@@ -19,11 +19,11 @@ from proxy.model.hedge import Hedge
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import Metrics, SimBackend
-from proxy.sim.played import Played
-from proxy.sim.spec import HIGH_THROUGHPUT, LOW_LATENCY, MOONCAKE16
-from proxy.sim.world import Outage, World, build_scheduler
+from proxy.report.played import Played
+from proxy.sim.engine.spec import HIGH_THROUGHPUT, LOW_LATENCY, MOONCAKE16
+from proxy.sim.world.cluster import Metrics, SimBackend
+from proxy.sim.world.world import Outage, World, build_scheduler
+from proxy.workload.arrival import Arrival
 
 MakeJob = Callable[[Job, int], Job]
 

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import pytest
 
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import SimBackend, build_cluster, read_engines
-from proxy.sim.jobs import SeenByProxy
-from proxy.sim.played import Result
-from proxy.sim.report import is_good
-from proxy.sim.slo import parse_slo, promised
-from proxy.sim.world import World, build_scheduler
+from proxy.report.played import Result
+from proxy.report.report import is_good
+from proxy.sim.world.cluster import SimBackend, build_cluster, read_engines
+from proxy.sim.world.jobs import SeenByProxy
+from proxy.sim.world.slo import parse_slo, promised
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival
 
 BLOCK, TURNS, SYSTEM = 64, 20, 2000
 KV = 120_000

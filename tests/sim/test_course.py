@@ -8,14 +8,14 @@ import pytest
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch
 from proxy.model.outcome import Verdict
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import SimBackend, build_cluster, read_engines
-from proxy.sim.course import read_course
-from proxy.sim.played import Played
-from proxy.sim.references import play_reference
-from proxy.sim.report import report_of
-from proxy.sim.spec import MOONCAKE16
-from proxy.sim.world import World, build_scheduler
+from proxy.report.played import Played
+from proxy.report.report import report_of
+from proxy.sim.engine.course import read_course
+from proxy.sim.engine.spec import MOONCAKE16
+from proxy.sim.world.cluster import SimBackend, build_cluster, read_engines
+from proxy.sim.world.references import play_reference
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival
 
 STEP_S = MOONCAKE16.decode_s(1, 0)
 

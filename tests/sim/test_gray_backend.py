@@ -12,14 +12,14 @@ from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.commands import Abort, Dispatch
 from proxy.model.outcome import SERVED
-from proxy.sim.cluster import SimBackend, hashed_by
-from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, generate
-from proxy.sim.jobs import SeenByProxy
-from proxy.sim.played import Played
-from proxy.sim.report import group_of
-from proxy.sim.slo import parse_slo, promised
-from proxy.sim.spec import HIGH_THROUGHPUT
-from proxy.sim.world import World, build_scheduler
+from proxy.report.played import Played
+from proxy.report.report import group_of
+from proxy.sim.engine.spec import HIGH_THROUGHPUT
+from proxy.sim.world.cluster import SimBackend, hashed_by
+from proxy.sim.world.jobs import SeenByProxy
+from proxy.sim.world.slo import parse_slo, promised
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.generator import BLOCK_TOKENS, WORKLOADS, generate
 
 SLOW_FROM_S = 40.0
 GRAY = "b7"

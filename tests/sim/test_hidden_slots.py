@@ -10,12 +10,12 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch
 from proxy.model.outcome import Verdict
 from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import Metrics, SimBackend
-from proxy.sim.modelled_backend import ModelledBackend
-from proxy.sim.played import Result
-from proxy.sim.spec import EngineSpec, Kind
-from proxy.sim.world import World, build_scheduler
+from proxy.report.played import Result
+from proxy.sim.engine.spec import EngineSpec, Kind
+from proxy.sim.world.cluster import Metrics, SimBackend
+from proxy.sim.world.modelled_backend import ModelledBackend
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival
 
 pytestmark = pytest.mark.slow
 

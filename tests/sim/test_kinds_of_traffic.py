@@ -9,12 +9,12 @@ import pytest
 
 from proxy.core.tenancy.classify import Classifier
 from proxy.model.classes import with_built_in
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import build_cluster, read_engines
-from proxy.sim.jobs import SeenByProxy
-from proxy.sim.report import Report, report_of
-from proxy.sim.slo import parse_slo, promised
-from proxy.sim.world import World, build_scheduler
+from proxy.report.report import Report, report_of
+from proxy.sim.world.cluster import build_cluster, read_engines
+from proxy.sim.world.jobs import SeenByProxy
+from proxy.sim.world.slo import parse_slo, promised
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival
 
 Sizes = Callable[[Random], tuple[int, int, str]]
 """Tokens of a prompt and of its answer, and the tenant."""

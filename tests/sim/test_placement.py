@@ -8,13 +8,13 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Command, Dispatch, Reason, Refuse, Report
 from proxy.model.faults import Kind, internal
 from proxy.model.request import Job
-from proxy.sim.arrival import Arrival, Slo
-from proxy.sim.cluster import SimBackend
-from proxy.sim.contest import Contender, play_contest
-from proxy.sim.report import group_of
-from proxy.sim.spec import MOONCAKE16
-from proxy.sim.tables import contest_text, groups_csv
-from proxy.sim.world import World
+from proxy.report.report import group_of
+from proxy.sim.engine.spec import MOONCAKE16
+from proxy.sim.world.cluster import SimBackend
+from proxy.sim.world.contest import Contender, play_contest
+from proxy.sim.world.tables import contest_text, groups_csv
+from proxy.sim.world.world import World
+from proxy.workload.arrival import Arrival, Slo
 
 PROMISED = Slo(ttft_s=1.0, tpot_s=0.1)
 

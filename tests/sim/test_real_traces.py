@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.sim.cluster import build_cluster, read_engines
-from proxy.sim.report import Report, report_of
-from proxy.sim.slo import parse_slo, promised
-from proxy.sim.traces import read_trace
-from proxy.sim.world import World, build_scheduler
+from proxy.report.report import Report, report_of
+from proxy.sim.world.cluster import build_cluster, read_engines
+from proxy.sim.world.slo import parse_slo, promised
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.traces import read_trace
 
 VARIABLE = "TIDEGATE_TRACES"
 MOONCAKE = "mooncake_synthetic_trace.jsonl"

@@ -7,19 +7,19 @@ import pytest
 
 from proxy.model.backend import BackendSpec
 from proxy.model.outcome import Verdict
-from proxy.sim.arrival import Arrival, Slo
-from proxy.sim.cluster import SimBackend, build_cluster, hashed_by, read_engines
-from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, generate
-from proxy.sim.jobs import SeenByProxy
-from proxy.sim.outlook import outlook
-from proxy.sim.placement import Placement
-from proxy.sim.references import GreedyInformed, PricedInformed, play_reference, price_s
-from proxy.sim.report import report_of
-from proxy.sim.sequence import Reporting, SimRequest
-from proxy.sim.slo import parse_slo, promised
-from proxy.sim.spec import MOONCAKE16
-from proxy.sim.static import build_engine
-from proxy.sim.world import World, build_scheduler
+from proxy.report.report import report_of
+from proxy.sim.engine.sequence import Reporting, SimRequest
+from proxy.sim.engine.spec import MOONCAKE16
+from proxy.sim.engine.static import build_engine
+from proxy.sim.world.cluster import SimBackend, build_cluster, hashed_by, read_engines
+from proxy.sim.world.jobs import SeenByProxy
+from proxy.sim.world.outlook import outlook
+from proxy.sim.world.placement import Placement
+from proxy.sim.world.references import GreedyInformed, PricedInformed, play_reference, price_s
+from proxy.sim.world.slo import parse_slo, promised
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival, Slo
+from proxy.workload.generator import BLOCK_TOKENS, WORKLOADS, generate
 
 CLUSTER = hashed_by(build_cluster(read_engines("1xlow_latency,1xhigh_throughput"), ()), BLOCK_TOKENS)
 CHAT = parse_slo("interactive:ttft=300ms,tpot=40ms;bulk:e2e=60s")

@@ -6,10 +6,10 @@ import pytest
 
 from proxy.model.backend import BackendSpec
 from proxy.model.scheduling import SchedulingSettings
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import SimBackend
-from proxy.sim.spec import LOW_LATENCY, MOONCAKE16, EngineSpec, Kind
-from proxy.sim.world import World, build_scheduler
+from proxy.sim.engine.spec import LOW_LATENCY, MOONCAKE16, EngineSpec, Kind
+from proxy.sim.world.cluster import SimBackend
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival
 
 
 def seats_after(engine: EngineSpec, arrivals: list[Arrival]) -> float | None:

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import build_cluster, read_engines
-from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, generate
-from proxy.sim.jobs import SeenByProxy
-from proxy.sim.report import is_good
-from proxy.sim.slo import parse_slo, promised
-from proxy.sim.world import World, build_scheduler
+from proxy.report.report import is_good
+from proxy.sim.world.cluster import build_cluster, read_engines
+from proxy.sim.world.jobs import SeenByProxy
+from proxy.sim.world.slo import parse_slo, promised
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival
+from proxy.workload.generator import BLOCK_TOKENS, WORKLOADS, generate
 
 UNLIKE = """engines:
 - count: 2

@@ -13,11 +13,11 @@ import pytest
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HoldSettings
 from proxy.model.outcome import Verdict
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import SimBackend
-from proxy.sim.played import Played
-from proxy.sim.spec import HIGH_THROUGHPUT, LOW_LATENCY, MOONCAKE16, EngineSpec
-from proxy.sim.world import Outage, World, build_scheduler
+from proxy.report.played import Played
+from proxy.sim.engine.spec import HIGH_THROUGHPUT, LOW_LATENCY, MOONCAKE16, EngineSpec
+from proxy.sim.world.cluster import SimBackend
+from proxy.sim.world.world import Outage, World, build_scheduler
+from proxy.workload.arrival import Arrival
 
 GOLDEN = Path(__file__).parent / "golden" / "two_pools.txt"
 

@@ -22,10 +22,10 @@ from proxy.model.commands import (
 from proxy.model.faults import Kind, internal
 from proxy.model.outcome import Verdict
 from proxy.model.request import Job
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import Metrics, SimBackend
-from proxy.sim.spec import MOONCAKE16
-from proxy.sim.world import World
+from proxy.sim.engine.spec import MOONCAKE16
+from proxy.sim.world.cluster import Metrics, SimBackend
+from proxy.sim.world.world import World
+from proxy.workload.arrival import Arrival
 
 ONE = SimBackend(BackendSpec("a", any_model=True), MOONCAKE16)
 TWO = SimBackend(BackendSpec("b", any_model=True), MOONCAKE16)

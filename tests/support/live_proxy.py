@@ -10,9 +10,9 @@ import aiohttp
 
 from proxy.app.proxy import Proxy
 from proxy.config.loader import load
-from proxy.sim.server import SimServer
-from proxy.sim.settings import SimSettings
-from proxy.sim.spec import PRESETS, EngineSpec
+from proxy.sim.engine.spec import PRESETS, EngineSpec
+from proxy.sim.http.server import SimServer
+from proxy.sim.http.settings import SimSettings
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello " * 300}], "max_tokens": 4, "stream": True}
 

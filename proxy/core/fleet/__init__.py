@@ -1,0 +1,1 @@
+"""The backends, their pools and health, and what one job demands of one of them."""

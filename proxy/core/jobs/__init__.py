@@ -1,0 +1,1 @@
+"""Open jobs: tickets, attempts, holds, and the books that are kept of them."""

@@ -1,0 +1,1 @@
+"""What is known and learned of backends, by what they did."""

@@ -1,0 +1,1 @@
+"""What follows a failure, a delay or a silence."""

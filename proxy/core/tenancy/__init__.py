@@ -1,0 +1,1 @@
+"""Whose a job is, of which class, and what it may use."""

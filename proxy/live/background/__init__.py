@@ -1,0 +1,1 @@
+"""What runs beside requests: probes, scrapes, memory, what flows."""

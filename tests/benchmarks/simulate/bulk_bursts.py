@@ -21,9 +21,15 @@ from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings, SloSettings, with_built_in
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
-from proxy.sim.arrival import Arrival, Slo
-from proxy.sim.cluster import SimBackend
-from proxy.sim.generator import (
+from proxy.report.played import Played
+from proxy.report.report import Report, report_of
+from proxy.sim.engine.spec import EngineSpec
+from proxy.sim.world.cluster import SimBackend
+from proxy.sim.world.jobs import SeenByProxy
+from proxy.sim.world.references import play_reference
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival, Slo
+from proxy.workload.generator import (
     BLOCK_TOKENS,
     ConversationSettings,
     JobSettings,
@@ -31,12 +37,6 @@ from proxy.sim.generator import (
     Workload,
     generate,
 )
-from proxy.sim.jobs import SeenByProxy
-from proxy.sim.played import Played
-from proxy.sim.references import play_reference
-from proxy.sim.report import Report, report_of
-from proxy.sim.spec import EngineSpec
-from proxy.sim.world import World, build_scheduler
 from tests.benchmarks.simulate.measured import BASELINES, OURS, REFERENCES
 
 LOW_LATENCY: Final = EngineSpec(

@@ -19,12 +19,12 @@ from typing import Any
 
 from proxy.model.commands import Command, Report
 from proxy.model.request import Job
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import SimBackend, build_cluster, hashed_by, read_engines
-from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, generate
-from proxy.sim.jobs import SeenByProxy
-from proxy.sim.slo import parse_slo, promised
-from proxy.sim.world import SchedulerLike, World, build_scheduler
+from proxy.sim.world.cluster import SimBackend, build_cluster, hashed_by, read_engines
+from proxy.sim.world.jobs import SeenByProxy
+from proxy.sim.world.slo import parse_slo, promised
+from proxy.sim.world.world import SchedulerLike, World, build_scheduler
+from proxy.workload.arrival import Arrival
+from proxy.workload.generator import BLOCK_TOKENS, WORKLOADS, generate
 
 RESULTS = Path(__file__).parent / "results"
 RATE_PER_BACKEND = 1.5

@@ -14,7 +14,7 @@ The share of processor time that was left idle is in the result: without any, a 
 
 *Results* are written after every run, beside those of the same setting that are there already.
 
-*Reference.* `greedy_informed` of `proxy.sim.references`, on virtual time, before the same engines, same arrivals.
+*Reference.* `greedy_informed` of `proxy.sim.world.references`, on virtual time, before the same engines, same arrivals.
 It pays for no network and no processor, so the ratio errs against the proxy.
 
 *Simulated.* What `tidegate simulate` says of the same policy, engines and arrivals, beside what the proxy really did.
@@ -46,14 +46,22 @@ from proxy.app import simulate
 from proxy.app.contenders import contenders_of
 from proxy.model.faults import Kind, Retry, upstream
 from proxy.model.outcome import SERVED, Outcome, Verdict
-from proxy.sim.arrival import Arrival
-from proxy.sim.cluster import EngineEntry, build_cluster, hashed_by, read_engines
-from proxy.sim.generator import BLOCK_TOKENS, WORKLOADS, ConversationSettings, JobSettings, Lengths, Workload, generate
-from proxy.sim.jobs import SeenByProxy
-from proxy.sim.played import Played, Result
-from proxy.sim.references import play_reference
-from proxy.sim.report import Report, report_of
-from proxy.sim.slo import parse_slo, promised
+from proxy.report.played import Played, Result
+from proxy.report.report import Report, report_of
+from proxy.sim.world.cluster import EngineEntry, build_cluster, hashed_by, read_engines
+from proxy.sim.world.jobs import SeenByProxy
+from proxy.sim.world.references import play_reference
+from proxy.sim.world.slo import parse_slo, promised
+from proxy.workload.arrival import Arrival
+from proxy.workload.generator import (
+    BLOCK_TOKENS,
+    WORKLOADS,
+    ConversationSettings,
+    JobSettings,
+    Lengths,
+    Workload,
+    generate,
+)
 from tests.support.proxy_process import ProxyProcess
 
 RESULTS = Path(__file__).parent / "results"

@@ -27,8 +27,8 @@ from statistics import fmean
 from typing import Any
 
 from proxy.app import simulate
-from proxy.sim import engine
-from proxy.sim.tables import contest_json, contest_text, groups_csv
+from proxy.sim.engine import engine
+from proxy.sim.world.tables import contest_json, contest_text, groups_csv
 from tests.benchmarks.simulate.measured import (
     MEASUREMENTS,
     OURS,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from proxy.sim.compare import t_interval
+from proxy.report.compare import t_interval
 from tests.benchmarks.simulate.measured import OURS, REFERENCES
 
 _SHARES = ("goodput", "token_goodput")

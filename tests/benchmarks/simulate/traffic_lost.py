@@ -14,10 +14,10 @@ from statistics import fmean
 from proxy.app import simulate
 from proxy.app.contenders import contenders_of
 from proxy.model.commands import Dispatch
-from proxy.sim.generator import generate
-from proxy.sim.played import Played
-from proxy.sim.slo import promised
-from proxy.sim.workload_file import read_workload
+from proxy.report.played import Played
+from proxy.sim.world.slo import promised
+from proxy.workload.file import read_workload
+from proxy.workload.generator import generate
 
 SLOW_FROM_S = 60
 BEFORE_S = 30

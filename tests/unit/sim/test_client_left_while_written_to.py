@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 from aiohttp import ClientConnectionResetError, web
 
-from proxy.sim.server import SimServer
-from proxy.sim.settings import SimSettings
-from proxy.sim.spec import PRESETS
+from proxy.sim.engine.spec import PRESETS
+from proxy.sim.http.server import SimServer
+from proxy.sim.http.settings import SimSettings
 
 
 async def test_it_is_an_abort_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""What an engine would do: steps, batches, memory, speed; on a clock that is handed in."""

@@ -1,0 +1,1 @@
+"""The same engine as a server of the OpenAI API."""

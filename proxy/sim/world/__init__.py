@@ -1,0 +1,1 @@
+"""Engines, traffic and the real scheduler in virtual time."""
