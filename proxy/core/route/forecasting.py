@@ -27,6 +27,9 @@ _NEW: Final = 0.25
 """Predictions of a backend without samples are multiplied by 1 + this, less with every sample."""
 _PREFER_COST: Final = 1.0
 """Prefill times of the request by which a preferred label is worth going elsewhere."""
+_GROSSLY_SLOW: Final = 2.0
+"""A backend that decodes so many times slower than it did is ill, and what that adds to an answer counts as delay; less
+is left to the limits, since all engines become slower when they are full."""
 _FULL: Final = 4.0
 """A newcomer counts a backend for so many times worse when sessions hold all of its memory: its own will be there."""
 _STILL_THERE: Final = 0.5
@@ -80,6 +83,8 @@ def foresee(backend: Backend, demand: Demand) -> None:
     if demand.job.prefer and not demand.job.prefer <= backend.spec.labels:
         weight += _PREFER_COST
     out.score = (loading + backlog + weight * cost) * sqrt(1.0 + waiting) * model.slow_decode
+    if model.slow_decode > _GROSSLY_SLOW:
+        out.score += (model.slow_decode - _GROSSLY_SLOW) * demand.answer * model.bare_step_s()
     if (
         backend.kept.tokens
         and backend.kv_tokens is not None
