@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
-from proxy.model.commands import Dispatch
+from proxy.model.commands import Command, Report
 from proxy.model.outcome import Verdict
+from proxy.model.request import Job
 from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
 from proxy.report.played import Result
 from proxy.sim.engine.spec import EngineSpec, Kind
@@ -55,20 +57,40 @@ class Run:
         return seen[int(share * (len(seen) - 1))]
 
 
-class Watched(World):
-    """Looks into the engine."""
+class Watching:
+    """A scheduler that looks into the engine whenever it is told or asked something."""
 
-    longest_queue = 0
-    computed: list[float]
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.servers: dict[str, ModelledBackend] = {}
+        self.longest_queue = 0
+        self.computed = [0.0]
 
-    def _dispatch(self, command: Dispatch, now: float) -> None:
-        super()._dispatch(command, now)
-        self.longest_queue = max(self.longest_queue, self.servers[command.backend].engine.waiting)
-
-    def _flowed(self, server: ModelledBackend, before: int, now: float) -> None:
-        super()._flowed(server, before, now)
+    def _look(self, now: float) -> None:
+        (server,) = self.servers.values()
+        self.longest_queue = max(self.longest_queue, server.engine.waiting)
         stats = server.total()
-        self.computed.append(stats.generation_tokens + 0.1 * stats.prompt_tokens)
+        while len(self.computed) <= int(now):
+            self.computed.append(stats.generation_tokens + 0.1 * stats.prompt_tokens)
+
+    def submit(self, job: Job, now: float) -> list[Command]:
+        self._look(now)
+        return self._scheduler.submit(job, now)
+
+    def cancel(self, job_id: int, now: float) -> list[Command]:
+        self._look(now)
+        return self._scheduler.cancel(job_id, now)
+
+    def observe(self, report: Report, now: float) -> list[Command]:
+        self._look(now)
+        return self._scheduler.observe(report, now)
+
+    def tick(self, now: float) -> list[Command]:
+        self._look(now)
+        return self._scheduler.tick(now)
+
+    def wakeup_at(self) -> float | None:
+        return self._scheduler.wakeup_at()
 
 
 def play(
@@ -76,10 +98,11 @@ def play(
 ) -> Run:
     settings = SchedulingSettings(admission=AdmissionSettings(concurrency="learned" if learned else "off"))
     backends = [SimBackend(BackendSpec("a", models=frozenset({"sim"})), engine, metrics=metrics)]
-    world = Watched(backends, build_scheduler(backends, None, 1, scheduling=settings))
-    world.computed = [0.0]
+    watching = Watching(build_scheduler(backends, None, 1, scheduling=settings))
+    world = World(backends, watching)
+    watching.servers = world.servers
     results = list(world.play(arrivals).results)
-    return Run(results, world.longest_queue, world.computed + [world.computed[-1]] * 200)
+    return Run(results, watching.longest_queue, watching.computed + [watching.computed[-1]] * 200)
 
 
 def chats(rate: float, seconds: float, seed: int, **more: object) -> list[Arrival]:

@@ -102,7 +102,9 @@ def run_simulated(policy: str, arrivals: Sequence[Arrival], seed: int, cluster: 
     """What the simulator makes of it."""
     parser = argparse.ArgumentParser()
     simulate.add_arguments(parser)
-    contender = contenders_of(parser.parse_args(["--engines", cluster, "--policy", policy, "--workload", "mixed"]))[0]
+    contender = contenders_of(
+        parser.parse_args(["--engines", cluster, "--policy", policy, "--workload", "mixed"]), BLOCK_TOKENS
+    )[0]
     return contender.play(arrivals, seed, lambda _: None)
 
 

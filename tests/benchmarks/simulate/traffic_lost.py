@@ -17,7 +17,7 @@ from proxy.model.commands import Dispatch
 from proxy.report.played import Played
 from proxy.sim.world.slo import promised
 from proxy.workload.file import read_workload
-from proxy.workload.generator import generate
+from proxy.workload.generator import BLOCK_TOKENS, generate
 
 SLOW_FROM_S = 60
 BEFORE_S = 30
@@ -47,7 +47,7 @@ def _played(slower: int) -> dict[str, list[list[float]]]:
     options = parser.parse_args(words.split())
     workload = read_workload("chat").model_copy(update={"rate": 20.0, "duration": 100.0})
     rows: dict[str, list[list[float]]] = {}
-    for contender in contenders_of(options):
+    for contender in contenders_of(options, BLOCK_TOKENS):
         for seed in SEEDS:
             played = contender.play(promised(generate(workload, seed), options.slo), seed, lambda _: None)
             rows.setdefault(contender.name, []).append(_shares(played))
