@@ -31,7 +31,8 @@ _GROSSLY_SLOW: Final = 2.0
 """A backend that decodes so many times slower than it did is ill, and what that adds to an answer counts as delay; less
 is left to the limits, since all engines become slower when they are full."""
 _FULL: Final = 4.0
-"""A newcomer counts a backend for so many times worse when sessions hold all of its memory: its own will be there."""
+"""A newcomer counts a backend for so many times worse when sessions that would be late without it hold all of its
+memory: its own will be there. The others cost a prefill at most, and are worth no detour to a slower engine."""
 _STILL_THERE: Final = 0.5
 """A session has its place as long as so much of its prompt is in the cache."""
 _FAR_S: Final = 60.0
@@ -86,11 +87,11 @@ def foresee(backend: Backend, demand: Demand) -> None:
     if model.slow_decode > _GROSSLY_SLOW:
         out.score += (model.slow_decode - _GROSSLY_SLOW) * demand.answer * model.bare_step_s()
     if (
-        backend.kept.tokens
+        backend.kept.fragile
         and backend.kv_tokens is not None
         and (demand.session is None or demand.session.place is not backend.kept)
     ):
-        full = (backend.kept.tokens + ledger.kv) / backend.kv_tokens
+        full = (backend.kept.fragile + ledger.kv) / backend.kv_tokens
         out.score *= 1.0 + _FULL * full * full
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.learn import sessions
-from proxy.core.learn.sessions import MAX_AWAY_S, Session, Sessions
+from proxy.core.learn.sessions import MAX_AWAY_S, Kept, Session, Sessions
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch, Failed, Finished, FirstToken, Probed, Restarted
@@ -214,10 +214,29 @@ def test_where_nothing_would_be_late_newcomers_are_welcome() -> None:
 
 def test_newcomers_go_where_there_is_room() -> None:
     bed = Bed(2, kv=60_000)
-    full = bed.turn("a", 150, slo_ttft_s=None)
-    for blocks in (200, 250, 300):
-        bed.turn("a", blocks, slo_ttft_s=None)
-    assert [bed.turn(f"new{i}", 20, slo_ttft_s=None) for i in range(5)].count(full) == 0
+    full = sessions_that_fill_one(bed, slo_ttft_s=1.0)
+    assert kept_of(bed, full).fragile
+    assert [bed.turn(f"new{i}", 20, slo_ttft_s=1.0) for i in range(5)].count(full) == 0
+
+
+def test_what_nobody_would_miss_keeps_no_newcomer_away() -> None:
+    """It would send them to the slowest engine, which is the emptiest."""
+    bed = Bed(2, kv=60_000)
+    full = sessions_that_fill_one(bed, slo_ttft_s=None)
+    assert not kept_of(bed, full).fragile
+    assert [bed.turn(f"new{i}", 20, slo_ttft_s=None) for i in range(12)].count(full) > 2
+
+
+def kept_of(bed: Bed, name: str) -> Kept:
+    (kept,) = [backend.kept for backend in bed.backends if backend.name == name]
+    assert isinstance(kept, Kept)
+    return kept
+
+
+def sessions_that_fill_one(bed: Bed, slo_ttft_s: float | None) -> str:
+    for blocks in (150, 200, 250, 300):
+        where = bed.turn("a", blocks, slo_ttft_s=slo_ttft_s)
+    return where
 
 
 def test_who_does_not_come_back_leaves_the_memory_to_others() -> None:
