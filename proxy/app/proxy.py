@@ -89,7 +89,7 @@ class Proxy:
         self._explainer = Explainer(intake, self._scheduler, config.limits, rule_lines)
         running = set[Exchange]()
         memory = config.limits.memory
-        budget = Budget(int(limit_b(memory) * memory.bodies))
+        budget = self._budget = Budget(int(limit_b(memory) * memory.bodies))
         self._bodies = Bodies(config.limits, budget, self._loop)
         self._flows = Flows(running, self._driver, self._scheduler.gives_up, self._scheduler.sleeps_on)
         cors = Cors(config.cors.origins, config.cors.max_age)
@@ -269,6 +269,9 @@ class Proxy:
             self._edge.refused,
             {name: backend.pool.open_connections for name, backend in self._backends.items()},
             self._logs.lost() if self._logs is not None else {},
+            self._budget.taken_b,
+            self._budget.total_b,
+            self._budget.refused,
         )
 
     def banner(self, source: str) -> tuple[str, ...]:

@@ -79,6 +79,12 @@ class Gauges(NamedTuple):
     upstream_connections: dict[str, int]
     log_lines_lost: dict[str, int]
     """By log."""
+    bodies_b: int = 0
+    """Memory that bodies take which are being read, sent or repeated; of…"""
+    bodies_most_b: int = 0
+    """…so much at most…"""
+    bodies_refused: int = 0
+    """…and requests refused since it was spent."""
 
 
 class Metrics:
@@ -154,6 +160,17 @@ class Metrics:
         for backend, count in gauges.upstream_connections.items():
             upstream.add_metric([backend], count)
         yield upstream
+        yield gauge("tidegate_body_memory_bytes", "Memory taken by request bodies in progress.", gauges.bodies_b)
+        yield gauge(
+            "tidegate_body_memory_limit_bytes",
+            "What they may take at most (limits.memory.bodies).",
+            gauges.bodies_most_b,
+        )
+        yield counter(
+            "tidegate_bodies_refused",
+            "Requests refused since that memory was spent, or too little.",
+            gauges.bodies_refused,
+        )
         yield counters(
             "tidegate_log_lines_dropped",
             "Log lines that were lost: standard output (access) or error (operational) was not read, full or gone.",

@@ -48,7 +48,10 @@ def test_sixty_uploads_at_once(start_pair, framing):
         assert int(answer.head.get("retry-after")) >= 1
         assert answer.head.get("connection") == "close"
     assert memory.peak_b < LIMIT_MIB * MIB
+    assert proxy.metrics().total("tidegate_bodies_refused_total") == len(refused)
     assert upload(proxy, framing).status == 200, "everything was given back"
+    assert proxy.metrics().total("tidegate_body_memory_bytes") == 0
+    assert proxy.metrics().total("tidegate_body_memory_limit_bytes") == LIMIT_MIB * MIB // 2
     settles_at(proxy, memory.idle_b + 32 * MIB)
 
 

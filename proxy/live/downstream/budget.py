@@ -22,6 +22,11 @@ class Budget:
         self.refused = 0
         """How often it was spent."""
 
+    @property
+    def taken_b(self) -> int:
+        """Bytes that are out."""
+        return self.total_b - self.free_b
+
     def take(self, size_b: int) -> None:
         """Bytes of memory, until they are given back. FaultError when so many are not free: come again later; when
         they never are: too large."""

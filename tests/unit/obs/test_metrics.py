@@ -46,7 +46,7 @@ def scheduler() -> Scheduler:
 def metrics(core: Scheduler | None = None) -> Metrics:
     return Metrics(
         core or scheduler(),
-        lambda: Gauges(3, 1, {"alpha": 2, "beta": 0}, {"access": 7, "operational": 0}),
+        lambda: Gauges(3, 1, {"alpha": 2, "beta": 0}, {"access": 7, "operational": 0}, 4096, 8192, 5),
         lambda: 100.0,
     )
 
