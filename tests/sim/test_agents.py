@@ -97,7 +97,7 @@ def test_with_too_little_memory_for_all_those_who_are_there_are_served(seed: int
     turns = agents(seed, 0.1, 600.0, named=named)
     ours, other = played(turns, "goodput", seed), played(turns, "prefix_cache_aware", seed)
     assert other.hit < 0.9, "memory is not short"
-    assert ours.hit >= 0.95
+    assert ours.hit >= 0.92
     assert ours.kept >= 1.3 * max(5, other.kept)
 
 

@@ -24,6 +24,9 @@ _AWAY: Final = 1.5
 """A session is over when it was away for so many times as long as 98 of 100 are."""
 _LONG_AWAY: Final = 0.98
 _RATE: Final = 0.3
+_LASTING: Final = 5
+"""Turns after which a session keeps newcomers out: whoever has come so far has as far to go. A chat of a few turns has
+less to lose than each of those who would be kept waiting for it, and loses it rarely."""
 _GROWN: Final = 0.7
 """Mean size of a session over its life, as a share of its last one."""
 _DOUBLE: Final = 2.0
@@ -44,7 +47,7 @@ class Kept:
     def __init__(self) -> None:
         self.tokens = 0.0
         self.fragile = 0.0
-        """Of those: of sessions whose next turn is late if all of it has to be computed anew."""
+        """Of those: of sessions with many turns whose next one is late if all of it has to be computed anew."""
 
 
 class Session:
@@ -71,7 +74,7 @@ class Session:
         self.last = now
         """Seconds at which something happened to it."""
         self.fragile = False
-        """Its next turn is late if all of it has to be computed anew."""
+        """It has many turns, and the next one is late if all of it has to be computed anew."""
         self.held = 0.0
         """Tokens that are kept for it there while it is away."""
 
@@ -160,12 +163,12 @@ class Sessions:
         if session.turns > 1:
             self._growing_tokens += tokens - session.tokens
         session.tokens = tokens
-        session.fragile = fragile
+        session.fragile = fragile and session.turns >= _LASTING
         place = session.place
         if place is not None and session.continues:
             session.held = max(tokens, self.usual_tokens)
             place.tokens += session.held
-            if fragile:
+            if session.fragile:
                 place.fragile += session.held
 
     def _went_on(self, session: Session, now: float) -> None:

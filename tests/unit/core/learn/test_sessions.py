@@ -194,10 +194,21 @@ def test_a_session_that_is_away_is_not_forgotten() -> None:
     assert bed.held() >= 80 * BLOCK
 
 
+def test_a_chat_of_few_turns_keeps_nobody_out() -> None:
+    """Who waits for it has as much to lose, and bulk beside chats would never begin."""
+    bed = Bed(1)
+    for name in ("a", "b", "c", "d"):
+        for blocks in (70, 80, 90, 100):
+            bed.turn(name, blocks)
+    assert bed.held() > 0.9 * KV
+    assert bed.turn("new", 60) == "b0"
+    assert bed.submit(chain("bulk", 60), slo_ttft_s=None)[1] == "b0"
+
+
 def test_newcomers_do_not_take_what_others_need() -> None:
     bed = Bed(1)
-    for name in ("a", "b", "c"):
-        for blocks in (70, 85, 100):
+    for blocks in (50, 65, 75, 85, 100):
+        for name in ("a", "b", "c"):
             bed.turn(name, blocks)
     assert bed.backends[0].kept.fragile > 0.7 * KV
     assert bed.submit(chain("new", 60))[1] == ""
@@ -234,7 +245,7 @@ def kept_of(bed: Bed, name: str) -> Kept:
 
 
 def sessions_that_fill_one(bed: Bed, slo_ttft_s: float | None) -> str:
-    for blocks in (150, 200, 250, 300):
+    for blocks in (150, 200, 230, 260, 280, 300):
         where = bed.turn("a", blocks, slo_ttft_s=slo_ttft_s)
     return where
 
