@@ -14,7 +14,7 @@ from proxy.core.learn.cost_model import decode_features, prefill_features
 from proxy.core.learn.entry import Entry
 from proxy.core.learn.flow import Flow
 from proxy.core.learn.lengths import Lengths
-from proxy.core.learn.sessions import Sessions
+from proxy.core.learn.sessions import Session, Sessions
 from proxy.core.route.forecasting import has_seat, open_entry
 from proxy.core.tenancy.fairness import Tenants
 from proxy.model.commands import Finished, Flowed, Load
@@ -61,7 +61,7 @@ class Books:
         demand.too_short = ticket.too_short
         demand.block_tokens = job.prefix_block_tokens * factor
         demand.answer, demand.answer_high = self.lengths.answer(job)
-        demand.session = self.sessions.find(job, now)
+        demand.session = self._session_of(ticket, now)
         if demand.session is not None:
             demand.goes_on(demand.session)
         elif job.prefix:
@@ -77,6 +77,16 @@ class Books:
             if job.deadline is not None:
                 demand.patience_s = min(demand.patience_s, _PATIENCE * (job.deadline - ticket.arrived))
         return demand
+
+    def _session_of(self, ticket: Ticket, now: float) -> Session | None:
+        """Looked for once: a job that waits is asked about again and again, and a long prompt has many blocks."""
+        self.sessions.expire(now)
+        if not ticket.looked_for_session:
+            ticket.looked_for_session = True
+            ticket.session = self.sessions.find(ticket.job)
+        elif ticket.session is not None and ticket.session not in self.sessions:
+            ticket.session = None  # it was over before this turn could go
+        return ticket.session
 
     def open(self, ticket: Ticket, backend: Backend, demand: Demand) -> Entry:
         """An attempt goes out; `backend` was looked at for this very `demand`."""

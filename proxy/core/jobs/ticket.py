@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.jobs.attempt import Attempt
 from proxy.core.jobs.states import OPEN
+from proxy.core.learn.sessions import Session
 from proxy.core.tenancy.quotas import Reservation
 from proxy.model.commands import Reason
 from proxy.model.fallback import Way
@@ -40,11 +41,13 @@ class Ticket:
         "job",
         "last",
         "line",
+        "looked_for_session",
         "number",
         "probe",
         "reason",
         "reserved",
         "sent",
+        "session",
         "started",
         "state",
         "too_short",
@@ -70,6 +73,9 @@ class Ticket:
         """Its last attempt had begun to answer."""
         self.reserved: Reservation | None = None
         """Of its tenant's quota."""
+        self.looked_for_session = False
+        self.session: Session | None = None
+        """That it continues, once it was looked for."""
         self.demoted = False
         """Late as bulk rather than refused."""
         self.probe = False

@@ -103,6 +103,10 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._known)
 
+    def __contains__(self, session: Session) -> bool:
+        """Whether it is not over yet."""
+        return session in self._known
+
     @property
     def usual_tokens(self) -> float:
         """Mean tokens of a session over its life; 0 while nothing is known."""
@@ -115,9 +119,8 @@ class Sessions:
         """A session that was away for so long is over."""
         return min(MAX_AWAY_S, max(_MIN_AWAY_S, _AWAY * self._long_away_s))
 
-    def find(self, job: Job, now: float) -> Session | None:
+    def find(self, job: Job) -> Session | None:
         """The session that this request continues: its prompt begins with all of the last one's."""
-        self.expire(now)
         tails = self._tails
         if not tails:
             return None

@@ -29,8 +29,10 @@ def chain(name: str, blocks: int, shared: int = 8) -> tuple[int, ...]:
 class Bed:
     """A scheduler before engines that have learned what they cost: 0.2 s per 1,000 tokens."""
 
-    def __init__(self, count: int = 2, kv: int | None = KV, mode: str = "enforce") -> None:
-        specs = [BackendSpec(f"b{i}", models=frozenset({"m"}), kv_tokens=kv) for i in range(count)]
+    def __init__(self, count: int = 2, kv: int | None = KV, mode: str = "enforce", permits: int | None = None) -> None:
+        specs = [
+            BackendSpec(f"b{i}", models=frozenset({"m"}), kv_tokens=kv, max_concurrency=permits) for i in range(count)
+        ]
         settings = SchedulingSettings.model_validate({"explore": 0, "admission": {"mode": mode}})
         self.scheduler = Scheduler(
             specs,
@@ -98,10 +100,10 @@ class Bed:
 def test_a_prompt_that_begins_with_the_last_one_is_the_next_turn() -> None:
     bed = Bed()
     bed.turn("a", 20)
-    assert bed.sessions.find(Job(9, "m", prefix=chain("a", 26)), bed.now) is not None
-    assert bed.sessions.find(Job(9, "m", prefix=chain("a", 19)), bed.now) is None, "it was longer before"
-    assert bed.sessions.find(Job(9, "m", prefix=chain("b", 26)), bed.now) is None, "it only begins alike"
-    assert bed.sessions.find(Job(9, "m"), bed.now) is None
+    assert bed.sessions.find(Job(9, "m", prefix=chain("a", 26))) is not None
+    assert bed.sessions.find(Job(9, "m", prefix=chain("a", 19))) is None, "it was longer before"
+    assert bed.sessions.find(Job(9, "m", prefix=chain("b", 26))) is None, "it only begins alike"
+    assert bed.sessions.find(Job(9, "m")) is None
 
 
 def test_the_next_turn_goes_where_the_last_one_was() -> None:
@@ -148,8 +150,8 @@ def test_who_has_another_name_is_another_one() -> None:
     """Two whose first prompts end in the system prompt that they share."""
     bed = Bed()
     bed.turn("a", 8, session="one")
-    assert bed.sessions.find(Job(9, "m", prefix=chain("b", 8), session="two"), bed.now) is None
-    assert bed.sessions.find(Job(9, "m", prefix=chain("a", 12), session="one"), bed.now) is not None
+    assert bed.sessions.find(Job(9, "m", prefix=chain("b", 8), session="two")) is None
+    assert bed.sessions.find(Job(9, "m", prefix=chain("a", 12), session="one")) is not None
 
 
 def test_a_key_that_many_share_is_not_one_conversation() -> None:
@@ -354,3 +356,17 @@ def test_whatever_happens_the_sums_are_those_of_the_sessions(life: list[tuple[st
     bed.assert_consistent()
     assert len(bed.sessions) == 0
     assert bed.held() == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_session_that_is_over_before_its_next_turn_can_go_is_not_gone_on_with() -> None:
+    """Looked for once, while its job waits for a permit; forgotten meanwhile, it is counted once."""
+    bed = Bed(1, permits=1)
+    for blocks in (20, 24):
+        bed.turn("a", blocks)
+    busy, _ = bed.submit(chain("b", 4))
+    waiting, where = bed.submit(chain("a", 28), slo_ttft_s=None)
+    assert where == ""
+    bed.sessions.expire(bed.now + MAX_AWAY_S + 1)
+    bed.finish(busy, 4)
+    bed.finish(waiting, 28)
+    bed.assert_consistent()
