@@ -104,18 +104,25 @@ def cluster() -> list[SimBackend]:
     ]
 
 
-class ByClass(SeenByProxy):
+class ByClass:
     """The proxy sees no deadline in a request: only its class has one."""
+
+    def __init__(self, seen: SeenByProxy) -> None:
+        self._seen = seen
 
     def job(self, job_id: int, arrival: Arrival, now: float) -> Job:
         """The Job of one arrival."""
-        return super().job(job_id, replace(arrival, slo=replace(arrival.slo, e2e_s=None)), now)
+        return self._seen.job(job_id, replace(arrival, slo=replace(arrival.slo, e2e_s=None)), now)
+
+    def finished(self, arrival: Arrival) -> None:
+        """An answer is complete."""
+        self._seen.finished(arrival)
 
 
 def play(name: str, arrivals: Sequence[Arrival], seed: int, deadline_s: float | None) -> Played:
     """One contender."""
     bulk = ClassSettings(name="bulk", slo=SloSettings(deadline=None if deadline_s is None else f"{deadline_s}s"))
-    jobs = ByClass(seed, BLOCK_TOKENS, Classifier(with_built_in((bulk,)), (), None))
+    jobs = ByClass(SeenByProxy(seed, BLOCK_TOKENS, Classifier(with_built_in((bulk,)), (), None)))
     if name == REFERENCES[0]:
         return play_reference(cluster(), arrivals, jobs)
     policy, _, mode = name.partition("/")
