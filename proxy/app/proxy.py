@@ -19,7 +19,7 @@ from proxy.app.listeners import Listener, StartError
 from proxy.app.state_file import Keeper
 from proxy.config.schema import Config
 from proxy.core.retry.ways import Ways
-from proxy.core.route.policies import FORESEEING
+from proxy.core.route.policies import POLICIES
 from proxy.core.scheduler import Scheduler
 from proxy.core.tenancy.access import Permitted
 from proxy.core.tenancy.classify import Classifier
@@ -327,7 +327,7 @@ def _foresees(config: Config) -> bool:
     routing = config.routing
     mode = routing.admission.mode
     hedges = any(entry.hedge.rule() is not None for entry in config.classes)
-    return hedges or routing.policy in FORESEEING or mode not in (None, "off")
+    return hedges or POLICIES[routing.policy].foresees or mode not in (None, "off")
 
 
 def _id_maker() -> Callable[[], str]:

@@ -14,7 +14,7 @@ from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.rng import NoChance, Rng
 from proxy.core.route.forecasting import clears_in_s, foresee, judge
-from proxy.core.route.policies import FORESEEING, POLICIES
+from proxy.core.route.policies import POLICIES
 from proxy.model.commands import Reason
 from proxy.model.scheduling import SchedulingSettings
 
@@ -33,13 +33,14 @@ class Router:
         name, admission = settings.policy, settings.admission
         self._fleet = fleet
         self._settings = settings
-        self._policy = POLICIES[name]()
+        kind = POLICIES[name]
+        self._policy = kind.make()
         self._rng = rng
         self.policy_name = name
-        self.mode = admission.mode or ("auto" if name == "goodput" else "off")
+        self.mode = admission.mode or ("auto" if kind.admits else "off")
         self.judges = self.mode != "off"
-        self._foresees = name in FORESEEING or self.judges
-        self._explore = settings.explore if name == "goodput" else 0.0
+        self._foresees = kind.foresees or self.judges
+        self._explore = settings.explore if kind.admits else 0.0
         self._probes = admission.probes
         self._min_samples = admission.min_samples
         self._counts = True

@@ -23,18 +23,30 @@ from proxy.core.route.policies.round_robin import RoundRobin
 
 Policy = Callable[[Sequence[Backend], Demand, Rng], Backend]
 
-POLICIES: dict[str, Callable[[], Policy]] = {
-    "goodput": lambda: goodput,
-    "round_robin": RoundRobin,
-    "random": lambda: uniform,
-    "power_of_two": lambda: power_of_two,
-    "least_outstanding": lambda: least_outstanding,
-    "prefix_cache_aware": lambda: prefix_cache_aware,
-    "weighted_scores": lambda: weighted_scores,
-    "kv_cost": lambda: kv_cost,
-    "least_pending_prefill": lambda: least_pending_prefill,
-}
-"""Name in the configuration → a fresh policy (it may keep state of its own)."""
 
-FORESEEING: Final = frozenset({"goodput", "prefix_cache_aware", "weighted_scores", "kv_cost", "least_pending_prefill"})
-"""Those that look at predictions."""
+class PolicyKind:
+    """A policy in the registry, and what it needs of its surroundings."""
+
+    __slots__ = ("admits", "foresees", "make")
+
+    def __init__(self, make: Callable[[], Policy], *, foresees: bool = False, admits: bool = False) -> None:
+        self.make = make
+        """A fresh one: it may keep state of its own."""
+        self.foresees = foresees
+        """It looks at predictions."""
+        self.admits = admits
+        """Admission and exploring belong to it unless the configuration says otherwise."""
+
+
+POLICIES: Final[dict[str, PolicyKind]] = {
+    "goodput": PolicyKind(lambda: goodput, foresees=True, admits=True),
+    "round_robin": PolicyKind(RoundRobin),
+    "random": PolicyKind(lambda: uniform),
+    "power_of_two": PolicyKind(lambda: power_of_two),
+    "least_outstanding": PolicyKind(lambda: least_outstanding),
+    "prefix_cache_aware": PolicyKind(lambda: prefix_cache_aware, foresees=True),
+    "weighted_scores": PolicyKind(lambda: weighted_scores, foresees=True),
+    "kv_cost": PolicyKind(lambda: kv_cost, foresees=True),
+    "least_pending_prefill": PolicyKind(lambda: least_pending_prefill, foresees=True),
+}
+"""By the name in the configuration."""

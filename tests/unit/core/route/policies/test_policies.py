@@ -34,24 +34,24 @@ def picks(policy: Policy, candidates: list[Backend], times: int, job: Job = JOB)
 @pytest.mark.parametrize("name", POLICIES)
 def test_same_seed_same_choices_and_only_candidates(name: str) -> None:
     candidates = backends(0, 1, 0, 5)
-    first, second = (picks(POLICIES[name](), candidates, 50) for _ in range(2))
+    first, second = (picks(POLICIES[name].make(), candidates, 50) for _ in range(2))
     assert first == second
     assert set(first) <= {0, 1, 2, 3}
 
 
 def test_round_robin_takes_turns_whatever_the_load() -> None:
-    assert picks(POLICIES["round_robin"](), backends(9, 0, 3), 7) == [0, 1, 2, 0, 1, 2, 0]
+    assert picks(POLICIES["round_robin"].make(), backends(9, 0, 3), 7) == [0, 1, 2, 0, 1, 2, 0]
 
 
 def test_round_robin_skips_who_is_missing_and_goes_on() -> None:
-    policy = POLICIES["round_robin"]()
+    policy = POLICIES["round_robin"].make()
     a, b, c = backends(0, 0, 0)
     rng = random.Random(1)
     assert [policy(some, asked(JOB), rng).index for some in ([a, b, c], [a, c], [a, b], [b, c])] == [0, 2, 0, 1]
 
 
 def test_round_robin_does_not_tie_alternating_models_to_backends() -> None:
-    policy = POLICIES["round_robin"]()
+    policy = POLICIES["round_robin"].make()
     candidates = backends(0, 0)
     rng = random.Random(1)
     chosen = [(model, policy(candidates, asked(Job(1, model)), rng).index) for _ in range(4) for model in "xy"]
@@ -59,7 +59,7 @@ def test_round_robin_does_not_tie_alternating_models_to_backends() -> None:
 
 
 def test_round_robin_remembers_a_bounded_number_of_names() -> None:
-    policy = POLICIES["round_robin"]()
+    policy = POLICIES["round_robin"].make()
     candidates = backends(0, 0)
     rng = random.Random(1)
     for number in range(5000):
@@ -68,11 +68,11 @@ def test_round_robin_remembers_a_bounded_number_of_names() -> None:
 
 
 def test_least_outstanding_takes_the_emptiest() -> None:
-    assert set(picks(POLICIES["least_outstanding"](), backends(3, 1, 2), 20)) == {1}
+    assert set(picks(POLICIES["least_outstanding"].make(), backends(3, 1, 2), 20)) == {1}
 
 
 def test_least_outstanding_breaks_ties_by_chance() -> None:
-    seen = Counter(picks(POLICIES["least_outstanding"](), backends(1, 0, 0, 0), 3000))
+    seen = Counter(picks(POLICIES["least_outstanding"].make(), backends(1, 0, 0, 0), 3000))
     assert seen[0] == 0
     assert all(seen[i] == pytest.approx(1000, rel=0.15) for i in (1, 2, 3))
 
@@ -81,17 +81,17 @@ def test_least_outstanding_breaks_ties_by_chance() -> None:
 def test_least_outstanding_counts_a_slow_start_as_fuller(in_flight: int, chosen: set[int]) -> None:
     candidates = backends(in_flight, 4)
     candidates[0].share = 0.25
-    assert set(picks(POLICIES["least_outstanding"](), candidates, 50)) == chosen
+    assert set(picks(POLICIES["least_outstanding"].make(), candidates, 50)) == chosen
 
 
 def test_power_of_two_never_takes_the_fullest() -> None:
-    seen = Counter(picks(POLICIES["power_of_two"](), backends(2, 1, 0), 3000))
+    seen = Counter(picks(POLICIES["power_of_two"].make(), backends(2, 1, 0), 3000))
     assert seen[0] == 0
     assert seen[2] == pytest.approx(2000, rel=0.1)
 
 
 def test_power_of_two_is_even_among_equals() -> None:
-    seen = Counter(picks(POLICIES["power_of_two"](), backends(1, 1, 1, 1), 4000))
+    seen = Counter(picks(POLICIES["power_of_two"].make(), backends(1, 1, 1, 1), 4000))
     assert all(seen[i] == pytest.approx(1000, rel=0.15) for i in range(4))
 
 
@@ -120,7 +120,7 @@ def test_prefix_cache_aware_is_the_published_rule(candidates: list[tuple[int, fl
     demand = asked(JOB)
     demand.prompt = 1000.0
     rng = random.Random(1)
-    assert {POLICIES["prefix_cache_aware"]()(made, demand, rng).index for _ in range(40)} == chosen
+    assert {POLICIES["prefix_cache_aware"].make()(made, demand, rng).index for _ in range(40)} == chosen
 
 
 def bulk_ask(*kept: Backend) -> Demand:
@@ -138,7 +138,7 @@ def engine(index: int, slowness: float, ttft: float = 0.1, tpot: float = 0.02) -
 
 
 def test_bulk_goes_where_nothing_is_kept_then_to_the_slowest_then_where_it_ends_soonest() -> None:
-    goodput, rng = POLICIES["goodput"](), random.Random(1)
+    goodput, rng = POLICIES["goodput"].make(), random.Random(1)
     fast, slow = engine(0, 1.0), engine(1, 2.0, ttft=5.0)
     busy, free = engine(2, 2.0, tpot=0.05), engine(3, 2.0, tpot=0.03)
     assert goodput([fast, slow], bulk_ask(), rng) is slow
@@ -149,10 +149,10 @@ def test_bulk_goes_where_nothing_is_kept_then_to_the_slowest_then_where_it_ends_
 
 def test_bulk_takes_two_engines_that_hardly_differ_as_equally_fast() -> None:
     one, other = engine(0, 1.0, ttft=0.1), engine(1, 1.02, ttft=0.2)
-    assert POLICIES["goodput"]()([one, other], bulk_ask(), random.Random(1)) is one
+    assert POLICIES["goodput"].make()([one, other], bulk_ask(), random.Random(1)) is one
 
 
 def test_least_pending_prefill_breaks_ties_by_requests_and_those_by_chance() -> None:
     """Where all prompts are computed, whoever decodes for fewest is next; not whoever chance says."""
-    assert set(picks(POLICIES["least_pending_prefill"](), backends(7, 2, 9), 20)) == {1}
-    assert set(picks(POLICIES["least_pending_prefill"](), backends(2, 2, 9), 50)) == {0, 1}
+    assert set(picks(POLICIES["least_pending_prefill"].make(), backends(7, 2, 9), 20)) == {1}
+    assert set(picks(POLICIES["least_pending_prefill"].make(), backends(2, 2, 9), 50)) == {0, 1}
