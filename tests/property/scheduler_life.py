@@ -50,6 +50,7 @@ class Life:
             for _ in range(2)
         ]
         self.scheduler = self.twins[0]
+        self._before: list[BackendView] = []
         self.now = 1000.0
         self.drained = False
         self.jobs: list[Job] = []
@@ -161,7 +162,11 @@ class Life:
 
     def serving(self, model: str) -> list[BackendView]:
         """The backends that serve `model`."""
-        return [v for v in self.views() if v.models is not None and (v.any_model or model in v.models)]
+        return self._of(model, self.views())
+
+    @staticmethod
+    def _of(model: str, views: list[BackendView]) -> list[BackendView]:
+        return [v for v in views if v.models is not None and (v.any_model or model in v.models)]
 
     def _check_books(self) -> None:
         for twin in self.twins:
@@ -235,7 +240,7 @@ class Life:
     # ---- commands
 
     def _both(self, method: str, *args: Any) -> list[Command]:
-        version, models = self.scheduler.version, self.scheduler.models()
+        version, models, self._before = self.scheduler.version, self.scheduler.models(), self.views()
         first, second = (getattr(twin, method)(*args) for twin in self.twins)
         assert first == second, "same seed, same calls, other commands"
         assert self.scheduler.version > version or self.scheduler.models() == models
@@ -258,7 +263,8 @@ class Life:
         assert command.attempt not in self.ids.values(), "an id given twice"
         self.ids[job_id] = command.attempt
         assert command.number == self.attempts.get(job.id, 0) + 1
-        assert command.backend in {v.name for v in self.serving(job.model)}
+        then, now = self._of(job.model, self._before), self.serving(job.model)
+        assert command.backend in {v.name for v in (*then, *now)}, "a timer that is overdue knows the lists of before"
         self.held.remove(job.id)
         self.out[job.id] = command.backend
         self.attempts[job.id] = command.number
