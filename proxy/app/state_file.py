@@ -63,7 +63,7 @@ def write(path: Path, document: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException:
+    except BaseException:  # whatever ended it, half a file is nobody's; it goes on its way
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
