@@ -42,12 +42,11 @@ _Key = tuple[str, str, str]
 class Kept:
     """KV tokens that one backend is expected to hold for sessions that are away."""
 
-    __slots__ = ("fragile", "tokens")
+    __slots__ = ("fragile",)
 
     def __init__(self) -> None:
-        self.tokens = 0.0
         self.fragile = 0.0
-        """Of those: of sessions with many turns whose next one is late if all of it has to be computed anew."""
+        """For those with many turns whose next one is late if all of it has to be computed anew."""
 
 
 class Session:
@@ -170,7 +169,6 @@ class Sessions:
         place = session.place
         if place is not None and session.continues:
             session.held = max(tokens, self.usual_tokens)
-            place.tokens += session.held
             if session.fragile:
                 place.fragile += session.held
 
@@ -222,10 +220,8 @@ class Sessions:
     def _leave(session: Session) -> None:
         """Nothing is held for it any more."""
         place = session.place
-        if session.held and place is not None:
-            place.tokens = max(0.0, place.tokens - session.held)
-            if session.fragile:
-                place.fragile = max(0.0, place.fragile - session.held)
+        if session.held and session.fragile and place is not None:
+            place.fragile = max(0.0, place.fragile - session.held)
         session.held = 0.0
 
     def _forget(self, session: Session) -> None:
