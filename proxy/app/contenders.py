@@ -19,7 +19,7 @@ from proxy.config.secrets import SecretSource
 from proxy.core.tenancy.classify import Classifier
 from proxy.model.classes import with_built_in
 from proxy.model.scheduling import SchedulingSettings
-from proxy.report.played import Played
+from proxy.report.run import Played
 from proxy.sim.world.cluster import (
     DEFAULT_ENGINES,
     DEFAULT_PRESET,
@@ -30,7 +30,7 @@ from proxy.sim.world.cluster import (
     hashed_by,
     read_engines,
 )
-from proxy.sim.world.contest import Contender
+from proxy.sim.world.comparison import Contender
 from proxy.sim.world.jobs import SeenByProxy
 from proxy.sim.world.references import GreedyInformed, PricedInformed, play_reference
 from proxy.sim.world.world import World, build_scheduler

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from proxy.core.scheduler import Scheduler
-from proxy.live.intake import Intake, Taken
+from proxy.live.job_builder import Intake, Taken
 from proxy.model.commands import Reason
 from proxy.model.faults import FaultError
 from proxy.model.limits import Limits

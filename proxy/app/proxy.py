@@ -18,27 +18,27 @@ from proxy.app.explain import Explainer
 from proxy.app.listeners import Listener, StartError
 from proxy.app.state_file import Keeper
 from proxy.config.schema import Config
-from proxy.core.retry.ways import Ways
+from proxy.core.retry.fallback_chain import Ways
 from proxy.core.route.policies import POLICIES
 from proxy.core.scheduler import Scheduler
 from proxy.core.tenancy.access import Permitted
 from proxy.core.tenancy.classify import Classifier
 from proxy.live.admin import Admin
 from proxy.live.attempt import Caller
-from proxy.live.background.flows import Flows
 from proxy.live.background.memory import MemoryGuard, limit_b
 from proxy.live.background.prober import Prober
 from proxy.live.background.scraper import Scraper
+from proxy.live.background.stream_watch import Flows
 from proxy.live.catalogue import ModelList
 from proxy.live.downstream.bodies import Bodies
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import Edge
 from proxy.live.driver import Driver
 from proxy.live.exchange import Exchange, Gateway
-from proxy.live.intake import Intake
-from proxy.live.marks import Marks
+from proxy.live.job_builder import Intake
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
+from proxy.live.response_headers import Marks
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import backends
 from proxy.live.watch import Watch

@@ -19,7 +19,7 @@ from proxy.model.units import parse_duration_s
 from proxy.report.intervals import INTERVAL_S
 from proxy.sim.engine.course import EXAMPLES
 from proxy.sim.world.cluster import DEFAULT_ENGINES, DEFAULT_PRESET, ClusterError
-from proxy.sim.world.contest import Contender, Contest, play_contest
+from proxy.sim.world.comparison import Contender, Contest, play_contest
 from proxy.sim.world.models import listed, named, parse_models, servable
 from proxy.sim.world.slo import ANY_CLASS, SloRules, parse_slo, promised
 from proxy.sim.world.tables import backends_csv, contest_json, contest_text, groups_csv, intervals_csv, refusals_csv

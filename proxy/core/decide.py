@@ -17,10 +17,10 @@ from proxy.core.fleet.catalogue import shown_name
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
-from proxy.core.jobs.books import Books
 from proxy.core.jobs.decision import Decision, Judged, Send, Shed, Wait
 from proxy.core.jobs.hold import Holds
-from proxy.core.jobs.ticket import NOBODY, Ticket
+from proxy.core.jobs.learning import Books
+from proxy.core.jobs.open_job import NOBODY, Ticket
 from proxy.core.refusals import (
     asked_to_wait,
     draining,

@@ -17,7 +17,7 @@ from typing import Any, Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.pool import Pool
-from proxy.core.jobs.books import Books
+from proxy.core.jobs.learning import Books
 
 FORM: Final = "tidegate_state"
 VERSION: Final = 1

@@ -9,9 +9,9 @@ from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempt import Attempt
 from proxy.core.jobs.attempts import Attempts
-from proxy.core.jobs.books import Books
-from proxy.core.jobs.lateness import Lateness
-from proxy.core.jobs.ticket import Ticket
+from proxy.core.jobs.hedge_timers import Lateness
+from proxy.core.jobs.learning import Books
+from proxy.core.jobs.open_job import Ticket
 from proxy.core.outbox import Outbox
 from proxy.core.retry.budget import RetryBudget
 from proxy.core.retry.fallback import cause_of

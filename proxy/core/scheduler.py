@@ -20,16 +20,16 @@ from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
-from proxy.core.jobs.books import Books, work_s
 from proxy.core.jobs.decision import Judged, Shed
+from proxy.core.jobs.hedge_timers import Lateness
 from proxy.core.jobs.hold import Holds
-from proxy.core.jobs.lateness import Lateness
-from proxy.core.jobs.ticket import Ticket
+from proxy.core.jobs.learning import Books, work_s
+from proxy.core.jobs.open_job import Ticket
 from proxy.core.memento import Memento
 from proxy.core.outbox import Outbox
 from proxy.core.progress import Progress
 from proxy.core.refusals import draining, short_of_memory
-from proxy.core.retry.silence import Silence
+from proxy.core.retry.stalls import Silence
 from proxy.core.rng import Rng
 from proxy.core.route.forecasting import foresee
 from proxy.core.route.router import Router

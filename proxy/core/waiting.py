@@ -14,10 +14,10 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
-from proxy.core.jobs.books import Books
 from proxy.core.jobs.decision import Decision, Send, Shed, Wait
 from proxy.core.jobs.hold import Hold, Holds, Line
-from proxy.core.jobs.ticket import NOBODY, Ticket
+from proxy.core.jobs.learning import Books
+from proxy.core.jobs.open_job import NOBODY, Ticket
 from proxy.core.refusals import hold_timeout, unreachable
 from proxy.core.retry.fallback import cause_of_absence, ways_left
 from proxy.core.route.forecasting import foresee, in_all_s

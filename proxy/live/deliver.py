@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
-from proxy.live import judge
+from proxy.live import response_check as judge
 from proxy.live.answer import Answer
 from proxy.live.downstream.connection import Connection
 from proxy.live.downstream.reader import Message
-from proxy.live.intake import Taken
 from proxy.live.job import JobLoop
-from proxy.live.marks import Headers, Marks
+from proxy.live.job_builder import Taken
+from proxy.live.response_headers import Headers, Marks
 from proxy.model.endpoint import ENDPOINTS, Api
 from proxy.model.faults import Fault, FaultError, Kind, upstream
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with

@@ -18,19 +18,19 @@ from proxy.core.refusals import short_of_memory
 from proxy.core.scheduler import Scheduler
 from proxy.engines.routes import offers
 from proxy.live.attempt import Call
-from proxy.live.background.flows import Flows
 from proxy.live.background.memory import MemoryGuard
+from proxy.live.background.stream_watch import Flows
 from proxy.live.deliver import Writer
 from proxy.live.downstream.bodies import INLINE_B, Bodies
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import Connection
 from proxy.live.downstream.reader import Message
-from proxy.live.intake import Intake, Taken
 from proxy.live.job import JobLoop
-from proxy.live.marks import Marks
+from proxy.live.job_builder import Intake, Taken
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
 from proxy.live.relay import Relay
+from proxy.live.response_headers import Marks
 from proxy.live.upstream.backends import Backend
 from proxy.model.classes import NOTHING_PROMISED
 from proxy.model.endpoint import Endpoint

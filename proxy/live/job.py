@@ -10,7 +10,7 @@ commands.
 
 from typing import Any
 
-from proxy.live import judge
+from proxy.live import response_check as judge
 from proxy.live.answer import Answer
 from proxy.live.attempt import Call, Try
 from proxy.live.outstanding import Jobs, Outstanding, heeded

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from proxy.live import judge
+from proxy.live import response_check as judge
 from proxy.live.attempt import Call, Caller, Try
 from proxy.live.driver import Driver, Mailbox
 from proxy.live.upstream.backends import Backend

@@ -6,8 +6,8 @@ Owns the slicing: a request belongs to the slice in which it arrived, whenever i
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.report.played import Result
 from proxy.report.report import Group, group_of
+from proxy.report.run import Result
 
 INTERVAL_S = 10.0
 MAX_INTERVALS = 100_000

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from proxy.model.outcome import Verdict
-from proxy.report.played import Played, Result
+from proxy.report.run import Played, Result
 from proxy.report.stats import Stats
 from proxy.workload.arrival import Slo
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from proxy.model.outcome import Verdict
-from proxy.report.played import Played
+from proxy.report.run import Played
 from proxy.workload.arrival import Arrival
 from tests.benchmarks.simulate.over_http import arrivals_at, run_live, run_simulated
 

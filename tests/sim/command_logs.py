@@ -19,7 +19,7 @@ from proxy.model.hedge import Hedge
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
-from proxy.report.played import Played
+from proxy.report.run import Played
 from proxy.sim.engine.spec import HIGH_THROUGHPUT, LOW_LATENCY, MOONCAKE16
 from proxy.sim.world.cluster import Metrics, SimBackend
 from proxy.sim.world.world import Outage, World, build_scheduler

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from proxy.report.played import Result
 from proxy.report.report import is_good
+from proxy.report.run import Result
 from proxy.sim.world.cluster import SimBackend, build_cluster, read_engines
 from proxy.sim.world.jobs import SeenByProxy
 from proxy.sim.world.slo import parse_slo, promised

@@ -8,8 +8,8 @@ import pytest
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch
 from proxy.model.outcome import Verdict
-from proxy.report.played import Played
 from proxy.report.report import report_of
+from proxy.report.run import Played
 from proxy.sim.engine.course import read_course
 from proxy.sim.engine.spec import MOONCAKE16
 from proxy.sim.world.cluster import SimBackend, build_cluster, read_engines

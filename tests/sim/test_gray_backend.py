@@ -12,8 +12,8 @@ from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.commands import Abort, Dispatch
 from proxy.model.outcome import SERVED
-from proxy.report.played import Played
 from proxy.report.report import group_of
+from proxy.report.run import Played
 from proxy.sim.engine.spec import HIGH_THROUGHPUT
 from proxy.sim.world.cluster import SimBackend, hashed_by
 from proxy.sim.world.jobs import SeenByProxy

@@ -12,7 +12,7 @@ from proxy.model.commands import Command, Report
 from proxy.model.outcome import Verdict
 from proxy.model.request import Job
 from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
-from proxy.report.played import Result
+from proxy.report.run import Result
 from proxy.sim.engine.spec import EngineSpec, Kind
 from proxy.sim.world.cluster import Metrics, SimBackend
 from proxy.sim.world.modelled_backend import ModelledBackend

@@ -11,7 +11,7 @@ from proxy.model.request import Job
 from proxy.report.report import group_of
 from proxy.sim.engine.spec import MOONCAKE16
 from proxy.sim.world.cluster import SimBackend
-from proxy.sim.world.contest import Contender, play_contest
+from proxy.sim.world.comparison import Contender, play_contest
 from proxy.sim.world.tables import contest_text, groups_csv
 from proxy.sim.world.world import World
 from proxy.workload.arrival import Arrival, Slo

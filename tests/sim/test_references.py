@@ -13,7 +13,7 @@ from proxy.sim.engine.spec import MOONCAKE16
 from proxy.sim.engine.static import build_engine
 from proxy.sim.world.cluster import SimBackend, build_cluster, hashed_by, read_engines
 from proxy.sim.world.jobs import SeenByProxy
-from proxy.sim.world.outlook import outlook
+from proxy.sim.world.oracle import outlook
 from proxy.sim.world.placement import Placement
 from proxy.sim.world.references import GreedyInformed, PricedInformed, play_reference, price_s
 from proxy.sim.world.slo import parse_slo, promised

@@ -13,7 +13,7 @@ import pytest
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HoldSettings
 from proxy.model.outcome import Verdict
-from proxy.report.played import Played
+from proxy.report.run import Played
 from proxy.sim.engine.spec import HIGH_THROUGHPUT, LOW_LATENCY, MOONCAKE16, EngineSpec
 from proxy.sim.world.cluster import SimBackend
 from proxy.sim.world.world import Outage, World, build_scheduler

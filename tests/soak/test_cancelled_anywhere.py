@@ -20,7 +20,7 @@ import pytest
 import uvloop
 
 from proxy.app.proxy import Proxy
-from proxy.core.jobs.ticket import Ticket
+from proxy.core.jobs.open_job import Ticket
 from proxy.live.attempt import Try
 from proxy.live.downstream.connection import Connection as ClientConnection
 from proxy.live.downstream.reader import Message, Reader

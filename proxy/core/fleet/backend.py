@@ -13,7 +13,7 @@ from proxy.core.fleet.pool import Pool
 from proxy.core.fleet.pressure import Pressure
 from proxy.core.learn.concurrency import Concurrency
 from proxy.core.learn.cost_model import CostModel
-from proxy.core.learn.flow import Flow
+from proxy.core.learn.decode_rate import Flow
 from proxy.core.learn.ledger import Ledger
 from proxy.core.learn.model_loads import ModelLoads
 from proxy.core.learn.prefix_index import PrefixIndex, PrefixRecord

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.headroom import Reserve
 from proxy.core.fleet.health import State
 from proxy.core.fleet.pressure import NO_BOUND
-from proxy.core.fleet.reserve import Reserve
 from proxy.model.faults import Fault, Kind
 
 MIN_RETRY_AFTER_S: Final = 1.0

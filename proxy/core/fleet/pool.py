@@ -8,7 +8,7 @@ from math import exp, sqrt
 from typing import Final
 
 from proxy.core.learn.cost_model import PoolModel
-from proxy.core.learn.patience import Patience
+from proxy.core.learn.first_byte import Patience
 from proxy.model.commands import Reason
 
 _MOST_HIGH: Final = 0.4

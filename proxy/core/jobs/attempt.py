@@ -10,7 +10,7 @@ from proxy.core.jobs.states import WAITING
 from proxy.core.learn.entry import Entry
 
 if TYPE_CHECKING:
-    from proxy.core.jobs.ticket import Ticket
+    from proxy.core.jobs.open_job import Ticket
 
 
 class Attempt:

@@ -8,10 +8,10 @@ from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.health import State
 from proxy.core.jobs.attempt import Attempt
-from proxy.core.jobs.books import Books
-from proxy.core.jobs.lateness import Lateness
+from proxy.core.jobs.hedge_timers import Lateness
+from proxy.core.jobs.learning import Books
+from proxy.core.jobs.open_job import Ticket
 from proxy.core.jobs.states import BEGAN, CLOSED, END, RETURNED, SENT, attempt_after, job_after
-from proxy.core.jobs.ticket import Ticket
 from proxy.core.learn.entry import Entry
 from proxy.core.refusals import unreachable
 from proxy.core.tenancy.quotas import Reservation

@@ -5,7 +5,7 @@ Nothing happened when one is made: `Waiting.carry_out` does what it says, `expla
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
-from proxy.core.jobs.ticket import Ticket
+from proxy.core.jobs.open_job import Ticket
 from proxy.model.commands import Reason
 from proxy.model.fallback import Way
 from proxy.model.faults import Fault

@@ -11,8 +11,8 @@ from math import inf
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
+from proxy.core.jobs.open_job import Ticket
 from proxy.core.jobs.states import HOLDS, TAKEN, job_after
-from proxy.core.jobs.ticket import Ticket
 from proxy.core.timers import Timers
 from proxy.model.limits import HoldSettings
 

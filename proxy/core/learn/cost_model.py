@@ -8,7 +8,7 @@ cannot, such as an engine that becomes five times slower without a word.
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.core.learn.residuals import Residuals
+from proxy.core.learn.calibration import Residuals
 from proxy.core.learn.rls import Rls
 
 PREFILL_START: tuple[float, ...] = (0.02, 1.0, 0.2, 0.0)

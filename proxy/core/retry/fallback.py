@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.catalogue import Catalogue
-from proxy.core.jobs.books import Books
 from proxy.core.jobs.decision import Detour, Send
-from proxy.core.jobs.ticket import NOBODY, Ticket
+from proxy.core.jobs.learning import Books
+from proxy.core.jobs.open_job import NOBODY, Ticket
 from proxy.core.route.router import Router
 from proxy.model.fallback import Cause, Way
 from proxy.model.faults import CONTEXT_TOO_LONG, NOT_REACHED, Fault, Kind

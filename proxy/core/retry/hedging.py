@@ -11,8 +11,8 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.health import State
-from proxy.core.jobs.books import Books
-from proxy.core.jobs.ticket import Ticket
+from proxy.core.jobs.learning import Books
+from proxy.core.jobs.open_job import Ticket
 from proxy.core.route.forecasting import foresee, judge, predicted_tpot
 from proxy.core.route.router import Router
 from proxy.model.request import Job

@@ -10,10 +10,10 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
-from proxy.core.jobs.books import Books
 from proxy.core.jobs.decision import Decision, Send, Wait
-from proxy.core.jobs.lateness import late_after_s
-from proxy.core.jobs.ticket import Ticket
+from proxy.core.jobs.hedge_timers import late_after_s
+from proxy.core.jobs.learning import Books
+from proxy.core.jobs.open_job import Ticket
 from proxy.core.route.forecasting import foresee, judge, predicted_tpot
 from proxy.core.route.router import Router, ablest
 from proxy.core.tenancy.quotas import Quotas

@@ -9,13 +9,13 @@ from typing import Any
 from aiohttp import web
 
 from proxy.sim.http import refusal
-from proxy.sim.http.asked import Reader
 from proxy.sim.http.driver import EngineDriver
 from proxy.sim.http.exposition import Latencies
 from proxy.sim.http.faults import Faults
 from proxy.sim.http.fields import parse_object
 from proxy.sim.http.generation import Generator
 from proxy.sim.http.pooling import Pooler
+from proxy.sim.http.request import Reader
 from proxy.sim.http.responses import ResponsesAnswer
 from proxy.sim.http.settings import SimSettings
 from proxy.sim.http.shapes import ChatShape, CompletionShape, Identity, Json, encode

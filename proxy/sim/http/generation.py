@@ -11,10 +11,10 @@ from aiohttp import web
 
 from proxy.sim.engine.sequence import Emitted
 from proxy.sim.http import refusal, shapes
-from proxy.sim.http.asked import Ask, Choice
 from proxy.sim.http.driver import EngineDriver
 from proxy.sim.http.exposition import Latencies
 from proxy.sim.http.faults import BadSse, Faults
+from proxy.sim.http.request import Ask, Choice
 from proxy.sim.http.shapes import Piece, Shape, encode
 from proxy.sim.http.wire import Wire
 

@@ -12,9 +12,9 @@ from math import sqrt
 from typing import Any
 
 from proxy.sim.http import refusal
-from proxy.sim.http.asked import Prompt, Reader
 from proxy.sim.http.driver import EngineDriver
 from proxy.sim.http.fields import Fields, token_lists
+from proxy.sim.http.request import Prompt, Reader
 from proxy.sim.http.settings import SimSettings
 from proxy.sim.http.shapes import Json
 from proxy.sim.http.text import rng_for

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.sim.http.asked import Ask
 from proxy.sim.http.generation import Generator, Tally
+from proxy.sim.http.request import Ask
 from proxy.sim.http.shapes import Json, encode
 from proxy.sim.http.text import rng_for
 from proxy.sim.http.wire import Wire

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
-from proxy.sim.http.asked import Ask, Choice
+from proxy.sim.http.request import Ask, Choice
 from proxy.sim.http.text import rng_for
 
 Json = dict[str, Any]

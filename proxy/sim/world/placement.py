@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from math import inf, sqrt
 from typing import NamedTuple
 
-from proxy.report.played import Result
+from proxy.report.run import Result
 from proxy.sim.world.modelled_backend import ModelledBackend
-from proxy.sim.world.outlook import Inside, Outlook
+from proxy.sim.world.oracle import Inside, Outlook
 from proxy.workload.arrival import Arrival
 
 CARE = 0.97

@@ -18,7 +18,7 @@ from math import inf
 from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstToken, Reason, Refuse, Report
 from proxy.model.faults import Kind, internal
 from proxy.model.request import Job
-from proxy.report.played import Played, Result
+from proxy.report.run import Played, Result
 from proxy.sim.engine.spec import MOONCAKE16
 from proxy.sim.world.cluster import SimBackend
 from proxy.sim.world.jobs import JobMaker

@@ -12,7 +12,7 @@ from typing import Any
 
 from proxy.report.compare import Difference, Interval
 from proxy.report.report import Group, Quantiles, Report
-from proxy.sim.world.contest import Contest, Run
+from proxy.sim.world.comparison import Contest, Run
 
 Row = Sequence[str]
 _GROUP_COLUMNS = (

@@ -38,7 +38,7 @@ from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.outcome import SERVED, Outcome, Verdict, failed_with
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
-from proxy.report.played import Played, Result
+from proxy.report.run import Played, Result
 from proxy.sim.engine.course import What
 from proxy.sim.engine.sequence import Emitted, SimRequest
 from proxy.sim.world.cluster import SimBackend

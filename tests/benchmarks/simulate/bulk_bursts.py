@@ -21,8 +21,8 @@ from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings, SloSettings, with_built_in
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
-from proxy.report.played import Played
 from proxy.report.report import Report, report_of
+from proxy.report.run import Played
 from proxy.sim.engine.spec import EngineSpec
 from proxy.sim.world.cluster import SimBackend
 from proxy.sim.world.jobs import SeenByProxy

@@ -46,8 +46,8 @@ from proxy.app import simulate
 from proxy.app.contenders import contenders_of
 from proxy.model.faults import Kind, Retry, upstream
 from proxy.model.outcome import SERVED, Outcome, Verdict
-from proxy.report.played import Played, Result
 from proxy.report.report import Report, report_of
+from proxy.report.run import Played, Result
 from proxy.sim.world.cluster import EngineEntry, build_cluster, hashed_by, read_engines
 from proxy.sim.world.jobs import SeenByProxy
 from proxy.sim.world.references import play_reference

@@ -14,7 +14,7 @@ from statistics import fmean
 from proxy.app import simulate
 from proxy.app.contenders import contenders_of
 from proxy.model.commands import Dispatch
-from proxy.report.played import Played
+from proxy.report.run import Played
 from proxy.sim.world.slo import promised
 from proxy.workload.file import read_workload
 from proxy.workload.generator import BLOCK_TOKENS, generate

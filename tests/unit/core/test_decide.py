@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.core.jobs.decision import Send, Shed, Wait
-from proxy.core.jobs.ticket import Ticket
+from proxy.core.jobs.open_job import Ticket
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason

@@ -12,7 +12,7 @@ from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.margins import Margins
-from proxy.core.jobs.ticket import NOBODY
+from proxy.core.jobs.open_job import NOBODY
 from proxy.core.learn.entry import Entry
 from proxy.core.route.forecasting import foresee, open_entry
 from proxy.core.route.router import Router

@@ -13,7 +13,7 @@ from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import Connection, Edge
 from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop
-from proxy.live.marks import Marks
+from proxy.live.response_headers import Marks
 from proxy.live.watch import Watch
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import Fault, Kind, upstream

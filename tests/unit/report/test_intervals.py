@@ -5,7 +5,7 @@ import pytest
 from proxy.model.faults import Kind, internal
 from proxy.model.outcome import SERVED, Phase, failed_with
 from proxy.report.intervals import slices_of
-from proxy.report.played import Result
+from proxy.report.run import Result
 from proxy.workload.arrival import Arrival, Slo
 
 

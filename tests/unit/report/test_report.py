@@ -4,8 +4,8 @@ import pytest
 
 from proxy.model.faults import Kind, internal
 from proxy.model.outcome import SERVED, Outcome, Phase, Verdict, failed_with
-from proxy.report.played import Played, Result
 from proxy.report.report import LARGEST, Quantiles, is_good, quantiles, report_of, size_bucket
+from proxy.report.run import Played, Result
 from proxy.report.stats import Stats
 from proxy.workload.arrival import Arrival, Slo
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
-from proxy.core.fleet.reserve import speed_s
+from proxy.core.fleet.headroom import speed_s
 from proxy.core.rng import Rng
 
 _STEPS: Final = 1 / log(1.5)

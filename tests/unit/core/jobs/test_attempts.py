@@ -1,7 +1,7 @@
 """Permits and ids: every attempt has one of each, from its dispatch to its end, whatever else its job has out."""
 
+from proxy.core.jobs.open_job import NOBODY
 from proxy.core.jobs.states import HELD, OPEN, OUT
-from proxy.core.jobs.ticket import NOBODY
 from proxy.model.abilities import Cannot, Lack
 from proxy.model.commands import Abort, Dispatch, Failed, Finished, FirstByte, FirstToken, Refused
 from proxy.model.faults import Kind

@@ -5,7 +5,7 @@ import pytest
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.jobs.hold import Hold
-from proxy.core.jobs.ticket import NOBODY, Ticket
+from proxy.core.jobs.open_job import NOBODY, Ticket
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings, HoldSettings
 from proxy.model.request import Job

@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.jobs.books import Books
+from proxy.core.jobs.learning import Books
 from proxy.core.learn.entry import Entry
 from proxy.core.learn.seats import SeatWatch
 from proxy.core.shown.views import BackendView

@@ -133,7 +133,7 @@ def test_tokens_that_the_engine_has_counted_are_not_estimated() -> None:
 
 
 def sessions_ticket(job: Job, now: float) -> Any:
-    from proxy.core.jobs.ticket import Ticket
+    from proxy.core.jobs.open_job import Ticket
 
     return Ticket(job, 1, now)
 

@@ -9,7 +9,7 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
-from proxy.core.jobs.ticket import NOBODY
+from proxy.core.jobs.open_job import NOBODY
 from proxy.core.route.policies import POLICIES
 from proxy.core.route.router import Router
 from proxy.model.backend import BackendSpec

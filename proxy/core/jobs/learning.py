@@ -9,10 +9,10 @@ from typing import Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.margins import Margins
-from proxy.core.jobs.ticket import Ticket
+from proxy.core.jobs.open_job import Ticket
 from proxy.core.learn.cost_model import decode_features, prefill_features
+from proxy.core.learn.decode_rate import Flow
 from proxy.core.learn.entry import Entry
-from proxy.core.learn.flow import Flow
 from proxy.core.learn.lengths import Lengths
 from proxy.core.learn.sessions import Session, Sessions
 from proxy.core.route.forecasting import has_seat, open_entry

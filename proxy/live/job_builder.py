@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from proxy.core.fleet.catalogue import shown_name
-from proxy.core.retry.ways import Spellings, Ways, no_others
+from proxy.core.retry.fallback_chain import Spellings, Ways, no_others
 from proxy.core.tenancy.access import Patterns, Permitted, may_use
 from proxy.core.tenancy.classify import Asked, Classified, Classifier
 from proxy.live.catalogue import ModelList

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from proxy.core.learn.residuals import Residuals
+from proxy.core.learn.calibration import Residuals
 
 
 def test_quantiles_of_a_known_spread() -> None:

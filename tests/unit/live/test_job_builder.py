@@ -8,7 +8,7 @@ import pytest
 from proxy.core.tenancy.access import Patterns
 from proxy.core.tenancy.classify import Classifier
 from proxy.live.catalogue import ModelList
-from proxy.live.intake import Intake, Taken
+from proxy.live.job_builder import Intake, Taken
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import FaultError

@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from proxy.live.background.flows import Flows, GivesUp
+from proxy.live.background.stream_watch import Flows, GivesUp
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.model.commands import Command, Flowed

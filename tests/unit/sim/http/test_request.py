@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from proxy.sim.http.asked import Ask, Reader
 from proxy.sim.http.refusal import Refusal
+from proxy.sim.http.request import Ask, Reader
 from proxy.sim.http.settings import SimSettings
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Tell me."}], "temperature": 0, "max_tokens": 40}

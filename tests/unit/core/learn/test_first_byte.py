@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from proxy.core.learn.patience import QUANTILES, Patience
+from proxy.core.learn.first_byte import QUANTILES, Patience
 
 
 def taught(count: int, seed: int = 1, prompt: float = 500.0, streams: bool = True) -> Patience:

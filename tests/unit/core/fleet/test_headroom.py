@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
+from proxy.core.fleet.headroom import DEMAND_S, Reserve, backends_needed, speed_s
 from proxy.core.fleet.margins import Margins
-from proxy.core.fleet.reserve import DEMAND_S, Reserve, backends_needed, speed_s
 from proxy.core.route.forecasting import disturbs, foresee, judge
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason

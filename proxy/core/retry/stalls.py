@@ -14,7 +14,7 @@ from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.health import State
 from proxy.core.jobs.attempt import Attempt
-from proxy.core.jobs.books import Books
+from proxy.core.jobs.learning import Books
 from proxy.core.retry.budget import RetryBudget
 from proxy.core.route.forecasting import foresee, judge
 from proxy.core.route.router import Router

@@ -5,8 +5,8 @@ Owns the timers. What is late is learned in `patience`, what follows from it is 
 
 from typing import Final
 
-from proxy.core.jobs.ticket import Ticket
-from proxy.core.learn.patience import Patience
+from proxy.core.jobs.open_job import Ticket
+from proxy.core.learn.first_byte import Patience
 from proxy.core.timers import Timers
 from proxy.model.hedge import Hedge
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.config.backend import Backend as BackendConfig
-from proxy.live import judge
+from proxy.live import response_check as judge
 from proxy.live.relay import Relay
 from proxy.live.upstream.backends import Backend
 from proxy.live.watch import Watch

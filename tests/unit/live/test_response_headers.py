@@ -1,6 +1,6 @@
 """What we add to the head of an answer."""
 
-from proxy.live.marks import Headers, Marks
+from proxy.live.response_headers import Headers, Marks
 from proxy.model.timeline import Timeline
 from proxy.wire.cors import Cors
 

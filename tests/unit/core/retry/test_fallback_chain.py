@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.retry.ways import Ways
+from proxy.core.retry.fallback_chain import Ways
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import MAX_WAYS, ModelSettings
 

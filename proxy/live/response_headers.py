@@ -5,8 +5,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from proxy.live.intake import Taken
 from proxy.live.job import JobLoop
+from proxy.live.job_builder import Taken
 from proxy.model.fallback import printable
 from proxy.model.tenants import QuotaView
 from proxy.model.timeline import Timeline

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.jobs.books import Books
-from proxy.core.jobs.ticket import Ticket
+from proxy.core.jobs.learning import Books
+from proxy.core.jobs.open_job import Ticket
 from proxy.core.learn.entry import Entry
 from proxy.core.route.forecasting import foresee
 from proxy.model.backend import BackendSpec

@@ -9,8 +9,8 @@ from time import process_time
 
 from proxy.report.compare import Difference, difference
 from proxy.report.intervals import INTERVAL_S, Slice, slices_of
-from proxy.report.played import Played
 from proxy.report.report import Report, is_good, report_of
+from proxy.report.run import Played
 from proxy.sim.world.cluster import SimBackend
 from proxy.workload.arrival import Arrival
 
