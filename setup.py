@@ -34,9 +34,9 @@ _LEFT_OUT = {
 """Why some are left to the interpreter: reason → names."""
 _ALSO = {
     "obs": "access_log goodput metrics record",
-    "report": "played stats",
+    "report": "run stats",
     "sim/engine": "course decoding engine kv_pool plan sequence spec static",
-    "sim/world": "jobs modelled_backend outlook placement references world",
+    "sim/world": "jobs modelled_backend oracle placement references world",
     "workload": "arrival",
 }
 """Of other packages: what runs per request, or per step of a simulation."""

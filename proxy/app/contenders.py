@@ -19,7 +19,7 @@ from proxy.config.secrets import SecretSource
 from proxy.core.tenancy.classify import Classifier
 from proxy.model.classes import with_built_in
 from proxy.model.scheduling import SchedulingSettings
-from proxy.report.run import Played
+from proxy.report.run import SimulatedRun
 from proxy.sim.world.cluster import (
     DEFAULT_ENGINES,
     DEFAULT_PRESET,
@@ -100,7 +100,7 @@ def _contender(
     backends: Sequence[SimBackend],
     hash_tokens: int,
 ) -> Contender:
-    def play(arrivals: Sequence[Arrival], seed: int, progress: Callable[[int], None]) -> Played:
+    def play(arrivals: Sequence[Arrival], seed: int, progress: Callable[[int], None]) -> SimulatedRun:
         routing = config.routing
         classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
         jobs = SeenByProxy(seed, hash_tokens, classifier)

@@ -14,7 +14,7 @@ import orjson
 
 from proxy.config.address import parse_address
 from proxy.config.schema import Config
-from proxy.config.starter import Engine, Machine
+from proxy.config.starter import Machine, StarterEngine
 from proxy.engines import listing, recognition
 from proxy.engines.registry import DIALECTS
 
@@ -99,16 +99,16 @@ def _is_proxy(answer: _Answer) -> bool:
     return any(name.startswith(_OURS) for name in answer.headers)
 
 
-def _engine(url: str, answer: _Answer) -> Engine | None:
+def _engine(url: str, answer: _Answer) -> StarterEngine | None:
     """None for a program that is no engine."""
     kind = recognition.recognise(answer.fields, answer.headers.get("server", ""))
     if answer.status == 200 and (models := _models(answer.fields)) is not None:
-        return Engine(url, kind, models, "ready")
+        return StarterEngine(url, kind, models, "ready")
     if not isinstance(answer.fields, dict) or "error" not in answer.fields:
         return None
     if answer.status == _LOADING:
-        return Engine(url, kind, (), "loading")
-    return Engine(url, kind, (), "locked") if answer.status in _LOCKED else None
+        return StarterEngine(url, kind, (), "loading")
+    return StarterEngine(url, kind, (), "locked") if answer.status in _LOCKED else None
 
 
 def _models(fields: Any) -> tuple[str, ...] | None:

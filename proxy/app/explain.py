@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from proxy.core.scheduler import Scheduler
-from proxy.live.job_builder import Intake, Taken
+from proxy.live.job_builder import BuiltJob, JobBuilder
 from proxy.model.commands import Reason
 from proxy.model.faults import FaultError
 from proxy.model.limits import Limits
@@ -29,8 +29,10 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encodin
 class Explainer:
     """One per proxy."""
 
-    def __init__(self, intake: Intake, scheduler: Scheduler, limits: Limits, rule_lines: Sequence[int]) -> None:
-        self._intake = intake
+    def __init__(
+        self, job_builder: JobBuilder, scheduler: Scheduler, limits: Limits, rule_lines: Sequence[int]
+    ) -> None:
+        self._intake = job_builder
         self._scheduler = scheduler
         self._limits = limits
         self._rule_lines = rule_lines
@@ -59,7 +61,7 @@ class Explainer:
         taken = self._intake.take(head, request, fields, now)
         return {**self._classified(taken), "decision": self._scheduler.explain(taken.job, now)}
 
-    def _classified(self, taken: Taken) -> dict[str, Any]:
+    def _classified(self, taken: BuiltJob) -> dict[str, Any]:
         job, classified = taken.job, taken.classified
         return {
             "class": job.traffic_class,
@@ -74,7 +76,7 @@ class Explainer:
             "constrained": job.constrained,
             "require": sorted(job.require),
             "prefer": sorted(job.prefer),
-            "fallbacks": [way.said for way in job.ways],
+            "fallbacks": [way.said for way in job.fallbacks],
             "hedged": job.hedge is not None and not job.bulk,
             "promise": taken.promise._asdict(),
         }

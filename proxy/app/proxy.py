@@ -18,7 +18,7 @@ from proxy.app.explain import Explainer
 from proxy.app.listeners import Listener, StartError
 from proxy.app.state_file import Keeper
 from proxy.config.schema import Config
-from proxy.core.retry.fallback_chain import Ways
+from proxy.core.retry.fallback_chain import FallbackChain
 from proxy.core.route.policies import POLICIES
 from proxy.core.scheduler import Scheduler
 from proxy.core.tenancy.access import Permitted
@@ -28,17 +28,17 @@ from proxy.live.attempt import Caller
 from proxy.live.background.memory import MemoryGuard, limit_b
 from proxy.live.background.prober import Prober
 from proxy.live.background.scraper import Scraper
-from proxy.live.background.stream_watch import Flows
+from proxy.live.background.stream_watch import StreamWatch
 from proxy.live.catalogue import ModelList
 from proxy.live.downstream.bodies import Bodies
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import Edge
 from proxy.live.driver import Driver
 from proxy.live.exchange import Exchange, Gateway
-from proxy.live.job_builder import Intake
+from proxy.live.job_builder import JobBuilder
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
-from proxy.live.response_headers import Marks
+from proxy.live.response_headers import ResponseHeaders
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import backends
 from proxy.live.watch import Watch
@@ -85,13 +85,13 @@ class Proxy:
             config.limits.memory, lambda: self._edge.close_idle(), lambda: self._driver.shed_bulk()
         )
         self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
-        intake = _intake(config, self._models)
-        self._explainer = Explainer(intake, self._scheduler, config.limits, rule_lines)
+        job_builder = _intake(config, self._models)
+        self._explainer = Explainer(job_builder, self._scheduler, config.limits, rule_lines)
         running = set[Exchange]()
         memory = config.limits.memory
         budget = self._budget = Budget(int(limit_b(memory) * memory.bodies))
         self._bodies = Bodies(config.limits, budget, self._loop)
-        self._flows = Flows(running, self._driver, self._scheduler.gives_up, self._scheduler.sleeps_on)
+        self._flows = StreamWatch(running, self._driver, self._scheduler.gives_up, self._scheduler.sleeps_on)
         cors = Cors(config.cors.origins, config.cors.max_age)
         self._gateway = Gateway(
             scheduler=self._scheduler,
@@ -99,20 +99,20 @@ class Proxy:
                 self._driver,
                 Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop),
                 self._backends,
-                foresees=intake.foresees,
+                foresees=job_builder.foresees,
                 attempts=config.retries.attempts,
                 loop=self._loop,
                 clock=monotonic,
             ),
             backends=self._backends,
-            intake=intake,
-            marks=Marks(self._scheduler.quota, config.routing.policy, cors),
+            job_builder=job_builder,
+            response_headers=ResponseHeaders(self._scheduler.quota, config.routing.policy, cors),
             own=OwnAnswers(self._models, self._backends.values(), lambda: self._not_ready),
             limits=config.limits,
             budget=budget,
             bodies=self._bodies,
             memory=self._memory,
-            flows=self._flows,
+            stream_watch=self._flows,
             cors=cors,
             record=self._record,
             running=running,
@@ -314,12 +314,14 @@ def _keeper(config: Config, scheduler: Scheduler) -> Keeper | None:
     return None if config.state == "off" else Keeper(Path(config.state), scheduler.memento)
 
 
-def _intake(config: Config, models: ModelList) -> Intake:
+def _intake(config: Config, models: ModelList) -> JobBuilder:
     routing = config.routing
     classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
-    ways = Ways(config.classes, routing.models)
+    fallbacks = FallbackChain(config.classes, routing.models)
     permitted = Permitted(routing.tenants)
-    return Intake(classifier, models, routing.default_model, ways, permitted, models.also, foresees=_foresees(config))
+    return JobBuilder(
+        classifier, models, routing.default_model, fallbacks, permitted, models.also, foresees=_foresees(config)
+    )
 
 
 def _foresees(config: Config) -> bool:

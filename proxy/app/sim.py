@@ -8,7 +8,7 @@ import sys
 
 import uvloop
 
-from proxy.sim.engine.spec import PRESETS, Kind
+from proxy.sim.engine.spec import PRESETS, EngineKind
 from proxy.sim.http.server import SimServer
 from proxy.sim.http.settings import SimSettings
 
@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--kind",
-        choices=[kind.value for kind in Kind],
-        default=Kind.CONTINUOUS.value,
+        choices=[kind.value for kind in EngineKind],
+        default=EngineKind.CONTINUOUS.value,
         help="how it batches (default: %(default)s)",
     )
     parser.add_argument(
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> SimSettings:
-    spec = PRESETS[options.preset].as_kind(Kind(options.kind))
+    spec = PRESETS[options.preset].as_kind(EngineKind(options.kind))
     changes = {
         "max_model_len": options.max_model_len,
         "max_num_seqs": options.max_num_seqs,

@@ -19,7 +19,7 @@ from proxy.model.units import parse_duration_s
 from proxy.report.intervals import INTERVAL_S
 from proxy.sim.engine.course import EXAMPLES
 from proxy.sim.world.cluster import DEFAULT_ENGINES, DEFAULT_PRESET, ClusterError
-from proxy.sim.world.comparison import Contender, Contest, play_contest
+from proxy.sim.world.comparison import Comparison, Contender, compare
 from proxy.sim.world.models import listed, named, parse_models, servable
 from proxy.sim.world.slo import ANY_CLASS, SloRules, parse_slo, promised
 from proxy.sim.world.tables import backends_csv, contest_json, contest_text, groups_csv, intervals_csv, refusals_csv
@@ -31,7 +31,7 @@ from proxy.workload.traces import Trace, TraceError, read_trace
 _PROGRESS_S = 0.1
 
 
-class Traffic(NamedTuple):
+class SimulatedTraffic(NamedTuple):
     """What is asked of the contenders."""
 
     arrivals_of: Callable[[int], Sequence[Arrival]]
@@ -88,19 +88,19 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Play, print, write; 1 when the files are wrong or nothing was served."""
     try:
-        contest, setting = play(options)
+        comparison, setting = play(options)
         print(f"engines: {setting['engines']}\n")
-        print(contest_text(contest), end="")
+        print(contest_text(comparison), end="")
         if options.out:
-            _write(options.out, contest, setting)
-        _check_served(contest)
+            _write(options.out, comparison, setting)
+        _check_served(comparison)
     except (UsageError, TraceError, ClusterError, WorkloadError) as error:
         print(f"tidegate simulate: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def play(options: argparse.Namespace) -> tuple[Contest, dict[str, Any]]:
+def play(options: argparse.Namespace) -> tuple[Comparison, dict[str, Any]]:
     """What the options ask for, and a description of it. Raises one of the errors that `run` prints."""
     traffic = _traffic(options)
     contenders = contenders_of(options, traffic.block_tokens)
@@ -114,12 +114,12 @@ def play(options: argparse.Namespace) -> tuple[Contest, dict[str, Any]]:
     _check(options, contenders, arrivals_of(seeds[0]))
     with _progress() as progress:
         try:
-            contest = play_contest(contenders, seeds, arrivals_of, progress, options.interval)
+            comparison = compare(contenders, seeds, arrivals_of, progress, options.interval)
         except ValueError as error:
             raise UsageError(f"--interval: {error}") from None
     engines = engines_said(options, contenders[0].backends)
     setting = {"traffic": traffic.said, "models": models, "engines": engines, "seeds": seeds, "argv": sys.argv[1:]}
-    return contest, setting
+    return comparison, setting
 
 
 def _check(options: argparse.Namespace, contenders: Sequence[Contender], arrivals: Sequence[Arrival]) -> None:
@@ -145,12 +145,12 @@ def _check(options: argparse.Namespace, contenders: Sequence[Contender], arrival
         raise UsageError(f"--slo: no class is named {strangers[0]!r}; there are {known}")
 
 
-def _check_served(contest: Contest) -> None:
+def _check_served(comparison: Comparison) -> None:
     """Raises UsageError when all was in vain."""
-    if any(run.report.total.served for run in contest.runs):
+    if any(run.report.total.served for run in comparison.runs):
         return
     whys: Counter[str] = Counter()
-    for run in contest.runs:
+    for run in comparison.runs:
         whys.update(run.report.refusals)
         whys.update(run.report.faults)
     reasons = ", ".join(f"{why} {count}" for why, count in whys.most_common(4)) or "there was no request"
@@ -160,7 +160,7 @@ def _check_served(contest: Contest) -> None:
 # ---- traffic
 
 
-def _traffic(options: argparse.Namespace) -> Traffic:
+def _traffic(options: argparse.Namespace) -> SimulatedTraffic:
     """Seed → arrivals, and what they are."""
     rules = _rules(options)
     if options.trace:
@@ -175,14 +175,14 @@ def _traffic(options: argparse.Namespace) -> Traffic:
         except ValueError as error:
             raise UsageError(f"the workload has {error}") from None
 
-    return Traffic(arrivals_of, {"workload": workload.model_dump(mode="json")}, BLOCK_TOKENS, workload.models)
+    return SimulatedTraffic(arrivals_of, {"workload": workload.model_dump(mode="json")}, BLOCK_TOKENS, workload.models)
 
 
 def _rules(options: argparse.Namespace) -> SloRules:
     return options.slo if isinstance(options.slo, dict) else parse_slo(options.slo)
 
 
-def _trace_traffic(options: argparse.Namespace, rules: SloRules) -> Traffic:
+def _trace_traffic(options: argparse.Namespace, rules: SloRules) -> SimulatedTraffic:
     def trace_of(seed: int) -> Trace:
         return read_trace(
             options.trace, skip_broken=options.skip_broken, limit=options.limit, speed=options.speed,
@@ -193,9 +193,9 @@ def _trace_traffic(options: argparse.Namespace, rules: SloRules) -> Traffic:
     _tell(trace)
     if options.jitter:
         moved = partial(_promised, trace_of, rules)
-        return Traffic(moved, _described(trace, options), trace.block_tokens, {})
+        return SimulatedTraffic(moved, _described(trace, options), trace.block_tokens, {})
     arrivals = promised(trace.arrivals, rules)
-    return Traffic(lambda _: arrivals, _described(trace, options), trace.block_tokens, {})
+    return SimulatedTraffic(lambda _: arrivals, _described(trace, options), trace.block_tokens, {})
 
 
 def _promised(trace_of: Callable[[int], Trace], rules: SloRules, seed: int) -> Sequence[Arrival]:
@@ -230,14 +230,14 @@ def _tell(trace: Trace) -> None:
 # ---- output
 
 
-def _write(directory: Path, contest: Contest, setting: dict[str, Any]) -> None:
+def _write(directory: Path, comparison: Comparison, setting: dict[str, Any]) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "report.json").write_text(contest_json(contest, setting))
-        (directory / "groups.csv").write_text(groups_csv(contest))
-        (directory / "intervals.csv").write_text(intervals_csv(contest))
-        (directory / "backends.csv").write_text(backends_csv(contest))
-        (directory / "refusals.csv").write_text(refusals_csv(contest))
+        (directory / "report.json").write_text(contest_json(comparison, setting))
+        (directory / "groups.csv").write_text(groups_csv(comparison))
+        (directory / "intervals.csv").write_text(intervals_csv(comparison))
+        (directory / "backends.csv").write_text(backends_csv(comparison))
+        (directory / "refusals.csv").write_text(refusals_csv(comparison))
     except OSError as error:
         raise UsageError(f"cannot write to {directory}: {error.strerror or error}") from None
 

@@ -104,7 +104,7 @@ def _default_name(known: dict[str, Any]) -> str:
     return f"{url.host}:{url.port}"[-64:]
 
 
-class Backend(Settings):
+class BackendOptions(Settings):
     """One engine."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -179,7 +179,7 @@ class Backend(Settings):
         )
 
 
-def with_unique_names(backends: tuple[Backend, ...]) -> tuple[Backend, ...]:
+def with_unique_names(backends: tuple[BackendOptions, ...]) -> tuple[BackendOptions, ...]:
     """Backends without a written name whose host:port is taken get `-2`, `-3`, … in the order of the file."""
     taken = {b.name for b in backends if "name" in b.model_fields_set}
     named = []
@@ -200,7 +200,7 @@ def _free_name(wanted: str, taken: set[str]) -> str:
     return name
 
 
-def served_names(backends: Mapping[int, Backend]) -> set[str] | None:
+def served_names(backends: Mapping[int, BackendOptions]) -> set[str] | None:
     """Every name that the backends take; None when one of them does not list its models."""
     names: set[str] = set()
     for backend in backends.values():

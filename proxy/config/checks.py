@@ -7,7 +7,7 @@ Owns no position in a file: a finding names a path, and `loader` finds its line.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from proxy.config.backend import Backend, served_names
+from proxy.config.backend import BackendOptions, served_names
 from proxy.config.diagnostics import Severity
 from proxy.config.fallbacks import fallback_findings
 from proxy.config.finding import Finding
@@ -21,7 +21,7 @@ from proxy.model.limits import HealthSettings, Limits
 from proxy.model.units import format_duration, format_size
 
 
-def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     """Every broken rule among the valid top-level groups and the valid backends, by their place in the list."""
     yield from listener_findings(groups, backends)
     yield from _names(backends)
@@ -48,7 +48,10 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> I
 
 
 def _routing(
-    routing: Any, classes: tuple[ClassSettings, ...], known: frozenset[str] | None, backends: Mapping[int, Backend]
+    routing: Any,
+    classes: tuple[ClassSettings, ...],
+    known: frozenset[str] | None,
+    backends: Mapping[int, BackendOptions],
 ) -> Iterator[Finding]:
     served = served_names(backends) if backends else None
     yield from rule_findings(routing.rules, known, backends)
@@ -57,7 +60,7 @@ def _routing(
     yield from fallback_findings(classes, routing.models, backends)
 
 
-def _names(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _names(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     first: dict[str, int] = {}
     for index, backend in backends.items():
         if "name" not in backend.model_fields_set:
@@ -67,7 +70,7 @@ def _names(backends: Mapping[int, Backend]) -> Iterator[Finding]:
             yield Finding(("backends", index, "name"), f"{quoted(backend.name)} is the name of backends[{other}] too")
 
 
-def _urls(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _urls(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     first: dict[str, int] = {}
     for index, backend in backends.items():
         other = first.setdefault(backend.url, index)
@@ -76,7 +79,7 @@ def _urls(backends: Mapping[int, Backend]) -> Iterator[Finding]:
             yield Finding(("backends", index, "url"), message, "drop one of the two", Severity.WARNING)
 
 
-def _aliases(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _aliases(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     for index, backend in backends.items():
         listed = backend.listed_models
         for public, own in backend.aliases.items():
@@ -86,14 +89,14 @@ def _aliases(backends: Mapping[int, Backend]) -> Iterator[Finding]:
                 yield Finding(path, f"{quoted(own)} is not among this backend's models", hint, Severity.WARNING)
 
 
-def _overrides(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _overrides(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     for index, backend in backends.items():
         for name in ("connect", "first_byte", "idle"):
             if getattr(backend, name) == 0:
                 yield Finding(("backends", index, name), "must be above 0: nothing would get through")
 
 
-def _tls(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _tls(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     for index, backend in backends.items():
         if "tls" in backend.model_fields_set and backend.address.scheme != "https":
             hint = "write https:// in url, or leave tls out"
@@ -103,7 +106,7 @@ def _tls(backends: Mapping[int, Backend]) -> Iterator[Finding]:
             yield Finding(("backends", index, "tls", "ca_file"), message, "leave verify out", Severity.WARNING)
 
 
-def _bias(classes: frozenset[str] | None, backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _bias(classes: frozenset[str] | None, backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     for index, backend in backends.items():
         for name in backend.bias:
             if classes is not None and name not in classes:
@@ -111,7 +114,7 @@ def _bias(classes: frozenset[str] | None, backends: Mapping[int, Backend]) -> It
                 yield Finding(("backends", index, "bias", name), f"there is no class {quoted(name)}", hint)
 
 
-def _tokenizers(models: Iterable[str], backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _tokenizers(models: Iterable[str], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     served = served_names(backends) if backends else None
     for model in models:
         if served is not None and model not in served:
@@ -119,14 +122,14 @@ def _tokenizers(models: Iterable[str], backends: Mapping[int, Backend]) -> Itera
             yield Finding(("tokenizers", model), message, hint, Severity.WARNING)
 
 
-def _capacity(backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _capacity(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     for index, backend in backends.items():
         if backend.kv_tokens is not None and backend.kv_cache is not None:
             message = f"is {backend.kv_tokens}, while kv_cache gives {backend.kv_cache.tokens}"
             yield Finding(("backends", index, "kv_tokens"), message, "write one of the two")
 
 
-def _default_model(wanted: str | None, backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _default_model(wanted: str | None, backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     names = served_names(backends)
     if wanted is not None and names is not None and wanted not in names:
         hint = did_you_mean(wanted, names)

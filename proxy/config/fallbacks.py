@@ -5,7 +5,7 @@ Owns the comparison of fallbacks with backends and with each other; when one is 
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from proxy.config.backend import Backend, served_names
+from proxy.config.backend import BackendOptions, served_names
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
@@ -15,7 +15,7 @@ from proxy.model.fallback import FallbackSettings, ModelSettings
 
 
 def fallback_findings(
-    classes: Sequence[ClassSettings], models: Sequence[ModelSettings], backends: Mapping[int, Backend]
+    classes: Sequence[ClassSettings], models: Sequence[ModelSettings], backends: Mapping[int, BackendOptions]
 ) -> Iterator[Finding]:
     """What is wrong with the fallbacks of classes and of models."""
     for index, entry in enumerate(classes):
@@ -32,7 +32,7 @@ def fallback_findings(
             yield Finding((*path, "model"), f"leads back to where it began: {circle}", "end the chain somewhere")
 
 
-def _targets(path: OptionPath, settings: FallbackSettings, backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _targets(path: OptionPath, settings: FallbackSettings, backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     pools = {backend.pool for backend in backends.values()}
     if settings.pool is not None and pools and settings.pool not in pools:
         message = f"no backend is in the pool {quoted(settings.pool)}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from proxy.config.source import Position
 
 
-class Fault(NamedTuple):
+class ConfigFault(NamedTuple):
     """Where the parser gave up, and in its words why."""
 
     position: Position
@@ -46,13 +46,13 @@ _WORDS = {
 }
 
 
-def is_template(lines: list[str], fault: Fault) -> bool:
+def is_template(lines: list[str], fault: ConfigFault) -> bool:
     """Whether the parser gave up on what a template fills in."""
     places = [place.line for place in (fault.position, fault.opened) if place is not None]
     return any("{{" in line or "{%" in line for n in places for line in lines[n - 1 : n])
 
 
-def plain_words(text: str, fault: Fault) -> Slip:
+def plain_words(text: str, fault: ConfigFault) -> Slip:
     """A fault of which nothing more is known."""
     lines = text.split("\n")
     line = lines[fault.position.line - 1] if fault.position.line <= len(lines) else ""

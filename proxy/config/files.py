@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from proxy.config.backend import Backend
+from proxy.config.backend import BackendOptions
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
@@ -25,7 +25,7 @@ _MAX_CA_B = 4 << 20
 """The bundle of all public authorities has 0.2 MB."""
 
 
-class UnusableError(Exception):
+class UnusableFileError(Exception):
     """A file that is not what it should be; the message says why, as the end of a sentence about it."""
 
     def __init__(self, message: str, hint: str = "", severity: Severity = Severity.ERROR) -> None:
@@ -33,18 +33,18 @@ class UnusableError(Exception):
         self.message, self.hint, self.severity = message, hint, severity
 
 
-class _MissingError(UnusableError):
+class _MissingError(UnusableFileError):
     """It is not there, or may not be read: another machine may have it."""
 
 
 def file_findings(
-    tokenizers: Mapping[str, str], backends: Mapping[int, Backend], directory: Path, *, elsewhere: bool
+    tokenizers: Mapping[str, str], backends: Mapping[int, BackendOptions], directory: Path, *, elsewhere: bool
 ) -> Iterator[Finding]:
     """Every named file that cannot be used. `elsewhere`: missing ones are only noted."""
     for path, name, check in _named(tokenizers, backends):
         try:
             check(name)
-        except UnusableError as error:
+        except UnusableFileError as error:
             missing = isinstance(error, _MissingError)
             severity = Severity.NOTE if elsewhere and missing else error.severity
             hint = error.hint or (_elsewhere(name, directory) if missing else "")
@@ -84,7 +84,7 @@ def _unreadable(path: Path) -> tuple[str, str] | None:
 
 
 def _named(
-    tokenizers: Mapping[str, str], backends: Mapping[int, Backend]
+    tokenizers: Mapping[str, str], backends: Mapping[int, BackendOptions]
 ) -> Iterator[tuple[OptionPath, str, Callable[[str], None]]]:
     for index, backend in backends.items():
         if backend.tls.ca_file is not None:
@@ -105,18 +105,18 @@ def check_ca_file(name: str) -> None:
     """Raises UnusableError for what is no PEM file of certificates."""
     data = _read(name, _MAX_CA_B)
     if b"-----BEGIN CERTIFICATE-----" not in data and b"-----BEGIN TRUSTED CERTIFICATE-----" not in data:
-        raise UnusableError(*_no_certificate(data))
+        raise UnusableFileError(*_no_certificate(data))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=data.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError):
-        raise UnusableError(
+        raise UnusableFileError(
             "a certificate in this file is damaged", "copy it once more, BEGIN and END lines too"
         ) from None
     ends = [str(certificate["notAfter"]) for certificate in context.get_ca_certs()]
     if ends and max(map(ssl.cert_time_to_seconds, ends)) < time.time():
         last = max(ends, key=ssl.cert_time_to_seconds)
-        raise UnusableError(f"the certificate has expired ({last})", "renew it", Severity.WARNING)
+        raise UnusableFileError(f"the certificate has expired ({last})", "renew it", Severity.WARNING)
 
 
 def _no_certificate(data: bytes) -> tuple[str, str]:
@@ -143,14 +143,16 @@ def check_tokenizer(name: str) -> None:
     """Raises UnusableError for what is no Hugging Face tokenizer.json."""
     inside = Path(name) / "tokenizer.json"
     if _is_file(inside):
-        raise UnusableError("is a directory", f"write {inside}")
+        raise UnusableFileError("is a directory", f"write {inside}")
     data = _read(name, MAX_TOKENIZER_B)
     if data.startswith(b"version https://git-lfs"):
-        raise UnusableError("the file is a pointer of Git LFS, not the tokenizer", "fetch it: git lfs pull")
+        raise UnusableFileError("the file is a pointer of Git LFS, not the tokenizer", "fetch it: git lfs pull")
     try:
         _Tokenizer.model_validate_json(data)
     except ValidationError as invalid:
-        raise UnusableError(*_no_tokenizer(data, invalid.errors(include_url=False, include_input=False)[0])) from None
+        raise UnusableFileError(
+            *_no_tokenizer(data, invalid.errors(include_url=False, include_input=False)[0])
+        ) from None
 
 
 def _no_tokenizer(data: bytes, error: Mapping[str, Any]) -> tuple[str, str]:
@@ -175,12 +177,12 @@ def _read(name: str, most: int) -> bytes:
         with Path(name).open("rb") as file:
             data = file.read(most + 1)
     except IsADirectoryError:
-        raise UnusableError("is a directory", "name the file in it") from None
+        raise UnusableFileError("is a directory", "name the file in it") from None
     except FileNotFoundError:
         raise _MissingError("there is no such file") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
         raise _MissingError(f"the file cannot be read: {reason.lower()}") from None
     if len(data) > most:
-        raise UnusableError(f"the file is larger than {most >> 20} MiB")
+        raise UnusableFileError(f"the file is larger than {most >> 20} MiB")
     return data

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from proxy.config.address import Address, parse_address
-from proxy.config.backend import Backend
+from proxy.config.backend import BackendOptions
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.refusal import quoted
@@ -27,7 +27,7 @@ def nobody_knows(host: str) -> bool:
     return False
 
 
-def listener_findings(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def listener_findings(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     """What is wrong with `listen` and `admin`, wherever the proxy runs."""
     listen, admin = groups.get("listen"), groups.get("admin")
     if listen and admin and _collide(parse_address(listen), parse_address(admin)):
@@ -37,7 +37,9 @@ def listener_findings(groups: Mapping[str, Any], backends: Mapping[int, Backend]
     yield from _open_to_all(groups, backends)
 
 
-def loop_findings(groups: Mapping[str, Any], backends: Mapping[int, Backend], is_own: IsOwn) -> Iterator[Finding]:
+def loop_findings(
+    groups: Mapping[str, Any], backends: Mapping[int, BackendOptions], is_own: IsOwn
+) -> Iterator[Finding]:
     """Backends that are this proxy: what is sent there comes back, again and again."""
     for index, backend in backends.items():
         target = Address(backend.address.host, backend.address.port)
@@ -76,7 +78,7 @@ def _collide(one: Address, other: Address) -> bool:
     return bool(set(_places(one.host)) & set(_places(other.host)))
 
 
-def _open_to_all(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def _open_to_all(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     keys = any(backend.api_key is not None for backend in backends.values())
     what = {
         "listen": f"use the backends{', on your keys' if keys else ''}: API keys of clients are not checked here",

@@ -18,7 +18,7 @@ from proxy.config.diagnostics import Diagnostic, Severity, has_errors
 from proxy.config.finding import Finding
 from proxy.config.hints import Hints
 from proxy.config.keys import unknown_key_hint
-from proxy.config.mending import Understood, understand
+from proxy.config.mending import Mended, understand
 from proxy.config.messages import MISSING, SILENT, hint_of, message_of
 from proxy.config.options import OptionPath, all_options, is_secret, option_holding, shown
 from proxy.config.parts import parts_of, valid_parts
@@ -35,7 +35,7 @@ from proxy.config.source import (
     split_lines,
 )
 from proxy.config.surroundings import Look, looking_around, looking_nowhere
-from proxy.config.tree import Entry, Node, Problem
+from proxy.config.tree import Node, Problem, TreeEntry
 
 MAX_DIAGNOSTICS = 100
 _KEYS = frozenset(option.path[-1] for option in all_options(Config))
@@ -92,7 +92,7 @@ def _problem_hint(problem: Problem, root: Node | None, secrets: SecretSource) ->
 class _Report:
     """Collects diagnostics: the first error of an option stays, the rest of a flood is counted."""
 
-    def __init__(self, text: str, name: str, understood: Understood) -> None:
+    def __init__(self, text: str, name: str, understood: Mended) -> None:
         self.diagnostics: list[Diagnostic] = []
         self._lines, self._name, self._understood = split_lines(text), name, understood
         self._refused: set[OptionPath] = set()
@@ -225,7 +225,7 @@ def _resolved(root: Node, loc: tuple[str | int, ...]) -> tuple[OptionPath, Node 
 
 def _child(node: Node, part: str | int) -> Node | None:
     if isinstance(node.value, dict):
-        entry: Entry | None = node.value.get(part)
+        entry: TreeEntry | None = node.value.get(part)
         return entry.node if entry else None
     items: tuple[Node, ...] = node.value if isinstance(node.value, tuple) else ()
     return items[part] if isinstance(part, int) and part < len(items) else None

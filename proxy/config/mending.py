@@ -21,7 +21,7 @@ class _Shift(NamedTuple):
     by: int
 
 
-class Understood(NamedTuple):
+class Mended(NamedTuple):
     """What a file says, and the way back from it to the file."""
 
     parsed: Parsed
@@ -36,7 +36,7 @@ class Understood(NamedTuple):
         return Position(line, column)
 
 
-def understand(text: str, keys: frozenset[str]) -> Understood:
+def understand(text: str, keys: frozenset[str]) -> Mended:
     """The document in `text`; `keys`: names that options have. Never raises for bad text."""
     parsed, slips, shifts = parse(text), list[Problem](), list[_Shift]()
     while parsed.fault is not None and len(slips) < MAX_SLIPS:
@@ -48,7 +48,7 @@ def understand(text: str, keys: frozenset[str]) -> Understood:
         shifts.append(_shift(text, slip.mended))
         text = slip.mended
         parsed = parse(text)
-    understood = Understood(parsed, tuple(shifts))
+    understood = Mended(parsed, tuple(shifts))
     parsed.problems[:0] = slips
     parsed.secrets = [Span(understood.place(start), end) for start, end in parsed.secrets]
     return understood

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from proxy.config.backend import Backend
+from proxy.config.backend import BackendOptions
 from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
 from proxy.config.options import OptionPath
@@ -18,7 +18,7 @@ from proxy.config.schema import MAX_BACKENDS, Config
 from proxy.config.secrets import SecretSource
 from proxy.config.tree import Node
 
-Parts = tuple[dict[str, Any], dict[int, Backend]]
+Parts = tuple[dict[str, Any], dict[int, BackendOptions]]
 """Top-level options by name, and backends by their place."""
 
 
@@ -34,7 +34,7 @@ def valid_parts(root: Node, secrets: SecretSource) -> Parts:
     for name in groups.keys() & entries.keys():
         groups[name] = _valid(Config.model_fields[name].rebuild_annotation(), entries[name].node.plain(), secrets)
     backends = _backends(root)
-    found = {index: _valid(Backend, plain, secrets) for index, plain in enumerate(backends)}
+    found = {index: _valid(BackendOptions, plain, secrets) for index, plain in enumerate(backends)}
     if None in found.values():  # what the broken ones serve is not known
         groups["routing"] = None
     rest = {index: backend or _valid_rest(backends[index], secrets) for index, backend in found.items()}
@@ -51,7 +51,7 @@ def errors_with(root: Node, path: OptionPath, value: Any, secrets: SecretSource)
         return []
     node = root.value[name].node
     if name == "backends" and len(below) > 1:
-        return errors_of(Backend, _changed(node.value[below[0]].plain(), below[1:], value), secrets)
+        return errors_of(BackendOptions, _changed(node.value[below[0]].plain(), below[1:], value), secrets)
     return errors_of(Config.model_fields[name].rebuild_annotation(), _changed(node.plain(), below, value), secrets)
 
 
@@ -95,13 +95,13 @@ def _backends(root: Node) -> list[Any]:
     return listed[:MAX_BACKENDS] if isinstance(listed, list) else []
 
 
-def _valid_rest(plain: Any, secrets: SecretSource) -> Backend | None:
+def _valid_rest(plain: Any, secrets: SecretSource) -> BackendOptions | None:
     """A backend without the options of it that are wrong, if any are; None where those cannot be left out."""
     if not isinstance(plain, dict):
         return None
-    wrong = {error["loc"][0] for error in errors_of(Backend, plain, secrets) if error["loc"]}
-    rest = _valid(Backend, {key: value for key, value in plain.items() if key not in wrong}, secrets)
-    return rest if isinstance(rest, Backend) else None
+    wrong = {error["loc"][0] for error in errors_of(BackendOptions, plain, secrets) if error["loc"]}
+    rest = _valid(BackendOptions, {key: value for key, value in plain.items() if key not in wrong}, secrets)
+    return rest if isinstance(rest, BackendOptions) else None
 
 
 def _valid(annotation: Any, plain: Any, secrets: SecretSource) -> Any:

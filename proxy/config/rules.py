@@ -6,7 +6,7 @@ Owns the comparison of conditions with each other; what fits a request is the bu
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from proxy.config.backend import Backend, served_names
+from proxy.config.backend import BackendOptions, served_names
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
@@ -19,7 +19,7 @@ _RANGES = ("max_tokens", "prompt_tokens")
 
 
 def rule_findings(
-    rules: Sequence[RuleSettings], classes: frozenset[str] | None, backends: Mapping[int, Backend]
+    rules: Sequence[RuleSettings], classes: frozenset[str] | None, backends: Mapping[int, BackendOptions]
 ) -> Iterator[Finding]:
     """What is wrong with the rules; `classes`: every name there is, None: not known."""
     for index, rule in enumerate(rules):
@@ -33,7 +33,7 @@ def rule_findings(
 
 
 def _targets(
-    path: OptionPath, rule: RuleSettings, classes: frozenset[str] | None, backends: Mapping[int, Backend]
+    path: OptionPath, rule: RuleSettings, classes: frozenset[str] | None, backends: Mapping[int, BackendOptions]
 ) -> Iterator[Finding]:
     if rule.class_ is not None and classes is not None and rule.class_ not in classes:
         yield Finding((*path, "class"), f"there is no class {quoted(rule.class_)}", did_you_mean(rule.class_, classes))
@@ -46,7 +46,9 @@ def _targets(
     yield from _served_there(path, rule, there)
 
 
-def _labels(path: OptionPath, rule: RuleSettings, there: Mapping[int, Backend], labels: set[str]) -> Iterator[Finding]:
+def _labels(
+    path: OptionPath, rule: RuleSettings, there: Mapping[int, BackendOptions], labels: set[str]
+) -> Iterator[Finding]:
     unknown = [label for label in rule.require if label not in labels]
     for label in unknown:
         message = f"no backend has the label {quoted(label)}, so that what matches is refused"
@@ -71,7 +73,7 @@ def _of_pool(rule: RuleSettings) -> str:
     return "" if rule.pool is None else f" of the pool {quoted(rule.pool)}"
 
 
-def _served_there(path: OptionPath, rule: RuleSettings, there: Mapping[int, Backend]) -> Iterator[Finding]:
+def _served_there(path: OptionPath, rule: RuleSettings, there: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     """Models that the rule sends to where nobody has them."""
     fit = {i: b for i, b in there.items() if set(rule.require) <= set(b.labels)}
     served = served_names(fit) if fit and (rule.pool or rule.require) else None
@@ -82,7 +84,7 @@ def _served_there(path: OptionPath, rule: RuleSettings, there: Mapping[int, Back
 
 
 def _conditions(
-    path: OptionPath, when: When, classes: frozenset[str] | None, backends: Mapping[int, Backend]
+    path: OptionPath, when: When, classes: frozenset[str] | None, backends: Mapping[int, BackendOptions]
 ) -> Iterator[Finding]:
     for name in _RANGES:
         between: Between = getattr(when, name)

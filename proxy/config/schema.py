@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from proxy.config.address import ListenAddress
-from proxy.config.backend import Backend, ModelName, with_unique_names
+from proxy.config.backend import BackendOptions, ModelName, with_unique_names
 from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
 from proxy.config.fallbacks import kept_pools
@@ -166,7 +166,7 @@ class Config(Settings):
     log: LogSettings = LogSettings()
     """What is logged."""
     backends: Annotated[
-        tuple[Backend, ...], Field(min_length=1, max_length=MAX_BACKENDS), AfterValidator(with_unique_names)
+        tuple[BackendOptions, ...], Field(min_length=1, max_length=MAX_BACKENDS), AfterValidator(with_unique_names)
     ]
     """The engines behind this proxy."""
     routing: RoutingSettings = RoutingSettings()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from proxy.config.faults import Fault, Slip, is_template, plain_words
+from proxy.config.faults import ConfigFault, Slip, is_template, plain_words
 from proxy.config.source import MAX_LINE_CHARACTERS, Position, looks_secret
 
 
@@ -43,7 +43,7 @@ _SPECIAL = re.compile(r"[*&!%@`|>][^\s,\]}]*")
 _BLANKS = re.compile("[ \t\u00a0\u2000-\u200b\u202f\u3000\ufeff]*")
 
 
-def find(text: str, fault: Fault, keys: frozenset[str], reach: Callable[[str], Position | None]) -> Slip:
+def find(text: str, fault: ConfigFault, keys: frozenset[str], reach: Callable[[str], Position | None]) -> Slip:
     """What is most likely wrong. `keys`: names that options have; `reach`: where the parser gives up on a text, None:
     nowhere."""
     lines = text.split("\n")
@@ -65,7 +65,7 @@ def _comes_to(reached: Position | None, least: Position) -> bool:
     return reached is None or reached >= least
 
 
-def _guesses(lines: list[str], fault: Fault, keys: frozenset[str]) -> Iterator[tuple[int, _Guess, Position]]:
+def _guesses(lines: list[str], fault: ConfigFault, keys: frozenset[str]) -> Iterator[tuple[int, _Guess, Position]]:
     """Ways to mend one line of those that may hold the slip, the likeliest first; indentation last. With where the
     parser must come to if it is right."""
     suspects = [n for n in _suspects(lines, fault) if len(lines[n - 1]) <= MAX_LINE_CHARACTERS]
@@ -76,7 +76,7 @@ def _guesses(lines: list[str], fault: Fault, keys: frozenset[str]) -> Iterator[t
     yield from ((number, guess, further) for number in suspects for guess in _indentation(lines, number))
 
 
-def _suspects(lines: list[str], fault: Fault) -> list[int]:
+def _suspects(lines: list[str], fault: ConfigFault) -> list[int]:
     last = min(fault.position.line, len(lines))
     open_quote = next((n for n in range(1, last + 1) if _leaves_quote_open(lines[n - 1])), None)
     opened = fault.opened.line if fault.opened and fault.problem not in _BLOCKS else None
@@ -95,7 +95,7 @@ def _leaves_quote_open(line: str) -> bool:
     return match is not None and match["last"] != match["quote"]
 
 
-def _within(line: str, number: int, fault: Fault, keys: frozenset[str]) -> Iterator[_Guess]:
+def _within(line: str, number: int, fault: ConfigFault, keys: frozenset[str]) -> Iterator[_Guess]:
     yield from _blanks(line)
     yield from _comments(line)
     yield from _glued(line, keys)
@@ -197,7 +197,7 @@ def _inner_quotes(line: str) -> Iterator[_Guess]:
         yield _Guess(at, "a ' inside of '…' ends the value", hint, f'{match[1]}"{match[2]}"')
 
 
-def _specials(line: str, number: int, fault: Fault) -> Iterator[_Guess]:
+def _specials(line: str, number: int, fault: ConfigFault) -> Iterator[_Guess]:
     """What means something of its own to YAML where it stands without quotes."""
     for match in _REFERENCE.finditer(line):
         text = f'{line[: match.start()]}"{match[0]}"{line[match.end() :]}'
@@ -217,7 +217,7 @@ def _specials(line: str, number: int, fault: Fault) -> Iterator[_Guess]:
         )
 
 
-def _brackets(line: str, number: int, fault: Fault) -> Iterator[_Guess]:
+def _brackets(line: str, number: int, fault: ConfigFault) -> Iterator[_Guess]:
     if fault.opened is None or fault.opened.line != number or "flow" not in fault.context:
         return
     bracket = "[" if "sequence" in fault.context else "{"

@@ -13,7 +13,7 @@ _MAX_NAME = 64
 _EXAMPLES = ("http://127.0.0.1:8001", "http://127.0.0.1:8000", "http://127.0.0.1:8002")
 
 
-class Engine(NamedTuple):
+class StarterEngine(NamedTuple):
     """An engine that answers at `url`."""
 
     url: str
@@ -37,7 +37,7 @@ class Engine(NamedTuple):
 class Machine(NamedTuple):
     """What is there."""
 
-    engines: tuple[Engine, ...]
+    engines: tuple[StarterEngine, ...]
     proxies: tuple[str, ...]
     """URLs that a Tidegate itself answers at."""
     strangers: tuple[str, ...]

@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from proxy.config.backend import Backend
+from proxy.config.backend import BackendOptions
 from proxy.config.files import file_findings, state_findings
 from proxy.config.finding import Finding
 from proxy.config.listeners import loop_findings, nobody_knows
 
-Look = Callable[[Mapping[str, Any], Mapping[int, Backend]], Iterator[Finding]]
+Look = Callable[[Mapping[str, Any], Mapping[int, BackendOptions]], Iterator[Finding]]
 """Finds what is wrong with the valid top-level groups and backends where they are used."""
 
 _DISCARD_PORT = 9
@@ -23,7 +23,7 @@ _DISCARD_PORT = 9
 def looking_around(directory: Path, *, elsewhere: bool) -> Look:
     """`directory`: of the configuration; `elsewhere`: the proxy will run on another machine than this."""
 
-    def look(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> Iterator[Finding]:
+    def look(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
         yield from file_findings(groups.get("tokenizers") or {}, backends, directory, elsewhere=elsewhere)
         yield from state_findings(groups.get("state") or "off", elsewhere=elsewhere)
         if not elsewhere:
@@ -33,7 +33,7 @@ def looking_around(directory: Path, *, elsewhere: bool) -> Look:
     return look
 
 
-def looking_nowhere(groups: Mapping[str, Any], backends: Mapping[int, Backend]) -> Iterator[Finding]:
+def looking_nowhere(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     """For text that is not about this machine."""
     yield from ()
 

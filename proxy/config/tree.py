@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
-from proxy.config.faults import Fault, plain_words
+from proxy.config.faults import ConfigFault, plain_words
 from proxy.config.options import OptionPath
 from proxy.config.scalars import Surprise, resolve
 from proxy.config.secrets import is_literal
@@ -43,7 +43,7 @@ class Node:
         return self.value
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     """A key and its value."""
 
     key: Span
@@ -69,7 +69,7 @@ class Parsed:
     problems: list[Problem] = field(default_factory=list)
     secrets: list[Span] = field(default_factory=list)
     """Where the file holds what looks like a secret: not to be shown."""
-    fault: Fault | None = None
+    fault: ConfigFault | None = None
     """Where it stopped being YAML; the last problem tells of it."""
 
 
@@ -174,7 +174,7 @@ class _Builder:
         return Node(_span(start, event), tuple(items), 1 + sum(i.size for i in items))
 
     def _mapping(self, start: Any, path: OptionPath) -> Node:
-        entries: dict[str, Entry] = {}
+        entries: dict[str, TreeEntry] = {}
         size = 1
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._key(event, path)
@@ -183,7 +183,7 @@ class _Builder:
             if key is not None and looks_secret(key) and not _is_reference(node):
                 self.parsed.secrets += [node.span] if ":" not in key else [node.span, _span(event)]
             if key is not None:
-                self._add(entries, key, Entry(_span(event), node), path)
+                self._add(entries, key, TreeEntry(_span(event), node), path)
         return Node(_span(start, event), entries, size)
 
     def _key(self, event: Any, path: OptionPath) -> str | None:
@@ -216,7 +216,7 @@ class _Builder:
             return None
         return text
 
-    def _add(self, entries: dict[str, Entry], key: str, entry: Entry, path: OptionPath) -> None:
+    def _add(self, entries: dict[str, TreeEntry], key: str, entry: TreeEntry, path: OptionPath) -> None:
         if key in entries:
             first = entries[key].key.start.line
             self._at(entry.key.start, (*path, key), f"duplicate key, first on line {first}", "remove one of the two")
@@ -258,9 +258,9 @@ def _span(first: Any, last: Any | None = None) -> Span:
     return Span(Position(start.line + 1, start.column + 1), Position(end.line + 1, end.column + 1))
 
 
-def _fault(error: yaml.MarkedYAMLError) -> Fault:
+def _fault(error: yaml.MarkedYAMLError) -> ConfigFault:
     place = _place(error.problem_mark) or _place(error.context_mark) or Position(1, 1)
-    return Fault(place, error.problem or "", _place(error.context_mark), error.context or "")
+    return ConfigFault(place, error.problem or "", _place(error.context_mark), error.context or "")
 
 
 def _place(mark: Any) -> Position | None:

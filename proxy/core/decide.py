@@ -19,8 +19,8 @@ from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
 from proxy.core.jobs.decision import Decision, Judged, Send, Shed, Wait
 from proxy.core.jobs.hold import Holds
-from proxy.core.jobs.learning import Books
-from proxy.core.jobs.open_job import NOBODY, Ticket
+from proxy.core.jobs.learning import Learning
+from proxy.core.jobs.open_job import NOBODY, OpenJob
 from proxy.core.refusals import (
     asked_to_wait,
     draining,
@@ -56,7 +56,7 @@ class Decider:
     def __init__(
         self,
         fleet: Fleet,
-        books: Books,
+        learning: Learning,
         attempts: Attempts,
         router: Router,
         quotas: Quotas,
@@ -66,7 +66,7 @@ class Decider:
         rng: Rng,
     ) -> None:
         self._fleet = fleet
-        self._books = books
+        self._books = learning
         self._attempts = attempts
         self._router = router
         self._quotas = quotas
@@ -76,7 +76,7 @@ class Decider:
         self._max_hold_s = settings.admission.max_hold
         self._probe_interval_s = probe_interval_s
         self._rng = rng
-        self.fallback = Fallback(fleet.catalogue, books, router)
+        self.fallback = Fallback(fleet.catalogue, learning, router)
 
     def rehearsal(self) -> "Decider":
         """The same without chance, whose choices leave no trace."""
@@ -94,22 +94,22 @@ class Decider:
 
     # ---- new jobs
 
-    def new(self, ticket: Ticket, candidates: Candidates | None, now: float) -> Judged:
+    def new(self, open_job: OpenJob, candidates: Candidates | None, now: float) -> Judged:
         """A job that has just come; `candidates`: the backends of its model."""
-        barred = self._barred(ticket.job, candidates, now)
+        barred = self._barred(open_job.job, candidates, now)
         if barred is not None or candidates is None:
-            return Judged(barred or Shed(self.unserved(ticket.job), unserved=True))
-        demand = self._books.demand(ticket, now)
+            return Judged(barred or Shed(self.unserved(open_job.job), unserved=True))
+        demand = self._books.demand(open_job, now)
         over = self._over_quota(demand) if self._has_quotas else None
         if over is not None:
             return Judged(over)
-        if ticket.ways and not candidates.healthy:
-            elsewhere = self.fallback.find(ticket, now, cause_of_absence(candidates))
+        if open_job.fallbacks and not candidates.healthy:
+            elsewhere = self.fallback.find(open_job, now, cause_of_absence(candidates))
             if elsewhere is not None:
                 return Judged(elsewhere)
         chosen = self._router.pick(candidates, demand, NOBODY)
         return Judged(
-            self._without_room(ticket, candidates, demand) if chosen is None else Send(chosen, demand), demand, chosen
+            self._without_room(open_job, candidates, demand) if chosen is None else Send(chosen, demand), demand, chosen
         )
 
     def _barred(self, job: Job, candidates: Candidates | None, now: float) -> Shed | None:
@@ -131,48 +131,48 @@ class Decider:
 
     # ---- nobody has room
 
-    def _without_room(self, ticket: Ticket, candidates: Candidates, demand: Demand) -> Decision:
+    def _without_room(self, open_job: OpenJob, candidates: Candidates, demand: Demand) -> Decision:
         lasting = demand.bulk and candidates.learns
         if (
             demand.reason is None
             and not lasting
             and not (demand.promises and self._router.enforces_somewhere(candidates))
         ):
-            return self._for_permit(ticket, candidates, demand)
+            return self._for_permit(open_job, candidates, demand)
         reason = demand.reason or Reason.SEATS
         if not demand.promises:
-            return self._as_bulk(ticket, candidates, demand, reason)
+            return self._as_bulk(open_job, candidates, demand, reason)
         sent = self._instead_of_bulk(demand)
         if sent is not None:
             return sent
         most_s = min(self._max_hold_s, self._slack_s(demand, demand.looked or self._looked(candidates, demand)))
-        if most_s > _MIN_HOLD_S and self._holds.hold.has_room(ticket, self._attempts.in_flight):
+        if most_s > _MIN_HOLD_S and self._holds.hold.has_room(open_job, self._attempts.in_flight):
             return Wait(most_s, reason)
-        return self.too_late(ticket, candidates, demand, reason)
+        return self.too_late(open_job, candidates, demand, reason)
 
-    def _for_permit(self, ticket: Ticket, candidates: Candidates, demand: Demand) -> Decision:
+    def _for_permit(self, open_job: OpenJob, candidates: Candidates, demand: Demand) -> Decision:
         hold, most_s = self._holds.hold, inf
         if not candidates.open:
             hopeless = candidates.hopeless()
             if hopeless is not None:
-                return self.lost(ticket, hopeless, None, demand.now)
+                return self.lost(open_job, hopeless, None, demand.now)
             pause_s = candidates.pause_s(demand.now)
             if pause_s > hold.max_wait_s:
-                return self.lost(ticket, asked_to_wait(pause_s), Reason.QUEUE, demand.now)
-        if ticket.ways and demand.ttft_left < inf:  # in time for the fallback to keep the promise
+                return self.lost(open_job, asked_to_wait(pause_s), Reason.QUEUE, demand.now)
+        if open_job.fallbacks and demand.ttft_left < inf:  # in time for the fallback to keep the promise
             most_s = self._slack_s(demand, self._looked(candidates, demand))
-        room = hold.has_room(ticket, self._attempts.in_flight) or self._begins_soon(ticket, candidates, demand.now)
+        room = hold.has_room(open_job, self._attempts.in_flight) or self._begins_soon(open_job, candidates, demand.now)
         if most_s <= _MIN_HOLD_S or not room:
-            return self.lost(ticket, queue_full(len(hold), self.wait_s(candidates)), Reason.QUEUE, demand.now)
+            return self.lost(open_job, queue_full(len(hold), self.wait_s(candidates)), Reason.QUEUE, demand.now)
         return Wait(most_s, None)
 
-    def _begins_soon(self, ticket: Ticket, candidates: Candidates, now: float) -> bool:
+    def _begins_soon(self, open_job: OpenJob, candidates: Candidates, now: float) -> bool:
         """Whether it is of a burst, and engines that are seen to begin get to it in time, or nobody knows yet how fast
         they do."""
         hold = self._holds.hold
         if not candidates.learns or (len(hold) and now - hold.filled_at > _ONSET_S):
             return False
-        if len(hold) >= _MOST_HELD or not hold.has_bytes(ticket):
+        if len(hold) >= _MOST_HELD or not hold.has_bytes(open_job):
             return False
         rate = sum([b.concurrency.rate(now) for b in candidates.open])
         return not rate or hold.ahead(candidates) < rate * hold.max_wait_s
@@ -185,30 +185,30 @@ class Decider:
             foresee(backend, demand)
         return looked
 
-    def _as_bulk(self, ticket: Ticket, candidates: Candidates, demand: Demand, reason: Reason) -> Decision:
+    def _as_bulk(self, open_job: OpenJob, candidates: Candidates, demand: Demand, reason: Reason) -> Decision:
         backfill = self._holds.backfill
-        if not backfill.has_room(ticket, 0):
-            return self.lost(ticket, queue_full(len(backfill), self.wait_s(candidates)), Reason.QUEUE, demand.now)
+        if not backfill.has_room(open_job, 0):
+            return self.lost(open_job, queue_full(len(backfill), self.wait_s(candidates)), Reason.QUEUE, demand.now)
         most_s = demand.rest_s - min([least_s(b, demand) for b in demand.looked], default=0.0)
         if most_s <= 0.0:
-            return self.lost(ticket, self._overload(Reason.DEADLINE, demand), Reason.DEADLINE, demand.now)
+            return self.lost(open_job, self._overload(Reason.DEADLINE, demand), Reason.DEADLINE, demand.now)
         return Wait(most_s, reason, as_bulk=True)
 
-    def too_late(self, ticket: Ticket, candidates: Candidates, demand: Demand, reason: Reason) -> Decision:
+    def too_late(self, open_job: OpenJob, candidates: Candidates, demand: Demand, reason: Reason) -> Decision:
         """It cannot be served in time: late rather than not at all where its class wants that, else another way, a
         probe, or refused."""
-        if ticket.job.demotable and self._holds.backfill.has_room(ticket, 0):
+        if open_job.job.demotable and self._holds.backfill.has_room(open_job, 0):
             return Wait(inf, reason, as_bulk=True, demoted=True)
-        if ticket.ways:
-            return self.lost(ticket, self._overload(reason, demand), reason, demand.now)
+        if open_job.fallbacks:
+            return self.lost(open_job, self._overload(reason, demand), reason, demand.now)
         probe = self._router.probe(candidates, demand)
         if probe is not None:
             return Send(probe, demand, probe=True)
         return Shed(self._overload(reason, demand), reason)
 
-    def lost(self, ticket: Ticket, fault: Fault, reason: Reason | None, now: float) -> Decision:
+    def lost(self, open_job: OpenJob, fault: Fault, reason: Reason | None, now: float) -> Decision:
         """It would be refused, with `fault`: by another model or in another pool, if one has room, else so it is."""
-        elsewhere = self.fallback.find(ticket, now) if ticket.ways else None
+        elsewhere = self.fallback.find(open_job, now) if open_job.fallbacks else None
         return elsewhere or Shed(fault, reason)
 
     def _instead_of_bulk(self, demand: Demand) -> Send | None:

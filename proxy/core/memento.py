@@ -17,7 +17,7 @@ from typing import Any, Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.pool import Pool
-from proxy.core.jobs.learning import Books
+from proxy.core.jobs.learning import Learning
 
 FORM: Final = "tidegate_state"
 VERSION: Final = 1
@@ -37,9 +37,9 @@ _CHECKED: Final = 0.9
 class Memento:
     """One per scheduler."""
 
-    def __init__(self, fleet: Fleet, books: Books, min_samples: int) -> None:
+    def __init__(self, fleet: Fleet, learning: Learning, min_samples: int) -> None:
         self._fleet = fleet
-        self._books = books
+        self._books = learning
         self._checked = int(_CHECKED * min_samples)
         self._engines: dict[str, str] = {}
         """What stands behind each backend, as far as it said."""
@@ -106,13 +106,13 @@ class Memento:
         self._recall_backend(backend, kept, now)
 
     def _recall_pool(self, pool: Pool, kept: Mapping[str, Any]) -> None:
-        costs, residuals = _costs(kept.get("costs")), _numbers(kept.get("residuals"), 6)
+        costs, calibration = _costs(kept.get("costs")), _numbers(kept.get("residuals"), 6)
         if costs is None or pool.model.prefill.samples:
             self.dropped += costs is None
             return
         pool.model.restore(costs)
-        if residuals is not None and min(residuals) >= 0:
-            pool.model.residuals.restore(residuals, self._checked)
+        if calibration is not None and min(calibration) >= 0:
+            pool.model.calibration.restore(calibration, self._checked)
             pool.recalled()
 
     def _recall_backend(self, backend: Backend, kept: Mapping[str, Any], now: float) -> None:
@@ -151,7 +151,7 @@ class Memento:
 
 
 def _of_pool(pool: Pool) -> dict[str, Any]:
-    return {"costs": pool.model.numbers(), "residuals": pool.model.residuals.numbers()}
+    return {"costs": pool.model.numbers(), "residuals": pool.model.calibration.numbers()}
 
 
 # ---- reading what anybody may have written

@@ -9,9 +9,9 @@ from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempt import Attempt
 from proxy.core.jobs.attempts import Attempts
-from proxy.core.jobs.hedge_timers import Lateness
-from proxy.core.jobs.learning import Books
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.jobs.hedge_timers import HedgeTimers
+from proxy.core.jobs.learning import Learning
+from proxy.core.jobs.open_job import OpenJob
 from proxy.core.outbox import Outbox
 from proxy.core.retry.budget import RetryBudget
 from proxy.core.retry.fallback import cause_of
@@ -29,24 +29,24 @@ class Progress:
     def __init__(
         self,
         fleet: Fleet,
-        books: Books,
+        learning: Learning,
         attempts: Attempts,
-        lateness: Lateness,
+        hedge_timers: HedgeTimers,
         router: Router,
         waiting: Waiting,
         outbox: Outbox,
         retries: RetrySettings,
     ) -> None:
         self._fleet = fleet
-        self._books = books
+        self._books = learning
         self._attempts = attempts
-        self._lateness = lateness
+        self._lateness = hedge_timers
         self._router = router
         self._waiting = waiting
         self._outbox = outbox
         self._tries = retries.attempts
         self.budget = RetryBudget(retries)
-        self.hedging = Hedging(fleet, books, router)
+        self.hedging = Hedging(fleet, learning, router)
         self.retried = 0
 
     # ---- reports
@@ -72,7 +72,7 @@ class Progress:
         self._attempts.served(attempt, report, now)
         if report.ok:
             opened = self._fleet.served(attempt.backend, attempt.era, now)
-            self._convict(attempt.ticket, now)
+            self._convict(attempt.open_job, now)
         else:  # an answer to a mistake of the client: it neither accuses nor acquits
             opened = self._fleet.withdrawn(attempt.backend, attempt.era)
         self.go_on(attempt.backend, opened, now)
@@ -81,22 +81,22 @@ class Progress:
         attempt = self._attempts.out.get(report.attempt)
         if attempt is None:
             return
-        ticket, backend = attempt.ticket, attempt.backend
+        open_job, backend = attempt.open_job, attempt.backend
         self._attempts.lost(attempt, now)
         opened = self._blame(attempt, report.fault, now)
-        ticket.remember(backend, report.fault)
-        if ticket.attempts:  # the other one goes on, and may still be late
-            self._lateness.watch(ticket, now)
-        elif not (report.repeatable and self._goes_on(ticket, now)):
-            self._convict(ticket, now, alone=True)
-            self._outbox.add(self._attempts.refuse(ticket, report.fault))
+        open_job.remember(backend, report.fault)
+        if open_job.attempts:  # the other one goes on, and may still be late
+            self._lateness.watch(open_job, now)
+        elif not (report.repeatable and self._goes_on(open_job, now)):
+            self._convict(open_job, now, alone=True)
+            self._outbox.add(self._attempts.refuse(open_job, report.fault))
         if opened and backend.health.away:
             self._outbox.extend(self._waiting.go_elsewhere(now))
         self.go_on(backend, opened, now)
 
-    def left(self, ticket: Ticket, now: float) -> None:
+    def left(self, open_job: OpenJob, now: float) -> None:
         """The client left; nothing is to be said of the backends."""
-        for attempt in ticket.attempts[::-1]:
+        for attempt in open_job.attempts[::-1]:
             self._attempts.lost(attempt, now)
             self._withdrawn(attempt, now)
 
@@ -108,13 +108,13 @@ class Progress:
     def _begin(self, attempt: Attempt, now: float) -> None:
         loser = self._attempts.began(attempt, now)
         if loser is not None:
-            self._outbox.add(Abort((attempt.ticket.job.id,), loser.id, loser.backend.name))
+            self._outbox.add(Abort((attempt.open_job.job.id,), loser.id, loser.backend.name))
             self._withdrawn(loser, now)
-        ticket = attempt.ticket
-        if not ticket.started and self._fleet.began(attempt.backend):
+        open_job = attempt.open_job
+        if not open_job.started and self._fleet.began(attempt.backend):
             self.go_on(attempt.backend, False, now)
-        ticket.started = True
-        self._lateness.forget(ticket)
+        open_job.started = True
+        self._lateness.forget(open_job)
 
     def _withdrawn(self, attempt: Attempt, now: float) -> None:
         self.go_on(attempt.backend, self._fleet.withdrawn(attempt.backend, attempt.era), now)
@@ -125,35 +125,35 @@ class Progress:
         """What is reported in the moment in which it would be late is not late."""
         attempt = self._attempts.out.get(attempt_id)
         if attempt is not None:
-            self._lateness.forget(attempt.ticket)
+            self._lateness.forget(attempt.open_job)
 
     def late(self, job_id: int, now: float) -> None:
         """The only attempt of a job is late: another one beside it, now or perhaps later."""
-        ticket = self._attempts.open[job_id]
-        found = self.hedging.second(ticket, now)
+        open_job = self._attempts.open[job_id]
+        found = self.hedging.second(open_job, now)
         if found is None:
-            self._lateness.again(ticket, now)
+            self._lateness.again(open_job, now)
         else:
-            self._outbox.add(self._attempts.hedge(ticket, *found))
+            self._outbox.add(self._attempts.hedge(open_job, *found))
 
     # ---- whose fault it was
 
     def _blame(self, attempt: Attempt, fault: Fault, now: float) -> bool:
         """Hold a fault against the backend, or wait for what another one says of the same body; returns whether a
         backend was opened."""
-        ticket, backend, era = attempt.ticket, attempt.backend, attempt.era
+        open_job, backend, era = attempt.open_job, attempt.backend, attempt.era
         if fault.blame is Blame.CERTAIN:
             return self._fleet.failed(backend, era, fault, now)
-        if ticket.accused:
-            ticket.accused.clear()
-            ticket.acquits = True
-        elif not ticket.acquits:
-            ticket.accused.append((backend, era, fault))
+        if open_job.accused:
+            open_job.accused.clear()
+            open_job.acquits = True
+        elif not open_job.acquits:
+            open_job.accused.append((backend, era, fault))
         return self._fleet.withdrawn(backend, era)
 
-    def _convict(self, ticket: Ticket, now: float, *, alone: bool = False) -> None:
+    def _convict(self, open_job: OpenJob, now: float, *, alone: bool = False) -> None:
         """The body was served, so that whoever failed on it is to blame; `alone`: nobody else has looked at it."""
-        for backend, era, fault in ticket.accused:
+        for backend, era, fault in open_job.accused:
             if fault.blame is Blame.UNPROVEN and alone:
                 continue
             if fault.kind is Kind.MISCONFIGURED:
@@ -162,62 +162,62 @@ class Progress:
                 opened = self._fleet.failed(backend, era, fault, now)
             if opened:
                 self.go_on(backend, True, now)
-        ticket.accused.clear()
+        open_job.accused.clear()
 
     # ---- next attempts
 
-    def _goes_on(self, ticket: Ticket, now: float) -> bool:
+    def _goes_on(self, open_job: OpenJob, now: float) -> bool:
         """The next attempt: now on another backend, now another way, or held; False when the failure is the end."""
-        job, fault = ticket.job, ticket.fault
+        job, fault = open_job.job, open_job.fault
         assert fault is not None
-        if (job.deadline is not None and now >= job.deadline) or ticket.is_declined_too_often:
+        if (job.deadline is not None and now >= job.deadline) or open_job.is_declined_too_often:
             return False
         candidates = self._fleet.catalogue.find(job.model)
-        if candidates is None or not self._may_again(ticket, fault, now):
-            return self._other(ticket, now)
-        demand = self._books.demand(ticket, now)
-        somebody = self._router.may_come_free(candidates, demand, ticket.tried, able=fault.kind is Kind.CANNOT)
-        backend = self._router.pick(candidates, demand, ticket.tried) if somebody else None
+        if candidates is None or not self._may_again(open_job, fault, now):
+            return self._other(open_job, now)
+        demand = self._books.demand(open_job, now)
+        somebody = self._router.may_come_free(candidates, demand, open_job.tried, able=fault.kind is Kind.CANNOT)
+        backend = self._router.pick(candidates, demand, open_job.tried) if somebody else None
         if backend is not None:
             self._pay(fault, now)
-            self._outbox.add(self._attempts.dispatch(ticket, backend, demand))
+            self._outbox.add(self._attempts.dispatch(open_job, backend, demand))
             return True
-        if self._other(ticket, now):
+        if self._other(open_job, now):
             return True
-        if not (somebody or self._comes_back(ticket, candidates, fault, now)):
+        if not (somebody or self._comes_back(open_job, candidates, fault, now)):
             return False
-        if not self._waiting.again(ticket, candidates, now):
+        if not self._waiting.again(open_job, candidates, now):
             return False
         self._pay(fault, now)
         return True
 
-    def _comes_back(self, ticket: Ticket, candidates: Candidates, fault: Fault, now: float) -> bool:
+    def _comes_back(self, open_job: OpenJob, candidates: Candidates, fault: Fault, now: float) -> bool:
         """Whether a backend that takes nothing now will again, in time: one that is not there, or that is full of our
         own requests and has said when to come back."""
         if fault.kind in NOT_REACHED:
             return candidates.hopeless() is None
-        last = ticket.last
+        last = open_job.last
         if fault.kind is not Kind.BUSY or last is None or not last.in_flight:
             return False
         return last.pressure.paused and last.shut_until - now < self._waiting.max_wait_s
 
-    def _may_again(self, ticket: Ticket, fault: Fault, now: float) -> bool:
+    def _may_again(self, open_job: OpenJob, fault: Fault, now: float) -> bool:
         """Whether it may be tried again: what no engine worked at costs nothing."""
         if fault.kind in NOT_REACHED or fault.kind in DECLINED:
             return True
-        return ticket.tries < self._tries and self.budget.left(now) >= 1
+        return open_job.tries < self._tries and self.budget.left(now) >= 1
 
     def _pay(self, fault: Fault, now: float) -> None:
         if fault.kind not in NOT_REACHED and fault.kind not in DECLINED:
             self.budget.take(now)
             self.retried += 1
 
-    def _other(self, ticket: Ticket, now: float) -> bool:
+    def _other(self, open_job: OpenJob, now: float) -> bool:
         """Try another model or pool, unless the client has seen something of this one; False: there is none."""
-        if not ticket.ways or ticket.started:
+        if not open_job.fallbacks or open_job.started:
             return False
-        assert ticket.fault is not None
-        sent = self._waiting.elsewhere(ticket, now, cause_of(ticket.fault))
+        assert open_job.fault is not None
+        sent = self._waiting.elsewhere(open_job, now, cause_of(open_job.fault))
         if sent is None:
             return False
         self._outbox.add(sent)

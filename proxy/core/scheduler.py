@@ -21,15 +21,15 @@ from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
 from proxy.core.jobs.decision import Judged, Shed
-from proxy.core.jobs.hedge_timers import Lateness
+from proxy.core.jobs.hedge_timers import HedgeTimers
 from proxy.core.jobs.hold import Holds
-from proxy.core.jobs.learning import Books, work_s
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.jobs.learning import Learning, work_s
+from proxy.core.jobs.open_job import OpenJob
 from proxy.core.memento import Memento
 from proxy.core.outbox import Outbox
 from proxy.core.progress import Progress
 from proxy.core.refusals import draining, short_of_memory
-from proxy.core.retry.stalls import Silence
+from proxy.core.retry.stalls import Stalls
 from proxy.core.rng import Rng
 from proxy.core.route.forecasting import foresee
 from proxy.core.route.router import Router
@@ -82,12 +82,12 @@ class Scheduler:
             settings = SchedulingSettings.model_validate({**dict(settings), "policy": policy})
         self._settings = settings
         self._fleet = Fleet(backends, health, learns_concurrency=settings.admission.concurrency == "learned")
-        self._books = Books(settings)
+        self._books = Learning(settings)
         self.memento = Memento(self._fleet, self._books, settings.admission.min_samples)
         """What is learned, to be kept for a later life."""
         self._quotas = Quotas(settings.tenants)
         self._has_quotas = bool(settings.tenants)
-        self._lateness = Lateness(retries.attempts)
+        self._lateness = HedgeTimers(retries.attempts)
         self._attempts = Attempts(self._fleet, self._books, self._lateness)
         self._router = Router(self._fleet, settings, rng)
         self._outbox = Outbox()
@@ -116,7 +116,7 @@ class Scheduler:
             self._outbox,
             retries,
         )
-        self._silence = Silence(self._fleet, self._books, self._router, self._progress.budget, retries.attempts)
+        self._silence = Stalls(self._fleet, self._books, self._router, self._progress.budget, retries.attempts)
         self._ejections = self._fleet.timers
         self._pauses = self._fleet.pauses
         self._holds = self._held.hold.timers
@@ -133,24 +133,24 @@ class Scheduler:
             raise ValueError(f"job {job.id} is already open")
         self._advance(now)
         attempts.offered += 1
-        ticket = Ticket(job, attempts.offered, now)
-        attempts.begin(ticket)
-        if ticket.ways:
-            self._decider.fallback.served(ticket)
-        self._outbox.extend(self._placed(ticket, now))
+        open_job = OpenJob(job, attempts.offered, now)
+        attempts.begin(open_job)
+        if open_job.fallbacks:
+            self._decider.fallback.served(open_job)
+        self._outbox.extend(self._placed(open_job, now))
         return self._outbox.take()
 
     def cancel(self, job_id: int, now: float) -> list[Command]:
         """The client left; what comes back concerns other jobs."""
-        ticket = self._attempts.open.get(job_id)
-        if ticket is not None:  # before time goes on: what would become of it concerns nobody any more
-            if ticket.waits_in is not None:
-                ticket.waits_in.remove(ticket)
-            self._attempts.leave(ticket)
-            self._lateness.forget(ticket)
+        open_job = self._attempts.open.get(job_id)
+        if open_job is not None:  # before time goes on: what would become of it concerns nobody any more
+            if open_job.waits_in is not None:
+                open_job.waits_in.remove(open_job)
+            self._attempts.leave(open_job)
+            self._lateness.forget(open_job)
         self._advance(now)
-        if ticket is not None:
-            self._progress.left(ticket, now)
+        if open_job is not None:
+            self._progress.left(open_job, now)
         return self._outbox.take()
 
     def observe(self, report: Report, now: float) -> list[Command]:
@@ -185,7 +185,7 @@ class Scheduler:
     def sleeps_on(self, attempt_id: int) -> bool:
         """Whether the only attempt of a job is out to a backend that leaves it alone until somebody wakes it."""
         attempt = self._attempts.out.get(attempt_id)
-        return attempt is not None and len(attempt.ticket.attempts) == 1 and attempt.backend.asleep
+        return attempt is not None and len(attempt.open_job.attempts) == 1 and attempt.backend.asleep
 
     def tick(self, now: float) -> list[Command]:
         """Time passed: holds and ejections end, limits clear."""
@@ -212,14 +212,14 @@ class Scheduler:
     def refuse_new(self) -> list[Command]:
         """Drain: held jobs and all to come are refused; those in flight go on, their retries included."""
         self._held.draining = True
-        return [self._refuse_held(ticket, draining()) for ticket in self._held.tickets()]
+        return [self._refuse_held(open_job, draining()) for open_job in self._held.open_jobs()]
 
     def shed_bulk(self) -> list[Command]:
         """Memory is short: bulk that waits is refused; what is on its way goes on."""
         return [
-            self._refuse_held(ticket, short_of_memory())
-            for ticket in self._held.tickets()
-            if ticket.job.bulk or ticket.demoted
+            self._refuse_held(open_job, short_of_memory())
+            for open_job in self._held.open_jobs()
+            if open_job.job.bulk or open_job.demoted
         ]
 
     def explain(self, job: Job, now: float) -> Explanation:
@@ -304,29 +304,29 @@ class Scheduler:
 
     # ---- a new job
 
-    def _placed(self, ticket: Ticket, now: float) -> list[Command]:
+    def _placed(self, open_job: OpenJob, now: float) -> list[Command]:
         """Decided, noted in the books, and done."""
-        candidates = self._fleet.catalogue.find(ticket.job.model)
-        judged = self._decider.new(ticket, candidates, now)
+        candidates = self._fleet.catalogue.find(open_job.job.model)
+        judged = self._decider.new(open_job, candidates, now)
         if candidates is not None and not (judged.demand is None and isinstance(judged.decision, Shed)):
-            self._note(ticket, judged, candidates, now)
-        return self._waiting.carry_out(ticket, judged.decision, candidates, now)
+            self._note(open_job, judged, candidates, now)
+        return self._waiting.carry_out(open_job, judged.decision, candidates, now)
 
-    def _note(self, ticket: Ticket, judged: Judged, candidates: Candidates, now: float) -> None:
+    def _note(self, open_job: OpenJob, judged: Judged, candidates: Candidates, now: float) -> None:
         """What a job that came through the gates asks for."""
-        demand, chosen = judged.demand or self._books.demand(ticket, now), judged.chosen
-        account = self._quotas.account(ticket.job.tenant, now) if self._has_quotas else None
+        demand, chosen = judged.demand or self._books.demand(open_job, now), judged.chosen
+        account = self._quotas.account(open_job.job.tenant, now) if self._has_quotas else None
         if account is not None:
-            ticket.reserved = Reservation(account, demand.prompt, demand.answer, now)
+            open_job.reserved = Reservation(account, demand.prompt, demand.answer, now)
         self._progress.budget.request(now)
-        self._progress.hedging.arrived(ticket.job)
-        ticket.due = _due(ticket, demand)
+        self._progress.hedging.arrived(open_job.job)
+        open_job.due = _due(open_job, demand)
         if judged.demand is None:
             return
         usable = candidates.open or candidates.backends
         seen = chosen or usable[0]
         if chosen is None:
-            self._books.tenants.waits(ticket.job.tenant, demand.promised, now)
+            self._books.tenants.waits(open_job.job.tenant, demand.promised, now)
             foresee(seen, demand)
         seen.pool.arrived(work_s(seen, demand), now)
         if self._router.judges:
@@ -347,16 +347,16 @@ class Scheduler:
             return
         due = [*self._held.hold.due(now), *self._held.backfill.due(now)]
         late = [t for t in due if t.job.deadline is not None and now >= t.job.deadline]
-        for ticket in late:
-            outbox.extend(waiting.expire(ticket, now))
+        for open_job in late:
+            outbox.extend(waiting.expire(open_job, now))
         if self._fleet.advance(now):
             outbox.extend(waiting.feed_all(now))
         if now >= waiting.look_at:
             outbox.extend(waiting.look(now))
         # a backend that came back in the same moment took what it could
-        for ticket in due:
-            if ticket.line is not None:
-                outbox.extend(waiting.expire(ticket, now))
+        for open_job in due:
+            if open_job.line is not None:
+                outbox.extend(waiting.expire(open_job, now))
         for job_id in self._lates.due(now):
             self._progress.late(job_id, now)
 
@@ -392,13 +392,13 @@ class Scheduler:
 
     def _on_refused(self, report: Refused, now: float) -> None:
         attempt = self._attempts.out.get(report.attempt)
-        if attempt is None or not is_believable(report.cannot, attempt.ticket.job):
+        if attempt is None or not is_believable(report.cannot, attempt.open_job.job):
             return
-        ticket, backend = attempt.ticket, attempt.backend
+        open_job, backend = attempt.open_job, attempt.backend
         if report.cannot.lack is Lack.CONTEXT:
-            ticket.too_short = max(ticket.too_short, report.cannot.limit or 0)
-        prompt, name = self._books.demand(ticket, now).prompt, backend.listed_name(ticket.job.model)
-        backend.abilities.learn(ticket.job, name, report.cannot, prompt, now)
+            open_job.too_short = max(open_job.too_short, report.cannot.limit or 0)
+        prompt, name = self._books.demand(open_job, now).prompt, backend.listed_name(open_job.job.model)
+        backend.abilities.learn(open_job.job, name, report.cannot, prompt, now)
         self._fleet.compare(backend)
 
     # ---- held jobs
@@ -406,25 +406,27 @@ class Scheduler:
     def _line_up_again(self) -> None:
         """Models are served by other backends now: every held job finds its line, or its end."""
         for hold in (self._held.hold, self._held.backfill):
-            for ticket in hold.tickets():
-                candidates = self._fleet.catalogue.find(ticket.job.model)
+            for open_job in hold.open_jobs():
+                candidates = self._fleet.catalogue.find(open_job.job.model)
                 if candidates is None:
-                    self._outbox.add(self._refuse_held(ticket, ticket.fault or self._decider.unserved(ticket.job)))
+                    self._outbox.add(
+                        self._refuse_held(open_job, open_job.fault or self._decider.unserved(open_job.job))
+                    )
                 else:
-                    hold.move(ticket, candidates)
+                    hold.move(open_job, candidates)
 
     # ---- refusals
 
-    def _refuse_held(self, ticket: Ticket, fault: Fault) -> Command:
-        assert ticket.waits_in is not None
-        ticket.waits_in.remove(ticket)
-        return self._attempts.refuse(ticket, fault)
+    def _refuse_held(self, open_job: OpenJob, fault: Fault) -> Command:
+        assert open_job.waits_in is not None
+        open_job.waits_in.remove(open_job)
+        return self._attempts.refuse(open_job, fault)
 
 
-def _due(ticket: Ticket, demand: Demand) -> float:
+def _due(open_job: OpenJob, demand: Demand) -> float:
     """Earliest deadline first inside fair shares: whoever had more than its share is due later."""
-    job = ticket.job
+    job = open_job.job
     promised_s = job.slo_ttft_s
     if promised_s is None:
-        promised_s = _UNPROMISED_S if job.done_by is None else max(0.0, job.done_by - ticket.arrived)
-    return ticket.arrived + promised_s * (1.0 + demand.over_share)
+        promised_s = _UNPROMISED_S if job.done_by is None else max(0.0, job.done_by - open_job.arrived)
+    return open_job.arrived + promised_s * (1.0 + demand.over_share)

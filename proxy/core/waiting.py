@@ -16,8 +16,8 @@ from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
 from proxy.core.jobs.decision import Decision, Send, Shed, Wait
 from proxy.core.jobs.hold import Hold, Holds, Line
-from proxy.core.jobs.learning import Books
-from proxy.core.jobs.open_job import NOBODY, Ticket
+from proxy.core.jobs.learning import Learning
+from proxy.core.jobs.open_job import NOBODY, OpenJob
 from proxy.core.refusals import hold_timeout, unreachable
 from proxy.core.retry.fallback import cause_of_absence, ways_left
 from proxy.core.route.forecasting import foresee, in_all_s
@@ -41,7 +41,7 @@ class Waiting:
     def __init__(
         self,
         fleet: Fleet,
-        books: Books,
+        learning: Learning,
         attempts: Attempts,
         router: Router,
         holds: Holds,
@@ -49,7 +49,7 @@ class Waiting:
         settings: SchedulingSettings,
     ) -> None:
         self._fleet = fleet
-        self._books = books
+        self._books = learning
         self._attempts = attempts
         self._router = router
         self._holds = holds
@@ -70,38 +70,40 @@ class Waiting:
 
     # ---- in
 
-    def carry_out(self, ticket: Ticket, decision: Decision, candidates: Candidates | None, now: float) -> list[Command]:
+    def carry_out(
+        self, open_job: OpenJob, decision: Decision, candidates: Candidates | None, now: float
+    ) -> list[Command]:
         """Do what was decided on a job of these candidates (None: of nobody's, so that it cannot wait)."""
         if isinstance(decision, Send):
-            return self._send(ticket, decision)
+            return self._send(open_job, decision)
         if isinstance(decision, Wait):
             assert candidates is not None
-            self._wait(ticket, decision, candidates, now)
+            self._wait(open_job, decision, candidates, now)
             return []
-        return [self._attempts.refuse(ticket, decision.fault, decision.reason)]
+        return [self._attempts.refuse(open_job, decision.fault, decision.reason)]
 
-    def _send(self, ticket: Ticket, send: Send) -> list[Command]:
+    def _send(self, open_job: OpenJob, send: Send) -> list[Command]:
         backend, demand, detour = send.backend, send.demand, send.detour
         commands = [] if send.victims is None else self._sent_back(send.victims, demand.now)
         if detour is not None:
-            ticket.job, ticket.way, ticket.ways = detour.job, detour.way, detour.left
+            open_job.job, open_job.way, open_job.fallbacks = detour.job, detour.way, detour.left
         if detour is not None or commands:  # it was looked at for others since, or others were there
             foresee(backend, demand)
-        ticket.probe = send.probe
-        commands.append(self._attempts.dispatch(ticket, backend, demand))
+        open_job.probe = send.probe
+        commands.append(self._attempts.dispatch(open_job, backend, demand))
         return commands
 
-    def _wait(self, ticket: Ticket, wait: Wait, candidates: Candidates, now: float) -> None:
+    def _wait(self, open_job: OpenJob, wait: Wait, candidates: Candidates, now: float) -> None:
         if wait.reason is not None:
-            ticket.reason = wait.reason
+            open_job.reason = wait.reason
         if wait.demoted:
-            ticket.demoted = True
+            open_job.demoted = True
             self.demoted += 1
         self._add(
-            self._holds.backfill if wait.as_bulk else self._holds.hold, ticket, candidates, NOBODY, now, wait.most_s
+            self._holds.backfill if wait.as_bulk else self._holds.hold, open_job, candidates, NOBODY, now, wait.most_s
         )
 
-    def _sent_back(self, victims: list[Ticket], now: float) -> list[Command]:
+    def _sent_back(self, victims: list[OpenJob], now: float) -> list[Command]:
         """Bulk that has not begun, back to where it waited."""
         commands: list[Command] = []
         for victim in victims:
@@ -111,41 +113,41 @@ class Waiting:
             self._add(self._holds.backfill, victim, candidates, NOBODY, now)
         return commands
 
-    def elsewhere(self, ticket: Ticket, now: float, cause: Cause | None = None) -> Dispatch | None:
+    def elsewhere(self, open_job: OpenJob, now: float, cause: Cause | None = None) -> Dispatch | None:
         """Send a job whose first choice failed another way, if one has room."""
-        found = self._decider.fallback.find(ticket, now, cause)
+        found = self._decider.fallback.find(open_job, now, cause)
         if found is None:
-            ticket.ways = ways_left(ticket.ways, cause)
+            open_job.fallbacks = ways_left(open_job.fallbacks, cause)
             return None
-        (sent,) = self._send(ticket, found)
+        (sent,) = self._send(open_job, found)
         assert isinstance(sent, Dispatch)
         return sent
 
-    def again(self, ticket: Ticket, candidates: Candidates, now: float) -> bool:
+    def again(self, open_job: OpenJob, candidates: Candidates, now: float) -> bool:
         """A next attempt waits, as long as it may since the first one brought no answer; False: it may not."""
-        if ticket.held_until is None:
-            ticket.held_until = now + self._holds.hold.max_wait_s
-        most_s = ticket.held_until - now
+        if open_job.held_until is None:
+            open_job.held_until = now + self._holds.hold.max_wait_s
+        most_s = open_job.held_until - now
         if (
             self._holds.draining
             or most_s <= _MIN_HOLD_S
-            or not self._holds.hold.has_room(ticket, self._attempts.in_flight)
+            or not self._holds.hold.has_room(open_job, self._attempts.in_flight)
         ):
             return False
-        self._add(self._holds.hold, ticket, candidates, ticket.tried, now, most_s)
+        self._add(self._holds.hold, open_job, candidates, open_job.tried, now, most_s)
         return True
 
     def _add(
         self,
         hold: Hold,
-        ticket: Ticket,
+        open_job: OpenJob,
         candidates: Candidates,
         avoid: frozenset[Backend],
         now: float,
         most_s: float = inf,
     ) -> None:
-        hold.add(ticket, candidates, avoid, now, most_s)
-        if ticket.reason is not None:
+        hold.add(open_job, candidates, avoid, now, most_s)
+        if open_job.reason is not None:
             self.look_at = min(self.look_at, now + LOOK_S)
 
     # ---- out
@@ -166,17 +168,17 @@ class Waiting:
                 break
         return commands
 
-    def _feed_some(self, tickets: list[Ticket], backend: Backend, commands: list[Command], now: float) -> float:
+    def _feed_some(self, open_jobs: list[OpenJob], backend: Backend, commands: list[Command], now: float) -> float:
         """Send whoever fits; returns by when one would have to be due to be in time, where somebody is late."""
         late = inf
-        for ticket in tickets:
-            if not backend.has_room(ticket.job, bulk=ticket.job.bulk or ticket.demoted):
+        for open_job in open_jobs:
+            if not backend.has_room(open_job.job, bulk=open_job.job.bulk or open_job.demoted):
                 return inf
-            demand = self._books.demand(ticket, now)
-            assert ticket.line is not None
-            if self._router.fits(backend, ticket.line.candidates, demand):
-                self._holds.hold.remove(ticket)
-                commands.append(self._attempts.dispatch(ticket, backend, demand))
+            demand = self._books.demand(open_job, now)
+            assert open_job.line is not None
+            if self._router.fits(backend, open_job.line.candidates, demand):
+                self._holds.hold.remove(open_job)
+                commands.append(self._attempts.dispatch(open_job, backend, demand))
             elif backend.forecast.reason is Reason.TTFT:
                 late = min(late, now + demand.ttft_margin * backend.forecast.ttft)
         return late
@@ -185,17 +187,17 @@ class Waiting:
         """Bulk, in the order of its deadlines; what would be late here is passed, however much of it waits."""
         due, hold = -inf, self._holds.backfill
         for _ in range(_LOOKS):
-            tickets = hold.first_for(backend, 1, due)
-            if not tickets or not backend.has_room(tickets[0].job, bulk=True):
+            open_jobs = hold.first_for(backend, 1, due)
+            if not open_jobs or not backend.has_room(open_jobs[0].job, bulk=True):
                 return
-            [ticket] = tickets
-            demand = self._books.demand(ticket, now)
-            assert ticket.line is not None
-            if self._router.fits(backend, ticket.line.candidates, demand):
-                hold.remove(ticket)
-                commands.append(self._attempts.dispatch(ticket, backend, demand))
+            [open_job] = open_jobs
+            demand = self._books.demand(open_job, now)
+            assert open_job.line is not None
+            if self._router.fits(backend, open_job.line.candidates, demand):
+                hold.remove(open_job)
+                commands.append(self._attempts.dispatch(open_job, backend, demand))
             elif backend.forecast.reason is Reason.DEADLINE:
-                due = max(ticket.due + 1e-6, now + in_all_s(backend, demand))
+                due = max(open_job.due + 1e-6, now + in_all_s(backend, demand))
             else:
                 return
 
@@ -215,51 +217,55 @@ class Waiting:
 
     def _send_first(self, hold: Hold, now: float) -> Command | None:
         for line in hold.lines():
-            for ticket in line.first(_LOOKS if ticket_may_be_passed(line) else 1):
-                demand = self._books.demand(ticket, now)
+            for open_job in line.first(_LOOKS if ticket_may_be_passed(line) else 1):
+                demand = self._books.demand(open_job, now)
                 backend = self._router.pick(line.candidates, demand, line.avoid)
                 if backend is not None:
-                    hold.remove(ticket)
-                    return self._attempts.dispatch(ticket, backend, demand)
+                    hold.remove(open_job)
+                    return self._attempts.dispatch(open_job, backend, demand)
         return None
 
     # ---- the end of waiting
 
-    def expire(self, ticket: Ticket, now: float) -> list[Command]:
+    def expire(self, open_job: OpenJob, now: float) -> list[Command]:
         """Its time is over."""
-        line, hold = ticket.line, ticket.waits_in
+        line, hold = open_job.line, open_job.waits_in
         assert line is not None
         assert hold is not None
         candidates = line.candidates
-        in_time = ticket.job.deadline is None or now < ticket.job.deadline
-        if hold is self._holds.backfill and ticket.job.done_by is not None and ticket.held_at is not None:
-            in_time = now - ticket.held_at >= self._backfill_s  # else it was its last chance to be complete in time
-        hold.remove(ticket)
-        return self.carry_out(ticket, self._at_the_end(ticket, candidates, hold, now, in_time=in_time), candidates, now)
+        in_time = open_job.job.deadline is None or now < open_job.job.deadline
+        if hold is self._holds.backfill and open_job.job.done_by is not None and open_job.held_at is not None:
+            in_time = now - open_job.held_at >= self._backfill_s  # else it was its last chance to be complete in time
+        hold.remove(open_job)
+        return self.carry_out(
+            open_job, self._at_the_end(open_job, candidates, hold, now, in_time=in_time), candidates, now
+        )
 
-    def _at_the_end(self, ticket: Ticket, candidates: Candidates, hold: Hold, now: float, *, in_time: bool) -> Decision:
-        if hold is self._holds.hold and ticket.reason is not None and in_time and ticket.fault is None:
-            demand = self._books.demand(ticket, now)
+    def _at_the_end(
+        self, open_job: OpenJob, candidates: Candidates, hold: Hold, now: float, *, in_time: bool
+    ) -> Decision:
+        if hold is self._holds.hold and open_job.reason is not None and in_time and open_job.fault is None:
+            demand = self._books.demand(open_job, now)
             backend = self._router.pick(candidates, demand, NOBODY)
             if backend is not None:
                 return Send(backend, demand)
-            return self._decider.too_late(ticket, candidates, demand, demand.reason or ticket.reason)
+            return self._decider.too_late(open_job, candidates, demand, demand.reason or open_job.reason)
         nobody_there = not candidates.open and any(b.health.away for b in candidates.backends)
-        timeout = ticket.fault or (unreachable() if nobody_there else hold_timeout(self._decider.wait_s(candidates)))
-        if ticket.started or not in_time:
-            return Shed(timeout, ticket.reason if in_time else Reason.DEADLINE)
-        return self._decider.lost(ticket, timeout, ticket.reason, now)
+        timeout = open_job.fault or (unreachable() if nobody_there else hold_timeout(self._decider.wait_s(candidates)))
+        if open_job.started or not in_time:
+            return Shed(timeout, open_job.reason if in_time else Reason.DEADLINE)
+        return self._decider.lost(open_job, timeout, open_job.reason, now)
 
     def go_elsewhere(self, now: float) -> list[Command]:
         """Backends went away: who waits for nobody and may be served otherwise is, where there is room."""
         commands: list[Command] = []
-        for ticket in self._holds.hold.tickets():
-            line = ticket.line
-            if line is None or not ticket.ways or ticket.started or line.candidates.healthy:
+        for open_job in self._holds.hold.open_jobs():
+            line = open_job.line
+            if line is None or not open_job.fallbacks or open_job.started or line.candidates.healthy:
                 continue
-            sent = self.elsewhere(ticket, now, cause_of_absence(line.candidates))
+            sent = self.elsewhere(open_job, now, cause_of_absence(line.candidates))
             if sent is not None:
-                self._holds.hold.remove(ticket)
+                self._holds.hold.remove(open_job)
                 commands.append(sent)
         return commands
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from proxy.engines.load import Source
+from proxy.engines.load import LoadSource
 from proxy.model.abilities import PLAIN, Lack, Traits
 from proxy.model.endpoint import ENDPOINTS, Endpoint
 
@@ -60,7 +60,7 @@ class Dialect:
     """Where an entry of its model list tells the context length in tokens: names, outermost first."""
     state_at: tuple[str, ...] = ()
     """Where it tells whether the model is in memory: `loaded` is."""
-    loads: tuple[Source, ...] = ()
+    loads: tuple[LoadSource, ...] = ()
     """Where it tells its load; each may be switched off in the engine. All are asked, in this order: what one tells, a
     later one need not."""
 

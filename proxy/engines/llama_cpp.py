@@ -6,7 +6,7 @@ It says 500 for invalid JSON. Its counts stand in `timings`, which move to anoth
 from typing import Final
 
 from proxy.engines.base import STATUS, TOKENS, Dialect
-from proxy.engines.load import METRICS, NOTHING, Reading, Source, parsed
+from proxy.engines.load import METRICS, NOTHING, LoadSource, Reading, parsed
 from proxy.engines.prometheus import total
 from proxy.model.abilities import Lack
 
@@ -52,7 +52,7 @@ LLAMA_CPP: Final = Dialect(
     ports=(8080,),
     context_at=("meta", "n_ctx"),  # of one slot
     state_at=STATUS,  # without a model of its own
-    loads=(Source("/props", _props), Source(METRICS, _metrics), Source("/slots", _slots, stirs=True)),
+    loads=(LoadSource("/props", _props), LoadSource(METRICS, _metrics), LoadSource("/slots", _slots, stirs=True)),
     routes=TOKENS
     | {"/v1/rerank", "/v1/reranking", "/rerank", "/reranking"}
     | {"/apply-template", "/completion", "/embedding", "/infill"},

@@ -42,7 +42,7 @@ def merged(first: Reading, second: Reading) -> Reading:
     return second._replace(**{name: value for name, value in told.items() if value is not None})
 
 
-class Source(NamedTuple):
+class LoadSource(NamedTuple):
     """Where an engine tells its load."""
 
     path: str

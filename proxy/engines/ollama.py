@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from proxy.engines.base import Dialect, Sign
-from proxy.engines.load import NOTHING, Reading, Source, parsed, tokens
+from proxy.engines.load import NOTHING, LoadSource, Reading, parsed, tokens
 from proxy.model.abilities import Lack, Traits
 from proxy.model.endpoint import Endpoint
 
@@ -43,7 +43,7 @@ OLLAMA: Final = Dialect(
     owners=("library",),
     sign=Sign("/api/version", _is_version, _has_tags),
     ports=(11434,),
-    loads=(Source("/api/ps", _in_memory),),
+    loads=(LoadSource("/api/ps", _in_memory),),
     refusals={
         Lack.CONTEXT: (
             r"the prompt is longer than the context length",

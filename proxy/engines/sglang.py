@@ -3,7 +3,7 @@
 from typing import Final
 
 from proxy.engines.base import ASKED_FOR_USAGE, MAX_MODEL_LEN, RANKING, TOKENS, Dialect
-from proxy.engines.load import METRICS, Reading, Source
+from proxy.engines.load import METRICS, LoadSource, Reading
 from proxy.engines.prometheus import mean, total
 from proxy.model.abilities import Lack, Traits
 
@@ -23,7 +23,7 @@ SGLANG: Final = Dialect(
     owners=("sglang",),
     ports=(30000,),
     context_at=MAX_MODEL_LEN,
-    loads=(Source(METRICS, _load),),
+    loads=(LoadSource(METRICS, _load),),
     routes=RANKING | TOKENS | {"/v1/classify", "/v1/tokenize", "/v1/detokenize", "/classify", "/encode", "/generate"},
     refusals={
         Lack.CONTEXT: (

@@ -3,7 +3,7 @@
 from typing import Final
 
 from proxy.engines.base import Dialect, Fields
-from proxy.engines.load import METRICS, Reading, Source
+from proxy.engines.load import METRICS, LoadSource, Reading
 from proxy.engines.prometheus import total
 from proxy.model.abilities import Lack, Traits
 from proxy.model.endpoint import Endpoint
@@ -27,7 +27,7 @@ TGI: Final = Dialect(
     "tgi",
     mistaken=("textgenerationinference",),
     is_entry=_is_entry,
-    loads=(Source(METRICS, _load),),
+    loads=(LoadSource(METRICS, _load),),
     routes=frozenset({"/generate", "/generate_stream", "/tokenize", "/chat_tokenize", "/invocations"}),
     refusals={
         Lack.CONTEXT: (

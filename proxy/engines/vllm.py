@@ -3,7 +3,7 @@
 from typing import Final
 
 from proxy.engines.base import ASKED_FOR_USAGE, MAX_MODEL_LEN, RANKING, TOKENS, Dialect
-from proxy.engines.load import METRICS, Reading, Source
+from proxy.engines.load import METRICS, LoadSource, Reading
 from proxy.engines.prometheus import Sample, labels_of, mean, number, samples, total
 from proxy.model.abilities import Lack, Traits
 
@@ -43,7 +43,7 @@ VLLM: Final = Dialect(
     owners=("vllm",),
     ports=(8000, 8001),
     context_at=MAX_MODEL_LEN,
-    loads=(Source(METRICS, _load),),
+    loads=(LoadSource(METRICS, _load),),
     routes=RANKING
     | TOKENS
     | {"/rerank", "/v2/rerank", "/score", "/pooling", "/classify", "/cohere/v2/chat", "/inference/v1/generate"}

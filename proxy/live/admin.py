@@ -17,7 +17,7 @@ import orjson
 
 from proxy.core.refusals import short_of_memory
 from proxy.live.downstream.budget import Budget
-from proxy.live.downstream.connection import Connection, Edge
+from proxy.live.downstream.connection import ClientConnection, Edge
 from proxy.live.downstream.reader import Message
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import FaultError
@@ -89,7 +89,7 @@ class Admin:
             budget=budget,
         )
 
-    def connection(self) -> Connection:
+    def connection(self) -> ClientConnection:
         """A protocol for one accepted socket."""
         if len(self._edge.connections) >= self._max_connections:
             self._make_room()
@@ -108,7 +108,7 @@ class Admin:
 
     # --- one request
 
-    async def _handle(self, connection: Connection, message: Message) -> None:
+    async def _handle(self, connection: ClientConnection, message: Message) -> None:
         try:
             answer = self._answer(message)
         except FaultError as error:
@@ -155,7 +155,7 @@ class Admin:
         return _Answer(status, _JSON, told)
 
 
-def _deadline(connection: Connection) -> float:
+def _deadline(connection: ClientConnection) -> float:
     return connection.deadline
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from proxy.model.faults import Fault
 from proxy.wire.meter import Meter
-from proxy.wire.tokens import Source
+from proxy.wire.tokens import CountSource
 from proxy.wire.usage import Usage
 
 
@@ -90,5 +90,5 @@ class Answer(Protocol):
     def usage(self) -> Usage:
         """Token counts, as far as they were told."""
 
-    def token_source(self) -> Source:
+    def token_source(self) -> CountSource:
         """How the tokens were counted that passed so far."""

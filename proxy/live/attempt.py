@@ -15,8 +15,8 @@ from proxy.core.scheduler import Scheduler
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.live.tokenizers import Tokenizers
-from proxy.live.upstream.backends import Backend
-from proxy.live.upstream.connection import FIRST_BYTE_S, Connection
+from proxy.live.upstream.backends import Upstream
+from proxy.live.upstream.connection import FIRST_BYTE_S, UpstreamConnection
 from proxy.model.abilities import Lack
 from proxy.model.classes import StreamSettings
 from proxy.model.commands import Dispatch, FirstToken
@@ -27,7 +27,7 @@ from proxy.model.request import Job, Request
 from proxy.model.timeline import Timeline
 from proxy.wire import accounting, splice
 from proxy.wire.accounting import Undo
-from proxy.wire.allowance import Allowance
+from proxy.wire.allowance import AllowanceHeaders
 from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
@@ -62,7 +62,7 @@ class Try:
 
     __slots__ = ("_driver", "backend", "call", "hedge", "id", "is_aborted", "number", "relay", "task")
 
-    def __init__(self, command: Dispatch, call: Call, backend: Backend, relay: Relay, driver: Driver) -> None:
+    def __init__(self, command: Dispatch, call: Call, backend: Upstream, relay: Relay, driver: Driver) -> None:
         self.id = command.attempt
         self.number = command.number
         self.hedge = command.hedge
@@ -112,9 +112,9 @@ class Caller:
         self._tokenizers = tokenizers
         self._limits = limits
         self._loop = loop
-        self._allowance = Allowance(limits.events)
+        self._allowance = AllowanceHeaders(limits.events)
 
-    def relay(self, call: Call, backend: Backend, continuation: Continuation | None = None) -> Relay:
+    def relay(self, call: Call, backend: Upstream, continuation: Continuation | None = None) -> Relay:
         """The receiver of an attempt."""
         plan = self._plan(call, backend, continuation)
         return Relay(backend.name, plan, self._limits.answer_buffer, call.timeline, call.meter, self._loop)
@@ -163,7 +163,7 @@ class Caller:
         twin.calls += relay.calls
 
     @staticmethod
-    async def _send(relay: Relay, connection: Connection, message: bytes, call: Call) -> None:
+    async def _send(relay: Relay, connection: UpstreamConnection, message: bytes, call: Call) -> None:
         if relay.fault is not None:  # cut while it was connecting
             connection.abort()
             return
@@ -173,7 +173,7 @@ class Caller:
         connection.send(message, relay, max(FIRST_BYTE_S, call.request.client_timeout_s or 0.0))
         await relay.ready
 
-    def _body(self, call: Call, backend: Backend, plan: StreamPlan) -> bytes:
+    def _body(self, call: Call, backend: Upstream, plan: StreamPlan) -> bytes:
         request, body = call.request, call.body
         if not request.json:
             return body
@@ -187,7 +187,7 @@ class Caller:
             body = accounting.with_usage(body, call.stream_options, continuous=continuous)
         return body
 
-    def _plan(self, call: Call, backend: Backend, continuation: Continuation | None) -> StreamPlan:
+    def _plan(self, call: Call, backend: Upstream, continuation: Continuation | None) -> StreamPlan:
         evidence = None
         if call.settings.granularity != "engine" and ENDPOINTS[call.request.endpoint].rechunked:
             model = self._scheduler.upstream_model(backend.name, call.job.model)
@@ -209,7 +209,7 @@ class Caller:
         )
 
 
-def _undo(call: Call, backend: Backend, continuation: Continuation | None) -> Undo:
+def _undo(call: Call, backend: Upstream, continuation: Continuation | None) -> Undo:
     """What we ask of the engine beyond what the client asks, and so must take out again."""
     request = call.request
     if not request.stream or request.continuous_usage_asked or request.endpoint not in backend.dialect.usage_on_request:
@@ -221,13 +221,13 @@ def _undo(call: Call, backend: Backend, continuation: Continuation | None) -> Un
     return Undo.CONTINUOUS if _adds_continuous(call, backend, continuation) else Undo.NOTHING
 
 
-def _adds_continuous(call: Call, backend: Backend, continuation: Continuation | None) -> bool:
+def _adds_continuous(call: Call, backend: Upstream, continuation: Continuation | None) -> bool:
     """Token borders and exact continuations need it; else it would only make every event longer."""
     needed = call.settings.granularity == "token" or continuation is not None
     return needed and backend.dialect.continuous_usage
 
 
-def _minds_usage(relay: Relay, call: Call, backend: Backend) -> bool:
+def _minds_usage(relay: Relay, call: Call, backend: Upstream) -> bool:
     """Whether the engine may have refused what we asked of it, and not what the client asked: it names it, or it names
     nothing and has not served a request that asked so."""
     model, status = call.job.model, relay.status

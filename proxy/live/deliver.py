@@ -10,11 +10,11 @@ from typing import Any, Final, TypeVar
 
 from proxy.live import response_check as judge
 from proxy.live.answer import Answer
-from proxy.live.downstream.connection import Connection
+from proxy.live.downstream.connection import ClientConnection
 from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop
-from proxy.live.job_builder import Taken
-from proxy.live.response_headers import Headers, Marks
+from proxy.live.job_builder import BuiltJob
+from proxy.live.response_headers import Headers, ResponseHeaders
 from proxy.model.endpoint import ENDPOINTS, Api
 from proxy.model.faults import Fault, FaultError, Kind, upstream
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
@@ -36,12 +36,14 @@ class Writer:
 
     __slots__ = ("_connection", "_marks", "_message", "_timeline", "job", "ping_s", "status", "taken")
 
-    def __init__(self, connection: Connection, message: Message, timeline: Timeline, marks: Marks) -> None:
+    def __init__(
+        self, connection: ClientConnection, message: Message, timeline: Timeline, response_headers: ResponseHeaders
+    ) -> None:
         self._connection = connection
         self._message = message
         self._timeline = timeline
-        self._marks = marks
-        self.taken: Taken | None = None
+        self._marks = response_headers
+        self.taken: BuiltJob | None = None
         self.job: JobLoop | None = None
         self.ping_s = 0.0
         self.status = 0
@@ -77,11 +79,11 @@ class Writer:
 
     async def deliver(self, job: JobLoop, answer: Answer) -> Outcome:
         """To its last byte, whoever has to go on with it. FaultError when the client cannot read what came."""
-        flows = answer.events is not None or not answer.complete
-        if answer.events is None and self._connection.head_sent and (answer.status < 400 or flows):
+        stream_watch = answer.events is not None or not answer.complete
+        if answer.events is None and self._connection.head_sent and (answer.status < 400 or stream_watch):
             text = f"Backend {answer.backend} answered a stream with something else."  # and a ping has begun one
             raise FaultError(upstream(Kind.NONSENSE, text))
-        if not flows:
+        if not stream_watch:
             return self._whole(answer) if answer.status < 400 else self._error(job, answer)
         if not self._connection.head_sent:
             self._begin(answer)

@@ -12,7 +12,7 @@ from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, Ref
 from proxy.model.request import Job
 
 
-class Decider(Protocol):
+class SchedulerPort(Protocol):
     """What the driver needs of `core.scheduler`. Times in seconds, monotonic."""
 
     def submit(self, job: Job, now: float) -> list[Command]:
@@ -101,7 +101,7 @@ class Driver:
     """Carries jobs to the scheduler and its commands back."""
 
     def __init__(
-        self, scheduler: Decider, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = monotonic
+        self, scheduler: SchedulerPort, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = monotonic
     ) -> None:
         self._scheduler = scheduler
         self._loop = loop

@@ -19,19 +19,19 @@ from proxy.core.scheduler import Scheduler
 from proxy.engines.routes import offers
 from proxy.live.attempt import Call
 from proxy.live.background.memory import MemoryGuard
-from proxy.live.background.stream_watch import Flows
+from proxy.live.background.stream_watch import StreamWatch
 from proxy.live.deliver import Writer
 from proxy.live.downstream.bodies import INLINE_B, Bodies
 from proxy.live.downstream.budget import Budget
-from proxy.live.downstream.connection import Connection
+from proxy.live.downstream.connection import ClientConnection
 from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop
-from proxy.live.job_builder import Intake, Taken
+from proxy.live.job_builder import BuiltJob, JobBuilder
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
 from proxy.live.relay import Relay
-from proxy.live.response_headers import Marks
-from proxy.live.upstream.backends import Backend
+from proxy.live.response_headers import ResponseHeaders
+from proxy.live.upstream.backends import Upstream
 from proxy.model.classes import NOTHING_PROMISED
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
@@ -47,7 +47,7 @@ from proxy.wire.hops import Hops
 from proxy.wire.meter import Meter
 from proxy.wire.prompt import tenant as tenant_of
 from proxy.wire.routes import route, unknown
-from proxy.wire.tokens import Source as TokenSource
+from proxy.wire.tokens import CountSource
 from proxy.wire.usage import NO_USAGE, Usage
 
 _log = logging.getLogger("tidegate.exchange")
@@ -59,15 +59,15 @@ class Gateway(NamedTuple):
 
     scheduler: Scheduler
     jobs: Jobs
-    backends: dict[str, Backend]
-    intake: Intake
-    marks: Marks
+    backends: dict[str, Upstream]
+    job_builder: JobBuilder
+    response_headers: ResponseHeaders
     own: OwnAnswers
     limits: Limits
     budget: Budget
     bodies: Bodies
     memory: MemoryGuard
-    flows: Flows
+    stream_watch: StreamWatch
     cors: Cors
     record: Callable[[Record], None]
     running: "set[Exchange]"
@@ -79,7 +79,7 @@ class Gateway(NamedTuple):
         """Whether any engine here may be asked for it."""
         return any(offers(backend.kind, path) for backend in self.backends.values())
 
-    async def handle(self, connection: Connection, message: Message) -> None:
+    async def handle(self, connection: ClientConnection, message: Message) -> None:
         """The edge's handler."""
         exchange = Exchange(self, connection, message)
         self.running.add(exchange)
@@ -107,16 +107,16 @@ class Exchange:
         "_writer",
     )
 
-    def __init__(self, gateway: Gateway, connection: Connection, message: Message) -> None:
+    def __init__(self, gateway: Gateway, connection: ClientConnection, message: Message) -> None:
         self._gateway = gateway
         self._connection = connection
         self._message = message
         self._timeline = Timeline(monotonic())
         self._phase = Phase.READ
         self._request: Request | None = None
-        self._taken: Taken | None = None
+        self._taken: BuiltJob | None = None
         self._job: JobLoop | None = None
-        self._writer = Writer(connection, message, self._timeline, gateway.marks)
+        self._writer = Writer(connection, message, self._timeline, gateway.response_headers)
         self._meter = Meter()
         self._charge_b = connection.take_charge()
         """Of the budget for bodies."""
@@ -185,7 +185,7 @@ class Exchange:
             allowed = ", ".join(sorted(found.methods))
             raise FaultError(downstream(Kind.METHOD, f"{head.method} is not allowed here; use {allowed}."))
         if found.endpoint is Endpoint.MODELS:
-            return self._writer.respond(*gateway.own.models(found.item, gateway.intake.models_of(head)))
+            return self._writer.respond(*gateway.own.models(found.item, gateway.job_builder.models_of(head)))
         if found.endpoint is Endpoint.HEALTH:
             return self._writer.respond(*gateway.own.health(found.item))
         if gateway.memory.is_full:
@@ -213,7 +213,9 @@ class Exchange:
         """The job of a request, ready to be carried out; the parsed body is kept only where a resume may need it."""
         gateway = self._gateway
         self._request = request
-        taken = self._taken = self._writer.taken = gateway.intake.take(head, request, fields, self._timeline.received)
+        taken = self._taken = self._writer.taken = gateway.job_builder.take(
+            head, request, fields, self._timeline.received
+        )
         settings = taken.classified.traffic_class.stream
         self._writer.ping_s = settings.ping if request.stream else 0.0
         options = fields.get("stream_options")
@@ -246,9 +248,9 @@ class Exchange:
         self._timeline.done = monotonic()
         served = self._job is not None and self._job.settle(outcome.fault, usage)
         if served and usage.completion_tokens is not None and self._taken is not None:
-            self._gateway.intake.learn(self._taken.asked, usage.completion_tokens)
+            self._gateway.job_builder.learn(self._taken.asked, usage.completion_tokens)
             if self._meter.tokens and self._job is not None:
-                self._gateway.flows.ended(self._job.backend, usage.completion_tokens, self._meter.tokens)
+                self._gateway.stream_watch.ended(self._job.backend, usage.completion_tokens, self._meter.tokens)
 
     def _account(self, outcome: Outcome, usage: Usage, source: str) -> None:
         request, head, job = self._request, self._message.head, self._job
@@ -301,5 +303,5 @@ class Exchange:
             return NO_USAGE, ""
         usage = answer.usage()
         if usage.completion_tokens is not None or not self._meter.tokens:
-            return usage, str(TokenSource.ENGINE_USAGE) if usage != NO_USAGE else ""
+            return usage, str(CountSource.ENGINE_USAGE) if usage != NO_USAGE else ""
         return usage._replace(completion_tokens=self._meter.tokens), str(answer.token_source())

@@ -204,7 +204,7 @@ class JobLoop(Outstanding):
         if self.cut_by is not None:
             return False
         worked = fault.kind not in NOT_REACHED and fault.kind not in DECLINED
-        if worked and self._calls >= self._jobs.attempts and not self._call.job.ways:
+        if worked and self._calls >= self._jobs.attempts and not self._call.job.fallbacks:
             return False
         return judge.is_repeatable(fault, self.endpoint)
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from proxy.core.fleet.catalogue import shown_name
-from proxy.core.retry.fallback_chain import Spellings, Ways, no_others
+from proxy.core.retry.fallback_chain import FallbackChain, Spellings, no_others
 from proxy.core.tenancy.access import Patterns, Permitted, may_use
-from proxy.core.tenancy.classify import Asked, Classified, Classifier
+from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits
 from proxy.live.catalogue import ModelList
 from proxy.model.abilities import NOTHING_NEEDED
 from proxy.model.classes import Promise
@@ -20,20 +20,20 @@ from proxy.model.request import Job, Request
 from proxy.wire import body as bodies
 from proxy.wire import needs, prompt
 from proxy.wire.headers import Head
-from proxy.wire.prompt import Wishes
+from proxy.wire.prompt import RequestHints
 
 
-class Taken(NamedTuple):
+class BuiltJob(NamedTuple):
     """A job, and how it came to be one."""
 
     job: Job
     classified: Classified
-    asked: Asked
+    asked: RequestTraits
     promise: Promise
     """Of the class, or of the request's own headers."""
 
 
-class Intake:
+class JobBuilder:
     """One per proxy."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Intake:
         classifier: Classifier,
         models: ModelList,
         default_model: str | None,
-        ways: Ways | None = None,
+        fallbacks: FallbackChain | None = None,
         permitted: Permitted | None = None,
         spellings: Spellings = no_others,
         *,
@@ -50,7 +50,7 @@ class Intake:
         self._classifier = classifier
         self._models = models
         self._default_model = default_model
-        self._ways = ways or Ways()
+        self._ways = fallbacks or FallbackChain()
         self._permitted = permitted or Permitted()
         self._spellings = spellings
         """Of one model, where engines take several."""
@@ -58,7 +58,7 @@ class Intake:
         """Whether anybody looks at predictions; else nothing is told that only they need."""
         self._ids = itertools.count(1)
 
-    def take(self, head: Head, request: Request, fields: Mapping[str, Any], received: float) -> Taken:
+    def take(self, head: Head, request: Request, fields: Mapping[str, Any], received: float) -> BuiltJob:
         """The job of a request whose last byte came at `received`. FaultError for what cannot be meant."""
         tenant = prompt.tenant(head.fields)
         patterns = self._permitted.of(tenant)
@@ -66,8 +66,8 @@ class Intake:
         also = self._spellings(model)
         if not may_use(patterns, model, also):
             raise FaultError(no_such_model(model))
-        wishes = prompt.wishes(head.fields)
-        asked = Asked(
+        hints = prompt.hints(head.fields)
+        asked = RequestTraits(
             str(request.endpoint),
             model,
             tenant,
@@ -78,15 +78,15 @@ class Intake:
             prompt.estimated_tokens(request.body_bytes),
             prompt.is_constrained(fields),
             also,
-            wishes.ttft_s is not None or wishes.tpot_s is not None,
+            hints.ttft_s is not None or hints.tpot_s is not None,
         )
         classified = self._classifier.classify(asked)
         kind = classified.traffic_class
         named = request.json and request.model is not None
-        ways = self._ways.of(model, kind.name, classified.require, named, self._spellings)
+        fallbacks = self._ways.of(model, kind.name, classified.require, named, self._spellings)
         if patterns is not None:
-            ways = tuple(way for way in ways if may_use(patterns, way.model, self._spellings(way.model)))
-        promise = kind.promise if wishes is prompt.NO_WISHES else _promised(kind.promise, wishes)
+            fallbacks = tuple(way for way in fallbacks if may_use(patterns, way.model, self._spellings(way.model)))
+        promise = kind.promise if hints is prompt.NO_WISHES else _promised(kind.promise, hints)
         job = Job(
             next(self._ids),
             model,
@@ -94,7 +94,7 @@ class Intake:
             request.stream,
             request.body_bytes,
             request.max_tokens,
-            _soonest(_deadline(received, promise.deadline_s, request.client_timeout_s), received, wishes.wait_s),
+            _soonest(_deadline(received, promise.deadline_s, request.client_timeout_s), received, hints.wait_s),
             received,
             kind.name,
             tenant,
@@ -107,21 +107,21 @@ class Intake:
             prompt.prefix(fields, model, tenant) if self.foresees and fields else (),
             prompt.BLOCK_TOKENS,
             asked.constrained,
-            ways[0].require if ways else classified.require,
+            fallbacks[0].require if fallbacks else classified.require,
             classified.prefer,
-            ways[1:],
+            fallbacks[1:],
             kind.hedge if ENDPOINTS[request.endpoint].repeatable else None,
             _deadline(received, promise.deadline_s, None if request.stream else request.client_timeout_s),
             needs.of(fields) if fields else NOTHING_NEEDED,
             prompt.session(head.fields, fields) if self.foresees else "",
         )
-        return Taken(job, classified, asked, promise)
+        return BuiltJob(job, classified, asked, promise)
 
     def models_of(self, head: Head) -> Patterns:
         """The models there are for whoever asks."""
         return self._permitted.of(prompt.tenant(head.fields))
 
-    def learn(self, asked: Asked, output_tokens: int) -> None:
+    def learn(self, asked: RequestTraits, output_tokens: int) -> None:
         """An answer had so many tokens."""
         self._classifier.learn(asked, output_tokens)
 
@@ -148,11 +148,11 @@ def no_such_model(model: str) -> Fault:
     return downstream(Kind.MODEL_NOT_FOUND, text, param="model", code="model_not_found")
 
 
-def _promised(of_class: Promise, wishes: Wishes) -> Promise:
+def _promised(of_class: Promise, hints: RequestHints) -> Promise:
     return of_class._replace(
-        ttft_s=of_class.ttft_s if wishes.ttft_s is None else wishes.ttft_s,
-        tpot_s=of_class.tpot_s if wishes.tpot_s is None else wishes.tpot_s,
-        deadline_s=of_class.deadline_s if wishes.deadline_s is None else wishes.deadline_s,
+        ttft_s=of_class.ttft_s if hints.ttft_s is None else hints.ttft_s,
+        tpot_s=of_class.tpot_s if hints.tpot_s is None else hints.tpot_s,
+        deadline_s=of_class.deadline_s if hints.deadline_s is None else hints.deadline_s,
     )
 
 

@@ -17,9 +17,9 @@ from typing import Any
 from proxy.live import response_check as judge
 from proxy.live.attempt import Call, Caller, Try
 from proxy.live.driver import Driver, Mailbox
-from proxy.live.upstream.backends import Backend
+from proxy.live.upstream.backends import Upstream
 from proxy.model.commands import Dispatch, Failed, FirstByte
-from proxy.model.fallback import Way
+from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Fault, Kind, internal
 from proxy.model.timeline import Timeline
 from proxy.wire.continuation import Continuation
@@ -37,7 +37,7 @@ class Jobs:
         self,
         driver: Driver,
         caller: Caller,
-        backends: dict[str, Backend],
+        backends: dict[str, Upstream],
         *,
         foresees: bool,
         attempts: int,
@@ -94,7 +94,7 @@ class Outstanding(Mailbox):
         self.attempts = 0
         self.backend = ""
         """Of the last attempt."""
-        self.way: Way | None = None
+        self.way: FallbackStep | None = None
         """Served otherwise than asked for."""
 
     def hedge(self, command: Dispatch) -> None:
@@ -191,7 +191,7 @@ class Outstanding(Mailbox):
 
 def heeded(one: Try) -> Fault | None:
     """The judge's ruling; a stream that is an error all along becomes that error."""
-    ruling = judge.ruling(one.relay, one.backend)
-    if ruling.status:
-        one.relay.turn_into_error(ruling.status, ruling.error)
-    return ruling.fault
+    checked = judge.checked(one.relay, one.backend)
+    if checked.status:
+        one.relay.turn_into_error(checked.status, checked.error)
+    return checked.fault

@@ -11,7 +11,7 @@ import orjson
 from proxy import __version__
 from proxy.core.tenancy.access import Patterns
 from proxy.live.catalogue import ModelList
-from proxy.live.upstream.backends import Backend
+from proxy.live.upstream.backends import Upstream
 from proxy.model.faults import FaultError, Kind, downstream
 
 _JSON: Final = (b"content-type", b"application/json")
@@ -29,7 +29,7 @@ class Own(NamedTuple):
 class OwnAnswers:
     """`not_ready`: why no request should come now; None: they may."""
 
-    def __init__(self, models: ModelList, backends: Iterable[Backend], not_ready: Callable[[], str | None]) -> None:
+    def __init__(self, models: ModelList, backends: Iterable[Upstream], not_ready: Callable[[], str | None]) -> None:
         self._models = models
         self._backends = tuple(backends)
         self._not_ready = not_ready

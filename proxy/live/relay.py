@@ -13,14 +13,14 @@ from time import monotonic
 from typing import Protocol
 
 from proxy.live.answer import Sink
-from proxy.live.stream import Stream
+from proxy.live.stream import TimedStream
 from proxy.model.faults import Fault, FaultError
 from proxy.model.timeline import Timeline
 from proxy.wire import answers, usage
 from proxy.wire.ends import Ends
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
-from proxy.wire.tokens import Source
+from proxy.wire.tokens import CountSource
 from proxy.wire.usage import NO_USAGE, Usage
 
 _LINGER_S = 0.5
@@ -94,7 +94,7 @@ class Relay:
         self.done: asyncio.Future[None] | None = None
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        self.stream: Stream | None = None
+        self.stream: TimedStream | None = None
         """An SSE stream with status 200; None for any other answer."""
         self.meter = meter
         self.complete = False
@@ -127,7 +127,7 @@ class Relay:
         self.status = status
         self.headers = headers
         if status == 200 and answers.is_sse(headers):
-            self.stream = Stream(self.plan, self.meter, self._emit, self._loop)
+            self.stream = TimedStream(self.plan, self.meter, self._emit, self._loop)
 
     def on_body(self, data: bytes) -> None:
         self.on_chunk(data, b"", monotonic())
@@ -174,7 +174,7 @@ class Relay:
     # --- the answer
 
     @property
-    def events(self) -> Stream | None:
+    def events(self) -> TimedStream | None:
         """The stream, of an answer that is one."""
         return self.stream
 
@@ -200,9 +200,9 @@ class Relay:
             return NO_USAGE
         return usage.of_body(self.body) if self._ends is None else usage.of_ends(self._ends)
 
-    def token_source(self) -> Source:
+    def token_source(self) -> CountSource:
         """How the tokens were counted that passed so far."""
-        return self.stream.token_source() if self.stream is not None else Source.ESTIMATE
+        return self.stream.token_source() if self.stream is not None else CountSource.ESTIMATE
 
     def start(self, sink: Sink) -> asyncio.Future[None]:
         """The head is out: pass on what was collected and all that follows. The future ends with the answer."""
@@ -298,7 +298,7 @@ class Relay:
             self._paused = True
             self.connection.pause()
 
-    def _passed(self, stream: Stream, out: bytes) -> None:
+    def _passed(self, stream: TimedStream, out: bytes) -> None:
         """Something came that does not go straight on as the chunk it is; what of it leaves now."""
         stream.arm()
         if out:

@@ -20,7 +20,7 @@ from proxy.core.fleet.abilities import is_believable
 from proxy.engines.refusals import cannot, refuses_key
 from proxy.live.answer import Answer
 from proxy.live.relay import Relay
-from proxy.live.upstream.backends import Backend
+from proxy.live.upstream.backends import Upstream
 from proxy.model.abilities import Cannot, Lack
 from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import (
@@ -48,7 +48,7 @@ _GENERATION_FAILED: Final = 424
 """TGI's."""
 
 
-class Ruling(NamedTuple):
+class CheckResult(NamedTuple):
     """What an answer is, of which the client has seen nothing yet."""
 
     fault: Fault | None
@@ -62,28 +62,28 @@ class Ruling(NamedTuple):
 class _Said(NamedTuple):
     """An answer that is no good one."""
 
-    by: Backend
+    by: Upstream
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
 
-_GOOD: Final = Ruling(None)
+_GOOD: Final = CheckResult(None)
 
 
-def ruling(relay: Relay, backend: Backend) -> Ruling:
+def checked(relay: Relay, backend: Upstream) -> CheckResult:
     """On an attempt that is ready."""
     if relay.fault is not None:
-        return Ruling(_seen_through(relay.fault, backend))
+        return CheckResult(_seen_through(relay.fault, backend))
     first = _first_event(relay)
     if first is not None:
         return first._replace(fault=_fault(_Said(backend, first.status, relay.headers, first.error), first.fault))
     if relay.status < 300:
         return _GOOD
-    return Ruling(_fault(_Said(backend, relay.status, relay.headers, relay.body), None))
+    return CheckResult(_fault(_Said(backend, relay.status, relay.headers, relay.body), None))
 
 
-def lack_of(relay: Relay, backend: Backend, job: Job) -> Cannot | None:
+def lack_of(relay: Relay, backend: Upstream, job: Job) -> Cannot | None:
     """What its engine lacks for the request, if its answer says so: others may have it."""
     if relay.status < 400 or relay.fault is not None:
         return None
@@ -142,7 +142,7 @@ def hides_its_words(fault: Fault, status: int) -> bool:
     return fault.kind is Kind.REDIRECT or (fault.kind is Kind.MISCONFIGURED and status != 404)
 
 
-def _seen_through(fault: Fault, backend: Backend) -> Fault:
+def _seen_through(fault: Fault, backend: Upstream) -> Fault:
     """A connection that is closed without an answer, by whoever closes probes too: nobody is behind that port."""
     if fault.kind is not Kind.RESET or not backend.seems_nobody:
         return fault
@@ -205,11 +205,11 @@ def _failure(said: _Said) -> Fault:
     return upstream(Kind.ERROR_STATUS, text, Retry.SAFE, blame=blame)
 
 
-def _first_event(relay: Relay) -> Ruling | None:
+def _first_event(relay: Relay) -> CheckResult | None:
     """Of an engine that says 200 and then fails before its first token: the error that it is."""
     stream = relay.stream
     if stream is None or not stream.saw_error or len(stream.tail) != 1:
         return None  # no error, or one that came after output, if in the same read
     payload = sse.payload(stream.tail[0]) or b""
     found = errors.first_event_fault(payload, relay.backend)
-    return None if found is None else Ruling(found[0], found[1], payload)
+    return None if found is None else CheckResult(found[0], found[1], payload)

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Final
 
 from proxy.live.job import JobLoop
-from proxy.live.job_builder import Taken
+from proxy.live.job_builder import BuiltJob
 from proxy.model.fallback import printable
 from proxy.model.tenants import QuotaView
 from proxy.model.timeline import Timeline
@@ -19,7 +19,7 @@ _OWN: Final = (b"x-tidegate-route", b"backend=none")
 """Where an answer came from that no job was made for: from here. `tidegate init` knows a proxy by it."""
 
 
-class Marks:
+class ResponseHeaders:
     """One per proxy. `quota`: what a tenant may still use, None: it has no limits."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Marks:
         headers: Headers,
         request_id: str,
         origin: bytes,
-        taken: Taken | None,
+        taken: BuiltJob | None,
         job: JobLoop | None,
         line: Timeline,
     ) -> Headers:
@@ -59,7 +59,7 @@ class Marks:
         headers += self._cors.headers(origin)
         return headers
 
-    def _route(self, taken: Taken, job: JobLoop, line: Timeline) -> str:
+    def _route(self, taken: BuiltJob, job: JobLoop, line: Timeline) -> str:
         """Where the job went, as what and why, in one short line."""
         classified = taken.classified
         since = line.received if line.understood is None else line.understood

@@ -9,7 +9,7 @@ from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
 
 
-class Stream(sans_io.Stream):
+class TimedStream(sans_io.Stream):
     """What `feed` gives is the caller's to send; what leaves later goes out by `emit`."""
 
     __slots__ = ("_at", "_emit", "_loop", "_timer")

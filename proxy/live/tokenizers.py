@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from proxy.wire.tokens import TEXT_MAX, Count, Estimator, Source, Tokenizer
+from proxy.wire.tokens import TEXT_MAX, Count, CountSource, Estimator, Tokenizer
 from proxy.wire.vocabularies import vocabulary_of
 
 _log = logging.getLogger(__name__)
@@ -154,16 +154,16 @@ class Tokenizers:
         """Tokens of a whole text, such as a prompt: long text in a thread, an estimate when there is nothing better."""
         tokenizer = self.ready(model)
         if tokenizer is None or len(text) > _TEXT_HARD_MAX:
-            return Count(self.estimator(model).count(text), Source.ESTIMATE)
+            return Count(self.estimator(model).count(text), CountSource.ESTIMATE)
         try:
             if len(text) <= TEXT_MAX:
-                return Count(tokenizer.encode_count(text), Source.TOKENIZER)
+                return Count(tokenizer.encode_count(text), CountSource.TOKENIZER)
             loop = asyncio.get_running_loop()
             value = await loop.run_in_executor(self._executor, tokenizer.encode_count, text)
         except ValueError as error:
             _log.warning("tokenizer of %s failed, tokens are estimated: %s", model, error)
-            return Count(self.estimator(model).count(text), Source.ESTIMATE)
-        return Count(value, Source.TOKENIZER)
+            return Count(self.estimator(model).count(text), CountSource.ESTIMATE)
+        return Count(value, CountSource.TOKENIZER)
 
     async def close(self) -> None:
         """Ends the thread; what is being loaded is forgotten."""

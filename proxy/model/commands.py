@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from proxy.model.abilities import Cannot, Traits
-from proxy.model.fallback import Way
+from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Fault
 
 
@@ -24,7 +24,7 @@ class Dispatch:
     """A second attempt beside one that is late; the first token decides which one goes on."""
     held_s: float = 0.0
     """Seconds it waited here since it was submitted or its last attempt ended."""
-    way: Way | None = None
+    way: FallbackStep | None = None
     """Served otherwise than asked for: by another model or pool."""
 
 

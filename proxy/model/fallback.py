@@ -53,7 +53,7 @@ class ModelSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class FallbackStep:
     """One way to serve a request otherwise, all filled in."""
 
     model: str

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from proxy.model.abilities import NOTHING_NEEDED, Lack
 from proxy.model.endpoint import Endpoint
-from proxy.model.fallback import Way
+from proxy.model.fallback import FallbackStep
 from proxy.model.hedge import Hedge
 
 
@@ -77,7 +77,7 @@ class Job:
     """Labels a backend must have."""
     prefer: frozenset[str] = frozenset()
     """Labels a backend should have."""
-    ways: tuple[Way, ...] = ()
+    fallbacks: tuple[FallbackStep, ...] = ()
     """To serve it otherwise, rather than refuse it."""
     hedge: Hedge | None = None
     """When another backend is asked too; None: never, or sending it twice is not safe."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from proxy.model.outcome import Verdict
-from proxy.report.run import Played, Result
+from proxy.report.run import Result, SimulatedRun
 from proxy.report.stats import Stats
 from proxy.workload.arrival import Slo
 
@@ -67,7 +67,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class ReportedLoad:
     """One backend."""
 
     requests: int
@@ -102,7 +102,7 @@ class Report:
     """By reason."""
     faults: dict[str, int] = field(default_factory=dict)
     """Ends that were neither served nor refused, by kind."""
-    backends: dict[str, Load] = field(default_factory=dict)
+    backends: dict[str, ReportedLoad] = field(default_factory=dict)
 
     @property
     def good_tokens_per_s(self) -> float:
@@ -147,13 +147,13 @@ def _exceeds(value: float | None, limit: float | None) -> bool:
     return value is not None and limit is not None and value > limit
 
 
-def report_of(played: Played) -> Report:
+def report_of(run_of: SimulatedRun) -> Report:
     """The numbers of one run."""
-    results = played.results
+    results = run_of.results
     start = min((r.arrival.at for r in results), default=0.0)
-    span = max(played.ended_at - start, 0.0)
-    queries = sum(s.prefix_queries for s in played.engines.values())
-    hits = sum(s.prefix_hits for s in played.engines.values())
+    span = max(run_of.ended_at - start, 0.0)
+    queries = sum(s.prefix_queries for s in run_of.engines.values())
+    hits = sum(s.prefix_hits for s in run_of.engines.values())
     return Report(
         total=group_of(results),
         span_s=span,
@@ -165,7 +165,7 @@ def report_of(played: Played) -> Report:
         by_tenant=_by(results, lambda r: r.arrival.tenant or "(none)"),
         refusals=_count(r.reason for r in results if _verdict(r) is Verdict.SHED),
         faults=_count(r.reason for r in results if _verdict(r) in (Verdict.FAILED, Verdict.CANCELLED)),
-        backends={name: _load(stats, span) for name, stats in played.engines.items()},
+        backends={name: _load(stats, span) for name, stats in run_of.engines.items()},
     )
 
 
@@ -232,8 +232,8 @@ def _count(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
 
 
-def _load(stats: Stats, span_s: float) -> Load:
-    return Load(
+def _load(stats: Stats, span_s: float) -> ReportedLoad:
+    return ReportedLoad(
         requests=stats.finished,
         busy=round(stats.busy_s / span_s, 4) if span_s else 0.0,
         generation_tokens=stats.generation_tokens,

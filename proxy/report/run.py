@@ -54,7 +54,7 @@ class Result:
 
 
 @dataclass(slots=True)
-class Played:
+class SimulatedRun:
     """One run of the world."""
 
     results: list[Result]

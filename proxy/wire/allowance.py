@@ -3,7 +3,7 @@
 from proxy.model.faults import FaultError, Kind, internal
 
 
-class Allowance:
+class AllowanceHeaders:
     """How many bytes may still be taken."""
 
     __slots__ = ("left_b",)

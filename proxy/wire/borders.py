@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator
 
 from proxy.wire import graphemes
-from proxy.wire.deltas import Segment, Slice
+from proxy.wire.deltas import Segment, TextSlice
 from proxy.wire.tokens import TEXT_MAX, Tokenizer
 
 _PIECE_OF_LONG_TEXT = 4 * 1024
@@ -24,7 +24,7 @@ def most_pieces(envelope_b: int) -> int:
 
 def slices(
     segments: list[Segment], k: int, named: list[bytes] | None, tokenizer: Tokenizer | None, limit: int
-) -> list[Slice]:
+) -> list[TextSlice]:
     """The segments of one part, which hold `k` tokens together, cut at token borders; empty: leave it whole.
 
     `named`: the bytes of each token as the engine tells them. `limit`: the most pieces. Every segment gets a token, so
@@ -32,13 +32,13 @@ def slices(
     """
     if k < 2 or not 0 < len(segments) <= min(k, limit):
         return []
-    cut: list[Slice] = []
+    cut: list[TextSlice] = []
     start = 0
     for number, (segment, share) in enumerate(zip(segments, _shares(segments, k), strict=True)):
         most = max(1, limit * share // k)
         tokens = named[start : start + share] if named is not None and len(named) == k else None
         for text, count in _pieces(segment.text, share, tokens, tokenizer, most):
-            cut.append(Slice(number, text, start, start + count))
+            cut.append(TextSlice(number, text, start, start + count))
             start += count
     return cut if len(cut) > 1 else []
 

@@ -13,7 +13,7 @@ import orjson
 from proxy.model.endpoint import Endpoint
 from proxy.wire import splice, sse, usage
 from proxy.wire.event import Event
-from proxy.wire.resumable import LIMITS, Dialect
+from proxy.wire.resumable import LIMITS, ResumeDialect
 from proxy.wire.usage import Usage
 
 MOST_TEXT_B = 256 * 1024
@@ -52,7 +52,7 @@ class Continuation:
         "tokens",
     )
 
-    def __init__(self, fields: Mapping[str, Any], endpoint: Endpoint, dialect: Dialect) -> None:
+    def __init__(self, fields: Mapping[str, Any], endpoint: Endpoint, dialect: ResumeDialect) -> None:
         """`fields` of a resumable request; `dialect` of the engine that answers first."""
         self._endpoint = endpoint
         self._dialect = dialect
@@ -84,7 +84,7 @@ class Continuation:
         """All that engines have generated and the client has got, or will."""
         return "".join(self._chunks)
 
-    def fits(self, dialect: Dialect) -> bool:
+    def fits(self, dialect: ResumeDialect) -> bool:
         """Whether an engine of this kind may continue: only the same kind computes and tokenises alike."""
         return dialect.kind == self._dialect.kind
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.wire.deltas import Fields, Part
-from proxy.wire.tokens import TEXT_MAX, Count, Estimator, Source, Tokenizer, weaker
+from proxy.wire.tokens import TEXT_MAX, Count, CountSource, Estimator, Tokenizer, weaker
 
 _COUNT_MAX = 2**53
 
@@ -32,7 +32,7 @@ class _Text:
 
     def __init__(self) -> None:
         self.counted = 0
-        self.source = Source.ENGINE_USAGE  # nothing counted yet, nothing to doubt
+        self.source = CountSource.ENGINE_USAGE  # nothing counted yet, nothing to doubt
         self.told: int | None = None
         """The engine's usage so far."""
         self.finished = False
@@ -41,7 +41,7 @@ class _Text:
     def count(self) -> Count:
         if self.told is None:
             return Count(self.counted, self.source)
-        return Count(self.told, Source.ENGINE_USAGE if self.finished else Source.CONTINUOUS_USAGE)
+        return Count(self.told, CountSource.ENGINE_USAGE if self.finished else CountSource.CONTINUOUS_USAGE)
 
 
 class TokenCounter:
@@ -69,12 +69,12 @@ class TokenCounter:
     def count(self) -> Count:
         """All texts together."""
         if self._total is not None:
-            return Count(self._total, Source.ENGINE_USAGE)
-        value, source = 0, Source.ENGINE_USAGE
+            return Count(self._total, CountSource.ENGINE_USAGE)
+        value, source = 0, CountSource.ENGINE_USAGE
         for text in self._texts.values():
             one = text.count
             value, source = value + one.value, weaker(source, one.source)
-        return Count(value, source if self._texts else Source.ESTIMATE)
+        return Count(value, source if self._texts else CountSource.ESTIMATE)
 
     def add_text(self, index: Any, text: str) -> int:
         """An event that brought nothing but `text`."""
@@ -91,16 +91,16 @@ class TokenCounter:
         if state is None or state.told is not None or self._total is not None:
             return False
         state.counted += 1
-        if state.source is not Source.ESTIMATE:
-            state.source = weaker(state.source, Source.ESTIMATE)
+        if state.source is not CountSource.ESTIMATE:
+            state.source = weaker(state.source, CountSource.ESTIMATE)
         return True
 
     def add_named(self, index: Any, k: int) -> None:
         """An event of `k` tokens, by their ids."""
         state = self._texts.get(index) or self._texts.setdefault(index, _Text())
         state.counted += k
-        if state.source is not Source.TOKEN_IDS:
-            state.source = weaker(state.source, Source.TOKEN_IDS)
+        if state.source is not CountSource.TOKEN_IDS:
+            state.source = weaker(state.source, CountSource.TOKEN_IDS)
 
     def add_told(self, index: Any, usage: Any) -> int:
         """How many tokens more this usage says than the one before; 0, and not counted, when that is unclear."""
@@ -138,35 +138,35 @@ class TokenCounter:
             self._evidence.estimator.learn(self._estimated / self._evidence.estimator.ratio, total)
             self._estimated = 0
 
-    def _of_part(self, part: Part, grown: int | None) -> tuple[int, Source]:
+    def _of_part(self, part: Part, grown: int | None) -> tuple[int, CountSource]:
         told = part.token_ids or (len(part.tokens) if part.tokens is not None else 0)
         if told:
-            return told, Source.TOKEN_IDS
+            return told, CountSource.TOKEN_IDS
         if grown is not None:
-            return grown, Source.CONTINUOUS_USAGE
+            return grown, CountSource.CONTINUOUS_USAGE
         texts = [segment.text for segment in part.segments if segment.text]
         if not texts:
-            return 0, Source.ESTIMATE
+            return 0, CountSource.ESTIMATE
         counts = [self._of_text(text) for text in texts]
         if self._evidence.one_token_per_event:
-            return 1, Source.ESTIMATE
+            return 1, CountSource.ESTIMATE
         source = counts[0][1]
         for _, other in counts:
             source = weaker(source, other)
         return sum(k for k, _ in counts), source
 
-    def _of_text(self, text: str) -> tuple[int, Source]:
+    def _of_text(self, text: str) -> tuple[int, CountSource]:
         evidence = self._evidence
         if evidence.one_token_per_event:
-            return 1, Source.ESTIMATE
+            return 1, CountSource.ESTIMATE
         if evidence.tokenizer is not None and len(text) <= TEXT_MAX:
             try:
-                return evidence.tokenizer.encode_count(text), Source.TOKENIZER
+                return evidence.tokenizer.encode_count(text), CountSource.TOKENIZER
             except ValueError:
                 pass
         k = evidence.estimator.count(text)
         self._estimated += k
-        return k, Source.ESTIMATE
+        return k, CountSource.ESTIMATE
 
 
 def _growth(state: _Text, told: int | None) -> int | None:

@@ -64,7 +64,7 @@ class Part:
         self.token_ids: int | None = len(ids) if isinstance(ids, list) and ids else None
 
 
-class Slice(NamedTuple):
+class TextSlice(NamedTuple):
     """One piece of a part: some text of one segment and the tokens it is made of."""
 
     segment: int
@@ -207,7 +207,7 @@ def keeps_nothing_for_first_or_last(fields: Fields) -> bool:
     return not any(fields.get(name) for name in (*_FIRST_ONLY, "finish_reason", "stop_reason", *_LAST_ONLY_ABSENT))
 
 
-def split(fields: Fields, plans: list[tuple[Part, list[Slice]]]) -> Iterator[Fields]:
+def split(fields: Fields, plans: list[tuple[Part, list[TextSlice]]]) -> Iterator[Fields]:
     """The event as one event per slice, in order. An empty plan leaves its part whole."""
     written = [(part, slices, at) for part, slices in plans for at in range(max(1, len(slices)))]
     for number, (part, slices, at) in enumerate(written):
@@ -224,7 +224,7 @@ def split(fields: Fields, plans: list[tuple[Part, list[Slice]]]) -> Iterator[Fie
         yield event
 
 
-def _write(target: Fields, part: Part, slices: list[Slice], at: int) -> None:
+def _write(target: Fields, part: Part, slices: list[TextSlice], at: int) -> None:
     """Turn a copy of a part into its `at`-th slice."""
     piece, last = slices[at], at == len(slices) - 1
     opens = at == 0 or slices[at - 1].segment != piece.segment
@@ -241,7 +241,7 @@ def _write(target: Fields, part: Part, slices: list[Slice], at: int) -> None:
         target["logprobs"] = _sliced_logprobs(target["logprobs"], piece, slices[-1].end, last=last)
 
 
-def _sliced_logprobs(logprobs: Any, piece: Slice, total: int, *, last: bool) -> Any:
+def _sliced_logprobs(logprobs: Any, piece: TextSlice, total: int, *, last: bool) -> Any:
     if isinstance(logprobs, list):
         return _sliced(logprobs, piece, total, last=last)
     return {
@@ -250,7 +250,7 @@ def _sliced_logprobs(logprobs: Any, piece: Slice, total: int, *, last: bool) -> 
     }
 
 
-def _sliced(values: list[Any], piece: Slice, total: int, *, last: bool) -> list[Any]:
+def _sliced(values: list[Any], piece: TextSlice, total: int, *, last: bool) -> list[Any]:
     """The values of a piece's tokens; a list that does not match the tokens goes out whole with the last piece."""
     if len(values) == total:
         return values[piece.start : piece.end]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from proxy.model.classes import StreamSettings
 from proxy.model.endpoint import Api
 from proxy.wire.accounting import Undo, Undoing
-from proxy.wire.allowance import Allowance
+from proxy.wire.allowance import AllowanceHeaders
 from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
 from proxy.wire.pacing import Pacer
@@ -29,7 +29,7 @@ class StreamPlan:
     """Usage in every event is among what we asked for."""
     api: Api = Api.OPENAI
     """In whose shape the client reads errors."""
-    allowance: Allowance | None = None
+    allowance: AllowanceHeaders | None = None
     """What large events of all streams share."""
     may_call: bool = False
     """The answer may hold calls of tools: engines that parse these are silent until one is whole."""

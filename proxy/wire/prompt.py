@@ -43,7 +43,7 @@ _CONSTRAINTS = frozenset(
 _PLAIN_FORMATS = frozenset({"text", None})
 
 
-class Wishes(NamedTuple):
+class RequestHints(NamedTuple):
     """Promises asked for by headers, seconds; None: not asked for."""
 
     ttft_s: float | None = None
@@ -53,7 +53,7 @@ class Wishes(NamedTuple):
     """Longest wait for a backend."""
 
 
-NO_WISHES = Wishes()
+NO_WISHES = RequestHints()
 _BOUNDS_MS = (("ttft", 1.0, 3_600_000.0), ("tpot", 0.01, 60_000.0), ("deadline", 1.0, 86_400_000.0))
 """Wish, least and most milliseconds: less cannot be kept by any engine, more is a mistake of units."""
 _WISHES = tuple(
@@ -78,7 +78,7 @@ _MAX_WAIT_S = 86_400.0
 _SESSION_HEADERS = (b"x-session-id", b"x-session-affinity", b"x-dynamo-session-id")
 
 
-def wishes(headers: Mapping[bytes, bytes]) -> Wishes:
+def hints(headers: Mapping[bytes, bytes]) -> RequestHints:
     """The promises that the headers ask for (names in lower case). A bad value is a 400 that names its header."""
     if _WISH_NAMES.isdisjoint(headers):
         return NO_WISHES
@@ -87,7 +87,7 @@ def wishes(headers: Mapping[bytes, bytes]) -> Wishes:
         value = headers.get(name)
         if value is not None:
             found[wish] = _checked_ms(name.decode(), value, low, high) / 1e3
-    return Wishes(found.get("ttft"), found.get("tpot"), found.get("deadline"), _wait_s(headers.get(_WAIT)))
+    return RequestHints(found.get("ttft"), found.get("tpot"), found.get("deadline"), _wait_s(headers.get(_WAIT)))
 
 
 def _wait_s(value: bytes | None) -> float | None:

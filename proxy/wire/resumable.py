@@ -40,7 +40,7 @@ LIMITS = ("max_tokens", "max_completion_tokens")
 _OPENERS = frozenset({"user", "system", "developer"})
 
 
-class Dialect(Protocol):
+class ResumeDialect(Protocol):
     """What has to be known of an engine; `proxy.engines.base.Dialect` is one."""
 
     @property
@@ -60,7 +60,7 @@ class Dialect(Protocol):
         """Takes the prompt of a completion as it stands."""
 
 
-def is_resumable(fields: Mapping[str, Any], endpoint: Endpoint, dialect: Dialect) -> bool:
+def is_resumable(fields: Mapping[str, Any], endpoint: Endpoint, dialect: ResumeDialect) -> bool:
     """Whether a broken stream of this request can be expected to continue with the very text it would have had."""
     if fields.get("stream") is not True or not _is_greedy(fields) or not all(map(_is_harmless, fields.items())):
         return False

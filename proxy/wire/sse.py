@@ -10,7 +10,7 @@ Owns event borders. An event is passed on as the bytes it came in, except that
 from typing import Any, Final
 
 from proxy.model.faults import FaultError, Kind, internal
-from proxy.wire.allowance import Allowance
+from proxy.wire.allowance import AllowanceHeaders
 
 DONE = b"[DONE]"
 _BOM = b"\xef\xbb\xbf"
@@ -25,7 +25,7 @@ class EventSplitter:
 
     __slots__ = ("_allowance", "_at_start", "_buffer", "_limit_b", "_skip_lf", "_taken_b")
 
-    def __init__(self, limit_b: int, allowance: Allowance | None = None) -> None:
+    def __init__(self, limit_b: int, allowance: AllowanceHeaders | None = None) -> None:
         """`allowance`: what large events of all streams share; who gives one calls `give_back` in the end."""
         self._limit_b = limit_b
         self._allowance = allowance

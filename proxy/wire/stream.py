@@ -17,7 +17,7 @@ from proxy.wire.plan import StreamPlan
 from proxy.wire.rechunk import TokenRechunker
 from proxy.wire.stages import Chunking, HidingUsage, Resuming, Stage
 from proxy.wire.straight import StraightWay
-from proxy.wire.tokens import Source
+from proxy.wire.tokens import CountSource
 
 _WHOLE_B: Final = 64 * 1024
 """Of larger events only what is said of them is kept: type and usage."""
@@ -126,9 +126,9 @@ class Stream:
         """Whether the engine's events say that its text is complete, all choices of it, `[DONE]` or not."""
         return self._choices.have_ended or usage.said_last_word(self.tail)
 
-    def token_source(self) -> Source:
+    def token_source(self) -> CountSource:
         """How the tokens were counted: at the engine's granularity one event is taken for one token."""
-        return Source.ESTIMATE if self._rechunker is None else self._rechunker.count.source
+        return CountSource.ESTIMATE if self._rechunker is None else self._rechunker.count.source
 
     # --- inside
 

@@ -11,7 +11,7 @@ TEXT_MAX = 64 * 1024
 """Characters; longer text is not tokenised where anybody waits for it (1 MB of one letter takes up to a second)."""
 
 
-class Source(StrEnum):
+class CountSource(StrEnum):
     """Where a count comes from, the most trusted first."""
 
     ENGINE_USAGE = "engine_usage"
@@ -21,17 +21,17 @@ class Source(StrEnum):
     ESTIMATE = "estimate"
 
 
-_TRUST = {source: rank for rank, source in enumerate(Source)}
+_TRUST = {source: rank for rank, source in enumerate(CountSource)}
 
 
 class Count(NamedTuple):
     """A number of tokens and its source."""
 
     value: int
-    source: Source
+    source: CountSource
 
 
-def weaker(one: Source, other: Source) -> Source:
+def weaker(one: CountSource, other: CountSource) -> CountSource:
     """A sum is as good as its worst part."""
     return one if _TRUST[one] > _TRUST[other] else other
 

@@ -36,7 +36,7 @@ Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Lengths(Settings):
+class LengthMix(Settings):
     """Log-normal: half are below the median; `spread` is the standard deviation of the logarithm."""
 
     median: Tokens
@@ -56,13 +56,13 @@ class ConversationSettings(Settings):
 
     system_prompts: Annotated[int, Field(ge=1, le=100_000)] = 16
     """Different ones; a conversation begins with one of them, the first ones more often."""
-    system: Lengths = Lengths(median=1500, spread=0.4)
+    system: LengthMix = LengthMix(median=1500, spread=0.4)
     """Tokens of a system prompt."""
     turns: Annotated[float, Field(ge=1, le=1000)] = 5.0
     """Mean number of turns (geometric)."""
-    user: Lengths = Lengths(median=120, spread=0.9)
+    user: LengthMix = LengthMix(median=120, spread=0.9)
     """Tokens that a turn adds."""
-    answer: Lengths = Lengths(median=180, spread=0.7, max=4096)
+    answer: LengthMix = LengthMix(median=180, spread=0.7, max=4096)
     """Tokens of an answer."""
     pause: Annotated[Duration, Field(gt=0)] = 10.0
     """Mean pause between an answer and the next turn (exponential)."""
@@ -73,15 +73,15 @@ class ConversationSettings(Settings):
 class JobSettings(Settings):
     """Bulk work."""
 
-    prompt: Lengths = Lengths(median=6000, spread=0.8, max=65_536)
+    prompt: LengthMix = LengthMix(median=6000, spread=0.8, max=65_536)
     """Tokens of a prompt."""
-    answer: Lengths = Lengths(median=500, spread=0.5, max=4096)
+    answer: LengthMix = LengthMix(median=500, spread=0.5, max=4096)
     """Tokens of an answer."""
     max_tokens: Tokens | None = None
     """What the client asks for at most; null: nothing."""
 
 
-class Tenants(Settings):
+class TenantMix(Settings):
     """Who asks. Conversations and jobs belong to one tenant each."""
 
     count: Annotated[int, Field(ge=1, le=10_000)] = 1
@@ -105,7 +105,7 @@ class Workload(Settings):
     """Class `interactive`."""
     jobs: JobSettings = JobSettings()
     """Class `bulk`."""
-    tenants: Tenants = Tenants()
+    tenants: TenantMix = TenantMix()
     """Who asks."""
     models: dict[str, Positive] = Field(default_factory=dict)
     """Which models are asked for, and in what proportion; empty: those that the configuration's backends list."""
@@ -116,7 +116,7 @@ WORKLOADS: dict[str, Workload] = {
     "bulk": Workload(rate=4.0, bulk_share=1.0),
     "mixed": Workload(bulk_share=0.15),
     "bursts": Workload(bulk_share=0.15, cv=6.0),
-    "tenants": Workload(bulk_share=0.15, tenants=Tenants(count=4, greedy=4.0)),
+    "tenants": Workload(bulk_share=0.15, tenants=TenantMix(count=4, greedy=4.0)),
 }
 
 

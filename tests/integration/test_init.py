@@ -10,7 +10,7 @@ from proxy.app import discovery
 from proxy.app.discovery import look_around
 from proxy.cli.main import main
 from proxy.config.loader import load
-from proxy.config.starter import Engine
+from proxy.config.starter import StarterEngine
 from tests.support.fake_backend import Exchange, Script
 
 CAPTURES = Path(__file__).parents[1] / "engines_captures"
@@ -60,7 +60,7 @@ def closed_port() -> int:
 )
 def test_an_engine_is_recognised(start_backend, script, expected):
     engine = start_backend(script)
-    assert look_around([closed_port(), engine.port]).engines == (Engine(engine.url, *expected),)
+    assert look_around([closed_port(), engine.port]).engines == (StarterEngine(engine.url, *expected),)
 
 
 @pytest.mark.parametrize(

@@ -148,12 +148,12 @@ async def test_a_preempted_bulk_request_goes_on_elsewhere_and_its_client_sees_no
         await asyncio.to_thread(eventually, lambda: attempts.in_flight == 1, "the attempt is out")
         await asyncio.sleep(0.1)
         now = monotonic()
-        (ticket,) = attempts.open.values()
-        first = ticket.attempts[0].backend
+        (open_job,) = attempts.open.values()
+        first = open_job.attempts[0].backend
         candidates = scheduler._fleet.catalogue.find("m")
         assert candidates is not None
-        abort = attempts.preempt(ticket, now)
-        waiting._add(scheduler._held.backfill, ticket, candidates, frozenset({first}), now)
+        abort = attempts.preempt(open_job, now)
+        waiting._add(scheduler._held.backfill, open_job, candidates, frozenset({first}), now)
         driver._carry_out([abort, *waiting.feed_all(now)])
         status, route, body, _ = await asking
         assert status == 200

@@ -17,7 +17,7 @@ import aiohttp
 import openai
 import pytest
 
-from proxy.sim.engine.spec import FAST, LOW_LATENCY, Kind
+from proxy.sim.engine.spec import FAST, LOW_LATENCY, EngineKind
 from proxy.sim.http.server import SimServer
 from proxy.sim.http.settings import SimSettings
 
@@ -371,7 +371,7 @@ async def test_a_client_that_leaves_frees_the_engine_at_once(slow: SimServer, st
 
 
 async def test_kinds_over_the_wire(http: aiohttp.ClientSession) -> None:
-    server = SimServer(SimSettings(models=MODELS, spec=LOW_LATENCY.as_kind(Kind.SERIAL)))
+    server = SimServer(SimSettings(models=MODELS, spec=LOW_LATENCY.as_kind(EngineKind.SERIAL)))
     await server.start()
     try:
         tasks = [asyncio.ensure_future(post(http, server, HELLO)) for _ in range(3)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from proxy.model.outcome import Verdict
-from proxy.report.run import Played
+from proxy.report.run import SimulatedRun
 from proxy.workload.arrival import Arrival
 from tests.benchmarks.simulate.over_http import arrivals_at, run_live, run_simulated
 
@@ -18,7 +18,7 @@ TRIES = 4
 """A machine that is busy with something else is slow now and then; the scheduler is not another one for that."""
 
 
-def served(played: Played) -> dict[float, float]:
+def served(played: SimulatedRun) -> dict[float, float]:
     """Arrival → engine seconds until its end. A prompt that takes longer than was promised alone may be refused."""
     found = {r.arrival.at: r.e2e_s for r in played.results if r.outcome is not None and r.e2e_s is not None}
     assert all(r.outcome is not None and r.outcome.verdict in (Verdict.SERVED, Verdict.SHED) for r in played.results)

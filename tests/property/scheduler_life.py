@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from typing import Any
 
-from proxy.core.fleet.health import State
+from proxy.core.fleet.health import HealthState
 from proxy.core.scheduler import Scheduler
 from proxy.core.shown.views import BackendView
 from proxy.model.backend import BackendSpec
@@ -20,13 +20,13 @@ from proxy.model.request import Job
 def has_place(view: BackendView) -> bool:
     """There, not full, with a permit left."""
     places = [most for most in (view.permits, view.places) if most is not None]
-    there = view.state is not State.AWAY and view.paused_until is None
+    there = view.state is not HealthState.AWAY and view.paused_until is None
     return there and all(view.in_flight < most for most in places)
 
 
 def has_room(view: BackendView) -> bool:
     """Healthy too."""
-    return view.state is State.HEALTHY and has_place(view)
+    return view.state is HealthState.HEALTHY and has_place(view)
 
 
 class Life:
@@ -202,15 +202,17 @@ class Life:
 
     def _in_panic_with_room(self, serving: list[BackendView]) -> bool:
         """Nobody healthy is panic whatever the threshold."""
-        there = [v for v in serving if v.state is not State.AWAY and v.paused_until is None]
-        return any(map(has_place, there)) and not any(v.state is State.HEALTHY for v in there)
+        there = [v for v in serving if v.state is not HealthState.AWAY and v.paused_until is None]
+        return any(map(has_place, there)) and not any(v.state is HealthState.HEALTHY for v in there)
 
     def _check_health(self) -> None:
         ends = [v.ejected_until for v in self.views() if v.ejected_until is not None]
         wakeup_at = self.scheduler.wakeup_at()
         assert not ends or (wakeup_at is not None and wakeup_at <= min(ends))
         for view in self.views():
-            assert (view.ejected_until is not None) == (view.state is State.EJECTED) or view.state is State.AWAY
+            assert (view.ejected_until is not None) == (
+                view.state is HealthState.EJECTED
+            ) or view.state is HealthState.AWAY
             assert 0.1 <= view.share <= 1.0
 
     def _check_hold_bound(self) -> None:

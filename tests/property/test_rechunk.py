@@ -11,7 +11,7 @@ from proxy.wire.counting import Evidence
 from proxy.wire.event import Event
 from proxy.wire.rechunk import Rechunker, TokenRechunker
 from proxy.wire.rechunk_text import TextRechunker
-from proxy.wire.tokens import Estimator, Source
+from proxy.wire.tokens import CountSource, Estimator
 from tests.engines_captures.reading import capture, named
 from tests.support.stream_text import Heard, events_of, payload
 
@@ -273,7 +273,7 @@ def test_responses_streams_are_heard_the_same(events: list[bytes], how: str, flu
     ):
         out = rechunked(rechunker, events, flushes)
         check(out, events)
-        assert rechunker.count == (41, Source.ENGINE_USAGE)
+        assert rechunker.count == (41, CountSource.ENGINE_USAGE)
 
 
 @settings(max_examples=150, deadline=None)

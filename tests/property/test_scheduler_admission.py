@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from proxy.core.fleet.health import State
+from proxy.core.fleet.health import HealthState
 from proxy.core.rng import NoChance
 from proxy.core.route.policies import POLICIES
 from proxy.core.scheduler import Scheduler
@@ -28,7 +28,7 @@ from proxy.model.commands import (
     Reason,
     Restarted,
 )
-from proxy.model.fallback import Way
+from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Kind, upstream
 from proxy.model.hedge import Hedge
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
@@ -56,8 +56,8 @@ shapes = st.lists(
     min_size=1,
     max_size=4,
 )
-GONE = Way("gone", frozenset("none has it"), "model:gone")
-LABELLED, ANYWHERE = Way("m", frozenset("g"), "pool:g"), Way("m", frozenset(), "pool:any")
+GONE = FallbackStep("gone", frozenset("none has it"), "model:gone")
+LABELLED, ANYWHERE = FallbackStep("m", frozenset("g"), "pool:g"), FallbackStep("m", frozenset(), "pool:any")
 BUDGET = 0.5
 HEDGES = (Hedge(0.0, 0.3, BUDGET), Hedge(0.0, 0.02, BUDGET), Hedge(0.9, 0.0, BUDGET))
 """All in one class, and so of one budget."""
@@ -119,12 +119,12 @@ class Lives(RuleBasedStateMachine):
         self.held: dict[int, Job] = {}
         self.refused: dict[int, Reason | None] = {}
         self.tenants: dict[int, str] = {}
-        self.ways: dict[int, tuple[Way, ...]] = {}
+        self.fallbacks: dict[int, tuple[FallbackStep, ...]] = {}
         self.ends = {"finished": 0, "refused": 0, "cancelled": 0}
 
     def call(self, method: str, *args: Any) -> None:
         views = self.twins[0].backends(self.now)
-        able = (v for v in views if v.state is State.HEALTHY and v.share >= 1.0)
+        able = (v for v in views if v.state is HealthState.HEALTHY and v.share >= 1.0)
         idle = [v.name for v in able if not v.in_flight and not v.foreign]
         first, second = (getattr(twin, method)(*args, self.now) for twin in self.twins)
         assert first == second, "same seed, same calls, other commands"
@@ -154,7 +154,7 @@ class Lives(RuleBasedStateMachine):
             self.out[job_id] = {command.backend: command.attempt}
             self.begun.discard(job_id)
             assert command.held_s >= 0
-            assert command.way is None or command.way in self.ways[job_id]
+            assert command.way is None or command.way in self.fallbacks[job_id]
             assert command.way is not GONE
             return
         job = self.held.pop(command.job_id)
@@ -234,7 +234,7 @@ class Lives(RuleBasedStateMachine):
         assert self.twins[0].counts(self.now) == before, "explaining changes nothing"
         self.count += 1
         self.held[job.id] = job
-        self.ways[job.id] = job.ways
+        self.fallbacks[job.id] = job.fallbacks
         self.tenants[job.id] = tenant
         self.call("submit", job)
         if not self.by_chance:

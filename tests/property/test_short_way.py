@@ -18,7 +18,7 @@ from proxy.wire.accounting import Undo
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
-from proxy.wire.tokens import Estimator, Source
+from proxy.wire.tokens import CountSource, Estimator
 from proxy.wire.usage import Usage
 from tests.engines_captures.reading import capture, named
 from tests.support.stream_text import Heard, events_of
@@ -61,7 +61,7 @@ class Told:
     out: bytes
     tail: list[bytes]
     counts: tuple[int, int, bool]
-    source: Source
+    source: CountSource
     usage: Usage
     last_words: tuple[bool, bool]
     fault: Fault | None

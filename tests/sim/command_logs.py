@@ -14,14 +14,14 @@ from random import Random
 
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch, Refuse
-from proxy.model.fallback import Way
+from proxy.model.fallback import FallbackStep
 from proxy.model.hedge import Hedge
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
-from proxy.report.run import Played
+from proxy.report.run import SimulatedRun
 from proxy.sim.engine.spec import HIGH_THROUGHPUT, LOW_LATENCY, MOONCAKE16
-from proxy.sim.world.cluster import Metrics, SimBackend
+from proxy.sim.world.cluster import MetricsSource, SimBackend
 from proxy.sim.world.world import Outage, World, build_scheduler
 from proxy.workload.arrival import Arrival
 
@@ -70,14 +70,14 @@ def play(
     hold: HoldSettings | None = None,
     health: HealthSettings | None = None,
     **scheduling: object,
-) -> Played:
+) -> SimulatedRun:
     settings = SchedulingSettings.model_validate(scheduling)
     retries = RetrySettings()
     scheduler = build_scheduler(backends, None, 3, retries, hold, health, settings)
     return World(backends, scheduler, outages, jobs=Seen(change)).play(arrivals)
 
 
-def hedged() -> Played:
+def hedged() -> SimulatedRun:
     """A gray backend and a dead one; every class may be hedged, by a fixed delay or a learned one."""
     rules = (Hedge(0.0, 0.3, 0.2), Hedge(0.9, 0.0, 0.2), None)
     backends = cluster(6)
@@ -86,7 +86,7 @@ def hedged() -> Played:
     return play(trace(700, 11, 120, 1.5), backends, lambda job, n: replace(job, hedge=rules[n % 3]), outages)
 
 
-def bulk() -> Played:
+def bulk() -> SimulatedRun:
     """Bulk fills what interactive jobs leave, and is sent back for them."""
 
     def change(job: Job, n: int) -> Job:
@@ -97,7 +97,7 @@ def bulk() -> Played:
     return play(trace(700, 12, 60), cluster(3), change, admission={"mode": "enforce"}, backfill={"max_wait": "40s"})
 
 
-def failing() -> Played:
+def failing() -> SimulatedRun:
     """Backends die and come back, clients leave, holds are short."""
     outages = (Outage("b0", 5.0, 9.0), Outage("b1", 8.0, 12.0), Outage("b2", 30.0, 31.0), Outage("b0", 31.0, 45.0))
     hold, health = HoldSettings(min_jobs=16, max_wait="2s"), HealthSettings(consecutive_failures=2)  # type: ignore[arg-type]
@@ -105,9 +105,9 @@ def failing() -> Played:
     return play(arrivals, cluster(3, 5), lambda job, _: job, outages, hold, health, policy="power_of_two")
 
 
-def quotas() -> Played:
+def quotas() -> SimulatedRun:
     """Tenants with limits and shares, and metrics that lie."""
-    backends = [replace(one, metrics=list(Metrics)[n % 4]) for n, one in enumerate(cluster(4, 8))]
+    backends = [replace(one, metrics=list(MetricsSource)[n % 4]) for n, one in enumerate(cluster(4, 8))]
     limits = ({"tenant": "0000000a", "requests_per_minute": 90}, {"tenant": "0000000b", "max_concurrent": 4})
     return play(
         trace(700, 14, 80),
@@ -117,7 +117,7 @@ def quotas() -> Played:
     )
 
 
-def overloaded() -> Played:
+def overloaded() -> SimulatedRun:
     """More than the engines hold: refusals, late rather than never, probes, deadlines."""
 
     def change(job: Job, n: int) -> Job:
@@ -130,11 +130,11 @@ def overloaded() -> Played:
     return play(trace(900, 15, 40), cluster(3), change, admission=admission, policy="goodput")
 
 
-def elsewhere() -> Played:
+def elsewhere() -> SimulatedRun:
     """Another pool and another model instead of a refusal or a failure."""
     labelled = [replace(one, spec=replace(one.spec, labels=frozenset({"own"}))) for one in cluster(2, 4)]
     other = BackendSpec("other", models=frozenset({"sim", "small"}), max_concurrency=12)
-    ways = (Way("sim", frozenset(), "pool:other"), Way("small", frozenset(), "model:small"))
+    ways = (FallbackStep("sim", frozenset(), "pool:other"), FallbackStep("small", frozenset(), "model:small"))
     outages = (Outage("b0", 6.0, 20.0), Outage("b1", 10.0, 22.0), Outage("other", 26.0, 30.0))
 
     def change(job: Job, n: int) -> Job:
@@ -146,7 +146,7 @@ def elsewhere() -> Played:
 TRACES = (hedged, bulk, failing, quotas, overloaded, elsewhere)
 
 
-def line(made: Callable[[], Played]) -> str:
+def line(made: Callable[[], SimulatedRun]) -> str:
     """A trace, how often each thing was said, and the digest of all of it, times to the microsecond."""
     played = made()
     said = Counter(_name(command) for _, command in played.log)

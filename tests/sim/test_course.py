@@ -9,7 +9,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch
 from proxy.model.outcome import Verdict
 from proxy.report.report import report_of
-from proxy.report.run import Played
+from proxy.report.run import SimulatedRun
 from proxy.sim.engine.course import read_course
 from proxy.sim.engine.spec import MOONCAKE16
 from proxy.sim.world.cluster import SimBackend, build_cluster, read_engines
@@ -25,7 +25,7 @@ def backend(name: str, *happens: str, max_queued: int | None = None, retry_after
     return SimBackend(spec, replace(MOONCAKE16, max_queued=max_queued), course=read_course(happens, retry_after_s))
 
 
-def play(backends: list[SimBackend], arrivals: list[Arrival], policy: str = "", seed: int = 1) -> Played:
+def play(backends: list[SimBackend], arrivals: list[Arrival], policy: str = "", seed: int = 1) -> SimulatedRun:
     scheduler = build_scheduler(backends, policy or "least_outstanding", seed)
     return World(backends, scheduler, seed=seed).play(arrivals)
 
@@ -34,7 +34,7 @@ def steadily(count: int, gap_s: float, prompt: int = 200, answer: int = 100) -> 
     return [Arrival(gap_s * number, prompt, answer) for number in range(count)]
 
 
-def served_by(played: Played, name: str, start: float, end: float) -> int:
+def served_by(played: SimulatedRun, name: str, start: float, end: float) -> int:
     return sum(r.backend == name and start <= r.arrival.at < end for r in played.results)
 
 

@@ -13,7 +13,7 @@ from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.commands import Abort, Dispatch
 from proxy.model.outcome import SERVED
 from proxy.report.report import group_of
-from proxy.report.run import Played
+from proxy.report.run import SimulatedRun
 from proxy.sim.engine.spec import HIGH_THROUGHPUT
 from proxy.sim.world.cluster import SimBackend, hashed_by
 from proxy.sim.world.jobs import SeenByProxy
@@ -30,7 +30,7 @@ ARRIVALS = promised(
 BUDGET = 0.05
 
 
-def play(hedge: str, stream: bool = True) -> tuple[Played, Scheduler, World]:
+def play(hedge: str, stream: bool = True) -> tuple[SimulatedRun, Scheduler, World]:
     backends = [SimBackend(BackendSpec(f"b{n}", models=frozenset({"sim"})), HIGH_THROUGHPUT) for n in range(8)]
     backends[-1] = replace(backends[-1], slower=5.0, slower_from_s=SLOW_FROM_S)
     backends = hashed_by(backends, BLOCK_TOKENS)
@@ -41,16 +41,16 @@ def play(hedge: str, stream: bool = True) -> tuple[Played, Scheduler, World]:
 
 
 @pytest.fixture(scope="module")
-def plain() -> tuple[Played, Scheduler, World]:
+def plain() -> tuple[SimulatedRun, Scheduler, World]:
     return play("off")
 
 
 @pytest.fixture(scope="module")
-def hedged() -> tuple[Played, Scheduler, World]:
+def hedged() -> tuple[SimulatedRun, Scheduler, World]:
     return play("p95")
 
 
-def share(played: Played, start: float, end: float) -> float:
+def share(played: SimulatedRun, start: float, end: float) -> float:
     sent = Counter(c.backend for at, c in played.log if start <= at < end and isinstance(c, Dispatch))
     return sent[GRAY] / sum(sent.values())
 

@@ -13,8 +13,8 @@ from proxy.model.outcome import Verdict
 from proxy.model.request import Job
 from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
 from proxy.report.run import Result
-from proxy.sim.engine.spec import EngineSpec, Kind
-from proxy.sim.world.cluster import Metrics, SimBackend
+from proxy.sim.engine.spec import EngineKind, EngineSpec
+from proxy.sim.world.cluster import MetricsSource, SimBackend
 from proxy.sim.world.modelled_backend import ModelledBackend
 from proxy.sim.world.world import World, build_scheduler
 from proxy.workload.arrival import Arrival
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 BASE = EngineSpec(max_model_len=70_000, token_budget=2048)
 ENGINES = {
-    "serial": BASE.as_kind(Kind.SERIAL),
+    "serial": BASE.as_kind(EngineKind.SERIAL),
     "8": replace(BASE, max_num_seqs=8),
     "32": replace(BASE, max_num_seqs=32),
     "256": replace(BASE, max_num_seqs=256),
@@ -94,7 +94,7 @@ class Watching:
 
 
 def play(
-    engine: EngineSpec, arrivals: list[Arrival], *, learned: bool = True, metrics: Metrics = Metrics.SILENT
+    engine: EngineSpec, arrivals: list[Arrival], *, learned: bool = True, metrics: MetricsSource = MetricsSource.SILENT
 ) -> Run:
     settings = SchedulingSettings(admission=AdmissionSettings(concurrency="learned" if learned else "off"))
     backends = [SimBackend(BackendSpec("a", models=frozenset({"sim"})), engine, metrics=metrics)]
@@ -179,7 +179,9 @@ def test_answers_in_one_piece(name: str, rate: float, longest: int) -> None:
 
 def test_metrics_shorten_the_queue_of_answers_in_one_piece_at_once() -> None:
     arrivals = chats(6.0, 60.0, 5, stream=False)
-    silent, honest = (play(ENGINES["8"], arrivals, metrics=told) for told in (Metrics.SILENT, Metrics.HONEST))
+    silent, honest = (
+        play(ENGINES["8"], arrivals, metrics=told) for told in (MetricsSource.SILENT, MetricsSource.HONEST)
+    )
     assert honest.longest_queue <= silent.longest_queue
     assert honest.work(60.0) >= 0.97 * silent.work(60.0)
 

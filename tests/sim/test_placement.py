@@ -11,7 +11,7 @@ from proxy.model.request import Job
 from proxy.report.report import group_of
 from proxy.sim.engine.spec import MOONCAKE16
 from proxy.sim.world.cluster import SimBackend
-from proxy.sim.world.comparison import Contender, play_contest
+from proxy.sim.world.comparison import Contender, compare
 from proxy.sim.world.tables import contest_text, groups_csv
 from proxy.sim.world.world import World
 from proxy.workload.arrival import Arrival, Slo
@@ -72,7 +72,7 @@ def test_refusals_for_other_reasons_than_time_are_not_asked_about(reason: Reason
 def test_tables_tell() -> None:
     arrivals = [Arrival(0.1 * number, 500, 200, slo=PROMISED) for number in range(10)]
     contender = Contender("refuses", lambda some, seed, progress: world(5, Reason.TTFT).play(some, progress))
-    contest = play_contest([contender], [1], lambda seed: arrivals)
+    contest = compare([contender], [1], lambda seed: arrivals)
     header, row = (line.split(",") for line in groups_csv(contest).splitlines()[:2])
     assert row[header.index("falsely_refused")] == "5"
     assert "falsely %" in contest_text(contest)

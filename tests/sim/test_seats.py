@@ -6,7 +6,7 @@ import pytest
 
 from proxy.model.backend import BackendSpec
 from proxy.model.scheduling import SchedulingSettings
-from proxy.sim.engine.spec import LOW_LATENCY, MOONCAKE16, EngineSpec, Kind
+from proxy.sim.engine.spec import LOW_LATENCY, MOONCAKE16, EngineKind, EngineSpec
 from proxy.sim.world.cluster import SimBackend
 from proxy.sim.world.world import World, build_scheduler
 from proxy.workload.arrival import Arrival
@@ -28,7 +28,7 @@ def burst(count: int, prompt: int, answer: int, gap_s: float = 0.01) -> list[Arr
     [
         (LOW_LATENCY, 16),
         (replace(LOW_LATENCY, max_num_seqs=4), 4),
-        (MOONCAKE16.as_kind(Kind.SERIAL), 1),
+        (MOONCAKE16.as_kind(EngineKind.SERIAL), 1),
     ],
 )
 def test_seats_that_keep_requests_waiting_are_learned(engine: EngineSpec, seats: int) -> None:

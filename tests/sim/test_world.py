@@ -13,7 +13,7 @@ import pytest
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HoldSettings
 from proxy.model.outcome import Verdict
-from proxy.report.run import Played
+from proxy.report.run import SimulatedRun
 from proxy.sim.engine.spec import HIGH_THROUGHPUT, LOW_LATENCY, MOONCAKE16, EngineSpec
 from proxy.sim.world.cluster import SimBackend
 from proxy.sim.world.world import Outage, World, build_scheduler
@@ -45,7 +45,7 @@ def play(
     seed: int = 1,
     outages: tuple[Outage, ...] = (),
     hold: HoldSettings | None = None,
-) -> Played:
+) -> SimulatedRun:
     return World(backends, build_scheduler(backends, policy, seed, hold=hold), outages).play(arrivals)
 
 
@@ -157,7 +157,7 @@ def test_a_shared_prefix_is_computed_once() -> None:
     assert second.ttft_s < first.ttft_s / 10
 
 
-def report(played: Played) -> str:
+def report(played: SimulatedRun) -> str:
     """What a reader wants to compare: who went where, and when it had its first and last token."""
     lines = []
     for number, result in enumerate(played.results):
@@ -173,7 +173,7 @@ def test_golden_report_of_a_small_trace() -> None:
     assert report(golden()) == GOLDEN.read_text()
 
 
-def golden() -> Played:
+def golden() -> SimulatedRun:
     backends = [
         backend("fast-1", replace(LOW_LATENCY, prefix_tokens=512), limit=4),
         backend("fast-2", replace(LOW_LATENCY, prefix_tokens=512), limit=4),

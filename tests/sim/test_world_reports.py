@@ -23,7 +23,7 @@ from proxy.model.faults import Kind, internal
 from proxy.model.outcome import Verdict
 from proxy.model.request import Job
 from proxy.sim.engine.spec import MOONCAKE16
-from proxy.sim.world.cluster import Metrics, SimBackend
+from proxy.sim.world.cluster import MetricsSource, SimBackend
 from proxy.sim.world.world import World
 from proxy.workload.arrival import Arrival
 
@@ -115,7 +115,7 @@ def test_a_refusal_has_its_reason() -> None:
     assert (result.outcome.verdict, result.reason, result.done_at) == (Verdict.SHED, "duty", 0.0)
 
 
-def loads(metrics: Metrics) -> list[tuple[float, Load]]:
+def loads(metrics: MetricsSource) -> list[tuple[float, Load]]:
     script = Scripted()
     script.on_submit = [Dispatch((0,), "a", 7)]
     backend = replace(ONE, metrics=metrics)
@@ -124,7 +124,7 @@ def loads(metrics: Metrics) -> list[tuple[float, Load]]:
 
 
 def test_metrics_are_old_when_they_are_heard() -> None:
-    heard = loads(Metrics.HONEST)
+    heard = loads(MetricsSource.HONEST)
     assert [at for at, _ in heard][:3] == [0.25, 2.25, 4.25]
     assert [load.running for _, load in heard][:3] == [0, 1, 1]
     assert heard[0][1].kv_tokens == MOONCAKE16.kv_tokens
@@ -132,9 +132,9 @@ def test_metrics_are_old_when_they_are_heard() -> None:
 
 
 def test_metrics_that_are_worth_nothing() -> None:
-    assert loads(Metrics.SILENT) == []
-    assert {load.running for _, load in loads(Metrics.FROZEN)} == {0}
-    garbage = loads(Metrics.GARBAGE)[0][1]
+    assert loads(MetricsSource.SILENT) == []
+    assert {load.running for _, load in loads(MetricsSource.FROZEN)} == {0}
+    garbage = loads(MetricsSource.GARBAGE)[0][1]
     assert garbage.running is not None
     assert garbage.waiting is not None
     assert garbage.running < 0

@@ -20,14 +20,14 @@ import pytest
 import uvloop
 
 from proxy.app.proxy import Proxy
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.jobs.open_job import OpenJob
 from proxy.live.attempt import Try
 from proxy.live.downstream.connection import Connection as ClientConnection
 from proxy.live.downstream.reader import Message, Reader
 from proxy.live.exchange import Exchange
 from proxy.live.job import JobLoop
 from proxy.live.relay import Relay
-from proxy.live.stream import Stream
+from proxy.live.stream import TimedStream
 from proxy.live.upstream.connection import Connection as EngineConnection
 from proxy.live.watch import Limit
 from proxy.model.request import Job
@@ -44,8 +44,8 @@ TIMES = 1_000 if FULL else 40
 LOOPS = {"uvloop": uvloop.run, **({"asyncio": asyncio.run} if FULL else {})}
 REST_S = 10.0
 COUNTED = (
-    *(ClientConnection, Reader, Message, Exchange, JobLoop, Try, Relay, Stream, Limit),
-    *(EngineConnection, Job, Ticket, asyncio.Task, asyncio.Future),
+    *(ClientConnection, Reader, Message, Exchange, JobLoop, Try, Relay, TimedStream, Limit),
+    *(EngineConnection, Job, OpenJob, asyncio.Task, asyncio.Future),
 )
 OPTIONS = """
 classes:

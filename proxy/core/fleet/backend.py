@@ -13,7 +13,7 @@ from proxy.core.fleet.pool import Pool
 from proxy.core.fleet.pressure import Pressure
 from proxy.core.learn.concurrency import Concurrency
 from proxy.core.learn.cost_model import CostModel
-from proxy.core.learn.decode_rate import Flow
+from proxy.core.learn.decode_rate import DecodeRate
 from proxy.core.learn.ledger import Ledger
 from proxy.core.learn.model_loads import ModelLoads
 from proxy.core.learn.prefix_index import PrefixIndex, PrefixRecord
@@ -112,7 +112,7 @@ class Backend:
         self.pool = pool or Pool(spec.pool)
         self.model = CostModel(self.pool.model)
         self.ledger = Ledger()
-        self.flow = Flow()
+        self.flow = DecodeRate()
         self.record = record or PrefixIndex(1).record(0)
         self.forecast = Forecast()
         self.kv_tokens: float | None = spec.kv_tokens

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.headroom import Reserve
-from proxy.core.fleet.health import State
+from proxy.core.fleet.headroom import Headroom
+from proxy.core.fleet.health import HealthState
 from proxy.core.fleet.pressure import NO_BOUND
 from proxy.model.faults import Fault, Kind
 
@@ -20,7 +20,7 @@ MAX_RETRY_AFTER_S: Final = 60.0
 class Candidates:
     """Models served by the same backends share one."""
 
-    __slots__ = ("backends", "healthy", "open", "panic", "reserve", "unlike")
+    __slots__ = ("backends", "headroom", "healthy", "open", "panic", "unlike")
 
     def __init__(self, backends: Sequence[Backend]) -> None:
         self.backends = tuple(backends)
@@ -30,12 +30,12 @@ class Candidates:
         self.panic = False
         self.unlike = False
         """Not everybody can do the same, as far as known."""
-        self.reserve = Reserve()
+        self.headroom = Headroom()
 
     def reopen(self, panic_threshold: float) -> None:
         """Look at everybody's health again."""
         there = [b for b in self.backends if not b.is_shut]
-        self.healthy = sum(b.health.state is State.HEALTHY for b in there)
+        self.healthy = sum(b.health.state is HealthState.HEALTHY for b in there)
         self.panic = not self.healthy or self.healthy < panic_threshold * len(there)
         self.open = tuple(there if self.panic else (b for b in there if b.health.takes_traffic))
 

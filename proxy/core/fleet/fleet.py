@@ -14,7 +14,7 @@ from typing import Final
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.catalogue import Catalogue
-from proxy.core.fleet.health import State
+from proxy.core.fleet.health import HealthState
 from proxy.core.fleet.pool import Checks, Pool
 from proxy.core.learn.prefix_index import PrefixIndex
 from proxy.core.timers import Timers
@@ -72,7 +72,7 @@ class Fleet:
 
     def trial_began(self, backend: Backend) -> None:
         """An attempt was sent to a backend that is not healthy."""
-        if backend.health.state is State.PROBATION:
+        if backend.health.state is HealthState.PROBATION:
             backend.health.trials += 1
             self._reopen(backend)
 
@@ -86,9 +86,9 @@ class Fleet:
     def served(self, backend: Backend, era: int, now: float) -> bool:
         """An attempt was answered to the last byte."""
         health = backend.health
-        if era != health.era or health.state is State.EJECTED:
+        if era != health.era or health.state is HealthState.EJECTED:
             return False
-        if health.state is State.HEALTHY:
+        if health.state is HealthState.HEALTHY:
             health.served(now)
             return False
         self._readmit(backend, now)
@@ -104,9 +104,9 @@ class Fleet:
         if fault.source is not Source.UPSTREAM or fault.kind in _NO_BLAME:
             return self.withdrawn(backend, era)
         health = backend.health
-        if era != health.era or health.state is State.EJECTED:
+        if era != health.era or health.state is HealthState.EJECTED:
             return False
-        if health.state is State.PROBATION:
+        if health.state is HealthState.PROBATION:
             return self._eject(backend, now)
         health.failed(now)
         return self._eject_if_failing(backend, now)
@@ -115,7 +115,7 @@ class Fleet:
         """It refused for the operator's own fault what another backend served: it would refuse all that follows."""
         health = backend.health
         backend.misconfigured += 1
-        if era != health.era or health.state is State.EJECTED or self._is_last(backend):
+        if era != health.era or health.state is HealthState.EJECTED or self._is_last(backend):
             return False
         return self._eject(backend, now)
 
@@ -131,7 +131,7 @@ class Fleet:
     def withdrawn(self, backend: Backend, era: int) -> bool:
         """An attempt ended and says nothing about the backend."""
         health = backend.health
-        if era != health.era or health.state is not State.PROBATION:
+        if era != health.era or health.state is not HealthState.PROBATION:
             return False
         health.trials -= 1
         self._reopen(backend)
@@ -150,9 +150,9 @@ class Fleet:
 
     def _judged_by_probe(self, backend: Backend, ok: bool, now: float) -> bool:
         health = backend.health
-        if health.state is State.EJECTED:
+        if health.state is HealthState.EJECTED:
             return False
-        if health.state is State.PROBATION:
+        if health.state is HealthState.PROBATION:
             if ok:
                 self._readmit(backend, now)
                 return True

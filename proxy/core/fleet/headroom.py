@@ -38,7 +38,7 @@ _BESIDE: Final = 8.0
 """What speed is measured by: tokens of a prompt and of an answer, and requests that decode beside it."""
 
 
-class Reserve:
+class Headroom:
     """Of the backends that can serve the same names."""
 
     __slots__ = ("_at", "_bulk", "_kept", "_lent", "_look_at", "_open", "_order", "_promised", "_since", "_slack_s")

@@ -11,7 +11,7 @@ from enum import StrEnum
 from math import inf
 from typing import Final
 
-from proxy.core.learn.sliding_window import RollingCount
+from proxy.core.learn.sliding_window import SlidingCount
 from proxy.model.limits import HealthSettings
 
 FLOOR_SHARE: Final = 0.1
@@ -20,7 +20,7 @@ _HAIR: Final = 1e-9
 """0.1 * 30 is a hair above 3 in binary; a hair must not decide."""
 
 
-class State(StrEnum):
+class HealthState(StrEnum):
     """Closed: also a metric label."""
 
     HEALTHY = "healthy"
@@ -55,14 +55,14 @@ class Health:
         self._settings = settings
         self._live_failures = 0
         self._probe_failures = 0
-        self._served = RollingCount(settings.window)
-        self._failed = RollingCount(settings.window)
+        self._served = SlidingCount(settings.window)
+        self._failed = SlidingCount(settings.window)
         self._row = 0
         self._out_s = 0.0
         self._row_until = -inf
         self._ramp_base = 1.0
         self._ramp_since = -inf
-        self.state = State.HEALTHY
+        self.state = HealthState.HEALTHY
         """What attempts have shown; whether it can be reached is `away`."""
         self.away = False
         """Its last connection was refused; whatever was known of its health waits until it is back."""
@@ -75,12 +75,12 @@ class Health:
     @property
     def takes_traffic(self) -> bool:
         """Whether a request may be sent, panic aside."""
-        return self.state is State.HEALTHY or (self.state is State.PROBATION and not self.trials)
+        return self.state is HealthState.HEALTHY or (self.state is HealthState.PROBATION and not self.trials)
 
     @property
-    def shown(self) -> State:
+    def shown(self) -> HealthState:
         """The state, for people."""
-        return State.AWAY if self.away else self.state
+        return HealthState.AWAY if self.away else self.state
 
     @property
     def failures_in_a_row(self) -> int:
@@ -118,9 +118,9 @@ class Health:
     def eject(self, now: float) -> float:
         """Out, for longer each time in a row; returns until when."""
         settings = self._settings
-        self._row = self._row + 1 if now < self._row_until or self.state is State.PROBATION else 1
+        self._row = self._row + 1 if now < self._row_until or self.state is HealthState.PROBATION else 1
         self._out_s = min(self._row * settings.eject, settings.eject_max)
-        self.state = State.EJECTED
+        self.state = HealthState.EJECTED
         self.era += 1
         self.ejected_until = now + self._out_s
         self._forget()
@@ -138,14 +138,14 @@ class Health:
 
     def start_probation(self) -> None:
         """The ejection is over; one trial decides."""
-        self.state = State.PROBATION
+        self.state = HealthState.PROBATION
         self.era += 1
         self.ejected_until = None
         self.trials = 0
 
     def readmit(self, now: float) -> None:
         """The trial went well: back in, slowly."""
-        self.state = State.HEALTHY
+        self.state = HealthState.HEALTHY
         self.trials = 0
         # The row goes on when it fails again before it was in for as long as it was out, or while it starts slowly:
         # an engine whose probes succeed and whose requests fail must not come back every few seconds for ever.

@@ -8,7 +8,7 @@ from math import exp, sqrt
 from typing import Final
 
 from proxy.core.learn.cost_model import PoolModel
-from proxy.core.learn.first_byte import Patience
+from proxy.core.learn.first_byte import FirstByteTimes
 from proxy.model.commands import Reason
 
 _MOST_HIGH: Final = 0.4
@@ -49,9 +49,9 @@ class Pool:
         "alarms",
         "arrivals",
         "backends",
+        "first_byte_times",
         "model",
         "name",
-        "patience",
         "probes",
         "probes_good",
         "shadow",
@@ -64,7 +64,7 @@ class Pool:
         self._checks = checks or Checks()
         self.backends = 0
         self.model = PoolModel()
-        self.patience = Patience()
+        self.first_byte_times = FirstByteTimes()
         self.trusted = False
         """Predictions have proven themselves."""
         self.telling = False
@@ -82,18 +82,18 @@ class Pool:
     def review(self, min_samples: int) -> None:
         """A prediction was checked: open or close the gate."""
         self._checks.count += 1
-        residuals = self.model.residuals
+        calibration = self.model.calibration
         needed = min_samples  # after an alarm all of them its own
         if not self.alarms and self._checks.count >= min_samples:
             needed = int(_OWN * min_samples)
         least = _MOST_HIGH / 2 if self.trusted else _MOST_HIGH
-        self.trusted = residuals.samples >= needed and residuals.factors[0] >= least
-        few = residuals.samples >= _OWN * min_samples
-        self.telling = few and not self.alarms and residuals.factors[0] >= 1.0 / _GROSS
+        self.trusted = calibration.samples >= needed and calibration.factors[0] >= least
+        few = calibration.samples >= _OWN * min_samples
+        self.telling = few and not self.alarms and calibration.factors[0] >= 1.0 / _GROSS
 
     def recalled(self) -> None:
         """Predictions were checked in an earlier life."""
-        self._checks.count += self.model.residuals.samples
+        self._checks.count += self.model.calibration.samples
 
     def tells_late(self, ttft_s: float, left_s: float) -> bool:
         """Whether a first token predicted after `ttft_s`, with `left_s` seconds left for it, is late for all that is
@@ -102,7 +102,7 @@ class Pool:
 
     def learning(self, min_samples: int) -> bool:
         """Whether predictions are being checked, and have not been often enough."""
-        return 0 < self.model.residuals.samples < min_samples
+        return 0 < self.model.calibration.samples < min_samples
 
     def probed(self, kept: bool) -> None:
         """A probe ended. When most would have been served well, the predictions are wrong: learn again."""
@@ -115,7 +115,7 @@ class Pool:
             if judged[1] > _FALSE_SHARE * judged[0]:
                 self.alarms += 1
                 self.trusted = self.telling = False
-                self.model.residuals.samples = 0
+                self.model.calibration.samples = 0
             self._judged = [0, 0]
 
     def arrived(self, work_s: float, now: float) -> None:

@@ -10,17 +10,17 @@ from proxy.core.jobs.states import WAITING
 from proxy.core.learn.entry import Entry
 
 if TYPE_CHECKING:
-    from proxy.core.jobs.open_job import Ticket
+    from proxy.core.jobs.open_job import OpenJob
 
 
 class Attempt:
     """It has a permit of its backend. Commands and reports name it by its id, which no other attempt ever has."""
 
-    __slots__ = ("backend", "entry", "era", "id", "state", "ticket")
+    __slots__ = ("backend", "entry", "era", "id", "open_job", "state")
 
-    def __init__(self, attempt_id: int, ticket: "Ticket", backend: Backend, entry: Entry) -> None:
+    def __init__(self, attempt_id: int, open_job: "OpenJob", backend: Backend, entry: Entry) -> None:
         self.id = attempt_id
-        self.ticket = ticket
+        self.open_job = open_job
         self.backend = backend
         self.entry = entry
         """What was foreseen of it."""

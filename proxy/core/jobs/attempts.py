@@ -6,11 +6,11 @@ Owns the counts and the one place where a permit is taken and given back. Decide
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
-from proxy.core.fleet.health import State
+from proxy.core.fleet.health import HealthState
 from proxy.core.jobs.attempt import Attempt
-from proxy.core.jobs.hedge_timers import Lateness
-from proxy.core.jobs.learning import Books
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.jobs.hedge_timers import HedgeTimers
+from proxy.core.jobs.learning import Learning
+from proxy.core.jobs.open_job import OpenJob
 from proxy.core.jobs.states import BEGAN, CLOSED, END, RETURNED, SENT, attempt_after, job_after
 from proxy.core.learn.entry import Entry
 from proxy.core.refusals import unreachable
@@ -22,11 +22,11 @@ from proxy.model.faults import NOT_REACHED, Fault, Kind
 class Attempts:
     """Every open job is either held or has a permit, or two."""
 
-    def __init__(self, fleet: Fleet, books: Books, lateness: Lateness) -> None:
+    def __init__(self, fleet: Fleet, learning: Learning, hedge_timers: HedgeTimers) -> None:
         self._fleet = fleet
-        self._books = books
-        self._lateness = lateness
-        self.open: dict[int, Ticket] = {}
+        self._books = learning
+        self._lateness = hedge_timers
+        self.open: dict[int, OpenJob] = {}
         """By job."""
         self.out: dict[int, Attempt] = {}
         """By its own id: what is not in here is over, and nothing said of it counts."""
@@ -42,36 +42,38 @@ class Attempts:
         self.hedge_tokens = 0.0
         """Prompt tokens that losing attempts were to compute."""
 
-    def begin(self, ticket: Ticket) -> None:
+    def begin(self, open_job: OpenJob) -> None:
         """A new job."""
-        self.open[ticket.job.id] = ticket
+        self.open[open_job.job.id] = open_job
 
-    def dispatch(self, ticket: Ticket, backend: Backend, demand: Demand) -> Dispatch:
+    def dispatch(self, open_job: OpenJob, backend: Backend, demand: Demand) -> Dispatch:
         """Take the permit; `backend` was looked at for this very `demand`."""
-        attempt = self._send(ticket, backend, self._books.open(ticket, backend, demand))
+        attempt = self._send(open_job, backend, self._books.open(open_job, backend, demand))
         self.in_flight += 1
-        if backend.health.state is not State.HEALTHY:
+        if backend.health.state is not HealthState.HEALTHY:
             self._fleet.trial_began(backend)
-        if ticket.job.hedge is not None and not ticket.started:  # who goes on with an answer is the only one who can
-            self._lateness.watch(ticket, demand.now)
-        ticket.started = False
-        held_s = 0.0 if ticket.held_at is None else demand.now - ticket.held_at
-        ticket.held_at = None
-        return Dispatch((ticket.job.id,), backend.name, attempt.id, ticket.sent, held_s=held_s, way=ticket.way)
+        if (
+            open_job.job.hedge is not None and not open_job.started
+        ):  # who goes on with an answer is the only one who can
+            self._lateness.watch(open_job, demand.now)
+        open_job.started = False
+        held_s = 0.0 if open_job.held_at is None else demand.now - open_job.held_at
+        open_job.held_at = None
+        return Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, held_s=held_s, way=open_job.way)
 
-    def hedge(self, ticket: Ticket, backend: Backend, demand: Demand) -> Dispatch:
+    def hedge(self, open_job: OpenJob, backend: Backend, demand: Demand) -> Dispatch:
         """Take a second permit beside the first; `backend` was looked at for this very `demand`."""
-        assert len(ticket.attempts) == 1
-        attempt = self._send(ticket, backend, self._books.open_beside(ticket, backend, demand))
+        assert len(open_job.attempts) == 1
+        attempt = self._send(open_job, backend, self._books.open_beside(open_job, backend, demand))
         self.hedging += 1
         self.hedges += 1
-        return Dispatch((ticket.job.id,), backend.name, attempt.id, ticket.sent, hedge=True, way=ticket.way)
+        return Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, hedge=True, way=open_job.way)
 
     def began(self, attempt: Attempt, now: float) -> Attempt | None:
         """It has its first byte. The attempt beside it, if there was one, has lost, and its permit comes back."""
         attempt.state = attempt_after(attempt.state, BEGAN)
         attempt.entry.began = True
-        attempts = attempt.ticket.attempts
+        attempts = attempt.open_job.attempts
         if len(attempts) < 2:
             return None
         loser = attempts[0]
@@ -85,12 +87,12 @@ class Attempts:
 
     def served(self, attempt: Attempt, report: Finished, now: float) -> None:
         """Answered to the last byte: the job is over."""
-        ticket, backend, entry = attempt.ticket, attempt.backend, attempt.entry
+        open_job, backend, entry = attempt.open_job, attempt.backend, attempt.entry
         self._give_back(attempt)
-        self._close(ticket)
+        self._close(open_job)
         self.finished += 1
-        if ticket.reserved is not None:
-            _settle(ticket.reserved, report, now)
+        if open_job.reserved is not None:
+            _settle(open_job.reserved, report, now)
         self._books.finished(entry, backend, report, now)
         backend.took(now - entry.dispatched, None if entry.first_at is None else now - entry.first_at)
 
@@ -99,73 +101,73 @@ class Attempts:
         self._give_back(attempt)
         self._books.lost(attempt.entry, attempt.backend, now)
 
-    def preempt(self, ticket: Ticket, now: float) -> Abort:
+    def preempt(self, open_job: OpenJob, now: float) -> Abort:
         """Take the permit away; the attempt does not count."""
-        (attempt,) = ticket.attempts
+        (attempt,) = open_job.attempts
         backend = attempt.backend
         self._give_back(attempt)
         self._books.withdrawn(attempt.entry, backend, now)
         backend.concurrency.left(attempt.entry, now)
         self._fleet.withdrawn(backend, attempt.era)
-        ticket.sent -= 1
+        open_job.sent -= 1
         self.preempted += 1
-        return Abort((ticket.job.id,), attempt.id, backend.name)
+        return Abort((open_job.job.id,), attempt.id, backend.name)
 
-    def refuse(self, ticket: Ticket, fault: Fault, reason: Reason | None = None) -> Refuse:
+    def refuse(self, open_job: OpenJob, fault: Fault, reason: Reason | None = None) -> Refuse:
         """The job is over. Who was not reached did not fail: the client may come back."""
-        self._close(ticket)
+        self._close(open_job)
         self.refused += 1
-        _free_quota(ticket)
+        _free_quota(open_job)
         if reason is not None:
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
         if fault.kind in NOT_REACHED and fault.kind is not Kind.TLS:
             fault = unreachable(fault.message)
-        return Refuse(ticket.job.id, fault, reason)
+        return Refuse(open_job.job.id, fault, reason)
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, open_job: OpenJob) -> None:
         """The client left; what is out has to be given back by the caller."""
-        self._close(ticket)
+        self._close(open_job)
         self.cancelled += 1
-        _free_quota(ticket, out=bool(ticket.attempts))
+        _free_quota(open_job, out=bool(open_job.attempts))
 
-    def _send(self, ticket: Ticket, backend: Backend, entry: Entry) -> Attempt:
+    def _send(self, open_job: OpenJob, backend: Backend, entry: Entry) -> Attempt:
         assert backend.in_flight < backend.limit
         self._last_id += 1
-        attempt = self.out[self._last_id] = Attempt(self._last_id, ticket, backend, entry)
+        attempt = self.out[self._last_id] = Attempt(self._last_id, open_job, backend, entry)
         backend.in_flight += 1
-        ticket.attempts.append(attempt)
-        ticket.sent += 1
-        ticket.state = job_after(ticket.state, SENT)
+        open_job.attempts.append(attempt)
+        open_job.sent += 1
+        open_job.state = job_after(open_job.state, SENT)
         return attempt
 
     def _give_back(self, attempt: Attempt) -> None:
         """The permit."""
-        ticket, backend = attempt.ticket, attempt.backend
+        open_job, backend = attempt.open_job, attempt.backend
         attempt.state = attempt_after(attempt.state, END)
         del self.out[attempt.id]
-        ticket.attempts.remove(attempt)
+        open_job.attempts.remove(attempt)
         backend.in_flight -= 1
         assert backend.in_flight >= 0
-        if ticket.attempts:
+        if open_job.attempts:
             self.hedging -= 1
             return
-        ticket.state = job_after(ticket.state, RETURNED)
-        self._lateness.forget(ticket)
+        open_job.state = job_after(open_job.state, RETURNED)
+        self._lateness.forget(open_job)
         self.in_flight -= 1
         assert self.in_flight >= 0
 
-    def _close(self, ticket: Ticket) -> None:
-        ticket.state = job_after(ticket.state, CLOSED)
-        del self.open[ticket.job.id]
+    def _close(self, open_job: OpenJob) -> None:
+        open_job.state = job_after(open_job.state, CLOSED)
+        del self.open[open_job.job.id]
 
 
-def _free_quota(ticket: Ticket, *, out: bool = False) -> None:
+def _free_quota(open_job: OpenJob, *, out: bool = False) -> None:
     """All of it, unless an answer had begun, or a client left while an engine was at it (`out`)."""
-    if ticket.reserved is not None:
-        if ticket.started or out:
-            ticket.reserved.kept()
+    if open_job.reserved is not None:
+        if open_job.started or out:
+            open_job.reserved.kept()
         else:
-            ticket.reserved.unused()
+            open_job.reserved.unused()
 
 
 def _settle(reserved: Reservation, report: Finished, now: float) -> None:

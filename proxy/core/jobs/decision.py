@@ -5,9 +5,9 @@ Nothing happened when one is made: `Waiting.carry_out` does what it says, `expla
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.jobs.open_job import OpenJob
 from proxy.model.commands import Reason
-from proxy.model.fallback import Way
+from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Fault
 from proxy.model.request import Job
 
@@ -17,7 +17,7 @@ class Detour:
 
     __slots__ = ("job", "left", "way")
 
-    def __init__(self, way: Way, job: Job, left: tuple[Way, ...]) -> None:
+    def __init__(self, way: FallbackStep, job: Job, left: tuple[FallbackStep, ...]) -> None:
         self.way = way
         self.job = job
         self.left = left
@@ -34,7 +34,7 @@ class Send:
         demand: Demand,
         *,
         detour: Detour | None = None,
-        victims: list[Ticket] | None = None,
+        victims: list[OpenJob] | None = None,
         probe: bool = False,
     ) -> None:
         self.backend = backend

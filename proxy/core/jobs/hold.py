@@ -11,12 +11,12 @@ from math import inf
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.jobs.open_job import OpenJob
 from proxy.core.jobs.states import HOLDS, TAKEN, job_after
 from proxy.core.timers import Timers
 from proxy.model.limits import HoldSettings
 
-_Place = tuple[int, float, int, Ticket]
+_Place = tuple[int, float, int, OpenJob]
 """Priority, due, order of arrival (which is unique)."""
 
 
@@ -31,11 +31,11 @@ class Line:
         self.places: list[_Place] = []
 
     @property
-    def head(self) -> Ticket:
+    def head(self) -> OpenJob:
         """The first to go."""
         return self.places[0][3]
 
-    def first(self, count: int, due: float = -inf) -> list[Ticket]:
+    def first(self, count: int, due: float = -inf) -> list[OpenJob]:
         """The first so many of those that are due at `due` or later."""
         return [place[3] for place in self.from_due(count, due)]
 
@@ -61,7 +61,7 @@ class Hold:
         self._settings = settings
         self._lines: dict[Candidates, dict[frozenset[Backend], Line]] = {}
         """Lines with at least one job."""
-        self._tickets: dict[int, Ticket] = {}
+        self._tickets: dict[int, OpenJob] = {}
         self.bytes = 0
         self.filled_at = 0.0
         """When somebody began to wait where nobody did."""
@@ -76,19 +76,19 @@ class Hold:
         """Longest hold."""
         return self._settings.max_wait
 
-    def has_room(self, ticket: Ticket, in_flight: int) -> bool:
+    def has_room(self, open_job: OpenJob, in_flight: int) -> bool:
         """Whether one more job keeps within the bounds."""
         settings = self._settings
         most = max(settings.min_jobs, int(settings.per_in_flight * in_flight))
-        return len(self._tickets) < most and self.has_bytes(ticket)
+        return len(self._tickets) < most and self.has_bytes(open_job)
 
-    def has_bytes(self, ticket: Ticket) -> bool:
+    def has_bytes(self, open_job: OpenJob) -> bool:
         """Whether its body keeps within the bound of all of them."""
-        return self.bytes + ticket.job.body_bytes <= self._settings.bytes
+        return self.bytes + open_job.job.body_bytes <= self._settings.bytes
 
     def add(
         self,
-        ticket: Ticket,
+        open_job: OpenJob,
         candidates: Candidates,
         avoid: frozenset[Backend],
         now: float,
@@ -98,37 +98,37 @@ class Hold:
         if not self._tickets:
             self.filled_at = now
         until = now + min(self._settings.max_wait, most_s)
-        deadline = ticket.job.deadline
-        self.timers.set(ticket.job.id, until if deadline is None else min(until, deadline))
-        ticket.state = job_after(ticket.state, HOLDS)
-        ticket.waits_in = self
-        ticket.held_at = now
-        self._tickets[ticket.job.id] = ticket
-        self.bytes += ticket.job.body_bytes
-        self._line_up(ticket, candidates, avoid)
+        deadline = open_job.job.deadline
+        self.timers.set(open_job.job.id, until if deadline is None else min(until, deadline))
+        open_job.state = job_after(open_job.state, HOLDS)
+        open_job.waits_in = self
+        open_job.held_at = now
+        self._tickets[open_job.job.id] = open_job
+        self.bytes += open_job.job.body_bytes
+        self._line_up(open_job, candidates, avoid)
 
-    def remove(self, ticket: Ticket) -> None:
+    def remove(self, open_job: OpenJob) -> None:
         """It goes, is refused or has left."""
-        self._leave_line(ticket)
-        ticket.state = job_after(ticket.state, TAKEN)
-        ticket.waits_in = None
-        del self._tickets[ticket.job.id]
-        self.timers.clear(ticket.job.id)
-        self.bytes -= ticket.job.body_bytes
+        self._leave_line(open_job)
+        open_job.state = job_after(open_job.state, TAKEN)
+        open_job.waits_in = None
+        del self._tickets[open_job.job.id]
+        self.timers.clear(open_job.job.id)
+        self.bytes -= open_job.job.body_bytes
         assert self.bytes >= 0
 
-    def move(self, ticket: Ticket, candidates: Candidates) -> None:
+    def move(self, open_job: OpenJob, candidates: Candidates) -> None:
         """Its model is served by other backends now; its time goes on."""
-        line = ticket.line
+        line = open_job.line
         assert line is not None
-        self._leave_line(ticket)
-        self._line_up(ticket, candidates, line.avoid)
+        self._leave_line(open_job)
+        self._line_up(open_job, candidates, line.avoid)
 
-    def due(self, now: float) -> list[Ticket]:
+    def due(self, now: float) -> list[OpenJob]:
         """Those whose time is over; still held."""
         return [self._tickets[job_id] for job_id in self.timers.due(now)]
 
-    def tickets(self) -> list[Ticket]:
+    def open_jobs(self) -> list[OpenJob]:
         """All, oldest first."""
         return sorted(self._tickets.values(), key=_number)
 
@@ -137,7 +137,7 @@ class Hold:
         lines = (line for by_avoided in self._lines.values() for line in by_avoided.values())
         return sorted(lines, key=_head_place)
 
-    def first_for(self, backend: Backend, count: int, due: float = -inf) -> list[Ticket]:
+    def first_for(self, backend: Backend, count: int, due: float = -inf) -> list[OpenJob]:
         """The first so many that may go to `backend` and are due at `due` or later."""
         places: list[list[_Place]] = []
         for candidates in backend.memberships:
@@ -152,19 +152,19 @@ class Hold:
         """Jobs held for the same backends."""
         return sum(len(line.places) for line in self._lines.get(candidates, _NONE).values())
 
-    def _line_up(self, ticket: Ticket, candidates: Candidates, avoid: frozenset[Backend]) -> None:
+    def _line_up(self, open_job: OpenJob, candidates: Candidates, avoid: frozenset[Backend]) -> None:
         lines = self._lines.setdefault(candidates, {})
         line = lines.get(avoid)
         if line is None:
             line = lines[avoid] = Line(candidates, avoid)
-        insort(line.places, _place(ticket))
-        ticket.line = line
+        insort(line.places, _place(open_job))
+        open_job.line = line
 
-    def _leave_line(self, ticket: Ticket) -> None:
-        line = ticket.line
+    def _leave_line(self, open_job: OpenJob) -> None:
+        line = open_job.line
         assert line is not None
-        ticket.line = None
-        del line.places[bisect_left(line.places, _place(ticket))]
+        open_job.line = None
+        del line.places[bisect_left(line.places, _place(open_job))]
         if not line.places:
             lines = self._lines[line.candidates]
             del lines[line.avoid]
@@ -188,21 +188,21 @@ class Holds:
     def __len__(self) -> int:
         return len(self.hold) + len(self.backfill)
 
-    def tickets(self) -> list[Ticket]:
+    def open_jobs(self) -> list[OpenJob]:
         """All, those in the hold first."""
-        return [*self.hold.tickets(), *self.backfill.tickets()]
+        return [*self.hold.open_jobs(), *self.backfill.open_jobs()]
 
 
 _NONE: dict[frozenset[Backend], Line] = {}
 
 
-def _place(ticket: Ticket) -> _Place:
-    return -ticket.job.priority, ticket.due, ticket.number, ticket
+def _place(open_job: OpenJob) -> _Place:
+    return -open_job.job.priority, open_job.due, open_job.number, open_job
 
 
 def _head_place(line: Line) -> _Place:
     return line.places[0]
 
 
-def _number(ticket: Ticket) -> int:
-    return ticket.number
+def _number(open_job: OpenJob) -> int:
+    return open_job.number

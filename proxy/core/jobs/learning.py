@@ -9,9 +9,9 @@ from typing import Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.margins import Margins
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.jobs.open_job import OpenJob
 from proxy.core.learn.cost_model import decode_features, prefill_features
-from proxy.core.learn.decode_rate import Flow
+from proxy.core.learn.decode_rate import DecodeRate
 from proxy.core.learn.entry import Entry
 from proxy.core.learn.lengths import Lengths
 from proxy.core.learn.sessions import Session, Sessions
@@ -37,7 +37,7 @@ _MAX_KV_TOKENS: Final = 1e10
 _MAX_SEATS: Final = 1e6
 
 
-class Books:
+class Learning:
     """One per scheduler."""
 
     def __init__(self, settings: SchedulingSettings) -> None:
@@ -52,56 +52,56 @@ class Books:
 
     # ---- before
 
-    def demand(self, ticket: Ticket, now: float, served: Job | None = None) -> Demand:
+    def demand(self, open_job: OpenJob, now: float, served: Job | None = None) -> Demand:
         """The question to ask of every candidate; `served`: the job as it would be served otherwise."""
-        job = served or ticket.job
-        demand = Demand(job, ticket.arrived, now)
-        demand.bulk = job.bulk or ticket.demoted
+        job = served or open_job.job
+        demand = Demand(job, open_job.arrived, now)
+        demand.bulk = job.bulk or open_job.demoted
         demand.prompt, factor = self.lengths.prompt(job)
-        demand.too_short = ticket.too_short
+        demand.too_short = open_job.too_short
         demand.block_tokens = job.prefix_block_tokens * factor
         demand.answer, demand.answer_high = self.lengths.answer(job)
-        demand.session = self._session_of(ticket, now)
+        demand.session = self._session_of(open_job, now)
         if demand.session is not None:
             demand.goes_on(demand.session)
         elif job.prefix:
             demand.becomes = self.sessions.usual_tokens
-        if ticket.waits_in is not None:
+        if open_job.waits_in is not None:
             self.tenants.waits(job.tenant, demand.promised, now)
         demand.over_share = self.tenants.tilt(job.tenant, demand.promised, now)
         demand.bind(self._margins, self._bulk_backlog_s)
-        if ticket.started:  # its first token was seen: a second attempt only goes on from there
+        if open_job.started:  # its first token was seen: a second attempt only goes on from there
             demand.ttft_left = inf
         if demand.bulk:
             demand.patience_s = _PATIENCE * self._bulk_wait_s
             if job.deadline is not None:
-                demand.patience_s = min(demand.patience_s, _PATIENCE * (job.deadline - ticket.arrived))
+                demand.patience_s = min(demand.patience_s, _PATIENCE * (job.deadline - open_job.arrived))
         return demand
 
-    def _session_of(self, ticket: Ticket, now: float) -> Session | None:
+    def _session_of(self, open_job: OpenJob, now: float) -> Session | None:
         """Looked for once: a job that waits is asked about again and again, and a long prompt has many blocks."""
         self.sessions.expire(now)
-        if not ticket.looked_for_session:
-            ticket.looked_for_session = True
-            ticket.session = self.sessions.find(ticket.job)
-        elif ticket.session is not None and ticket.session not in self.sessions:
-            ticket.session = None  # it was over before this turn could go
-        return ticket.session
+        if not open_job.looked_for_session:
+            open_job.looked_for_session = True
+            open_job.session = self.sessions.find(open_job.job)
+        elif open_job.session is not None and open_job.session not in self.sessions:
+            open_job.session = None  # it was over before this turn could go
+        return open_job.session
 
-    def open(self, ticket: Ticket, backend: Backend, demand: Demand) -> Entry:
+    def open(self, open_job: OpenJob, backend: Backend, demand: Demand) -> Entry:
         """An attempt goes out; `backend` was looked at for this very `demand`."""
-        entry = self.open_beside(ticket, backend, demand)
+        entry = self.open_beside(open_job, backend, demand)
         self.tenants.serve(demand.job.tenant, work_s(backend, demand), demand.now)
         entry.session = self.sessions.sent(demand.session, demand.job, backend.kept, demand.now)
         return entry
 
-    def open_beside(self, ticket: Ticket, backend: Backend, demand: Demand) -> Entry:
+    def open_beside(self, open_job: OpenJob, backend: Backend, demand: Demand) -> Entry:
         """The same for an attempt that its tenant does not pay for."""
-        entry = Entry(ticket.job, ticket.arrived, demand.now)
+        entry = Entry(open_job.job, open_job.arrived, demand.now)
         open_entry(entry, backend, demand)
         entry.seconds = foreseen_s(backend, demand)
         entry.streams = demand.job.stream
-        entry.probe = ticket.probe
+        entry.probe = open_job.probe
         entry.seated = has_seat(backend, demand.now)
         if entry.loading:
             entry.began_load = backend.loads.asked(backend.own_name(demand.job.model), demand.now)
@@ -129,7 +129,7 @@ class Books:
         if backend.loads.loaded is not None:
             self._learn_load(entry, backend, now)
         if entry.job.hedge is not None and not entry.loading:
-            backend.pool.patience.learn(entry.prompt, True, entry.ttft, now - entry.dispatched)
+            backend.pool.first_byte_times.learn(entry.prompt, True, entry.ttft, now - entry.dispatched)
         if took is None or entry.loading:
             return
         freed_at = backend.seat_watch.freed_at
@@ -152,7 +152,7 @@ class Books:
             self._learn_hit(entry, backend, report)
             _learn_prefill(entry, backend, report)
             if not entry.streams and entry.job.hedge is not None:
-                backend.pool.patience.learn(entry.prompt, False, entry.first_byte_s, now - entry.dispatched)
+                backend.pool.first_byte_times.learn(entry.prompt, False, entry.first_byte_s, now - entry.dispatched)
         if entry.probe:
             backend.pool.probed(_kept(entry, report, now))
         if entry.session is not None and report.ok and not entry.session.open > 1:
@@ -166,7 +166,9 @@ class Books:
         if entry.began_load and entry.first_at is None:
             backend.loads.gave_up(backend.own_name(entry.job.model))
         if not entry.began and entry.job.hedge is not None:
-            backend.pool.patience.exceeded(entry.prompt, entry.streams, entry.first_byte_s, now - entry.dispatched)
+            backend.pool.first_byte_times.exceeded(
+                entry.prompt, entry.streams, entry.first_byte_s, now - entry.dispatched
+            )
         if entry in ledger.pending:
             _, head_s, spent = ledger.backlog(now)
             if entry is next(iter(ledger.pending)) and spent > head_s:
@@ -285,7 +287,7 @@ def _unload(backend: Backend, *, unloaded: bool) -> None:
 
 
 def _forget_flow(backend: Backend) -> None:
-    backend.flow = Flow()
+    backend.flow = DecodeRate()
     backend.model.flows(1.0)
 
 

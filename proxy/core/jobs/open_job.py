@@ -11,7 +11,7 @@ from proxy.core.jobs.states import OPEN
 from proxy.core.learn.sessions import Session
 from proxy.core.tenancy.quotas import Reservation
 from proxy.model.commands import Reason
-from proxy.model.fallback import Way
+from proxy.model.fallback import FallbackStep
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, Kind
 from proxy.model.request import Job
 
@@ -24,7 +24,7 @@ _MOST_DECLINED: Final = 16
 NOBODY: frozenset[Backend] = frozenset()
 
 
-class Ticket:
+class OpenJob:
     """Open from submit to the one ending; either held (`line`) or out (`attempts`)."""
 
     __slots__ = (
@@ -35,6 +35,7 @@ class Ticket:
         "declined",
         "demoted",
         "due",
+        "fallbacks",
         "fault",
         "held_at",
         "held_until",
@@ -55,7 +56,6 @@ class Ticket:
         "tries",
         "waits_in",
         "way",
-        "ways",
     )
 
     def __init__(self, job: Job, number: int, now: float = 0.0) -> None:
@@ -82,9 +82,9 @@ class Ticket:
         """Sent although it would have been refused."""
         self.reason: Reason | None = None
         """Why it is held."""
-        self.way: Way | None = None
+        self.way: FallbackStep | None = None
         """Served otherwise than asked for; `job` says how."""
-        self.ways = job.ways
+        self.fallbacks = job.fallbacks
         """Not tried yet."""
         self.held_at: float | None = None
         self.held_until: float | None = None

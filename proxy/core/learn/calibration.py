@@ -17,7 +17,7 @@ _MEMORY: Final = 0.01
 _MAX_FACTOR: Final = 100.0
 
 
-class Residuals:
+class Calibration:
     """A quantile q moves up when the truth lies above it and down otherwise, in proportion 1 - q : q."""
 
     __slots__ = ("coverage", "error", "factors", "samples")

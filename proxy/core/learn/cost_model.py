@@ -8,7 +8,7 @@ cannot, such as an engine that becomes five times slower without a word.
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.core.learn.calibration import Residuals
+from proxy.core.learn.calibration import Calibration
 from proxy.core.learn.rls import Rls
 
 PREFILL_START: tuple[float, ...] = (0.02, 1.0, 0.2, 0.0)
@@ -96,11 +96,11 @@ class Costs:
 class PoolModel(Costs):
     """The mean of a pool: what its backends start from, and how good its predictions are."""
 
-    __slots__ = ("residuals",)
+    __slots__ = ("calibration",)
 
     def __init__(self) -> None:
         super().__init__()
-        self.residuals = Residuals()
+        self.calibration = Calibration()
         """Of times to first token."""
 
     def hears(self, number: int) -> bool:
@@ -114,13 +114,13 @@ class CostModel:
     __slots__ = (
         "_flow",
         "_own",
+        "calibration",
         "decode",
         "decode_drift",
         "decode_samples",
         "pool",
         "prefill",
         "prefill_drift",
-        "residuals",
         "samples",
         "slow",
         "slow_decode",
@@ -137,7 +137,7 @@ class CostModel:
         self.decode: list[float] = []
         self.prefill_drift = Drift(0.85, 0.05)
         self.decode_drift = Drift(0.8, 0.01)
-        self.residuals = Residuals()
+        self.calibration = Calibration()
         self.samples = 0
         """Prefills seen."""
         self.decode_samples = 0
@@ -227,8 +227,8 @@ class CostModel:
 
     def learn_ttft(self, predicted: float, actual: float) -> None:
         """A time to first token came true, or did not."""
-        self.residuals.learn(predicted, actual)
-        self.pool.residuals.learn(predicted, actual)
+        self.calibration.learn(predicted, actual)
+        self.pool.calibration.learn(predicted, actual)
 
     def numbers(self) -> list[float]:
         """Of its own costs; empty before the first sample."""

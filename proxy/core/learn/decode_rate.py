@@ -24,7 +24,7 @@ _LEARNT: Final = 30
 """Answers the pool must have seen to their end: before, only the prediction would be judged."""
 
 
-class Flow:
+class DecodeRate:
     """One per backend. `slow` is the factor on its predicted seconds per token: 1 unless grossly slow."""
 
     __slots__ = ("_at", "_busy_s", "_decoding_s", "_expected", "_kv_s", "_seen", "slow")

@@ -24,7 +24,7 @@ _UP: Final = tuple(exp(_RATE * quantile) for quantile in QUANTILES)
 _DOWN: Final = tuple(exp(_RATE * (quantile - 1.0)) for quantile in QUANTILES)
 
 
-class Spread:
+class RatioQuantiles:
     """Quantiles of actual ÷ predicted; each moves up when the truth lies above it, and down otherwise, in proportion
     q : 1 - q."""
 
@@ -55,14 +55,14 @@ class Spread:
         return self.factors[i] if self.samples * (1.0 - QUANTILES[i]) >= _ENOUGH - _HAIR else None
 
 
-class Patience:
+class FirstByteTimes:
     """One per pool."""
 
     __slots__ = ("_streams", "_whole")
 
     def __init__(self) -> None:
-        self._streams = [Spread() for _ in range(_SIZES + 1)]
-        self._whole = [Spread() for _ in range(_SIZES + 1)]
+        self._streams = [RatioQuantiles() for _ in range(_SIZES + 1)]
+        self._whole = [RatioQuantiles() for _ in range(_SIZES + 1)]
         """Answers that come in one piece: their first byte is their last token's."""
 
     def learn(self, prompt: float, streams: bool, predicted_s: float, actual_s: float) -> None:

@@ -22,7 +22,7 @@ class Use:
         self.left = len(chain)
 
 
-class Recency:
+class Lru:
     """At most about twice as much is queued as there are blocks."""
 
     __slots__ = ("_queue", "last", "queued")

@@ -8,7 +8,7 @@ the engine keeps as much as we think; `learn` corrects that from what engines sa
 from collections.abc import Collection, Hashable, Sequence
 from typing import Final
 
-from proxy.core.learn.lru import Recency
+from proxy.core.learn.lru import Lru
 
 TOTAL_BLOCKS: Final = 1 << 20
 """Blocks remembered of all backends together: about 200 bytes each."""
@@ -29,7 +29,7 @@ class PrefixRecord:
     def __init__(self, index: "PrefixIndex", number: int) -> None:
         self._index = index
         self.mask = 1 << number
-        self._recency = Recency()
+        self._recency = Lru()
         self._most = index.most
         self.cap = min(UNKNOWN_CAP, index.most)
         """Blocks it is believed to hold."""

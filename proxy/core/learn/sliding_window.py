@@ -11,7 +11,7 @@ _MIN_SPAN_S: Final = 1e-3
 """A span of nothing still has slots."""
 
 
-class RollingCount:
+class SlidingCount:
     """Events of the last `span_s` seconds, in `SLOTS` slots: an event is forgotten after between 0.9 and 1.0 spans,
     never later."""
 

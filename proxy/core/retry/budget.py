@@ -5,7 +5,7 @@ Owns the two counts. How often one request may be tried, and where, is the sched
 
 from typing import Final
 
-from proxy.core.learn.sliding_window import RollingCount
+from proxy.core.learn.sliding_window import SlidingCount
 from proxy.model.limits import RetrySettings
 
 SPAN_S: Final = 10.0
@@ -20,8 +20,8 @@ class RetryBudget:
     def __init__(self, settings: RetrySettings) -> None:
         self._ratio = settings.budget_ratio
         self._floor = settings.budget_min_per_s * SPAN_S
-        self._requests = RollingCount(SPAN_S)
-        self._retries = RollingCount(SPAN_S)
+        self._requests = SlidingCount(SPAN_S)
+        self._retries = SlidingCount(SPAN_S)
 
     def request(self, now: float) -> None:
         """A new request came: a fraction of a retry is earned."""

@@ -9,10 +9,10 @@ from dataclasses import replace
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.catalogue import Catalogue
 from proxy.core.jobs.decision import Detour, Send
-from proxy.core.jobs.learning import Books
-from proxy.core.jobs.open_job import NOBODY, Ticket
+from proxy.core.jobs.learning import Learning
+from proxy.core.jobs.open_job import NOBODY, OpenJob
 from proxy.core.route.router import Router
-from proxy.model.fallback import Cause, Way
+from proxy.model.fallback import Cause, FallbackStep
 from proxy.model.faults import CONTEXT_TOO_LONG, NOT_REACHED, Fault, Kind
 from proxy.model.request import Job
 
@@ -20,36 +20,36 @@ from proxy.model.request import Job
 class Fallback:
     """One per scheduler."""
 
-    def __init__(self, catalogue: Catalogue, books: Books, router: Router) -> None:
+    def __init__(self, catalogue: Catalogue, learning: Learning, router: Router) -> None:
         self._catalogue = catalogue
-        self._books = books
+        self._books = learning
         self._router = router
 
-    def served(self, ticket: Ticket) -> None:
+    def served(self, open_job: OpenJob) -> None:
         """A new job as it was asked for, or the first way that anybody serves: there it waits like any other."""
-        if self._of(ticket.job) is not None:
+        if self._of(open_job.job) is not None:
             return
-        for index, way in enumerate(ticket.ways):
-            job = by_way(ticket.job, way)
+        for index, way in enumerate(open_job.fallbacks):
+            job = by_way(open_job.job, way)
             if self._of(job) is not None:
-                ticket.job, ticket.way, ticket.ways = job, way, ticket.ways[index + 1 :]
+                open_job.job, open_job.way, open_job.fallbacks = job, way, open_job.fallbacks[index + 1 :]
                 return
-        ticket.ways = ()
+        open_job.fallbacks = ()
 
-    def find(self, ticket: Ticket, now: float, cause: Cause | None = None) -> Send | None:
+    def find(self, open_job: OpenJob, now: float, cause: Cause | None = None) -> Send | None:
         """The first way that has room for a job that is to be refused, or whose first choice failed (`cause`). None:
         none has."""
-        for index, way in enumerate(ticket.ways):
+        for index, way in enumerate(open_job.fallbacks):
             if cause is not None and cause not in way.on:
                 continue
-            job = by_way(ticket.job, way)
+            job = by_way(open_job.job, way)
             candidates = self._of(job)
             if candidates is None:
                 continue
-            demand = self._books.demand(ticket, now, job)
+            demand = self._books.demand(open_job, now, job)
             backend = self._router.pick(candidates, demand, NOBODY)
             if backend is not None:
-                left = ways_left(ticket.ways[:index], cause) + ticket.ways[index + 1 :]
+                left = ways_left(open_job.fallbacks[:index], cause) + open_job.fallbacks[index + 1 :]
                 return Send(backend, demand, detour=Detour(way, job, left))
         return None
 
@@ -57,9 +57,9 @@ class Fallback:
         return labelled(self._catalogue, job)
 
 
-def ways_left(ways: tuple[Way, ...], cause: Cause | None) -> tuple[Way, ...]:
-    """Those that may be taken later, after none of `ways` had room: the ones that are not for this cause."""
-    return () if cause is None else tuple(way for way in ways if cause not in way.on)
+def ways_left(fallbacks: tuple[FallbackStep, ...], cause: Cause | None) -> tuple[FallbackStep, ...]:
+    """Those that may be taken later, after none of `fallbacks` had room: the ones that are not for this cause."""
+    return () if cause is None else tuple(way for way in fallbacks if cause not in way.on)
 
 
 def cause_of(fault: Fault) -> Cause:
@@ -86,6 +86,6 @@ def labelled(catalogue: Catalogue, job: Job) -> Candidates | None:
     return candidates if any(job.require <= backend.spec.labels for backend in candidates.backends) else None
 
 
-def by_way(job: Job, way: Way) -> Job:
+def by_way(job: Job, way: FallbackStep) -> Job:
     """The job as it is served otherwise."""
     return replace(job, model=way.model, require=way.require)

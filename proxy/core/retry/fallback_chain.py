@@ -7,7 +7,7 @@ and that it ends. When a way is taken is `fallback`'s business.
 from collections.abc import Callable, Iterable, Iterator
 
 from proxy.model.classes import ClassSettings
-from proxy.model.fallback import MAX_WAYS, FallbackSettings, ModelSettings, Way, printable
+from proxy.model.fallback import MAX_WAYS, FallbackSettings, FallbackStep, ModelSettings, printable
 from proxy.model.rules import NOT_POOL_LABEL, POOL_LABEL
 
 Spellings = Callable[[str], tuple[str, ...]]
@@ -18,7 +18,7 @@ def no_others(_: str) -> tuple[str, ...]:
     return ()
 
 
-class Ways:
+class FallbackChain:
     """Read once from the configuration."""
 
     def __init__(self, classes: Iterable[ClassSettings] = (), models: Iterable[ModelSettings] = ()) -> None:
@@ -27,12 +27,12 @@ class Ways:
 
     def of(
         self, model: str, traffic_class: str, require: frozenset[str], renamable: bool, also: Spellings = no_others
-    ) -> tuple[Way, ...]:
+    ) -> tuple[FallbackStep, ...]:
         """First the way as it was asked for, then the others; nothing where there are no others. `renamable`: the
         model can be replaced in its body; `also`: other spellings of a model."""
         if not self._by_class and not self._by_model:
             return ()
-        found: list[Way] = []
+        found: list[FallbackStep] = []
         kept: set[str] = set()
         for settings, other in self._settings(model, traffic_class, also):
             way = _way(settings, other, model, require)
@@ -43,7 +43,7 @@ class Ways:
             if not any(way.model == other.model and way.require == other.require for other in found):
                 found.append(way)
         confined = any(label.startswith(POOL_LABEL) for label in require)
-        first = Way(model, require if confined else require | kept, "")
+        first = FallbackStep(model, require if confined else require | kept, "")
         others = [way for way in found if way.model != model or way.require != require]
         return (first, *others[:MAX_WAYS]) if others else ()
 
@@ -74,7 +74,7 @@ def _each(settings: FallbackSettings) -> Iterator[tuple[FallbackSettings, str | 
         yield settings, name
 
 
-def _way(settings: FallbackSettings, other: str | None, model: str, require: frozenset[str]) -> Way:
+def _way(settings: FallbackSettings, other: str | None, model: str, require: frozenset[str]) -> FallbackStep:
     labels = frozenset(label for label in require if not label.startswith((POOL_LABEL, NOT_POOL_LABEL)))
     said = []
     if other is not None:
@@ -82,4 +82,4 @@ def _way(settings: FallbackSettings, other: str | None, model: str, require: fro
     if settings.pool is not None:
         said.append(f"pool:{settings.pool}")
         labels |= {POOL_LABEL + settings.pool}
-    return Way(other or model, labels, ",".join(said), frozenset(settings.on))
+    return FallbackStep(other or model, labels, ",".join(said), frozenset(settings.on))

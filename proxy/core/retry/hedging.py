@@ -1,6 +1,6 @@
 """Second attempts beside late ones: whether one may be paid for, and where it goes.
 
-Owns the budgets and that choice. When an attempt is late is known to `lateness`; permits, and the end of whichever
+Owns the budgets and that choice. When an attempt is late is known to `hedge_timers`; permits, and the end of whichever
 attempt loses, are the attempts' business.
 """
 
@@ -10,9 +10,9 @@ from typing import Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
-from proxy.core.fleet.health import State
-from proxy.core.jobs.learning import Books
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.fleet.health import HealthState
+from proxy.core.jobs.learning import Learning
+from proxy.core.jobs.open_job import OpenJob
 from proxy.core.route.forecasting import foresee, judge, predicted_tpot
 from proxy.core.route.router import Router
 from proxy.model.request import Job
@@ -26,9 +26,9 @@ _HAIR: Final = 1e-9
 class Hedging:
     """One per scheduler. Of n requests of a class at most 1 + n * budget are hedged."""
 
-    def __init__(self, fleet: Fleet, books: Books, router: Router) -> None:
+    def __init__(self, fleet: Fleet, learning: Learning, router: Router) -> None:
         self._fleet = fleet
-        self._books = books
+        self._books = learning
         self._router = router
         self._left: dict[str, float] = {}
         """Hedges that may still be made, by traffic class."""
@@ -45,9 +45,9 @@ class Hedging:
             left = self._left.get(job.traffic_class, 1.0)
             self._left[job.traffic_class] = min(_BURST, left + job.hedge.budget)
 
-    def second(self, ticket: Ticket, now: float) -> tuple[Backend, Demand] | None:
+    def second(self, open_job: OpenJob, now: float) -> tuple[Backend, Demand] | None:
         """Where a late job's second attempt goes, paid for, and for what question; None: nowhere for now."""
-        job = ticket.job
+        job = open_job.job
         self.late += 1
         left = self._left.get(job.traffic_class, 0.0)
         if job.deadline is not None and now >= job.deadline:
@@ -55,31 +55,31 @@ class Hedging:
         if left < 1.0 - _HAIR:
             self.unpaid += 1
             return None
-        demand = self._books.demand(ticket, now)
+        demand = self._books.demand(open_job, now)
         demand.ttft_left = inf  # it is late already: what counts is whether those who are there would suffer
-        backend = self._fastest(ticket, demand)
+        backend = self._fastest(open_job, demand)
         if backend is None:
             self.alone += 1
             return None
         self._left[job.traffic_class] = max(0.0, left - 1.0)
         return backend, demand
 
-    def _fastest(self, ticket: Ticket, demand: Demand) -> Backend | None:
+    def _fastest(self, open_job: OpenJob, demand: Demand) -> Backend | None:
         """The one of the others, healthy, not starting slowly and with room, that is likely to answer first, and before
         the late one."""
-        candidates = self._fleet.catalogue.find(ticket.job.model)
+        candidates = self._fleet.catalogue.find(open_job.job.model)
         if candidates is None:
             return None
-        (late,) = ticket.attempts
-        entry, avoid = late.entry, ticket.tried | {late.backend}
-        known = late.backend.pool.patience.usual(entry.prompt, entry.streams)
+        (late,) = open_job.attempts
+        entry, avoid = late.entry, open_job.tried | {late.backend}
+        known = late.backend.pool.first_byte_times.usual(entry.prompt, entry.streams)
         usual, spent_s = known or 1.0, demand.now - entry.dispatched
         # Nobody knows why it is late: as long again as it has taken is the honest guess, and at least as predicted. As
         # long as predictions are unproven the operator's word counts, and whoever looks as good as it did will do.
         soonest_s = max(spent_s, usual * entry.first_byte_s - (0.0 if known is None else spent_s))
         fastest: Backend | None = None
         for backend in self._router.free(candidates, demand, avoid):
-            if backend in avoid or backend.health.state is not State.HEALTHY or backend.share < 1.0:
+            if backend in avoid or backend.health.state is not HealthState.HEALTHY or backend.share < 1.0:
                 continue
             foresee(backend, demand)
             if self._router.judges and judge(backend, demand) is not None:

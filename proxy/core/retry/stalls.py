@@ -12,9 +12,9 @@ from typing import Final
 
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
-from proxy.core.fleet.health import State
+from proxy.core.fleet.health import HealthState
 from proxy.core.jobs.attempt import Attempt
-from proxy.core.jobs.learning import Books
+from proxy.core.jobs.learning import Learning
 from proxy.core.retry.budget import RetryBudget
 from proxy.core.route.forecasting import foresee, judge
 from proxy.core.route.router import Router
@@ -25,12 +25,12 @@ _LEAST_S: Final = 2.0
 """but never less than these seconds."""
 
 
-class Silence:
+class Stalls:
     """One per scheduler."""
 
-    def __init__(self, fleet: Fleet, books: Books, router: Router, budget: RetryBudget, tries: int) -> None:
+    def __init__(self, fleet: Fleet, learning: Learning, router: Router, budget: RetryBudget, tries: int) -> None:
         self._fleet = fleet
-        self._books = books
+        self._books = learning
         self._router = router
         self._budget = budget
         self._tries = tries
@@ -41,7 +41,7 @@ class Silence:
         """Whether the stream of an attempt, without a token for so many seconds, should not be waited for. `token_s`:
         its own seconds per token until then; `fits`: whether the backend of that name could go on with the text, None:
         none may."""
-        ticket, backend = attempt.ticket, attempt.backend
+        open_job, backend = attempt.open_job, attempt.backend
         if silent_s < _LEAST_S:
             return False
         model, ledger = backend.model, backend.ledger
@@ -53,20 +53,20 @@ class Silence:
             return False
         if backend.is_gone:
             return True
-        if fits is None or ticket.sent >= self._tries or self._budget.left(now) < 1:
+        if fits is None or open_job.sent >= self._tries or self._budget.left(now) < 1:
             return False
-        if ticket.job.deadline is not None and now >= ticket.job.deadline:
+        if open_job.job.deadline is not None and now >= open_job.job.deadline:
             return False
-        return self._somebody_could(attempt, self._books.demand(ticket, now), fits)
+        return self._somebody_could(attempt, self._books.demand(open_job, now), fits)
 
     def _somebody_could(self, attempt: Attempt, demand: Demand, fits: Callable[[str], bool]) -> bool:
         """Somebody else has room, and nobody has who could not go on: the router would not know to avoid it."""
-        candidates = self._fleet.catalogue.find(attempt.ticket.job.model)
+        candidates = self._fleet.catalogue.find(attempt.open_job.job.model)
         if candidates is None:
             return False
-        avoid, found = attempt.ticket.tried | {attempt.backend}, False
+        avoid, found = attempt.open_job.tried | {attempt.backend}, False
         for backend in self._router.free(candidates, demand, avoid):
-            if backend in avoid or backend.health.state is not State.HEALTHY:
+            if backend in avoid or backend.health.state is not HealthState.HEALTHY:
                 continue
             foresee(backend, demand)
             if not self._router.judges or judge(backend, demand) is None:

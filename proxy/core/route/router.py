@@ -77,7 +77,7 @@ class Router:
         if candidates.unlike and not self._may(backend, candidates, demand):
             return False
         if self.judges and demand.bulk:
-            candidates.reserve.bind(demand, candidates.open)
+            candidates.headroom.bind(demand, candidates.open)
         foresee(backend, demand)
         return not self.judges or judge(backend, demand) is None or not self.bars(backend, demand)
 
@@ -136,7 +136,7 @@ class Router:
 
     def _choose(self, candidates: Candidates, free: list[Backend], demand: Demand) -> Backend | None:
         if self.judges and demand.bulk:
-            candidates.reserve.bind(demand, candidates.open)
+            candidates.headroom.bind(demand, candidates.open)
         plain = [b for b in free if not b.spec.speculative] if demand.job.constrained else free
         if self._foresees:
             if demand.chain and demand.depths is None:
@@ -182,10 +182,10 @@ class Router:
         self, candidates: Candidates, demand: Demand, chosen: Backend | None, usable: tuple[Backend, ...]
     ) -> None:
         """A job came, for which `chosen` was picked among `usable`; None: it waits."""
-        home = candidates.reserve.home(demand, usable)
+        home = candidates.headroom.home(demand, usable)
         if chosen is None:
             foresee(home, demand)
-        candidates.reserve.asked(demand, chosen or home)
+        candidates.headroom.asked(demand, chosen or home)
 
     def probe(self, candidates: Candidates, demand: Demand) -> Backend | None:
         """Now and then, somebody for a job that is about to be refused, to learn whether that is right."""

@@ -12,13 +12,13 @@ from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.decision import Decision, Send, Wait
 from proxy.core.jobs.hedge_timers import late_after_s
-from proxy.core.jobs.learning import Books
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.jobs.learning import Learning
+from proxy.core.jobs.open_job import OpenJob
 from proxy.core.route.forecasting import foresee, judge, predicted_tpot
 from proxy.core.route.router import Router, ablest
 from proxy.core.tenancy.quotas import Quotas
 from proxy.model.commands import Reason
-from proxy.model.fallback import Way
+from proxy.model.fallback import FallbackStep
 from proxy.model.request import Job
 from proxy.model.tenants import QuotaView
 
@@ -77,15 +77,15 @@ class Explanation:
 
 
 def explain(
-    fleet: Fleet, books: Books, router: Router, decider: Decider, quotas: Quotas, job: Job, now: float
+    fleet: Fleet, learning: Learning, router: Router, decider: Decider, quotas: Quotas, job: Job, now: float
 ) -> Explanation:
     """What `submit` would do with `job` now."""
-    rehearsed, ticket = decider.rehearsal(), Ticket(job, 0, now)
-    rehearsed.fallback.served(ticket)
-    judged = rehearsed.new(ticket, fleet.catalogue.find(ticket.job.model), now)
-    decision, demand = judged.decision, judged.demand or books.demand(ticket, now)
+    rehearsed, open_job = decider.rehearsal(), OpenJob(job, 0, now)
+    rehearsed.fallback.served(open_job)
+    judged = rehearsed.new(open_job, fleet.catalogue.find(open_job.job.model), now)
+    decision, demand = judged.decision, judged.demand or learning.demand(open_job, now)
     sent = decision if isinstance(decision, Send) else None
-    way = ticket.way if sent is None or sent.detour is None else sent.detour.way
+    way = open_job.way if sent is None or sent.detour is None else sent.detour.way
     account = quotas.account(job.tenant, now)
     all_of_it = fleet.catalogue.find(job.model)
     views = () if all_of_it is None else tuple(_view(b, all_of_it, demand, router) for b in all_of_it.backends)
@@ -119,10 +119,10 @@ def _hedge_after_s(sent: Send) -> float | None:
     first_byte_s = chosen.forecast.ttft
     if not demand.job.stream:
         first_byte_s += demand.answer * predicted_tpot(chosen, demand)
-    return late_after_s(rule, chosen.pool.patience, demand.prompt, demand.job.stream, first_byte_s)
+    return late_after_s(rule, chosen.pool.first_byte_times, demand.prompt, demand.job.stream, first_byte_s)
 
 
-def _outcome(decision: Decision, way: Way | None) -> str:
+def _outcome(decision: Decision, way: FallbackStep | None) -> str:
     if isinstance(decision, Send):
         return "dispatch" if way is None else "fallback"
     if isinstance(decision, Wait):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.health import State
+from proxy.core.fleet.health import HealthState
 from proxy.core.fleet.pool import Pool
 from proxy.model.commands import Reason
 
@@ -17,7 +17,7 @@ class BackendView:
     in_flight: int
     permits: int | None
     """None: no bound of ours."""
-    state: State
+    state: HealthState
     ejected_until: float | None
     share: float
     """Slow start: the share of its usual traffic it gets."""
@@ -167,9 +167,9 @@ def backend_view(backend: Backend, now: float) -> BackendView:
         slow=backend.model.slow,
         slow_decode=backend.model.slow_decode,
         samples=backend.model.samples,
-        ttft_coverage=backend.model.residuals.coverage,
-        ttft_error=backend.model.residuals.error,
-        ttft_factors=tuple(backend.model.residuals.factors),
+        ttft_coverage=backend.model.calibration.coverage,
+        ttft_error=backend.model.calibration.error,
+        ttft_factors=tuple(backend.model.calibration.factors),
         prefix_blocks=len(backend.record.blocks),
         prefix_cap=backend.record.cap,
         prefix_trust=backend.record.trust,
@@ -179,13 +179,13 @@ def backend_view(backend: Backend, now: float) -> BackendView:
 
 def pool_view(pool: Pool, mode: str, now: float) -> PoolView:
     """The view of `pool` at `now`."""
-    residuals = pool.model.residuals
+    calibration = pool.model.calibration
     return PoolView(
         name=pool.name,
         enforces=mode == "enforce" or (mode == "auto" and pool.trusted),
-        samples=residuals.samples,
-        coverage=residuals.coverage,
-        error=residuals.error,
+        samples=calibration.samples,
+        coverage=calibration.coverage,
+        error=calibration.error,
         utilisation=pool.utilisation(now),
         predicted_wait_s=pool.predicted_wait_s(now),
         probes=pool.probes,

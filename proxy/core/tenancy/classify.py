@@ -23,7 +23,7 @@ _SEEN_ENOUGH: Final = 16
 _RATE: Final = 0.05
 
 
-class Asked(NamedTuple):
+class RequestTraits(NamedTuple):
     """What rules look at."""
 
     endpoint: str
@@ -92,7 +92,7 @@ class Classifier:
         self._bulk_tokens = bulk_tokens
         self._work = Work()
 
-    def classify(self, asked: Asked) -> Classified:
+    def classify(self, asked: RequestTraits) -> Classified:
         """The class of a request. KeyError: the header names a class that does not exist."""
         rule = next((rule for rule in self._rules if fits(rule.when, asked)), None)
         if rule is None:
@@ -103,12 +103,12 @@ class Classifier:
             found = self._without_rule(asked)
         return found._replace(rule=rule.index, require=rule.require, prefer=rule.prefer)
 
-    def learn(self, asked: Asked, output_tokens: int) -> None:
+    def learn(self, asked: RequestTraits, output_tokens: int) -> None:
         """An answer had so many tokens."""
         if not asked.stream:
             self._work.learn(asked, output_tokens)
 
-    def _without_rule(self, asked: Asked) -> Classified:
+    def _without_rule(self, asked: RequestTraits) -> Classified:
         classes = self.classes
         if asked.asked_class:
             return Classified(classes[asked.asked_class], "header")
@@ -122,7 +122,7 @@ class Classifier:
             return Classified(classes[BULK_CLASS], "work")
         return Classified(classes[DEFAULT_CLASS], "default")
 
-    def _is_bulk_by_work(self, asked: Asked) -> bool:
+    def _is_bulk_by_work(self, asked: RequestTraits) -> bool:
         """Never a stream, which somebody reads along, nor what has a promise to lose: answers of reasoning models are
         long, and they are waited for all the same."""
         most, promise = self._bulk_tokens, self.classes[DEFAULT_CLASS].promise
@@ -133,7 +133,7 @@ class Classifier:
         return self._work.expected(asked) >= most
 
 
-def fits(when: When, asked: Asked) -> bool:
+def fits(when: When, asked: RequestTraits) -> bool:
     """Whether every condition holds."""
     return (
         (not when.endpoint or asked.endpoint in when.endpoint)
@@ -148,7 +148,7 @@ def fits(when: When, asked: Asked) -> bool:
     )
 
 
-def _means(pattern: str, asked: Asked) -> bool:
+def _means(pattern: str, asked: RequestTraits) -> bool:
     return names(pattern, asked.model) or any(names(pattern, other) for other in asked.also)
 
 
@@ -170,14 +170,14 @@ class Work:
         self._medians: OrderedDict[tuple[str, str, str, int], list[float]] = OrderedDict()
         """[median, samples]; bounded, the longest unused goes first."""
 
-    def expected(self, asked: Asked) -> float:
+    def expected(self, asked: RequestTraits) -> float:
         """Tokens. Before anything was seen: what was asked for."""
         known = self._medians.get(_kind(asked))
         if known is None or known[1] < _SEEN_ENOUGH:
             return 0.0 if asked.max_tokens is None else float(asked.max_tokens)
         return known[0] if asked.max_tokens is None else min(known[0], float(asked.max_tokens))
 
-    def learn(self, asked: Asked, tokens: int) -> None:
+    def learn(self, asked: RequestTraits, tokens: int) -> None:
         """One more answer."""
         kind, medians = _kind(asked), self._medians
         known = medians.get(kind)
@@ -192,5 +192,5 @@ class Work:
         known[0] *= exp(rate if tokens > known[0] else -rate)
 
 
-def _kind(asked: Asked) -> tuple[str, str, str, int]:
+def _kind(asked: RequestTraits) -> tuple[str, str, str, int]:
     return asked.tenant, asked.endpoint, asked.model, (asked.max_tokens or 0).bit_length()

@@ -20,7 +20,7 @@ from proxy.live.background.questions import Questions
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
-from proxy.live.upstream.backends import Backend
+from proxy.live.upstream.backends import Upstream
 from proxy.model.commands import Identified, Load, Probed, Restarted
 from proxy.model.faults import Fault, FaultError, Kind
 from proxy.model.limits import HealthSettings, UpstreamLimits
@@ -41,7 +41,7 @@ class Prober:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Upstream,
         driver: Driver,
         models: ModelList,
         health: HealthSettings,

@@ -7,7 +7,7 @@ import asyncio
 from time import monotonic
 
 from proxy.live.relay import Relay
-from proxy.live.upstream.backends import Backend
+from proxy.live.upstream.backends import Upstream
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import FaultError
 from proxy.model.limits import UpstreamLimits
@@ -20,7 +20,7 @@ class Questions:
     """To one backend."""
 
     def __init__(
-        self, backend: Backend, limits: UpstreamLimits, loop: asyncio.AbstractEventLoop, request_id: str
+        self, backend: Upstream, limits: UpstreamLimits, loop: asyncio.AbstractEventLoop, request_id: str
     ) -> None:
         self._backend = backend
         self._limits = limits

@@ -10,10 +10,10 @@ from time import monotonic
 from typing import Final
 
 from proxy.engines import load
-from proxy.engines.load import NOTHING, Reading, Source, merged
+from proxy.engines.load import NOTHING, LoadSource, Reading, merged
 from proxy.live.background.questions import Questions
 from proxy.live.driver import Driver
-from proxy.live.upstream.backends import Backend
+from proxy.live.upstream.backends import Upstream
 from proxy.model.commands import Load, Restarted
 from proxy.model.faults import FaultError
 from proxy.model.limits import UpstreamLimits
@@ -35,7 +35,7 @@ class Scraper:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Upstream,
         driver: Driver,
         limits: UpstreamLimits,
         loop: asyncio.AbstractEventLoop,
@@ -45,7 +45,7 @@ class Scraper:
         self._driver = driver
         self._questions = Questions(backend, limits, loop, "tidegate-scrape")
         self._interval_s = interval_s
-        self._silent: dict[Source, float] = {}
+        self._silent: dict[LoadSource, float] = {}
         """Sources that are not there, and when to look again."""
         self._odometer: float | None = None
         self._asleep = False
@@ -107,7 +107,7 @@ class Scraper:
             )
         )
 
-    async def _read(self, source: Source) -> Reading:
+    async def _read(self, source: LoadSource) -> Reading:
         try:
             relay = await self._questions.get(source.path, load.MAX_B, _TIMEOUT_S)
         except (TimeoutError, FaultError):

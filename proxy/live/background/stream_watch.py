@@ -25,7 +25,7 @@ _FEWEST: Final = 8
 GivesUp = Callable[[int, float, float, Callable[[str], bool] | None, float], bool]
 
 
-class Flowing(Protocol):
+class WatchedStream(Protocol):
     """A request that may have an answer on its way."""
 
     @property
@@ -40,14 +40,14 @@ class Flowing(Protocol):
         """Whether that backend could go on with its stream."""
 
 
-class Flows:
+class StreamWatch:
     """One per proxy. `gives_up`: of an attempt whose stream was silent for so many seconds, now; who could go on with
     it (None: its text is such that nobody can), and its own seconds per token until then. `sleeps_on`: of an attempt
     whose answer has not begun, whether its backend leaves it alone until somebody wakes it."""
 
     def __init__(
         self,
-        running: Iterable[Flowing],
+        running: Iterable[WatchedStream],
         driver: Driver,
         gives_up: GivesUp,
         sleeps_on: Callable[[int], bool] | None = None,
@@ -85,8 +85,8 @@ class Flows:
             before, self._awake_since = {}, now
         streams: dict[str, int] = {}
         tokens: dict[str, int] = {}
-        silent: list[Flowing] = []
-        unheard: list[Flowing] = []
+        silent: list[WatchedStream] = []
+        unheard: list[WatchedStream] = []
         for flowing in self._running:
             relay = flowing.relay
             if relay is None:
@@ -114,7 +114,7 @@ class Flows:
         for flowing in unheard:
             self._take_back(flowing)
 
-    def _consider(self, flowing: Flowing, now: float) -> None:
+    def _consider(self, flowing: WatchedStream, now: float) -> None:
         relay = flowing.relay
         assert relay is not None
         silent_s = now - max(relay.meter.last_token or now, self._awake_since)
@@ -123,7 +123,7 @@ class Flows:
             text = f"Backend {relay.backend} fell silent for {silent_s:.1f} s, and another one could not go on."
             relay.give_up(upstream(Kind.STALLED, text))
 
-    def _take_back(self, flowing: Flowing) -> None:
+    def _take_back(self, flowing: WatchedStream) -> None:
         relay = flowing.relay
         assert relay is not None
         if self._sleeps_on is not None and self._sleeps_on(flowing.attempt_id):

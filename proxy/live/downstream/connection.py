@@ -50,7 +50,7 @@ _UNTIL_CLOSE: Final = 2
 """How the end of the body that is sent is told: here by the end of the connection, and by nothing else."""
 
 
-Handler = Callable[["Connection", Message], Coroutine[Any, Any, None]]
+Handler = Callable[["ClientConnection", Message], Coroutine[Any, Any, None]]
 
 
 class Edge:
@@ -76,13 +76,13 @@ class Edge:
         self.max_connections = max_connections
         self.budget = budget
         self.terms = Terms(limits, policy, new_id, budget, watch.ran)
-        self.connections: set[Connection] = set()
+        self.connections: set[ClientConnection] = set()
         self.refused = 0
         self.draining = False
 
-    def connection(self) -> "Connection":
+    def connection(self) -> "ClientConnection":
         """A protocol for one accepted socket."""
-        return Connection(self)
+        return ClientConnection(self)
 
     def drain(self) -> None:
         """Close idle connections; the others close after their answer."""
@@ -99,7 +99,7 @@ class Edge:
         return any(connection.is_delivering() for connection in self.connections)
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """One client connection; answers one request at a time, in order."""
 
     __slots__ = (

@@ -4,14 +4,14 @@ import asyncio
 import logging
 from time import monotonic
 
-from proxy.config.backend import Backend as BackendConfig
+from proxy.config.backend import BackendOptions
 from proxy.config.schema import Config
 from proxy.engines.base import Dialect
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.engines.routes import UNRECOGNISED
 from proxy.live.upstream import tls
-from proxy.live.upstream.connection import Address
-from proxy.live.upstream.pool import Pool
+from proxy.live.upstream.connection import SocketAddress
+from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
 from proxy.model.limits import UpstreamLimits
 
@@ -21,12 +21,12 @@ _MODELS_MAX = 1024
 """Models of one backend of which something is remembered."""
 
 
-class Backend:
+class Upstream:
     """One engine as the live side knows it."""
 
     def __init__(
         self,
-        config: BackendConfig,
+        config: BackendOptions,
         limits: UpstreamLimits,
         loop: asyncio.AbstractEventLoop,
         watch: Watch,
@@ -35,7 +35,7 @@ class Backend:
         """`via`: a line for the head of every request."""
         address = _address(config, limits)
         self.name = config.name
-        self.pool = Pool(address, loop, watch)
+        self.pool = ConnectionPool(address, loop, watch)
         self.dialect: Dialect = DIALECTS.get(config.kind, UNKNOWN)
         self.kind_known = config.kind != "auto"
         self.takes_any = config.models == "any"
@@ -134,16 +134,16 @@ class Backend:
         return b"".join(parts)
 
 
-def build(config: Config, loop: asyncio.AbstractEventLoop, watch: Watch, via: bytes = b"") -> dict[str, Backend]:
+def build(config: Config, loop: asyncio.AbstractEventLoop, watch: Watch, via: bytes = b"") -> dict[str, Upstream]:
     """All backends by name. Raises OSError or ssl.SSLError for a CA file that cannot be used."""
-    return {backend.name: Backend(backend, config.limits.upstream, loop, watch, via) for backend in config.backends}
+    return {backend.name: Upstream(backend, config.limits.upstream, loop, watch, via) for backend in config.backends}
 
 
-def _address(config: BackendConfig, limits: UpstreamLimits) -> Address:
+def _address(config: BackendOptions, limits: UpstreamLimits) -> SocketAddress:
     url = config.address
     default_port = 443 if url.scheme == "https" else 80
     host = f"[{url.host}]" if ":" in url.host else url.host
-    return Address(
+    return SocketAddress(
         name=config.name,
         host=url.host,
         port=url.port,

@@ -56,7 +56,7 @@ class Receiver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class SocketAddress:
     """Where a backend is and how patient we are with it. Times in seconds."""
 
     name: str
@@ -78,17 +78,17 @@ class Address:
 class Owner(Protocol):
     """Whoever keeps the connections to one backend."""
 
-    def opened(self, connection: "Connection") -> None:
+    def opened(self, connection: "UpstreamConnection") -> None:
         """There is a connection."""
 
-    def idle(self, connection: "Connection") -> None:
+    def idle(self, connection: "UpstreamConnection") -> None:
         """It can carry another request."""
 
-    def closed(self, connection: "Connection") -> None:
+    def closed(self, connection: "UpstreamConnection") -> None:
         """It is gone. May be said twice."""
 
 
-class Connection(asyncio.Protocol):
+class UpstreamConnection(asyncio.Protocol):
     """One connection to a backend; one exchange at a time."""
 
     __slots__ = (
@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         "watch",
     )
 
-    def __init__(self, owner: Owner, address: Address, watch: Watch) -> None:
+    def __init__(self, owner: Owner, address: SocketAddress, watch: Watch) -> None:
         self._owner = owner
         self._address = address
         self.watch = watch

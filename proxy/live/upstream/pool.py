@@ -10,20 +10,20 @@ import ssl
 from collections.abc import Callable
 
 from proxy.live.upstream import tls
-from proxy.live.upstream.connection import Address, Connection
+from proxy.live.upstream.connection import SocketAddress, UpstreamConnection
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault, FaultError, Kind, Retry, upstream
 
 
-class Pool:
+class ConnectionPool:
     """One per backend."""
 
-    def __init__(self, address: Address, loop: asyncio.AbstractEventLoop, watch: Watch) -> None:
+    def __init__(self, address: SocketAddress, loop: asyncio.AbstractEventLoop, watch: Watch) -> None:
         self.address = address
         self.watch = watch
         self._loop = loop
-        self._idle: list[Connection] = []
-        self._open: set[Connection] = set()
+        self._idle: list[UpstreamConnection] = []
+        self._open: set[UpstreamConnection] = set()
         self.on_opened: Callable[[], None] | None = None
 
     @property
@@ -36,7 +36,7 @@ class Pool:
         """Those that carry a request now."""
         return self.open_connections - len(self._idle)
 
-    def take_idle(self) -> Connection | None:
+    def take_idle(self) -> UpstreamConnection | None:
         """A pooled connection that is still open; None when there is none."""
         while self._idle:
             connection = self._idle.pop()
@@ -44,10 +44,10 @@ class Pool:
                 return connection
         return None
 
-    async def connect(self) -> Connection:
+    async def connect(self) -> UpstreamConnection:
         """A new connection. FaultError (retry: safe, nothing was sent) when there is none within the limit."""
         address = self.address
-        connection = Connection(self, address, self.watch)
+        connection = UpstreamConnection(self, address, self.watch)
         try:
             async with self.watch.timeout(address.connect_s):
                 await self._make(connection)
@@ -63,7 +63,7 @@ class Pool:
             raise
         return connection
 
-    async def _make(self, connection: Connection) -> None:
+    async def _make(self, connection: UpstreamConnection) -> None:
         """TLS in a second step, so that what is under it is known, and closed, whenever the first is done."""
         address = self.address
         await self._loop.create_connection(lambda: connection, address.host, address.port)
@@ -80,18 +80,18 @@ class Pool:
         while self._idle:
             self._idle.pop().abort()
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: UpstreamConnection) -> None:
         """There is a connection."""
         self._open.add(connection)
         self.watch.add(connection)
         if self.on_opened is not None:
             self.on_opened()
 
-    def idle(self, connection: Connection) -> None:
+    def idle(self, connection: UpstreamConnection) -> None:
         """It can carry another request."""
         self._idle.append(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: UpstreamConnection) -> None:
         """It is gone. May be said twice."""
         self._open.discard(connection)
         self.watch.discard(connection)
@@ -99,7 +99,7 @@ class Pool:
             self._idle.remove(connection)
 
 
-def _unreachable(address: Address, error: OSError) -> Fault:
+def _unreachable(address: SocketAddress, error: OSError) -> Fault:
     kind, reason = Kind.CONNECT, (error.strerror or "the connection was closed").lower()[:64]
     if isinstance(error, ssl.SSLError):
         kind, reason = Kind.TLS, tls.reason(error, address.host)

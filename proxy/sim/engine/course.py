@@ -42,7 +42,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class CoursePhase:
     """Something that lasts from `start` until before `end`, seconds."""
 
     what: What
@@ -64,7 +64,7 @@ class Phase:
 class Course:
     """All that happens to one engine."""
 
-    phases: tuple[Phase, ...] = ()
+    phases: tuple[CoursePhase, ...] = ()
     noise: float = 0.0
     """Standard deviation of the logarithm of a step's length."""
     retry_after_s: float | None = None
@@ -78,11 +78,11 @@ class Course:
         """Whether it takes nothing new."""
         return any(phase.what is What.REFUSE and phase.start <= now < phase.end for phase in self.phases)
 
-    def of(self, what: What) -> list[Phase]:
+    def of(self, what: What) -> list[CoursePhase]:
         """The phases of one kind."""
         return [phase for phase in self.phases if phase.what is what]
 
-    def beyond(self, end: float) -> Phase | None:
+    def beyond(self, end: float) -> CoursePhase | None:
         """A phase that begins after the traffic, or an outage that outlasts it without being for good."""
         for phase in self.phases:
             if phase.start >= end or (phase.what is What.OUTAGE and end < phase.end < inf):
@@ -103,14 +103,14 @@ def read_course(phrases: Sequence[str], retry_after_s: float | None = None) -> C
     """Raises ValueError, saying which phrase is wrong and why."""
     if len(phrases) > MAX_PHASES:
         raise ValueError(f"{len(phrases)} things happen to one engine; at most {MAX_PHASES}")
-    phases: list[Phase] = []
+    phases: list[CoursePhase] = []
     noise: float | None = None
     for phrase in (" ".join(text.split()) for text in phrases):
         try:
             found = _read(phrase)
         except ValueError as error:
             raise ValueError(f"{phrase!r}: {error}") from None
-        if isinstance(found, Phase):
+        if isinstance(found, CoursePhase):
             phases.append(found)
         elif noise is None:
             noise = found
@@ -120,7 +120,7 @@ def read_course(phrases: Sequence[str], retry_after_s: float | None = None) -> C
     return Course(tuple(phases), noise or 0.0, retry_after_s)
 
 
-def _read(phrase: str) -> Phase | float:
+def _read(phrase: str) -> CoursePhase | float:
     """A phase, or noise."""
     word = phrase.split(" ", 1)[0]
     match = _PHRASES[word].fullmatch(phrase) if word in _PHRASES else None
@@ -137,10 +137,10 @@ def _read(phrase: str) -> Phase | float:
     return _phase(What.OUTAGE, start, start + _seconds(match[2]) if match[2] else inf)
 
 
-def _phase(what: What, start: float, end: float, factor: float = 1.0) -> Phase:
+def _phase(what: What, start: float, end: float, factor: float = 1.0) -> CoursePhase:
     if end <= start:
         raise ValueError("ends before it has begun")
-    return Phase(what, start, end, factor)
+    return CoursePhase(what, start, end, factor)
 
 
 def _seconds(text: str) -> float:
@@ -157,7 +157,7 @@ def _number(text: str, what: str, least: float, most: float, unit: str) -> float
     return number
 
 
-def _check_apart(phases: Iterable[Phase]) -> None:
+def _check_apart(phases: Iterable[CoursePhase]) -> None:
     """Of one kind, one after the other."""
     ordered = sorted(phases, key=lambda phase: (phase.what, phase.start))
     for before, after in pairwise(ordered):

@@ -9,7 +9,7 @@ prompt the tail first. Invariant: private blocks + blocks of all nodes ≤ total
 
 from collections.abc import Hashable, Sequence
 
-from proxy.core.learn.lru import Recency, Use
+from proxy.core.learn.lru import Lru, Use
 
 
 class KvPool:
@@ -19,7 +19,7 @@ class KvPool:
         self.total = total_blocks
         self.blocks_per_node = blocks_per_node
         self.private = 0
-        self._idle = Recency()
+        self._idle = Lru()
         self._nodes = self._idle.last
         """Node → how many sequences refer to it, or its last use."""
         self._in_use = 0

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Kind(StrEnum):
+class EngineKind(StrEnum):
     """How an engine forms batches."""
 
     CONTINUOUS = "continuous"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 class EngineSpec:
     """One engine. The defaults are the published constants."""
 
-    kind: Kind = Kind.CONTINUOUS
+    kind: EngineKind = EngineKind.CONTINUOUS
     prefill_s_per_token: float = 0.057e-3
     """Published: 0.057 s per 1,000 prompt tokens."""
     prefill_s_per_token2: float = 0.0044e-6
@@ -104,11 +104,11 @@ class EngineSpec:
             step_s_per_kv_token=self.step_s_per_kv_token * factor,
         )
 
-    def as_kind(self, kind: Kind) -> "EngineSpec":
+    def as_kind(self, kind: EngineKind) -> "EngineSpec":
         """The same machine run another way: one seat for `serial`, no prefix cache for `static`."""
-        if kind is Kind.SERIAL:
+        if kind is EngineKind.SERIAL:
             return replace(self, kind=kind, max_num_seqs=1)
-        if kind is Kind.STATIC:
+        if kind is EngineKind.STATIC:
             return replace(self, kind=kind, prefix_caching=False, max_num_seqs=min(self.max_num_seqs, 32))
         return replace(self, kind=kind)
 

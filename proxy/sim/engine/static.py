@@ -9,7 +9,7 @@ from random import Random
 
 from proxy.sim.engine.engine import Engine
 from proxy.sim.engine.sequence import Chunk, Reporting, Sequence
-from proxy.sim.engine.spec import EngineSpec, Kind
+from proxy.sim.engine.spec import EngineKind, EngineSpec
 
 
 class StaticEngine(Engine):
@@ -52,5 +52,5 @@ def build_engine(
     spec: EngineSpec, reporting: Reporting = Reporting.EVERY_STEP, noise: float = 0.0, chance: Random | None = None
 ) -> Engine:
     """The engine of the kind that the spec names."""
-    kind = StaticEngine if spec.kind is Kind.STATIC else Engine
+    kind = StaticEngine if spec.kind is EngineKind.STATIC else Engine
     return kind(spec, reporting, noise, chance)

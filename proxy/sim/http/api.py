@@ -15,7 +15,7 @@ from proxy.sim.http.faults import Faults
 from proxy.sim.http.fields import parse_object
 from proxy.sim.http.generation import Generator
 from proxy.sim.http.pooling import Pooler
-from proxy.sim.http.request import Reader
+from proxy.sim.http.request import RequestParser
 from proxy.sim.http.responses import ResponsesAnswer
 from proxy.sim.http.settings import SimSettings
 from proxy.sim.http.shapes import ChatShape, CompletionShape, Identity, Json, encode
@@ -28,12 +28,12 @@ VERSION = "0.33.0"
 Handle = Callable[[web.Request, Wire, Faults], Awaitable[web.StreamResponse]]
 
 
-class Api:
+class SimApi:
     """Handlers of the routes that applications use."""
 
     def __init__(self, settings: SimSettings, driver: EngineDriver, latencies: Latencies) -> None:
         self._settings = settings
-        self._reader = Reader(settings)
+        self._reader = RequestParser(settings)
         self._generator = Generator(driver, latencies)
         self._pooler = Pooler(settings, self._reader, driver)
         self._fingerprint = f"vllm-{VERSION}-{rng_for(settings.spec).getrandbits(32):08x}"

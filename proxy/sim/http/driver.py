@@ -22,22 +22,22 @@ class EngineDriver:
         self._loop = asyncio.get_running_loop()
         self._origin = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, EngineRun] = {}
         self._last_id = 0
 
     def now(self) -> float:
         """Seconds of the engine."""
         return (self._loop.time() - self._origin) * self.speed
 
-    def run(self, prompts: Sequence[tuple[int, int, tuple[int, ...]]]) -> "Run":
+    def run(self, prompts: Sequence[tuple[int, int, tuple[int, ...]]]) -> "EngineRun":
         """Submit (prompt tokens, output tokens, prefix hashes) together, when the Run is entered."""
         requests = []
         for prompt_tokens, output_tokens, hashes in prompts:
             self._last_id += 1
             requests.append(SimRequest(self._last_id, prompt_tokens, output_tokens, hashes))
-        return Run(self, requests)
+        return EngineRun(self, requests)
 
-    def submit(self, run: "Run", requests: Sequence[SimRequest]) -> None:
+    def submit(self, run: "EngineRun", requests: Sequence[SimRequest]) -> None:
         """For Run: start these."""
         now = self.now()
         for request in requests:
@@ -78,7 +78,7 @@ class EngineDriver:
         self._arm()
 
 
-class Run:
+class EngineRun:
     """The requests of one HTTP request. Leaving the block cancels what has not finished."""
 
     def __init__(self, driver: EngineDriver, requests: Sequence[SimRequest]) -> None:

@@ -61,9 +61,9 @@ class Latencies:
 
     def watch(
         self, driver: EngineDriver, reasons: Sequence[str], wanted: Sequence[tuple[int, int, tuple[int, ...]]]
-    ) -> "Watch":
+    ) -> "ScrapeWatch":
         """Observe the requests of one Run, which starts now."""
-        return Watch(self, driver, reasons, [prompt for prompt, _, _ in wanted])
+        return ScrapeWatch(self, driver, reasons, [prompt for prompt, _, _ in wanted])
 
     def _histogram(self, name: str, what: str, buckets: Sequence[float]) -> Histogram:
         histogram = Histogram(
@@ -76,7 +76,7 @@ class Latencies:
         return histogram.labels(**self._labels)
 
 
-class Watch:
+class ScrapeWatch:
     """From what the engine emits to latencies."""
 
     def __init__(

@@ -14,7 +14,7 @@ from proxy.sim.http import refusal, shapes
 from proxy.sim.http.driver import EngineDriver
 from proxy.sim.http.exposition import Latencies
 from proxy.sim.http.faults import BadSse, Faults
-from proxy.sim.http.request import Ask, Choice
+from proxy.sim.http.request import Choice, GenerationRequest
 from proxy.sim.http.shapes import Piece, Shape, encode
 from proxy.sim.http.wire import Wire
 
@@ -41,7 +41,7 @@ class Generator:
         if bound is not None and engine.running + engine.waiting + requests > bound:
             raise refusal.busy()
 
-    async def emissions(self, ask: Ask, tally: Tally) -> AsyncGenerator[tuple[Choice, Emitted], None]:
+    async def emissions(self, ask: GenerationRequest, tally: Tally) -> AsyncGenerator[tuple[Choice, Emitted], None]:
         """What the engine does for each choice; it is cancelled when nobody listens any more."""
         self.check_room(len(ask.choices))
         per_prompt = len(ask.choices) // len(ask.prompts)
@@ -56,7 +56,7 @@ class Generator:
                     tally.cached += emitted.cached_tokens
                 yield ask.choices[index], emitted
 
-    async def answer(self, ask: Ask, shape: Shape, wire: Wire, faults: Faults) -> web.StreamResponse:
+    async def answer(self, ask: GenerationRequest, shape: Shape, wire: Wire, faults: Faults) -> web.StreamResponse:
         """The whole answer or the stream, as asked."""
         if faults.bad_sse is BadSse.HTML:
             return await wire.page()
@@ -68,7 +68,9 @@ class Generator:
                 pass
         return await wire.whole(200, encode(shape.whole(shapes.usage(ask, tally.generated, tally.cached))))
 
-    async def _stream(self, ask: Ask, shape: Shape, wire: Wire, tokens_per_event: int) -> web.StreamResponse:
+    async def _stream(
+        self, ask: GenerationRequest, shape: Shape, wire: Wire, tokens_per_event: int
+    ) -> web.StreamResponse:
         tally = Tally()
         self.check_room(len(ask.choices))
         await wire.start_stream()

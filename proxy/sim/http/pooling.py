@@ -14,7 +14,7 @@ from typing import Any
 from proxy.sim.http import refusal
 from proxy.sim.http.driver import EngineDriver
 from proxy.sim.http.fields import Fields, token_lists
-from proxy.sim.http.request import Prompt, Reader
+from proxy.sim.http.request import Prompt, RequestParser
 from proxy.sim.http.settings import SimSettings
 from proxy.sim.http.shapes import Json
 from proxy.sim.http.text import rng_for
@@ -26,7 +26,7 @@ DIMENSIONS_MAX = 4096
 class Pooler:
     """Answers the pooling routes on one engine."""
 
-    def __init__(self, settings: SimSettings, reader: Reader, driver: EngineDriver) -> None:
+    def __init__(self, settings: SimSettings, reader: RequestParser, driver: EngineDriver) -> None:
         self._settings = settings
         self._reader = reader
         self._driver = driver

@@ -55,7 +55,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class GenerationRequest:
     """A validated request for text."""
 
     model: str
@@ -71,14 +71,14 @@ class Ask:
     sampling: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Reader:
+class RequestParser:
     """Bodies to Asks, for one backend."""
 
     def __init__(self, settings: SimSettings) -> None:
         self._settings = settings
         self._unseeded = 0
 
-    def chat(self, body: Mapping[str, Any], given_text: str | None) -> Ask:
+    def chat(self, body: Mapping[str, Any], given_text: str | None) -> GenerationRequest:
         """`/v1/chat/completions`."""
         fields = Fields(body)
         messages = fields.required("messages")
@@ -95,7 +95,7 @@ class Reader:
         writer = _ChatWriter(fields, given_text, _last_text(messages), begun)
         return self._ask(fields, [prompt], limit_name, None, writer)
 
-    def completion(self, body: Mapping[str, Any], given_text: str | None) -> Ask:
+    def completion(self, body: Mapping[str, Any], given_text: str | None) -> GenerationRequest:
         """`/v1/completions`."""
         fields = Fields(body)
         raw = body.get("prompt")
@@ -104,7 +104,7 @@ class Reader:
         prompts = [self._prompt(one) for one in token_lists(raw, "prompt")]
         return self._ask(fields, prompts, "max_tokens", COMPLETION_DEFAULT_TOKENS, _Writer(fields, given_text))
 
-    def responses(self, body: Mapping[str, Any], given_text: str | None) -> Ask:
+    def responses(self, body: Mapping[str, Any], given_text: str | None) -> GenerationRequest:
         """`/v1/responses`: `input` is a string or a list of items."""
         fields = Fields(body)
         asked = fields.required("input")
@@ -128,7 +128,7 @@ class Reader:
 
     def _ask(
         self, fields: Fields, prompts: list[Prompt], limit_name: str, limit_default: int | None, writer: "_Writer"
-    ) -> Ask:
+    ) -> GenerationRequest:
         model = fields.model(self._settings.models)
         limit = self._limit(fields, prompts, limit_name, limit_default)
         count = fields.integer("n", 1) or 0
@@ -141,7 +141,7 @@ class Reader:
             for p, prompt in enumerate(prompts)
             for k in range(count)
         ]
-        return Ask(
+        return GenerationRequest(
             model=model,
             stream=fields.flag("stream"),
             prompts=[choice.prompt for choice in choices[::count]],

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from proxy.sim.http.generation import Generator, Tally
-from proxy.sim.http.request import Ask
+from proxy.sim.http.request import GenerationRequest
 from proxy.sim.http.shapes import Json, encode
 from proxy.sim.http.text import rng_for
 from proxy.sim.http.wire import Wire
@@ -19,7 +19,7 @@ from proxy.sim.http.wire import Wire
 class ResponsesAnswer:
     """One response."""
 
-    def __init__(self, ask: Ask, body: dict[str, Any], request_id: str) -> None:
+    def __init__(self, ask: GenerationRequest, body: dict[str, Any], request_id: str) -> None:
         self._ask = ask
         self._choice = ask.choices[0]
         self._limit = body.get("max_output_tokens")

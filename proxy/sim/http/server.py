@@ -19,7 +19,7 @@ from aiohttp import web
 from proxy.sim.engine.static import build_engine
 from proxy.sim.http import faults as fault_names
 from proxy.sim.http import refusal
-from proxy.sim.http.api import VERSION, Api, Handle
+from proxy.sim.http.api import VERSION, Handle, SimApi
 from proxy.sim.http.driver import EngineDriver
 from proxy.sim.http.exposition import Exposition, Latencies
 from proxy.sim.http.faults import BackendFaults
@@ -57,7 +57,7 @@ class SimServer:
         """Listen. Raises OSError when the address is taken."""
         self._driver = EngineDriver(build_engine(self.settings.spec), self.settings.speed)
         latencies = Latencies(self.settings.models[0])
-        self._api = Api(self.settings, self._driver, latencies)
+        self._api = SimApi(self.settings, self._driver, latencies)
         self._exposition = Exposition(self.settings, self._driver, latencies)
         self._runner = web.AppRunner(
             self._application(),

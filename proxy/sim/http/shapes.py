@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
-from proxy.sim.http.request import Ask, Choice
+from proxy.sim.http.request import Choice, GenerationRequest
 from proxy.sim.http.text import rng_for
 
 Json = dict[str, Any]
@@ -47,7 +47,7 @@ class Piece:
     last: bool
 
 
-def usage(ask: Ask, generated: int, cached: int) -> Json:
+def usage(ask: GenerationRequest, generated: int, cached: int) -> Json:
     """Of the whole answer."""
     prompt = sum(one.tokens for one in ask.prompts)
     details = {"cached_tokens": cached, "created_cache_tokens": max(0, prompt - cached) // 16 * 16}
@@ -59,7 +59,7 @@ def usage(ask: Ask, generated: int, cached: int) -> Json:
     }
 
 
-def running_usage(ask: Ask, generated: int) -> Json:
+def running_usage(ask: GenerationRequest, generated: int) -> Json:
     """In every event, with `continuous_usage_stats`."""
     prompt = sum(one.tokens for one in ask.prompts)
     return {
@@ -91,7 +91,7 @@ class ChatShape:
 
     prefix = "chatcmpl"
 
-    def __init__(self, ask: Ask, identity: Identity) -> None:
+    def __init__(self, ask: GenerationRequest, identity: Identity) -> None:
         self._ask = ask
         self._identity = identity
 
@@ -203,7 +203,7 @@ class CompletionShape:
 
     prefix = "cmpl"
 
-    def __init__(self, ask: Ask, identity: Identity) -> None:
+    def __init__(self, ask: GenerationRequest, identity: Identity) -> None:
         self._ask = ask
         self._identity = identity
 

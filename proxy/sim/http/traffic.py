@@ -30,7 +30,7 @@ _BULK = {"x-tidegate-class": "bulk"}
 
 
 @dataclass(slots=True)
-class Meter:
+class TrafficMeter:
     """What the clients saw."""
 
     chats: int = 0
@@ -66,7 +66,7 @@ class Traffic:
     """The clients. `run` goes on until it is cancelled."""
 
     def __init__(self, base_url: str, model: str, promised_s: float | None = None, seed: int = 0) -> None:
-        self.meter = Meter(promised_s=promised_s)
+        self.meter = TrafficMeter(promised_s=promised_s)
         self._url = f"{base_url}/chat/completions"
         self._model = model
         self._rng = Random(seed)  # noqa: S311 — reproducible, not secret

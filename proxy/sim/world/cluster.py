@@ -38,7 +38,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.limits import Settings
 from proxy.model.units import Duration
 from proxy.sim.engine.course import FACTOR_MAX, STEADY, Course, is_phrase, read_course
-from proxy.sim.engine.spec import PRESETS, EngineSpec, Kind
+from proxy.sim.engine.spec import PRESETS, EngineKind, EngineSpec
 
 MAX_ENGINES = 4096
 _CONSTANTS = tuple(field.name for field in fields(EngineSpec) if field.name not in ("kind", "prefix_tokens"))
@@ -51,7 +51,7 @@ class ClusterError(Exception):
     """The engines cannot be simulated; the message says why."""
 
 
-class Metrics(StrEnum):
+class MetricsSource(StrEnum):
     """What the metrics of a backend are worth."""
 
     HONEST = "honest"
@@ -73,7 +73,7 @@ class SimBackend:
     """Its times are those of `engine`, times this…"""
     slower_from_s: float = 0.0
     """…from this second on. Nobody tells the scheduler."""
-    metrics: Metrics = Metrics.HONEST
+    metrics: MetricsSource = MetricsSource.HONEST
     course: Course = STEADY
     """What happens to it. Nobody tells the scheduler of this either."""
 
@@ -83,7 +83,7 @@ class EngineEntry(Settings):
 
     preset: str = DEFAULT_PRESET
     """Name of the constants to start from."""
-    kind: Kind | None = None
+    kind: EngineKind | None = None
     """How it batches; null: as the preset does."""
     constants: dict[str, float | int | bool] = Field(default_factory=dict)
     """Constants that differ, by their name in the model (seconds, tokens)."""
@@ -101,7 +101,7 @@ class EngineEntry(Settings):
     """All times, times this…"""
     from_: Annotated[Duration, Field(alias="from")] = 0.0
     """…from this second on."""
-    metrics: Metrics = Metrics.HONEST
+    metrics: MetricsSource = MetricsSource.HONEST
     """What its metrics are worth."""
     happens: tuple[str, ...] = ()
     """What happens to it, in words: `outage at 60s for 20s`, `slow x5 from 30s to 90s`, `noise 10%`."""

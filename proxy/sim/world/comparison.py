@@ -10,7 +10,7 @@ from time import process_time
 from proxy.report.compare import Difference, difference
 from proxy.report.intervals import INTERVAL_S, Slice, slices_of
 from proxy.report.report import Report, is_good, report_of
-from proxy.report.run import Played
+from proxy.report.run import SimulatedRun
 from proxy.sim.world.cluster import SimBackend
 from proxy.workload.arrival import Arrival
 
@@ -20,14 +20,14 @@ class Contender:
     """One way to schedule."""
 
     name: str
-    play: Callable[[Sequence[Arrival], int, Callable[[int], None]], Played]
+    play: Callable[[Sequence[Arrival], int, Callable[[int], None]], SimulatedRun]
     """Arrivals, a seed, and whom to tell how many arrivals are in."""
     backends: Sequence[SimBackend] = ()
     """What it is played on, for who wants to say or check it."""
 
 
 @dataclass(slots=True)
-class Run:
+class ComparedRun:
     """One contender on one seed."""
 
     contender: str
@@ -51,12 +51,12 @@ class Run:
 
 
 @dataclass(slots=True)
-class Contest:
+class Comparison:
     """All runs, in the order of contenders, then seeds."""
 
-    runs: list[Run] = field(default_factory=list)
+    runs: list[ComparedRun] = field(default_factory=list)
 
-    def of(self, contender: str) -> list[Run]:
+    def of(self, contender: str) -> list[ComparedRun]:
         """The runs of one contender, by seed."""
         return [run for run in self.runs if run.contender == contender]
 
@@ -88,21 +88,21 @@ class Contest:
         return [[len(r.good) * tokens / max(1, r.offered_tokens) for tokens in r.good_tokens] for r in runs]
 
 
-def play_contest(
+def compare(
     contenders: Sequence[Contender],
     seeds: Sequence[int],
     arrivals_of: Callable[[int], Sequence[Arrival]],
     progress: Callable[[str, int, int], None] = lambda *_: None,
     interval_s: float = INTERVAL_S,
-) -> Contest:
+) -> Comparison:
     """Every contender on every seed; `progress` hears what is played, and how far it is."""
-    contest = Contest()
+    comparison = Comparison()
     for seed in seeds:
         arrivals = arrivals_of(seed)
         for contender in contenders:
-            contest.runs.append(_run(contender, seed, arrivals, progress, interval_s))
-    contest.runs.sort(key=lambda run: [c.name for c in contenders].index(run.contender))
-    return contest
+            comparison.runs.append(_run(contender, seed, arrivals, progress, interval_s))
+    comparison.runs.sort(key=lambda run: [c.name for c in contenders].index(run.contender))
+    return comparison
 
 
 def _run(
@@ -111,7 +111,7 @@ def _run(
     arrivals: Sequence[Arrival],
     progress: Callable[[str, int, int], None],
     interval_s: float,
-) -> Run:
+) -> ComparedRun:
     started = process_time()
     played = contender.play(
         arrivals, seed, lambda done: progress(f"{contender.name}, seed {seed}", done, len(arrivals))
@@ -119,7 +119,7 @@ def _run(
     took = process_time() - started
     good = [float(is_good(result)) for result in played.results]
     tokens = [result.arrival.output_tokens for result in played.results]
-    return Run(
+    return ComparedRun(
         contender.name,
         seed,
         report_of(played),

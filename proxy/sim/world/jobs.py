@@ -8,7 +8,7 @@ import math
 from random import Random
 from typing import Final, Protocol
 
-from proxy.core.tenancy.classify import Asked, Classified, Classifier
+from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits
 from proxy.model.classes import with_built_in
 from proxy.model.request import Job
 from proxy.workload.arrival import Arrival
@@ -72,10 +72,10 @@ class SeenByProxy:
     def _classified(self, arrival: Arrival, size: int) -> Classified:
         return self._classifier.classify(self._asked(arrival, size))
 
-    def _asked(self, arrival: Arrival, size: int) -> Asked:
+    def _asked(self, arrival: Arrival, size: int) -> RequestTraits:
         """A class that the configuration does not know is as if none was named."""
         known = arrival.traffic_class in self._classifier.classes
-        return Asked(
+        return RequestTraits(
             endpoint="chat.completions",
             model=arrival.model,
             tenant=arrival.tenant or "",

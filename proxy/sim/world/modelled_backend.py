@@ -10,7 +10,7 @@ from proxy.report.stats import Stats
 from proxy.sim.engine.engine import Engine
 from proxy.sim.engine.sequence import Reporting
 from proxy.sim.engine.static import build_engine
-from proxy.sim.world.cluster import Metrics, SimBackend
+from proxy.sim.world.cluster import MetricsSource, SimBackend
 
 
 class ModelledBackend:
@@ -80,13 +80,13 @@ class ModelledBackend:
     def load(self) -> Load | None:
         """What a scrape finds; None: nothing."""
         told = self.backend.metrics
-        if self.down or told is Metrics.SILENT:
+        if self.down or told is MetricsSource.SILENT:
             return None
-        if told is Metrics.GARBAGE:
+        if told is MetricsSource.GARBAGE:
             return Load(self.name, -1.0, float("nan"), 17.0, float("inf"), -3.0)
         engine = self.engine
         load = Load(self.name, engine.running, engine.waiting, engine.kv_usage, engine.spec.kv_tokens)
-        if told is Metrics.FROZEN:
+        if told is MetricsSource.FROZEN:
             self._first_load = self._first_load or load
             return self._first_load
         return load

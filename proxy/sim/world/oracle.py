@@ -25,7 +25,7 @@ class Resident(NamedTuple):
     decoding: bool
 
 
-class Outlook(NamedTuple):
+class OracleForecast(NamedTuple):
     """For one newcomer on one engine."""
 
     ttft_s: float
@@ -91,7 +91,7 @@ class Inside:
         self._among_s = self._spec.decode_s(self._batch, self._context)
         self._seat_s = self._wait_for_seat_s()
 
-    def outlook(self, arrival: Arrival) -> Outlook:
+    def outlook(self, arrival: Arrival) -> OracleForecast:
         """If the request were sent there at the moment that was told last."""
         spec, context = self._spec, self._context
         prompt = arrival.prompt_tokens
@@ -101,7 +101,7 @@ class Inside:
         steps = math.ceil((self._tokens + prompt - cached) / max(1, spec.token_budget - self._batch))
         peak = context + self._end_sum - self._batch * self.at_step + self._coming
         there = self._batch + self._pending
-        return Outlook(
+        return OracleForecast(
             ttft_s=self._left_s + self._seat_s + max(prefill_s + steps * self._among_s, spec.step_s),
             own_s=own_s,
             step_s=spec.decode_s(there + 1, context + self._targets + prompt),
@@ -121,7 +121,7 @@ class Inside:
         return (self._ends[over - 1] - self.at_step) * self._among_s
 
 
-def outlook(engine: Engine, arrival: Arrival, now: float) -> Outlook:
+def outlook(engine: Engine, arrival: Arrival, now: float) -> OracleForecast:
     """If one request were sent there now."""
     return Inside(engine, now).outlook(arrival)
 

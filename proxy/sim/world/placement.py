@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from proxy.report.run import Result
 from proxy.sim.world.modelled_backend import ModelledBackend
-from proxy.sim.world.oracle import Inside, Outlook
+from proxy.sim.world.oracle import Inside, OracleForecast
 from proxy.workload.arrival import Arrival
 
 CARE = 0.97
@@ -64,7 +64,7 @@ class Placement:
 
     def best(self, arrival: Arrival, servers: Iterable[ModelledBackend], now: float) -> ModelledBackend | None:
         """The cheapest engine that would keep this promise and everybody's there; None: there is none."""
-        found: list[tuple[float, int, ModelledBackend, Outlook]] = []
+        found: list[tuple[float, int, ModelledBackend, OracleForecast]] = []
         for server in servers:
             if server.down or server.full or arrival.context_tokens > server.engine.spec.max_model_len:
                 continue
@@ -90,7 +90,7 @@ class Placement:
         outlook = self._view(server, now).inside.outlook(_SMALLEST)
         return outlook.fits and self._spares(server, outlook, now)
 
-    def _spares(self, server: ModelledBackend, outlook: Outlook, now: float) -> bool:
+    def _spares(self, server: ModelledBackend, outlook: OracleForecast, now: float) -> bool:
         """Whether all residents that would have kept their promise still do."""
         view = self._views[server.name]
         step_s, steps, at_step = outlook.step_s, outlook.steps, view.inside.at_step
@@ -120,7 +120,7 @@ def _spare_s(guard: _Guard, step_s: float, at_step: int, now: float) -> float:
     return spare if spare >= 0.0 else inf
 
 
-def _in_time(arrival: Arrival, outlook: Outlook, now: float) -> bool:
+def _in_time(arrival: Arrival, outlook: OracleForecast, now: float) -> bool:
     """Whether its own promise would be kept."""
     slo, first = arrival.slo, now - arrival.at + outlook.ttft_s
     return (
@@ -131,7 +131,7 @@ def _in_time(arrival: Arrival, outlook: Outlook, now: float) -> bool:
     )
 
 
-def _cost(arrival: Arrival, outlook: Outlook) -> float:
+def _cost(arrival: Arrival, outlook: OracleForecast) -> float:
     """What has a first token to wait for goes where that comes soonest for the work; anything else to the slowest
     engine that will do, so that the fast ones stay free."""
     if arrival.slo.ttft_s is None:

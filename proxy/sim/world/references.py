@@ -18,7 +18,7 @@ from math import inf
 from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstToken, Reason, Refuse, Report
 from proxy.model.faults import Kind, internal
 from proxy.model.request import Job
-from proxy.report.run import Played, Result
+from proxy.report.run import Result, SimulatedRun
 from proxy.sim.engine.spec import MOONCAKE16
 from proxy.sim.world.cluster import SimBackend
 from proxy.sim.world.jobs import JobMaker
@@ -49,7 +49,7 @@ def play_reference(
     progress: Callable[[int], None] | None = None,
     seed: int = 0,
     reference: "GreedyInformed | None" = None,
-) -> Played:
+) -> SimulatedRun:
     """A world with a reference in it; the greedy one unless another is given."""
     reference = reference or GreedyInformed()
     world = World(backends, reference, jobs=jobs, seed=seed)

@@ -12,7 +12,7 @@ from typing import Any
 
 from proxy.report.compare import Difference, Interval
 from proxy.report.report import Group, Quantiles, Report
-from proxy.sim.world.comparison import Contest, Run
+from proxy.sim.world.comparison import ComparedRun, Comparison
 
 Row = Sequence[str]
 _GROUP_COLUMNS = (
@@ -23,66 +23,66 @@ _LATENCIES = ("ttft", "tpot", "e2e")
 _QUANTILES = ("p50", "p95", "p99")
 
 
-def contest_text(contest: Contest) -> str:
+def contest_text(comparison: Comparison) -> str:
     """All tables: one line per contender, its groups, and the differences."""
-    parts = [_summary(contest)]
-    parts += [_details(name, contest.of(name)) for name in contest.contenders()]
-    if len(contest.contenders()) > 1:
-        parts.append(_differences("requests in SLO", contest.differences()))
-        parts.append(_differences("output tokens in SLO", contest.token_differences()))
-        if found := contest.false_differences():
+    parts = [_summary(comparison)]
+    parts += [_details(name, comparison.of(name)) for name in comparison.contenders()]
+    if len(comparison.contenders()) > 1:
+        parts.append(_differences("requests in SLO", comparison.differences()))
+        parts.append(_differences("output tokens in SLO", comparison.token_differences()))
+        if found := comparison.false_differences():
             parts.append(_differences("requests falsely refused", found))
     return "\n".join(parts)
 
 
-def contest_json(contest: Contest, setting: dict[str, Any]) -> str:
+def contest_json(comparison: Comparison, setting: dict[str, Any]) -> str:
     """Everything, with what was asked for (`setting`)."""
     runs = [
         {"contender": run.contender, "seed": run.seed, "simulated_requests_per_s": round(run.requests_per_s, 1)}
         | run.report.as_json()
-        for run in contest.runs
+        for run in comparison.runs
     ]
     document: dict[str, Any] = {"setting": setting, "runs": runs}
-    if len(contest.contenders()) > 1:
+    if len(comparison.contenders()) > 1:
         document["differences"] = {
-            "requests": [_difference_json(d) for d in contest.differences()],
-            "tokens": [_difference_json(d) for d in contest.token_differences()],
-            "falsely_refused": [_difference_json(d) for d in contest.false_differences()],
+            "requests": [_difference_json(d) for d in comparison.differences()],
+            "tokens": [_difference_json(d) for d in comparison.token_differences()],
+            "falsely_refused": [_difference_json(d) for d in comparison.false_differences()],
         }
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
-def groups_csv(contest: Contest) -> str:
+def groups_csv(comparison: Comparison) -> str:
     """One line per run and group."""
     header = ["contender", "seed", "by", "group", "goodput", "token_goodput", *_GROUP_COLUMNS]
     header += [f"{latency}_{quantile}_s" for latency in _LATENCIES for quantile in _QUANTILES]
     rows = [
         [run.contender, run.seed, by, name, f"{group.goodput:.5f}", f"{group.token_goodput:.5f}", *_group_cells(group)]
-        for run in contest.runs
+        for run in comparison.runs
         for by, name, group in _all_groups(run.report)
     ]
     return _csv(header, rows)
 
 
-def backends_csv(contest: Contest) -> str:
+def backends_csv(comparison: Comparison) -> str:
     """One line per run and backend."""
     columns = ("requests", "busy", "generation_tokens", "prompt_tokens", "hit_rate", "preemptions", "turned_away")
     rows = [
         [run.contender, run.seed, name, *(getattr(load, column) for column in columns)]
-        for run in contest.runs
+        for run in comparison.runs
         for name, load in run.report.backends.items()
     ]
     return _csv(["contender", "seed", "backend", *columns], rows)
 
 
-def intervals_csv(contest: Contest) -> str:
+def intervals_csv(comparison: Comparison) -> str:
     """One line per run, interval and class: goodput, refusals and latencies of what arrived in it."""
     header = ["contender", "seed", "from_s", "to_s", "class", "goodput", "token_goodput", *_GROUP_COLUMNS]
     header += [f"{latency}_{quantile}_s" for latency in _LATENCIES for quantile in _QUANTILES]
     rows = [
         [run.contender, run.seed, f"{one.start:g}", f"{one.end:g}", one.traffic_class, *_shares(one.group),
          *_group_cells(one.group)]
-        for run in contest.runs
+        for run in comparison.runs
         for one in run.slices
     ]  # fmt: skip
     return _csv(header, rows)
@@ -93,11 +93,11 @@ def _shares(group: Group) -> list[str]:
     return [f"{group.goodput:.5f}", f"{group.token_goodput:.5f}"] if group.requests else ["", ""]
 
 
-def refusals_csv(contest: Contest) -> str:
+def refusals_csv(comparison: Comparison) -> str:
     """One line per run and reason."""
     rows = [
         [run.contender, run.seed, what, reason, count]
-        for run in contest.runs
+        for run in comparison.runs
         for what, reasons in (("refused", run.report.refusals), ("failed", run.report.faults))
         for reason, count in reasons.items()
     ]
@@ -130,16 +130,16 @@ def _group_cells(group: Group) -> list[object]:
 # ---- text
 
 
-def _summary(contest: Contest) -> str:
+def _summary(comparison: Comparison) -> str:
     header = (
         "contender", "goodput %", "tokens %", "good tok/s", "refused %", "falsely %", "TTFT p50/p95/p99 s",
         "TPOT p50/p95/p99 ms",
         "E2E p50/p99 s", "hit %", "busy %", "sim req/s",
     )  # fmt: skip
-    return _table(header, [_summary_row(name, contest.of(name)) for name in contest.contenders()])
+    return _table(header, [_summary_row(name, comparison.of(name)) for name in comparison.contenders()])
 
 
-def _summary_row(name: str, runs: Sequence[Run]) -> Row:
+def _summary_row(name: str, runs: Sequence[ComparedRun]) -> Row:
     totals = [run.report.total for run in runs]
     return (
         name,
@@ -157,11 +157,11 @@ def _summary_row(name: str, runs: Sequence[Run]) -> Row:
     )
 
 
-def _busy(runs: Sequence[Run]) -> float:
+def _busy(runs: Sequence[ComparedRun]) -> float:
     return fmean(fmean(load.busy for load in run.report.backends.values()) for run in runs)
 
 
-def _details(name: str, runs: Sequence[Run]) -> str:
+def _details(name: str, runs: Sequence[ComparedRun]) -> str:
     """The groups of one contender, means over its seeds; tables with one line say nothing new."""
     lines = [f"{name}:"]
     rows: list[Row] = []
@@ -188,7 +188,7 @@ def _details(name: str, runs: Sequence[Run]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _load_line(runs: Sequence[Run]) -> str:
+def _load_line(runs: Sequence[ComparedRun]) -> str:
     busy = sorted(100 * load.busy for run in runs for load in run.report.backends.values())
     return f"min {busy[0]:.0f} %, median {busy[len(busy) // 2]:.0f} %, max {busy[-1]:.0f} %"
 

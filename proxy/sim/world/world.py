@@ -38,7 +38,7 @@ from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.outcome import SERVED, Outcome, Verdict, failed_with
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
-from proxy.report.run import Played, Result
+from proxy.report.run import Result, SimulatedRun
 from proxy.sim.engine.course import What
 from proxy.sim.engine.sequence import Emitted, SimRequest
 from proxy.sim.world.cluster import SimBackend
@@ -136,7 +136,7 @@ class World:
         self._open: dict[int, Result] = {}
         self._left = 0
         """Arrivals still to come."""
-        self._played = Played([])
+        self._played = SimulatedRun([])
         self._placement = Placement(self._played.results)
         self._progress: Callable[[int], None] | None = None
 
@@ -145,7 +145,7 @@ class World:
         """By job id, as far as they have come."""
         return self._played.results
 
-    def play(self, arrivals: Iterable[Arrival], progress: Callable[[int], None] | None = None) -> Played:
+    def play(self, arrivals: Iterable[Arrival], progress: Callable[[int], None] | None = None) -> SimulatedRun:
         """Run until every arrival (in order of time) has its outcome; `progress` hears how many have come."""
         self._progress = progress
         self._played.results[:] = [Result(arrival) for arrival in arrivals]

@@ -22,7 +22,7 @@ from proxy.model.classes import ClassSettings, SloSettings, with_built_in
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
 from proxy.report.report import Report, report_of
-from proxy.report.run import Played
+from proxy.report.run import SimulatedRun
 from proxy.sim.engine.spec import EngineSpec
 from proxy.sim.world.cluster import SimBackend
 from proxy.sim.world.jobs import SeenByProxy
@@ -33,7 +33,7 @@ from proxy.workload.generator import (
     BLOCK_TOKENS,
     ConversationSettings,
     JobSettings,
-    Lengths,
+    LengthMix,
     Workload,
     generate,
 )
@@ -72,10 +72,10 @@ FIRST_S: Final = 3.0
 PER_TOKEN_S: Final = 0.05
 _CONVERSATIONS: Final = ConversationSettings(
     system_prompts=8,
-    system=Lengths(median=800, spread=0.3, max=2000),
+    system=LengthMix(median=800, spread=0.3, max=2000),
     turns=4,
-    user=Lengths(median=80, spread=0.6, max=600),
-    answer=Lengths(median=110, spread=0.5, max=500),
+    user=LengthMix(median=80, spread=0.6, max=600),
+    answer=LengthMix(median=110, spread=0.5, max=500),
     pause="4s",
 )
 
@@ -86,7 +86,7 @@ def arrivals_at(load: float, seed: int, prompt: int = 2000, duration_s: float = 
         rate=load * CAPACITY * (1 - BULK_SHARE), duration=f"{duration_s}s", bulk_share=0.0, conversations=_CONVERSATIONS
     )
     jobs = JobSettings(
-        prompt=Lengths(median=prompt, spread=0.4, max=6000), answer=Lengths(median=240, spread=0.3, max=800)
+        prompt=LengthMix(median=prompt, spread=0.4, max=6000), answer=LengthMix(median=240, spread=0.3, max=800)
     )
     bulk = Workload(rate=load * CAPACITY * BULK_SHARE, duration=f"{duration_s}s", bulk_share=1.0, cv=CV, jobs=jobs)
     both = [replace(one, slo=CHAT) for one in generate(chats, seed)]
@@ -119,7 +119,7 @@ class ByClass:
         self._seen.finished(arrival)
 
 
-def play(name: str, arrivals: Sequence[Arrival], seed: int, deadline_s: float | None) -> Played:
+def play(name: str, arrivals: Sequence[Arrival], seed: int, deadline_s: float | None) -> SimulatedRun:
     """One contender."""
     bulk = ClassSettings(name="bulk", slo=SloSettings(deadline=None if deadline_s is None else f"{deadline_s}s"))
     jobs = ByClass(SeenByProxy(seed, BLOCK_TOKENS, Classifier(with_built_in((bulk,)), (), None)))

@@ -47,7 +47,7 @@ from proxy.app.contenders import contenders_of
 from proxy.model.faults import Kind, Retry, upstream
 from proxy.model.outcome import SERVED, Outcome, Verdict
 from proxy.report.report import Report, report_of
-from proxy.report.run import Played, Result
+from proxy.report.run import Result, SimulatedRun
 from proxy.sim.world.cluster import EngineEntry, build_cluster, hashed_by, read_engines
 from proxy.sim.world.jobs import SeenByProxy
 from proxy.sim.world.references import play_reference
@@ -58,7 +58,7 @@ from proxy.workload.generator import (
     WORKLOADS,
     ConversationSettings,
     JobSettings,
-    Lengths,
+    LengthMix,
     Workload,
     generate,
 )
@@ -78,9 +78,10 @@ CAPACITY_SHARE = 0.95
 
 WORKLOAD: Workload = WORKLOADS["mixed"].model_copy(
     update={
-        "conversations": ConversationSettings(answer=Lengths(median=150, spread=0.6, max=ANSWER_MAX)),
+        "conversations": ConversationSettings(answer=LengthMix(median=150, spread=0.6, max=ANSWER_MAX)),
         "jobs": JobSettings(
-            prompt=Lengths(median=4000, spread=0.6, max=16_384), answer=Lengths(median=400, spread=0.5, max=ANSWER_MAX)
+            prompt=LengthMix(median=4000, spread=0.6, max=16_384),
+            answer=LengthMix(median=400, spread=0.5, max=ANSWER_MAX),
         ),
     }
 )
@@ -98,7 +99,7 @@ def reference_report(arrivals: Sequence[Arrival], seed: int) -> Report:
     return report_of(play_reference(backends, arrivals, SeenByProxy(seed, BLOCK_TOKENS)))
 
 
-def run_simulated(policy: str, arrivals: Sequence[Arrival], seed: int, cluster: str = ENGINES) -> Played:
+def run_simulated(policy: str, arrivals: Sequence[Arrival], seed: int, cluster: str = ENGINES) -> SimulatedRun:
     """What the simulator makes of it."""
     parser = argparse.ArgumentParser()
     simulate.add_arguments(parser)
@@ -196,7 +197,7 @@ class Clients:
         self._speed = speed
         self._start = 0.0
 
-    async def play(self, arrivals: Sequence[Arrival]) -> Played:
+    async def play(self, arrivals: Sequence[Arrival]) -> SimulatedRun:
         """Everybody's fate; times are the engines' seconds since the start."""
         results = [Result(arrival) for arrival in arrivals]
         connector = aiohttp.TCPConnector(limit=0)
@@ -207,7 +208,7 @@ class Clients:
                 for result in results:
                     await asyncio.sleep(max(0.0, self._wall(result.arrival.at) - time.monotonic()))
                     tasks.create_task(self._ask(session, result))
-        return Played(results, ended_at=max(result.done_at or 0.0 for result in results))
+        return SimulatedRun(results, ended_at=max(result.done_at or 0.0 for result in results))
 
     def _wall(self, at: float) -> float:
         return self._start + at / self._speed
@@ -257,7 +258,9 @@ class Clients:
 # ---- runs
 
 
-def run_live(policy: str, arrivals: Sequence[Arrival], speed: float, cluster: str = ENGINES) -> tuple[Played, float]:
+def run_live(
+    policy: str, arrivals: Sequence[Arrival], speed: float, cluster: str = ENGINES
+) -> tuple[SimulatedRun, float]:
     """What the proxy made of it, and the share of all processor time that was idle."""
     with engines(speed, cluster) as urls:
         proxy = ProxyProcess(proxy_config(policy, urls, cluster)).listening()

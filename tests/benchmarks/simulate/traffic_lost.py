@@ -14,7 +14,7 @@ from statistics import fmean
 from proxy.app import simulate
 from proxy.app.contenders import contenders_of
 from proxy.model.commands import Dispatch
-from proxy.report.run import Played
+from proxy.report.run import SimulatedRun
 from proxy.sim.world.slo import promised
 from proxy.workload.file import read_workload
 from proxy.workload.generator import BLOCK_TOKENS, generate
@@ -54,7 +54,7 @@ def _played(slower: int) -> dict[str, list[list[float]]]:
     return rows
 
 
-def _shares(played: Played) -> Sequence[float]:
+def _shares(played: SimulatedRun) -> Sequence[float]:
     """Of the last backend: before it got slow, and in every step after."""
     gray = list(played.engines)[-1]
     spans = [(SLOW_FROM_S - BEFORE_S, SLOW_FROM_S)]

@@ -3,12 +3,12 @@
 import pytest
 from pydantic import ValidationError
 
-from proxy.config.backend import Backend, served_names, with_unique_names
+from proxy.config.backend import BackendOptions, served_names, with_unique_names
 from proxy.model.backend import BackendSpec
 
 
-def backend(url: str = "http://gpu1:8001", **options: object) -> Backend:
-    return Backend.model_validate({"url": url, **options})
+def backend(url: str = "http://gpu1:8001", **options: object) -> BackendOptions:
+    return BackendOptions.model_validate({"url": url, **options})
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_frozen_and_strict() -> None:
     ],
 )
 def test_an_engine_may_be_spelt_as_its_makers_do(written: str, kind: str) -> None:
-    assert Backend.model_validate({"url": "http://a", "kind": written}).kind == kind
+    assert BackendOptions.model_validate({"url": "http://a", "kind": written}).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ def test_an_engine_may_be_spelt_as_its_makers_do(written: str, kind: str) -> Non
 )
 def test_other_names_of_engines_are_told(written: str, meant: str) -> None:
     with pytest.raises(ValidationError) as refused:
-        Backend.model_validate({"url": "http://a", "kind": written})
+        BackendOptions.model_validate({"url": "http://a", "kind": written})
     assert refused.value.errors()[0]["ctx"]["hint"] == f'did you mean "{meant}"?'
 
 
 @pytest.mark.parametrize("written", ["", "xyz", 5, None])
 def test_no_engine(written: object) -> None:
     with pytest.raises(ValidationError):
-        Backend.model_validate({"url": "http://a", "kind": written})
+        BackendOptions.model_validate({"url": "http://a", "kind": written})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.config.backend import Backend
+from proxy.config.backend import BackendOptions
 from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
@@ -22,7 +22,7 @@ def findings(**options: object) -> list[Finding]:
             given = options.pop(name, None)
             groups[name] = default if given is None else _built(default, given)
     assert not options
-    return list(cross_check(groups, {i: Backend.model_validate(b) for i, b in enumerate(backends)}))
+    return list(cross_check(groups, {i: BackendOptions.model_validate(b) for i, b in enumerate(backends)}))
 
 
 def _built(default: object, given: object) -> object:

@@ -3,14 +3,14 @@
 import pytest
 
 from proxy.config.address import parse_address
-from proxy.config.backend import Backend
+from proxy.config.backend import BackendOptions
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.listeners import listener_findings, nobody_knows, reaches
 
 
 def found(listen: str, admin: str = "127.0.0.1:9090", *urls: str) -> list[Finding]:
-    backends = {i: Backend.model_validate({"url": url}) for i, url in enumerate(urls)}
+    backends = {i: BackendOptions.model_validate({"url": url}) for i, url in enumerate(urls)}
     told = listener_findings({"listen": listen, "admin": admin}, backends)
     return [finding for finding in told if finding.severity is Severity.ERROR]
 
@@ -95,6 +95,6 @@ def test_every_network_is_warned_of(address: str, warns: bool) -> None:
 
 
 def test_the_warning_says_whose_keys_are_used() -> None:
-    backends = {0: Backend.model_validate({"url": "http://a", "api_key": "k"})}
+    backends = {0: BackendOptions.model_validate({"url": "http://a", "api_key": "k"})}
     (told,) = listener_findings({"listen": "0.0.0.0:1"}, backends)
     assert "on your keys" in told.message

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.backend import Backend
+from proxy.config.backend import BackendOptions
 from proxy.config.secrets import SecretSource, is_literal
 
 URL = "http://127.0.0.1:8001"
@@ -93,7 +93,7 @@ def test_what_stands_in_the_file(text: str, literal: bool) -> None:
 
 
 def test_a_key_of_the_schema_is_masked_everywhere(tmp_path: Path) -> None:
-    backend = Backend.model_validate({"url": URL, "api_key": "${A}"}, context=source(tmp_path, A="alpha-secret"))
+    backend = BackendOptions.model_validate({"url": URL, "api_key": "${A}"}, context=source(tmp_path, A="alpha-secret"))
     assert backend.api_key is not None
     assert backend.api_key.get_secret_value() == "alpha-secret"
     for shown in (repr(backend), str(backend), str(backend.model_dump()), backend.model_dump_json()):
@@ -102,18 +102,18 @@ def test_a_key_of_the_schema_is_masked_everywhere(tmp_path: Path) -> None:
 
 
 def test_a_key_that_expands_to_nothing_is_no_key(tmp_path: Path) -> None:
-    backend = Backend.model_validate({"url": URL, "api_key": "${NOPE:-}"}, context=source(tmp_path))
+    backend = BackendOptions.model_validate({"url": URL, "api_key": "${NOPE:-}"}, context=source(tmp_path))
     assert backend.api_key is None
 
 
 @pytest.mark.parametrize("value", ["two words", "Bearer hunter22", "line\nhunter22", "hünter22", "hunter22\t"])
 def test_a_key_must_fit_into_a_header_and_is_not_echoed(tmp_path: Path, value: str) -> None:
     with pytest.raises(ValueError, match="printable ASCII") as caught:
-        Backend.model_validate({"url": URL, "api_key": "${A}"}, context=source(tmp_path, A=value))
+        BackendOptions.model_validate({"url": URL, "api_key": "${A}"}, context=source(tmp_path, A=value))
     assert "nter22" not in str(caught.value)
 
 
 def test_without_a_file_no_reference_is_expanded() -> None:
     with pytest.raises(ValueError, match="only when a file is loaded"):
-        Backend.model_validate({"url": URL, "api_key": "${A}"})
-    assert Backend.model_validate({"url": URL, "api_key": "plain"}).api_key is not None
+        BackendOptions.model_validate({"url": URL, "api_key": "${A}"})
+    assert BackendOptions.model_validate({"url": URL, "api_key": "plain"}).api_key is not None

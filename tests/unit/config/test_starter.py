@@ -7,10 +7,10 @@ import pytest
 
 from proxy.config.loader import Loaded, load_text
 from proxy.config.secrets import SecretSource
-from proxy.config.starter import Engine, Machine, starter
+from proxy.config.starter import Machine, StarterEngine, starter
 
 NOTHING = Machine((), (), (), "127.0.0.1:8080", "127.0.0.1:9090", "127.0.0.1, ports 8000, 8001")
-VLLM = Engine("http://127.0.0.1:8000", "vllm", ("qwen3-8b",), "ready")
+VLLM = StarterEngine("http://127.0.0.1:8000", "vllm", ("qwen3-8b",), "ready")
 _EXAMPLE = re.compile(r"^( *)# ((?:[a-z_]+: |[a-z_]+:$|  +(?:- )?[a-z_]+: ).*)$", re.MULTILINE)
 
 
@@ -18,16 +18,17 @@ def loaded(text: str) -> Loaded:
     return load_text(text, "routing.yaml", SecretSource({"ENGINE_API_KEY": "k"}, Path()))
 
 
-def machine(*engines: Engine) -> Machine:
+def machine(*engines: StarterEngine) -> Machine:
     return NOTHING._replace(engines=engines)
 
 
 MACHINES = [
     NOTHING,
     machine(VLLM),
-    machine(VLLM, Engine("http://127.0.0.1:11434", "ollama", (), "ready")),
+    machine(VLLM, StarterEngine("http://127.0.0.1:11434", "ollama", (), "ready")),
     machine(
-        Engine("http://127.0.0.1:8001", None, (), "locked"), Engine("http://127.0.0.1:8080", None, (), "loading")
+        StarterEngine("http://127.0.0.1:8001", None, (), "locked"),
+        StarterEngine("http://127.0.0.1:8080", None, (), "loading"),
     )._replace(listen="127.0.0.1:8081"),
     machine(VLLM)._replace(listen="127.0.0.1:8081", admin="127.0.0.1:9091", proxies=("http://127.0.0.1:8080",)),
     NOTHING._replace(strangers=("http://127.0.0.1:8000",)),

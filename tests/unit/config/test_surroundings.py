@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.backend import Backend
+from proxy.config.backend import BackendOptions
 from proxy.config.surroundings import is_own_host, looking_around, looking_nowhere
 
 
@@ -30,7 +30,7 @@ def test_names_and_addresses_of_this_machine() -> None:
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_backend_at_an_own_address_behind_a_wildcard(elsewhere: bool) -> None:
     hosts = [socket.gethostname().lower(), own_address() or socket.gethostname().lower()]
-    backends = {i: Backend.model_validate({"url": f"http://{host}:8080"}) for i, host in enumerate(hosts)}
+    backends = {i: BackendOptions.model_validate({"url": f"http://{host}:8080"}) for i, host in enumerate(hosts)}
     groups = {"listen": "0.0.0.0:8080", "admin": "127.0.0.1:9090"}
     found = list(looking_around(Path(), elsewhere=elsewhere)(groups, backends))
     assert [f.path for f in found] == ([] if elsewhere else [("backends", 0, "url"), ("backends", 1, "url")])
@@ -38,5 +38,5 @@ def test_a_backend_at_an_own_address_behind_a_wildcard(elsewhere: bool) -> None:
 
 
 def test_what_is_found_without_the_machine_is_not_found_twice() -> None:
-    backends = {0: Backend.model_validate({"url": "http://127.0.0.1:8080"})}
+    backends = {0: BackendOptions.model_validate({"url": "http://127.0.0.1:8080"})}
     assert list(looking_around(Path(), elsewhere=False)({"listen": "0.0.0.0:8080"}, backends)) == []

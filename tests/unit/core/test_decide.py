@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.core.jobs.decision import Send, Shed, Wait
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.jobs.open_job import OpenJob
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
@@ -27,7 +27,7 @@ def scheduler(**spec: Any) -> Scheduler:
 
 
 def decided(core: Scheduler, job: Job, now: float = 10.0) -> Send | Wait | Shed:
-    return core._decider.new(Ticket(job, 0, now), core._fleet.catalogue.find(job.model), now).decision
+    return core._decider.new(OpenJob(job, 0, now), core._fleet.catalogue.find(job.model), now).decision
 
 
 def test_deciding_changes_nothing() -> None:

@@ -123,7 +123,7 @@ def test_the_gate_of_admission_needs_proofs_of_its_own() -> None:
     pool = after._fleet.pools["default"]
     assert not pool.trusted
     for _ in range(30):
-        pool.model.residuals.learn(1.0, 1.0)
+        pool.model.calibration.learn(1.0, 1.0)
         pool.review(100)
     assert pool.trusted, "100 checked in the earlier life, and 30 in this one"
 

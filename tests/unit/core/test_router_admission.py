@@ -116,7 +116,7 @@ def test_who_is_grossly_late_is_refused_after_a_few_predictions(
     stage = Stage(1, "auto")
     stage.queue(0, prompt)
     for _ in range(samples):
-        stage[0].pool.model.residuals.learn(1.0, off)
+        stage[0].pool.model.calibration.learn(1.0, off)
         stage[0].pool.review(100)
     assert (stage.pick(stage.demand(slo_ttft_s=0.5)) is not None) is goes
     assert not stage[0].pool.trusted
@@ -131,7 +131,7 @@ def test_bulk_waits_for_promises_while_predictions_are_proving_themselves(sample
             stage.router.asked(stage.candidates, before, where, stage.candidates.open)
     for index in (0, 1):
         stage.queue(index, 20_000)
-        stage[index].pool.model.residuals.samples = samples
+        stage[index].pool.model.calibration.samples = samples
     assert (stage.pick(stage.demand(bulk=True)) is None) is waits
     assert stage.pick(stage.demand(slo_ttft_s=0.5)) is not None
 
@@ -139,7 +139,7 @@ def test_bulk_waits_for_promises_while_predictions_are_proving_themselves(sample
 def test_bulk_alone_waits_for_nobody_until_predictions_are_proven() -> None:
     stage = Stage(1, "auto")
     stage.queue(0, 20_000)
-    stage[0].pool.model.residuals.samples = 50
+    stage[0].pool.model.calibration.samples = 50
     assert stage.pick(stage.demand(bulk=True)) is stage[0]
 
 

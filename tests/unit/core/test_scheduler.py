@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.fleet.health import State
+from proxy.core.fleet.health import HealthState
 from proxy.model.commands import Dispatch, FirstByte, FirstToken
 from proxy.model.faults import Kind, Source
 from proxy.model.limits import HealthSettings, HoldSettings
@@ -270,7 +270,7 @@ def test_the_view_of_a_backend() -> None:
     play.finish(1)
     play.submit(2)
     view = play.view("a")
-    assert (view.pool, view.in_flight, view.permits, view.state) == ("fast", 1, 2, State.HEALTHY)
+    assert (view.pool, view.in_flight, view.permits, view.state) == ("fast", 1, 2, HealthState.HEALTHY)
     assert (view.service_s, view.share, view.ejected_until, view.busy) == (3.0, 1.0, None, 0)
 
 

@@ -1,6 +1,6 @@
 """Busy is not ill, and waits: a full engine keeps its place, and its jobs theirs."""
 
-from proxy.core.fleet.health import State
+from proxy.core.fleet.health import HealthState
 from proxy.model.commands import Refuse
 from proxy.model.faults import Kind
 from proxy.model.limits import HoldSettings, RetrySettings
@@ -20,7 +20,7 @@ def test_a_refused_job_waits_for_a_place_and_goes_when_one_comes_free() -> None:
         gone(play.submit(job_id))
     for job_id in range(8, 14):
         assert play.fail(job_id, FULL) == [], "held, not sent again"
-    assert (play.counts.held, play.view("a").places, play.view("a").state) == (6, 8, State.HEALTHY)
+    assert (play.counts.held, play.view("a").places, play.view("a").state) == (6, 8, HealthState.HEALTHY)
     for job_id in range(8):
         ((_, backend, attempt),) = gone(play.finish(job_id)) if job_id < 6 else ((0, "a", 2),)
         assert (backend, attempt) == ("a", 2)
@@ -106,7 +106,7 @@ def test_a_full_backend_is_never_ejected() -> None:
             commands = play.fail(job_id, FULL)
         play.finish(job_id)
         play.later(0.3)
-    assert play.view("a").state is State.HEALTHY
+    assert play.view("a").state is HealthState.HEALTHY
     assert play.counts.refused == 0
 
 

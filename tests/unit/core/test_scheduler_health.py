@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.fleet.health import State
+from proxy.core.fleet.health import HealthState
 from proxy.model.commands import Dispatch
 from proxy.model.faults import Kind, downstream
 from proxy.model.limits import HealthSettings
@@ -25,13 +25,13 @@ def served_by(play: Play, first_id: int, count: int) -> set[str]:
     return seen
 
 
-@pytest.mark.parametrize(("failures", "state"), [(4, State.HEALTHY), (5, State.EJECTED)])
-def test_failures_in_a_row_eject(failures: int, state: State) -> None:
+@pytest.mark.parametrize(("failures", "state"), [(4, HealthState.HEALTHY), (5, HealthState.EJECTED)])
+def test_failures_in_a_row_eject(failures: int, state: HealthState) -> None:
     play = Play(*(spec(n) for n in "abc"), policy="round_robin", health=QUICK)
     play.fail_until_ejected("a", 1, failures)
     assert play.view("a").state is state
-    assert play.counts.ejections == (state is State.EJECTED)
-    expected = {"b", "c"} if state is State.EJECTED else {"a", "b", "c"}
+    assert play.counts.ejections == (state is HealthState.EJECTED)
+    expected = {"b", "c"} if state is HealthState.EJECTED else {"a", "b", "c"}
     assert served_by(play, 5000, 6) == expected
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.fleet.health import State
+from proxy.core.fleet.health import HealthState
 from proxy.model.commands import Dispatch, Probed, Refuse
 from proxy.model.faults import NOT_REACHED, Kind
 from proxy.model.limits import HoldSettings, RetrySettings
@@ -36,10 +36,10 @@ def test_who_was_not_reached_gets_nothing_until_a_probe_reaches_it(kind: Kind) -
     ((_, lost, _),) = gone(play.submit(1))
     ((_, other, _),) = gone(play.fail(1, fault(kind)))
     assert other != lost
-    assert play.view(lost).state is State.AWAY
+    assert play.view(lost).state is HealthState.AWAY
     assert {gone(play.submit(job_id))[0][1] for job_id in range(2, 30)} == {other}
     play.probe(lost)
-    assert play.view(lost).state is State.HEALTHY
+    assert play.view(lost).state is HealthState.HEALTHY
     assert lost in {gone(play.submit(job_id))[0][1] for job_id in range(30, 90)}
 
 
@@ -96,10 +96,10 @@ def test_an_ejection_goes_on_while_it_is_away() -> None:
     lose(play, "a")
     play.later(1)
     play.probe("a")
-    assert play.view("a").state is State.EJECTED
+    assert play.view("a").state is HealthState.EJECTED
     play.later(5)
     play.probe("a")
-    assert play.view("a").state is State.HEALTHY
+    assert play.view("a").state is HealthState.HEALTHY
 
 
 def test_a_backend_that_flaps_loses_nobody() -> None:

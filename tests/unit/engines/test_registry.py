@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from proxy.config.backend import Backend
+from proxy.config.backend import BackendOptions
 from proxy.engines.base import Dialect
 from proxy.engines.registry import DIALECTS, UNKNOWN
 
@@ -39,4 +39,4 @@ def test_words_are_regular_expressions_and_routes_are_paths(dialect: Dialect) ->
 @pytest.mark.parametrize("kind", [d.kind for d in ALL if d.selectable])
 def test_every_name_and_spelling_is_an_option(kind: str) -> None:
     for spelling in (kind, kind.upper(), *DIALECTS[kind].spellings):
-        assert Backend.model_validate({"url": "http://x", "kind": spelling}).kind == kind
+        assert BackendOptions.model_validate({"url": "http://x", "kind": spelling}).kind == kind

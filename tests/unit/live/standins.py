@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from proxy.live.upstream.connection import Address, Connection
-from proxy.live.upstream.pool import Pool
+from proxy.live.upstream.connection import SocketAddress, UpstreamConnection
+from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault
 
@@ -103,7 +103,7 @@ class Sink:
         return b"".join(self.sent)
 
 
-def address(**changes: Any) -> Address:
+def address(**changes: Any) -> SocketAddress:
     """A backend that is nowhere."""
     usual: dict[str, Any] = {
         "name": "alpha",
@@ -118,18 +118,18 @@ def address(**changes: Any) -> Address:
         "idle_s": 3.0,
         "keepalive_s": 4.0,
     }
-    return Address(**{**usual, **changes})
+    return SocketAddress(**{**usual, **changes})
 
 
-def pool(**changes: Any) -> Pool:
+def pool(**changes: Any) -> ConnectionPool:
     """A pool on the running loop."""
     loop = asyncio.get_running_loop()
-    return Pool(address(**changes), loop, Watch(loop))
+    return ConnectionPool(address(**changes), loop, Watch(loop))
 
 
-def connected(to: Pool) -> tuple[Connection, Transport]:
+def connected(to: ConnectionPool) -> tuple[UpstreamConnection, Transport]:
     """A fresh connection of `to` on a transport of ours."""
-    connection = Connection(to, to.address, to.watch)
+    connection = UpstreamConnection(to, to.address, to.watch)
     transport = Transport()
     connection.connection_made(transport)
     return connection, transport

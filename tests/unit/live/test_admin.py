@@ -7,7 +7,7 @@ import pytest
 
 from proxy.live.admin import SLACK, Admin, is_own_name
 from proxy.live.downstream.budget import Budget
-from proxy.live.downstream.connection import Connection
+from proxy.live.downstream.connection import ClientConnection
 from proxy.live.watch import Watch
 from proxy.model.limits import Limits
 from tests.unit.live.downstream.test_connection import ClientTransport
@@ -38,7 +38,7 @@ class Port:
         self.explained.append((path, dict(headers), body))
         return 200, b"{}"
 
-    def connect(self) -> tuple[Connection, ClientTransport]:
+    def connect(self) -> tuple[ClientConnection, ClientTransport]:
         connection, transport = self.admin.connection(), ClientTransport()
         connection.connection_made(transport)
         return connection, transport

@@ -10,10 +10,10 @@ from proxy.live.answer import Sink
 from proxy.live.attempt import Call
 from proxy.live.deliver import Writer
 from proxy.live.downstream.budget import Budget
-from proxy.live.downstream.connection import Connection, Edge
+from proxy.live.downstream.connection import ClientConnection, Edge
 from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop
-from proxy.live.response_headers import Marks
+from proxy.live.response_headers import ResponseHeaders
 from proxy.live.watch import Watch
 from proxy.model.classes import StreamSettings
 from proxy.model.faults import Fault, Kind, upstream
@@ -24,7 +24,7 @@ from proxy.model.timeline import Timeline
 from proxy.wire.cors import Cors
 from proxy.wire.headers import HeaderPolicy
 from proxy.wire.meter import Meter
-from proxy.wire.tokens import Source
+from proxy.wire.tokens import CountSource
 from proxy.wire.usage import NO_USAGE, Usage
 from tests.support.route_engine import RouteEngine
 from tests.unit.live.downstream.test_connection import ClientTransport, post
@@ -62,8 +62,8 @@ class Remembered:
     def usage(self) -> Usage:
         return NO_USAGE
 
-    def token_source(self) -> Source:
-        return Source.ESTIMATE
+    def token_source(self) -> CountSource:
+        return CountSource.ESTIMATE
 
 
 class Desk:
@@ -72,7 +72,7 @@ class Desk:
     def __init__(self, answer: Remembered, ping_s: float = 0.0, wait_s: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
         self._answer, self._ping_s, self._wait_s = answer, ping_s, wait_s
-        self._marks = Marks(lambda tenant, now: None, "goodput", Cors((), 60.0))
+        self._marks = ResponseHeaders(lambda tenant, now: None, "goodput", Cors((), 60.0))
         self.outcome: Outcome | None = None
         edge = Edge(
             self._handle,
@@ -94,7 +94,7 @@ class Desk:
                 await asyncio.sleep(0.001)
         return self.transport.written
 
-    async def _handle(self, connection: Connection, message: Message) -> None:
+    async def _handle(self, connection: ClientConnection, message: Message) -> None:
         line = Timeline(monotonic())
         writer = Writer(connection, message, line, self._marks)
         writer.ping_s = self._ping_s

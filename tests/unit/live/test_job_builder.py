@@ -8,7 +8,7 @@ import pytest
 from proxy.core.tenancy.access import Patterns
 from proxy.core.tenancy.classify import Classifier
 from proxy.live.catalogue import ModelList
-from proxy.live.job_builder import Intake, Taken
+from proxy.live.job_builder import BuiltJob, JobBuilder
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import FaultError
@@ -28,10 +28,12 @@ class OneModel:
         return "any" if permitted is None else None
 
 
-def taken(*, foresees: bool = True, rules: Any = (), headers: Any = None, fields: Any = None, **changes: Any) -> Taken:
+def taken(
+    *, foresees: bool = True, rules: Any = (), headers: Any = None, fields: Any = None, **changes: Any
+) -> BuiltJob:
     classes = with_built_in((ClassSettings.model_validate(GOLD),))
     classifier = Classifier(classes, [RuleSettings.model_validate(rule) for rule in rules], 2048)
-    intake = Intake(classifier, cast(ModelList, OneModel()), None, foresees=foresees)
+    intake = JobBuilder(classifier, cast(ModelList, OneModel()), None, foresees=foresees)
     usual: dict[str, Any] = {"model": "m", "stream": True, "body_bytes": 2064, "json": True}
     request = Request("r", "POST", "/v1/chat/completions", Endpoint.CHAT, **{**usual, **changes})
     head = Head("POST", b"/", b"h", "r", [], b"", b"", False, b"", 0, None, "", headers or {})
@@ -81,7 +83,7 @@ def test_an_unknown_class_is_refused_by_name_even_where_a_rule_would_decide() ->
 @pytest.mark.parametrize("endpoint", Endpoint)
 def test_who_may_name_no_model_where_there_are_several(endpoint: Endpoint) -> None:
     classifier = Classifier(with_built_in(()), [], 2048)
-    intake = Intake(classifier, cast(ModelList, OneModel()), None, foresees=False)
+    intake = JobBuilder(classifier, cast(ModelList, OneModel()), None, foresees=False)
     request = Request("r", "POST", "/v1/x", endpoint, None)
     head = Head("POST", b"/", b"h", "r", [], b"", b"", False, b"", 0, None, "", {})
     if endpoint in (

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from proxy.config.backend import Backend as BackendConfig
+from proxy.config.backend import Upstream as BackendConfig
 from proxy.live import response_check as judge
 from proxy.live.relay import Relay
-from proxy.live.upstream.backends import Backend
+from proxy.live.upstream.backends import Upstream
 from proxy.live.watch import Watch
 from proxy.model.classes import StreamSettings
 from proxy.model.endpoint import Endpoint
@@ -39,14 +39,14 @@ def stream_of(events: bytes) -> Relay:
     return answer
 
 
-def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm") -> Backend:
+def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm") -> Upstream:
     key = {"api_key": "sk-operators"} if has_key else {}
     models = "any" if takes_any else ["m"]
     config = BackendConfig.model_validate(
         {"url": "http://127.0.0.1:1", "name": "alpha", "kind": kind, "models": models, **key}
     )
     loop = asyncio.get_running_loop()
-    return Backend(config, UpstreamLimits(), loop, Watch(loop))
+    return Upstream(config, UpstreamLimits(), loop, Watch(loop))
 
 
 def verdict(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None, **of: Any) -> Any:

@@ -1,12 +1,12 @@
 """What we add to the head of an answer."""
 
-from proxy.live.response_headers import Headers, Marks
+from proxy.live.response_headers import Headers, ResponseHeaders
 from proxy.model.timeline import Timeline
 from proxy.wire.cors import Cors
 
 
-def marks(*origins: str) -> Marks:
-    return Marks(lambda tenant, now: None, "goodput", Cors(origins, 60.0), lambda: 5.0)
+def marks(*origins: str) -> ResponseHeaders:
+    return ResponseHeaders(lambda tenant, now: None, "goodput", Cors(origins, 60.0), lambda: 5.0)
 
 
 def added(to: Headers, origin: bytes = b"", *origins: str) -> dict[bytes, bytes]:

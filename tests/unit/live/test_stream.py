@@ -3,7 +3,7 @@
 import asyncio
 from time import monotonic
 
-from proxy.live.stream import Stream
+from proxy.live.stream import TimedStream
 from proxy.model.classes import StreamSettings
 from proxy.wire.accounting import Undo
 from proxy.wire.counting import Evidence
@@ -27,16 +27,16 @@ class Out(list[bytes]):
         self.more.set()
 
 
-def stream_of(plan: StreamPlan) -> tuple[Stream, Out]:
+def stream_of(plan: StreamPlan) -> tuple[TimedStream, Out]:
     out = Out()
-    return Stream(plan, Meter(), out.emit, asyncio.get_running_loop()), out
+    return TimedStream(plan, Meter(), out.emit, asyncio.get_running_loop()), out
 
 
 def by_words() -> StreamPlan:
     return StreamPlan(StreamSettings(granularity="text", flush="10s"), 1 << 20, evidence=Evidence(Estimator()))
 
 
-def fed(stream: Stream, data: bytes) -> bytes:
+def fed(stream: TimedStream, data: bytes) -> bytes:
     out = stream.feed(data, monotonic())
     stream.arm()
     return out

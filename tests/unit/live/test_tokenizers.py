@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.live.tokenizers import Tokenizers, load_file, load_vocabulary
-from proxy.wire.tokens import TEXT_MAX, Source, Tokenizer
+from proxy.wire.tokens import TEXT_MAX, CountSource, Tokenizer
 
 
 class PanicException(BaseException):
@@ -87,10 +87,10 @@ async def test_loading_blocks_nobody_and_counts_are_estimates_until_it_is_done(
 ) -> None:
     library.release.clear()
     assert tokenizers.ready("gpt-4o") is None
-    assert (await tokenizers.count("gpt-4o", "some text")).source is Source.ESTIMATE
+    assert (await tokenizers.count("gpt-4o", "some text")).source is CountSource.ESTIMATE
     library.release.set()
     await loaded(tokenizers, "gpt-4o")
-    assert await tokenizers.count("gpt-4o", "some text") == (9, Source.TOKENIZER)
+    assert await tokenizers.count("gpt-4o", "some text") == (9, CountSource.TOKENIZER)
     assert library.loaded == ["o200k_base"], "loaded once, however often it was asked for"
 
 
@@ -99,20 +99,20 @@ async def test_long_text_is_counted_in_a_thread(library: Library, tokenizers: To
     await tokenizers.count("gpt-4o", "x" * TEXT_MAX)
     assert library.tokenizer.threads == {threading.get_ident()}
     library.tokenizer.threads.clear()
-    assert await tokenizers.count("gpt-4o", "x" * (TEXT_MAX + 1)) == (TEXT_MAX + 1, Source.TOKENIZER)
+    assert await tokenizers.count("gpt-4o", "x" * (TEXT_MAX + 1)) == (TEXT_MAX + 1, CountSource.TOKENIZER)
     assert threading.get_ident() not in library.tokenizer.threads
 
 
 async def test_text_beyond_all_bounds_is_estimated(library: Library, tokenizers: Tokenizers) -> None:
     await loaded(tokenizers, "gpt-4o")
-    assert (await tokenizers.count("gpt-4o", "x" * (4 * 1024 * 1024 + 1))).source is Source.ESTIMATE
+    assert (await tokenizers.count("gpt-4o", "x" * (4 * 1024 * 1024 + 1))).source is CountSource.ESTIMATE
 
 
 async def test_a_panic_of_the_library_is_an_estimate(library: Library, tokenizers: Tokenizers) -> None:
     tokenizer = await loaded(tokenizers, "gpt-4o")
     with pytest.raises(ValueError, match="boom"):
         tokenizer.encode_count("panic")
-    assert (await tokenizers.count("gpt-4o", "panic")).source is Source.ESTIMATE
+    assert (await tokenizers.count("gpt-4o", "panic")).source is CountSource.ESTIMATE
 
 
 @pytest.mark.parametrize(("model", "vocabulary"), [("Qwen/Qwen3-8B", "qwen3"), ("phi-4", "phi4")])
@@ -129,7 +129,7 @@ async def test_a_model_nobody_knows_has_no_tokenizer_and_loads_nothing(
     library: Library, tokenizers: Tokenizers
 ) -> None:
     assert tokenizers.ready("house-model") is None
-    assert (await tokenizers.count("house-model", "some text")).source is Source.ESTIMATE
+    assert (await tokenizers.count("house-model", "some text")).source is CountSource.ESTIMATE
     assert not library.loaded
 
 

@@ -5,7 +5,7 @@ import pytest
 from proxy.model.faults import Kind, internal
 from proxy.model.outcome import SERVED, Outcome, Phase, Verdict, failed_with
 from proxy.report.report import LARGEST, Quantiles, is_good, quantiles, report_of, size_bucket
-from proxy.report.run import Played, Result
+from proxy.report.run import Result, SimulatedRun
 from proxy.report.stats import Stats
 from proxy.workload.arrival import Arrival, Slo
 
@@ -48,7 +48,7 @@ def test_refusals_count_as_failures_and_all_add_up() -> None:
     refused = result(first=None, outcome=SHED, tenant="t", traffic_class="bulk")
     refused.reason = "duty"
     late = result(first=2.0, done=2.5)
-    played = Played([result(), refused, late], ended_at=20.0)
+    played = SimulatedRun([result(), refused, late], ended_at=20.0)
     played.engines = {"a": Stats(prefix_queries=100, prefix_hits=25, busy_s=5.0, finished=2)}
     report = report_of(played)
     total = report.total
@@ -76,12 +76,12 @@ def test_size_buckets() -> None:
 
 
 def test_a_flood_of_tenants_is_bounded() -> None:
-    played = Played([result(tenant=f"t{i}") for i in range(1000)], ended_at=20.0)
+    played = SimulatedRun([result(tenant=f"t{i}") for i in range(1000)], ended_at=20.0)
     groups = report_of(played).by_tenant
     assert len(groups) == 257
     assert sum(group.requests for group in groups.values()) == 1000
 
 
 def test_a_run_of_nothing() -> None:
-    report = report_of(Played([]))
+    report = report_of(SimulatedRun([]))
     assert (report.total.goodput, report.total.token_goodput, report.hit_rate) == (0.0, 0.0, 0.0)

@@ -3,14 +3,14 @@
 import pytest
 
 from proxy.model.faults import FaultError, Kind, Source
-from proxy.wire.allowance import Allowance
+from proxy.wire.allowance import AllowanceHeaders
 from proxy.wire.sse import FREE_B, EventSplitter
 
 MIB = 1 << 20
 
 
 def test_what_is_not_left_is_refused_and_nothing_is_taken() -> None:
-    allowance = Allowance(10)
+    allowance = AllowanceHeaders(10)
     allowance.take(10)
     with pytest.raises(FaultError) as raised:
         allowance.take(1)
@@ -21,7 +21,7 @@ def test_what_is_not_left_is_refused_and_nothing_is_taken() -> None:
 
 
 def test_a_hundred_streams_of_large_events_hold_no_more_than_is_allowed() -> None:
-    allowance = Allowance(32 * MIB)
+    allowance = AllowanceHeaders(32 * MIB)
     splitters = [EventSplitter(16 * MIB, allowance) for _ in range(100)]
     refused = set()
     for _ in range(4 * 16 - 1):
@@ -42,7 +42,7 @@ def test_a_hundred_streams_of_large_events_hold_no_more_than_is_allowed() -> Non
 
 
 def test_small_events_take_nothing_and_a_large_one_gives_back_when_more_is_read() -> None:
-    allowance = Allowance(4 * MIB)
+    allowance = AllowanceHeaders(4 * MIB)
     splitter = EventSplitter(16 * MIB, allowance)
     splitter.feed(b"data: " + b"x" * (FREE_B - 100))
     assert allowance.left_b == 4 * MIB

@@ -9,7 +9,7 @@ import pytest
 from proxy.wire.counting import Evidence
 from proxy.wire.event import Event
 from proxy.wire.rechunk import TokenRechunker
-from proxy.wire.tokens import Estimator, Source
+from proxy.wire.tokens import CountSource, Estimator
 from tests.support.stream_text import Heard, payload
 
 
@@ -143,7 +143,7 @@ def test_growing_usage_says_how_many_and_stays_with_the_last() -> None:
     out = one.feed(Event(chunk({"content": " must cannot"}, top=usage(2))))
     assert contents(out) == [" must", " cannot"]
     assert [(payload(event) or {})["usage"] for event in out] == [None, usage(2)["usage"]]
-    assert one.count == (2, Source.CONTINUOUS_USAGE)
+    assert one.count == (2, CountSource.CONTINUOUS_USAGE)
 
 
 def test_usage_stays_with_the_last_also_when_the_shape_is_known() -> None:
@@ -154,7 +154,7 @@ def test_usage_stays_with_the_last_also_when_the_shape_is_known() -> None:
     out = one.feed(Event(event))
     assert contents(out) == [" must", " cannot"]
     assert [(payload(piece) or {})["usage"] for piece in out] == [None, usage(4)["usage"]]
-    assert one.count == (4, Source.CONTINUOUS_USAGE)
+    assert one.count == (4, CountSource.CONTINUOUS_USAGE)
 
 
 def test_ids_go_with_their_tokens_also_when_the_shape_is_known() -> None:
@@ -163,13 +163,13 @@ def test_ids_go_with_their_tokens_also_when_the_shape_is_known() -> None:
     out = one.feed(Event(chunk({"content": " mu\u0301\u0302 cannot be"}, token_ids=[7, 8, 9, 10, 11])))
     ids = [(payload(piece) or {})["choices"][0]["token_ids"] for piece in out]
     assert [each for some in ids for each in some] == [7, 8, 9, 10, 11]
-    assert one.count == (6, Source.TOKEN_IDS)
+    assert one.count == (6, CountSource.TOKEN_IDS)
 
 
 def test_the_tokenizer_comes_before_the_estimate() -> None:
     one = rechunker(tokenizer=Words())
     assert contents(one.feed(Event(chunk({"content": "a b c"})))) == ["a", " b", " c"]
-    assert one.count == (3, Source.TOKENIZER)
+    assert one.count == (3, CountSource.TOKENIZER)
 
 
 def test_without_evidence_short_words_are_one_token_and_long_text_is_cut() -> None:
@@ -177,7 +177,7 @@ def test_without_evidence_short_words_are_one_token_and_long_text_is_cut() -> No
     for text in (" finally", "--------", " the", "\n", "漢"):
         event = chunk({"content": text})
         assert one.feed(Event(event)) == [event]
-    assert one.count == (5, Source.ESTIMATE)
+    assert one.count == (5, CountSource.ESTIMATE)
     out = one.feed(Event(chunk({"content": " The quick brown fox jumps over the lazy dog and runs away."})))
     assert 8 <= len(out) <= 18
 
@@ -348,7 +348,7 @@ def test_a_delta_of_a_mebibyte_is_cut_without_tokenising() -> None:
     assert time.process_time() - start < 5
     assert 16 <= len(out) <= 1024
     assert "".join(contents(out)) == "a\u0301 漢" * 200_000
-    assert one.count.source is Source.ESTIMATE
+    assert one.count.source is CountSource.ESTIMATE
 
 
 @pytest.mark.parametrize("text", ["🇩" * 30_000, "\u0301" * 60_000, "👩\u200d" * 30_000, "a" * 65_536, " " * 65_536])
@@ -373,14 +373,14 @@ def test_a_huge_envelope_is_not_repeated_without_end() -> None:
 def test_usage_that_is_no_count_is_no_evidence(wrong: Any) -> None:
     one = rechunker()
     one.feed(Event(chunk({"content": " word"}, top=usage(wrong))))
-    assert one.count == (1, Source.ESTIMATE)
+    assert one.count == (1, CountSource.ESTIMATE)
 
 
 def test_zeros_beside_text_are_no_evidence() -> None:
     one = rechunker()
     for _ in range(3):
         one.feed(Event(chunk({"content": " word"}, top=usage(0))))
-    assert one.count == (3, Source.ESTIMATE)
+    assert one.count == (3, CountSource.ESTIMATE)
 
 
 def test_usage_that_only_comes_at_the_end_does_not_cut_the_last_word() -> None:
@@ -388,14 +388,14 @@ def test_usage_that_only_comes_at_the_end_does_not_cut_the_last_word() -> None:
     one.feed(Event(chunk({"content": " some"})))
     event = chunk({"content": "thing"}, finish_reason="stop", top=usage(40))
     assert one.feed(Event(event)) == [event]
-    assert one.count == (40, Source.ENGINE_USAGE)
+    assert one.count == (40, CountSource.ENGINE_USAGE)
 
 
 def test_a_huge_usage_is_told_as_the_engines() -> None:
     one = rechunker()
     out = one.feed(Event(chunk({"content": "ab"}, top=usage(2**52))))
     assert contents(out) == ["a", "b"]
-    assert one.count == (2**52, Source.CONTINUOUS_USAGE)
+    assert one.count == (2**52, CountSource.CONTINUOUS_USAGE)
 
 
 def test_usage_is_counted_per_choice() -> None:
@@ -404,17 +404,17 @@ def test_usage_is_counted_per_choice() -> None:
         for told in (1, 2):
             event = chunk({"content": " w"}, top=usage(told))
             one.feed(Event(event.replace(b'"index":0', b'"index":%d' % index)))
-    assert one.count == (4, Source.CONTINUOUS_USAGE)
+    assert one.count == (4, CountSource.CONTINUOUS_USAGE)
 
 
 def test_a_sum_names_its_weakest_source() -> None:
     one = rechunker()
     one.feed(Event(chunk({"content": " a b"}, token_ids=[1, 2])))
-    assert one.count == (2, Source.TOKEN_IDS)
+    assert one.count == (2, CountSource.TOKEN_IDS)
     one.feed(Event(chunk({"content": " word"})))
-    assert one.count == (3, Source.ESTIMATE)
+    assert one.count == (3, CountSource.ESTIMATE)
     one.feed(Event(b'data: {"choices":[],"usage":{"completion_tokens":9}}\n\n'))
-    assert one.count == (9, Source.ENGINE_USAGE)
+    assert one.count == (9, CountSource.ENGINE_USAGE)
 
 
 def test_the_estimate_learns_from_the_final_usage() -> None:

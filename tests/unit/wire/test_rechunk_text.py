@@ -5,7 +5,7 @@ from typing import Any
 from proxy.wire.counting import Evidence
 from proxy.wire.event import Event
 from proxy.wire.rechunk_text import TextRechunker
-from proxy.wire.tokens import Estimator, Source
+from proxy.wire.tokens import CountSource, Estimator
 from tests.support.stream_text import Heard, payload, whole
 from tests.unit.wire.test_rechunk import chunk, contents, logprobs, usage
 
@@ -148,7 +148,7 @@ def test_response_events_keep_their_numbers_without_gaps() -> None:
 def test_tokens_are_counted_when_they_come_not_when_they_go() -> None:
     one = TextRechunker(Evidence(Estimator()))
     one.feed(Event(chunk({"content": "unhap"}, token_ids=[1, 2])))
-    assert one.count == (2, Source.TOKEN_IDS)
+    assert one.count == (2, CountSource.TOKEN_IDS)
 
 
 def test_numbered_events_of_two_items_stay_in_order() -> None:

@@ -9,7 +9,7 @@ from proxy.model.classes import StreamSettings
 from proxy.model.endpoint import Api
 from proxy.wire import sse
 from proxy.wire.accounting import Undo
-from proxy.wire.allowance import Allowance
+from proxy.wire.allowance import AllowanceHeaders
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
@@ -106,7 +106,7 @@ def test_every_choice_has_to_end(granularity: Any, late: int) -> None:
 
 @pytest.mark.parametrize("granularity", ["engine", "token", "text"])
 def test_a_large_event_passes_whole_and_leaves_nothing_behind(granularity: Any) -> None:
-    allowance = Allowance(64 * MIB)
+    allowance = AllowanceHeaders(64 * MIB)
     client = Client(granularity, allowance=allowance)
     image = b'{"type":"image_generation.completed","b64_json":"%b","usage":{"output_tokens":3}}' % (b"A" * 15 * MIB)
     event = b"event: image_generation.completed\ndata: " + image + b"\n\n"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire.tokens import Estimator, Source, uncorrected, weaker
+from proxy.wire.tokens import CountSource, Estimator, uncorrected, weaker
 from proxy.wire.vocabularies import vocabulary_of
 
 # Tokens by o200k_base.
@@ -56,9 +56,9 @@ def test_learning_moves_toward_what_is_seen_and_stays_in_bounds() -> None:
 
 
 def test_a_sum_is_as_good_as_its_worst_part() -> None:
-    assert [str(source) for source in Source] == [
+    assert [str(source) for source in CountSource] == [
         "engine_usage", "token_ids", "continuous_usage", "tokenizer", "estimate"]  # fmt: skip
-    for better, worse in zip(Source, list(Source)[1:], strict=False):
+    for better, worse in zip(CountSource, list(CountSource)[1:], strict=False):
         assert weaker(better, worse) is weaker(worse, better) is worse
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
-from proxy.core.fleet.headroom import DEMAND_S, Reserve, backends_needed, speed_s
+from proxy.core.fleet.headroom import DEMAND_S, Headroom, backends_needed, speed_s
 from proxy.core.fleet.margins import Margins
 from proxy.core.route.forecasting import disturbs, foresee, judge
 from proxy.model.backend import BackendSpec
@@ -46,7 +46,7 @@ def bulk(now: float, prompt: float = 8000.0, arrived: float | None = None) -> De
     return demand
 
 
-def asked(reserve: Reserve, demand: Demand, usable: tuple[Backend, ...]) -> None:
+def asked(reserve: Headroom, demand: Demand, usable: tuple[Backend, ...]) -> None:
     home = reserve.home(demand, usable)
     foresee(home, demand)
     reserve.asked(demand, home)
@@ -56,7 +56,7 @@ def kept(
     chats_per_s: float, bulk_per_s: float, usable: tuple[Backend, ...], waited: float = 30.0, seconds: int = 60
 ) -> list[int]:
     """The numbers of the backends kept from bulk that has `waited`, after so many seconds of such traffic."""
-    reserve = Reserve()
+    reserve = Headroom()
     events = [(i / chats_per_s, True) for i in range(int(seconds * chats_per_s))] if chats_per_s else []
     events += [(i / bulk_per_s, False) for i in range(int(seconds * bulk_per_s))] if bulk_per_s else []
     for now, is_chat in sorted(events):
@@ -102,7 +102,7 @@ def test_never_all_and_always_the_fastest(chats: float, jobs: float, count: int)
 
 
 def test_what_nobody_asks_for_any_more_is_given_back() -> None:
-    reserve, usable = Reserve(), fleet()
+    reserve, usable = Headroom(), fleet()
     for i in range(300):
         asked(reserve, chat(i / 5), usable)
         asked(reserve, bulk(i / 5), usable)
@@ -114,7 +114,7 @@ def test_what_nobody_asks_for_any_more_is_given_back() -> None:
 
 
 def test_a_backend_that_comes_or_goes_is_seen_at_once() -> None:
-    reserve, usable = Reserve(), fleet()
+    reserve, usable = Headroom(), fleet()
     for i in range(300):
         asked(reserve, chat(i / 5), usable)
         asked(reserve, bulk(i / 5), usable)

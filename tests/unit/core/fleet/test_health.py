@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.fleet.health import Health, State
+from proxy.core.fleet.health import Health, HealthState
 from proxy.model.limits import HealthSettings
 
 T = 1000.0
@@ -15,7 +15,7 @@ def settings(**more: object) -> HealthSettings:
 
 def test_healthy_at_first_with_its_full_share() -> None:
     health = Health(settings())
-    assert health.state is State.HEALTHY
+    assert health.state is HealthState.HEALTHY
     assert health.takes_traffic
     assert health.share_at(T) == 1.0
     assert not health.is_failing(T)
@@ -112,7 +112,7 @@ def test_ejected_takes_no_traffic_and_forgets_its_failures() -> None:
     for _ in range(5):
         health.failed(T)
     health.eject(T)
-    assert health.state is State.EJECTED
+    assert health.state is HealthState.EJECTED
     assert not health.takes_traffic
     assert health.failures_in_a_row == 0
     assert not health.is_failing(T)

@@ -8,7 +8,7 @@ from proxy.core.fleet.pool import MAX_WAIT_S, Checks, Pool
 def proven(off: float = 1.0, samples: int = 300) -> Pool:
     pool = Pool("p")
     for number in range(samples):
-        pool.model.residuals.learn(1.0, off * (0.5 if number % 10 else 1.2))
+        pool.model.calibration.learn(1.0, off * (0.5 if number % 10 else 1.2))
     pool.review(200)
     return pool
 
@@ -20,7 +20,7 @@ def test_the_gate_opens_when_predictions_have_proven_themselves() -> None:
 
 def learn(pool: Pool, samples: int, off: float = 1.0) -> None:
     for _ in range(samples):
-        pool.model.residuals.learn(1.0, off)
+        pool.model.calibration.learn(1.0, off)
         pool.review(200)
 
 
@@ -74,7 +74,7 @@ def test_those_that_are_too_low_may_refuse() -> None:
 def test_the_gate_closes_when_truth_falls_far_below_them() -> None:
     pool = proven()
     for _ in range(400):
-        pool.model.residuals.learn(1.0, 0.02)
+        pool.model.calibration.learn(1.0, 0.02)
     pool.review(200)
     assert not pool.trusted
 

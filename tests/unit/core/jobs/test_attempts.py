@@ -28,10 +28,10 @@ def test_what_is_said_of_an_attempt_that_is_over_is_not_said_of_the_next_one_on_
     play = Play(spec("a"))
     play.submit(1)
     first, core = play.attempt(1), play.scheduler
-    ticket, candidates = core._attempts.open[1], core._fleet.catalogue.find("m")
+    open_job, candidates = core._attempts.open[1], core._fleet.catalogue.find("m")
     assert candidates is not None
-    core._attempts.preempt(ticket, play.now)
-    core._held.backfill.add(ticket, candidates, NOBODY, play.now)
+    core._attempts.preempt(open_job, play.now)
+    core._held.backfill.add(open_job, candidates, NOBODY, play.now)
     (again,) = core._waiting.feed_all(play.now)
     assert isinstance(again, Dispatch)
     assert again.backend == "a"

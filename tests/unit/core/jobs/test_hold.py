@@ -5,17 +5,17 @@ import pytest
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.jobs.hold import Hold
-from proxy.core.jobs.open_job import NOBODY, Ticket
+from proxy.core.jobs.open_job import NOBODY, OpenJob
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings, HoldSettings
 from proxy.model.request import Job
 
 
-def ticket(number: int, body_bytes: int = 0, deadline: float | None = None) -> Ticket:
-    return Ticket(Job(number, "m", body_bytes=body_bytes, deadline=deadline), number)
+def open_job(number: int, body_bytes: int = 0, deadline: float | None = None) -> OpenJob:
+    return OpenJob(Job(number, "m", body_bytes=body_bytes, deadline=deadline), number)
 
 
-def _first(hold: Hold, backend: Backend) -> Ticket | None:
+def _first(hold: Hold, backend: Backend) -> OpenJob | None:
     found = hold.first_for(backend, 1)
     return found[0] if found else None
 
@@ -33,8 +33,8 @@ def test_always_so_many_jobs(held: int, room: bool) -> None:
     hold = Hold(HoldSettings(min_jobs=3, per_in_flight=0))
     candidates, _ = two()
     for number in range(held):
-        hold.add(ticket(number), candidates, NOBODY, 0.0)
-    assert hold.has_room(ticket(99), in_flight=1000) is room
+        hold.add(open_job(number), candidates, NOBODY, 0.0)
+    assert hold.has_room(open_job(99), in_flight=1000) is room
 
 
 @pytest.mark.parametrize(("in_flight", "room"), [(3, False), (4, True), (5, True)])
@@ -42,27 +42,27 @@ def test_so_many_jobs_per_job_in_flight(in_flight: int, room: bool) -> None:
     hold = Hold(HoldSettings(min_jobs=0, per_in_flight=1.5))
     candidates, _ = two()
     for number in range(5):
-        hold.add(ticket(number), candidates, NOBODY, 0.0)
-    assert hold.has_room(ticket(99), in_flight) is room
+        hold.add(open_job(number), candidates, NOBODY, 0.0)
+    assert hold.has_room(open_job(99), in_flight) is room
 
 
 @pytest.mark.parametrize(("more", "room"), [(39, True), (40, True), (41, False)])
 def test_so_many_bytes(more: int, room: bool) -> None:
     hold = Hold(HoldSettings(bytes="100B"))
     candidates, _ = two()
-    first = ticket(1, body_bytes=60)
+    first = open_job(1, body_bytes=60)
     hold.add(first, candidates, NOBODY, 0.0)
-    assert hold.has_room(ticket(2, body_bytes=more), 0) is room
+    assert hold.has_room(open_job(2, body_bytes=more), 0) is room
     hold.remove(first)
     assert hold.bytes == 0
-    assert hold.has_room(ticket(2, body_bytes=100), 0)
+    assert hold.has_room(open_job(2, body_bytes=100), 0)
 
 
 @pytest.mark.parametrize(("deadline", "end"), [(None, 30.0), (29.0, 29.0), (31.0, 30.0)])
 def test_so_long_or_until_the_deadline(deadline: float | None, end: float) -> None:
     hold = Hold(HoldSettings(max_wait="30s"))
     candidates, _ = two()
-    one = ticket(1, deadline=deadline)
+    one = open_job(1, deadline=deadline)
     hold.add(one, candidates, NOBODY, 0.0)
     assert hold.timers.next_at() == end
     assert hold.due(end - 0.001) == []
@@ -72,7 +72,7 @@ def test_so_long_or_until_the_deadline(deadline: float | None, end: float) -> No
 def test_oldest_first_across_lines() -> None:
     hold = Hold(HoldSettings())
     candidates, (a, b) = two()
-    young, old, picky = ticket(3), ticket(2), ticket(1)
+    young, old, picky = open_job(3), open_job(2), open_job(1)
     hold.add(picky, candidates, frozenset({a}), 0.0)
     hold.add(old, candidates, NOBODY, 0.0)
     hold.add(young, candidates, NOBODY, 0.0)
@@ -80,13 +80,13 @@ def test_oldest_first_across_lines() -> None:
     assert _first(hold, b) is picky
     assert [line.head.number for line in hold.lines()] == [1, 2]
     assert hold.ahead(candidates) == len(hold) == 3
-    assert [t.number for t in hold.tickets()] == [1, 2, 3]
+    assert [t.number for t in hold.open_jobs()] == [1, 2, 3]
 
 
 def test_the_avoided_one_will_do_when_nobody_else_is_open() -> None:
     hold = Hold(HoldSettings())
     candidates, (a, b) = two()
-    picky = ticket(1)
+    picky = open_job(1)
     hold.add(picky, candidates, frozenset({a}), 0.0)
     assert _first(hold, a) is None
     b.health.eject(0.0)
@@ -98,7 +98,7 @@ def test_the_avoided_one_will_do_when_nobody_else_is_open() -> None:
 def test_an_ejected_backend_gets_no_held_job() -> None:
     hold = Hold(HoldSettings())
     candidates, (a, b) = two()
-    hold.add(ticket(1), candidates, NOBODY, 0.0)
+    hold.add(open_job(1), candidates, NOBODY, 0.0)
     a.health.eject(0.0)
     candidates.reopen(0.5)
     assert _first(hold, a) is None
@@ -108,7 +108,7 @@ def test_an_ejected_backend_gets_no_held_job() -> None:
 def test_moving_to_other_candidates_keeps_the_time_and_the_bytes() -> None:
     hold = Hold(HoldSettings(max_wait="30s"))
     candidates, (a, _) = two()
-    one = ticket(1, body_bytes=7)
+    one = open_job(1, body_bytes=7)
     hold.add(one, candidates, NOBODY, 0.0)
     other = Candidates([a])
     hold.move(one, other)
@@ -122,7 +122,7 @@ def test_priority_first_then_the_soonest_due() -> None:
     hold = Hold(HoldSettings())
     candidates, (a, _) = two()
     for number, priority, due in ((1, 0, 9.0), (2, 0, 3.0), (3, 1, 99.0), (4, 0, 3.0)):
-        one = Ticket(Job(number, "m", priority=priority), number)
+        one = OpenJob(Job(number, "m", priority=priority), number)
         one.due = due
         hold.add(one, candidates, NOBODY, 0.0)
     assert [t.number for t in hold.first_for(a, 9)] == [3, 2, 4, 1]
@@ -131,7 +131,7 @@ def test_priority_first_then_the_soonest_due() -> None:
 
 def test_a_job_may_have_less_time_than_all() -> None:
     hold = Hold(HoldSettings(max_wait="30s"))
-    hold.add(ticket(1), two()[0], NOBODY, 10.0, most_s=0.5)
+    hold.add(open_job(1), two()[0], NOBODY, 10.0, most_s=0.5)
     assert hold.timers.next_at() == 10.5
 
 
@@ -139,7 +139,7 @@ def test_those_who_are_late_already_can_be_passed_over() -> None:
     hold = Hold(HoldSettings())
     candidates, (one, _) = two()
     for number in range(20):
-        late = ticket(number)
+        late = open_job(number)
         late.due = 10.0 + 0.1 * number
         hold.add(late, candidates, NOBODY, 0.0)
     assert [t.number for t in hold.first_for(one, 2)] == [0, 1]

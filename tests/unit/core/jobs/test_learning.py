@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.jobs.learning import Books
-from proxy.core.jobs.open_job import Ticket
+from proxy.core.jobs.learning import Learning
+from proxy.core.jobs.open_job import OpenJob
 from proxy.core.learn.entry import Entry
 from proxy.core.route.forecasting import foresee
 from proxy.model.backend import BackendSpec
@@ -22,57 +22,57 @@ class Desk:
     """Books with one backend in them."""
 
     def __init__(self, **spec: Any) -> None:
-        self.books = Books(SchedulingSettings())
+        self.learning = Learning(SchedulingSettings())
         self.backend = Backend(BackendSpec("a", **spec), 0, HealthSettings())
         self.count = 0
 
     def send(self, now: float, **job: Any) -> Entry:
         self.count += 1
-        ticket = Ticket(Job(self.count, "m", stream=True, **{"prompt_tokens": 1000, **job}), self.count, now)
-        demand = self.books.demand(ticket, now)
+        open_job = OpenJob(Job(self.count, "m", stream=True, **{"prompt_tokens": 1000, **job}), self.count, now)
+        demand = self.learning.demand(open_job, now)
         foresee(self.backend, demand)
-        entry = self.books.open(ticket, self.backend, demand)
+        entry = self.learning.open(open_job, self.backend, demand)
         self.backend.in_flight += 1
         return entry
 
     def finish(self, entry: Entry, now: float, prompt: int = 1000, cached: int | None = 0, answer: int = 50) -> None:
         self.backend.in_flight -= 1
-        self.books.finished(entry, self.backend, Finished(0, prompt, cached, answer), now)
+        self.learning.finished(entry, self.backend, Finished(0, prompt, cached, answer), now)
 
 
 def test_time_that_passed_before_is_not_left_any_more() -> None:
-    books = Books(SchedulingSettings())
-    demand = books.demand(Ticket(Job(1, "m", slo_ttft_s=2.0, slo_tpot_s=0.1, done_by=30.0), 1, 10.0), 11.5)
+    learning = Learning(SchedulingSettings())
+    demand = learning.demand(OpenJob(Job(1, "m", slo_ttft_s=2.0, slo_tpot_s=0.1, done_by=30.0), 1, 10.0), 11.5)
     assert (demand.waited, demand.ttft_left, demand.tpot_limit, demand.rest_s) == (1.5, 0.5, 0.1, 18.5)
 
 
 def test_bulk_promises_nothing_about_time_and_has_half_of_it_for_patience() -> None:
-    books = Books(SchedulingSettings())
+    learning = Learning(SchedulingSettings())
     job = Job(1, "m", bulk=True, slo_ttft_s=2.0, slo_tpot_s=0.1, deadline=110.0)
-    demand = books.demand(Ticket(job, 1, 10.0), 10.0)
+    demand = learning.demand(OpenJob(job, 1, 10.0), 10.0)
     assert not demand.promises
     assert demand.patience_s == 50.0
-    assert books.demand(Ticket(Job(2, "m", bulk=True), 2, 0.0), 0.0).patience_s == 300.0
+    assert learning.demand(OpenJob(Job(2, "m", bulk=True), 2, 0.0), 0.0).patience_s == 300.0
 
 
 def test_a_demoted_job_is_asked_for_as_bulk() -> None:
-    ticket = Ticket(Job(1, "m", slo_ttft_s=0.2), 1, 0.0)
-    ticket.demoted = True
-    assert not Books(SchedulingSettings()).demand(ticket, 0.0).promises
+    open_job = OpenJob(Job(1, "m", slo_ttft_s=0.2), 1, 0.0)
+    open_job.demoted = True
+    assert not Learning(SchedulingSettings()).demand(open_job, 0.0).promises
 
 
 def test_a_prefill_is_learned_with_the_prefix_that_was_found_not_with_the_one_predicted() -> None:
     desk = Desk()
     first = desk.send(0.0, prefix=CHAIN, prefix_block_tokens=125)
-    desk.books.first_token(first, desk.backend, 0.12)
+    desk.learning.first_token(first, desk.backend, 0.12)
     assert desk.backend.model.samples == 0, "not before it is known what was computed"
     desk.finish(first, 2.0)
     assert desk.backend.model.samples == 1
     again = desk.send(10.0, prefix=CHAIN, prefix_block_tokens=125)
     assert again.hit == pytest.approx(999.0, rel=0.01)
-    desk.books.first_token(again, desk.backend, 10.12)
+    desk.learning.first_token(again, desk.backend, 10.12)
     desk.finish(again, 12.0, cached=0)
-    assert (desk.books.predicted_hits, desk.books.actual_hits) == (pytest.approx(999.0, rel=0.01), 0.0)
+    assert (desk.learning.predicted_hits, desk.learning.actual_hits) == (pytest.approx(999.0, rel=0.01), 0.0)
     assert desk.backend.record.trust < 1.0
     assert desk.backend.model.slow == 1.0, "so long for 1,000 tokens is as ever"
 
@@ -80,8 +80,8 @@ def test_a_prefill_is_learned_with_the_prefix_that_was_found_not_with_the_one_pr
 def test_an_answer_that_ended_badly_teaches_nothing() -> None:
     desk = Desk()
     entry = desk.send(0.0)
-    desk.books.first_token(entry, desk.backend, 0.5)
-    desk.books.finished(entry, desk.backend, Finished(1, 1000, 0, 50, ok=False), 9.0)
+    desk.learning.first_token(entry, desk.backend, 0.5)
+    desk.learning.finished(entry, desk.backend, Finished(1, 1000, 0, 50, ok=False), 9.0)
     assert (desk.backend.model.samples, desk.backend.model.decode_samples) == (0, 0)
     assert (desk.backend.ledger.kv, desk.backend.ledger.decoding) == (0.0, 0)
 
@@ -90,7 +90,7 @@ def test_short_answers_say_nothing_of_the_pace() -> None:
     desk = Desk()
     for now, answer in ((0.0, 7), (10.0, 8)):
         entry = desk.send(now)
-        desk.books.first_token(entry, desk.backend, now + 0.2)
+        desk.learning.first_token(entry, desk.backend, now + 0.2)
         desk.finish(entry, now + 1.0, answer=answer)
     assert desk.backend.model.decode_samples == 1
 
@@ -98,7 +98,7 @@ def test_short_answers_say_nothing_of_the_pace() -> None:
 def test_a_prefill_given_up_late_says_that_the_backend_is_slow() -> None:
     desk = Desk()
     for now in range(0, 100, 20):
-        desk.books.lost(desk.send(float(now)), desk.backend, now + 15.0)
+        desk.learning.lost(desk.send(float(now)), desk.backend, now + 15.0)
     assert desk.backend.model.slow > 2
     assert desk.backend.ledger.pending == {}
 
@@ -107,32 +107,32 @@ def test_the_service_of_a_tenant_is_what_its_work_takes() -> None:
     desk = Desk()
     desk.send(0.0, tenant="large", prompt_tokens=20_000)
     desk.send(0.0, tenant="small", prompt_tokens=100)
-    services = desk.books.tenants.services(0.0)
+    services = desk.learning.tenants.services(0.0)
     assert services["large"] > 10 * services["small"] > 0
 
 
 @pytest.mark.parametrize("told", [float("nan"), float("inf"), -1.0, 0.0, 1e12])
 def test_a_kv_budget_that_cannot_be_is_not_believed(told: float) -> None:
     desk = Desk()
-    desk.books.load(desk.backend, Load("a", 0, 0, None, told), 1.0)
+    desk.learning.load(desk.backend, Load("a", 0, 0, None, told), 1.0)
     assert desk.backend.kv_tokens is None
 
 
 def test_the_kv_budget_follows_from_usage_when_all_of_it_is_ours() -> None:
     desk = Desk()
     for _ in range(10):
-        desk.books.first_token(desk.send(0.0), desk.backend, 1.0)
-    desk.books.load(desk.backend, Load("a", 10, 0, 0.5), 2.0)
+        desk.learning.first_token(desk.send(0.0), desk.backend, 1.0)
+    desk.learning.load(desk.backend, Load("a", 10, 0, 0.5), 2.0)
     assert desk.backend.kv_tokens == pytest.approx(desk.backend.ledger.kv / 0.5)
     other = Desk()
-    other.books.first_token(other.send(0.0), other.backend, 1.0)
-    other.books.load(other.backend, Load("a", 9, 3, 0.5), 2.0)
+    other.learning.first_token(other.send(0.0), other.backend, 1.0)
+    other.learning.load(other.backend, Load("a", 9, 3, 0.5), 2.0)
     assert other.backend.kv_tokens is None, "others are there: nobody knows what the usage is made of"
 
 
 def test_what_is_configured_is_not_overruled_by_metrics() -> None:
     desk = Desk(kv_tokens=1000, seats=3)
-    desk.books.load(desk.backend, Load("a", 0, 0, 0.1, 5000.0, 9.0), 1.0)
+    desk.learning.load(desk.backend, Load("a", 0, 0, 0.1, 5000.0, 9.0), 1.0)
     assert (desk.backend.kv_tokens, desk.backend.seats) == (1000, 3)
 
 
@@ -140,5 +140,5 @@ def test_a_restart_empties_the_record() -> None:
     desk = Desk()
     desk.send(0.0, prefix=CHAIN)
     assert desk.backend.record.blocks
-    desk.books.restarted(desk.backend)
+    desk.learning.restarted(desk.backend)
     assert not desk.backend.record.blocks

@@ -4,36 +4,36 @@ import random
 
 import pytest
 
-from proxy.core.learn.calibration import Residuals
+from proxy.core.learn.calibration import Calibration
 
 
 def test_quantiles_of_a_known_spread() -> None:
-    residuals, rng = Residuals(), random.Random(4)
+    calibration, rng = Calibration(), random.Random(4)
     for _ in range(5000):
-        residuals.learn(2.0, 2.0 * rng.uniform(0.5, 1.5))
-    assert residuals.factors == pytest.approx([1.0, 1.4, 1.45], abs=0.08)
-    assert residuals.coverage == pytest.approx(0.9, abs=0.08)
-    assert 0.2 < residuals.error < 0.4
+        calibration.learn(2.0, 2.0 * rng.uniform(0.5, 1.5))
+    assert calibration.factors == pytest.approx([1.0, 1.4, 1.45], abs=0.08)
+    assert calibration.coverage == pytest.approx(0.9, abs=0.08)
+    assert 0.2 < calibration.error < 0.4
 
 
 def test_a_prediction_that_is_ten_times_off_is_found_soon() -> None:
-    residuals = Residuals()
+    calibration = Calibration()
     for _ in range(40):
-        residuals.learn(0.1, 1.0)
-    assert residuals.factors[1] == pytest.approx(10.0, rel=0.3)
+        calibration.learn(0.1, 1.0)
+    assert calibration.factors[1] == pytest.approx(10.0, rel=0.3)
 
 
 def test_predictions_that_go_wrong_are_not_covered() -> None:
-    residuals = Residuals()
+    calibration = Calibration()
     for _ in range(300):
-        residuals.learn(1.0, 1.0)
+        calibration.learn(1.0, 1.0)
     for _ in range(40):
-        residuals.learn(1.0, 10.0)
-    assert residuals.coverage < 0.7
+        calibration.learn(1.0, 10.0)
+    assert calibration.coverage < 0.7
 
 
 def test_factors_stay_bounded_whatever_comes() -> None:
-    residuals = Residuals()
+    calibration = Calibration()
     for _ in range(2000):
-        residuals.learn(1e-3, 1e6)
-    assert max(residuals.factors) <= 100
+        calibration.learn(1e-3, 1e6)
+    assert max(calibration.factors) <= 100

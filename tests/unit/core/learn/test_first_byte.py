@@ -4,11 +4,11 @@ import random
 
 import pytest
 
-from proxy.core.learn.first_byte import QUANTILES, Patience
+from proxy.core.learn.first_byte import QUANTILES, FirstByteTimes
 
 
-def taught(count: int, seed: int = 1, prompt: float = 500.0, streams: bool = True) -> Patience:
-    patience, rng = Patience(), random.Random(seed)
+def taught(count: int, seed: int = 1, prompt: float = 500.0, streams: bool = True) -> FirstByteTimes:
+    patience, rng = FirstByteTimes(), random.Random(seed)
     for _ in range(count):
         patience.learn(prompt, streams, 0.2, 0.2 * rng.uniform(0.5, 2.5))
     return patience
@@ -62,7 +62,7 @@ def test_giving_the_slow_ones_up_at_the_limit_does_not_shrink_the_limit():
 
 
 def test_limits_stay_within_reason():
-    patience = Patience()
+    patience = FirstByteTimes()
     for _ in range(1000):
         patience.learn(10, True, 1e-3, 1e6)
     assert patience.limit_s(10, True, 1.0, 0.9) == 100.0

@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 import pytest
 
-from proxy.core.learn.lru import Recency
+from proxy.core.learn.lru import Lru
 
 
 class PerBlock:
@@ -24,7 +24,7 @@ class PerBlock:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_order_is_that_of_an_entry_per_block(seed: int) -> None:
-    rng, recency, plain = random.Random(seed), Recency(), PerBlock()
+    rng, recency, plain = random.Random(seed), Lru(), PerBlock()
     for _ in range(3000):
         start = rng.randrange(6) * 100
         chain = list(range(start, start + rng.randrange(30)))
@@ -38,7 +38,7 @@ def test_the_order_is_that_of_an_entry_per_block(seed: int) -> None:
 
 
 def test_the_same_chain_again_and_again_does_not_make_the_queue_grow() -> None:
-    recency = Recency()
+    recency = Lru()
     for _ in range(10_000):
         recency.use(range(10))
     assert recency.queued <= 2 * 10 + 256

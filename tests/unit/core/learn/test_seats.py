@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.jobs.learning import Books
+from proxy.core.jobs.learning import Learning
 from proxy.core.learn.entry import Entry
 from proxy.core.learn.seats import SeatWatch
 from proxy.core.shown.views import BackendView
@@ -128,7 +128,7 @@ PREFILL_S, ANSWER_S = 0.1, 2.0
 def played(seats: int | None, rate: float, seconds: float, seed: int = 1, told: int | None = None) -> Backend:
     """An engine whose metrics nobody reads: it computes one prompt after the other whenever a seat is free, and lets
     answers run side by side."""
-    rng, books = random.Random(seed), Books(SchedulingSettings())
+    rng, learning = random.Random(seed), Learning(SchedulingSettings())
     backend = Backend(BackendSpec("a", seats=told), 0, HealthSettings())
     waiting: deque[Entry] = deque()
     prefill: tuple[float, Entry] | None = None
@@ -144,13 +144,13 @@ def played(seats: int | None, rate: float, seconds: float, seed: int = 1, told: 
             waiting.append(entry)
             arrives = now + rng.expovariate(rate)
         elif prefill and now == prefill[0]:
-            books.first_token(prefill[1], backend, now)
+            learning.first_token(prefill[1], backend, now)
             decoding.append((now + rng.expovariate(1 / ANSWER_S), number, prefill[1]))
             prefill = None
         else:
             ended = min(decoding)
             decoding.remove(ended)
-            books.finished(ended[2], backend, Finished(0, 1000, 0, 20), now)
+            learning.finished(ended[2], backend, Finished(0, 1000, 0, 20), now)
         if prefill is None and waiting and (seats is None or len(decoding) < seats):
             prefill = (now + PREFILL_S, waiting.popleft())
     return backend

@@ -133,9 +133,9 @@ def test_tokens_that_the_engine_has_counted_are_not_estimated() -> None:
 
 
 def sessions_ticket(job: Job, now: float) -> Any:
-    from proxy.core.jobs.open_job import Ticket
+    from proxy.core.jobs.open_job import OpenJob
 
-    return Ticket(job, 1, now)
+    return OpenJob(job, 1, now)
 
 
 def test_keys_belong_to_their_tenant() -> None:

@@ -2,35 +2,35 @@
 
 import pytest
 
-from proxy.core.retry.fallback_chain import Ways
+from proxy.core.retry.fallback_chain import FallbackChain
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import MAX_WAYS, ModelSettings
 
 NONE: frozenset[str] = frozenset()
 
 
-def ways(classes: dict[str, object] | None = None, models: dict[str, object] | None = None) -> Ways:
-    return Ways(
+def fallbacks(classes: dict[str, object] | None = None, models: dict[str, object] | None = None) -> FallbackChain:
+    return FallbackChain(
         [ClassSettings.model_validate({"name": name, "fallback": to}) for name, to in (classes or {}).items()],
         [ModelSettings.model_validate({"name": name, "fallback": to}) for name, to in (models or {}).items()],
     )
 
 
 def told(
-    found: Ways, model: str = "m", of_class: str = "chat", require: frozenset[str] = NONE, **may: bool
+    found: FallbackChain, model: str = "m", of_class: str = "chat", require: frozenset[str] = NONE, **may: bool
 ) -> list[tuple[str, set[str], str]]:
     renamable = may.get("renamable", True)
     return [(way.model, set(way.require), way.said) for way in found.of(model, of_class, require, renamable)]
 
 
 def test_nothing_is_configured() -> None:
-    assert told(ways()) == []
-    assert told(ways({"chat": {}}, {"m": {}})) == []
-    assert told(ways({"other": {"model": "n"}}, {"other": {"model": "n"}})) == []
+    assert told(fallbacks()) == []
+    assert told(fallbacks({"chat": {}}, {"m": {}})) == []
+    assert told(fallbacks({"other": {"model": "n"}}, {"other": {"model": "n"}})) == []
 
 
 def test_the_class_goes_before_the_model_and_the_model_on_from_there() -> None:
-    found = ways({"chat": {"model": "small"}}, {"m": {"model": "n"}, "n": {"model": "tiny"}})
+    found = fallbacks({"chat": {"model": "small"}}, {"m": {"model": "n"}, "n": {"model": "tiny"}})
     assert told(found) == [
         ("m", set(), ""),
         ("small", set(), "model:small"),
@@ -41,7 +41,7 @@ def test_the_class_goes_before_the_model_and_the_model_on_from_there() -> None:
 
 
 def test_a_pool_is_kept_for_it_unless_the_rule_names_one() -> None:
-    found = ways({"chat": {"pool": "spare"}})
+    found = fallbacks({"chat": {"pool": "spare"}})
     assert told(found) == [("m", {"pool!=spare"}, ""), ("m", {"pool=spare"}, "pool:spare")]
     confined = frozenset({"pool=fast", "eu"})
     assert told(found, require=confined) == [("m", {"pool=fast", "eu"}, ""), ("m", {"pool=spare", "eu"}, "pool:spare")]
@@ -49,45 +49,45 @@ def test_a_pool_is_kept_for_it_unless_the_rule_names_one() -> None:
 
 
 def test_another_model_leaves_the_pool_but_keeps_the_other_labels() -> None:
-    found = ways({"chat": {"model": "n"}, "both": {"model": "n", "pool": "spare"}})
+    found = fallbacks({"chat": {"model": "n"}, "both": {"model": "n", "pool": "spare"}})
     confined = frozenset({"pool=fast", "eu"})
     assert told(found, require=confined)[1] == ("n", {"eu"}, "model:n")
     assert told(found, of_class="both") == [("m", set(), ""), ("n", {"pool=spare"}, "model:n,pool:spare")]
 
 
 def test_what_names_no_model_that_could_be_replaced_stays_with_its_model() -> None:
-    found = ways({"chat": {"model": "n"}}, {"m": {"pool": "spare"}})
+    found = fallbacks({"chat": {"model": "n"}}, {"m": {"pool": "spare"}})
     assert told(found, renamable=False) == [("m", {"pool!=spare"}, ""), ("m", {"pool=spare"}, "pool:spare")]
-    assert told(ways({"chat": {"model": "n"}}), renamable=False) == []
+    assert told(fallbacks({"chat": {"model": "n"}}), renamable=False) == []
 
 
 @pytest.mark.parametrize("models", [{"m": {"model": "m"}}, {"m": {"model": "n"}, "n": {"model": "m"}}])
 def test_circles_end(models: dict[str, object]) -> None:
-    assert {model for model, _, _ in told(ways({}, models))} <= {"m", "n"}
+    assert {model for model, _, _ in told(fallbacks({}, models))} <= {"m", "n"}
 
 
 def test_chains_are_bounded() -> None:
-    found = ways({"chat": {"model": "c"}}, {f"m{i}": {"model": f"m{i + 1}"} for i in range(20)})
+    found = fallbacks({"chat": {"model": "c"}}, {f"m{i}": {"model": f"m{i + 1}"} for i in range(20)})
     assert len(told(found, "m0")) == 1 + MAX_WAYS
 
 
 def test_a_name_is_said_in_printable_ascii() -> None:
-    assert told(ways({"chat": {"model": "größe; x=1"}}))[1][2] == "model:gr%C3%B6%C3%9Fe%3B%20x%3D1"
-    assert told(ways({"chat": {"model": "org/m-1.5:7b@q4"}}))[1][2] == "model:org/m-1.5:7b@q4"
+    assert told(fallbacks({"chat": {"model": "größe; x=1"}}))[1][2] == "model:gr%C3%B6%C3%9Fe%3B%20x%3D1"
+    assert told(fallbacks({"chat": {"model": "org/m-1.5:7b@q4"}}))[1][2] == "model:org/m-1.5:7b@q4"
 
 
 def test_several_models_are_tried_in_order_and_each_ones_own_fallback_after_them() -> None:
-    found = ways(models={"m": {"model": "a", "models": ["b", "c"]}, "a": {"model": "d"}, "b": {"model": "m"}})
+    found = fallbacks(models={"m": {"model": "a", "models": ["b", "c"]}, "a": {"model": "d"}, "b": {"model": "m"}})
     assert [way.model for way in found.of("m", "chat", NONE, True)] == ["m", "a", "b", "c", "d"]
 
 
 def test_what_makes_a_first_choice_fail_is_kept_with_the_way() -> None:
-    found = ways(models={"m": {"models": ["a"], "on": ["context"]}})
+    found = fallbacks(models={"m": {"models": ["a"], "on": ["context"]}})
     assert found.of("m", "chat", NONE, True)[1].on == {"context"}
 
 
 def test_entries_are_found_by_other_spellings() -> None:
-    found = ways(models={"llama:latest": {"model": "qwen"}, "qwen:latest": {"model": "tiny"}, "x": {"model": "y"}})
+    found = fallbacks(models={"llama:latest": {"model": "qwen"}, "qwen:latest": {"model": "tiny"}, "x": {"model": "y"}})
     both = {"llama": ("llama:latest",), "qwen": ("qwen:latest",)}
 
     def also(model: str) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ from proxy.core.scheduler import Scheduler
 from proxy.core.shown.explanation import Explanation
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Probed, Reason
-from proxy.model.fallback import Way
+from proxy.model.fallback import FallbackStep
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 
 M = frozenset({"m"})
-SMALL = Way("small", frozenset(), "model:small")
+SMALL = FallbackStep("small", frozenset(), "model:small")
 
 
 def scheduler() -> Scheduler:
@@ -42,7 +42,7 @@ def test_dispatch_hold_fallback_refuse_and_unserved() -> None:
     told = core.explain(Job(2, "m"), 1.0)
     assert (told.outcome, told.backend, removed(told)) == ("hold", None, {"a": "permits"})
     core.submit(Job(2, "m"), 1.0)
-    told = core.explain(Job(3, "m", ways=(SMALL,)), 1.0)
+    told = core.explain(Job(3, "m", fallbacks=(SMALL,)), 1.0)
     assert (told.outcome, told.backend, told.fallback) == ("fallback", "b", "model:small")
     told = core.explain(Job(3, "m"), 1.0)
     assert (told.outcome, told.reason) == ("refuse", Reason.QUEUE)

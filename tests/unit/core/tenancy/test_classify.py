@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from proxy.core.tenancy.classify import Asked, Classified, Classifier
+from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.rules import RuleSettings
 
 CLASSES = with_built_in((ClassSettings.model_validate({"name": "gold", "slo": "chatbot", "priority": 5}),))
 
 
-def asked(**changes: Any) -> Asked:
-    usual = Asked("chat.completions", "m", "", True, "", "", None, 100, False)
+def asked(**changes: Any) -> RequestTraits:
+    usual = RequestTraits("chat.completions", "m", "", True, "", "", None, 100, False)
     return usual._replace(**changes)
 
 

@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from proxy.live.background.stream_watch import Flows, GivesUp
+from proxy.live.background.stream_watch import GivesUp, StreamWatch
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.model.commands import Command, Flowed
@@ -28,7 +28,7 @@ class Asked:
 
 
 class Bed:
-    """`Flows` and what it told."""
+    """`StreamWatch` and what it told."""
 
     def __init__(self, gives_up: GivesUp | None = None, sleeps_on: Callable[[int], bool] = lambda _: False) -> None:
         self.told: list[Flowed] = []
@@ -36,7 +36,7 @@ class Bed:
         self.now = monotonic()
         driver = Driver(_Listener(self.told), asyncio.get_running_loop())
         self.silences: list[float] = []
-        self.flows = Flows(self.running, driver, gives_up or self._gives_up, sleeps_on)
+        self.flows = StreamWatch(self.running, driver, gives_up or self._gives_up, sleeps_on)
         self.flows.look(self.now)
 
     def _gives_up(self, _: int, silent_s: float, *__: object) -> bool:

@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from proxy.live.downstream.budget import Budget
-from proxy.live.downstream.connection import ANSWERING, GONE, LINGERING, READING, Connection, Edge
+from proxy.live.downstream.connection import ANSWERING, GONE, LINGERING, READING, ClientConnection, Edge
 from proxy.live.downstream.reader import Message, Reader
 from proxy.live.watch import Watch
 from proxy.model.faults import Kind
@@ -66,7 +66,7 @@ class Server:
             budget=self.budget,
         )
 
-    async def handle(self, connection: Connection, message: Message) -> None:
+    async def handle(self, connection: ClientConnection, message: Message) -> None:
         self.messages.append(message)
         number = len(self.messages)
         try:
@@ -78,7 +78,7 @@ class Server:
         finally:
             connection.finished()
 
-    def connect(self) -> tuple[Connection, ClientTransport]:
+    def connect(self) -> tuple[ClientConnection, ClientTransport]:
         connection, transport = self.edge.connection(), ClientTransport()
         connection.connection_made(transport)
         return connection, transport
@@ -407,7 +407,7 @@ async def test_a_cut_gives_everything_back(cut: str) -> None:
         server.messages.clear()
         del connection, transport
         await settled()
-        left = [each for each in gc.get_objects() if isinstance(each, Connection | Reader | ClientTransport)]
+        left = [each for each in gc.get_objects() if isinstance(each, ClientConnection | Reader | ClientTransport)]
         assert not left
     finally:
         gc.enable()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.live.upstream.connection import Connection
+from proxy.live.upstream.connection import UpstreamConnection
 from proxy.model.faults import Kind, Retry
 from tests.unit.live.standins import Receiver, connected, pool
 
@@ -299,7 +299,7 @@ async def test_nonsense_after_a_chunk(data: bytes) -> None:
 # --- what moves a deadline
 
 
-def left_s(connection: Connection) -> float:
+def left_s(connection: UpstreamConnection) -> float:
     return connection.deadline - monotonic()
 
 
@@ -471,7 +471,7 @@ async def test_a_large_request_that_the_kernel_still_holds(read: bool) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         to = pool()
-        _, connection = await loop.create_connection(lambda: Connection(to, to.address, to.watch), sock=ours)
+        _, connection = await loop.create_connection(lambda: UpstreamConnection(to, to.address, to.watch), sock=ours)
         receiver = Receiver()
         connection.send(bytes(100_000), receiver)
         if read:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from proxy.live.upstream.connection import Connection
-from proxy.live.upstream.pool import Pool
+from proxy.live.upstream.connection import UpstreamConnection
+from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import FaultError, Kind, Retry
 from tests.support.certificates import Certificate, self_signed
@@ -56,7 +56,7 @@ class Answering(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def listening(certificate: Certificate | None = None, **changes: Any) -> AsyncIterator[Pool]:
+async def listening(certificate: Certificate | None = None, **changes: Any) -> AsyncIterator[ConnectionPool]:
     """A pool of connections to an engine that is there."""
     loop = asyncio.get_running_loop()
     served = client = None
@@ -65,7 +65,7 @@ async def listening(certificate: Certificate | None = None, **changes: Any) -> A
         client = ssl.create_default_context(cafile=certificate.path)
     server = await loop.create_server(Answering, "127.0.0.1", 0, ssl=served)
     port = server.sockets[0].getsockname()[1]
-    to = Pool(address(port=port, tls=client, connect_s=30.0, **changes), loop, Watch(loop))
+    to = ConnectionPool(address(port=port, tls=client, connect_s=30.0, **changes), loop, Watch(loop))
     try:
         yield to
     finally:
@@ -73,20 +73,20 @@ async def listening(certificate: Certificate | None = None, **changes: Any) -> A
         server.close()
 
 
-def left(to: Pool) -> tuple[int, int, int]:
+def left(to: ConnectionPool) -> tuple[int, int, int]:
     """Connections as the gauge says, things watched, Connection objects that anybody holds."""
-    objects = sum(isinstance(thing, Connection) for thing in gc.get_objects())
+    objects = sum(isinstance(thing, UpstreamConnection) for thing in gc.get_objects())
     return to.open_connections, len(to.watch._things), objects
 
 
-async def settled(to: Pool, fds: int) -> None:
+async def settled(to: ConnectionPool, fds: int) -> None:
     """Waits until nothing is left."""
     async with asyncio.timeout(10):
         while left(to) != (0, 0, 0) or len(os.listdir("/proc/self/fd")) > fds:
             await asyncio.sleep(0.01)
 
 
-async def descriptors(to: Pool) -> int:
+async def descriptors(to: ConnectionPool) -> int:
     """Open ones while nothing is connected; a loop opens its own with the first connection."""
     (await to.connect()).abort()
     while to.open_connections:
@@ -94,14 +94,14 @@ async def descriptors(to: Pool) -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def time_is_up(to: Pool) -> None:
+def time_is_up(to: ConnectionPool) -> None:
     """Every limit that runs passes now."""
     for thing in list(to.watch._things):
         thing.deadline = 0.0
         thing.expired(0.0)
 
 
-async def storm(to: Pool, times: int, most_steps: int) -> Counter[str]:
+async def storm(to: ConnectionPool, times: int, most_steps: int) -> Counter[str]:
     """Leaves `times` connects after a random number of steps of the loop, by a cancellation or by the limit; how each
     of them ended."""
     fds, dice, ends = await descriptors(to), random.Random(times), Counter[str]()
@@ -197,7 +197,7 @@ def test_nobody_answers(run: Run) -> None:
     async def play() -> None:
         loop = asyncio.get_running_loop()
         with deaf_listener() as port:
-            to = Pool(address(port=port, connect_s=0.2), loop, Watch(loop))
+            to = ConnectionPool(address(port=port, connect_s=0.2), loop, Watch(loop))
             with pytest.raises(FaultError) as raised:
                 await to.connect()
             assert (raised.value.fault.kind, raised.value.fault.retry) == (Kind.CONNECT_TIMEOUT, Retry.SAFE)
@@ -220,7 +220,7 @@ def test_nobody_listens(run: Run) -> None:
 async def test_one_made_too_late_is_closed_at_once() -> None:
     """A loop may still have the news under way when its maker has left."""
     to = pool()
-    connection = Connection(to, to.address, to.watch)
+    connection = UpstreamConnection(to, to.address, to.watch)
     connection.abandon()
     _, transport = connected(to)
     transport.closed = False

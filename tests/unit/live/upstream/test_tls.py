@@ -9,7 +9,7 @@ import uvloop
 
 from proxy.config.backend import TlsSettings
 from proxy.live.upstream import tls
-from proxy.live.upstream.pool import Pool
+from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault, FaultError, Kind
 from tests.support.certificates import Authority, Certificate, self_signed
@@ -37,7 +37,7 @@ def refused(
         loop = asyncio.get_running_loop()
         server = await loop.create_server(Greeting, "127.0.0.1", 0, ssl=served)
         port = server.sockets[0].getsockname()[1]
-        pool = Pool(address(host=host, port=port, tls=tls.context(settings)), loop, Watch(loop))
+        pool = ConnectionPool(address(host=host, port=port, tls=tls.context(settings)), loop, Watch(loop))
         try:
             (await pool.connect()).abort()
         except FaultError as error:

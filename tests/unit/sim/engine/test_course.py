@@ -4,15 +4,15 @@ from math import inf
 
 import pytest
 
-from proxy.sim.engine.course import Phase, What, read_course
+from proxy.sim.engine.course import CoursePhase, What, read_course
 
 
 def test_phases_and_noise() -> None:
     course = read_course(["outage at 60s for 20s", "slow x5 from 30s  to 1m", "refuse from 5s to 6s", "noise 10%"], 2.0)
     assert course.phases == (
-        Phase(What.OUTAGE, 60.0, 80.0),
-        Phase(What.SLOW, 30.0, 60.0, 5.0),
-        Phase(What.REFUSE, 5.0, 6.0),
+        CoursePhase(What.OUTAGE, 60.0, 80.0),
+        CoursePhase(What.SLOW, 30.0, 60.0, 5.0),
+        CoursePhase(What.REFUSE, 5.0, 6.0),
     )
     assert (course.noise, course.retry_after_s) == (0.1, 2.0)
     assert [course.factor(at) for at in (29.9, 30.0, 59.9, 60.0)] == [1.0, 5.0, 5.0, 1.0]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.sim.engine.engine import Engine
 from proxy.sim.engine.sequence import Emitted, Reporting, SimRequest
-from proxy.sim.engine.spec import EngineSpec, Kind
+from proxy.sim.engine.spec import EngineKind, EngineSpec
 from proxy.sim.engine.static import build_engine
 
 SPEC = EngineSpec(
@@ -206,9 +206,14 @@ def play(engine: Engine, rows: list[tuple[float, SimRequest, float | None]]) -> 
 
 
 @settings(max_examples=120, deadline=None)
-@given(rows=REQUESTS, kind=st.sampled_from(Kind), reporting=st.sampled_from(Reporting), kv=st.sampled_from([320, 640]))
+@given(
+    rows=REQUESTS,
+    kind=st.sampled_from(EngineKind),
+    reporting=st.sampled_from(Reporting),
+    kv=st.sampled_from([320, 640]),
+)
 def test_kv_never_over_budget_nothing_lost_all_freed_at_rest(
-    rows: list[tuple[int, int, int, float, float | None]], kind: Kind, reporting: Reporting, kv: int
+    rows: list[tuple[int, int, int, float, float | None]], kind: EngineKind, reporting: Reporting, kv: int
 ) -> None:
     engine = build_engine(replace(SPEC, kv_tokens=kv).as_kind(kind), reporting)
     requests = as_requests(rows)
@@ -228,9 +233,9 @@ def test_kv_never_over_budget_nothing_lost_all_freed_at_rest(
 
 
 @settings(max_examples=150, deadline=None)
-@given(rows=REQUESTS, kind=st.sampled_from(Kind), kv=st.sampled_from([320, 640]))
+@given(rows=REQUESTS, kind=st.sampled_from(EngineKind), kv=st.sampled_from([320, 640]))
 def test_steps_run_together_end_when_steps_run_one_by_one_do(
-    rows: list[tuple[int, int, int, float, float | None]], kind: Kind, kv: int
+    rows: list[tuple[int, int, int, float, float | None]], kind: EngineKind, kv: int
 ) -> None:
     requests = [(at, request, None) for at, request, _ in as_requests(rows)]
     results = []

@@ -4,13 +4,13 @@ from dataclasses import replace
 from itertools import pairwise
 
 from proxy.sim.engine.sequence import Reporting, SimRequest
-from proxy.sim.engine.spec import EngineSpec, Kind
+from proxy.sim.engine.spec import EngineKind, EngineSpec
 from proxy.sim.engine.static import StaticEngine, build_engine
 from tests.unit.sim.engine.test_engine import SPEC, drain
 
 
 def test_a_static_batch_is_not_joined_and_ends_with_its_longest_member() -> None:
-    engine = build_engine(SPEC.as_kind(Kind.STATIC), Reporting.MILESTONES)
+    engine = build_engine(SPEC.as_kind(EngineKind.STATIC), Reporting.MILESTONES)
     assert isinstance(engine, StaticEngine)
     engine.submit(SimRequest(0, 10, 1), 0.0)
     for number, tokens in ((1, 5), (2, 50), (3, 5)):
@@ -27,7 +27,7 @@ def test_a_static_batch_is_not_joined_and_ends_with_its_longest_member() -> None
 
 
 def test_a_place_is_paid_for_until_the_batch_ends() -> None:
-    spec = replace(SPEC, step_s_per_kv_token=0.0, step_s_per_sequence=1.0, step_s=0.0).as_kind(Kind.STATIC)
+    spec = replace(SPEC, step_s_per_kv_token=0.0, step_s_per_sequence=1.0, step_s=0.0).as_kind(EngineKind.STATIC)
     engine = build_engine(spec, Reporting.EVERY_STEP)
     engine.submit(SimRequest(0, 1, 1), 0.0)
     engine.submit(SimRequest(1, 1, 2), 0.0)
@@ -39,7 +39,7 @@ def test_a_place_is_paid_for_until_the_batch_ends() -> None:
 
 def test_padding_costs_what_the_longest_prompt_costs() -> None:
     def first_token(prompts: list[int]) -> float:
-        engine = build_engine(SPEC.as_kind(Kind.STATIC))
+        engine = build_engine(SPEC.as_kind(EngineKind.STATIC))
         engine.submit(SimRequest(99, 1, 1), 0.0)
         for number, prompt in enumerate(prompts):
             engine.submit(SimRequest(number, prompt, 1), 0.0)
@@ -49,7 +49,7 @@ def test_padding_costs_what_the_longest_prompt_costs() -> None:
 
 
 def test_serial_runs_one_at_a_time() -> None:
-    engine = build_engine(SPEC.as_kind(Kind.SERIAL), Reporting.MILESTONES)
+    engine = build_engine(SPEC.as_kind(EngineKind.SERIAL), Reporting.MILESTONES)
     for number in range(3):
         engine.submit(SimRequest(number, 10, 10), 0.0)
     events = drain(engine)
@@ -59,4 +59,4 @@ def test_serial_runs_one_at_a_time() -> None:
 
 
 def test_kinds_of_every_spec_are_valid() -> None:
-    assert [EngineSpec().as_kind(kind).kind for kind in Kind] == list(Kind)
+    assert [EngineSpec().as_kind(kind).kind for kind in EngineKind] == list(EngineKind)

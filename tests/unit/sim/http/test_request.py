@@ -5,18 +5,18 @@ from typing import Any
 import pytest
 
 from proxy.sim.http.refusal import Refusal
-from proxy.sim.http.request import Ask, Reader
+from proxy.sim.http.request import GenerationRequest, RequestParser
 from proxy.sim.http.settings import SimSettings
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Tell me."}], "temperature": 0, "max_tokens": 40}
 
 
-def asked(begun: str | None = None, **more: Any) -> Ask:
+def asked(begun: str | None = None, **more: Any) -> GenerationRequest:
     body = CHAT | more
     if begun is not None:
         body["messages"] = [*CHAT["messages"], {"role": "assistant", "content": begun}]
         body |= {"continue_final_message": True, "add_generation_prompt": False} | more
-    return Reader(SimSettings()).chat(body, None)
+    return RequestParser(SimSettings()).chat(body, None)
 
 
 @pytest.mark.parametrize("more", [{}, {"ignore_eos": True}])

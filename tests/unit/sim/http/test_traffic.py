@@ -1,14 +1,14 @@
 """The live line of the demo."""
 
-from proxy.sim.http.traffic import RECENT_S, Meter, Traffic
+from proxy.sim.http.traffic import RECENT_S, Traffic, TrafficMeter
 
 
 def test_the_line_before_anything_happened() -> None:
-    assert "TTFT p50 / p99 - / - ms | 0 tokens/s" in Meter().line(100.0)
+    assert "TTFT p50 / p99 - / - ms | 0 tokens/s" in TrafficMeter().line(100.0)
 
 
 def test_the_line_counts_recent_chats_and_tokens_since_the_last_one() -> None:
-    meter = Meter(chats=3, bulk=1, failed=0, tokens=100)
+    meter = TrafficMeter(chats=3, bulk=1, failed=0, tokens=100)
     meter.first_tokens.extend((100.0, i / 1000) for i in range(1, 101))
     meter.first_tokens.append((100.0 - RECENT_S, 9.0))
     meter.line(101.0)
@@ -17,7 +17,7 @@ def test_the_line_counts_recent_chats_and_tokens_since_the_last_one() -> None:
 
 
 def test_the_line_says_how_often_the_promise_was_kept() -> None:
-    meter = Meter(promised_s=0.2)
+    meter = TrafficMeter(promised_s=0.2)
     meter.first_tokens.extend((100.0, seconds) for seconds in (0.1, 0.2, 0.201))
     assert meter.line(101.0).endswith(" | 2 of 3 within 200 ms")
 

@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 
 from proxy.model.backend import BackendSpec
-from proxy.sim.engine.spec import LOW_LATENCY, MOONCAKE16, Kind
-from proxy.sim.world.cluster import ClusterError, Metrics, SimBackend, all_alike, build_cluster, hashed_by, read_engines
+from proxy.sim.engine.spec import LOW_LATENCY, MOONCAKE16, EngineKind
+from proxy.sim.world.cluster import (
+    ClusterError,
+    MetricsSource,
+    SimBackend,
+    all_alike,
+    build_cluster,
+    hashed_by,
+    read_engines,
+)
 
 NAMED = (BackendSpec("gpu1", models=frozenset({"m"})), BackendSpec("gpu2"))
 
@@ -20,7 +28,7 @@ def test_a_line() -> None:
     assert [b.spec.name for b in backends] == ["low_latency-1", "low_latency-2", "mooncake16-1"]
     assert (backends[0].engine, backends[0].slower) == (LOW_LATENCY, 1.0)
     last = backends[2]
-    assert (last.slower, last.slower_from_s, last.metrics, last.spec.pool) == (5.0, 60.0, Metrics.FROZEN, "old")
+    assert (last.slower, last.slower_from_s, last.metrics, last.spec.pool) == (5.0, 60.0, MetricsSource.FROZEN, "old")
     assert last.engine.token_budget == 512
     assert last.spec.kv_tokens is None, "the scheduler is told nothing of the constants"
 
@@ -31,7 +39,7 @@ def test_a_file_of_engines_of_their_own(tmp_path: Path) -> None:
     backends = build_cluster(read_engines(str(path)), NAMED)
     assert [b.spec.name for b in backends] == ["a-1", "a-2", "a-3", "low_latency-1"]
     assert backends[0].engine == MOONCAKE16
-    assert (backends[3].engine.kind, backends[3].engine.max_num_seqs) == (Kind.SERIAL, 1)
+    assert (backends[3].engine.kind, backends[3].engine.max_num_seqs) == (EngineKind.SERIAL, 1)
 
 
 def test_a_file_of_engines_behind_named_backends(tmp_path: Path) -> None:
