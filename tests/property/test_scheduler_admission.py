@@ -188,8 +188,8 @@ class Lives(RuleBasedStateMachine):
                 {"constrained": True},
                 {"demotable": True},
                 {"require": frozenset("g")},
-                {"require": frozenset("g"), "ways": (GONE, ANYWHERE)},
-                {"ways": (GONE, LABELLED, ANYWHERE)},
+                {"require": frozenset("g"), "fallbacks": (GONE, ANYWHERE)},
+                {"fallbacks": (GONE, LABELLED, ANYWHERE)},
             ]
         ),
         stream=st.sampled_from([True, True, False]),

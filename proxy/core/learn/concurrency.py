@@ -90,7 +90,7 @@ class Concurrency:
         return len(self._unseen)
 
     @property
-    def headroom(self) -> int:
+    def reserve(self) -> int:
         """Streams that may wait in the engine."""
         return int(_MORE * self._most + 1.0)
 
@@ -108,11 +108,11 @@ class Concurrency:
         if bulk and not self.yielding.has_room(len(self._unseen)):
             return False
         if streams:
-            if self._unseen_streams < self.headroom:
+            if self._unseen_streams < self.reserve:
                 return True
         elif self._streams < _TELLING:
             return self.one_piece.has_room()
-        elif len(self._unseen) * self._streams < self.headroom:
+        elif len(self._unseen) * self._streams < self.reserve:
             return True
         self._denied = True
         return False

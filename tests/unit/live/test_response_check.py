@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.config.backend import Upstream as BackendConfig
-from proxy.live import response_check as judge
+from proxy.config.backend import BackendOptions
+from proxy.live import response_check as check
 from proxy.live.relay import Relay
 from proxy.live.upstream.backends import Upstream
 from proxy.live.watch import Watch
@@ -42,7 +42,7 @@ def stream_of(events: bytes) -> Relay:
 def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm") -> Upstream:
     key = {"api_key": "sk-operators"} if has_key else {}
     models = "any" if takes_any else ["m"]
-    config = BackendConfig.model_validate(
+    config = BackendOptions.model_validate(
         {"url": "http://127.0.0.1:1", "name": "alpha", "kind": kind, "models": models, **key}
     )
     loop = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm
 
 
 def verdict(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None, **of: Any) -> Any:
-    return judge.ruling(relay(status, body, headers), backend(**of)).fault
+    return check.checked(relay(status, body, headers), backend(**of)).fault
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 401, 403, 404, 405, 409, 413, 422, 451])
@@ -72,7 +72,7 @@ async def test_what_a_front_could_not_reach_was_not_reached(status: int) -> None
 @pytest.mark.parametrize("status", [504, 524])
 async def test_what_may_be_at_work_still_is_never_repeated(status: int) -> None:
     fault = verdict(status)
-    assert not judge.is_repeatable(fault, Endpoint.CHAT)
+    assert not check.is_repeatable(fault, Endpoint.CHAT)
 
 
 @pytest.mark.parametrize(("kind", "blame"), [("vllm", Blame.LIKELY), ("llama_cpp", Blame.UNPROVEN)])
@@ -80,8 +80,8 @@ async def test_what_may_be_at_work_still_is_never_repeated(status: int) -> None:
 async def test_a_failure_may_be_the_bodys(status: int, kind: str, blame: Blame) -> None:
     fault = verdict(status, kind=kind)
     assert (fault.kind, fault.blame) == (Kind.ERROR_STATUS, blame)
-    assert judge.is_repeatable(fault, Endpoint.CHAT)
-    assert not judge.is_repeatable(fault, Endpoint.RESPONSES)
+    assert check.is_repeatable(fault, Endpoint.CHAT)
+    assert not check.is_repeatable(fault, Endpoint.RESPONSES)
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
@@ -89,8 +89,8 @@ async def test_a_key_that_is_refused_is_whose_key_it_is(status: int) -> None:
     assert verdict(status) is None
     fault = verdict(status, has_key=True)
     assert (fault.kind, fault.blame) == (Kind.MISCONFIGURED, Blame.UNPROVEN)
-    assert judge.is_repeatable(fault, Endpoint.RESPONSES), "nothing was done with it"
-    assert judge.hides_its_words(fault, status)
+    assert check.is_repeatable(fault, Endpoint.RESPONSES), "nothing was done with it"
+    assert check.hides_its_words(fault, status)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ async def test_a_key_that_is_refused_is_whose_key_it_is(status: int) -> None:
 async def test_a_model_that_is_listed_and_missing_is_the_operators_fault(body: bytes) -> None:
     fault = verdict(404, body)
     assert fault.kind is Kind.MISCONFIGURED
-    assert not judge.hides_its_words(fault, 404)
+    assert not check.hides_its_words(fault, 404)
     assert verdict(404, body, takes_any=True) is None, "where every name is sent, it is the client's"
 
 
@@ -134,16 +134,16 @@ async def test_an_account_that_is_used_up_does_not_clear() -> None:
     ],
 )
 async def test_what_an_answer_that_is_passed_on_is_called(status: int, kind: Kind, source: Source) -> None:
-    fault = judge.fault_of_answer(relay(status))
+    fault = check.fault_of_answer(relay(status))
     assert (fault.kind, fault.source) == (kind, source)
 
 
 @pytest.mark.parametrize("endpoint", [Endpoint.OTHER, Endpoint.TOKENS])
 async def test_only_who_tried_to_generate_is_to_blame(endpoint: Endpoint) -> None:
     fault = verdict(500)
-    assert judge.blamed_for(fault, endpoint).blame is Blame.UNPROVEN
-    assert judge.blamed_for(fault, Endpoint.CHAT).blame is Blame.LIKELY
-    assert judge.blamed_for(verdict(503), endpoint).blame is Blame.CERTAIN, "what is full is full for all"
+    assert check.blamed_for(fault, endpoint).blame is Blame.UNPROVEN
+    assert check.blamed_for(fault, Endpoint.CHAT).blame is Blame.LIKELY
+    assert check.blamed_for(verdict(503), endpoint).blame is Blame.CERTAIN, "what is full is full for all"
 
 
 async def test_a_400_about_the_operators_key_is_the_operators_fault() -> None:
@@ -151,7 +151,7 @@ async def test_a_400_about_the_operators_key_is_the_operators_fault() -> None:
     assert verdict(400, body) is None
     fault = verdict(400, body, has_key=True)
     assert fault.kind is Kind.MISCONFIGURED
-    assert judge.hides_its_words(fault, 400)
+    assert check.hides_its_words(fault, 400)
 
 
 @pytest.mark.parametrize(
@@ -175,19 +175,19 @@ async def test_an_error_that_comes_first_in_a_stream_is_judged_as_its_status_is(
 
 async def test_a_ruling_on_a_stream_that_is_an_error_says_what_it_stands_for_and_changes_nothing() -> None:
     answer = stream_of(b'data: {"error": {"message": "boom", "code": 500}}\n\n')
-    ruling = judge.ruling(answer, backend())
+    ruling = check.checked(answer, backend())
     assert (ruling.status, ruling.error) == (500, b'{"error": {"message": "boom", "code": 500}}')
     assert ruling.fault is not None
     assert (answer.status, answer.complete, answer.stream is None) == (200, False, False)
-    assert judge.ruling(answer, backend()) == ruling, "asked twice, it says the same"
+    assert check.checked(answer, backend()) == ruling, "asked twice, it says the same"
 
 
 async def test_a_redirect_is_nobodys_answer() -> None:
     answer = relay(302)
-    fault = judge.ruling(answer, backend()).fault
+    fault = check.checked(answer, backend()).fault
     assert fault is not None
     assert (fault.kind, answer.complete) == (Kind.REDIRECT, True)
-    assert judge.hides_its_words(fault, 302)
+    assert check.hides_its_words(fault, 302)
 
 
 async def test_a_reset_by_whoever_closes_probes_too_is_a_port_without_an_engine() -> None:
@@ -195,7 +195,7 @@ async def test_a_reset_by_whoever_closes_probes_too_is_a_port_without_an_engine(
         answer, there = relay(200), backend()
         answer.fault = upstream(Kind.RESET, "closed")
         there.is_nobody(closes_probe=nobody)
-        fault = judge.ruling(answer, there).fault
+        fault = check.checked(answer, there).fault
         assert fault is not None
         assert fault.kind is kind
 
@@ -203,7 +203,7 @@ async def test_a_reset_by_whoever_closes_probes_too_is_a_port_without_an_engine(
 async def test_what_an_engine_lacks_is_told_from_its_refusal() -> None:
     body = b'{"error": {"message": "This model\'s maximum context length is 2048 tokens.", "code": 400}}'
     job = Job(1, "m", prompt_tokens=3000)
-    lack = judge.lack_of(relay(400, body), backend(), job)
+    lack = check.lack_of(relay(400, body), backend(), job)
     assert lack is not None
-    assert judge.fault_of_lack(lack, relay(400, body)).kind is Kind.CANNOT
-    assert judge.lack_of(relay(200), backend(), job) is None
+    assert check.fault_of_lack(lack, relay(400, body)).kind is Kind.CANNOT
+    assert check.lack_of(relay(200), backend(), job) is None

@@ -59,16 +59,16 @@ def test_the_work_is_bounded() -> None:
 
 
 def test_wishes() -> None:
-    assert prompt.wishes({b"host": b"h"}) is prompt.NO_WISHES
-    found = prompt.wishes({b"x-slo-ttft-ms": b"200", b"x-llm-d-slo-tpot-ms": b" 40.5 ", b"x-request-deadline-ms": b"1"})
+    assert prompt.hints({b"host": b"h"}) is prompt.NO_WISHES
+    found = prompt.hints({b"x-slo-ttft-ms": b"200", b"x-llm-d-slo-tpot-ms": b" 40.5 ", b"x-request-deadline-ms": b"1"})
     assert found == (0.2, 0.0405, 0.001, None)
-    assert prompt.wishes({b"x-slo-ttft-ms": b"100", b"x-llm-d-slo-ttft-ms": b"900"}).ttft_s == 0.1
+    assert prompt.hints({b"x-slo-ttft-ms": b"100", b"x-llm-d-slo-ttft-ms": b"900"}).ttft_s == 0.1
 
 
 def test_promises_in_the_words_of_other_routers() -> None:
-    assert prompt.wishes({b"x-dynamo-meta-slo-ttft-ms": b"300"}).ttft_s == 0.3
+    assert prompt.hints({b"x-dynamo-meta-slo-ttft-ms": b"300"}).ttft_s == 0.3
     both = {b"x-dynamo-meta-slo-ttft-ms": b"300", b"x-slo-ttft-ms": b"100"}
-    assert prompt.wishes(both).ttft_s == 0.1, "the plain name wins"
+    assert prompt.hints(both).ttft_s == 0.1, "the plain name wins"
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_promises_in_the_words_of_other_routers() -> None:
     ],
 )
 def test_how_long_a_request_may_wait(text: bytes, seconds: float | None) -> None:
-    found = prompt.wishes({b"x-llm-d-inference-ttl": text}).wait_s
+    found = prompt.hints({b"x-llm-d-inference-ttl": text}).wait_s
     assert found == (seconds if seconds is None else pytest.approx(seconds))
 
 
 @pytest.mark.parametrize("text", [b"", b"5", b"-1s", b"1 s", b"s", b"1s,2s", b"inf", b"1d", b"..s", b"1s" * 40])
 def test_waits_that_are_none(text: bytes) -> None:
     with pytest.raises(FaultError) as caught:
-        prompt.wishes({b"x-llm-d-inference-ttl": text})
+        prompt.hints({b"x-llm-d-inference-ttl": text})
     assert caught.value.fault.param == "x-llm-d-inference-ttl"
 
 
@@ -154,7 +154,7 @@ def test_a_session_with_any_name() -> None:
 )
 def test_bad_wishes_name_their_header(name: str, value: str) -> None:
     with pytest.raises(FaultError) as caught:
-        prompt.wishes({name.encode(): value.encode()})
+        prompt.hints({name.encode(): value.encode()})
     assert caught.value.fault.param == name
 
 
