@@ -138,7 +138,7 @@ def elsewhere() -> SimulatedRun:
     outages = (Outage("b0", 6.0, 20.0), Outage("b1", 10.0, 22.0), Outage("other", 26.0, 30.0))
 
     def change(job: Job, n: int) -> Job:
-        return replace(job, require=frozenset({"own"}), ways=ways if n % 4 else (), slo_ttft_s=1.5)
+        return replace(job, require=frozenset({"own"}), fallbacks=ways if n % 4 else (), slo_ttft_s=1.5)
 
     return play(trace(700, 16, 90), [*labelled, SimBackend(other, MOONCAKE16)], change, outages)
 
