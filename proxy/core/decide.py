@@ -32,7 +32,8 @@ from proxy.core.refusals import (
 )
 from proxy.core.retry.fallback import Fallback, cause_of_absence
 from proxy.core.rng import NoChance, Rng
-from proxy.core.route.forecasting import foresee, judge, least_s
+from proxy.core.route.forecasting import foresee, least_s
+from proxy.core.route.limits import judge
 from proxy.core.route.router import SAMPLED, Router
 from proxy.core.tenancy.quotas import Quotas
 from proxy.model.commands import Reason

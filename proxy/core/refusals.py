@@ -1,12 +1,13 @@
 """What we say when the core itself refuses: one function per fault of our own.
 
-Owns the words. Whether to refuse, and the advice on when to come back, is decided by the caller.
+Owns the words; those of a limit stand in its table. Whether to refuse, and the advice on when to come back, is decided
+by the caller.
 """
 
 from math import ceil
-from typing import Final
 
 from proxy.core.fleet.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S
+from proxy.core.route.limits import limit_of
 from proxy.core.tenancy.quotas import Shortage
 from proxy.model.commands import Reason
 from proxy.model.faults import Fault, Kind, Source, internal
@@ -49,18 +50,10 @@ def queue_full(held: int, retry_after_s: float) -> Fault:
     )
 
 
-_WHY: Final = {
-    Reason.TTFT: "no backend could begin the answer within the time promised",
-    Reason.TPOT: "no backend could keep the pace promised to this request and to those it serves already",
-    Reason.DUTY: "all backends are busy reading prompts",
-    Reason.KV: "no backend has memory left for a request of this size",
-    Reason.SEATS: "all places of all backends are taken",
-}
-
-
 def overloaded(reason: Reason, wait_s: float) -> Fault:
     """Serving it would break a limit on every backend."""
-    why = _WHY.get(reason, "all backends are busy")
+    limit = limit_of(reason)
+    why = "all backends are busy" if limit is None else limit.words
     after_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, wait_s))
     return Fault(
         Source.INTERNAL,

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from proxy.core.fleet.health import HealthState
 from proxy.core.rng import NoChance
+from proxy.core.route.limits import LIMITS
 from proxy.core.route.policies import POLICIES
 from proxy.core.scheduler import Scheduler
 from proxy.core.shown.explanation import Explanation
@@ -35,7 +36,7 @@ from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
 
-OVERLOADS = frozenset({Reason.TTFT, Reason.TPOT, Reason.DUTY, Reason.KV, Reason.SEATS})
+OVERLOADS = frozenset(limit.reason for limit in LIMITS) - {Reason.DEADLINE}
 shapes = st.lists(
     st.builds(
         lambda permits, seats, kv, labels, speculative, pool: {

@@ -13,7 +13,8 @@ from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.health import HealthState
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
-from proxy.core.route.forecasting import foresee, judge, predicted_tpot
+from proxy.core.route.forecasting import foresee, predicted_tpot
+from proxy.core.route.limits import judge
 from proxy.core.route.router import Router
 from proxy.model.request import Job
 

@@ -16,7 +16,8 @@ from proxy.core.fleet.health import HealthState
 from proxy.core.jobs.attempt import Attempt
 from proxy.core.jobs.learning import Learning
 from proxy.core.retry.budget import RetryBudget
-from proxy.core.route.forecasting import foresee, judge
+from proxy.core.route.forecasting import foresee
+from proxy.core.route.limits import judge
 from proxy.core.route.router import Router
 
 _TOKENS: Final = 20.0

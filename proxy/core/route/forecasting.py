@@ -1,19 +1,17 @@
-"""What would become of one job on one backend: predicted prefix hit, prefill, backlog, TTFT and TPOT, and which limit
-would break. The one place that combines ledger, cost model and prefix record; routing, admission and `explain` read it.
+"""The forecast of one job on one backend: predicted prefix hit, prefill, backlog, TTFT and TPOT. The one place that
+combines ledger, cost model and prefix record; limits, routing and `explain` read it.
 
 Owns the formulas. Runs for every candidate of every decision, so it allocates nothing: results are left in the
 backend's `Forecast`, valid until the next job is looked at.
 """
 
-from math import inf, log, sqrt
+from math import sqrt
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.learn.cost_model import significant
 from proxy.core.learn.entry import Entry
-from proxy.core.learn.ledger import DUTY_S
-from proxy.model.commands import Reason
 
 KAPPA: Final = 2.0
 """Own prefill counts so many times: what it costs others too."""
@@ -35,7 +33,6 @@ _FULL: Final = 4.0
 memory: its own will be there. The others cost a prefill at most, and are worth no detour to a slower engine."""
 _STILL_THERE: Final = 0.5
 """A session has its place as long as so much of its prompt is in the cache."""
-_FAR_S: Final = 60.0
 
 
 def foresee(backend: Backend, demand: Demand) -> None:
@@ -93,52 +90,6 @@ def foresee(backend: Backend, demand: Demand) -> None:
     ):
         full = (backend.kept.fragile + ledger.kv) / backend.kv_tokens
         out.score *= 1.0 + _FULL * full * full
-
-
-def judge(backend: Backend, demand: Demand) -> Reason | None:
-    """The limit that the job would break, after `foresee`; None: it fits. An idle backend takes everything."""
-    out, ledger = backend.forecast, backend.ledger
-    if backend in demand.kept and disturbs(backend, demand):
-        out.reason = Reason.DUTY
-        return Reason.DUTY
-    if not backend.in_flight and not ledger.has_foreign and not displaces(backend, demand):
-        out.tpot = predicted_tpot(backend, demand)
-        out.reason = None
-        return None
-    out.reason = reason = _broken(backend, demand)
-    return reason
-
-
-def _broken(backend: Backend, demand: Demand) -> Reason | None:
-    out, ledger = backend.forecast, backend.ledger
-    out.tpot = tpot = predicted_tpot(backend, demand)
-    if demand.ttft_left < inf and demand.ttft_margin * out.ttft > demand.ttft_left:
-        return Reason.TTFT
-    if demand.tpot_limit is not None and demand.tpot_margin * tpot > demand.tpot_limit:
-        return Reason.TPOT
-    if ledger.tightest is not None and demand.tpot_margin * residents_tpot(backend, tpot) > ledger.tightest:
-        return Reason.TPOT
-    if demand.bulk and out.backlog > demand.bulk_backlog:
-        return Reason.DUTY
-    if (
-        out.work
-        and (
-            demand.promises or ledger.promised or (out.backlog > demand.bulk_backlog and not backend.concurrency.learns)
-        )  # else it is in nobody's way
-        and ledger.duty(demand.now) + out.work / max(DUTY_S, 2 * out.work) > demand.duty_limit
-    ):
-        return Reason.DUTY
-    budget = backend.kv_tokens
-    if budget is not None and ledger.kv + demand.prompt + demand.answer_high > demand.kv_share * budget:
-        return Reason.KV
-    if displaces(backend, demand):
-        return Reason.KV
-    full = backend.seats is not None and backend.in_flight >= backend.seats
-    if full and demand.ttft_left == inf and (demand.bulk or not backend.concurrency.learns):
-        return Reason.SEATS
-    if demand.rest_s < inf and in_all_s(backend, demand) > demand.rest_s:  # last: what clears in a moment comes first
-        return Reason.DEADLINE
-    return None
 
 
 def disturbs(backend: Backend, demand: Demand) -> bool:
@@ -208,20 +159,6 @@ def seat_wait_s(backend: Backend, waiting: float) -> float:
     """Until a seat of the engine comes free for one more."""
     seats = backend.seats or 1
     return (waiting - seats + 1) * (backend.residence_s or 1.0) / seats
-
-
-def clears_in_s(backend: Backend, demand: Demand) -> float:
-    """Until the limit that the job broke here gives way, by what is known now."""
-    out, ledger, reason = backend.forecast, backend.ledger, backend.forecast.reason
-    if reason is Reason.TTFT:
-        return out.ttft - max(0.0, demand.ttft_left) / demand.ttft_margin
-    if reason is Reason.DUTY:
-        room = demand.duty_limit - out.work / max(DUTY_S, 2 * out.work)
-        duty = ledger.duty(demand.now)
-        return DUTY_S * log(max(1.0, duty / room)) if room > 0.02 else DUTY_S
-    if reason is None:
-        return 0.0
-    return min(_FAR_S, (backend.service_s or 1.0) / max(1, backend.in_flight))
 
 
 def open_entry(entry: Entry, backend: Backend, demand: Demand) -> None:

@@ -1,7 +1,7 @@
 """One choice: which backend gets this job now, if any, and why not.
 
 Owns the order of the filters (open, labels, able, better not tried yet, a permit left), slow start, and how
-admission and policy are put together; the taste is the policy's, the limits are those of `forecasting`.
+admission and policy are put together; the taste is the policy's, the limits are those of `limits`.
 """
 
 from copy import deepcopy
@@ -13,7 +13,8 @@ from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.rng import NoChance, Rng
-from proxy.core.route.forecasting import clears_in_s, foresee, judge
+from proxy.core.route.forecasting import foresee
+from proxy.core.route.limits import clears_in_s, judge
 from proxy.core.route.policies import POLICIES
 from proxy.model.commands import Reason
 from proxy.model.scheduling import SchedulingSettings

@@ -14,7 +14,8 @@ from proxy.core.jobs.decision import Decision, Send, Wait
 from proxy.core.jobs.hedge_timers import late_after_s
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
-from proxy.core.route.forecasting import foresee, judge, predicted_tpot
+from proxy.core.route.forecasting import foresee, predicted_tpot
+from proxy.core.route.limits import judge
 from proxy.core.route.router import Router, ablest
 from proxy.core.tenancy.quotas import Quotas
 from proxy.model.commands import Reason

@@ -16,6 +16,7 @@ from math import inf
 from random import Random
 from typing import Final, Protocol
 
+from proxy.core.route.limits import LIMITS
 from proxy.core.scheduler import Scheduler
 from proxy.model.commands import (
     Abort,
@@ -29,7 +30,6 @@ from proxy.model.commands import (
     Identified,
     Load,
     Probed,
-    Reason,
     Refuse,
     Report,
 )
@@ -57,7 +57,7 @@ SCRAPE_S: Final = 5.0
 """Between two scrapes of a backend's metrics; 0: never."""
 SCRAPE_LAG_S: Final = 0.05
 """How old metrics are when they are understood."""
-FOR_TIME: Final = frozenset((Reason.TTFT, Reason.TPOT, Reason.DUTY, Reason.KV, Reason.SEATS, Reason.DEADLINE))
+FOR_TIME: Final = frozenset(limit.reason for limit in LIMITS)
 """Reasons of admission: such a refusal is right only where no engine could have kept the promise."""
 TOO_LONG_FAULT: Final = downstream(Kind.INVALID, "the request exceeds the context of the model")
 FULL_FAULT: Final = upstream(Kind.BUSY, "the engine is full", Retry.SAFE)

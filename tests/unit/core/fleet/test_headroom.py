@@ -8,7 +8,8 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.headroom import DEMAND_S, Headroom, backends_needed, speed_s
 from proxy.core.fleet.margins import Margins
-from proxy.core.route.forecasting import disturbs, foresee, judge
+from proxy.core.route.forecasting import disturbs, foresee
+from proxy.core.route.limits import judge
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
 from proxy.model.limits import HealthSettings

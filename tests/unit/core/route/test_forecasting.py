@@ -12,13 +12,13 @@ from proxy.core.fleet.margins import Margins
 from proxy.core.learn.entry import Entry
 from proxy.core.route.forecasting import (
     foresee,
-    judge,
     least_s,
     open_entry,
     predicted_tpot,
     residents_tpot,
     seat_wait_s,
 )
+from proxy.core.route.limits import judge
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
 from proxy.model.limits import HealthSettings

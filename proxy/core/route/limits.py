@@ -1,0 +1,160 @@
+"""The limits that admission keeps, as one ordered table: what each says, when it would break, and when it gives way.
+
+Owns which of them a job would break on a backend. Each is one class and its line in `LIMITS`; refusals, metrics, their
+documentation and the simulator read the table. The forecast that they look at is made by `foresee`.
+"""
+
+from math import inf, log
+from typing import Final
+
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.demand import Demand
+from proxy.core.learn.ledger import DUTY_S
+from proxy.core.route.forecasting import displaces, disturbs, in_all_s, predicted_tpot, residents_tpot
+from proxy.model.commands import Reason
+
+_FAR_S: Final = 60.0
+"""No limit is said to take longer to give way."""
+_LEAST_ROOM: Final = 0.02
+"""Of a backend's time: less never comes free for a prompt of this size."""
+
+
+class Limit:
+    """One limit. Backends are asked about after `foresee` and `predicted_tpot` for this very job."""
+
+    __slots__ = ("doc", "reason", "words")
+
+    def __init__(self, reason: Reason, words: str, doc: str) -> None:
+        self.reason = reason
+        """The metric label, and the error's code after `overloaded_`."""
+        self.words = words
+        """For the client, after "Refused, since"."""
+        self.doc = doc
+        """For the operator."""
+
+    def breaks(self, backend: Backend, demand: Demand) -> bool:
+        """Whether the job would break it there."""
+        raise NotImplementedError
+
+    def clears_in_s(self, backend: Backend, demand: Demand) -> float:
+        """Seconds until it gives way, by what is known now: unless it says otherwise, when the next request ends."""
+        return min(_FAR_S, (backend.service_s or 1.0) / max(1, backend.in_flight))
+
+
+class _Ttft(Limit):
+    def breaks(self, backend: Backend, demand: Demand) -> bool:
+        return demand.ttft_left < inf and demand.ttft_margin * backend.forecast.ttft > demand.ttft_left
+
+    def clears_in_s(self, backend: Backend, demand: Demand) -> float:
+        return backend.forecast.ttft - max(0.0, demand.ttft_left) / demand.ttft_margin
+
+
+class _Tpot(Limit):
+    """Its own, or that of those who are there."""
+
+    def breaks(self, backend: Backend, demand: Demand) -> bool:
+        limit, tightest, tpot = demand.tpot_limit, backend.ledger.tightest, backend.forecast.tpot
+        if limit is not None and demand.tpot_margin * tpot > limit:
+            return True
+        return tightest is not None and demand.tpot_margin * residents_tpot(backend, tpot) > tightest
+
+
+class _Duty(Limit):
+    """Time that goes into prefills; bulk also waits for its turn."""
+
+    def breaks(self, backend: Backend, demand: Demand) -> bool:
+        out, ledger = backend.forecast, backend.ledger
+        queued = out.backlog > demand.bulk_backlog
+        if demand.bulk and queued:
+            return True
+        if not out.work:
+            return False
+        if not (demand.promises or ledger.promised or (queued and not backend.concurrency.learns)):
+            return False  # it is in nobody's way
+        return ledger.duty(demand.now) + out.work / max(DUTY_S, 2 * out.work) > demand.duty_limit
+
+    def clears_in_s(self, backend: Backend, demand: Demand) -> float:
+        work = backend.forecast.work
+        room = demand.duty_limit - work / max(DUTY_S, 2 * work)
+        duty = backend.ledger.duty(demand.now)
+        return DUTY_S * log(max(1.0, duty / room)) if room > _LEAST_ROOM else DUTY_S
+
+
+class _Kv(Limit):
+    def breaks(self, backend: Backend, demand: Demand) -> bool:
+        budget, ledger = backend.kv_tokens, backend.ledger
+        if budget is not None and ledger.kv + demand.prompt + demand.answer_high > demand.kv_share * budget:
+            return True
+        return displaces(backend, demand)
+
+
+class _Seats(Limit):
+    def breaks(self, backend: Backend, demand: Demand) -> bool:
+        full = backend.seats is not None and backend.in_flight >= backend.seats
+        return full and demand.ttft_left == inf and (demand.bulk or not backend.concurrency.learns)
+
+
+class _Deadline(Limit):
+    """Last: what clears in a moment comes first."""
+
+    def breaks(self, backend: Backend, demand: Demand) -> bool:
+        return demand.rest_s < inf and in_all_s(backend, demand) > demand.rest_s
+
+
+LIMITS: Final[tuple[Limit, ...]] = (
+    _Ttft(
+        Reason.TTFT,
+        "no backend could begin the answer within the time promised",
+        "The first token would come later than promised.",
+    ),
+    _Tpot(
+        Reason.TPOT,
+        "no backend could keep the pace promised to this request and to those it serves already",
+        "Tokens would come more slowly than promised, to this request or to those that are there.",
+    ),
+    _Duty(
+        Reason.DUTY,
+        "all backends are busy reading prompts",
+        "More of a backend's time would go into prefills than `routing.admission` allows, or bulk would queue there.",
+    ),
+    _Kv(
+        Reason.KV,
+        "no backend has memory left for a request of this size",
+        "Its tokens do not fit into the KV memory, beside what is promised to others.",
+    ),
+    _Seats(Reason.SEATS, "all places of all backends are taken", "The engine runs no more requests at once."),
+    _Deadline(Reason.DEADLINE, "all backends are busy", "The whole answer would not be complete in time."),
+)
+"""In the order in which they are looked at: the first that would break is the reason."""
+
+
+def limit_of(reason: Reason) -> Limit | None:
+    """The limit that was broken; None: it was no limit of a backend's."""
+    for limit in LIMITS:
+        if limit.reason is reason:
+            return limit
+    return None
+
+
+def judge(backend: Backend, demand: Demand) -> Reason | None:
+    """The limit that the job would break, after `foresee`; None: it fits. An idle backend takes everything."""
+    out, ledger = backend.forecast, backend.ledger
+    if backend in demand.kept and disturbs(backend, demand):
+        out.reason = Reason.DUTY
+        return Reason.DUTY
+    out.tpot = predicted_tpot(backend, demand)
+    out.reason = None
+    if not backend.in_flight and not ledger.has_foreign and not displaces(backend, demand):
+        return None
+    for limit in LIMITS:
+        if limit.breaks(backend, demand):
+            out.reason = limit.reason
+            break
+    return out.reason
+
+
+def clears_in_s(backend: Backend, demand: Demand) -> float:
+    """Until the limit that the job broke here gives way, by what is known now; 0: it broke none."""
+    reason = backend.forecast.reason
+    limit = None if reason is None else limit_of(reason)
+    return 0.0 if limit is None else limit.clears_in_s(backend, demand)

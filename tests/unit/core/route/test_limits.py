@@ -1,0 +1,154 @@
+"""The table of limits: complete, in order, and each with words, documentation and a time at which it gives way."""
+
+import re
+from collections.abc import Callable
+from math import inf
+from pathlib import Path
+
+import pytest
+
+import proxy.obs
+from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.demand import Demand
+from proxy.core.learn.entry import Entry
+from proxy.core.refusals import overloaded
+from proxy.core.route.forecasting import foresee, open_entry
+from proxy.core.route.limits import LIMITS, Limit, clears_in_s, judge, limit_of
+from proxy.model.commands import Reason
+from tests.unit.core.route.test_forecasting import backend, demand, occupied
+
+_ROW = re.compile(r"^\| `([a-z]+)` \| ([^|]+) \|$", re.MULTILINE)
+_NO_LIMIT = {Reason.QUOTA, Reason.QUEUE}
+"""Of a tenant, and of the hold: no backend is asked about them."""
+
+
+def asked(**job: object) -> Demand:
+    return demand(prompt=2000.0, **job)  # type: ignore[arg-type]
+
+
+def _late() -> tuple[Backend, Demand]:
+    one = backend()
+    occupied(one, 3, prompt=20_000.0, begun=False)
+    return one, asked(slo_ttft_s=0.5)
+
+
+def _slow() -> tuple[Backend, Demand]:
+    one = backend()
+    occupied(one, 30)
+    return one, asked(slo_tpot_s=0.001)
+
+
+def _slow_for_others() -> tuple[Backend, Demand]:
+    one = backend()
+    occupied(one, 3, tpot=0.002)
+    return one, asked()
+
+
+def _bulk_in_line() -> tuple[Backend, Demand]:
+    one = backend()
+    occupied(one, 3, prompt=20_000.0, begun=False)
+    return one, asked(bulk=True)
+
+
+def _busy_reading() -> tuple[Backend, Demand]:
+    one = backend()
+    for _ in range(3):
+        long = demand(prompt=60_000.0, now=10.0)
+        foresee(one, long)
+        entry = Entry(long.job, 10.0, 10.0)
+        open_entry(entry, one, long)
+        one.ledger.dispatch(entry, 10.0)
+        one.in_flight += 1
+    return one, asked(slo_ttft_s=1e6)
+
+
+def _full_memory() -> tuple[Backend, Demand]:
+    one = backend(kv_tokens=4000)
+    occupied(one, 1, prompt=3000.0)
+    return one, asked()
+
+
+def _full_seats() -> tuple[Backend, Demand]:
+    one = backend(seats=4)
+    occupied(one, 4)
+    return one, asked()
+
+
+def _never_whole() -> tuple[Backend, Demand]:
+    one = backend()
+    occupied(one, 4)
+    return one, asked(done_by=10.001)
+
+
+BROKEN = {
+    Reason.TTFT: [_late],
+    Reason.TPOT: [_slow, _slow_for_others],
+    Reason.DUTY: [_bulk_in_line, _busy_reading],
+    Reason.KV: [_full_memory],
+    Reason.SEATS: [_full_seats],
+    Reason.DEADLINE: [_never_whole],
+}
+
+
+def test_every_reason_is_a_limit_or_none_of_a_backend() -> None:
+    reasons = [limit.reason for limit in LIMITS]
+    assert len(reasons) == len(set(reasons))
+    assert set(reasons) == set(Reason) - _NO_LIMIT == set(BROKEN)
+
+
+@pytest.mark.parametrize("reason", _NO_LIMIT)
+def test_what_is_no_limit_of_a_backend_has_none(reason: Reason) -> None:
+    assert limit_of(reason) is None
+
+
+@pytest.mark.parametrize(("reason", "made"), [(reason, made) for reason, some in BROKEN.items() for made in some])
+def test_each_limit_breaks_and_gives_way(reason: Reason, made: Callable[[], tuple[Backend, Demand]]) -> None:
+    one, what = made()
+    foresee(one, what)
+    assert judge(one, what) is reason is one.forecast.reason
+    assert 0.0 <= clears_in_s(one, what) < inf
+    assert clears_in_s(one, what) > 0.0 or what.bulk, "bulk is looked at whenever something ends"
+    idle = backend()
+    foresee(idle, what)
+    assert judge(idle, what) is None
+    assert clears_in_s(idle, what) == 0.0
+
+
+def test_of_two_the_first_in_the_table_is_the_reason() -> None:
+    one = backend(seats=4, kv_tokens=4000)
+    occupied(one, 4, prompt=900.0)
+    what = asked()
+    foresee(one, what)
+    assert judge(one, what) is Reason.KV
+
+
+def test_the_first_token_is_in_time_again_when_the_backlog_is_that_much_shorter() -> None:
+    one, what = _late()
+    foresee(one, what)
+    judge(one, what)
+    in_time_s = one.forecast.ttft - clears_in_s(one, what)
+    assert what.ttft_margin * in_time_s == pytest.approx(what.ttft_left)
+
+
+def test_who_waits_for_a_place_waits_for_the_next_request_to_end() -> None:
+    one, what = _full_seats()
+    one.service_s = 8.0
+    foresee(one, what)
+    judge(one, what)
+    assert clears_in_s(one, what) == 2.0
+    one.service_s = 1e6
+    assert clears_in_s(one, what) == 60.0
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.reason.value)
+def test_each_has_words_for_the_client(limit: Limit) -> None:
+    fault = overloaded(limit.reason, 3.0)
+    assert fault.message == f"Refused, since {limit.words}; try again in 3 s."
+    assert fault.code == f"overloaded_{limit.reason.value}"
+
+
+def test_the_documentation_of_metrics_tells_of_every_reason_in_order() -> None:
+    text = (Path(proxy.obs.__file__).parent / "README.md").read_text()
+    rows = _ROW.findall(text.split("## Reasons")[1])
+    assert rows[: len(LIMITS)] == [(limit.reason.value, limit.doc) for limit in LIMITS]
+    assert [name for name, _ in rows] == [reason.value for reason in Reason]
