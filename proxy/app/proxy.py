@@ -23,6 +23,7 @@ from proxy.core.route.policies import POLICIES
 from proxy.core.scheduler import Scheduler
 from proxy.core.tenancy.access import Permitted
 from proxy.core.tenancy.classify import Classifier
+from proxy.live.account import Accounts
 from proxy.live.admin import Admin
 from proxy.live.attempt import Caller
 from proxy.live.background.memory import MemoryGuard, limit_b
@@ -34,10 +35,11 @@ from proxy.live.downstream.bodies import Bodies
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import Edge
 from proxy.live.driver import Driver
-from proxy.live.exchange import Exchange, Gateway
+from proxy.live.exchange import Exchange, Exchanges
 from proxy.live.job_builder import JobBuilder
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
+from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import backends
@@ -87,40 +89,34 @@ class Proxy:
         self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
         job_builder = _intake(config, self._models)
         self._explainer = Explainer(job_builder, self._scheduler, config.limits, rule_lines)
-        running = set[Exchange]()
+        running = self._running = set[Exchange]()
         memory = config.limits.memory
         budget = self._budget = Budget(int(limit_b(memory) * memory.bodies))
         self._bodies = Bodies(config.limits, budget, self._loop)
         self._flows = StreamWatch(running, self._driver, self._scheduler.gives_up, self._scheduler.sleeps_on)
         cors = Cors(config.cors.origins, config.cors.max_age)
-        self._gateway = Gateway(
-            scheduler=self._scheduler,
-            jobs=Jobs(
-                self._driver,
-                Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop),
-                self._backends,
-                foresees=job_builder.foresees,
-                attempts=config.retries.attempts,
-                loop=self._loop,
-                clock=monotonic,
+        jobs = Jobs(
+            self._driver,
+            Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop),
+            self._backends,
+            foresees=job_builder.foresees,
+            attempts=config.retries.attempts,
+            loop=self._loop,
+            clock=monotonic,
+        )
+        exchanges = Exchanges(
+            RequestParser(
+                config.limits, self._memory, self._bodies, hops, self._backends, forwarded=config.routes.forward
             ),
-            backends=self._backends,
-            job_builder=job_builder,
-            response_headers=ResponseHeaders(self._scheduler.quota, config.routing.policy, cors),
-            own=OwnAnswers(self._models, self._backends.values(), lambda: self._not_ready),
-            limits=config.limits,
-            budget=budget,
-            bodies=self._bodies,
-            memory=self._memory,
-            stream_watch=self._flows,
-            cors=cors,
-            record=self._record,
-            running=running,
-            hops=hops,
-            routes=config.routes.forward,
+            OwnAnswers(self._models, job_builder.models_of, self._backends.values(), lambda: self._not_ready, cors),
+            job_builder,
+            jobs,
+            Accounts(budget, job_builder, self._flows, self._scheduler.upstream_model, self._record, monotonic),
+            ResponseHeaders(self._scheduler.quota, config.routing.policy, cors),
+            running,
         )
         self._edge = Edge(
-            self._gateway.handle,
+            exchanges.handle,
             limits=config.limits,
             policy=HeaderPolicy(config.headers.forward),
             new_id=_id_maker(),
@@ -248,9 +244,8 @@ class Proxy:
             self._access.add(record)
 
     def _render_metrics(self) -> bytes:
-        for exchange in self._gateway.running:
-            exchange.tell_gaps(self._metrics.take_gaps)
-        return self._metrics.render()
+        streaming = (exchange.streaming for exchange in self._running)
+        return self._metrics.render([stream for stream in streaming if stream is not None])
 
     def _schedule_flush(self) -> None:
         if self._access is not None:

@@ -18,18 +18,21 @@ from proxy.live.relay import Relay
 from proxy.model.commands import Dispatch, Failed, Finished, FirstByte, FirstToken, Refuse, Refused
 from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Source
+from proxy.model.outcome import Phase
 from proxy.wire.usage import Usage
 
 
 class JobLoop(Outstanding):
     """One per job. `answer` once, then `resumed` as long as the answer breaks off, then `settle`."""
 
-    __slots__ = ("cut_by", "reason", "settled")
+    __slots__ = ("cut_by", "phase", "reason", "settled")
 
     def __init__(self, jobs: Jobs, call: Call, resumable: dict[str, Any]) -> None:
         super().__init__(jobs, call, resumable)
         self.cut_by: Fault | None = None
         """Why it was ended from outside."""
+        self.phase = Phase.QUEUE
+        """How far its answer is."""
         self.reason = ""
         """Why it was refused, in one word."""
         self.settled = True
@@ -43,6 +46,7 @@ class JobLoop(Outstanding):
         failed: Fault | None = None
         command = await self.next()
         while isinstance(command, Dispatch):
+            self.phase = Phase.HEAD
             one = await self._tried(command, None)
             if one.is_aborted and self.cut_by is None:
                 one.relay.release()
@@ -50,12 +54,14 @@ class JobLoop(Outstanding):
             else:
                 failed = self.cut_by or self._judged(one)
                 if failed is None:
+                    self.phase = Phase.STREAM
                     self._begins(one)
                     return one.relay
                 failed = self._failed(one, failed)
             command = await self.next()
         self.settled = True
         if failed is not None and (said := self._said_by_engine(failed)) is not None:
+            self.phase = Phase.STREAM
             return said
         self.reason = (command.reason or command.fault.kind).value
         raise FaultError(self.cut_by or command.fault)
@@ -125,6 +131,11 @@ class JobLoop(Outstanding):
     def hedge_said(self) -> str:
         """`won` or `lost`: what became of a second attempt; empty: there was none."""
         return "" if self.hedge_won is None else "won" if self.hedge_won else "lost"
+
+    def fits(self, backend: str) -> bool:
+        """Whether that backend could go on with its stream."""
+        continuation = None if self._try is None else self._try.relay.plan.continuation
+        return continuation is not None and continuation.fits(self._jobs.backends[backend].dialect)
 
     def cut(self, fault: Fault) -> None:
         """End now, with `fault`."""

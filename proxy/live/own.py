@@ -12,10 +12,15 @@ from proxy import __version__
 from proxy.core.tenancy.access import Patterns
 from proxy.live.catalogue import ModelList
 from proxy.live.upstream.backends import Upstream
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import FaultError, Kind, downstream
+from proxy.wire.cors import Cors
+from proxy.wire.headers import Head
+from proxy.wire.routes import Route
 
 _JSON: Final = (b"content-type", b"application/json")
 _RETRY_SOON: Final = (b"retry-after", b"5")
+_ALLOW: Final = (b"allow", b"GET, POST, OPTIONS")
 
 
 class Own(NamedTuple):
@@ -27,12 +32,35 @@ class Own(NamedTuple):
 
 
 class OwnAnswers:
-    """`not_ready`: why no request should come now; None: they may."""
+    """`models_of`: which models there are for whoever asks; `not_ready`: why no request should come now, None: they
+    may."""
 
-    def __init__(self, models: ModelList, backends: Iterable[Upstream], not_ready: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        models: ModelList,
+        models_of: Callable[[Head], Patterns],
+        backends: Iterable[Upstream],
+        not_ready: Callable[[], str | None],
+        cors: Cors,
+    ) -> None:
         self._models = models
+        self._models_of = models_of
         self._backends = tuple(backends)
         self._not_ready = not_ready
+        self._cors = cors
+
+    def options(self, head: Head) -> Own:
+        """What may be asked at all, and what a page of another origin may."""
+        wanted = head.fields.get(b"access-control-request-headers", b"")
+        return Own(204, [_ALLOW, *self._cors.preflight(head.origin, wanted)], b"")
+
+    def to(self, head: Head, found: Route) -> Own | None:
+        """The answer to a request that no engine is asked for; None: it is for one of them."""
+        if found.endpoint is Endpoint.MODELS:
+            return self.models(found.item, self._models_of(head))
+        if found.endpoint is Endpoint.HEALTH:
+            return self.health(found.item)
+        return None
 
     def models(self, item: str, permitted: Patterns) -> Own:
         """All models that a client may use, or the one called `item`. FaultError when there is none."""

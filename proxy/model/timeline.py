@@ -1,5 +1,10 @@
 """The only stopwatch: one Timeline per request, monotonic seconds, None where a stage was never reached."""
 
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+"""Monotonic seconds. `live` is handed one: the system's, or in tests one that they advance."""
+
 
 class Timeline:
     """Stages in order. Written once each by the code that passes the stage; metrics, log and traces read it."""

@@ -5,7 +5,7 @@ Owns names, labels and help texts. Labels come from the configuration or from cl
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -20,9 +20,8 @@ from proxy.core.scheduler import Scheduler
 from proxy.model.histogram import Histogram
 from proxy.obs.families import counter, counters, gauge
 from proxy.obs.goodput import Goodput
-from proxy.obs.record import Record
+from proxy.obs.record import Record, Streaming
 from proxy.obs.scheduler_metrics import scheduler_families
-from proxy.wire.meter import Meter
 
 _NO_BACKEND = "none"
 _NO_CLASS = "none"
@@ -126,22 +125,18 @@ class Metrics:
             tpot_s = meter.tpot_s(record.usage.completion_tokens)
             if tpot_s is not None:
                 series.tpot.observe(tpot_s)
-            self._take_gaps(series, meter)
+            meter.hand_over(series.itl, series.event_gap)
         prompt, completion, cached = record.usage
         series.prompt += prompt or 0
         series.completion += completion or 0
         series.cached += cached or 0
 
-    def take_gaps(self, endpoint: str, traffic_class: str, backend: str, meter: Meter) -> None:
-        """What a stream that still runs has counted so far: long answers show before they end."""
-        self._take_gaps(self._series[endpoint, traffic_class, backend or _NO_BACKEND], meter)
-
-    @staticmethod
-    def _take_gaps(series: _Series, meter: Meter) -> None:
-        meter.hand_over(series.itl, series.event_gap)
-
-    def render(self) -> bytes:
-        """The text exposition format, version 0.0.4."""
+    def render(self, running: Iterable[Streaming] = ()) -> bytes:
+        """The text exposition format, version 0.0.4; with what `running` streams have metered so far: long answers show
+        before they end."""
+        for endpoint, traffic_class, backend, meter in running:
+            series = self._series[endpoint, traffic_class, backend or _NO_BACKEND]
+            meter.hand_over(series.itl, series.event_gap)
         return generate_latest(self._registry)
 
     def families(self) -> Iterator[Metric]:

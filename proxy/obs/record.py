@@ -1,12 +1,23 @@
 """One finished request as metrics and the access log see it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.model.classes import NOTHING_PROMISED, Promise
 from proxy.model.outcome import Outcome
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
 from proxy.wire.usage import Usage
+
+
+class Streaming(NamedTuple):
+    """A request that is not over: where what its stream has metered so far is counted."""
+
+    endpoint: str
+    traffic_class: str
+    backend: str
+    """Empty while there is none."""
+    meter: Meter
 
 
 @dataclass(slots=True)

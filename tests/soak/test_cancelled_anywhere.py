@@ -157,7 +157,7 @@ class World:
 
     def _where(self, name: str, kind: Kind) -> str:
         """The await at which a request stands."""
-        for exchange in self.proxy._gateway.running:
+        for exchange in self.proxy._running:
             head = exchange._message.head
             if head is not None and head.request_id == name:
                 return _await_of(exchange)
@@ -179,7 +179,7 @@ class World:
             counts.held_bytes,
             len(driver._boxes),
             len(proxy._watch._things),
-            proxy._gateway.budget.total_b - proxy._gateway.budget.free_b,
+            proxy._budget.taken_b,
             sum(engine.open_requests for engine in self.engines),
         )
 

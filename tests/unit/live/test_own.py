@@ -13,6 +13,9 @@ from proxy.live.own import OwnAnswers
 from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.model.faults import FaultError, Kind
+from proxy.wire.cors import Cors
+from proxy.wire.routes import route
+from tests.unit.wire.asking import head_of
 
 
 class Models:
@@ -31,7 +34,31 @@ def own(reason: str | None = None, *answers: bool) -> OwnAnswers:
     made = list(backends.build(Config.model_validate({"version": 1, "backends": entries}), loop, Watch(loop)).values())
     for backend, answered in zip(made, answers, strict=False):
         backend.answers = answered
-    return OwnAnswers(cast(ModelList, Models()), made, lambda: reason)
+    models = cast(ModelList, Models())
+    return OwnAnswers(models, lambda head: None, made, lambda: reason, Cors(("https://a.example",), 60.0))
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "body"),
+    [
+        (b"/v1/models", 200, b"all"),
+        (b"/v1/models/m", 200, b"one"),
+        (b"/health", 503, None),
+        (b"/v1/completions", 0, None),
+    ],
+)
+async def test_only_what_needs_no_engine_is_answered(target: bytes, status: int, body: bytes | None) -> None:
+    said = own("starting").to(head_of(method=b"GET", target=target), route(target))
+    assert (said.status if said is not None else 0) == status
+    assert body is None or (said is not None and said.body == body)
+
+
+async def test_options_name_the_methods_and_permit_a_page_of_a_known_origin() -> None:
+    asks = (b"Access-Control-Request-Headers", b"authorization")
+    plain = own().options(head_of(method=b"OPTIONS"))
+    page = own().options(head_of((b"Origin", b"https://a.example"), asks, method=b"OPTIONS"))
+    assert (plain.status, plain.headers, plain.body) == (204, [(b"allow", b"GET, POST, OPTIONS")], b"")
+    assert (b"access-control-allow-headers", b"authorization") in page.headers
 
 
 async def test_models_by_list_and_by_name() -> None:

@@ -1,0 +1,168 @@
+"""What is known of one request, and told when it is over: to the access log and the metrics, and to whoever learns.
+
+Owns the one settlement of a request: its permit, its connection and its memory are given back, its Record is made.
+"""
+
+from collections.abc import Callable
+
+from proxy.live.background.stream_watch import StreamWatch
+from proxy.live.deliver import Writer
+from proxy.live.downstream.budget import Budget
+from proxy.live.downstream.connection import ClientConnection
+from proxy.live.downstream.reader import Message
+from proxy.live.job import JobLoop
+from proxy.live.job_builder import BuiltJob, JobBuilder
+from proxy.live.relay import Relay
+from proxy.live.response_headers import ResponseHeaders
+from proxy.model.classes import NOTHING_PROMISED
+from proxy.model.endpoint import Endpoint
+from proxy.model.outcome import Outcome
+from proxy.model.request import Request
+from proxy.model.timeline import Clock, Timeline
+from proxy.obs.record import Record, Streaming
+from proxy.wire.meter import Meter
+from proxy.wire.prompt import tenant as tenant_of
+from proxy.wire.tokens import CountSource
+from proxy.wire.usage import NO_USAGE, Usage
+
+UpstreamModel = Callable[[str, str], str]
+"""A backend's own name of a model."""
+
+
+class Accounts:
+    """One per proxy: who is told."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        job_builder: JobBuilder,
+        stream_watch: StreamWatch,
+        upstream_model: UpstreamModel,
+        record: Callable[[Record], None],
+        clock: Clock,
+    ) -> None:
+        self.budget = budget
+        self.job_builder = job_builder
+        self.stream_watch = stream_watch
+        self.upstream_model = upstream_model
+        self.record = record
+        self.clock = clock
+
+
+class Account:
+    """One per request."""
+
+    __slots__ = (
+        "_accounts",
+        "_charge_b",
+        "_connection",
+        "_job",
+        "_message",
+        "_meter",
+        "_request",
+        "_taken",
+        "_timeline",
+        "_writer",
+    )
+
+    def __init__(
+        self, accounts: Accounts, connection: ClientConnection, message: Message, response_headers: ResponseHeaders
+    ) -> None:
+        self._accounts = accounts
+        self._connection = connection
+        self._message = message
+        self._timeline = Timeline(accounts.clock())
+        self._writer = Writer(connection, message, self._timeline, response_headers)
+        self._request: Request | None = None
+        self._taken: BuiltJob | None = None
+        self._job: JobLoop | None = None
+        self._meter = Meter()
+        self._charge_b = connection.take_charge()
+        """Of the budget for bodies."""
+
+    @property
+    def relay(self) -> Relay | None:
+        """Its answer, as far as there is one."""
+        return self._job.relay if self._job is not None else None
+
+    @property
+    def attempt_id(self) -> int:
+        """Whose answer that is, as the scheduler knows it; 0: nobody's."""
+        return self._job.attempt_id if self._job is not None else 0
+
+    @property
+    def streaming(self) -> Streaming | None:
+        """What its stream has metered so far; None: it is no job yet."""
+        if self._request is None or self._taken is None or self._job is None:
+            return None
+        return Streaming(self._request.endpoint.value, self._taken.job.traffic_class, self._job.backend, self._meter)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Give everything back and tell of it, exactly once, whatever happened."""
+        usage, source = self._usage()
+        self._give_back(outcome, usage)
+        self._tell(outcome, usage, source)
+
+    def _give_back(self, outcome: Outcome, usage: Usage) -> None:
+        accounts, job = self._accounts, self._job
+        accounts.budget.give(self._charge_b)
+        self._timeline.done = accounts.clock()
+        served = job is not None and job.settle(outcome.fault, usage)
+        if served and usage.completion_tokens is not None and self._taken is not None:
+            accounts.job_builder.learn(self._taken.asked, usage.completion_tokens)
+            if self._meter.tokens and job is not None:
+                accounts.stream_watch.ended(job.backend, usage.completion_tokens, self._meter.tokens)
+
+    def _tell(self, outcome: Outcome, usage: Usage, source: str) -> None:
+        request, head, job = self._request, self._message.head, self._job
+        target = head.target.decode("ascii", "replace") if head else ""
+        self._accounts.record(
+            Record(
+                id=head.request_id if head else "",
+                method=head.method if head else "",
+                path=target.partition("?")[0][:256],
+                endpoint=str(request.endpoint if request else Endpoint.OTHER),
+                traffic_class=self._taken.job.traffic_class if self._taken else "",
+                model_asked=(request.model or "") if request else "",
+                model_served=self._model_served(),
+                backend=job.backend if job else "",
+                attempts=job.attempts if job else 0,
+                status=self._writer.status,
+                stream=request.stream if request else False,
+                body_bytes=len(self._message.body),
+                outcome=outcome,
+                timeline=self._timeline,
+                usage=usage,
+                token_source=source,
+                meter=self._meter,
+                resumed=job.resumes if job else 0,
+                fallback=job.way.said if job is not None and job.way is not None else "",
+                hedge=job.hedge_said if job else "",
+                promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
+                tenant=self._tenant(),
+                client=self._connection.client,
+            )
+        )
+
+    def _tenant(self) -> str:
+        if self._taken is not None:
+            return self._taken.job.tenant
+        head = self._message.head
+        return tenant_of(head.fields) if head is not None else ""
+
+    def _model_served(self) -> str:
+        """The engine's own name; empty when no engine was asked."""
+        job = self._job
+        if job is None or not job.backend:
+            return ""
+        return self._accounts.upstream_model(job.backend, job.model)
+
+    def _usage(self) -> tuple[Usage, str]:
+        """Tokens and how we know: as the engine says, else as far as its events showed."""
+        answer = self.relay
+        if answer is None:
+            return NO_USAGE, ""
+        usage = answer.usage()
+        if usage.completion_tokens is not None or not self._meter.tokens:
+            return usage, str(CountSource.ENGINE_USAGE) if usage != NO_USAGE else ""
+        return usage._replace(completion_tokens=self._meter.tokens), str(answer.token_source())
