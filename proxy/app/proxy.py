@@ -67,9 +67,9 @@ class Proxy:
         """StartError when a file that the configuration names cannot be used. Without `logs` there is no access log."""
         self._config = config
         self._loop = asyncio.get_running_loop()
-        self._watch = Watch(self._loop)
+        self._watch = Watch(self._loop, monotonic)
         self._scheduler = _scheduler(config)
-        self._driver = Driver(self._scheduler, self._loop)
+        self._driver = Driver(self._scheduler, self._loop, monotonic)
         hops = Hops(secrets.token_hex(6))
         try:
             self._backends = backends.build(config, self._loop, self._watch, hops.line)
@@ -93,11 +93,11 @@ class Proxy:
         memory = config.limits.memory
         budget = self._budget = Budget(int(limit_b(memory) * memory.bodies))
         self._bodies = Bodies(config.limits, budget, self._loop)
-        self._flows = StreamWatch(running, self._driver, self._scheduler.gives_up, self._scheduler.sleeps_on)
+        self._flows = StreamWatch(running, self._driver, self._scheduler.gives_up, self._scheduler.sleeps_on, monotonic)
         cors = Cors(config.cors.origins, config.cors.max_age)
         jobs = Jobs(
             self._driver,
-            Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop),
+            Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop, monotonic),
             self._backends,
             foresees=job_builder.foresees,
             attempts=config.retries.attempts,
@@ -112,7 +112,7 @@ class Proxy:
             job_builder,
             jobs,
             Accounts(budget, job_builder, self._flows, self._scheduler.upstream_model, self._record, monotonic),
-            ResponseHeaders(self._scheduler.quota, config.routing.policy, cors),
+            ResponseHeaders(self._scheduler.quota, config.routing.policy, cors, monotonic),
             running,
         )
         self._edge = Edge(

@@ -8,7 +8,6 @@ twice, and every repeat, gets a connection of its own: nothing can turn out dead
 import asyncio
 import re
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 from proxy.core.scheduler import Scheduler
@@ -24,7 +23,7 @@ from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault, FaultError, Retry
 from proxy.model.limits import UpstreamLimits
 from proxy.model.request import Job, Request
-from proxy.model.timeline import Timeline
+from proxy.model.timeline import Clock, Timeline
 from proxy.wire import accounting, splice
 from proxy.wire.accounting import Undo
 from proxy.wire.allowance import AllowanceHeaders
@@ -106,18 +105,24 @@ class Caller:
     """Makes attempts."""
 
     def __init__(
-        self, scheduler: Scheduler, tokenizers: Tokenizers, limits: UpstreamLimits, loop: asyncio.AbstractEventLoop
+        self,
+        scheduler: Scheduler,
+        tokenizers: Tokenizers,
+        limits: UpstreamLimits,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
     ) -> None:
         self._scheduler = scheduler
         self._tokenizers = tokenizers
         self._limits = limits
         self._loop = loop
+        self._clock = clock
         self._allowance = AllowanceHeaders(limits.events)
 
     def relay(self, call: Call, backend: Upstream, continuation: Continuation | None = None) -> Relay:
         """The receiver of an attempt."""
         plan = self._plan(call, backend, continuation)
-        return Relay(backend.name, plan, self._limits.answer_buffer, call.timeline, call.meter, self._loop)
+        return Relay(backend.name, plan, self._limits.answer_buffer, call.timeline, call.meter, self._loop, self._clock)
 
     async def attempt(self, one: Try) -> None:
         """On return its relay, or a twin that took its place, can be judged."""
@@ -162,14 +167,13 @@ class Caller:
             backend.forget_usage(model)
         twin.calls += relay.calls
 
-    @staticmethod
-    async def _send(relay: Relay, connection: UpstreamConnection, message: bytes, call: Call) -> None:
+    async def _send(self, relay: Relay, connection: UpstreamConnection, message: bytes, call: Call) -> None:
         if relay.fault is not None:  # cut while it was connecting
             connection.abort()
             return
         relay.connection = connection
         relay.calls += 1
-        call.timeline.connected = monotonic()
+        call.timeline.connected = self._clock()
         connection.send(message, relay, max(FIRST_BYTE_S, call.request.client_timeout_s or 0.0))
         await relay.ready
 

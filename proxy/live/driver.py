@@ -4,12 +4,11 @@ Owns the clock and the boxes. Takes no decision: every one is a command of `core
 """
 
 import asyncio
-from collections.abc import Callable
-from time import monotonic
 from typing import Protocol
 
 from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, Refuse, Report
 from proxy.model.request import Job
+from proxy.model.timeline import Clock
 
 
 class SchedulerPort(Protocol):
@@ -100,9 +99,7 @@ class Mailbox:
 class Driver:
     """Carries jobs to the scheduler and its commands back."""
 
-    def __init__(
-        self, scheduler: SchedulerPort, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = monotonic
-    ) -> None:
+    def __init__(self, scheduler: SchedulerPort, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._scheduler = scheduler
         self._loop = loop
         self._clock = clock

@@ -10,7 +10,6 @@ scheduler, which holds both permits.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +20,7 @@ from proxy.live.upstream.backends import Upstream
 from proxy.model.commands import Dispatch, Failed, FirstByte
 from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Fault, Kind, internal
-from proxy.model.timeline import Timeline
+from proxy.model.timeline import Clock, Timeline
 from proxy.wire.continuation import Continuation
 from proxy.wire.meter import Meter
 from proxy.wire.resumable import is_resumable
@@ -42,7 +41,7 @@ class Jobs:
         foresees: bool,
         attempts: int,
         loop: asyncio.AbstractEventLoop,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self.driver = driver
         self.caller = caller

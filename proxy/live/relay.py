@@ -9,13 +9,12 @@ Back-pressure: one upstream reader, bounded writes; a slow client slows its own 
 """
 
 import asyncio
-from time import monotonic
 from typing import Protocol
 
 from proxy.live.answer import Sink
 from proxy.live.stream import TimedStream
 from proxy.model.faults import Fault, FaultError
-from proxy.model.timeline import Timeline
+from proxy.model.timeline import Clock, Timeline
 from proxy.wire import answers, usage
 from proxy.wire.ends import Ends
 from proxy.wire.meter import Meter
@@ -42,10 +41,10 @@ class EngineSide(Protocol):
     def linger(self, seconds: float) -> None:
         """Wait so long for the end of the answer and for nothing else."""
 
-    def answer_begun(self) -> None:
+    def answer_begun(self, now: float) -> None:
         """The model thinks no longer: from now on silence means something."""
 
-    def in_vain(self, *, anew: bool) -> None:
+    def in_vain(self, now: float, *, anew: bool) -> None:
         """What just came brought the answer no further; `anew`: something before it did, since this was last said."""
 
 
@@ -55,6 +54,7 @@ class Relay:
     __slots__ = (
         "_buffer",
         "_buffered_b",
+        "_clock",
         "_ends",
         "_is_kept_back",
         "_kept_back",
@@ -87,6 +87,7 @@ class Relay:
         timeline: Timeline,
         meter: Meter,
         loop: asyncio.AbstractEventLoop,
+        clock: Clock,
     ) -> None:
         self.backend = backend
         self.ready: asyncio.Future[None] = loop.create_future()
@@ -106,6 +107,7 @@ class Relay:
         self._most_b = answer_buffer_b
         self._timeline = timeline
         self._loop = loop
+        self._clock = clock
         self._buffer: list[bytes] = []
         self._buffered_b = 0
         self._ends: Ends | None = None
@@ -122,27 +124,27 @@ class Relay:
 
     # --- Receiver
 
-    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self._timeline.first_byte = monotonic()
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]], now: float) -> None:
+        self._timeline.first_byte = now
         self.status = status
         self.headers = headers
         if status == 200 and answers.is_sse(headers):
-            self.stream = TimedStream(self.plan, self.meter, self._emit, self._loop)
+            self.stream = TimedStream(self.plan, self.meter, self._emit, self._loop, self._clock)
 
-    def on_body(self, data: bytes) -> None:
-        self.on_chunk(data, b"", monotonic())
+    def on_body(self, data: bytes, now: float) -> None:
+        self.on_chunk(data, b"", now)
 
     def on_chunk(self, data: bytes, chunk: bytes, now: float) -> None:
         stream, sink = self.stream, self._sink
         if stream is None:
             if self._sink is None and self.connection is not None:  # a whole answer has as long as a first byte
-                self.connection.in_vain(anew=False)
+                self.connection.in_vain(now, anew=False)
             self._emit(data)
             return
         if self._silence_is_work and not self.plan.may_call and usage.begins_answer(data):
             self._silence_is_work = False
             if self.connection is not None:
-                self.connection.answer_begun()
+                self.connection.answer_begun(now)
         try:
             out = stream.feed(data, now)
         except FaultError as error:
@@ -151,7 +153,7 @@ class Relay:
         if out is data and chunk and sink is not None:
             sink.send_chunk(data, chunk)
         else:
-            self._passed(stream, out)
+            self._passed(stream, out, now)
 
     def on_end(self) -> None:
         self.complete = True
@@ -298,7 +300,7 @@ class Relay:
             self._paused = True
             self.connection.pause()
 
-    def _passed(self, stream: TimedStream, out: bytes) -> None:
+    def _passed(self, stream: TimedStream, out: bytes, now: float) -> None:
         """Something came that does not go straight on as the chunk it is; what of it leaves now."""
         stream.arm()
         if out:
@@ -306,7 +308,7 @@ class Relay:
         if stream.saw_done or stream.saw_error:
             self._settle()
         elif stream.is_in_vain and self.connection is not None:
-            self.connection.in_vain(anew=self._vain_after is not stream.last_event)
+            self.connection.in_vain(now, anew=self._vain_after is not stream.last_event)
             self._vain_after = stream.last_event
 
     def _settle(self) -> None:

@@ -2,14 +2,13 @@
 of another origin may read it."""
 
 from collections.abc import Callable
-from time import monotonic
 from typing import Final
 
 from proxy.live.job import JobLoop
 from proxy.live.job_builder import BuiltJob
 from proxy.model.fallback import printable
 from proxy.model.tenants import QuotaView
-from proxy.model.timeline import Timeline
+from proxy.model.timeline import Clock, Timeline
 from proxy.wire import ratelimit
 from proxy.wire.cors import Cors
 
@@ -27,7 +26,7 @@ class ResponseHeaders:
         quota: Callable[[str, float], QuotaView | None],
         policy: str,
         cors: Cors,
-        clock: Callable[[], float] = monotonic,
+        clock: Clock,
     ) -> None:
         self._quota = quota
         self._policy = policy

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
 
+from proxy.model.timeline import Clock
 from proxy.wire import stream as sans_io
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
@@ -12,14 +12,20 @@ from proxy.wire.plan import StreamPlan
 class TimedStream(sans_io.Stream):
     """What `feed` gives is the caller's to send; what leaves later goes out by `emit`."""
 
-    __slots__ = ("_at", "_emit", "_loop", "_timer")
+    __slots__ = ("_at", "_clock", "_emit", "_loop", "_timer")
 
     def __init__(
-        self, plan: StreamPlan, meter: Meter, emit: Callable[[bytes], None], loop: asyncio.AbstractEventLoop
+        self,
+        plan: StreamPlan,
+        meter: Meter,
+        emit: Callable[[bytes], None],
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
     ) -> None:
         super().__init__(plan, meter)
         self._emit = emit
         self._loop = loop
+        self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
         self._at: float | None = None
 
@@ -35,7 +41,7 @@ class TimedStream(sans_io.Stream):
 
     def end(self) -> None:
         """Nothing more comes: what is kept back leaves now. Harmless when repeated."""
-        out = self.close(monotonic())
+        out = self.close(self._clock())
         self.arm()
         if out:
             self._emit(out)
@@ -50,7 +56,7 @@ class TimedStream(sans_io.Stream):
         self._emit = _nowhere
 
     def _leave_due(self) -> None:
-        out = self.due(monotonic())
+        out = self.due(self._clock())
         self._at = None
         self.arm()
         if out:

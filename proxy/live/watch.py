@@ -8,9 +8,9 @@ kernel since then is no silence of the other side, so all deadlines move by that
 """
 
 import asyncio
-from collections.abc import Callable
-from time import monotonic
 from typing import Any, Final, Protocol
+
+from proxy.model.timeline import Clock
 
 TICK_S: Final = 0.1
 """A deadline is noticed at most so late: far below the seconds that such limits are made of."""
@@ -31,9 +31,10 @@ class Watched(Protocol):
 class Watch:
     """All watched things of one event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._loop = loop
-        self._clock = clock
+        self.clock = clock
+        """Of everything that is watched."""
         self._things: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due = NEVER
@@ -42,13 +43,17 @@ class Watch:
 
     def ran(self) -> float:
         """Seconds for which this process has run: a monotonic clock that stood still when the process did."""
-        return self._clock() - self._paused_s
+        return self.ran_at(self.clock())
+
+    def ran_at(self, now: float) -> float:
+        """The same, where the time is known already."""
+        return now - self._paused_s
 
     def add(self, thing: Watched) -> None:
         """Begin to watch; the sweep runs only while there is something to watch."""
         self._things.add(thing)
         if self._timer is None:
-            self._set_timer(self._clock())
+            self._set_timer(self.clock())
 
     def discard(self, thing: Watched) -> None:
         """Stop watching; harmless when it was not watched."""
@@ -56,14 +61,14 @@ class Watch:
 
     def timeout(self, seconds: float) -> "Limit":
         """As `asyncio.timeout`, but for pauses of our own."""
-        return Limit(self, self._clock() + seconds)
+        return Limit(self, self.clock() + seconds)
 
     def _set_timer(self, now: float) -> None:
         self._timer = self._loop.call_later(TICK_S, self._sweep)
         self._due = now + TICK_S
 
     def _sweep(self) -> None:
-        now = self._clock()
+        now = self.clock()
         if now - self._due > PAUSE_S:
             self._postpone(now - self._due)
         self._timer = None

@@ -6,6 +6,7 @@ First a whole stream from the engine's chunk to the client's (`live.relay`), the
 import asyncio
 import time
 from collections.abc import Callable
+from time import monotonic
 from typing import Literal
 
 from proxy.live.relay import Relay
@@ -80,16 +81,16 @@ async def _streamed(events: list[bytes], granularity: Literal["engine", "token"]
     for _ in range(_ROUNDS):
         evidence = Evidence(Estimator(), one_token_per_event=True)
         plan = StreamPlan(StreamSettings(granularity=granularity), 1 << 20, evidence=evidence)
-        relay = Relay("mock", plan, 1 << 20, Timeline(0.0), Meter(), loop)
-        relay.on_head(200, [(b"content-type", b"text/event-stream")])
+        relay = Relay("mock", plan, 1 << 20, Timeline(0.0), Meter(), loop, monotonic)
+        relay.on_head(200, [(b"content-type", b"text/event-stream")], monotonic())
         relay.start(_Client())
         start = time.process_time()
         for event, chunk in zip(events, chunks, strict=True):
             if alone:
                 relay.on_chunk(event, chunk, 0.0)
             else:  # cut in two: every step of the long way
-                relay.on_body(event[:100])
-                relay.on_body(event[100:])
+                relay.on_body(event[:100], monotonic())
+                relay.on_body(event[100:], monotonic())
         best = min(best, time.process_time() - start)
     return best / len(events) * 1e6
 

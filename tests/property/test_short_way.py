@@ -71,8 +71,8 @@ def told(way: Way, reads: list[bytes]) -> tuple[Told, int]:
     """What comes of these reads, and how many of them went on as the chunk they were."""
 
     async def play() -> tuple[Told, int]:
-        relay = Relay("a", way.plan(), 1_000, Timeline(monotonic()), Meter(), asyncio.get_running_loop())
-        relay.on_head(200, SSE)
+        relay = Relay("a", way.plan(), 1_000, Timeline(monotonic()), Meter(), asyncio.get_running_loop(), monotonic)
+        relay.on_head(200, SSE, monotonic())
         assert relay.stream is not None
         sink = Sink()
         relay.start(sink)

@@ -4,7 +4,6 @@ Owns the bound on the answer. What is asked, how often and what it means is the 
 """
 
 import asyncio
-from time import monotonic
 
 from proxy.live.relay import Relay
 from proxy.live.upstream.backends import Upstream
@@ -41,8 +40,9 @@ class Questions:
             self.reached = False
             raise
         self.reached = True
+        clock = self._backend.clock
         plan = StreamPlan(StreamSettings(), self._limits.event)
-        relay = Relay(self._backend.name, plan, most_b, Timeline(monotonic()), Meter(), self._loop)
+        relay = Relay(self._backend.name, plan, most_b, Timeline(clock()), Meter(), self._loop, clock)
         relay.connection = connection
         try:
             connection.send(self._backend.message("GET", path, self._id, [], b""), relay)

@@ -6,7 +6,6 @@ traffic. Owns the rhythm and the bounds; what is read and where is told by the e
 
 import asyncio
 import logging
-from time import monotonic
 from typing import Final
 
 from proxy.engines import load
@@ -62,7 +61,7 @@ class Scraper:
     async def scrape(self) -> None:
         """One look; what was seen goes to the scheduler."""
         sources = self._backend.dialect.loads
-        now = monotonic()
+        now = self._backend.clock()
         there = [source for source in sources if self._silent.get(source, 0.0) <= now]
         if not there:
             return
@@ -113,12 +112,12 @@ class Scraper:
         except (TimeoutError, FaultError):
             return NOTHING
         if relay.status in _NOT_THERE:
-            self._silent[source] = monotonic() + _TRY_AGAIN_S
+            self._silent[source] = self._backend.clock() + _TRY_AGAIN_S
         if relay.fault is not None or not relay.complete or relay.status != 200:
             return NOTHING
         reading = source.read(relay.body)
         if source.stirs:
-            self._rest.asked(monotonic(), at_work=bool(reading.running))
+            self._rest.asked(self._backend.clock(), at_work=bool(reading.running))
         return reading
 
 

@@ -7,13 +7,13 @@ given up is the scheduler's.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import Final, Protocol
 
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.model.commands import Flowed
 from proxy.model.faults import Kind, Retry, upstream
+from proxy.model.timeline import Clock
 
 LOOK_S: Final = 1.0
 _STOOD_STILL_S: Final = 2 * LOOK_S
@@ -50,8 +50,8 @@ class StreamWatch:
         running: Iterable[WatchedStream],
         driver: Driver,
         gives_up: GivesUp,
-        sleeps_on: Callable[[int], bool] | None = None,
-        clock: Callable[[], float] = monotonic,
+        sleeps_on: Callable[[int], bool] | None,
+        clock: Clock,
     ) -> None:
         self._running = running
         self._driver = driver

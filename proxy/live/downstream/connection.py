@@ -17,7 +17,6 @@ In each of them bytes that the client does not take are looked at first: whoever
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from time import monotonic
 from typing import Any, Final, cast
 
 from proxy.live.downstream.budget import Budget
@@ -72,6 +71,7 @@ class Edge:
         self.limits = limits
         self.new_id = new_id
         self.watch = watch
+        self.clock = watch.clock
         self.loop = loop
         self.max_connections = max_connections
         self.budget = budget
@@ -171,7 +171,7 @@ class ClientConnection(asyncio.Protocol):
         edge.connections.add(self)
         edge.watch.add(self)
         limits = edge.limits
-        self.deadline = monotonic() + limits.head.timeout
+        self.deadline = self._edge.clock() + limits.head.timeout
         self.transport.set_write_buffer_limits(limits.connections.buffer_high, limits.connections.buffer_low)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -208,11 +208,11 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.closing:
             if self.state == LINGERING:
-                self.deadline = min(monotonic() + _LINGER_S, self._linger_end)
+                self.deadline = min(self._edge.clock() + _LINGER_S, self._linger_end)
             return
         reader = self._reader
         if reader.state == BETWEEN and self.state == READING:
-            self.deadline = monotonic() + self._edge.limits.head.timeout
+            self.deadline = self._edge.clock() + self._edge.limits.head.timeout
         for message in reader.feed(data):
             self._enqueue(message)
         if reader.state == IN_BODY and self.state == READING:
@@ -241,7 +241,7 @@ class ClientConnection(asyncio.Protocol):
     def _look_after_reader(self) -> None:
         assert self.transport is not None
         self._unsent_b, self._still_s = unsent_b(self.transport), 0.0
-        self.deadline = monotonic() + self._look_s()
+        self.deadline = self._edge.clock() + self._look_s()
 
     def _look_s(self) -> float:
         return min(_LOOK_S, self._edge.limits.connections.write_stall)
@@ -273,7 +273,7 @@ class ClientConnection(asyncio.Protocol):
     # --- what was read
 
     def _note_progress(self) -> None:
-        reader, limits, now = self._reader, self._edge.limits.body, monotonic()
+        reader, limits, now = self._reader, self._edge.limits.body, self._edge.clock()
         if reader.wants_continue and self.transport is not None:
             reader.wants_continue = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -402,7 +402,7 @@ class ClientConnection(asyncio.Protocol):
     # --- answering: inside
 
     def _idle_deadline(self) -> float:
-        return monotonic() + self._edge.limits.connections.idle
+        return self._edge.clock() + self._edge.limits.connections.idle
 
     def _is_head_request(self) -> bool:
         return self.message is not None and self.message.head is not None and self.message.head.method == "HEAD"
@@ -436,7 +436,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self.transport.write_eof()
         self.state = LINGERING
-        now = monotonic()
+        now = self._edge.clock()
         self._unsent_b = _UNKNOWN
         self._linger_end = now + _LINGER_MAX_S
         self.deadline = now + _LINGER_S

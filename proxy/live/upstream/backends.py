@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from time import monotonic
 
 from proxy.config.backend import BackendOptions
 from proxy.config.schema import Config
@@ -36,6 +35,7 @@ class Upstream:
         address = _address(config, limits)
         self.name = config.name
         self.pool = ConnectionPool(address, loop, watch)
+        self.clock = watch.clock
         self.dialect: Dialect = DIALECTS.get(config.kind, UNKNOWN)
         self.kind_known = config.kind != "auto"
         self.takes_any = config.models == "any"
@@ -105,7 +105,7 @@ class Upstream:
 
     def warn(self, text: str) -> None:
         """Something that its operator should see: once a minute at most, since every request would say it again."""
-        now = monotonic()
+        now = self.clock()
         if now >= self._warn_again:
             self._warn_again = now + _WARN_S
             _log.warning("%s", text)

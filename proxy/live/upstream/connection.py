@@ -13,7 +13,6 @@ import ssl
 import sys
 import termios
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, Final, Protocol, cast
 
 import httptools
@@ -36,14 +35,14 @@ FIRST_BYTE_S = 600.0
 class Receiver(Protocol):
     """Whoever asked. Called in order: head, body…, then exactly one of ended and failed."""
 
-    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """The head of the answer (never a 1xx)."""
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]], now: float) -> None:
+        """The head of the answer (never a 1xx). `now`, here and below: monotonic seconds."""
 
-    def on_body(self, data: bytes) -> None:
+    def on_body(self, data: bytes, now: float) -> None:
         """Some bytes of the body, framing removed."""
 
     def on_chunk(self, data: bytes, chunk: bytes, now: float) -> None:
-        """The same, where they came as one whole chunk; `chunk`: with its framing. `now`: monotonic seconds."""
+        """The same, where they came as one whole chunk; `chunk`: with its framing."""
 
     def on_end(self) -> None:
         """The answer is complete."""
@@ -95,6 +94,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_abandoned",
         "_address",
         "_between_chunks",
+        "_clock",
         "_fixed",
         "_framing_b",
         "_headers",
@@ -119,6 +119,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._owner = owner
         self._address = address
         self.watch = watch
+        self._clock = watch.clock
         self.transport: asyncio.Transport | None = None
         self.deadline = NEVER
         self.reused = False
@@ -152,16 +153,17 @@ class UpstreamConnection(asyncio.Protocol):
         assert self.transport is not None
         self._receiver = receiver
         self._request_b = len(message)
-        self._progressed = self.watch.ran()
+        now = self._clock()
+        self._progressed = self.watch.ran_at(now)
         self._patience_s = self._silence_s = self._address.first_byte_s or patience_s
-        self.deadline = monotonic() + self._patience_s
+        self.deadline = now + self._patience_s
         self.transport.write(message)
 
-    def answer_begun(self) -> None:
+    def answer_begun(self, now: float) -> None:
         """The model thinks no longer: from now on silence means something."""
         self._silence_s = self._address.idle_s
         if not self._fixed:
-            self.deadline = min(self.deadline, monotonic() + self._silence_s)
+            self.deadline = min(self.deadline, now + self._silence_s)
 
     def pause(self) -> None:
         """Stop reading: the client is slower than the engine. The engine is not to blame, so no deadline runs."""
@@ -175,26 +177,27 @@ class UpstreamConnection(asyncio.Protocol):
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
             self._fixed = False
-            self._progressed = self.watch.ran()
-            self.deadline = monotonic() + self._silence_s
+            now = self._clock()
+            self._progressed = self.watch.ran_at(now)
+            self.deadline = now + self._silence_s
 
-    def in_vain(self, *, anew: bool) -> None:
+    def in_vain(self, now: float, *, anew: bool) -> None:
         """What just came brought the answer no further; `anew`: something before it did, since this was last said.
 
         Keep-alive comments and half events keep a connection from being silent, but no longer than a first byte may
         take."""
-        now = self.watch.ran()
+        ran = self.watch.ran_at(now)
         if anew:
-            self._progressed = now
+            self._progressed = ran
         if not self._fixed:
-            self._vain_deadline = monotonic() + self._progressed + self._patience_s - now
+            self._vain_deadline = now + self._progressed + self._patience_s - ran
             self.deadline = min(self.deadline, self._vain_deadline)
 
     def linger(self, seconds: float) -> None:
         """Nothing more is wanted but the end of the answer, so that the connection can be used again."""
         self._fixed = True
         self._between_chunks = False
-        self.deadline = monotonic() + seconds
+        self.deadline = self._clock() + seconds
 
     def abort(self) -> None:
         """Close now; the receiver hears nothing more."""
@@ -220,7 +223,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._abandoned:
             self.transport.abort()
             return
-        self.deadline = monotonic() + self._address.connect_s + self._address.keepalive_s  # unless it is used
+        self.deadline = self._clock() + self._address.connect_s + self._address.keepalive_s  # unless it is used
         self._owner.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -228,7 +231,7 @@ class UpstreamConnection(asyncio.Protocol):
         if receiver is None:  # an engine that talks unasked, or after its answer: not to be trusted again
             self.abort()
             return
-        now = monotonic()
+        now = self._clock()
         if self._between_chunks:
             start = framing.one_chunk(data)
             if start:  # the parser need not know: it stands before a chunk and would stand there again
@@ -300,7 +303,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._until_close = not framed and status not in (204, 304)
         self.deadline = max(self.deadline, self._read_at + self._silence_s)
         if self._receiver is not None:
-            self._receiver.on_head(status, self._headers)
+            self._receiver.on_head(status, self._headers, self._read_at)
 
     def on_body(self, data: bytes) -> None:
         if not self._status:
@@ -309,7 +312,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._fixed:
             self.deadline = self._read_at + self._silence_s
         if self._receiver is not None:
-            self._receiver.on_body(data)
+            self._receiver.on_body(data, self._read_at)
 
     def on_chunk_header(self) -> None:
         self._between_chunks = False
@@ -364,7 +367,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.reused = True
         if self._fixed:
             self.resume()
-        self.deadline = monotonic() + self._address.keepalive_s
+        self.deadline = self._clock() + self._address.keepalive_s
         if reusable and self.is_open:
             self._owner.idle(self)
         elif self.transport is not None:

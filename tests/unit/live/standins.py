@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from proxy.live.upstream.connection import SocketAddress, UpstreamConnection
 from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault
+from proxy.model.timeline import Clock
 
 
 class Transport(asyncio.Transport):
@@ -59,11 +61,11 @@ class Receiver:
     def goes_on_thinking(self) -> bool:
         return self.thinks
 
-    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]], now: float) -> None:
         assert not self.status
         self.status, self.headers = status, headers
 
-    def on_body(self, data: bytes) -> None:
+    def on_body(self, data: bytes, now: float) -> None:
         assert self.status
         self.body += data
 
@@ -71,7 +73,7 @@ class Receiver:
         assert chunk.endswith(b"\r\n%b\r\n" % data)
         assert int(chunk[: -len(data) - 4], 16) == len(data)
         self.chunks += 1
-        self.on_body(data)
+        self.on_body(data, now)
 
     def on_end(self) -> None:
         self.ends += 1
@@ -121,10 +123,10 @@ def address(**changes: Any) -> SocketAddress:
     return SocketAddress(**{**usual, **changes})
 
 
-def pool(**changes: Any) -> ConnectionPool:
+def pool(clock: Clock = monotonic, **changes: Any) -> ConnectionPool:
     """A pool on the running loop."""
     loop = asyncio.get_running_loop()
-    return ConnectionPool(address(**changes), loop, Watch(loop))
+    return ConnectionPool(address(**changes), loop, Watch(loop, clock))
 
 
 def connected(to: ConnectionPool) -> tuple[UpstreamConnection, Transport]:

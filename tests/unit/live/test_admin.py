@@ -1,6 +1,7 @@
 """The admin port: whose connections make room, and what each path answers."""
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ class Port:
             explain=self._explain,
             has_room=lambda body_b: body_b < 1000,
             limits=Limits(),
-            watch=Watch(loop),
+            watch=Watch(loop, monotonic),
             loop=loop,
             max_connections=2,
             budget=Budget(1 << 30),

@@ -72,14 +72,14 @@ class Desk:
     def __init__(self, answer: Remembered, ping_s: float = 0.0, wait_s: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
         self._answer, self._ping_s, self._wait_s = answer, ping_s, wait_s
-        self._marks = ResponseHeaders(lambda tenant, now: None, "goodput", Cors((), 60.0))
+        self._marks = ResponseHeaders(lambda tenant, now: None, "goodput", Cors((), 60.0), monotonic)
         self.outcome: Outcome | None = None
         edge = Edge(
             self._handle,
             limits=Limits(),
             policy=HeaderPolicy(()),
             new_id=lambda: "made",
-            watch=Watch(loop),
+            watch=Watch(loop, monotonic),
             loop=loop,
             max_connections=10,
             budget=Budget(1 << 20),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ class House(Bed):
         self.budget = Budget(1 << 20)
         models = ModelList(self.scheduler, 0)
         builder = self.builder = JobBuilder(Classifier(with_built_in(()), [], 2048), models, None, foresees=True)
-        watch = self.watch = StreamWatch(self.running, self.driver, self.scheduler.gives_up, clock=self.clock)
+        watch = self.watch = StreamWatch(self.running, self.driver, self.scheduler.gives_up, None, self.clock)
         self.response_headers = ResponseHeaders(self.scheduler.quota, "goodput", cors, self.clock)
         exchanges = Exchanges(
             RequestParser(limits, self.memory, Bodies(limits, self.budget, loop), Hops("me"), self.backends),
@@ -78,7 +79,7 @@ class House(Bed):
             limits=limits,
             policy=HeaderPolicy(()),
             new_id=lambda: "made",
-            watch=Watch(loop),
+            watch=Watch(loop, monotonic),
             loop=loop,
             max_connections=10,
             budget=self.budget,

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -51,9 +52,9 @@ class Bed:
         )
         entries = [{"name": name, "url": engine.url, "models": ["m"]} for name, engine in engines.items()]
         config = Config.model_validate({"version": 1, "backends": entries})
-        self.backends = backends.build(config, loop, Watch(loop))
+        self.backends = backends.build(config, loop, Watch(loop, monotonic))
         self.driver = Driver(self.scheduler, loop, self.clock)
-        caller = Caller(self.scheduler, Tokenizers({}), UpstreamLimits(), loop)
+        caller = Caller(self.scheduler, Tokenizers({}), UpstreamLimits(), loop, self.clock)
         self.jobs = Jobs(self.driver, caller, self.backends, foresees=True, attempts=3, loop=loop, clock=self.clock)
 
     def clock(self) -> float:

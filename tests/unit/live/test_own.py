@@ -1,6 +1,7 @@
 """What the proxy answers itself."""
 
 import asyncio
+from time import monotonic
 from typing import Any, cast
 
 import orjson
@@ -31,7 +32,8 @@ class Models:
 def own(reason: str | None = None, *answers: bool) -> OwnAnswers:
     loop = asyncio.get_running_loop()
     entries = [{"url": f"http://127.0.0.1:{9 + number}"} for number in range(max(1, len(answers)))]
-    made = list(backends.build(Config.model_validate({"version": 1, "backends": entries}), loop, Watch(loop)).values())
+    config = Config.model_validate({"version": 1, "backends": entries})
+    made = list(backends.build(config, loop, Watch(loop, monotonic)).values())
     for backend, answered in zip(made, answers, strict=False):
         backend.answers = answered
     models = cast(ModelList, Models())

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from time import monotonic
 
 import pytest
 
@@ -39,7 +40,7 @@ def parser(
     )
     memory.check()
     entries = [{"url": "http://127.0.0.1:9", "kind": kind}]
-    engines = backends.build(Config.model_validate({"version": 1, "backends": entries}), loop, Watch(loop))
+    engines = backends.build(Config.model_validate({"version": 1, "backends": entries}), loop, Watch(loop, monotonic))
     bodies = Bodies(limits, Budget(1 << 30), loop)
     return RequestParser(limits, memory, bodies, Hops("me"), engines, forwarded)
 

@@ -1,6 +1,7 @@
 """What an answer means of which the client has seen nothing yet."""
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -24,18 +25,18 @@ MODEL_GONE = b'{"error": {"message": "model \'m\' not found, try pulling it firs
 
 def relay(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None) -> Relay:
     plan, loop = StreamPlan(StreamSettings(), 1 << 20), asyncio.get_running_loop()
-    answer = Relay("alpha", plan, 1 << 20, Timeline(0.0), Meter(), loop)
-    answer.on_head(status, headers or [])
-    answer.on_body(body)
+    answer = Relay("alpha", plan, 1 << 20, Timeline(0.0), Meter(), loop, monotonic)
+    answer.on_head(status, headers or [], 0.0)
+    answer.on_body(body, 0.0)
     answer.on_end()
     return answer
 
 
 def stream_of(events: bytes) -> Relay:
     plan, loop = StreamPlan(StreamSettings(), 1 << 20), asyncio.get_running_loop()
-    answer = Relay("alpha", plan, 1 << 20, Timeline(0.0), Meter(), loop)
-    answer.on_head(200, [(b"content-type", b"text/event-stream")])
-    answer.on_body(events)
+    answer = Relay("alpha", plan, 1 << 20, Timeline(0.0), Meter(), loop, monotonic)
+    answer.on_head(200, [(b"content-type", b"text/event-stream")], 0.0)
+    answer.on_body(events, 0.0)
     return answer
 
 
@@ -46,7 +47,7 @@ def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm
         {"url": "http://127.0.0.1:1", "name": "alpha", "kind": kind, "models": models, **key}
     )
     loop = asyncio.get_running_loop()
-    return Upstream(config, UpstreamLimits(), loop, Watch(loop))
+    return Upstream(config, UpstreamLimits(), loop, Watch(loop, monotonic))
 
 
 def verdict(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None, **of: Any) -> Any:

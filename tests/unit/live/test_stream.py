@@ -1,7 +1,6 @@
 """What waits in a stream leaves in time though nothing more comes, and never once it was stopped."""
 
 import asyncio
-from time import monotonic
 
 from proxy.live.stream import TimedStream
 from proxy.model.classes import StreamSettings
@@ -10,6 +9,7 @@ from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
 from proxy.wire.tokens import Estimator
+from tests.support.virtual_time import in_virtual_time
 
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 PART = b'data: {"choices":[{"index":0,"delta":{"content":"unhap"},"finish_reason":null}]}\n\n'
@@ -29,7 +29,8 @@ class Out(list[bytes]):
 
 def stream_of(plan: StreamPlan) -> tuple[TimedStream, Out]:
     out = Out()
-    return TimedStream(plan, Meter(), out.emit, asyncio.get_running_loop()), out
+    loop = asyncio.get_running_loop()
+    return TimedStream(plan, Meter(), out.emit, loop, loop.time), out
 
 
 def by_words() -> StreamPlan:
@@ -37,20 +38,23 @@ def by_words() -> StreamPlan:
 
 
 def fed(stream: TimedStream, data: bytes) -> bytes:
-    out = stream.feed(data, monotonic())
+    out = stream.feed(data, asyncio.get_running_loop().time())
     stream.arm()
     return out
 
 
+@in_virtual_time
 async def test_an_end_that_nothing_follows_leaves_soon() -> None:
     stream, out = stream_of(StreamPlan(StreamSettings(), 1 << 20, Undo.ALL))
     assert fed(stream, STOP) == b""
-    async with asyncio.timeout(5):
-        await out.more.wait()
+    before = asyncio.get_running_loop().time()
+    await out.more.wait()
     assert out == [STOP]
+    assert asyncio.get_running_loop().time() - before < 1.0
     assert stream.next_at() is None
 
 
+@in_virtual_time
 async def test_what_waits_when_the_engine_ends_leaves_at_once_and_once() -> None:
     stream, out = stream_of(by_words())
     assert fed(stream, PART) == b""
@@ -60,6 +64,7 @@ async def test_what_waits_when_the_engine_ends_leaves_at_once_and_once() -> None
     assert stream._timer is None
 
 
+@in_virtual_time
 async def test_the_timer_follows_what_waits() -> None:
     stream, _ = stream_of(by_words())
     fed(stream, PART)
@@ -72,6 +77,18 @@ async def test_the_timer_follows_what_waits() -> None:
     assert stream._timer is None
 
 
+@in_virtual_time
+async def test_what_waits_leaves_after_as_long_as_its_class_says() -> None:
+    stream, out = stream_of(by_words())
+    fed(stream, PART)
+    await asyncio.sleep(9.999)
+    assert out == []
+    await asyncio.sleep(0.001)
+    assert out == [PART]
+    assert stream.next_at() is None
+
+
+@in_virtual_time
 async def test_nothing_leaves_once_it_is_stopped() -> None:
     stream, out = stream_of(by_words())
     fed(stream, PART)

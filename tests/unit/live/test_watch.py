@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.live.watch import NEVER, PAUSE_S, TICK_S, Watch
+from tests.support.virtual_time import Clock, in_virtual_time
 
 
 class Timer:
@@ -50,7 +51,7 @@ PAST, FUTURE = 0.0, monotonic() + 3600
 
 def watching(*things: Thing) -> tuple[Watch, Loop]:
     loop: Any = Loop()
-    watch = Watch(loop)
+    watch = Watch(loop, monotonic)
     for thing in things:
         watch.add(thing)
     return watch, loop
@@ -114,29 +115,22 @@ def test_what_left_during_a_sweep_is_left_alone() -> None:
     assert sum(thing.expiries for thing in things) == 1
 
 
-async def test_on_a_real_loop() -> None:
+@in_virtual_time
+async def test_a_deadline_is_noticed_a_tick_late_at_most() -> None:
+    loop = asyncio.get_running_loop()
     gone = asyncio.Event()
-    thing = Thing(monotonic() + 0.05, lambda t: (watch.discard(t), gone.set()))
-    watch = Watch(asyncio.get_running_loop())
+    thing = Thing(loop.time() + 3600.05, lambda t: (watch.discard(t), gone.set()))
+    watch = Watch(loop, loop.time)
     watch.add(thing)
-    await asyncio.wait_for(gone.wait(), 5)
+    await gone.wait()
     assert thing.expiries == 1
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+    assert 0.0 <= loop.time() - thing.deadline <= TICK_S + 1e-6
 
 
 def paused_for(pause_s: float, *things: Thing) -> tuple[Watch, Loop, Clock]:
     """A watch whose next sweep comes so much too late."""
     loop: Any = Loop()
-    clock = Clock()
+    clock = Clock(100.0)
     watch = Watch(loop, clock)
     for thing in things:
         watch.add(thing)
@@ -182,10 +176,12 @@ def test_an_empty_watch_sleeps_without_pausing() -> None:
     assert watch.ran() == clock.now
 
 
+@in_virtual_time
 async def test_a_timeout_ends_what_it_is_about() -> None:
-    watch = Watch(asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    watch = Watch(loop, loop.time)
     with pytest.raises(TimeoutError):
-        async with watch.timeout(0.05):
+        async with watch.timeout(300.0):
             await asyncio.Event().wait()
     task = asyncio.current_task()
     assert task is not None
@@ -196,7 +192,7 @@ async def test_a_timeout_ends_what_it_is_about() -> None:
 
 
 async def test_a_timeout_is_not_the_cancellation_of_others() -> None:
-    watch = Watch(asyncio.get_running_loop())
+    watch = Watch(asyncio.get_running_loop(), monotonic)
 
     async def wait() -> None:
         async with watch.timeout(60.0):
@@ -212,7 +208,7 @@ async def test_a_timeout_is_not_the_cancellation_of_others() -> None:
 
 
 async def test_a_timeout_that_passes_as_the_work_is_done_leaves_nothing() -> None:
-    watch = Watch(asyncio.get_running_loop())
+    watch = Watch(asyncio.get_running_loop(), monotonic)
     ready = asyncio.get_running_loop().create_future()
 
     async def wait() -> str:

@@ -1,6 +1,7 @@
 """Probes: what is told of an engine, who it is, and that another one behind its URL is noticed."""
 
 import asyncio
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ class Bed:
     def __init__(self, engine: RouteEngine, kind: str = "auto", *, identifies: bool = False) -> None:
         loop = asyncio.get_running_loop()
         config = Config.model_validate({"version": 1, "backends": [{"url": engine.url, "name": "e", "kind": kind}]})
-        (self.backend,) = backends.build(config, loop, Watch(loop)).values()
+        (self.backend,) = backends.build(config, loop, Watch(loop, monotonic)).values()
         self.told: list[Any] = []
         self.described: list[str] = []
         driver = cast(Driver, SimpleNamespace(report=self.told.append))

@@ -1,6 +1,7 @@
 """Our own questions: whole answers, bounded, and none that hangs."""
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ async def asked() -> Any:
     async with route_engine(ROUTES) as engine:
         loop = asyncio.get_running_loop()
         config = Config.model_validate({"version": 1, "backends": [{"url": engine.url}]})
-        (backend,) = backends.build(config, loop, Watch(loop)).values()
+        (backend,) = backends.build(config, loop, Watch(loop, monotonic)).values()
         yield engine, Questions(backend, UpstreamLimits(), loop, "tidegate-probe")
         backend.pool.close()
 

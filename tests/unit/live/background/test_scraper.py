@@ -1,6 +1,7 @@
 """Scrapes: what is told to the scheduler; metrics that hang, lie or are missing do no harm, and nobody is woken."""
 
 import asyncio
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -46,7 +47,7 @@ async def engine() -> Any:
     config = Config.model_validate(
         {"version": 1, "backends": [{"url": f"http://127.0.0.1:{port}/sub", "kind": "vllm"}]}
     )
-    (backend,) = backends.build(config, loop, Watch(loop)).values()
+    (backend,) = backends.build(config, loop, Watch(loop, monotonic)).values()
     told: list[Any] = []
     driver = cast(Driver, SimpleNamespace(report=told.append))
     yield engine, Scraper(backend, driver, UpstreamLimits(), loop, 2.0), told
@@ -139,11 +140,10 @@ class Llama:
 class LlamaBed:
     """A scraper before it, whose clock stands still."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.llama = Llama()
         self.now = 1000.0
         self.told: list[Any] = []
-        monkeypatch.setattr("proxy.live.background.scraper.monotonic", lambda: self.now)
 
     async def scrapes(self, times: int, interval_s: float = 2.0) -> list[Any]:
         self.told.clear()
@@ -154,12 +154,12 @@ class LlamaBed:
 
 
 @pytest.fixture
-async def bed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    bed = LlamaBed(monkeypatch)
+async def bed() -> Any:
+    bed = LlamaBed()
     async with route_engine(bed.llama.routes()) as engine:
         loop = asyncio.get_running_loop()
         config = Config.model_validate({"version": 1, "backends": [{"url": engine.url, "kind": "llama_cpp"}]})
-        (backend,) = backends.build(config, loop, Watch(loop)).values()
+        (backend,) = backends.build(config, loop, Watch(loop, lambda: bed.now)).values()
         driver = cast(Driver, SimpleNamespace(report=bed.told.append))
         bed.scraper = Scraper(backend, driver, UpstreamLimits(), loop, 2.0)
         yield bed

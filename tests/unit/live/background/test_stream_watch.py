@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Callable
-from time import monotonic
 
 import pytest
 
@@ -13,7 +12,7 @@ from proxy.live.relay import Relay
 from proxy.model.commands import Command, Flowed
 from proxy.model.faults import Kind, Retry
 from tests.unit.live.standins import Sink
-from tests.unit.live.test_relay import SSE, relay_of
+from tests.unit.live.test_relay import NOW, SSE, relay_of
 
 
 class Asked:
@@ -33,19 +32,22 @@ class Bed:
     def __init__(self, gives_up: GivesUp | None = None, sleeps_on: Callable[[int], bool] = lambda _: False) -> None:
         self.told: list[Flowed] = []
         self.running: list[Asked] = []
-        self.now = monotonic()
-        driver = Driver(_Listener(self.told), asyncio.get_running_loop())
+        self.now = 1000.0
+        driver = Driver(_Listener(self.told), asyncio.get_running_loop(), self.clock)
         self.silences: list[float] = []
-        self.flows = StreamWatch(self.running, driver, gives_up or self._gives_up, sleeps_on)
+        self.flows = StreamWatch(self.running, driver, gives_up or self._gives_up, sleeps_on, self.clock)
         self.flows.look(self.now)
 
     def _gives_up(self, _: int, silent_s: float, *__: object) -> bool:
         self.silences.append(silent_s)
         return False
 
+    def clock(self) -> float:
+        return self.now
+
     def begin(self) -> Relay:
         relay, _ = relay_of()
-        relay.on_head(200, SSE)
+        relay.on_head(200, SSE, NOW)
         self.running.append(Asked(len(self.running) + 1, relay))
         say(relay, 1)
         relay.start(Sink())
@@ -75,7 +77,7 @@ class _Listener:
 def say(relay: Relay, events: int) -> None:
     for _ in range(events):
         event = {"choices": [{"index": 0, "delta": {"content": "word"}, "finish_reason": None}]}
-        relay.on_body(b"data: " + json.dumps(event).encode() + b"\n\n")
+        relay.on_body(b"data: " + json.dumps(event).encode() + b"\n\n", NOW)
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ async def test_a_client_that_keeps_a_stream_back_accuses_nobody(bed: Bed) -> Non
 
 async def test_requests_without_an_answer_and_answers_in_one_piece_are_left_out(bed: Bed) -> None:
     whole, _ = relay_of()
-    whole.on_head(200, [(b"content-type", b"application/json")])
+    whole.on_head(200, [(b"content-type", b"application/json")], NOW)
     bed.running += [Asked(1, None), Asked(2, whole)]
     bed.look()
     assert bed.look() == []
@@ -177,7 +179,7 @@ async def test_what_was_sent_to_an_engine_that_sleeps_is_taken_back() -> None:
     for job_id, relay in enumerate(waiting, start=1):
         bed.running.append(Asked(job_id, relay))
         relay.calls = 1
-    waiting[1].on_head(200, SSE)  # vLLM sends it before it has begun
+    waiting[1].on_head(200, SSE, NOW)  # vLLM sends it before it has begun
     waiting[2].calls = 0
     bed.look()
     assert [relay.ready.done() for relay in waiting] == [False, True, False]

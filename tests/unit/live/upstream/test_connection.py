@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import random
 import socket
-from time import monotonic
 
 import pytest
 from hypothesis import given
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.live.upstream.connection import UpstreamConnection
 from proxy.model.faults import Kind, Retry
+from tests.support.virtual_time import Clock
 from tests.unit.live.standins import Receiver, connected, pool
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
@@ -169,20 +169,23 @@ async def test_a_body_until_close_that_ends_in_a_reset_is_cut() -> None:
 
 
 async def test_deadlines_of_an_answer() -> None:
-    connection, transport = connected(pool(first_byte_s=50.0, idle_s=20.0, keepalive_s=4.0))
+    clock = Clock()
+    connection, transport = connected(pool(clock, first_byte_s=50.0, idle_s=20.0, keepalive_s=4.0))
     receiver = Receiver()
     connection.send(REQUEST, receiver)
-    assert 45 < connection.deadline - monotonic() <= 50
+    assert connection.deadline == clock.now + 50.0
+    clock.now += 30.0
     connection.data_received(OK[:-1])
-    connection.answer_begun()
-    assert 15 < connection.deadline - monotonic() <= 20
+    connection.answer_begun(clock.now)
+    assert connection.deadline == clock.now + 20.0
     connection.pause()
     assert connection.deadline == float("inf"), "a slow client is not the engine's fault"
+    clock.now += 3600.0
     connection.resume()
-    assert 15 < connection.deadline - monotonic() <= 20
+    assert connection.deadline == clock.now + 20.0
     connection.data_received(OK[-1:])
-    assert 0 < connection.deadline - monotonic() <= 4
-    connection.expired(monotonic())
+    assert connection.deadline == clock.now + 4.0
+    connection.expired(connection.deadline)
     assert transport.closed
     assert receiver.faults == []
 
@@ -194,7 +197,7 @@ async def test_expired(before: bytes, kind: Kind) -> None:
     connection.send(REQUEST, receiver)
     if before:
         connection.data_received(before)
-    connection.expired(monotonic())
+    connection.expired(connection.deadline)
     assert [fault.kind for fault in receiver.faults] == [kind]
     assert transport.closed
 
@@ -227,7 +230,7 @@ async def test_a_pooled_connection_reads() -> None:
     connection, transport = connected(to)
 
     class SlowClient(Receiver):
-        def on_body(self, data: bytes) -> None:
+        def on_body(self, data: bytes, now: float) -> None:
             connection.pause()
 
     connection.send(REQUEST, SlowClient())
@@ -300,7 +303,7 @@ async def test_nonsense_after_a_chunk(data: bytes) -> None:
 
 
 def left_s(connection: UpstreamConnection) -> float:
-    return connection.deadline - monotonic()
+    return connection.deadline - connection.watch.clock()
 
 
 VAIN = {
@@ -316,13 +319,15 @@ VAIN = {
 
 @pytest.mark.parametrize(("before", "vain"), VAIN.values(), ids=VAIN.keys())
 async def test_bytes_that_carry_nothing_move_no_deadline(before: bytes, vain: bytes) -> None:
-    connection, _ = connected(pool(first_byte_s=5.0, idle_s=3.0))
+    clock = Clock()
+    connection, _ = connected(pool(clock, first_byte_s=5.0, idle_s=3.0))
     receiver = Receiver()
     connection.send(REQUEST, receiver)
     if before:
         connection.data_received(before)
-    at = connection.deadline = monotonic() + 0.5
+    at = connection.deadline
     for byte in vain:
+        clock.now += 0.05
         connection.data_received(bytes([byte]))
     assert connection.deadline == at
     assert (receiver.ends, receiver.faults) == (0, [])
@@ -355,47 +360,58 @@ async def test_framing_without_end_is_bounded(before: bytes, more: bytes) -> Non
 
 
 async def test_a_thought_inside_an_answer_may_last_as_long_as_the_first() -> None:
-    connection, _ = connected(pool(first_byte_s=600.0, idle_s=60.0))
+    clock = Clock()
+    connection, _ = connected(pool(clock, first_byte_s=600.0, idle_s=60.0))
     receiver = Receiver()
     connection.send(REQUEST, receiver)
     connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\ntext\r\n")
-    connection.answer_begun()
+    connection.answer_begun(clock.now)
     receiver.thinks = True
-    connection.expired(monotonic())
-    assert 590 < connection.deadline - monotonic() <= 600
+    clock.now = connection.deadline
+    connection.expired(clock.now)
+    assert left_s(connection) == 540.0, "600 s since the text"
     assert receiver.faults == []
-    connection.expired(monotonic())
+    clock.now = connection.deadline
+    connection.expired(clock.now)
     assert [fault.kind for fault in receiver.faults] == [Kind.IDLE_TIMEOUT]
 
 
 async def test_a_head_gives_the_body_as_long_as_a_first_byte_may_take() -> None:
     """Some engines send the head first and think then."""
-    connection, _ = connected(pool(first_byte_s=50.0, idle_s=3.0))
+    clock = Clock()
+    connection, _ = connected(pool(clock, first_byte_s=50.0, idle_s=3.0))
     connection.send(REQUEST, Receiver())
+    clock.now += 49.0
     connection.data_received(CHUNKED[:-12])
-    assert 45 < left_s(connection) <= 50
-    connection.answer_begun()
+    assert left_s(connection) == 50.0
+    connection.answer_begun(clock.now)
     connection.data_received(b"2\r\nhi")
-    assert 2 < left_s(connection) <= 3
+    assert left_s(connection) == 3.0
 
 
 async def test_what_the_receiver_calls_vain_lasts_as_long_as_a_first_byte_may_take() -> None:
-    connection, _ = connected(pool(first_byte_s=5.0, idle_s=3.0))
+    clock = Clock()
+    connection, _ = connected(pool(clock, first_byte_s=5.0, idle_s=3.0))
     receiver = Receiver()
     connection.send(REQUEST, receiver)
     connection.data_received(CHUNKED[:-5])
-    connection.answer_begun()
-    connection.in_vain(anew=False)
-    assert 2 < left_s(connection) <= 3, "not less than silence is given"
-    connection._progressed -= 4.0
-    connection.in_vain(anew=False)
-    assert 0 < left_s(connection) <= 1
+    connection.answer_begun(clock.now)
+    connection.in_vain(clock.now, anew=False)
+    assert left_s(connection) == 3.0, "not more than silence is given"
+    for seconds in (2.0, 2.0):
+        clock.now += seconds
+        connection.data_received(b"6\r\n: on\n\n\r\n")
+        connection.in_vain(clock.now, anew=False)
+    assert left_s(connection) == 1.0
     connection.data_received(b"2\r\nhi\r\n")
-    connection.in_vain(anew=True)
-    assert 2 < left_s(connection) <= 3, "something came in between"
-    connection._progressed -= 6.0
-    connection.in_vain(anew=False)
-    connection.expired(monotonic())
+    connection.in_vain(clock.now, anew=True)
+    assert left_s(connection) == 3.0, "something came in between"
+    for seconds in (2.5, 2.5):
+        clock.now += seconds
+        connection.data_received(b"6\r\n: on\n\n\r\n")
+        connection.in_vain(clock.now, anew=False)
+    assert left_s(connection) == 0.0
+    connection.expired(clock.now)
     assert [fault.kind for fault in receiver.faults] == [Kind.IDLE_TIMEOUT]
     assert "no further for 5 s" in receiver.faults[0].message
 
@@ -405,23 +421,25 @@ async def test_a_pause_of_the_client_is_not_vain() -> None:
     connection.send(REQUEST, Receiver())
     connection.data_received(OK[:-1])
     connection.pause()
-    connection.in_vain(anew=False)
+    connection.in_vain(connection.watch.clock(), anew=False)
     assert connection.deadline == float("inf")
 
 
 async def test_what_lingers_is_kept_by_nothing_but_its_end() -> None:
     """After the last word the client has its answer: whatever the engine still says costs a moment at most."""
-    to = pool()
+    clock = Clock()
+    to = pool(clock)
     connection, _ = connected(to)
     connection.send(REQUEST, Receiver())
     connection.data_received(CHUNKED[:-5])
     connection.linger(0.5)
-    for _ in range(3):
+    for seconds in (0.5, 0.25, 0.0):
+        assert left_s(connection) == seconds
         connection.data_received(b"2\r\nhi\r\n")
-        assert left_s(connection) <= 0.5
+        clock.now += 0.25
     connection.data_received(b"0\r\n\r\n")
     assert to.take_idle() is connection
-    assert 3 < left_s(connection) <= 4
+    assert left_s(connection) == 4.0
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\na: "])
@@ -431,7 +449,7 @@ async def test_a_head_that_is_late_says_how(head: bytes) -> None:
     connection.send(REQUEST, receiver)
     if head:
         connection.data_received(head)
-    connection.expired(monotonic())
+    connection.expired(connection.deadline)
     said = "did not finish the head" if head else "sent nothing"
     assert said in receiver.faults[0].message
 
@@ -531,21 +549,24 @@ async def test_random_answers_end_in_one_way(seed: int) -> None:
 
 
 async def test_a_first_byte_may_take_as_long_as_whoever_asks_will_wait() -> None:
-    connection, _ = connected(pool(first_byte_s=None))
+    connection, _ = connected(pool(Clock(), first_byte_s=None))
     connection.send(REQUEST, Receiver(), 1800.0)
-    assert 1799 < connection.deadline - monotonic() <= 1800
-    configured, _ = connected(pool(first_byte_s=7.0))
+    assert left_s(connection) == 1800.0
+    configured, _ = connected(pool(Clock(), first_byte_s=7.0))
     configured.send(REQUEST, Receiver(), 1800.0)
-    assert 6 < configured.deadline - monotonic() <= 7
+    assert left_s(configured) == 7.0
 
 
 async def test_silence_means_something_only_after_the_answer_has_begun() -> None:
-    connection, _ = connected(pool(first_byte_s=600.0, idle_s=60.0))
+    clock = Clock()
+    connection, _ = connected(pool(clock, first_byte_s=600.0, idle_s=60.0))
     receiver = Receiver()
     connection.send(REQUEST, receiver)
     connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nrole\r\n")
-    assert connection.deadline - monotonic() > 590, "a model may think"
-    connection.answer_begun()
-    assert connection.deadline - monotonic() <= 60
+    assert left_s(connection) == 600.0, "a model may think"
+    clock.now += 500.0
+    connection.answer_begun(clock.now)
+    assert left_s(connection) == 60.0
+    clock.now += 59.0
     connection.data_received(b"4\r\ntext\r\n")
-    assert connection.deadline - monotonic() <= 60
+    assert left_s(connection) == 60.0

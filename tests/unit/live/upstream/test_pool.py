@@ -8,6 +8,7 @@ import random
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -65,7 +66,7 @@ async def listening(certificate: Certificate | None = None, **changes: Any) -> A
         client = ssl.create_default_context(cafile=certificate.path)
     server = await loop.create_server(Answering, "127.0.0.1", 0, ssl=served)
     port = server.sockets[0].getsockname()[1]
-    to = ConnectionPool(address(port=port, tls=client, connect_s=30.0, **changes), loop, Watch(loop))
+    to = ConnectionPool(address(port=port, tls=client, connect_s=30.0, **changes), loop, Watch(loop, monotonic))
     try:
         yield to
     finally:
@@ -197,7 +198,7 @@ def test_nobody_answers(run: Run) -> None:
     async def play() -> None:
         loop = asyncio.get_running_loop()
         with deaf_listener() as port:
-            to = ConnectionPool(address(port=port, connect_s=0.2), loop, Watch(loop))
+            to = ConnectionPool(address(port=port, connect_s=0.2), loop, Watch(loop, monotonic))
             with pytest.raises(FaultError) as raised:
                 await to.connect()
             assert (raised.value.fault.kind, raised.value.fault.retry) == (Kind.CONNECT_TIMEOUT, Retry.SAFE)

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from pathlib import Path
+from time import monotonic
 
 import pytest
 import uvloop
@@ -37,7 +38,7 @@ def refused(
         loop = asyncio.get_running_loop()
         server = await loop.create_server(Greeting, "127.0.0.1", 0, ssl=served)
         port = server.sockets[0].getsockname()[1]
-        pool = ConnectionPool(address(host=host, port=port, tls=tls.context(settings)), loop, Watch(loop))
+        pool = ConnectionPool(address(host=host, port=port, tls=tls.context(settings)), loop, Watch(loop, monotonic))
         try:
             (await pool.connect()).abort()
         except FaultError as error:
