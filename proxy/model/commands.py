@@ -7,6 +7,7 @@ from enum import StrEnum
 from proxy.model.abilities import Cannot, Traits
 from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Fault
+from proxy.model.windows import Gathered
 
 
 @dataclass(slots=True)
@@ -14,7 +15,7 @@ class Dispatch:
     """A new attempt: send these jobs to this backend now; the permit is taken."""
 
     jobs: tuple[int, ...]
-    """Today one."""
+    """Those that go as one call; the first leads. One that joins an attempt that is out is named alone."""
     backend: str
     attempt: int
     """Its id."""
@@ -26,6 +27,8 @@ class Dispatch:
     """Seconds it waited here since it was submitted or its last attempt ended."""
     way: FallbackStep | None = None
     """Served otherwise than asked for: by another model or pool."""
+    gathered: Gathered | None = None
+    """The window that its jobs left; None: none."""
 
 
 class Reason(StrEnum):

@@ -6,6 +6,7 @@ from proxy.model.abilities import NOTHING_NEEDED, Lack
 from proxy.model.endpoint import Endpoint
 from proxy.model.fallback import FallbackStep
 from proxy.model.hedge import Hedge
+from proxy.model.windows import Window
 
 
 @dataclass(slots=True)
@@ -88,3 +89,12 @@ class Job:
     session: str = ""
     """The client's own name for the conversation, or a digest of it; empty: it has none. Means nothing outside of its
     tenant."""
+    gather: Window | None = None
+    """How long it may wait for others to go with it; None: not at all."""
+    window: bytes | None = None
+    """Jobs of equal ones may go as one call to an engine, as an array of all their inputs. None: it goes alone."""
+    items: int = 1
+    """Inputs of its own: what it adds to such an array."""
+    same: bytes | None = None
+    """Jobs of equal ones get the same answer, so that one attempt is enough for all who wait for it. None: it has its
+    own."""
