@@ -8,7 +8,8 @@ from typing import Final
 from proxy.engines.base import STATUS, TOKENS, Dialect
 from proxy.engines.load import METRICS, NOTHING, LoadSource, Reading, parsed
 from proxy.engines.prometheus import total
-from proxy.model.abilities import Lack
+from proxy.model.abilities import Lack, Traits
+from proxy.model.endpoint import Endpoint
 
 
 def _props(text: bytes) -> Reading:
@@ -73,4 +74,5 @@ LLAMA_CPP: Final = Dialect(
     answers_500_to_bad_requests=True,
     one_token_per_event=True,
     continues_text=True,
+    traits=Traits(no_arrays=frozenset({Endpoint.COMPLETIONS})),  # its usage is that of the first prompt
 )

@@ -58,5 +58,5 @@ OLLAMA: Final = Dialect(
         Lack.ENDPOINT: (r'"?\S+ does not support (?:chat|generate|completions?|embeddings?)\Z',),
     },
     usage_on_request=frozenset({Endpoint.CHAT}),
-    traits=Traits(loose_names=True),
+    traits=Traits(loose_names=True, no_arrays=frozenset({Endpoint.COMPLETIONS})),
 )

@@ -38,5 +38,5 @@ TGI: Final = Dialect(
     usage_on_request=frozenset({Endpoint.CHAT}),
     one_token_per_event=True,
     continues_text=True,
-    traits=Traits(counts_answer=True),
+    traits=Traits(counts_answer=True, no_arrays=frozenset({Endpoint.COMPLETIONS})),
 )

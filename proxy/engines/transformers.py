@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from proxy.engines.base import STATUS, Dialect, Fields, Sign
 from proxy.engines.load import parsed
+from proxy.model.abilities import Traits
+from proxy.model.endpoint import Endpoint
 
 _SERVE_ROUTES: Final = frozenset({"/load_model", "/reset", "/v1/chat/completions"})
 """Nobody else has all of them."""
@@ -36,4 +38,5 @@ TRANSFORMERS: Final = Dialect(
     says_done=False,
     answers_500_to_bad_requests=True,
     one_token_per_event=True,
+    traits=Traits(no_arrays=frozenset({Endpoint.COMPLETIONS})),
 )

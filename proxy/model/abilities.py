@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from proxy.model.endpoint import Endpoint
+
 
 class Lack(StrEnum):
     """Closed. All but the endpoint and the context are also what requests may need."""
@@ -36,6 +38,8 @@ class Traits:
     """Takes `llama3.2` for `llama3.2:latest`: see `model_name`."""
     counts_answer: bool = False
     """Refuses a request whose `max_tokens` do not fit beside its prompt; others stop at the context's end."""
+    no_arrays: frozenset[Endpoint] = frozenset()
+    """Where it takes one input a request, or miscounts several."""
 
 
 PLAIN: Final = Traits()

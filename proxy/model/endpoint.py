@@ -69,6 +69,10 @@ class Facts:
     """Its events hold text that can be cut anew."""
     usage_on_request: bool = False
     """Its streams tell usage when `stream_options.include_usage` asks for it, where the engine knows that."""
+    inputs: tuple[str, ...] = ()
+    """The fields that hold one input or an array of them, so that several requests may become one; and…"""
+    entries: str = ""
+    """… where an answer has an entry for each input."""
 
 
 ENDPOINTS: Final[dict[Endpoint, Facts]] = {
@@ -89,6 +93,8 @@ ENDPOINTS: Final[dict[Endpoint, Facts]] = {
         says_done=True,
         rechunked=True,
         usage_on_request=True,
+        inputs=("prompt",),
+        entries="choices",
     ),
     Endpoint.RESPONSES: Facts(
         Api.RESPONSES,
@@ -100,10 +106,10 @@ ENDPOINTS: Final[dict[Endpoint, Facts]] = {
         rechunked=True,
     ),
     Endpoint.MESSAGES: Facts(Api.MESSAGES, names_model=True, generates=True, tells_end=True),
-    Endpoint.EMBEDDINGS: Facts(names_model=True),
-    Endpoint.MODERATIONS: Facts(),
-    Endpoint.RERANK: Facts(),
-    Endpoint.SCORE: Facts(),
+    Endpoint.EMBEDDINGS: Facts(names_model=True, inputs=("input",), entries="data"),
+    Endpoint.MODERATIONS: Facts(inputs=("input",), entries="results"),
+    Endpoint.RERANK: Facts(inputs=("documents",), entries="results"),
+    Endpoint.SCORE: Facts(inputs=("text_1", "text_2"), entries="data"),
     Endpoint.POOLING: Facts(),
     Endpoint.AUDIO: Facts(Api.TYPED),
     Endpoint.IMAGES: Facts(Api.TYPED),
