@@ -17,7 +17,7 @@ from proxy.core.fleet.catalogue import shown_name
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
-from proxy.core.jobs.decision import Decision, Judged, Send, Shed, Wait
+from proxy.core.jobs.decision import Decision, Join, Judged, Send, Shed, Wait
 from proxy.core.jobs.hold import Holds
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import NOBODY, OpenJob
@@ -104,6 +104,10 @@ class Decider:
         over = self._over_quota(demand) if self._has_quotas else None
         if over is not None:
             return Judged(over)
+        if open_job.job.same is not None:
+            attempt = self._attempts.alike(open_job.job)
+            if attempt is not None:
+                return Judged(Join(attempt))
         if open_job.fallbacks and not candidates.healthy:
             elsewhere = self.fallback.find(open_job, now, cause_of_absence(candidates))
             if elsewhere is not None:
@@ -219,7 +223,7 @@ class Decider:
             ledger = backend.ledger
             if not ledger.pending_bulk_s or not self._router.enforces(backend):
                 continue
-            entries = [e for e in ledger.not_begun() if e.bulk and not e.began]
+            entries = [e for e in ledger.not_begun() if e.bulk and not e.began and not e.shared]
             if not entries or not _would_fit(backend, demand, sum(e.cost for e in entries)):
                 continue
             victims = [self._attempts.open[e.job.id] for e in entries]

@@ -5,7 +5,7 @@ answering with the failure, and which of two attempts at once goes on.
 """
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.candidates import MIN_RETRY_AFTER_S, Candidates
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempt import Attempt
 from proxy.core.jobs.attempts import Attempts
@@ -13,13 +13,14 @@ from proxy.core.jobs.hedge_timers import HedgeTimers
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.outbox import Outbox
+from proxy.core.refusals import hold_timeout
 from proxy.core.retry.budget import RetryBudget
 from proxy.core.retry.fallback import cause_of
 from proxy.core.retry.hedging import Hedging
 from proxy.core.route.router import Router
 from proxy.core.waiting import Waiting
 from proxy.model.commands import Abort, Failed, Finished, FirstByte, FirstToken
-from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind
+from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind, Source
 from proxy.model.limits import RetrySettings
 
 
@@ -69,12 +70,16 @@ class Progress:
         if attempt is None:
             return
         self._begin(attempt, now)
+        left_out = self._left_out(attempt, report.missing) if report.missing else []
         self._attempts.served(attempt, report, now)
         if report.ok:
             opened = self._fleet.served(attempt.backend, attempt.era, now)
-            self._convict(attempt.open_job, now)
+            for open_job in attempt.open_jobs:
+                self._convict(open_job, now)
         else:  # an answer to a mistake of the client: it neither accuses nor acquits
             opened = self._fleet.withdrawn(attempt.backend, attempt.era)
+        for open_job in left_out:
+            self._excused(open_job, now)
         self.go_on(attempt.backend, opened, now)
 
     def failed(self, report: Failed, now: float) -> None:
@@ -84,12 +89,19 @@ class Progress:
         open_job, backend = attempt.open_job, attempt.backend
         self._attempts.lost(attempt, now)
         opened = self._blame(attempt, report.fault, now)
+        if attempt.others:
+            self._failed_for_all(attempt, report, now)
+            self._went(backend, opened, now)
+            return
         open_job.remember(backend, report.fault)
         if open_job.attempts:  # the other one goes on, and may still be late
             self._lateness.watch(open_job, now)
         elif not (report.repeatable and self._goes_on(open_job, now)):
             self._convict(open_job, now, alone=True)
             self._outbox.add(self._attempts.refuse(open_job, report.fault))
+        self._went(backend, opened, now)
+
+    def _went(self, backend: Backend, opened: bool, now: float) -> None:
         if opened and backend.health.away:
             self._outbox.extend(self._waiting.go_elsewhere(now))
         self.go_on(backend, opened, now)
@@ -97,6 +109,8 @@ class Progress:
     def left(self, open_job: OpenJob, now: float) -> None:
         """The client left; nothing is to be said of the backends."""
         for attempt in open_job.attempts[::-1]:
+            if self._attempts.gets_off(open_job, attempt):
+                continue
             self._attempts.lost(attempt, now)
             self._withdrawn(attempt, now)
 
@@ -114,10 +128,82 @@ class Progress:
         if not open_job.started and self._fleet.began(attempt.backend):
             self.go_on(attempt.backend, False, now)
         open_job.started = True
+        for other in attempt.others:
+            other.started = True
         self._lateness.forget(open_job)
 
     def _withdrawn(self, attempt: Attempt, now: float) -> None:
         self.go_on(attempt.backend, self._fleet.withdrawn(attempt.backend, attempt.era), now)
+
+    # ---- several jobs on one attempt
+
+    def _failed_for_all(self, attempt: Attempt, report: Failed, now: float) -> None:
+        """What it means for each of them: who has the fault is over, and whoever has not goes again."""
+        fault, backend, again = report.fault, attempt.backend, []
+        for open_job in attempt.open_jobs:
+            if open_job.job.id in report.culprits or not report.repeatable:
+                self._convict(open_job, now, alone=True)
+                self._outbox.add(self._attempts.refuse(open_job, fault))
+            else:
+                again.append(open_job)
+        if report.culprits:
+            if not self._together(again, now):
+                self._excuse(again, now)
+        elif fault.source is Source.DOWNSTREAM:
+            self._excuse(again, now)
+        else:
+            self._each_again(again, backend, fault, now)
+
+    def _each_again(self, open_jobs: list[OpenJob], backend: Backend, fault: Fault, now: float) -> None:
+        """The backend failed: where it did no work all go elsewhere as they are, else each alone."""
+        merged = fault.kind in NOT_REACHED or fault.kind in DECLINED
+        for open_job in open_jobs:
+            open_job.remember(backend, fault)
+            open_job.alone = open_job.alone or not merged
+        if merged and self._together(open_jobs, now):
+            return
+        for open_job in open_jobs:
+            if not self._goes_on(open_job, now):
+                self._convict(open_job, now, alone=True)
+                self._outbox.add(self._attempts.refuse(open_job, fault))
+
+    def _together(self, open_jobs: list[OpenJob], now: float) -> bool:
+        """Those that were merged go as one call again, if one backend has room for all of them now."""
+        if len(open_jobs) < 2 or open_jobs[0].job.window is None or any(_is_late(one, now) for one in open_jobs):
+            return False
+        leader = open_jobs[0]
+        candidates = self._fleet.catalogue.find(leader.job.model)
+        if candidates is None or any(one.is_declined_too_often for one in open_jobs):
+            return False
+        demand = self._books.demand_of_all(open_jobs, now)
+        backend = self._router.pick(candidates, demand, leader.tried)
+        if backend is None:
+            return False
+        self._outbox.add(self._attempts.dispatch_all(open_jobs, backend, demand))
+        return True
+
+    def _left_out(self, attempt: Attempt, missing: tuple[int, ...]) -> list[OpenJob]:
+        """Those that a merged answer has nothing for; one stays in any case."""
+        left_out = [open_job for open_job in attempt.open_jobs if open_job.job.id in missing]
+        return [open_job for open_job in left_out if self._attempts.gets_off(open_job, attempt)]
+
+    def _excuse(self, open_jobs: list[OpenJob], now: float) -> None:
+        for open_job in open_jobs:
+            self._excused(open_job, now)
+
+    def _excused(self, open_job: OpenJob, now: float) -> None:
+        """What failed was not for its own sake, as far as known: the next attempt, alone and at no cost."""
+        open_job.alone, open_job.started = True, False
+        candidates = None if _is_late(open_job, now) else self._fleet.catalogue.find(open_job.job.model)
+        if candidates is not None:
+            demand = self._books.demand(open_job, now)
+            backend = self._router.pick(candidates, demand, open_job.tried)
+            if backend is not None:
+                self._outbox.add(self._attempts.dispatch(open_job, backend, demand))
+                return
+            if self._waiting.again(open_job, candidates, now):
+                return
+        self._outbox.add(self._attempts.refuse(open_job, hold_timeout(MIN_RETRY_AFTER_S)))
 
     # ---- two attempts at once
 
@@ -170,8 +256,13 @@ class Progress:
         """The next attempt: now on another backend, now another way, or held; False when the failure is the end."""
         job, fault = open_job.job, open_job.fault
         assert fault is not None
-        if (job.deadline is not None and now >= job.deadline) or open_job.is_declined_too_often:
+        if _is_late(open_job, now) or open_job.is_declined_too_often:
             return False
+        if job.same is not None and not open_job.started:
+            out = self._attempts.alike(job)
+            if out is not None:
+                self._outbox.add(self._attempts.join(open_job, out, now))
+                return True
         candidates = self._fleet.catalogue.find(job.model)
         if candidates is None or not self._may_again(open_job, fault, now):
             return self._other(open_job, now)
@@ -222,3 +313,8 @@ class Progress:
             return False
         self._outbox.add(sent)
         return True
+
+
+def _is_late(open_job: OpenJob, now: float) -> bool:
+    deadline = open_job.job.deadline
+    return deadline is not None and now >= deadline

@@ -298,6 +298,7 @@ class Scheduler:
             hedges_unpaid=self._progress.hedging.unpaid,
             hedges_alone=self._progress.hedging.alone,
             hedge_tokens=attempts.hedge_tokens,
+            joined=attempts.joined,
             predicted_hit_tokens=self._books.predicted_hits,
             actual_hit_tokens=self._books.actual_hits,
         )

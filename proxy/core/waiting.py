@@ -14,7 +14,7 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
-from proxy.core.jobs.decision import Decision, Send, Shed, Wait
+from proxy.core.jobs.decision import Decision, Join, Send, Shed, Wait
 from proxy.core.jobs.hold import Hold, Holds, Line
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import NOBODY, OpenJob
@@ -76,6 +76,8 @@ class Waiting:
         """Do what was decided on a job of these candidates (None: of nobody's, so that it cannot wait)."""
         if isinstance(decision, Send):
             return self._send(open_job, decision)
+        if isinstance(decision, Join):
+            return [self._attempts.join(open_job, decision.attempt, now)]
         if isinstance(decision, Wait):
             assert candidates is not None
             self._wait(open_job, decision, candidates, now)

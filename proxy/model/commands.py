@@ -3,6 +3,7 @@ scheduler: an id says which jobs, which backend and which of several attempts.""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from proxy.model.abilities import Cannot, Traits
 from proxy.model.fallback import FallbackStep
@@ -12,7 +13,8 @@ from proxy.model.windows import Gathered
 
 @dataclass(slots=True)
 class Dispatch:
-    """A new attempt: send these jobs to this backend now; the permit is taken."""
+    """A new attempt: send these jobs to this backend now; the permit is taken. Or one job that gets the answer of an
+    attempt that is out already, whose id it names: nothing is sent for it."""
 
     jobs: tuple[int, ...]
     """Those that go as one call; the first leads. One that joins an attempt that is out is named alone."""
@@ -70,6 +72,14 @@ class Abort:
 Command = Dispatch | Refuse | Abort
 
 
+class Part(NamedTuple):
+    """Of an answer for several jobs: the tokens of one of them, as far as they are known."""
+
+    job_id: int
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+
+
 @dataclass(slots=True)
 class Finished:
     """The backend answered to the last byte (an answer of its own with a 4xx status included). Tokens are those of the
@@ -82,15 +92,22 @@ class Finished:
     output_tokens: int | None = None
     ok: bool = True
     """False: an answer of its own with an error status, which says nothing about speed or health."""
+    parts: tuple[Part, ...] = ()
+    """Of each job of a merged call. Without it the leader has used all, and who shares its answer nothing."""
+    missing: tuple[int, ...] = ()
+    """Jobs of a merged call that it has no answer for: each goes again, alone."""
 
 
 @dataclass(slots=True)
 class Failed:
-    """The attempt failed. `repeatable`: no byte has reached the client and sending it again is safe."""
+    """The attempt failed. `repeatable`: no byte has reached the client and sending it again is safe. Whose a fault of
+    the client's in a merged call is, nobody knows unless `culprits` says: each of its jobs goes again, alone."""
 
     attempt: int
     fault: Fault
     repeatable: bool
+    culprits: tuple[int, ...] = ()
+    """Jobs of a merged call that have the fault: it is their end. The others go again, together and at no cost."""
 
 
 @dataclass(slots=True)

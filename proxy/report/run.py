@@ -70,7 +70,8 @@ class SimulatedRun:
 
 def _as_text(command: Command) -> str:
     if isinstance(command, Dispatch):
-        return f"dispatch {command.jobs[0]} {command.backend} {command.number}{' hedge' if command.hedge else ''}"
+        jobs = "+".join(map(str, command.jobs))
+        return f"dispatch {jobs} {command.backend} {command.number}{' hedge' if command.hedge else ''}"
     if isinstance(command, Abort):
         return f"abort {command.jobs[0]} {command.backend}"
     return f"refuse {command.job_id} {command.fault.kind} {command.fault.retry_after_s!r}"

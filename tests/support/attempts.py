@@ -9,6 +9,6 @@ NONE = 0
 def attempt_of(scheduler: Scheduler, job_id: int, backend: str = "") -> int:
     """The id of the attempt of a job (on `backend`, where it has two); `NONE` where it has none."""
     for attempt in scheduler._attempts.out.values():
-        if attempt.open_job.job.id == job_id and backend in ("", attempt.backend.name):
+        if job_id in [open_job.job.id for open_job in attempt.open_jobs] and backend in ("", attempt.backend.name):
             return attempt.id
     return NONE

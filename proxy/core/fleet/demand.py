@@ -45,6 +45,7 @@ class Demand:
         "kept",
         "kept_slack_s",
         "kv_share",
+        "longest",
         "looked",
         "now",
         "over_share",
@@ -71,6 +72,8 @@ class Demand:
         self.bulk = job.bulk
         self.prompt = 1.0
         """Tokens."""
+        self.longest = 0.0
+        """Those of the longest prompt of several; 0: it is the only one."""
         self.block_tokens = 1.0
         self.too_short = 0
         """Tokens of a context into which it is known not to fit."""
@@ -124,6 +127,20 @@ class Demand:
         if session.prompt and session.blocks:
             self.block_tokens = session.prompt / session.blocks
             self.prompt = self.block_tokens * (len(self.chain) + _LAST_BLOCK)
+
+    def merges(self, other: "Demand") -> None:
+        """That of one more job, which goes in the same call."""
+        self.longest = max(self.longest or self.prompt, other.prompt)
+        self.prompt += other.prompt
+        self.answer += other.answer
+        self.answer_high += other.answer_high
+        self.answer_mean += other.answer_mean
+        self.ttft_left = min(self.ttft_left, other.ttft_left)
+        self.rest_s = min(self.rest_s, other.rest_s)
+        self.too_short = max(self.too_short, other.too_short)
+        if other.tpot_limit is not None:
+            self.tpot_limit = min(self.tpot_limit or inf, other.tpot_limit)
+        self.chain, self.session, self.becomes = (), None, 0.0
 
     @property
     def promised(self) -> bool:

@@ -1,9 +1,9 @@
-"""One attempt: a job sent to one backend, from its dispatch to its end. A job may have two at once.
+"""One attempt: a job, or several, sent to one backend, from its dispatch to its end. A job may have two at once.
 
 Owns nothing but the record; permits are counted by the `attempts`.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.jobs.states import WAITING
@@ -12,18 +12,28 @@ from proxy.core.learn.entry import Entry
 if TYPE_CHECKING:
     from proxy.core.jobs.open_job import OpenJob
 
+NO_OTHERS: "Final[tuple[OpenJob, ...]]" = ()
+
 
 class Attempt:
     """It has a permit of its backend. Commands and reports name it by its id, which no other attempt ever has."""
 
-    __slots__ = ("backend", "entry", "era", "id", "open_job", "state")
+    __slots__ = ("backend", "entry", "era", "id", "open_job", "others", "state")
 
     def __init__(self, attempt_id: int, open_job: "OpenJob", backend: Backend, entry: Entry) -> None:
         self.id = attempt_id
         self.open_job = open_job
+        """Leads: of several the one that came first and is still there."""
+        self.others = NO_OTHERS
+        """That it is for, too: merged with the leader's, or the same."""
         self.backend = backend
         self.entry = entry
         """What was foreseen of it."""
         self.era = backend.health.era
         """The backend's, at dispatch."""
         self.state = WAITING
+
+    @property
+    def open_jobs(self) -> "tuple[OpenJob, ...]":
+        """All that it is for, the leader first."""
+        return self.open_job, *self.others

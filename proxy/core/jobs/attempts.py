@@ -3,6 +3,8 @@
 Owns the counts and the one place where a permit is taken and given back. Decides nothing.
 """
 
+from collections.abc import Sequence
+
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
@@ -11,12 +13,14 @@ from proxy.core.jobs.attempt import Attempt
 from proxy.core.jobs.hedge_timers import HedgeTimers
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
-from proxy.core.jobs.states import BEGAN, CLOSED, END, RETURNED, SENT, attempt_after, job_after
+from proxy.core.jobs.states import ANSWERING, BEGAN, CLOSED, END, RETURNED, SENT, attempt_after, job_after
 from proxy.core.learn.entry import Entry
 from proxy.core.refusals import unreachable
 from proxy.core.tenancy.quotas import Reservation
-from proxy.model.commands import Abort, Dispatch, Finished, Reason, Refuse
+from proxy.model.commands import Abort, Dispatch, Finished, Part, Reason, Refuse
 from proxy.model.faults import NOT_REACHED, Fault, Kind
+from proxy.model.request import Job
+from proxy.model.windows import Gathered
 
 
 class Attempts:
@@ -30,6 +34,10 @@ class Attempts:
         """By job."""
         self.out: dict[int, Attempt] = {}
         """By its own id: what is not in here is over, and nothing said of it counts."""
+        self._alike: dict[tuple[str, bytes | None], Attempt] = {}
+        """Attempts whose answer is also that of whoever of the tenant asks the same, by the question: of those out."""
+        self.joined = 0
+        """Jobs that got the answer of an attempt that was out."""
         self._last_id = 0
         self.in_flight = 0
         self.offered = self.finished = self.refused = self.cancelled = self.preempted = 0
@@ -56,10 +64,57 @@ class Attempts:
             open_job.job.hedge is not None and not open_job.started
         ):  # who goes on with an answer is the only one who can
             self._lateness.watch(open_job, demand.now)
+        if open_job.job.same is not None and not open_job.started:
+            self._alike.setdefault(_question(open_job.job), attempt)
         open_job.started = False
         held_s = 0.0 if open_job.held_at is None else demand.now - open_job.held_at
         open_job.held_at = None
         return Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, held_s=held_s, way=open_job.way)
+
+    def dispatch_all(
+        self, open_jobs: Sequence[OpenJob], backend: Backend, demand: Demand, gathered: Gathered | None = None
+    ) -> Dispatch:
+        """The same for several jobs in one call: one permit; `demand` is that of all of them."""
+        leader, others = open_jobs[0], tuple(open_jobs[1:])
+        command = self.dispatch(leader, backend, demand)
+        command.gathered = gathered
+        if others:
+            attempt = leader.attempts[0]
+            self._is_shared(attempt)
+            self._alike.pop(_question(leader.job), None)
+            attempt.others = others
+            for other in others:
+                self._rides(other, attempt)
+            command.jobs = tuple([one.job.id for one in open_jobs])
+            self._books.share(open_jobs, backend, demand)
+        return command
+
+    def alike(self, job: Job) -> Attempt | None:
+        """An attempt that is out for the same question, and whose answer is anybody's of this tenant."""
+        return self._alike.get(_question(job))
+
+    def join(self, open_job: OpenJob, attempt: Attempt, now: float) -> Dispatch:
+        """It gets the answer of an attempt that is out."""
+        held_s = 0.0 if open_job.held_at is None else now - open_job.held_at
+        self._is_shared(attempt)
+        attempt.others += (open_job,)
+        self._rides(open_job, attempt)
+        open_job.started = attempt.state == ANSWERING
+        self.joined += 1
+        way = attempt.open_job.way
+        return Dispatch((open_job.job.id,), attempt.backend.name, attempt.id, open_job.sent, held_s=held_s, way=way)
+
+    def gets_off(self, open_job: OpenJob, attempt: Attempt) -> bool:
+        """One of several jobs is out of an attempt, which goes on for the others; False: it has no others."""
+        others = attempt.others
+        if not others:
+            return False
+        if open_job is attempt.open_job:
+            attempt.open_job, attempt.others = others[0], others[1:]
+        else:
+            attempt.others = tuple([one for one in others if one is not open_job])
+        self._returns(open_job, attempt)
+        return True
 
     def hedge(self, open_job: OpenJob, backend: Backend, demand: Demand) -> Dispatch:
         """Take a second permit beside the first; `backend` was looked at for this very `demand`."""
@@ -86,13 +141,15 @@ class Attempts:
         return loser
 
     def served(self, attempt: Attempt, report: Finished, now: float) -> None:
-        """Answered to the last byte: the job is over."""
+        """Answered to the last byte: its jobs are over."""
         open_job, backend, entry = attempt.open_job, attempt.backend, attempt.entry
         self._give_back(attempt)
         self._close(open_job)
         self.finished += 1
-        if open_job.reserved is not None:
-            _settle(open_job.reserved, report, now)
+        if attempt.others:
+            self._served_others(attempt, report, now)
+        elif open_job.reserved is not None:
+            _settle(open_job.reserved, report.ok, report.prompt_tokens, report.output_tokens, now)
         self._books.finished(entry, backend, report, now)
         backend.took(now - entry.dispatched, None if entry.first_at is None else now - entry.first_at)
 
@@ -140,14 +197,55 @@ class Attempts:
         open_job.state = job_after(open_job.state, SENT)
         return attempt
 
+    def _served_others(self, attempt: Attempt, report: Finished, now: float) -> None:
+        """Each by its own tokens; who shared the answer to the same question has used none."""
+        for other in attempt.others:
+            self._close(other)
+            self.finished += 1
+        parts = report.parts or (
+            Part(attempt.open_job.job.id, report.prompt_tokens, report.output_tokens),
+            *[Part(other.job.id, 0, 0) for other in attempt.others],
+        )
+        by_id = {part.job_id: part for part in parts}
+        for open_job in attempt.open_jobs:
+            part = by_id.get(open_job.job.id, Part(open_job.job.id))
+            if report.parts and report.ok:
+                self._books.lengths.learn(open_job.job, part.prompt_tokens, part.output_tokens)
+            if open_job.reserved is not None:
+                _settle(open_job.reserved, report.ok, part.prompt_tokens, part.output_tokens, now)
+
+    def _is_shared(self, attempt: Attempt) -> None:
+        """From now on it is for several: nobody asks a second backend for it, nobody sends it back."""
+        attempt.entry.shared = True
+        self._lateness.forget(attempt.open_job)
+
+    def _rides(self, open_job: OpenJob, attempt: Attempt) -> None:
+        """It is out with an attempt that has its permit."""
+        open_job.attempts.append(attempt)
+        open_job.sent += 1
+        open_job.state = job_after(open_job.state, SENT)
+        open_job.started = False
+        open_job.held_at = None
+        self.in_flight += 1
+
     def _give_back(self, attempt: Attempt) -> None:
         """The permit."""
-        open_job, backend = attempt.open_job, attempt.backend
+        backend = attempt.backend
         attempt.state = attempt_after(attempt.state, END)
         del self.out[attempt.id]
-        open_job.attempts.remove(attempt)
         backend.in_flight -= 1
         assert backend.in_flight >= 0
+        if attempt.open_job.job.same is not None:
+            question = _question(attempt.open_job.job)
+            if self._alike.get(question) is attempt:
+                del self._alike[question]
+        self._returns(attempt.open_job, attempt)
+        for other in attempt.others:
+            self._returns(other, attempt)
+
+    def _returns(self, open_job: OpenJob, attempt: Attempt) -> None:
+        """It is out with this attempt no more."""
+        open_job.attempts.remove(attempt)
         if open_job.attempts:
             self.hedging -= 1
             return
@@ -170,11 +268,15 @@ def _free_quota(open_job: OpenJob, *, out: bool = False) -> None:
             open_job.reserved.unused()
 
 
-def _settle(reserved: Reservation, report: Finished, now: float) -> None:
+def _settle(reserved: Reservation, ok: bool, prompt: int | None, output: int | None, now: float) -> None:
     """By the usage that the engine told, if it did. An answer that was an error used none."""
-    if not report.ok:
+    if not ok:
         reserved.used(0.0, now)
-    elif report.prompt_tokens is None and report.output_tokens is None:
+    elif prompt is None and output is None:
         reserved.kept()
     else:
-        reserved.used(float((report.prompt_tokens or 0) + (report.output_tokens or 0)), now)
+        reserved.used(float((prompt or 0) + (output or 0)), now)
+
+
+def _question(job: Job) -> tuple[str, bytes | None]:
+    return job.tenant, job.same

@@ -5,6 +5,7 @@ Nothing happened when one is made: `Waiting.carry_out` does what it says, `expla
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
+from proxy.core.jobs.attempt import Attempt
 from proxy.core.jobs.open_job import OpenJob
 from proxy.model.commands import Reason
 from proxy.model.fallback import FallbackStep
@@ -47,6 +48,15 @@ class Send:
         """Although it would have been refused, to learn whether that is right."""
 
 
+class Join:
+    """It gets the answer of an attempt that is out for the same question."""
+
+    __slots__ = ("attempt",)
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+
+
 class Wait:
     """It waits for at most `most_s` seconds more: as bulk, or for as long as it may still be in time."""
 
@@ -73,7 +83,7 @@ class Shed:
         """Nobody serves it, whatever the load."""
 
 
-Decision = Send | Wait | Shed
+Decision = Send | Join | Wait | Shed
 
 
 class Judged:

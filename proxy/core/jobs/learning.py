@@ -3,6 +3,7 @@
 Owns the order in which ledger, cost model, prefix record, answer lengths and tenants hear of an event. Decides nothing.
 """
 
+from collections.abc import Sequence
 from math import inf, isfinite
 from typing import Final
 
@@ -78,6 +79,22 @@ class Learning:
                 demand.patience_s = min(demand.patience_s, _PATIENCE * (job.deadline - open_job.arrived))
         return demand
 
+    def demand_of_all(self, open_jobs: Sequence[OpenJob], now: float) -> Demand:
+        """The same of several that go in one call."""
+        demand = self.demand(open_jobs[0], now)
+        for other in open_jobs[1:]:
+            demand.merges(self.demand(other, now))
+        return demand
+
+    def share(self, open_jobs: Sequence[OpenJob], backend: Backend, demand: Demand) -> None:
+        """Each tenant pays for its own jobs of a call that was booked to the leader's."""
+        first, seconds, now = open_jobs[0].job.tenant, work_s(backend, demand), demand.now
+        for other in open_jobs[1:]:
+            if other.job.tenant != first:
+                part_s = seconds * self.lengths.prompt(other.job)[0] / demand.prompt
+                self.tenants.serve(first, -part_s, now)
+                self.tenants.serve(other.job.tenant, part_s, now)
+
     def _session_of(self, open_job: OpenJob, now: float) -> Session | None:
         """Looked for once: a job that waits is asked about again and again, and a long prompt has many blocks."""
         self.sessions.expire(now)
@@ -147,7 +164,8 @@ class Learning:
         if report.ok:
             if backend.loads.loaded is not None:
                 backend.loads.ready(backend.own_name(entry.job.model))
-            self.lengths.learn(entry.job, report.prompt_tokens, report.output_tokens)
+            if not report.parts:
+                self.lengths.learn(entry.job, report.prompt_tokens, report.output_tokens)
             self._learn_decode(entry, backend, report, now)
             self._learn_hit(entry, backend, report)
             _learn_prefill(entry, backend, report)

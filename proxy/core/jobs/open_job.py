@@ -30,6 +30,7 @@ class OpenJob:
     __slots__ = (
         "accused",
         "acquits",
+        "alone",
         "arrived",
         "attempts",
         "declined",
@@ -110,6 +111,8 @@ class OpenJob:
         """Backends, with their era, that failed where it may have been the body's fault."""
         self.acquits = False
         """Two backends said the same of its body."""
+        self.alone = False
+        """It is merged with nobody any more."""
 
     def remember(self, backend: Backend, fault: Fault) -> None:
         """An attempt on `backend` ended in `fault`."""

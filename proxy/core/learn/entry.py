@@ -38,6 +38,7 @@ class Entry:
         "seated",
         "seconds",
         "session",
+        "shared",
         "streams",
         "took",
         "tpot",
@@ -90,6 +91,8 @@ class Entry:
         """A seat of the engine was free for it when it was sent."""
         self.streams = False
         """Tells of its first token."""
+        self.shared = False
+        """Several jobs wait for it: it is not sent back for another one."""
         self.session: Session | None = None
         """It is a turn of it."""
         self.probe = False

@@ -241,7 +241,7 @@ def is_able(backend: Backend, demand: Demand) -> bool:
     room = abilities.room(job, name, demand.now)
     return (
         demand.too_short < room
-        and abilities.wanted(job, demand.prompt) <= room
+        and abilities.wanted(job, demand.longest or demand.prompt) <= room
         and abilities.does(job, name, demand.now)
     )
 

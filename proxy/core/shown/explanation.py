@@ -10,7 +10,7 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
-from proxy.core.jobs.decision import Decision, Send, Wait
+from proxy.core.jobs.decision import Decision, Join, Send, Shed, Wait
 from proxy.core.jobs.hedge_timers import late_after_s
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
@@ -54,7 +54,8 @@ class Explanation:
     """The decision."""
 
     outcome: str
-    """`dispatch`, `hold`, `backfill`, `demote`, `fallback`, `refuse` or `unserved`."""
+    """`dispatch`, `join` (it gets the answer of an attempt that is out), `hold`, `backfill`, `demote`, `fallback`,
+    `refuse` or `unserved`."""
     backend: str | None
     fallback: str | None
     """The model or pool that serves it instead of being refused."""
@@ -92,9 +93,9 @@ def explain(
     views = () if all_of_it is None else tuple(_view(b, all_of_it, demand, router) for b in all_of_it.backends)
     return Explanation(
         outcome=_outcome(decision, way),
-        backend=None if sent is None else sent.backend.name,
+        backend=_backend(decision),
         fallback=None if way is None else way.said,
-        reason=demand.reason if isinstance(decision, Send) else decision.reason,
+        reason=decision.reason if isinstance(decision, Wait | Shed) else demand.reason,
         hedge_after_s=None if sent is None else _hedge_after_s(sent),
         policy=router.policy_name,
         mode=router.mode,
@@ -109,6 +110,12 @@ def explain(
         quota=None if account is None else account.view(now),
         candidates=views,
     )
+
+
+def _backend(decision: Decision) -> str | None:
+    if isinstance(decision, Join):
+        return decision.attempt.backend.name
+    return decision.backend.name if isinstance(decision, Send) else None
 
 
 def _hedge_after_s(sent: Send) -> float | None:
@@ -126,6 +133,8 @@ def _hedge_after_s(sent: Send) -> float | None:
 def _outcome(decision: Decision, way: FallbackStep | None) -> str:
     if isinstance(decision, Send):
         return "dispatch" if way is None else "fallback"
+    if isinstance(decision, Join):
+        return "join"
     if isinstance(decision, Wait):
         return "demote" if decision.demoted else "backfill" if decision.as_bulk else "hold"
     return "unserved" if decision.unserved else "refuse"

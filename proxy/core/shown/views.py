@@ -130,6 +130,8 @@ class Counts:
     """Late, and nobody would have been faster."""
     hedge_tokens: float = 0.0
     """Prompt tokens that losing attempts were sent to compute."""
+    joined: int = 0
+    """Jobs that got the answer of an attempt that was out for the same question."""
     predicted_hit_tokens: float = 0.0
     actual_hit_tokens: float = 0.0
 

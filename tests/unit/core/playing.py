@@ -36,6 +36,7 @@ class Play:
             hold=settings.get("hold", HoldSettings()),
             health=settings.get("health", HealthSettings()),
             rng=random.Random(seed),
+            scheduling=settings.get("scheduling"),
         )
 
     def submit(self, job_id: int, model: str = "m", **fields: Any) -> list[Command]:
