@@ -19,6 +19,7 @@ from proxy.config.tenants import tenant_findings, weight_findings
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
 from proxy.model.units import format_duration, format_size
+from proxy.model.windows import WindowSettings
 
 
 def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
@@ -41,6 +42,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
     for index, entry in enumerate(classes or ()):
         yield from _promises(index, entry)
         yield from _hedge(index, entry)
+        yield from _window(("classes", index, "window"), entry.window)
     if isinstance(limits := groups.get("limits"), Limits):
         yield from _limits(limits)
     if isinstance(health := groups.get("health"), HealthSettings):
@@ -58,6 +60,8 @@ def _routing(
     yield from tenant_findings(routing.tenants, served, routing.default_model, routing.models, classes)
     yield from weight_findings(routing.fairness.weights)
     yield from fallback_findings(classes, routing.models, backends)
+    for index, entry in enumerate(routing.windows):
+        yield from _window(("routing", "windows", index), entry)
 
 
 def _names(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
@@ -153,6 +157,13 @@ def _hedge(index: int, entry: ClassSettings) -> Iterator[Finding]:
         yield Finding(("classes", index, "hedge"), text, "leave it out", Severity.WARNING)
 
 
+def _window(path: OptionPath, window: WindowSettings | None) -> Iterator[Finding]:
+    if window is not None and window.mode == "fixed" and window.max_wait >= LONG_WINDOW_S:
+        text = f"is long: a request that has no company waits {format_duration(window.max_wait)} for it"
+        yield Finding((*path, "max_wait"), text, "10ms is usual; or mode: adaptive", Severity.WARNING)
+
+
+LONG_WINDOW_S = 1.0
 _ABOVE_ZERO: tuple[OptionPath, ...] = (
     ("head", "total"),
     ("head", "field"),

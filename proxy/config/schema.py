@@ -23,6 +23,7 @@ from proxy.model.limits import DrainSettings, HealthSettings, HoldSettings, Limi
 from proxy.model.rules import MAX_RULES, RuleSettings
 from proxy.model.scheduling import DEFAULT_POLICY, PolicyName, SchedulingSettings
 from proxy.model.units import Duration
+from proxy.model.windows import EndpointWindow
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
@@ -34,6 +35,7 @@ _MAX_FORWARDED = 256
 MAX_CLASSES = 32
 MAX_TOKENIZERS = 64
 MAX_MODELS = 256
+MAX_WINDOWS = 32
 
 
 def _unique_classes(classes: tuple[ClassSettings, ...]) -> tuple[ClassSettings, ...]:
@@ -72,6 +74,14 @@ def _unique_models(models: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ..
     return models
 
 
+def _unique_windows(windows: tuple[EndpointWindow, ...]) -> tuple[EndpointWindow, ...]:
+    names = [entry.endpoint for entry in windows]
+    for name in names:
+        if names.count(name) > 1:
+            raise refusal(f"two entries are for the endpoint {quoted(name)}")
+    return windows
+
+
 class RoutingSettings(SchedulingSettings):
     """Which backend gets a job, which jobs wait and which are refused."""
 
@@ -90,6 +100,8 @@ class RoutingSettings(SchedulingSettings):
     that sleep. 0: never."""
     models: Annotated[tuple[ModelSettings, ...], Field(max_length=MAX_MODELS), AfterValidator(_unique_models)] = ()
     """What is special about single models."""
+    windows: Annotated[tuple[EndpointWindow, ...], Field(max_length=MAX_WINDOWS), AfterValidator(_unique_windows)] = ()
+    """How long jobs of single endpoints wait for others to go with them, where their class does not say."""
     default_model: ModelName | None = None
     """Model of a request that names none. null: the only model there is, else 400."""
 

@@ -8,6 +8,7 @@ from proxy.model.fallback import FallbackSettings
 from proxy.model.hedge import After, HedgeSettings, by_delay
 from proxy.model.limits import Settings
 from proxy.model.units import Duration
+from proxy.model.windows import WindowMode, WindowSettings, by_mode
 
 DEFAULT_CLASS = "interactive"
 BULK_CLASS = "bulk"
@@ -120,6 +121,10 @@ class ClassSettings(Settings):
         HedgeSettings()
     )
     """Whether another backend is asked too when the first one is late."""
+    window: Annotated[
+        WindowSettings | None, BeforeValidator(by_mode, json_schema_input_type=WindowMode | WindowSettings | None)
+    ] = None
+    """How long its jobs wait for others to go with them. null: as `routing.windows` says of their endpoint."""
 
     @property
     def is_bulk(self) -> bool:

@@ -1,14 +1,18 @@
 """Windows: how long a job may wait for others that go with it in one call to an engine, and with how many."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from proxy.model.endpoint import Endpoint
+from pydantic import Field
+
+from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.limits import Count, Settings
+from proxy.model.rules import EndpointName
 from proxy.model.units import Duration
 
 OFF = "off"
+LONGEST_S: Final = 600.0
 WindowMode = Literal["off", "fixed", "adaptive"]
 
 
@@ -21,6 +25,9 @@ class Window(NamedTuple):
     """From its oldest job on."""
     max_jobs: int
     max_tokens: int
+    across_tenants: bool = True
+    shares: bool = True
+    """Identical requests have one attempt."""
 
 
 class Closed(StrEnum):
@@ -51,29 +58,63 @@ class WindowSettings(Settings):
     mode: WindowMode = "adaptive"
     """`adaptive`: only where a call costs more than waiting does, and not while a backend is free. `fixed`: always, for
     `max_wait`. `off`: nothing waits and nothing is merged. `window: off` is short for this option alone."""
-    max_wait: Duration = 0.01
-    """Longest wait of the oldest job."""
+    max_wait: Annotated[Duration, Field(le=LONGEST_S)] = 0.01
+    """Longest wait of the oldest job, 10m at most. Deadlines end it sooner."""
     max_jobs: Count = 32
     """Requests in one call. An engine's own limit is learned from its refusals."""
     max_tokens: Count = 8192
     """Estimated prompt tokens in one call."""
+    across_tenants: bool = True
+    """Requests of several tenants may go in one call; their answers are told apart by us. Requests whose keys reach an
+    engine (a backend without `api_key`) go only with others of the same key."""
+    share_identical: bool = True
+    """Identical requests of one tenant that are under way at the same time, and whose answers can only be the same
+    (embeddings, rankings, texts at temperature 0), have one attempt: each gets all of its answer."""
 
     def rule(self) -> Window | None:
         """None: nothing waits."""
         if self.mode == OFF:
             return None
-        return Window(self.mode == "adaptive", self.max_wait, self.max_jobs, self.max_tokens)
+        return Window(
+            self.mode == "adaptive",
+            self.max_wait,
+            self.max_jobs,
+            self.max_tokens,
+            self.across_tenants,
+            self.share_identical,
+        )
 
 
-DEFAULT_WINDOW = WindowSettings().rule()
+class EndpointWindow(WindowSettings):
+    """The windows of one endpoint."""
+
+    endpoint: EndpointName
+    """For requests of this endpoint, of every class that has no window of its own."""
 
 
-def window_of(
-    of_class: WindowSettings | None, of_endpoints: Mapping[Endpoint, WindowSettings], endpoint: Endpoint
-) -> Window | None:
-    """What holds for a class at an endpoint: its own, that of the endpoint, the default."""
-    settings = of_endpoints.get(endpoint) if of_class is None else of_class
-    return DEFAULT_WINDOW if settings is None else settings.rule()
+_NOWHERE: Final[dict[Endpoint, Window | None]] = {}
+
+
+class Windows:
+    """Which window holds for a class at an endpoint: that of the class, else that of the endpoint, else the default."""
+
+    def __init__(
+        self, of_classes: Mapping[str, WindowSettings | None], of_endpoints: Iterable[EndpointWindow] = ()
+    ) -> None:
+        own: dict[Endpoint, WindowSettings] = {Endpoint(entry.endpoint): entry for entry in of_endpoints}
+        default = WindowSettings()
+        self._rules: dict[str, dict[Endpoint, Window | None]] = {
+            name: {
+                endpoint: (settings or own.get(endpoint, default)).rule()
+                for endpoint, facts in ENDPOINTS.items()
+                if facts.generates or facts.inputs
+            }
+            for name, settings in of_classes.items()
+        }
+
+    def of(self, traffic_class: str, endpoint: Endpoint) -> Window | None:
+        """None: nothing waits and nothing is merged."""
+        return self._rules.get(traffic_class, _NOWHERE).get(endpoint)
 
 
 def by_mode(value: Any) -> Any:

@@ -230,3 +230,11 @@ def test_a_pool_that_is_kept_leaves_a_first_choice() -> None:
     found = only(classes=({"name": "chat", "fallback": {"pool": "default"}},))
     assert (found.path, found.severity) == (("classes", 0, "fallback", "pool"), Severity.WARNING)
     assert findings(classes=({"name": "chat", "fallback": {"pool": "spare"}},), backends=TWO_POOLS) == []
+
+
+def test_a_window_that_keeps_everybody_waiting_warns() -> None:
+    found = only(classes=({"name": "bulk", "window": {"mode": "fixed", "max_wait": "2s"}},))
+    assert (found.path, found.severity) == (("classes", 0, "window", "max_wait"), Severity.WARNING)
+    assert findings(classes=({"name": "bulk", "window": {"max_wait": "2s"}},)) == []
+    found = only(routing={"windows": [{"endpoint": "score", "mode": "fixed", "max_wait": "10m"}]})
+    assert found.path == ("routing", "windows", 0, "max_wait")

@@ -17,7 +17,7 @@ BACKEND: OptionPath = ("backends", 3)
         ((*CLASS, "pace"), "it belongs below stream"),
         ((*CLASS, "preset"), "it belongs below slo"),
         (("duty",), "it belongs below routing.admission"),
-        (("routing", "mode"), "it belongs below admission"),
+        (("routing", "mode"), "it belongs below admission or windows"),
         (("ca_file",), "it belongs below backends.tls"),
         (("limits", "eject_max"), "it belongs below health"),
         (("limits", "answer_buffer"), "it belongs below upstream"),

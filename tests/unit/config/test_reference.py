@@ -17,6 +17,7 @@ from proxy.model.fallback import FallbackSettings
 from proxy.model.rules import RuleSettings
 from proxy.model.tenants import TenantSettings
 from proxy.model.units import format_duration, format_size, parse_duration_s, parse_size_b
+from proxy.model.windows import EndpointWindow, WindowSettings
 
 CONFIG = Path(reference.__file__).parents[2] / "config"
 OPTIONS = list(all_options(Config))
@@ -54,11 +55,14 @@ def test_the_full_example_changes_nothing_but_the_backends() -> None:
     assert full.routing.rules == (RuleSettings(),), "an example of every option, which changes nothing"
     assert [entry.fallback for entry in full.routing.models] == [FallbackSettings()], "the same"
     assert full.routing.tenants == (TenantSettings(tenant="*"),), "the same"
-    routing = full.routing.model_copy(update={"rules": (), "models": (), "tenants": ()})
+    assert full.routing.windows == (EndpointWindow(endpoint="embeddings"),), "the same"
+    assert [entry.window for entry in full.classes] == [WindowSettings()], "the same"
+    routing = full.routing.model_copy(update={"rules": (), "models": (), "tenants": (), "windows": ()})
     assert full.model_copy(update={"backends": (), "classes": (), "routing": routing}) == small.model_copy(
         update={"backends": (), "classes": ()}
     )
-    assert with_built_in(full.classes) == with_built_in(small.classes)
+    plain = tuple(entry.model_copy(update={"window": None}) for entry in full.classes)
+    assert with_built_in(plain) == with_built_in(small.classes)
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda o: shown(o.path))
