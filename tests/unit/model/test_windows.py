@@ -9,7 +9,7 @@ EMBEDDINGS = Endpoint.EMBEDDINGS
 
 def test_a_class_goes_before_an_endpoint_and_that_before_the_default() -> None:
     of_classes = {
-        "own": WindowSettings(mode="fixed", max_wait=0.05),
+        "own": WindowSettings.model_validate({"mode": "fixed", "max_wait": "50ms"}),
         "silent": WindowSettings(mode="off"),
         "none": None,
     }
