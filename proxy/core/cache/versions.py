@@ -1,0 +1,132 @@
+"""The versions that are part of every key: one that grows makes all that was kept before it unreachable, at once.
+
+Owns the epochs (of everything, of a model, of a prompt) and the revisions of models, configured or as their engines
+tell them. Nothing is looked for and nothing is removed when one changes: older entries age out.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+_MAX_STAMPS: Final = 4096
+"""Of models and of told fingerprints: names come from requests."""
+MAX_NAMED: Final = 4096
+"""Models and prompts with an epoch of their own; one more bump then counts for everything."""
+EVERYTHING: Final = ""
+_MODEL: Final = "m:"
+_PROMPT: Final = "p:"
+
+
+class Epoch:
+    """How often something was invalidated: as all proxies know, and what only this one knows."""
+
+    __slots__ = ("own", "shared")
+
+    def __init__(self) -> None:
+        self.shared = 0
+        self.own = 0
+
+
+def epoch_name(model: str, prompt: str) -> str:
+    """What an epoch is called; without model and prompt that of everything."""
+    return _MODEL + model if model else _PROMPT + prompt if prompt else EVERYTHING
+
+
+class Versions:
+    """`epoch`: what the configuration calls the state of things; `revisions`: of models, which go before what engines
+    tell."""
+
+    def __init__(self, epoch: str = "", revisions: Mapping[str, str] | None = None) -> None:
+        self._epoch = epoch
+        self._configured = dict(revisions or {})
+        self._epochs: dict[str, Epoch] = {}
+        self._told: dict[str, dict[str, str]] = {}
+        """Model → backend → what it says."""
+        self._fingerprints: dict[tuple[str, str], str] = {}
+        """Backend and model → what its last answer said."""
+        self._stamps: dict[tuple[str, str], bytes] = {}
+        """Made once; forgotten whenever anything changes."""
+        self.bumps = 0
+        """By people, here."""
+
+    def stamp(self, model: str, prompt: str = "") -> bytes:
+        """All that an answer depends on beside its request."""
+        stamp = self._stamps.get((model, prompt))
+        if stamp is None:
+            if len(self._stamps) >= _MAX_STAMPS:
+                self._stamps.clear()
+            stamp = self._stamps[model, prompt] = self._stamp(model, prompt)
+        return stamp
+
+    def bump(self, model: str = "", prompt: str = "") -> str:
+        """Everything kept for it is void: for a model, a prompt, or all. The name of the epoch."""
+        name = epoch_name(model, prompt)
+        if name not in self._epochs and len(self._epochs) >= MAX_NAMED:
+            name = EVERYTHING
+        self._epochs.setdefault(name, Epoch()).own += 1
+        self.bumps += 1
+        self._stamps.clear()
+        return name
+
+    def shared(self, counts: Mapping[str, int]) -> None:
+        """What all proxies together have counted."""
+        for name, count in counts.items():
+            known = self._epochs.get(name)
+            if known is None:
+                if len(self._epochs) >= MAX_NAMED:
+                    continue
+                known = self._epochs[name] = Epoch()
+            if known.shared != count:
+                known.shared = count
+                self._stamps.clear()
+
+    def unshared(self) -> dict[str, int]:
+        """Bumps of this proxy that the others do not know of yet."""
+        return {name: epoch.own for name, epoch in self._epochs.items() if epoch.own}
+
+    def told_others(self, name: str, bumps: int, count: int) -> None:
+        """So many of them are part of the common count now."""
+        epoch = self._epochs[name]
+        epoch.own -= bumps
+        epoch.shared = count
+        self._stamps.clear()
+
+    def told(self, backend: str, revisions: Mapping[str, str]) -> None:
+        """What a backend says of the models that it lists now."""
+        for model in [model for model, by in self._told.items() if backend in by and model not in revisions]:
+            del self._told[model][backend]
+            self._stamps.clear()
+        for model, revision in revisions.items():
+            by = self._told.setdefault(model, {})
+            if by.get(backend) != revision:
+                by[backend] = revision
+                self._stamps.clear()
+
+    def answered(self, backend: str, model: str, fingerprint: str) -> None:
+        """What an answer says of the engine that made it."""
+        if self._fingerprints.get((backend, model)) == fingerprint:
+            return
+        if len(self._fingerprints) >= _MAX_STAMPS:
+            self._fingerprints.clear()
+        self._fingerprints[backend, model] = fingerprint
+        self._stamps.clear()
+
+    def revision(self, model: str) -> str:
+        """Of a model: as configured, else of all that its backends say; empty: nobody says anything."""
+        configured = self._configured.get(model)
+        if configured is not None:
+            return configured
+        said = {text for text in self._told.get(model, {}).values() if text}
+        said.update(text for (_, name), text in self._fingerprints.items() if name == model and text)
+        return ",".join(sorted(said))
+
+    def count(self, model: str = "", prompt: str = "") -> int:
+        """How often it was invalidated."""
+        epoch = self._epochs.get(epoch_name(model, prompt))
+        return 0 if epoch is None else epoch.shared + epoch.own
+
+    def _stamp(self, model: str, prompt: str) -> bytes:
+        parts = [self._epoch, model, self.revision(model), prompt]
+        for name in (EVERYTHING, _MODEL + model, _PROMPT + prompt.partition("@")[0], _PROMPT + prompt):
+            epoch = self._epochs.get(name)
+            parts.append("0.0" if epoch is None else f"{epoch.shared}.{epoch.own}")
+        return "".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")
