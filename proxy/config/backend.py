@@ -140,6 +140,9 @@ class BackendOptions(Settings):
     """Requests the engine runs at once; more wait inside it. null: told by its metrics, or learned."""
     bias: Annotated[dict[Label, Annotated[float, Field(ge=0, le=100)]], Field(max_length=64)] = Field(default={})
     """Traffic class: how strongly other backends are preferred for it, in prefill times of the request."""
+    cache_salt: Literal["off", "tenant"] = "off"
+    """`tenant`: the engine's own prefix cache is kept apart by API key: requests carry a `cache_salt` that is made of
+    it, instead of the client's. vLLM and SGLang know it."""
     tls: TlsSettings = TlsSettings()
     """Only for https."""
     connect: Duration | None = None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from proxy.config.backend import BackendOptions, served_names
+from proxy.config.cache import CacheOptions, cache_findings, salt_findings
 from proxy.config.diagnostics import Severity
 from proxy.config.fallbacks import fallback_findings
 from proxy.config.finding import Finding
@@ -37,6 +38,9 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
     known = None if classes is None else frozenset(with_built_in(classes))
     if "routing" in groups:
         yield from _routing(groups["routing"], classes or (), known, backends)
+    if isinstance(cache := groups.get("cache"), CacheOptions):
+        yield from cache_findings(cache, classes or (), groups.get("routing"), groups.get("limits"), backends)
+    yield from salt_findings(backends)
     yield from _bias(known, backends)
     yield from _tokenizers(groups.get("tokenizers") or (), backends if "routing" in groups else {})
     for index, entry in enumerate(classes or ()):

@@ -35,8 +35,9 @@ with a file, with line and column; `tidegate serve FILE` never starts with a bro
   needs none.
 - **Unknown keys are errors**, and so are duplicate keys, tags, merge keys, more than 16 aliases, more than 10,000 keys
   and values, and words that YAML versions read differently (`no`, `22:22`, `08`): quote them when they are text.
-- **Secrets come by reference**, in `api_key` and nowhere else: `${NAME}` from the environment (an unset one is an
-  error), `${NAME:-default}`, or `${file:PATH}`, relative to the folder of the file. `${NAME:-}`: no key when unset.
+- **Secrets come by reference**, in `api_key`, `remote_password` and nowhere else: `${NAME}` from the environment (an
+  unset one is an error), `${NAME:-default}`, or `${file:PATH}`, relative to the folder of the file. `${NAME:-}`: no key
+  when unset.
   `tidegate check --no-env FILE` checks where the secrets are not, such as in CI: missing ones are noted.
 - **Editors** complete and explain every option with this first line: `# yaml-language-server: $schema=./schema.json`
 """

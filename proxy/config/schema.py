@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from proxy.config.address import ListenAddress
 from proxy.config.backend import BackendOptions, ModelName, with_unique_names
+from proxy.config.cache import CacheOptions
 from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
 from proxy.config.fallbacks import kept_pools
@@ -185,6 +186,8 @@ class Config(Settings):
     """Which backend gets a job."""
     classes: Annotated[tuple[ClassSettings, ...], Field(max_length=MAX_CLASSES), AfterValidator(_unique_classes)] = ()
     """Traffic classes: kinds of requests that are treated alike."""
+    cache: CacheOptions = CacheOptions()
+    """Answers that are kept in memory and given again to the same request; `size` switches it on."""
     tokenizers: Annotated[dict[ModelName, str], Field(max_length=MAX_TOKENIZERS)] = Field(default={})
     """Model: its Hugging Face tokenizer.json, relative to the working directory. Tells token borders where an engine
     does not; families such as gpt-4o and qwen3 are known without a file."""

@@ -87,5 +87,11 @@ class Dialect:
     """Goes on with a final assistant message: `continue_final_message`, as Hugging Face chat templates mean it."""
     continues_text: bool = False
     """Takes the prompt of a completion as it stands (no template around it), so that its own text may be added."""
+    salts_cache: bool = False
+    """Knows `cache_salt` in the body: prompts with different ones share no prefix of its cache."""
+    revision_route: str = ""
+    """Where it tells which weights its models are of, where its model list does not; empty: nowhere."""
+    revisions: Callable[[bytes], dict[str, str]] | None = None
+    """Reads the body of a 200 there: model → anything that changes with its weights."""
     traits: Traits = PLAIN
     """What the core has to know of it."""

@@ -36,5 +36,6 @@ SGLANG: Final = Dialect(
     continuous_usage=True,
     continues_chat=True,
     continues_text=True,
+    salts_cache=True,
     traits=Traits(counts_answer=True),
 )

@@ -73,5 +73,6 @@ VLLM: Final = Dialect(
     continuous_usage=True,
     continues_chat=True,
     continues_text=True,
+    salts_cache=True,
     traits=Traits(counts_answer=True),
 )

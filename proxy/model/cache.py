@@ -99,19 +99,3 @@ class CacheSettings(Settings):
     ) = None
     """Redis or Valkey behind the memory of this proxy, shared with others: `redis://HOST:PORT/DB`, `rediss://` for TLS.
     When it is slow (5 ms) or away, requests go on without it. null: none."""
-
-
-class CacheStats(NamedTuple):
-    """What the cache holds and did, at one moment."""
-
-    size_b: int
-    used_b: int
-    entries: int
-    tenants: int
-    stored: int
-    evicted: int
-    expired: int
-    too_large: int
-    bumps: int
-    remote: dict[str, int]
-    """Of the second level, by what happened; empty: there is none."""

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from proxy.model.cache import CacheMode, ClassCacheSettings, by_mode
 from proxy.model.fallback import FallbackSettings
 from proxy.model.hedge import After, HedgeSettings, by_delay
 from proxy.model.limits import Settings
@@ -125,6 +126,10 @@ class ClassSettings(Settings):
         WindowSettings | None, BeforeValidator(by_mode, json_schema_input_type=WindowMode | WindowSettings | None)
     ] = None
     """How long its jobs wait for others to go with them. null: as `routing.windows` says of their endpoint."""
+    cache: Annotated[
+        ClassCacheSettings, BeforeValidator(by_mode, json_schema_input_type=CacheMode | ClassCacheSettings)
+    ] = ClassCacheSettings()
+    """Which of its answers are given again to the same request."""
 
     @property
     def is_bulk(self) -> bool:

@@ -50,6 +50,8 @@ class ModelSettings(Settings):
     fallback: FallbackSettings = FallbackSettings()
     """For requests of this model that cannot be served in time, or whose backends fail; that of their class goes
     before."""
+    revision: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """Of its weights, in any words: answers that are kept are those of one revision. null: as its engines tell it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from math import exp
 from typing import Final, NamedTuple
 
+from proxy.model.cache import CacheRule
 from proxy.model.classes import BULK_CLASS, DEFAULT_CLASS, ClassSettings, Promise
 from proxy.model.hedge import Hedge
 from proxy.model.rules import POOL_LABEL, Between, RuleSettings, When
@@ -57,7 +58,7 @@ class Classified(NamedTuple):
 class TrafficClass:
     """One class, read once."""
 
-    __slots__ = ("bulk", "demotable", "hedge", "name", "priority", "promise", "stream")
+    __slots__ = ("bulk", "cache", "demotable", "hedge", "name", "priority", "promise", "stream")
 
     def __init__(self, settings: ClassSettings) -> None:
         self.name = settings.name
@@ -67,6 +68,7 @@ class TrafficClass:
         self.promise: Promise = settings.slo.promise()
         self.stream = settings.stream
         self.hedge: Hedge | None = None if self.bulk else settings.hedge.rule()
+        self.cache: CacheRule = settings.cache.rule()
 
 
 class _Rule:
