@@ -66,11 +66,6 @@ class ClassCacheSettings(Settings):
         return CacheRule(self.mode, self.scope == "shared", _rate(self.replay))
 
 
-def by_mode(value: Any) -> Any:
-    """`cache: all` means `cache: {mode: all}`."""
-    return {"mode": value} if isinstance(value, str) else value
-
-
 def _remote(text: str) -> str:
     if not _REMOTE.fullmatch(text):
         raise ValueError("must be an address such as redis://127.0.0.1:6379/0; the password has an option of its own")

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
-from proxy.model.cache import CacheMode, ClassCacheSettings, by_mode
+from proxy.model.cache import CacheMode, ClassCacheSettings
 from proxy.model.fallback import FallbackSettings
 from proxy.model.hedge import After, HedgeSettings, by_delay
 from proxy.model.limits import Settings

@@ -118,5 +118,5 @@ class Windows:
 
 
 def by_mode(value: Any) -> Any:
-    """`window: off` means `window: {mode: off}`."""
+    """A word alone is the mode: `window: off` means `window: {mode: off}`, `cache: all` means `cache: {mode: all}`."""
     return {"mode": value} if isinstance(value, str) else value

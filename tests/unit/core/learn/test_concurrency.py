@@ -61,7 +61,7 @@ def test_an_engine_that_begins_with_all_it_has_is_sent_more_and_more() -> None:
         engine.now += 0.05
         engine.begin(len(engine.queue))
     assert len(engine.running) > 300
-    assert engine.known.headroom > 100
+    assert engine.known.reserve > 100
 
 
 def test_one_that_begins_with_one_whenever_another_ends_is_left_with_a_few() -> None:
@@ -82,11 +82,11 @@ def test_an_engine_that_has_grown_is_noticed() -> None:
     for _ in range(60):
         engine.now += 0.3
         engine.begin(1)
-    assert engine.known.headroom == 3
+    assert engine.known.reserve == 3
     for _ in range(3):
         engine.now += 0.3
         engine.begin(len(engine.queue))
-    assert engine.known.headroom > 20
+    assert engine.known.reserve > 20
 
 
 def test_whoever_begins_shows_that_those_before_have_begun() -> None:
