@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from proxy.config.diagnostics import render
 from proxy.config.loader import load, load_text
+from proxy.config.plain import as_written, read
 from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource
 from proxy.core.tenancy.classify import Classifier
@@ -68,7 +69,7 @@ def _scheduling(config: Config, word: str | None) -> SchedulingSettings | None:
     if word in REFERENCES:
         return None
     policy, *changes = (word or "").split("/")
-    settings = config.routing.scheduling().model_dump(mode="json")
+    settings = as_written(config.routing.scheduling())
     settings["policy"] = policy or config.routing.policy
     for change in changes:
         option, equals, value = change.partition("=")
@@ -78,7 +79,7 @@ def _scheduling(config: Config, word: str | None) -> SchedulingSettings | None:
             below = below.setdefault(group, {})
         below[last] = _value(value) if equals else None
     try:
-        return SchedulingSettings.model_validate(settings)
+        return read(SchedulingSettings, settings)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         hint = f", {', '.join(REFERENCES)}" if first["loc"] == ("policy",) else ""

@@ -79,9 +79,10 @@ def _explain(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
+    from proxy.config.plain import options_of
     from proxy.model.kv_cache import KvCacheSettings
 
-    for name, field in KvCacheSettings.model_fields.items():
+    for name, field in options_of(KvCacheSettings).model_fields.items():
         about = (field.description or "").replace("`", "").replace("%", "%%")
         default = "" if field.is_required() else f" (default: {field.default})"
         metavar = {"memory": "SIZE", "weights": "SIZE", "dtype": "TYPE", "utilization": "SHARE"}.get(name, "N")

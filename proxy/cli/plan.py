@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from proxy.config.messages import hint_of, message_of
+from proxy.config.plain import options_of, read
 from proxy.model.kv_cache import KvCacheSettings
 from proxy.model.units import readable_size
 
@@ -21,10 +22,10 @@ CONTEXTS = (2048, 8192, 32_768, 131_072)
 
 def run(arguments: argparse.Namespace) -> int:
     """0 with the answer; 2 for numbers that cannot be, all of them at once."""
-    given = {name: getattr(arguments, name) for name in KvCacheSettings.model_fields}
+    given = {name: getattr(arguments, name) for name in options_of(KvCacheSettings).model_fields}
     written = {name: value for name, value in given.items() if value is not None}
     try:
-        shape = KvCacheSettings.model_validate(written)
+        shape = read(KvCacheSettings, written)
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False, include_input=False):
             print(f"tidegate plan: {_complaint(error, written)}", file=sys.stderr)

@@ -8,14 +8,14 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator,
 
 from proxy.config.backend_url import BackendUrl, BaseUrl, parse_backend_url
 from proxy.config.options import X_DEFAULT
+from proxy.config.plain import PLAIN, Settings
 from proxy.config.refusal import did_you_mean, quoted, refusal
 from proxy.config.secrets import SecretReference
+from proxy.config.written import Count, Duration
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.model.backend import BackendSpec
 from proxy.model.kv_cache import KvCacheSettings
-from proxy.model.limits import Count, Settings
 from proxy.model.rules import NOT_POOL_LABEL, POOL_LABEL
-from proxy.model.units import Duration
 
 _ENGINES = tuple(dialect for dialect in DIALECTS.values() if dialect.selectable)
 _NAMES = ("auto", *(dialect.kind for dialect in _ENGINES))
@@ -134,7 +134,7 @@ class BackendOptions(Settings):
     """Decodes speculatively: structured output goes elsewhere when it can."""
     kv_tokens: Count | None = None
     """KV budget of the engine in tokens. null: told by its metrics, or learned."""
-    kv_cache: KvCacheSettings | None = None
+    kv_cache: Annotated[KvCacheSettings, PLAIN] | None = None
     """What `kv_tokens` is computed of, as `tidegate plan` does: shape of the model and memory. null: as `kv_tokens`."""
     seats: Count | None = None
     """Requests the engine runs at once; more wait inside it. null: told by its metrics, or learned."""

@@ -4,6 +4,7 @@ Owns the comparison; what is kept of which requests stands in `model.cache`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from proxy.config.backend import BackendOptions
@@ -21,6 +22,7 @@ SOURCE = "cache"
 _USUAL = ClassCacheSettings()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheOptions(CacheSettings):
     """Answers that are kept in memory and given again to the same request; `size` switches it on."""
 
@@ -73,9 +75,9 @@ def salt_findings(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
 def _unused(cache: CacheOptions, classes: Sequence[ClassSettings], models: Sequence[Any]) -> Iterator[Finding]:
     """What is written as if anything were kept."""
     why = "cache.size is 0, so that no answer is kept"
-    for name in CacheOptions.model_fields:
-        if getattr(cache, name) != getattr(_DEFAULTS, name):
-            yield _useless(("cache", name), why)
+    for option in fields(CacheOptions):
+        if getattr(cache, option.name) != getattr(_DEFAULTS, option.name):
+            yield _useless(("cache", option.name), why)
     for index, entry in enumerate(classes):
         if entry.cache != _USUAL:
             yield _useless(("classes", index, "cache"), why)

@@ -5,12 +5,13 @@ Owns the reading of pydantic's fields, so that messages, reference and tests sha
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from proxy.config.plain import options_of
 from proxy.config.refusal import quoted
 
 OptionPath = tuple[str | int, ...]
@@ -68,6 +69,8 @@ def group_of(annotation: Any) -> Group | None:
     """The group of options inside an annotation such as `Limits`, `tuple[Backend, ...]` or `Limits | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        return options_of(annotation)
     return next((group for inner in get_args(annotation) if (group := group_of(inner))), None)
 
 

@@ -5,6 +5,7 @@ the rules across groups are in `checks`, lines and columns in `loader`.
 """
 
 import re
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
@@ -16,14 +17,15 @@ from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
 from proxy.config.fallbacks import kept_pools
 from proxy.config.forwarded import ForwardedHeader
+from proxy.config.plain import PLAIN, Settings
 from proxy.config.refusal import quoted, refusal
+from proxy.config.written import Duration
 from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import ModelSettings
-from proxy.model.limits import DrainSettings, HealthSettings, HoldSettings, Limits, RetrySettings, Settings
+from proxy.model.limits import DrainSettings, HealthSettings, HoldSettings, Limits, RetrySettings
 from proxy.model.rules import MAX_RULES, RuleSettings
 from proxy.model.scheduling import DEFAULT_POLICY, PolicyName, SchedulingSettings
-from proxy.model.units import Duration
 from proxy.model.windows import EndpointWindow
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -83,6 +85,7 @@ def _unique_windows(windows: tuple[EndpointWindow, ...]) -> tuple[EndpointWindow
     return windows
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingSettings(SchedulingSettings):
     """Which backend gets a job, which jobs wait and which are refused."""
 
@@ -108,9 +111,7 @@ class RoutingSettings(SchedulingSettings):
 
     def scheduling(self) -> SchedulingSettings:
         """What the scheduler needs of it."""
-        return SchedulingSettings.model_construct(
-            **{name: getattr(self, name) for name in SchedulingSettings.model_fields}
-        )
+        return SchedulingSettings(**{field.name: getattr(self, field.name) for field in fields(SchedulingSettings)})
 
 
 class HeaderSettings(Settings):
@@ -182,11 +183,13 @@ class Config(Settings):
         tuple[BackendOptions, ...], Field(min_length=1, max_length=MAX_BACKENDS), AfterValidator(with_unique_names)
     ]
     """The engines behind this proxy."""
-    routing: RoutingSettings = RoutingSettings()
+    routing: Annotated[RoutingSettings, PLAIN] = RoutingSettings()
     """Which backend gets a job."""
-    classes: Annotated[tuple[ClassSettings, ...], Field(max_length=MAX_CLASSES), AfterValidator(_unique_classes)] = ()
+    classes: Annotated[
+        tuple[Annotated[ClassSettings, PLAIN], ...], Field(max_length=MAX_CLASSES), AfterValidator(_unique_classes)
+    ] = ()
     """Traffic classes: kinds of requests that are treated alike."""
-    cache: CacheOptions = CacheOptions()
+    cache: Annotated[CacheOptions, PLAIN] = CacheOptions()
     """Answers that are kept in memory and given again to the same request; `size` switches it on."""
     tokenizers: Annotated[dict[ModelName, str], Field(max_length=MAX_TOKENIZERS)] = Field(default={})
     """Model: its Hugging Face tokenizer.json, relative to the working directory. Tells token borders where an engine
@@ -194,15 +197,15 @@ class Config(Settings):
     state: StatePath = "off"
     """File in which what is learned outlives a restart, such as /var/lib/tidegate/state.json: numbers only, written
     each minute and at the drain. Read at the start, but for backends that are other engines now. `off`: none."""
-    limits: Limits = Limits()
+    limits: Annotated[Limits, PLAIN] = Limits()
     """All bounds on the data path."""
-    retries: RetrySettings = RetrySettings()
+    retries: Annotated[RetrySettings, PLAIN] = RetrySettings()
     """Attempts on another backend."""
-    hold: HoldSettings = HoldSettings()
+    hold: Annotated[HoldSettings, PLAIN] = HoldSettings()
     """Jobs that wait for a permit."""
-    health: HealthSettings = HealthSettings()
+    health: Annotated[HealthSettings, PLAIN] = HealthSettings()
     """Ejection and return of backends."""
-    drain: DrainSettings = DrainSettings()
+    drain: Annotated[DrainSettings, PLAIN] = DrainSettings()
     """What happens on SIGTERM."""
     cors: CorsSettings = CorsSettings()
     """Pages of other origins that may use this proxy from a browser."""

@@ -10,6 +10,7 @@ to the attempts and health to the fleet.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Final
 
@@ -79,7 +80,7 @@ class Scheduler:
     ) -> None:
         settings = scheduling or SchedulingSettings()
         if policy is not None:
-            settings = SchedulingSettings.model_validate({**dict(settings), "policy": policy})
+            settings = replace(settings, policy=policy)
         self._settings = settings
         self._fleet = Fleet(backends, health, learns_concurrency=settings.admission.concurrency == "learned")
         self._books = Learning(settings)

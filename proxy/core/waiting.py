@@ -274,8 +274,7 @@ class Waiting:
 
 def backfill_bounds(backfill: BackfillSettings) -> HoldSettings:
     """The same bounds as of a hold."""
-    wait = f"{backfill.max_wait}s"
-    return HoldSettings(min_jobs=backfill.jobs, per_in_flight=0, bytes=f"{backfill.bytes}B", max_wait=wait)
+    return HoldSettings(min_jobs=backfill.jobs, per_in_flight=0.0, bytes=backfill.bytes, max_wait=backfill.max_wait)
 
 
 def ticket_may_be_passed(line: Line) -> bool:

@@ -1,18 +1,14 @@
 """Which answers are kept to be given again: how much memory, for how long, of which requests."""
 
 import re
-from typing import Annotated, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
-
-from proxy.model.limits import Settings, Share
-from proxy.model.units import MIB, Duration, Size
+from proxy.model.bounds import Bounds, Duration, Form, Share, Size
+from proxy.model.units import MIB
 
 INSTANT = "instant"
 _PACED = re.compile(r"paced ([0-9]{1,6}(?:\.[0-9]{1,3})?)/s", re.ASCII)
-_REMOTE = re.compile(
-    r"(?:rediss?|valkeys?)://[A-Za-z0-9.\[\]:_-]{1,255}(?:/[0-9]{1,4})?|unix:///[^\s?#@]{1,255}", re.ASCII
-)
 CacheMode = Literal["off", "exact", "all"]
 CacheScope = Literal["tenant", "shared"]
 
@@ -29,27 +25,14 @@ class CacheRule(NamedTuple):
 USUAL = CacheRule()
 
 
-def _replay(text: Any) -> str:
-    if not isinstance(text, str) or (text != INSTANT and not _rate(text)):
-        raise ValueError(f"must be {INSTANT}, or a pace such as paced 50/s")
-    return text
-
-
-def _rate(text: str) -> float:
+def pace_of(text: str) -> float:
+    """Tokens a second of a replay, as it is written; 0: all at once, or it is no pace."""
     match = _PACED.fullmatch(text)
     return 0.0 if match is None else float(match.group(1))
 
 
-Replayed = Annotated[
-    str,
-    BeforeValidator(_replay),
-    WithJsonSchema(
-        {"type": "string", "pattern": rf"^({INSTANT}|paced [0-9]+(\.[0-9]+)?/s)$", "examples": [INSTANT, "paced 50/s"]}
-    ),
-]
-
-
-class ClassCacheSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCacheSettings:
     """What of a class is kept, and how it is given again. Only where `cache.size` says that anything is."""
 
     mode: CacheMode = "exact"
@@ -58,21 +41,16 @@ class ClassCacheSettings(Settings):
     scope: CacheScope = "tenant"
     """`tenant`: what was answered to one API key is given to that key alone. `shared`: to all of this class, without
     their keys being shown to an engine; nothing tells them then where an answer came from, but for its speed."""
-    replay: Replayed = INSTANT
+    replay: Annotated[str, Form.PACE] = INSTANT
     """How streams are given again: `instant`, or at a pace, such as `paced 50/s`, in events of the engine."""
 
     def rule(self) -> CacheRule:
         """What the data path needs of it."""
-        return CacheRule(self.mode, self.scope == "shared", _rate(self.replay))
+        return CacheRule(self.mode, self.scope == "shared", pace_of(self.replay))
 
 
-def _remote(text: str) -> str:
-    if not _REMOTE.fullmatch(text):
-        raise ValueError("must be an address such as redis://127.0.0.1:6379/0; the password has an option of its own")
-    return text
-
-
-class CacheSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings:
     """Answers that are kept in memory and given again to the same request; `size` switches it on."""
 
     size: Size = 0
@@ -83,14 +61,12 @@ class CacheSettings(Settings):
     """Largest answer that is kept."""
     tenant_share: Share = 1.0
     """Share of `size` that one tenant may fill. Where all is full, whoever has most gives way first."""
-    epoch: Annotated[str, Field(max_length=64)] = ""
+    epoch: Annotated[str, Bounds(max_length=64)] = ""
     """Any word; another one makes all that was kept unreachable, in the second level too. While it runs:
     `tidegate cache bump`."""
     coalesce: Duration = 30.0
     """For so long a request waits for the answer to an identical one that is being made; then it goes on its own way.
     0: it never waits."""
-    remote: Annotated[str, AfterValidator(_remote), Field(json_schema_extra={"pattern": f"^({_REMOTE.pattern})$"})] | (
-        None
-    ) = None
+    remote: Annotated[str, Form.STORE] | None = None
     """Redis or Valkey behind the memory of this proxy, shared with others: `redis://HOST:PORT/DB`, `rediss://` for TLS.
     When it is slow (5 ms) or away, requests go on without it. null: none."""

@@ -1,15 +1,13 @@
 """Traffic classes: what the operator promises to a kind of request, and how its streams look."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
-
-from proxy.model.cache import CacheMode, ClassCacheSettings
+from proxy.model.bounds import Bounds, Count, Duration, Short
+from proxy.model.cache import ClassCacheSettings
 from proxy.model.fallback import FallbackSettings
-from proxy.model.hedge import After, HedgeSettings, by_delay
-from proxy.model.limits import Settings
-from proxy.model.units import Duration
-from proxy.model.windows import WindowMode, WindowSettings, by_mode
+from proxy.model.hedge import HedgeSettings
+from proxy.model.windows import WindowSettings
 
 DEFAULT_CLASS = "interactive"
 BULK_CLASS = "bulk"
@@ -39,7 +37,8 @@ completion is only of use while its writer pauses; a batch has all its time, but
 PresetName = Literal["none", "chatbot", "copilot", "completion", "batch"]
 
 
-class StreamSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings:
     """How a stream reaches the client. Text, order and usage never change, only event borders and their moments."""
 
     granularity: Literal["engine", "token", "text"] = "engine"
@@ -59,7 +58,8 @@ class StreamSettings(Settings):
     so far. Silent: 20 times the usual time per token, at least 2 s, and another backend has room."""
 
 
-class SloSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SloSettings:
     """What is promised, by the name of a preset, by numbers, or by a preset with numbers that override it."""
 
     preset: PresetName = "none"
@@ -72,7 +72,7 @@ class SloSettings(Settings):
     e2e: Duration | None = None
     """Whole answer, when it is no longer than `e2e_tokens`. Counted in metrics, no reason to refuse. null: as the
     preset."""
-    e2e_tokens: Annotated[int, Field(ge=1)] | None = None
+    e2e_tokens: Count | None = None
     """Longest answer that `e2e` speaks of. null: as the preset, or every answer."""
     deadline: Duration | None = None
     """After so long nobody waits any more; a deadline of the request that is sooner counts. null: as the preset."""
@@ -93,42 +93,30 @@ def _first(written: float | None, preset: float | None) -> float | None:
     return preset if written is None else written
 
 
-def _by_name(value: Any) -> Any:
-    """`slo: chatbot` means `slo: {preset: chatbot}`."""
-    return {"preset": value} if isinstance(value, str) else value
-
-
-class ClassSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassSettings:
     """One traffic class."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+    name: Annotated[str, Bounds(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
     """What logs, metrics and the request header `x-tidegate-class` call it; `interactive` and `bulk` always exist."""
     stream: StreamSettings = StreamSettings()
     """How its streams look."""
-    slo: Annotated[SloSettings, BeforeValidator(_by_name, json_schema_input_type=PresetName | SloSettings)] = (
-        SloSettings()
-    )
+    slo: Annotated[SloSettings, Short("preset")] = SloSettings()
     """What it promises: requests that nobody can serve so are held, and refused in the end."""
     bulk: bool | None = None
     """Throughput is what counts: it fills what the others leave, and waits rather than disturbs. null: for the class
     `bulk`, and for those of the preset `batch`."""
-    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    priority: Annotated[int, Bounds(ge=-100, le=100)] = 0
     """Where jobs wait, those of a higher one go first."""
     demotable: bool = False
     """Rather late, as bulk, than refused."""
     fallback: FallbackSettings = FallbackSettings()
     """Where those go that would be refused (and are not demoted), or whose backends fail."""
-    hedge: Annotated[HedgeSettings, BeforeValidator(by_delay, json_schema_input_type=After | HedgeSettings)] = (
-        HedgeSettings()
-    )
+    hedge: Annotated[HedgeSettings, Short("after")] = HedgeSettings()
     """Whether another backend is asked too when the first one is late."""
-    window: Annotated[
-        WindowSettings | None, BeforeValidator(by_mode, json_schema_input_type=WindowMode | WindowSettings | None)
-    ] = None
+    window: Annotated[WindowSettings | None, Short("mode")] = None
     """How long its jobs wait for others to go with them. null: as `routing.windows` says of their endpoint."""
-    cache: Annotated[
-        ClassCacheSettings, BeforeValidator(by_mode, json_schema_input_type=CacheMode | ClassCacheSettings)
-    ] = ClassCacheSettings()
+    cache: Annotated[ClassCacheSettings, Short("mode")] = ClassCacheSettings()
     """Which of its answers are given again to the same request."""
 
     @property

@@ -4,26 +4,25 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import Field
-
-from proxy.model.limits import Settings
+from proxy.model.bounds import Bounds
 from proxy.model.rules import RuleLabel
 
-_Model = Annotated[str, Field(min_length=1, max_length=256)]
+_Model = Annotated[str, Bounds(min_length=1, max_length=256)]
 MAX_WAYS = 4
 """Ways tried for one request."""
 Cause = Literal["unreachable", "busy", "error", "context"]
 USUAL_CAUSES: tuple[Cause, ...] = ("unreachable", "busy", "error")
 
 
-class FallbackSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackSettings:
     """Tried before a request is refused here, and when its first choice fails before a byte of its answer; served at
     once or not at all. The answer's `x-tidegate-route` tells."""
 
     model: _Model | None = None
     """Another model, which `x-tidegate-model` then names; in any pool unless `pool` says which. null: the same one,
     or the first of `models`."""
-    models: Annotated[tuple[_Model, ...], Field(max_length=MAX_WAYS)] = ()
+    models: Annotated[tuple[_Model, ...], Bounds(max_length=MAX_WAYS)] = ()
     """More of them, tried in this order after `model`."""
     pool: RuleLabel | None = None
     """Another pool. It is kept for this: such requests do not go there at first. null: any."""
@@ -42,7 +41,8 @@ class FallbackSettings(Settings):
         return bool(self.names) or self.pool is not None
 
 
-class ModelSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
     """What is special about one model."""
 
     name: _Model
@@ -50,7 +50,7 @@ class ModelSettings(Settings):
     fallback: FallbackSettings = FallbackSettings()
     """For requests of this model that cannot be served in time, or whose backends fail; that of their class goes
     before."""
-    revision: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    revision: Annotated[str, Bounds(min_length=1, max_length=256)] | None = None
     """Of its weights, in any words: answers that are kept are those of one revision. null: as its engines tell it."""
 
 

@@ -7,13 +7,12 @@
 a value of every token (latent attention, sliding windows) fit more than this says.
 """
 
+from dataclasses import dataclass
 from math import ceil
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
-
-from proxy.model.limits import Count, Settings
-from proxy.model.units import Size, readable_size
+from proxy.model.bounds import Bounds, Count, Share, Size
+from proxy.model.units import readable_size
 
 Dtype = Literal["fp32", "fp16", "bf16", "fp8", "int8", "int4", "q8_0", "q4_0"]
 
@@ -30,30 +29,31 @@ _BYTES_PER_32: dict[Dtype, int] = {
 """Bytes of 32 elements, a block of llama.cpp's quantised types, which hold a scale of 2 bytes as well."""
 
 
-class KvCacheSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KvCacheSettings:
     """Shape of the model and memory of the engine, of which the KV budget is computed."""
 
-    layers: Annotated[int, Field(ge=1, le=10_000)]
+    layers: Annotated[int, Bounds(ge=1, le=10_000)]
     """Layers with attention (`num_hidden_layers`)."""
-    kv_heads: Annotated[int, Field(ge=1, le=100_000)]
+    kv_heads: Annotated[int, Bounds(ge=1, le=100_000)]
     """Heads of keys and values per layer (`num_key_value_heads`), not those of queries."""
-    head_dim: Annotated[int, Field(ge=1, le=100_000)]
+    head_dim: Annotated[int, Bounds(ge=1, le=100_000)]
     """Elements of one head (`head_dim`, or `hidden_size` / `num_attention_heads`)."""
     dtype: Dtype = "fp16"
     """Type of an element of the cache: `fp32`, `fp16`, `bf16`, `fp8`, `int8`, `int4`, or llama.cpp's `q8_0`, `q4_0`."""
     memory: Size
     """Memory of one card."""
-    utilization: Annotated[float, Field(gt=0, le=1)] = 1.0
+    utilization: Share = 1.0
     """Share of `memory` that the engine may use (vLLM: `--gpu-memory-utilization`)."""
     weights: Size = 0
     """Weights of the whole model, and what else the engine keeps there. 0: `memory` is for KV alone."""
-    tensor_parallel: Annotated[int, Field(ge=1, le=1024)] = 1
+    tensor_parallel: Annotated[int, Bounds(ge=1, le=1024)] = 1
     """Cards that share weights and KV heads."""
     block: Count = 1
     """Tokens in one block of the cache, which is given out whole (vLLM: 16)."""
 
-    @model_validator(mode="after")
-    def _fits(self) -> "KvCacheSettings":
+    def __post_init__(self) -> None:
+        """Raises ValueError for numbers that do not go together."""
         heads, cards = self.kv_heads, self.tensor_parallel
         if heads % cards and cards % heads:
             raise ValueError(f"{heads} kv_heads cannot be shared by {cards} cards: one must be a multiple of the other")
@@ -64,7 +64,6 @@ class KvCacheSettings(Settings):
             )
         if not self.tokens:
             raise ValueError(f"{readable_size(self.bytes_for_kv)} for KV do not hold one block of {self.block} tokens")
-        return self
 
     @property
     def bytes_for_kv(self) -> int:

@@ -1,24 +1,17 @@
 """Every limit of the proxy: a name, a unit, a default and its reason, in one place.
 
-The configuration composes these models; no default is written a second time anywhere else.
+Plain values: the configuration reads them from a file, and no default is written a second time anywhere else.
 """
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from proxy.model.units import KIB, MIB, Duration, Size
-
-Count = Annotated[int, Field(ge=1)]
+from proxy.model.bounds import Bounds, Count, Duration, Share, Size
+from proxy.model.units import KIB, MIB
 
 
-class Settings(BaseModel):
-    """A frozen group of options; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class HeadLimits(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadLimits:
     """The request line and header block of one request."""
 
     total: Size = 32 * KIB
@@ -33,7 +26,8 @@ class HeadLimits(Settings):
     """Whole header block, from the accept or from the first byte of a next request; then close."""
 
 
-class BodyLimits(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyLimits:
     """The body of one request."""
 
     size: Size = 32 * MIB
@@ -47,12 +41,13 @@ class BodyLimits(Settings):
     `min_rate`."""
 
 
-class ParameterLimits(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterLimits:
     """Request fields whose size an engine pays for. Raise them where your engine allows more."""
 
     n: Count = 128
     """Choices per request."""
-    top_logprobs: Annotated[int, Field(ge=0)] = 20
+    top_logprobs: Annotated[int, Bounds(ge=0)] = 20
     """Alternatives per token."""
     stop: Count = 64
     """Stop sequences."""
@@ -67,7 +62,8 @@ class ParameterLimits(Settings):
     count 2 million, 10,000 messages 0.8."""
 
 
-class ConnectionLimits(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
     """Client connections."""
 
     max: Count = 4096
@@ -84,7 +80,8 @@ class ConnectionLimits(Settings):
     """Requests of one connection that may wait behind the one being answered."""
 
 
-class UpstreamLimits(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamLimits:
     """What a backend may take its time for."""
 
     connect: Duration = 2.0
@@ -109,10 +106,8 @@ class UpstreamLimits(Settings):
     clean error; a larger one is passed on as it comes."""
 
 
-Share = Annotated[float, Field(gt=0, le=1)]
-
-
-class MemoryLimits(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryLimits:
     """What happens before the process runs out of memory."""
 
     limit: Size | None = None
@@ -129,23 +124,25 @@ class MemoryLimits(Settings):
     """Above this share every new request is refused (503)."""
 
 
-class RetrySettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrySettings:
     """Attempts on another backend before the client has seen a byte."""
 
-    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    attempts: Annotated[int, Bounds(ge=1, le=10)] = 3
     """Attempts per request, the first included."""
-    budget_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
+    budget_ratio: Annotated[float, Bounds(ge=0, le=1)] = 0.1
     """Retries allowed as a share of the requests of the last 10 s, so that retries cannot make an overload worse."""
-    budget_min_per_s: Annotated[float, Field(ge=0)] = 1.0
+    budget_min_per_s: Annotated[float, Bounds(ge=0)] = 1.0
     """Retries per second allowed on top, for low traffic."""
 
 
-class HoldSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldSettings:
     """Jobs that wait here because every capable backend has all its permits out."""
 
-    per_in_flight: Annotated[float, Field(ge=0)] = 2.0
+    per_in_flight: Annotated[float, Bounds(ge=0)] = 2.0
     """Held jobs per job in flight; more are shed (429)."""
-    min_jobs: Annotated[int, Field(ge=0)] = 16
+    min_jobs: Annotated[int, Bounds(ge=0)] = 16
     """Held jobs always allowed, however little is in flight."""
     bytes: Size = 256 * MIB
     """Bodies of all held jobs together; more are shed (429)."""
@@ -153,12 +150,13 @@ class HoldSettings(Settings):
     """Longest hold; then 503 with Retry-After. The client's own deadline counts when it is sooner."""
 
 
-class HealthSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthSettings:
     """Ejection by what traffic shows, return by probe. Words as in Envoy, linkerd and HAProxy."""
 
     consecutive_failures: Count = 5
     """Failures in a row that eject."""
-    failure_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    failure_ratio: Annotated[float, Bounds(gt=0, le=1)] = 0.5
     """Share of failures among the last attempts that ejects…"""
     min_samples: Count = 20
     """…when at least so many ended in the last `window`."""
@@ -168,7 +166,7 @@ class HealthSettings(Settings):
     """First ejection; the n-th in a row lasts n times as long…"""
     eject_max: Duration = 60.0
     """…up to this."""
-    panic_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    panic_threshold: Annotated[float, Bounds(ge=0, le=1)] = 0.5
     """Below this share of healthy backends for a model nothing is ejected: all of them are tried."""
     slow_start: Duration = 10.0
     """After a return, the share of traffic grows from a tenth to the full share over this time."""
@@ -179,7 +177,8 @@ class HealthSettings(Settings):
     """An active probe that takes longer has failed."""
 
 
-class DrainSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainSettings:
     """SIGTERM: readiness off, wait, stop accepting, finish, end."""
 
     readiness: Duration = 2.0
@@ -188,7 +187,8 @@ class DrainSettings(Settings):
     """Running requests may finish for so long; then an SSE error event."""
 
 
-class Limits(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
     """All bounds on the data path."""
 
     head: HeadLimits = HeadLimits()

@@ -1,10 +1,9 @@
 """Rules that put requests into classes: the operator's conditions, as data. Matching is done by `core.classify`."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
-
-from proxy.model.limits import Settings
+from proxy.model.bounds import Bounds
 
 EndpointName = Literal[
     "chat.completions",
@@ -18,10 +17,10 @@ EndpointName = Literal[
     "images",
     "other",
 ]
-ClassName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
-RuleLabel = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-_Text = Annotated[str, Field(min_length=1, max_length=256)]
-_Some = Field(max_length=256)
+ClassName = Annotated[str, Bounds(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+RuleLabel = Annotated[str, Bounds(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+_Text = Annotated[str, Bounds(min_length=1, max_length=256)]
+_Some = Bounds(max_length=256)
 MAX_RULES = 256
 POOL_LABEL = "pool="
 """Every backend has this label with the name of its pool; no operator can write it, since `=` is not allowed there."""
@@ -29,23 +28,25 @@ NOT_POOL_LABEL = "pool!="
 """… and this one with the name of every other pool that something falls back to."""
 
 
-class Between(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Between:
     """Both ends included. A number that is not known is in no range."""
 
-    min: Annotated[int, Field(ge=0)] = 0
+    min: Annotated[int, Bounds(ge=0)] = 0
     """At least so many."""
-    max: Annotated[int, Field(ge=0)] | None = None
+    max: Annotated[int, Bounds(ge=0)] | None = None
     """At most so many. null: any number."""
 
 
-class When(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
     """What must be true of a request; every condition that is written, and one of each list. None written: always."""
 
     endpoint: Annotated[tuple[EndpointName, ...], _Some] = ()
     """Routes: `chat.completions`, `completions`, `embeddings`, …"""
     model: Annotated[tuple[_Text, ...], _Some] = ()
     """Names asked for; a `*` at the end stands for any rest."""
-    tenant: Annotated[tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")], ...], _Some] = ()
+    tenant: Annotated[tuple[Annotated[str, Bounds(pattern=r"^[0-9a-f]{8}$")], ...], _Some] = ()
     """Tenants: the first 8 hex digits of the SHA-256 of the API key, as metrics show them."""
     asked_class: Annotated[tuple[ClassName, ...], _Some] = ()
     """What the header `x-tidegate-class` says."""
@@ -61,14 +62,13 @@ class When(Settings):
     """Estimated length of the prompt."""
 
 
-class RuleSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSettings:
     """One rule: the first whose conditions hold decides."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     when: When = When()
     """Conditions."""
-    class_: Annotated[ClassName | None, Field(alias="class")] = None
+    class_: ClassName | None = None
     """Traffic class. null: as the header, the tier or the expected work says."""
     pool: RuleLabel | None = None
     """The only pool whose backends may take it. null: any."""

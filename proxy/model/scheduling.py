@@ -1,31 +1,21 @@
 """How the scheduler admits, shares and prefers: the operator's dials, with their reasons."""
 
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from proxy.model.limits import Count, Settings, Share
+from proxy.model.bounds import Bounds, Count, Duration, Form, Share, Size
 from proxy.model.tenants import MAX_TENANT_ENTRIES, TenantSettings
-from proxy.model.units import MIB, Duration, Size
+from proxy.model.units import MIB
 
 ConcurrencyMode = Literal["learned", "off"]
 AdmissionMode = Literal["auto", "enforce", "shadow", "off"]
-PolicyName = Literal[
-    "goodput",
-    "round_robin",
-    "random",
-    "power_of_two",
-    "least_outstanding",
-    "prefix_cache_aware",
-    "weighted_scores",
-    "kv_cost",
-    "least_pending_prefill",
-]
-Weights = dict[str, Annotated[float, Field(gt=0, le=1000)]]
-DEFAULT_POLICY: PolicyName = "goodput"
+PolicyName = Annotated[str, Form.POLICY]
+Weights = dict[str, Annotated[float, Bounds(gt=0, le=1000)]]
+DEFAULT_POLICY = "goodput"
 
 
-class AdmissionSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionSettings:
     """Which requests are refused because nobody can serve them within what their class promises."""
 
     mode: AdmissionMode | None = None
@@ -38,15 +28,15 @@ class AdmissionSettings(Settings):
     """The same for interactive requests."""
     duty_bulk: Share = 0.6
     """The same for bulk."""
-    ttft_margin: Annotated[float, Field(ge=1, le=10)] = 1.15
+    ttft_margin: Annotated[float, Bounds(ge=1, le=10)] = 1.15
     """Predicted time to first token times this must keep the promise."""
-    tpot_margin: Annotated[float, Field(ge=1, le=10)] = 1.05
+    tpot_margin: Annotated[float, Bounds(ge=1, le=10)] = 1.05
     """Predicted time per token times this must keep the promise, and that made to others on the same backend."""
     kv: Share = 0.95
     """Share of a backend's KV budget that may be promised."""
     max_hold: Duration = 30.0
     """Longest wait for a backend that may still keep the promise; never longer than the promise itself allows."""
-    probes: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    probes: Annotated[float, Bounds(ge=0, le=0.5)] = 0.02
     """Share of would-be refusals that are sent after all, to learn whether refusing is right."""
     concurrency: ConcurrencyMode = "learned"
     """`learned`: a backend of which nobody told `max_concurrency` or `seats` is sent as many requests as it is seen to
@@ -56,7 +46,8 @@ class AdmissionSettings(Settings):
     rest, and to refuse what would be half as late again."""
 
 
-class BackfillSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillSettings:
     """Bulk that waits for room beside the interactive requests."""
 
     jobs: Count = 10_000
@@ -69,16 +60,18 @@ class BackfillSettings(Settings):
     """Prefill queued on a backend up to which bulk is fed to it."""
 
 
-class FairnessSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FairnessSettings:
     """What a tenant may take when others want it too."""
 
     half_life: Duration = 30.0
     """Service is forgotten by half in this time. 0: no fairness between tenants."""
-    weights: Weights = Field(default={})
+    weights: Weights = field(default_factory=dict)
     """Tenant → share relative to the others; 1 where none is given."""
 
 
-class SchedulingSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulingSettings:
     """All of it."""
 
     policy: PolicyName = DEFAULT_POLICY
@@ -89,7 +82,7 @@ class SchedulingSettings(Settings):
     """Where bulk waits."""
     fairness: FairnessSettings = FairnessSettings()
     """Between tenants."""
-    tenants: Annotated[tuple[TenantSettings, ...], Field(max_length=MAX_TENANT_ENTRIES)] = ()
+    tenants: Annotated[tuple[TenantSettings, ...], Bounds(max_length=MAX_TENANT_ENTRIES)] = ()
     """Hard limits of tenants, beside fairness between them."""
-    explore: Annotated[float, Field(ge=0, le=0.2)] = 0.01
+    explore: Annotated[float, Bounds(ge=0, le=0.2)] = 0.01
     """Share of requests with time to spare that go to a random fitting backend, to learn about it."""

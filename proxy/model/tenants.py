@@ -4,33 +4,25 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-
-from proxy.model.limits import Count, Settings
+from proxy.model.bounds import Bounds, Count, Form
 
 OTHERS = "*"
 """Stands for every tenant without an entry, each by itself; those without an API key are one tenant."""
 MAX_TENANT_ENTRIES = 1024
-_DIGEST = "[0-9a-f]{8}"
-_DIGEST_RE = re.compile(_DIGEST, re.ASCII)
-_Pattern = Annotated[str, Field(min_length=1, max_length=256)]
+_DIGEST = re.compile("[0-9a-f]{8}", re.ASCII)
+_Pattern = Annotated[str, Bounds(min_length=1, max_length=256)]
 
 
 def is_tenant(text: str) -> bool:
     """Whether a tenant, or all others, can be called so."""
-    return text == OTHERS or _DIGEST_RE.fullmatch(text) is not None
+    return text == OTHERS or _DIGEST.fullmatch(text) is not None
 
 
-def _tenant(text: str) -> str:
-    if not is_tenant(text):
-        raise ValueError("must be the first 8 hex digits of the SHA-256 of an API key, as metrics show them, or *")
-    return text
-
-
-class TenantSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSettings:
     """Hard limits of one tenant, whatever room there is. Above: 429 with Retry-After and `x-ratelimit-*`."""
 
-    tenant: Annotated[str, AfterValidator(_tenant), Field(json_schema_extra={"pattern": f"^({_DIGEST}|\\*)$"})]
+    tenant: Annotated[str, Form.TENANT]
     """The first 8 hex digits of the SHA-256 of its API key, as metrics show them. `*`: each one without an entry."""
     requests_per_minute: Count | None = None
     """Requests, spread evenly: after a pause so many at once. null: no limit."""
@@ -38,7 +30,7 @@ class TenantSettings(Settings):
     """Tokens of prompts and answers: expected ones when a request comes, the true ones when it ends. null: no limit."""
     max_concurrent: Count | None = None
     """Requests that are answered or wait here at the same time. null: no limit."""
-    models: Annotated[tuple[_Pattern, ...], Field(min_length=1, max_length=256)] | None = None
+    models: Annotated[tuple[_Pattern, ...], Bounds(min_length=1, max_length=256)] | None = None
     """Names it may ask for; a `*` at the end stands for any rest. For it there are no others. null: all."""
 
 

@@ -4,9 +4,7 @@ Owns the spelling of durations and sizes, nothing about what they limit.
 """
 
 import re
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from typing import Any
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -80,36 +78,3 @@ def _format(value: float, units: dict[str, float] | dict[str, int], base: str, b
         if value and value % unit_size == 0:
             chosen, size = unit, unit_size
     return f"{value / size:.10g}{chosen}"
-
-
-Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration_s),
-    PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema(
-        {
-            "type": ["string", "integer"],
-            "pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ms|s|m|h|d)|0)$",
-            "minimum": 0,
-            "maximum": 0,
-            "examples": ["250ms", "5s", "2m"],
-        }
-    ),
-]
-"""Seconds; written with a unit."""
-
-Size = Annotated[
-    int,
-    BeforeValidator(parse_size_b),
-    PlainSerializer(format_size, return_type=str),
-    WithJsonSchema(
-        {
-            "type": ["string", "integer"],
-            "pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(B|KiB|MiB|GiB|kB|MB|GB)|0)$",
-            "minimum": 0,
-            "maximum": 0,
-            "examples": ["64KiB", "8MiB"],
-        }
-    ),
-]
-"""Bytes; written with a unit."""

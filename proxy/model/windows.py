@@ -1,15 +1,13 @@
 """Windows: how long a job may wait for others that go with it in one call to an engine, and with how many."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
-from pydantic import Field
-
+from proxy.model.bounds import Bounds, Count, Duration
 from proxy.model.endpoint import ENDPOINTS, Endpoint
-from proxy.model.limits import Count, Settings
 from proxy.model.rules import EndpointName
-from proxy.model.units import Duration
 
 OFF = "off"
 LONGEST_S: Final = 600.0
@@ -51,14 +49,15 @@ class Gathered(NamedTuple):
     """Of each job in it, in their order."""
 
 
-class WindowSettings(Settings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowSettings:
     """Jobs that wait for others, to be sent as one. Chats are never merged; single inputs of embeddings, rankings,
     scores, moderations and whole completions become one array, and each caller gets what it would have got alone."""
 
     mode: WindowMode = "adaptive"
     """`adaptive`: only where a call costs more than waiting does, and not while a backend is free. `fixed`: always, for
     `max_wait`. `off`: nothing waits and nothing is merged. `window: off` is short for this option alone."""
-    max_wait: Annotated[Duration, Field(le=LONGEST_S)] = 0.01
+    max_wait: Annotated[Duration, Bounds(le=LONGEST_S)] = 0.01
     """Longest wait of the oldest job, 10m at most. Deadlines end it sooner."""
     max_jobs: Count = 32
     """Requests in one call. An engine's own limit is learned from its refusals."""
@@ -85,6 +84,7 @@ class WindowSettings(Settings):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointWindow(WindowSettings):
     """The windows of one endpoint."""
 
@@ -115,8 +115,3 @@ class Windows:
     def of(self, traffic_class: str, endpoint: Endpoint) -> Window | None:
         """None: nothing waits and nothing is merged."""
         return self._rules.get(traffic_class, _NOWHERE).get(endpoint)
-
-
-def by_mode(value: Any) -> Any:
-    """A word alone is the mode: `window: off` means `window: {mode: off}`, `cache: all` means `cache: {mode: all}`."""
-    return {"mode": value} if isinstance(value, str) else value

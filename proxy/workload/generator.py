@@ -19,8 +19,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from proxy.model.limits import Settings
-from proxy.model.units import Duration
+from proxy.config.plain import Settings
+from proxy.config.written import Duration
 from proxy.workload.arrival import Arrival
 
 MAX_REQUESTS = 5_000_000

@@ -9,6 +9,7 @@ import random
 import sys
 import time
 
+from proxy.config.plain import read
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch, Finished, FirstToken
@@ -27,7 +28,7 @@ def scheduler(count: int, policy: str) -> Scheduler:
         hold=HoldSettings(),
         health=HealthSettings(),
         rng=random.Random(1),
-        scheduling=SchedulingSettings.model_validate({"policy": policy, "admission": {"mode": "enforce"}}),
+        scheduling=read(SchedulingSettings, {"policy": policy, "admission": {"mode": "enforce"}}),
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from proxy.config.plain import read
 from proxy.core.fleet.health import HealthState
 from proxy.core.rng import NoChance
 from proxy.core.route.limits import LIMITS
@@ -84,13 +85,14 @@ class Lives(RuleBasedStateMachine):
         limits: dict[str, int] | None,
     ) -> None:
         backends = [BackendSpec(f"b{i}", any_model=True, **shape) for i, shape in enumerate(specs)]
-        scheduling = SchedulingSettings.model_validate(
+        scheduling = read(
+            SchedulingSettings,
             {
                 "policy": policy,
                 "admission": {"mode": mode, "probes": 0.1, "min_samples": 3},
                 "backfill": {"jobs": 4, "max_wait": "40s"},
                 "tenants": () if limits is None else ({"tenant": "*", **limits},),
-            }
+            },
         )
         self.twins = [
             Scheduler(

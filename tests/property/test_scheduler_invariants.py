@@ -66,9 +66,7 @@ backend_lists = st.lists(
     max_size=5,
 )
 hold_settings = st.builds(
-    lambda jobs, ratio, size, wait: HoldSettings(
-        min_jobs=jobs, per_in_flight=ratio, bytes=f"{size}B", max_wait=f"{wait}s"
-    ),
+    lambda jobs, ratio, size, wait: HoldSettings(min_jobs=jobs, per_in_flight=ratio, bytes=size, max_wait=float(wait)),
     st.sampled_from([6, 2, 6, 0]),
     st.sampled_from([2, 0.5, 0]),
     st.sampled_from([1000, 20]),
@@ -76,7 +74,7 @@ hold_settings = st.builds(
 )
 health_settings = st.builds(
     lambda row, samples, panic, ramp, eject: HealthSettings(
-        consecutive_failures=row, min_samples=samples, panic_threshold=panic, slow_start=f"{ramp}s", eject=f"{eject}s"
+        consecutive_failures=row, min_samples=samples, panic_threshold=panic, slow_start=float(ramp), eject=float(eject)
     ),
     st.sampled_from([1, 2, 5]),
     st.sampled_from([2, 20]),

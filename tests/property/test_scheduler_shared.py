@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from proxy.config.plain import read
 from proxy.core.jobs.states import HELD, OUT
 from proxy.core.rng import NoChance
 from proxy.core.scheduler import Scheduler
@@ -42,7 +43,7 @@ class SharedLives(RuleBasedStateMachine):
                 hold=HoldSettings(min_jobs=8),
                 health=HealthSettings(consecutive_failures=3),
                 rng=NoChance() if seed is None else random.Random(seed),
-                scheduling=SchedulingSettings.model_validate({"tenants": tenants}),
+                scheduling=read(SchedulingSettings, {"tenants": tenants}),
             )
             for _ in range(2)
         ]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+from proxy.config.plain import read
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch, Refuse
 from proxy.model.fallback import FallbackStep
@@ -71,7 +72,7 @@ def play(
     health: HealthSettings | None = None,
     **scheduling: object,
 ) -> SimulatedRun:
-    settings = SchedulingSettings.model_validate(scheduling)
+    settings = read(SchedulingSettings, scheduling)
     retries = RetrySettings()
     scheduler = build_scheduler(backends, None, 3, retries, hold, health, settings)
     return World(backends, scheduler, outages, jobs=Seen(change)).play(arrivals)
@@ -100,7 +101,7 @@ def bulk() -> SimulatedRun:
 def failing() -> SimulatedRun:
     """Backends die and come back, clients leave, holds are short."""
     outages = (Outage("b0", 5.0, 9.0), Outage("b1", 8.0, 12.0), Outage("b2", 30.0, 31.0), Outage("b0", 31.0, 45.0))
-    hold, health = HoldSettings(min_jobs=16, max_wait="2s"), HealthSettings(consecutive_failures=2)  # type: ignore[arg-type]
+    hold, health = HoldSettings(min_jobs=16, max_wait=2.0), HealthSettings(consecutive_failures=2)  # type: ignore[arg-type]
     arrivals = trace(700, 13, 260, 0.6)
     return play(arrivals, cluster(3, 5), lambda job, _: job, outages, hold, health, policy="power_of_two")
 

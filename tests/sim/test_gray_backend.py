@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.core.scheduler import Scheduler
 from proxy.core.tenancy.classify import Classifier
 from proxy.model.backend import BackendSpec
@@ -35,7 +36,7 @@ def play(hedge: str, stream: bool = True) -> tuple[SimulatedRun, Scheduler, Worl
     backends[-1] = replace(backends[-1], slower=5.0, slower_from_s=SLOW_FROM_S)
     backends = hashed_by(backends, BLOCK_TOKENS)
     scheduler = build_scheduler(backends, "goodput", 1)
-    classes = with_built_in((ClassSettings.model_validate({"name": "interactive", "hedge": hedge}),))
+    classes = with_built_in((read(ClassSettings, {"name": "interactive", "hedge": hedge}),))
     world = World(backends, scheduler, jobs=SeenByProxy(1, BLOCK_TOKENS, Classifier(classes, (), None)))
     return world.play([replace(arrival, stream=stream) for arrival in ARRIVALS]), scheduler, world
 

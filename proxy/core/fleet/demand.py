@@ -8,10 +8,10 @@ from math import exp, inf, log
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.margins import Margins
 from proxy.core.learn.sessions import Session
 from proxy.model.commands import Reason
 from proxy.model.request import Job
+from proxy.model.scheduling import AdmissionSettings
 
 _HIGH_SIGMAS: Final = 1.2816
 """Standard deviations from the median to the .9 quantile."""
@@ -107,14 +107,14 @@ class Demand:
         self.reason: Reason | None = None
         """Why nobody fits, after a choice that found nobody."""
 
-    def bind(self, margins: Margins, bulk_backlog: float) -> None:
+    def bind(self, margins: AdmissionSettings, bulk_backlog: float) -> None:
         """Turn promises and the tenant's share into limits. Bulk promises nothing about time."""
         job, tilt = self.job, 1.0 + _TILT * self.over_share
         if not self.bulk and job.slo_ttft_s is not None:
             self.ttft_left = job.slo_ttft_s - self.waited
         self.tpot_limit = None if self.bulk else job.slo_tpot_s
-        self.ttft_margin = margins.ttft * tilt
-        self.tpot_margin = margins.tpot * tilt
+        self.ttft_margin = margins.ttft_margin * tilt
+        self.tpot_margin = margins.tpot_margin * tilt
         duty = margins.duty_bulk if self.bulk else margins.duty_interactive if self.promised else margins.duty
         self.duty_limit = duty / tilt
         self.kv_share = margins.kv

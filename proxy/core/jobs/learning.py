@@ -9,7 +9,6 @@ from typing import Final
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
-from proxy.core.fleet.margins import Margins
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.learn.cost_model import decode_features, prefill_features
 from proxy.core.learn.decode_rate import DecodeRate
@@ -45,7 +44,7 @@ class Learning:
         self.lengths = Lengths()
         self.sessions = Sessions()
         self.tenants = Tenants(settings.fairness)
-        self._margins = Margins(settings.admission)
+        self._margins = settings.admission
         self._min_samples = settings.admission.min_samples
         self._bulk_backlog_s, self._bulk_wait_s = settings.backfill.backlog, settings.backfill.max_wait
         self.predicted_hits = self.actual_hits = 0.0
@@ -237,7 +236,7 @@ class Learning:
         if session is not None:
             tokens = entry.prompt + (output_tokens or 0)
             again_s = backend.model.prefill_s(max(tokens, self.sessions.usual_tokens))
-            late = promised is not None and self._margins.ttft * again_s > promised
+            late = promised is not None and self._margins.ttft_margin * again_s > promised
             self.sessions.ended(session, tokens, late, now)
 
     def _learn_kv(self, backend: Backend, usage: float) -> None:

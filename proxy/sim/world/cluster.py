@@ -32,11 +32,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from proxy.config.plain import Settings
 from proxy.config.source import UnreadableError, read_text
 from proxy.config.tree import parse
+from proxy.config.written import Duration
 from proxy.model.backend import BackendSpec
-from proxy.model.limits import Settings
-from proxy.model.units import Duration
 from proxy.sim.engine.course import FACTOR_MAX, STEADY, Course, is_phrase, read_course
 from proxy.sim.engine.spec import PRESETS, EngineKind, EngineSpec
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Final
 
+from proxy.config.plain import read
 from proxy.core.tenancy.classify import Classifier
 from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings, SloSettings, with_built_in
@@ -121,12 +122,12 @@ class ByClass:
 
 def play(name: str, arrivals: Sequence[Arrival], seed: int, deadline_s: float | None) -> SimulatedRun:
     """One contender."""
-    bulk = ClassSettings(name="bulk", slo=SloSettings(deadline=None if deadline_s is None else f"{deadline_s}s"))
+    bulk = ClassSettings(name="bulk", slo=SloSettings(deadline=deadline_s))
     jobs = ByClass(SeenByProxy(seed, BLOCK_TOKENS, Classifier(with_built_in((bulk,)), (), None)))
     if name == REFERENCES[0]:
         return play_reference(cluster(), arrivals, jobs)
     policy, _, mode = name.partition("/")
-    settings = SchedulingSettings.model_validate({"policy": policy, "admission": {"mode": mode or None}})
+    settings = read(SchedulingSettings, {"policy": policy, "admission": {"mode": mode or None}})
     return World(cluster(), build_scheduler(cluster(), None, seed, scheduling=settings), jobs=jobs).play(arrivals)
 
 

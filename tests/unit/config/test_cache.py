@@ -9,6 +9,7 @@ from proxy.config.backend import BackendOptions
 from proxy.config.cache import CacheOptions, cache_findings, salt_findings
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
+from proxy.config.plain import read
 from proxy.config.schema import RoutingSettings
 from proxy.model.cache import CacheRule
 from proxy.model.classes import ClassSettings
@@ -16,12 +17,12 @@ from proxy.model.limits import Limits
 
 
 def found(cache: dict[str, Any], **around: Any) -> list[Finding]:
-    classes = [ClassSettings.model_validate(entry) for entry in around.get("classes", ())]
-    routing = RoutingSettings.model_validate(around.get("routing", {}))
-    limits = Limits.model_validate(around.get("limits", {}))
+    classes = [read(ClassSettings, entry) for entry in around.get("classes", ())]
+    routing = read(RoutingSettings, around.get("routing", {}))
+    limits = read(Limits, around.get("limits", {}))
     backends = [{"url": "http://127.0.0.1:1", **entry} for entry in around.get("backends", [{}])]
     options = {index: BackendOptions.model_validate(entry) for index, entry in enumerate(backends)}
-    return list(cache_findings(CacheOptions.model_validate(cache), classes, routing, limits, options))
+    return list(cache_findings(read(CacheOptions, cache), classes, routing, limits, options))
 
 
 def test_two_words_are_enough() -> None:
@@ -79,23 +80,23 @@ def test_a_salt_for_an_engine_that_does_not_know_it() -> None:
     ],
 )
 def test_the_rule_of_a_class(written: Any, rule: CacheRule) -> None:
-    assert ClassSettings.model_validate({"name": "a", "cache": written}).cache.rule() == rule
+    assert read(ClassSettings, {"name": "a", "cache": written}).cache.rule() == rule
 
 
 @pytest.mark.parametrize("replay", ["paced", "paced 0/s", "paced -1/s", "50/s", "slow", 5])
 def test_a_pace_that_is_none(replay: Any) -> None:
     with pytest.raises(ValidationError):
-        ClassSettings.model_validate({"name": "a", "cache": {"replay": replay}})
+        read(ClassSettings, {"name": "a", "cache": {"replay": replay}})
 
 
 @pytest.mark.parametrize(
     "remote", ["redis://127.0.0.1:6379/0", "rediss://cache.example.com", "unix:///run/redis.sock", "redis://[::1]:1"]
 )
 def test_addresses_of_a_second_level(remote: str) -> None:
-    assert CacheOptions.model_validate({"remote": remote}).remote == remote
+    assert read(CacheOptions, {"remote": remote}).remote == remote
 
 
 @pytest.mark.parametrize("remote", ["redis://:secret@host/0", "http://host", "host:6379", "redis://h?db=1", ""])
 def test_what_is_none_and_where_no_password_belongs(remote: str) -> None:
     with pytest.raises(ValidationError):
-        CacheOptions.model_validate({"remote": remote})
+        read(CacheOptions, {"remote": remote})

@@ -1,11 +1,15 @@
 """Rules between options."""
 
+from dataclasses import is_dataclass
+
 import pytest
+from pydantic import BaseModel
 
 from proxy.config.backend import BackendOptions
 from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
+from proxy.config.plain import read
 from proxy.config.schema import Config
 from proxy.model.classes import ClassSettings
 from proxy.model.limits import Limits
@@ -27,8 +31,10 @@ def findings(**options: object) -> list[Finding]:
 
 def _built(default: object, given: object) -> object:
     if isinstance(given, tuple):
-        return tuple(ClassSettings.model_validate(entry) for entry in given)
-    return type(default)(**given) if isinstance(given, dict) else given
+        return tuple(read(ClassSettings, entry) for entry in given)
+    if isinstance(default, BaseModel) and isinstance(given, dict):
+        return type(default)(**given)
+    return read(type(default), given) if is_dataclass(default) and isinstance(given, dict) else given
 
 
 def only(**options: object) -> Finding:
@@ -197,7 +203,7 @@ def test_tenants() -> None:
 
 
 def test_bulk_is_shed_before_the_rest() -> None:
-    found = only(limits=Limits.model_validate({"memory": {"shed_bulk": 0.9, "shed": 0.8}}))
+    found = only(limits=read(Limits, {"memory": {"shed_bulk": 0.9, "shed": 0.8}}))
     assert found.path == ("limits", "memory", "shed_bulk")
 
 

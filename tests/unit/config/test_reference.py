@@ -1,6 +1,7 @@
 """The committed files say what the models say."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,11 @@ def test_the_full_example_changes_nothing_but_the_backends() -> None:
     assert full.routing.tenants == (TenantSettings(tenant="*"),), "the same"
     assert full.routing.windows == (EndpointWindow(endpoint="embeddings"),), "the same"
     assert [entry.window for entry in full.classes] == [WindowSettings()], "the same"
-    routing = full.routing.model_copy(update={"rules": (), "models": (), "tenants": (), "windows": ()})
+    routing = replace(full.routing, rules=(), models=(), tenants=(), windows=())
     assert full.model_copy(update={"backends": (), "classes": (), "routing": routing}) == small.model_copy(
         update={"backends": (), "classes": ()}
     )
-    plain = tuple(entry.model_copy(update={"window": None}) for entry in full.classes)
+    plain = tuple(replace(entry, window=None) for entry in full.classes)
     assert with_built_in(plain) == with_built_in(small.classes)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.loader import load_text
+from proxy.config.plain import read
 from proxy.config.rules import includes
 from proxy.config.secrets import SecretSource
 from proxy.model.rules import When
@@ -124,4 +125,4 @@ def test_promises() -> None:
     ],
 )
 def test_one_condition_includes_another(wide: dict[str, object], narrow: dict[str, object], expected: bool) -> None:
-    assert includes(When.model_validate(wide), When.model_validate(narrow)) is expected
+    assert includes(read(When, wide), read(When, narrow)) is expected

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
+from proxy.config.plain import read
 from proxy.config.tenants import tenant_findings, weight_findings
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import ModelSettings
@@ -15,9 +16,9 @@ from proxy.model.tenants import TenantSettings
 def found(
     *patterns: str, served: set[str] | None = None, default: str | None = None, fallbacks: Any = (), classes: Any = ()
 ) -> list[Finding]:
-    entry = TenantSettings.model_validate({"tenant": "*", "models": list(patterns)})
-    models = [ModelSettings.model_validate(m) for m in fallbacks]
-    return list(tenant_findings([entry], served, default, models, [ClassSettings.model_validate(c) for c in classes]))
+    entry = read(TenantSettings, {"tenant": "*", "models": list(patterns)})
+    models = [read(ModelSettings, m) for m in fallbacks]
+    return list(tenant_findings([entry], served, default, models, [read(ClassSettings, c) for c in classes]))
 
 
 def test_a_pattern_that_fits_nothing_warns_and_nothing_at_all_is_an_error() -> None:

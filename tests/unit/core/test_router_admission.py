@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config.plain import read
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
-from proxy.core.fleet.margins import Margins
 from proxy.core.jobs.open_job import NOBODY
 from proxy.core.learn.entry import Entry
 from proxy.core.route.forecasting import foresee, open_entry
@@ -35,7 +35,7 @@ class Stage:
         assert found is not None
         self.candidates: Candidates = found
         admission = {"mode": mode, "probes": probes}
-        settings = SchedulingSettings.model_validate({"policy": "goodput", "explore": 0, "admission": admission})
+        settings = read(SchedulingSettings, {"policy": "goodput", "explore": 0, "admission": admission})
         self.router = Router(self.fleet, settings, random.Random(7))
         for backend in self.fleet.backends:
             backend.model.prefill, backend.model.decode = [0.01, 1.0, 0.0, 0.0], [0.01, 0.004, 0.01, 0.8]
@@ -47,7 +47,7 @@ class Stage:
     def demand(self, prompt: float = 1000.0, **job: Any) -> Demand:
         made = Demand(Job(1, "m", **job), NOW, NOW)
         made.prompt, made.answer, made.answer_high = prompt, 100.0, 200.0
-        made.bind(Margins(AdmissionSettings()), 0.2)
+        made.bind(AdmissionSettings(), 0.2)
         return made
 
     def queue(self, index: int, prompt: float, **job: Any) -> None:

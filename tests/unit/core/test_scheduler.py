@@ -110,7 +110,7 @@ def test_cancel_of_a_held_job_concerns_nobody() -> None:
 
 
 def test_leaving_when_the_hold_ends_is_leaving() -> None:
-    play = Play(spec("a", 1), hold=HoldSettings(max_wait="1s"))
+    play = Play(spec("a", 1), hold=HoldSettings(max_wait=1.0))
     for job_id in (1, 2, 3):
         play.submit(job_id)
     play.now += 1
@@ -136,7 +136,7 @@ def test_a_full_queue_refuses_with_an_honest_time() -> None:
 
 @pytest.mark.parametrize(("last", "held"), [(29, True), (30, True), (31, False)])
 def test_a_queue_full_of_bytes_refuses(last: int, held: bool) -> None:
-    play = Play(spec("a", 1), hold=HoldSettings(bytes="100B"))
+    play = Play(spec("a", 1), hold=HoldSettings(bytes=100))
     play.submit(0, body_bytes=10_000)
     play.submit(1, body_bytes=70)
     commands = play.submit(2, body_bytes=last)
@@ -145,7 +145,7 @@ def test_a_queue_full_of_bytes_refuses(last: int, held: bool) -> None:
 
 @pytest.mark.parametrize(("after", "over"), [(29.999, False), (30.0, True), (31.0, True)])
 def test_holding_ends(after: float, over: bool) -> None:
-    play = Play(spec("a", 1), hold=HoldSettings(max_wait="30s"))
+    play = Play(spec("a", 1), hold=HoldSettings(max_wait=30.0))
     play.submit(1)
     play.submit(2)
     assert play.scheduler.wakeup_at() == 130.0
@@ -175,7 +175,7 @@ def test_a_job_past_its_deadline_is_refused_at_once(deadline: float, kinds: list
 
 
 def test_ends_of_holds_come_with_any_call() -> None:
-    play = Play(spec("a", 1), spec("b", 1, frozenset("n")), hold=HoldSettings(max_wait="1s"))
+    play = Play(spec("a", 1), spec("b", 1, frozenset("n")), hold=HoldSettings(max_wait=1.0))
     play.submit(1)
     play.submit(2)
     play.now += 1
@@ -192,7 +192,7 @@ def test_unknown_model() -> None:
 
 
 def test_a_model_that_may_still_come() -> None:
-    play = Play(spec("a", models=None), health=HealthSettings(probe_interval="7s"))
+    play = Play(spec("a", models=None), health=HealthSettings(probe_interval=7.0))
     fault = only_fault(play.submit(1))
     assert (fault.kind, fault.retry_after_s) == (Kind.NO_BACKEND, 7.0)
     play.probe("a")

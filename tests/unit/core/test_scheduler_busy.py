@@ -73,14 +73,14 @@ def test_what_is_full_of_our_own_is_waited_for_as_long_as_it_says() -> None:
 
 
 def test_a_time_that_is_longer_than_anybody_may_wait_is_passed_on() -> None:
-    play = Play(spec("a"), hold=HoldSettings(max_wait="5s"))
+    play = Play(spec("a"), hold=HoldSettings(max_wait=5.0))
     for job_id in range(2):
         gone(play.submit(job_id))
     assert only_fault(play.fail(1, told(6))).retry_after_s == 6  # type: ignore[arg-type]
 
 
 def test_a_pause_that_is_longer_than_anybody_may_wait_is_said_at_once() -> None:
-    play = Play(spec("a"), hold=HoldSettings(max_wait="5s"))
+    play = Play(spec("a"), hold=HoldSettings(max_wait=5.0))
     play.submit(1)
     play.fail(1, told(40))  # type: ignore[arg-type]
     play.now += 10

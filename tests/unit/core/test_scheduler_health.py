@@ -1,5 +1,7 @@
 """Ejection, probation, panic and pressure as the traffic sees them."""
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.core.fleet.health import HealthState
@@ -8,7 +10,7 @@ from proxy.model.faults import Kind, downstream
 from proxy.model.limits import HealthSettings
 from tests.unit.core.playing import Play, fault, gone, spec
 
-QUICK = HealthSettings(consecutive_failures=5, eject="5s", slow_start=0)
+QUICK = HealthSettings(consecutive_failures=5, eject=5.0, slow_start=0)
 
 
 def states(play: Play) -> str:
@@ -47,7 +49,7 @@ def test_what_is_not_the_backends_failure_never_ejects(cause: object) -> None:
 
 
 def ejected(**more: object) -> Play:
-    play = Play(*(spec(n) for n in "abc"), policy="round_robin", health=QUICK.model_copy(update=more))
+    play = Play(*(spec(n) for n in "abc"), policy="round_robin", health=replace(QUICK, **more))
     play.fail_until_ejected("a", 1)
     return play
 
@@ -234,7 +236,7 @@ def test_a_returning_backend_takes_one_held_job_as_its_trial() -> None:
 
 
 def test_a_job_whose_hold_ends_when_a_backend_returns_goes() -> None:
-    play = Play(spec("a", 1), spec("b", 1), health=QUICK.model_copy(update={"eject": 30.0}))
+    play = Play(spec("a", 1), spec("b", 1), health=replace(QUICK, eject=30.0))
     for _ in range(5):
         play.probe("a", ok=False)
     play.submit(1)
@@ -243,7 +245,7 @@ def test_a_job_whose_hold_ends_when_a_backend_returns_goes() -> None:
 
 
 def test_but_not_when_its_client_has_given_up() -> None:
-    play = Play(spec("a", 1), spec("b", 1), health=QUICK.model_copy(update={"eject": 30.0}))
+    play = Play(spec("a", 1), spec("b", 1), health=replace(QUICK, eject=30.0))
     for _ in range(5):
         play.probe("a", ok=False)
     play.submit(1)

@@ -60,7 +60,7 @@ def test_labels_pull_nobody_to_a_closed_port() -> None:
 
 
 def test_with_nobody_there_jobs_wait_and_go_when_somebody_comes() -> None:
-    play = Play(spec("a"), spec("b"), hold=HoldSettings(max_wait="10s"))
+    play = Play(spec("a"), spec("b"), hold=HoldSettings(max_wait=10.0))
     lose(play, "a")
     lose(play, "b")
     assert play.submit(1) == play.submit(2) == []
@@ -69,7 +69,7 @@ def test_with_nobody_there_jobs_wait_and_go_when_somebody_comes() -> None:
 
 
 def test_with_nobody_there_the_end_of_waiting_is_an_invitation_to_come_again() -> None:
-    play = Play(spec("a"), hold=HoldSettings(max_wait="10s"))
+    play = Play(spec("a"), hold=HoldSettings(max_wait=10.0))
     lose(play, "a")
     play.submit(1)
     ended = only_fault(play.later(10))
@@ -78,7 +78,7 @@ def test_with_nobody_there_the_end_of_waiting_is_an_invitation_to_come_again() -
 
 
 def test_all_attempts_together_wait_no_longer_than_one_may() -> None:
-    play = Play(spec("a"), hold=HoldSettings(max_wait="10s"))
+    play = Play(spec("a"), hold=HoldSettings(max_wait=10.0))
     play.submit(1)
     assert play.fail(1, fault(Kind.CONNECT)) == []
     play.now += 6

@@ -123,7 +123,7 @@ def test_the_freed_permit_of_a_failed_attempt_goes_to_a_held_job() -> None:
 
 
 def test_a_held_retry_that_finds_no_place_ends_in_its_fault() -> None:
-    play = Play(spec("a", 1), spec("b", 1), hold=HoldSettings(max_wait="10s"))
+    play = Play(spec("a", 1), spec("b", 1), hold=HoldSettings(max_wait=10.0))
     failing = on(play, "a", range(2))
     play.fail(failing, fault(Kind.RESET))
     play.now += 10

@@ -10,7 +10,7 @@ class Bed(Play):
     """Two engines."""
 
     def __init__(self, *names: str) -> None:
-        hold = HoldSettings(max_wait="5s")
+        hold = HoldSettings(max_wait=5.0)
         super().__init__(*(spec(name) for name in names or ("a", "b")), policy="round_robin", hold=hold)
 
     def sleep(self, name: str, asleep: bool = True) -> list[tuple[int, str, int]]:

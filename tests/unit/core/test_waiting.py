@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Abort, Command, Dispatch, Finished, FirstToken, Reason, Refuse
@@ -25,7 +26,7 @@ def scheduler(**spec: object) -> Scheduler:
         hold=HoldSettings(),
         health=HealthSettings(),
         rng=random.Random(1),
-        scheduling=SchedulingSettings.model_validate({"policy": "goodput", "admission": {"mode": "enforce"}}),
+        scheduling=read(SchedulingSettings, {"policy": "goodput", "admission": {"mode": "enforce"}}),
     )
     assert isinstance(made.submit(job(1), NOW)[0], Dispatch)
     return made

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from proxy.config.plain import read
 from proxy.core.tenancy.classify import Classifier
 from proxy.live.account import Accounts
 from proxy.live.background.address_space import AddressSpace
@@ -54,7 +55,7 @@ class House(Bed):
         self.running = set[Exchange]()
         self.rss_b = 0
         self.memory = MemoryGuard(
-            MemoryLimits.model_validate({"limit": "1GiB"}),
+            read(MemoryLimits, {"limit": "1GiB"}),
             lambda: None,
             lambda: None,
             lambda: self.rss_b,

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.core.tenancy.access import Patterns
 from proxy.core.tenancy.classify import Classifier
 from proxy.live.catalogue import ModelList
@@ -31,8 +32,8 @@ class OneModel:
 def taken(
     *, foresees: bool = True, rules: Any = (), headers: Any = None, fields: Any = None, **changes: Any
 ) -> BuiltJob:
-    classes = with_built_in((ClassSettings.model_validate(GOLD),))
-    classifier = Classifier(classes, [RuleSettings.model_validate(rule) for rule in rules], 2048)
+    classes = with_built_in((read(ClassSettings, GOLD),))
+    classifier = Classifier(classes, [read(RuleSettings, rule) for rule in rules], 2048)
     intake = JobBuilder(classifier, cast(ModelList, OneModel()), None, foresees=foresees)
     usual: dict[str, Any] = {"model": "m", "stream": True, "body_bytes": 2064, "json": True}
     request = Request("r", "POST", "/v1/chat/completions", Endpoint.CHAT, **{**usual, **changes})

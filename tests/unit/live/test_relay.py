@@ -190,7 +190,7 @@ async def test_done_inside_a_string_is_text() -> None:
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
 async def test_the_limit_of_one_event(over: int) -> None:
-    relay, side = relay_of(UpstreamLimits(event="64B"))
+    relay, side = relay_of(UpstreamLimits(event=64))
     relay.on_head(200, SSE, NOW)
     event = b'data: {"a":"%b"}' % (b"x" * (64 - 14 + over))
     assert len(event) == 64 + over
@@ -210,7 +210,7 @@ async def test_the_limit_of_one_event(over: int) -> None:
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
 async def test_small_answers_are_held_until_they_are_whole(over: int) -> None:
-    relay, side = relay_of(UpstreamLimits(answer_buffer="1KiB"))
+    relay, side = relay_of(UpstreamLimits(answer_buffer=1 << 10))
     relay.on_head(200, JSON, NOW)
     body = bytes(1024 + over)
     for start in range(0, len(body), 100):
@@ -223,7 +223,7 @@ async def test_small_answers_are_held_until_they_are_whole(over: int) -> None:
 
 
 async def test_large_answers_flow() -> None:
-    relay, side = relay_of(UpstreamLimits(answer_buffer="1KiB"))
+    relay, side = relay_of(UpstreamLimits(answer_buffer=1 << 10))
     relay.on_head(200, JSON, NOW)
     relay.on_body(b"a" * 1000, NOW)
     relay.on_body(b"b" * 1000, NOW)
@@ -323,7 +323,7 @@ async def test_an_engine_that_drops_its_connection_after_done_has_answered() -> 
 
 
 async def test_the_limit_of_one_event_holds_on_the_fast_path() -> None:
-    relay, _ = relay_of(UpstreamLimits(event="64B"))
+    relay, _ = relay_of(UpstreamLimits(event=64))
     relay.on_head(200, SSE, NOW)
     relay.on_body(b'data: {"a":1}\n\n', NOW)
     relay.start(Sink())
@@ -352,7 +352,7 @@ async def test_what_brings_a_stream_no_further_is_told() -> None:
 
 
 async def test_a_whole_answer_has_as_long_as_a_first_byte_until_it_flows() -> None:
-    relay, side = relay_of(UpstreamLimits(answer_buffer="4B"))
+    relay, side = relay_of(UpstreamLimits(answer_buffer=4))
     relay.on_head(200, JSON, NOW)
     relay.on_body(b"ab", NOW)
     relay.on_body(b"cdef", NOW)
@@ -376,7 +376,7 @@ async def test_a_complete_answer_leaves_its_connection_alone() -> None:
 
 
 async def test_usage_of_an_answer_that_flowed_stands_in_its_last_bytes() -> None:
-    relay, _ = relay_of(UpstreamLimits(answer_buffer="1KiB"))
+    relay, _ = relay_of(UpstreamLimits(answer_buffer=1 << 10))
     relay.on_head(200, JSON, NOW)
     body = b'{"data":[{"b64_json":"%b"}],"usage":{"prompt_tokens":5,"completion_tokens":6}}' % (b"x" * 100_000)
     relay.on_body(body[:2000], NOW)
@@ -389,7 +389,7 @@ async def test_usage_of_an_answer_that_flowed_stands_in_its_last_bytes() -> None
 
 
 async def test_an_event_over_our_limit_accuses_nobody() -> None:
-    relay, _ = relay_of(UpstreamLimits(event="64B"))
+    relay, _ = relay_of(UpstreamLimits(event=64))
     relay.on_head(200, SSE, NOW)
     relay.on_body(b"data: " + b"x" * 100, NOW)
     assert relay.fault is not None

@@ -6,6 +6,7 @@ from time import monotonic
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.config.schema import Config
 from proxy.live.background.address_space import AddressSpace
 from proxy.live.background.memory import MemoryGuard
@@ -30,9 +31,9 @@ def parser(
     *, kind: str = "vllm", rss_b: int = 0, space_b: int | None = None, forwarded: tuple[str, ...] = ()
 ) -> RequestParser:
     loop = asyncio.get_running_loop()
-    limits = Limits(body=BodyLimits.model_validate({"size": "64MiB"}))
+    limits = Limits(body=read(BodyLimits, {"size": "64MiB"}))
     memory = MemoryGuard(
-        MemoryLimits.model_validate({"limit": "1000MiB"}),
+        read(MemoryLimits, {"limit": "1000MiB"}),
         lambda: None,
         lambda: None,
         lambda: rss_b,

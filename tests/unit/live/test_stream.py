@@ -34,7 +34,7 @@ def stream_of(plan: StreamPlan) -> tuple[TimedStream, Out]:
 
 
 def by_words() -> StreamPlan:
-    return StreamPlan(StreamSettings(granularity="text", flush="10s"), 1 << 20, evidence=Evidence(Estimator()))
+    return StreamPlan(StreamSettings(granularity="text", flush=10.0), 1 << 20, evidence=Evidence(Estimator()))
 
 
 def fed(stream: TimedStream, data: bytes) -> bytes:

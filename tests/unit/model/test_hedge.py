@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from proxy.config.plain import as_written, read
 from proxy.model.classes import ClassSettings
 from proxy.model.hedge import Hedge, HedgeSettings
 
@@ -19,7 +20,7 @@ from proxy.model.hedge import Hedge, HedgeSettings
     ],
 )
 def test_what_is_written_is_meant(written, rule):
-    assert ClassSettings(name="a", hedge=written).hedge.rule() == rule
+    assert read(ClassSettings, {"name": "a", "hedge": written}).hedge.rule() == rule
 
 
 def test_classes_do_not_hedge_unless_told():
@@ -36,9 +37,9 @@ def test_classes_do_not_hedge_unless_told():
 )
 def test_anything_else_is_refused(wrong):
     with pytest.raises(ValidationError):
-        HedgeSettings.model_validate(wrong)
+        read(HedgeSettings, wrong)
 
 
 def test_what_was_read_can_be_written_again():
-    settings = HedgeSettings(after="300ms", budget="5%")
-    assert settings.model_dump(mode="json") == {"after": "300ms", "budget": "5%"}
+    settings = HedgeSettings(after="300ms", budget=0.05)
+    assert as_written(settings) == {"after": "300ms", "budget": "5%"}

@@ -5,6 +5,7 @@ import typing
 import pytest
 from pydantic import ValidationError
 
+from proxy.config.plain import read
 from proxy.model.kv_cache import _BYTES_PER_32, Dtype, KvCacheSettings
 
 GIB = 1 << 30
@@ -12,7 +13,7 @@ GIB = 1 << 30
 
 def shape(**changes: object) -> KvCacheSettings:
     llama_3_8b = {"layers": 32, "kv_heads": 8, "head_dim": 128, "memory": "24GiB"}
-    return KvCacheSettings.model_validate({**llama_3_8b, **changes})
+    return read(KvCacheSettings, {**llama_3_8b, **changes})
 
 
 @pytest.mark.parametrize(

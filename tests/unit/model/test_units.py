@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from proxy.config.written import Duration, Size
 from proxy.model.units import (
-    Duration,
-    Size,
     format_duration,
     format_size,
     parse_duration_s,

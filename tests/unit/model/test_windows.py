@@ -1,5 +1,6 @@
 """Which window holds where."""
 
+from proxy.config.plain import read
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.endpoint import Endpoint
 from proxy.model.windows import EndpointWindow, Window, Windows, WindowSettings
@@ -9,7 +10,7 @@ EMBEDDINGS = Endpoint.EMBEDDINGS
 
 def test_a_class_goes_before_an_endpoint_and_that_before_the_default() -> None:
     of_classes = {
-        "own": WindowSettings.model_validate({"mode": "fixed", "max_wait": "50ms"}),
+        "own": read(WindowSettings, {"mode": "fixed", "max_wait": "50ms"}),
         "silent": WindowSettings(mode="off"),
         "none": None,
     }
@@ -28,7 +29,7 @@ def test_what_only_passes_has_none() -> None:
 
 
 def test_a_mode_alone_is_a_window() -> None:
-    classes = with_built_in((ClassSettings.model_validate({"name": "bulk", "window": "off"}),))
+    classes = with_built_in((read(ClassSettings, {"name": "bulk", "window": "off"}),))
     windows = Windows({name: entry.window for name, entry in classes.items()})
     assert windows.of("bulk", EMBEDDINGS) is None
     assert windows.of("interactive", EMBEDDINGS) is not None

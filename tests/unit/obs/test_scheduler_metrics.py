@@ -6,6 +6,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 import proxy.obs
+from proxy.config.plain import read
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch, Finished, FirstToken, Refuse
@@ -30,7 +31,7 @@ class Middle:
 
 
 def scheduler(mode: str = "enforce") -> Scheduler:
-    admission = AdmissionSettings.model_validate({"mode": mode, "probes": 0})
+    admission = read(AdmissionSettings, {"mode": mode, "probes": 0})
     return Scheduler(
         [BackendSpec("a", models=frozenset({"m"})), BackendSpec("b", "slow", models=frozenset({"m"}))],
         retries=RetrySettings(),

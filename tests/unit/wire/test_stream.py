@@ -23,7 +23,7 @@ DONE = b"data: [DONE]\n\n"
 class Client:
     """Feeds a stream, and has what came out."""
 
-    def __init__(self, granularity: Any = "engine", pace: Any = "off", flush: Any = "100ms", **plan: Any) -> None:
+    def __init__(self, granularity: Any = "engine", pace: Any = "off", flush: float = 0.1, **plan: Any) -> None:
         evidence = None if granularity == "engine" else Evidence(Estimator())
         settings = StreamSettings(granularity=granularity, pace=pace, flush=flush)
         self.stream = Stream(StreamPlan(settings, 16 * MIB, evidence=evidence, **plan), Meter())

@@ -5,7 +5,6 @@ from math import inf
 import pytest
 
 from proxy.core.fleet.demand import Demand, mean_length
-from proxy.core.fleet.margins import Margins
 from proxy.core.learn.sessions import Session
 from proxy.model.request import Job
 from proxy.model.scheduling import AdmissionSettings
@@ -15,7 +14,7 @@ def bound(job: Job, over_share: float = 0.0, now: float = 3.0) -> Demand:
     demand = Demand(job, 1.0, now)
     demand.over_share = over_share
     demand.answer, demand.answer_high = 100.0, 400.0
-    demand.bind(Margins(AdmissionSettings()), 0.2)
+    demand.bind(AdmissionSettings(), 0.2)
     return demand
 
 

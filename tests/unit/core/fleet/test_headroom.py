@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.headroom import DEMAND_S, Headroom, backends_needed, speed_s
-from proxy.core.fleet.margins import Margins
 from proxy.core.route.forecasting import disturbs, foresee
 from proxy.core.route.limits import judge
 from proxy.model.backend import BackendSpec
@@ -35,14 +34,14 @@ def fleet() -> tuple[Backend, ...]:
 def chat(now: float, prompt: float = 1000.0) -> Demand:
     demand = Demand(Job(1, "m", slo_ttft_s=0.2, slo_tpot_s=0.04), now, now)
     demand.prompt, demand.answer, demand.answer_high = prompt, 200.0, 400.0
-    demand.bind(Margins(AdmissionSettings()), 0.2)
+    demand.bind(AdmissionSettings(), 0.2)
     return demand
 
 
 def bulk(now: float, prompt: float = 8000.0, arrived: float | None = None) -> Demand:
     demand = Demand(Job(2, "m", bulk=True), now if arrived is None else arrived, now)
     demand.prompt, demand.answer, demand.answer_high = prompt, 500.0, 900.0
-    demand.bind(Margins(AdmissionSettings()), 0.2)
+    demand.bind(AdmissionSettings(), 0.2)
     demand.patience_s = 60.0
     return demand
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.core.fleet.health import Health, HealthState
 from proxy.model.limits import HealthSettings
 
@@ -10,7 +11,7 @@ T = 1000.0
 
 def settings(**more: object) -> HealthSettings:
     values = {f"{k}": (f"{v}s" if k in {"eject", "eject_max", "slow_start", "window"} else v) for k, v in more.items()}
-    return HealthSettings.model_validate(values)
+    return read(HealthSettings, values)
 
 
 def test_healthy_at_first_with_its_full_share() -> None:

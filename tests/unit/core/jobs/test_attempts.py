@@ -1,5 +1,6 @@
 """Permits and ids: every attempt has one of each, from its dispatch to its end, whatever else its job has out."""
 
+from proxy.config.plain import read
 from proxy.core.jobs.open_job import NOBODY
 from proxy.core.jobs.states import HELD, OPEN, OUT
 from proxy.model.abilities import Cannot, Lack
@@ -122,7 +123,7 @@ def test_who_goes_on_with_an_answer_shares_it_with_nobody_new() -> None:
 
 
 def test_only_the_leader_pays_for_an_answer_that_is_shared() -> None:
-    limits = SchedulingSettings.model_validate({"tenants": [{"tenant": "*", "tokens_per_minute": 100_000}]})
+    limits = read(SchedulingSettings, {"tenants": [{"tenant": "*", "tokens_per_minute": 100_000}]})
     play = Play(spec("a"), scheduling=limits)
     play.submit(1, **SAME)
     play.submit(2, **SAME)

@@ -48,7 +48,7 @@ def test_so_many_jobs_per_job_in_flight(in_flight: int, room: bool) -> None:
 
 @pytest.mark.parametrize(("more", "room"), [(39, True), (40, True), (41, False)])
 def test_so_many_bytes(more: int, room: bool) -> None:
-    hold = Hold(HoldSettings(bytes="100B"))
+    hold = Hold(HoldSettings(bytes=100))
     candidates, _ = two()
     first = open_job(1, body_bytes=60)
     hold.add(first, candidates, NOBODY, 0.0)
@@ -60,7 +60,7 @@ def test_so_many_bytes(more: int, room: bool) -> None:
 
 @pytest.mark.parametrize(("deadline", "end"), [(None, 30.0), (29.0, 29.0), (31.0, 30.0)])
 def test_so_long_or_until_the_deadline(deadline: float | None, end: float) -> None:
-    hold = Hold(HoldSettings(max_wait="30s"))
+    hold = Hold(HoldSettings(max_wait=30.0))
     candidates, _ = two()
     one = open_job(1, deadline=deadline)
     hold.add(one, candidates, NOBODY, 0.0)
@@ -106,7 +106,7 @@ def test_an_ejected_backend_gets_no_held_job() -> None:
 
 
 def test_moving_to_other_candidates_keeps_the_time_and_the_bytes() -> None:
-    hold = Hold(HoldSettings(max_wait="30s"))
+    hold = Hold(HoldSettings(max_wait=30.0))
     candidates, (a, _) = two()
     one = open_job(1, body_bytes=7)
     hold.add(one, candidates, NOBODY, 0.0)
@@ -130,7 +130,7 @@ def test_priority_first_then_the_soonest_due() -> None:
 
 
 def test_a_job_may_have_less_time_than_all() -> None:
-    hold = Hold(HoldSettings(max_wait="30s"))
+    hold = Hold(HoldSettings(max_wait=30.0))
     hold.add(open_job(1), two()[0], NOBODY, 10.0, most_s=0.5)
     assert hold.timers.next_at() == 10.5
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.core.scheduler import Scheduler
 from proxy.core.shown.views import BackendView
 from proxy.model.backend import BackendSpec
@@ -40,7 +41,7 @@ class Bed:
             hold=HoldSettings(),
             health=HealthSettings(),
             rng=random.Random(1),
-            scheduling=SchedulingSettings.model_validate({"policy": "goodput", **scheduling}),
+            scheduling=read(SchedulingSettings, {"policy": "goodput", **scheduling}),
         )
         self._ids = 0
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config.plain import read
 from proxy.core.learn import sessions
 from proxy.core.learn.sessions import MAX_AWAY_S, Kept, Session, Sessions
 from proxy.core.scheduler import Scheduler
@@ -33,7 +34,7 @@ class Bed:
         specs = [
             BackendSpec(f"b{i}", models=frozenset({"m"}), kv_tokens=kv, max_concurrency=permits) for i in range(count)
         ]
-        settings = SchedulingSettings.model_validate({"explore": 0, "admission": {"mode": mode}})
+        settings = read(SchedulingSettings, {"explore": 0, "admission": {"mode": mode}})
         self.scheduler = Scheduler(
             specs,
             scheduling=settings,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.core.retry.fallback_chain import FallbackChain
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import MAX_WAYS, ModelSettings
@@ -11,8 +12,8 @@ NONE: frozenset[str] = frozenset()
 
 def fallbacks(classes: dict[str, object] | None = None, models: dict[str, object] | None = None) -> FallbackChain:
     return FallbackChain(
-        [ClassSettings.model_validate({"name": name, "fallback": to}) for name, to in (classes or {}).items()],
-        [ModelSettings.model_validate({"name": name, "fallback": to}) for name, to in (models or {}).items()],
+        [read(ClassSettings, {"name": name, "fallback": to}) for name, to in (classes or {}).items()],
+        [read(ModelSettings, {"name": name, "fallback": to}) for name, to in (models or {}).items()],
     )
 
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand, mean_length
-from proxy.core.fleet.margins import Margins
 from proxy.core.learn.entry import Entry
 from proxy.core.route.forecasting import (
     foresee,
@@ -36,7 +35,7 @@ def backend(**spec: object) -> Backend:
 def demand(prompt: float = 1000.0, answer: float = 100.0, now: float = 10.0, **job: object) -> Demand:
     made = Demand(Job(1, "m", **job), now, now)  # type: ignore[arg-type]
     made.prompt, made.answer, made.answer_high = prompt, answer, 2 * answer
-    made.bind(Margins(AdmissionSettings()), 0.2)
+    made.bind(AdmissionSettings(), 0.2)
     return made
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
@@ -23,14 +24,14 @@ JOB = Job(1, "m")
 
 def fleet_of(count: int, permits: int | None = None) -> tuple[Fleet, Candidates]:
     specs = [BackendSpec(f"b{i}", models=frozenset({"m"}), max_concurrency=permits) for i in range(count)]
-    fleet = Fleet(specs, HealthSettings(slow_start="10s"))
+    fleet = Fleet(specs, HealthSettings(slow_start=10.0))
     candidates = fleet.catalogue.find("m")
     assert candidates is not None
     return fleet, candidates
 
 
 def router(fleet: Fleet, policy: str = "round_robin") -> Router:
-    return Router(fleet, SchedulingSettings.model_validate({"policy": policy, "explore": 0}), random.Random(7))
+    return Router(fleet, read(SchedulingSettings, {"policy": policy, "explore": 0}), random.Random(7))
 
 
 def at(now: float) -> Demand:

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.rules import RuleSettings
 
-CLASSES = with_built_in((ClassSettings.model_validate({"name": "gold", "slo": "chatbot", "priority": 5}),))
+CLASSES = with_built_in((read(ClassSettings, {"name": "gold", "slo": "chatbot", "priority": 5}),))
 
 
 def asked(**changes: Any) -> RequestTraits:
@@ -17,7 +18,7 @@ def asked(**changes: Any) -> RequestTraits:
 
 
 def classified(*rules: dict[str, Any], bulk_tokens: int | None = 2048, **changes: Any) -> Classified:
-    built = [RuleSettings.model_validate(rule) for rule in rules]
+    built = [read(RuleSettings, rule) for rule in rules]
     return Classifier(CLASSES, built, bulk_tokens).classify(asked(**changes))
 
 
@@ -103,7 +104,7 @@ def test_who_reads_along_or_was_promised_a_time_keeps_it_however_long_answers_ge
 
 @pytest.mark.parametrize("slo", [{"ttft": "2s"}, {"tpot": "50ms"}])
 def test_what_the_usual_class_promises_is_kept_too(slo: dict[str, str]) -> None:
-    promising = with_built_in((ClassSettings.model_validate({"name": "interactive", "slo": slo}),))
+    promising = with_built_in((read(ClassSettings, {"name": "interactive", "slo": slo}),))
     found = Classifier(promising, (), 1000).classify(asked(stream=False, max_tokens=9000))
     assert names(found) == ("interactive", "default", None)
 

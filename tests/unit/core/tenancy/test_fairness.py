@@ -31,7 +31,7 @@ def test_weights_are_shares() -> None:
 
 
 def test_service_halves_and_is_forgotten_in_the_end() -> None:
-    tenants = served(Tenants(FairnessSettings(half_life="30s")), a=4.0, b=1.0)
+    tenants = served(Tenants(FairnessSettings(half_life=30.0)), a=4.0, b=1.0)
     assert tenants.services(130.0) == pytest.approx({"a": 2.0, "b": 0.5})
     assert tenants.over_share("a", 130.0) == pytest.approx(0.6)
     assert tenants.over_share("a", 100.0 + 30 * 30) == 0

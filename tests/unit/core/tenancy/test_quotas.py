@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.core.scheduler import Scheduler
 from proxy.core.tenancy.quotas import MAX_TENANTS, Account, Bucket, Quotas, Reservation
 from proxy.model.backend import BackendSpec
@@ -20,7 +21,7 @@ A, B = "aaaaaaaa", "bbbbbbbb"
 
 
 def entry(tenant: str = A, **limits: object) -> TenantSettings:
-    return TenantSettings.model_validate({"tenant": tenant, **limits})
+    return read(TenantSettings, {"tenant": tenant, **limits})
 
 
 def test_a_bucket_fills_evenly_and_no_further() -> None:

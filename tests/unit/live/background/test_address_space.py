@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.live.background import address_space
 from proxy.live.background.address_space import LEAST_B, AddressSpace, be_frugal, used, why_not
 from proxy.live.background.memory import MemoryGuard, available_b
@@ -38,9 +39,7 @@ def test_a_limit_that_comes_later_is_seen_at_the_next_look() -> None:
 @pytest.mark.parametrize("free_b", [64 * MIB - 1, 64 * MIB])
 def test_the_guard_refuses_everything_near_it(free_b: int) -> None:
     space = AddressSpace(lambda: 300 * MIB, lambda: 300 * MIB - free_b)
-    guard = MemoryGuard(
-        MemoryLimits.model_validate({"limit": "1GiB"}), lambda: None, lambda: None, lambda: 1, space=space
-    )
+    guard = MemoryGuard(read(MemoryLimits, {"limit": "1GiB"}), lambda: None, lambda: None, lambda: 1, space=space)
     guard.check()
     assert guard.is_full is guard.is_tight is (free_b < 64 * MIB)
 

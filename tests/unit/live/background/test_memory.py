@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.live.background.memory import MemoryGuard
 from proxy.model.limits import MemoryLimits
 
@@ -19,7 +20,7 @@ from proxy.model.limits import MemoryLimits
 )
 def test_what_happens_at_which_share(rss_b: int, closes: bool, tight: bool, full: bool) -> None:
     done: list[str] = []
-    limits = MemoryLimits.model_validate({"limit": "10000B"})
+    limits = read(MemoryLimits, {"limit": "10000B"})
     guard = MemoryGuard(limits, lambda: done.append("idle"), lambda: done.append("bulk"), lambda: rss_b)
     guard.check()
     assert (guard.is_tight, guard.is_full) == (tight, full)
@@ -28,9 +29,7 @@ def test_what_happens_at_which_share(rss_b: int, closes: bool, tight: bool, full
 
 def test_it_ends_when_memory_is_there_again() -> None:
     used = [9900, 5000]
-    guard = MemoryGuard(
-        MemoryLimits.model_validate({"limit": "10000B"}), lambda: None, lambda: None, lambda: used.pop(0)
-    )
+    guard = MemoryGuard(read(MemoryLimits, {"limit": "10000B"}), lambda: None, lambda: None, lambda: used.pop(0))
     guard.check()
     assert guard.is_full
     guard.check()
@@ -39,7 +38,7 @@ def test_it_ends_when_memory_is_there_again() -> None:
 
 
 def test_bulk_goes_whatever_its_share_when_everything_does() -> None:
-    limits = MemoryLimits.model_validate({"limit": "10000B", "shed": 0.5})
+    limits = read(MemoryLimits, {"limit": "10000B", "shed": 0.5})
     guard = MemoryGuard(limits, lambda: None, lambda: None, lambda: 6000)
     guard.check()
     assert guard.is_tight

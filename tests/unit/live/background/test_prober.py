@@ -51,7 +51,7 @@ class Bed:
 
     def hurry(self) -> None:
         """Wait no longer than a moment."""
-        self._prober._health = HealthSettings(probe_timeout="200ms")
+        self._prober._health = HealthSettings(probe_timeout=0.2)
 
     @property
     def kind(self) -> str:

@@ -62,7 +62,7 @@ async def test_what_is_broken_gives_everything_back(what: str) -> None:
 
 async def test_unpacked_too_large() -> None:
     budget = Budget(1 << 30)
-    limits = Limits(body=BodyLimits(size="1MiB"))
+    limits = Limits(body=BodyLimits(size=1 << 20))
     with pytest.raises(FaultError) as raised:
         await made(budget, limits).understand(head(packed=True), route(TARGET), PACKED)
     assert raised.value.fault.kind is Kind.BODY_TOO_LARGE

@@ -162,7 +162,7 @@ async def test_junk_behind_a_request_is_answered_in_its_turn() -> None:
     assert transport.sent_eof
 
 
-HEAD = HeadLimits(total="1KiB", field="256B")
+HEAD = HeadLimits(total=1 << 10, field=256)
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
@@ -183,12 +183,12 @@ async def test_all_headers_together(step: int) -> None:
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
 async def test_the_size_of_a_body(over: int) -> None:
-    server = Server(Limits(body=BodyLimits(size="1KiB")))
+    server = Server(Limits(body=BodyLimits(size=1 << 10)))
     raw = post(bytes(1024 + over))
     transport = await sent(server, raw[: raw.index(b"\r\n\r\n") + 4])
     assert server.kinds == ([Kind.BODY_TOO_LARGE] if over > 0 else []), "said before it is sent"
     assert transport.sent_eof is (over > 0)
-    server = Server(Limits(body=BodyLimits(size="1KiB")))
+    server = Server(Limits(body=BodyLimits(size=1 << 10)))
     chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (1024 + over, bytes(1024 + over))
     await sent(server, b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk)
     assert server.kinds == [Kind.BODY_TOO_LARGE if over > 0 else None]
@@ -363,7 +363,7 @@ async def test_who_takes_nothing_of_a_complete_answer_is_given_up() -> None:
 
 async def test_what_is_sent_after_an_early_answer_is_dropped_for_a_while() -> None:
     """As long as it comes, but not for ever: a reset would destroy the answer."""
-    server = Server(Limits(body=BodyLimits(size="1KiB")))
+    server = Server(Limits(body=BodyLimits(size=1 << 10)))
     connection, transport = server.connect()
     connection.data_received(post(bytes(2000))[:100])
     await settled()

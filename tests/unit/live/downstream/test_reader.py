@@ -52,7 +52,7 @@ def test_nothing_is_kept_of_what_was_handed_over() -> None:
     assert one.body_b == 0
 
 
-LINES = Limits(head=HeadLimits(total="1KiB", target="100B", count=10))
+LINES = Limits(head=HeadLimits(total=1 << 10, target=100, count=10))
 ENDLESS = {
     "a target": b"GET /",
     "a header's name": POST,

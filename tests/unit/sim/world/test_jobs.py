@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.config.plain import read
 from proxy.core.tenancy.classify import Classifier
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.sim.world.jobs import SeenByProxy
@@ -33,7 +34,7 @@ def test_only_whole_blocks_are_hashed() -> None:
 
 
 def test_promises_of_the_request_go_before_those_of_its_class() -> None:
-    classes = with_built_in((ClassSettings.model_validate({"name": "interactive", "slo": "chatbot", "priority": 3}),))
+    classes = with_built_in((read(ClassSettings, {"name": "interactive", "slo": "chatbot", "priority": 3}),))
     seen = SeenByProxy(3, 512, Classifier(classes, (), None))
     bulk = seen.job(0, ARRIVAL, 5.0)
     assert (bulk.bulk, bulk.slo_ttft_s, bulk.slo_tpot_s, bulk.deadline) == (True, 1.0, 0.1, 35.0)

@@ -1,0 +1,140 @@
+"""How values are written in the file whose types do not say it: units, shares, delays, tenants, policies.
+
+Owns what pydantic has to know of each `Form`, which are also the types of the options that are declared in `config`.
+"""
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from proxy.core.route.policies import POLICIES
+from proxy.model.bounds import Form
+from proxy.model.cache import INSTANT, pace_of
+from proxy.model.hedge import OFF, QUANTILES
+from proxy.model.tenants import is_tenant
+from proxy.model.units import format_duration, format_size, parse_duration_s, parse_size_b
+
+_PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{0,6})?)%", re.ASCII)
+
+_STORE: Final = re.compile(
+    r"(?:rediss?|valkeys?)://[A-Za-z0-9.\[\]:_-]{1,255}(?:/[0-9]{1,4})?|unix:///[^\s?#@]{1,255}", re.ASCII
+)
+
+
+def _delay(text: Any) -> str:
+    if not isinstance(text, str) or (text not in QUANTILES and text != OFF and not _is_duration(text)):
+        raise ValueError(f"must be {', '.join(QUANTILES)}, a duration such as 300ms, or {OFF}")
+    return text
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        return float(parse_duration_s(text)) > 0
+    except ValueError:
+        return False
+
+
+def _percent(value: Any) -> Any:
+    """`"5%"` → 0.05; numbers are shares already. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    match = _PERCENT.fullmatch(value)
+    if match is None:
+        raise ValueError("must be a share of the requests, such as 5%")
+    return float(match.group(1)) / 100
+
+
+def _pace(text: Any) -> str:
+    if not isinstance(text, str) or (text != INSTANT and not pace_of(text)):
+        raise ValueError(f"must be {INSTANT}, or a pace such as paced 50/s")
+    return text
+
+
+def _store(text: str) -> str:
+    if not _STORE.fullmatch(text):
+        raise ValueError("must be an address such as redis://127.0.0.1:6379/0; the password has an option of its own")
+    return text
+
+
+def _tenant(text: str) -> str:
+    if not is_tenant(text):
+        raise ValueError("must be the first 8 hex digits of the SHA-256 of an API key, as metrics show them, or *")
+    return text
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration_s),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(
+        {
+            "type": ["string", "integer"],
+            "pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ms|s|m|h|d)|0)$",
+            "minimum": 0,
+            "maximum": 0,
+            "examples": ["250ms", "5s", "2m"],
+        }
+    ),
+]
+"""Seconds; written with a unit."""
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size_b),
+    PlainSerializer(format_size, return_type=str),
+    WithJsonSchema(
+        {
+            "type": ["string", "integer"],
+            "pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(B|KiB|MiB|GiB|kB|MB|GB)|0)$",
+            "minimum": 0,
+            "maximum": 0,
+            "examples": ["64KiB", "8MiB"],
+        }
+    ),
+]
+"""Bytes; written with a unit."""
+Count = Annotated[int, Field(ge=1)]
+_Delay = Annotated[
+    str,
+    BeforeValidator(_delay),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(off|p90|p95|p99|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ms|s|m))$",
+            "examples": ["p95", "300ms"],
+        }
+    ),
+]
+_Percent = Annotated[
+    float,
+    BeforeValidator(_percent),
+    AfterValidator(float),
+    PlainSerializer(lambda share: f"{share * 100:.10g}%", return_type=str),
+    WithJsonSchema({"type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]*)?%$", "examples": ["5%"]}),
+]
+_Tenant = Annotated[str, AfterValidator(_tenant), Field(json_schema_extra={"pattern": r"^([0-9a-f]{8}|\*)$"})]
+_Pace = Annotated[
+    str,
+    BeforeValidator(_pace),
+    WithJsonSchema(
+        {"type": "string", "pattern": rf"^({INSTANT}|paced [0-9]+(\.[0-9]+)?/s)$", "examples": [INSTANT, "paced 50/s"]}
+    ),
+]
+_Store = Annotated[str, AfterValidator(_store), Field(json_schema_extra={"pattern": f"^({_STORE.pattern})$"})]
+
+if TYPE_CHECKING:
+    _Policy = str
+else:
+    _Policy = Literal[tuple(POLICIES)]
+
+WRITTEN: Final[dict[Form, Any]] = {
+    Form.DURATION: Duration,
+    Form.SIZE: Size,
+    Form.PERCENT: _Percent,
+    Form.DELAY: _Delay,
+    Form.TENANT: _Tenant,
+    Form.POLICY: _Policy,
+    Form.PACE: _Pace,
+    Form.STORE: _Store,
+}
+"""What pydantic reads instead of a type with that mark."""
