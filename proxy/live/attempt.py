@@ -41,7 +41,7 @@ _NAMELESS = re.compile(
 """How an engine says that it does not like a field, where it does not say which one."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Call:
     """What all attempts of one request share."""
 
@@ -54,6 +54,26 @@ class Call:
     meter: Meter
     stream_options: Any = None
     """As the body has them."""
+
+    def __init__(
+        self,
+        request: Request,
+        job: Job,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        settings: StreamSettings,
+        timeline: Timeline,
+        meter: Meter,
+        stream_options: Any = None,
+    ) -> None:
+        self.request = request
+        self.job = job
+        self.headers = headers
+        self.body = body
+        self.settings = settings
+        self.timeline = timeline
+        self.meter = meter
+        self.stream_options = stream_options
 
 
 class Try:
@@ -203,13 +223,13 @@ class Caller:
         return StreamPlan(
             call.settings,
             self._limits.event,
-            _undo(call, backend, continuation),
-            continuation,
-            evidence,
-            _adds_continuous(call, backend, continuation),
-            ENDPOINTS[call.request.endpoint].api,
-            self._allowance,
-            Lack.TOOLS in call.job.needs,
+            undo=_undo(call, backend, continuation),
+            continuation=continuation,
+            evidence=evidence,
+            continuous=_adds_continuous(call, backend, continuation),
+            api=ENDPOINTS[call.request.endpoint].api,
+            allowance=self._allowance,
+            may_call=Lack.TOOLS in call.job.needs,
         )
 
 

@@ -20,7 +20,7 @@ class Streaming(NamedTuple):
     meter: Meter
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Record:
     """Everything that is told of one request; made once, at its end."""
 
@@ -58,3 +58,54 @@ class Record:
     """Who asked: digits of the digest of its API key, never the key; empty: it sent none."""
     client: str = ""
     """Address of the peer, as the socket knows it: what a header says of it is not believed."""
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the field's name
+        method: str,
+        path: str,
+        endpoint: str,
+        traffic_class: str,
+        model_asked: str,
+        model_served: str,
+        backend: str,
+        attempts: int,
+        status: int,
+        stream: bool,
+        body_bytes: int,
+        outcome: Outcome,
+        timeline: Timeline,
+        usage: Usage,
+        token_source: str,
+        meter: Meter,
+        resumed: int,
+        fallback: str = "",
+        hedge: str = "",
+        promise: Promise = NOTHING_PROMISED,
+        tenant: str = "",
+        client: str = "",
+    ) -> None:
+        self.id = id
+        self.method = method
+        self.path = path
+        self.endpoint = endpoint
+        self.traffic_class = traffic_class
+        self.model_asked = model_asked
+        self.model_served = model_served
+        self.backend = backend
+        self.attempts = attempts
+        self.status = status
+        self.stream = stream
+        self.body_bytes = body_bytes
+        self.outcome = outcome
+        self.timeline = timeline
+        self.usage = usage
+        self.token_source = token_source
+        self.meter = meter
+        self.resumed = resumed
+        self.fallback = fallback
+        self.hedge = hedge
+        self.promise = promise
+        self.tenant = tenant
+        self.client = client

@@ -97,18 +97,20 @@ def read(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> tupl
     stream = fields.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise invalid("`stream` must be true or false.", "stream")
+    usage_asked, continuous_usage_asked = _usage_asked(fields)
     request = Request(
         head.request_id,
         head.method,
         route.target,
         route.endpoint,
         model,
-        bool(stream),
-        len(body),
-        max_tokens,
-        head.client_attempt,
-        head.client_timeout_s,
-        *_usage_asked(fields),
+        stream=bool(stream),
+        body_bytes=len(body),
+        max_tokens=max_tokens,
+        client_attempt=head.client_attempt,
+        client_timeout_s=head.client_timeout_s,
+        usage_asked=usage_asked,
+        continuous_usage_asked=continuous_usage_asked,
         json=bool(fields),
         traffic_class=head.traffic_class,
     )

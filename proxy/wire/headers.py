@@ -6,7 +6,7 @@ versions, fragments, transfer codings, hosts, duplicates, sizes. Owns no bytes b
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from proxy.model.faults import FaultError, Kind, downstream
@@ -69,7 +69,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}\Z")
 _SECONDS = re.compile(rb"[0-9]{1,7}(?:\.[0-9]{1,6})?\Z")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Head:
     """A request head that passed the check. Header names keep the client's spelling."""
 
@@ -85,10 +85,41 @@ class Head:
     origin: bytes
     client_attempt: int
     client_timeout_s: float | None
-    traffic_class: str = ""
+    traffic_class: str
     """`x-tidegate-class`; empty: not asked for."""
-    fields: Mapping[bytes, bytes] = field(default_factory=dict)
+    fields: Mapping[bytes, bytes]
     """Every header by its lower-case name, keys and cookies too: not to be shown."""
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        target: bytes,
+        host: bytes,
+        request_id: str,
+        forward: list[tuple[bytes, bytes]],
+        content_type: bytes,
+        content_encoding: bytes,
+        expects_continue: bool,
+        origin: bytes,
+        client_attempt: int,
+        client_timeout_s: float | None,
+        traffic_class: str,
+        fields: Mapping[bytes, bytes],
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.host = host
+        self.request_id = request_id
+        self.forward = forward
+        self.content_type = content_type
+        self.content_encoding = content_encoding
+        self.expects_continue = expects_continue
+        self.origin = origin
+        self.client_attempt = client_attempt
+        self.client_timeout_s = client_timeout_s
+        self.traffic_class = traffic_class
+        self.fields = fields
 
 
 class HeaderPolicy:
@@ -145,19 +176,19 @@ def check_head(
     host = _checked_host(seen.get(b"host"), version)
     request_id = seen.get(b"x-request-id", b"")
     return Head(
-        method.decode(),
-        target,
-        host,
-        request_id.decode() if _REQUEST_ID.match(request_id) else new_id(),
-        forward,
-        seen.get(b"content-type", b""),
-        seen.get(b"content-encoding", b"").strip().lower(),
-        _expects_continue(seen.get(b"expect")),
-        seen.get(b"origin", b""),
-        int(_seconds(seen.get(b"x-stainless-retry-count")) or 0),
-        _seconds(seen.get(b"x-stainless-read-timeout") or seen.get(b"x-stainless-timeout")),
-        seen.get(b"x-tidegate-class", b"")[:64].decode("ascii", "replace").strip(),
-        seen,
+        method=method.decode(),
+        target=target,
+        host=host,
+        request_id=request_id.decode() if _REQUEST_ID.match(request_id) else new_id(),
+        forward=forward,
+        content_type=seen.get(b"content-type", b""),
+        content_encoding=seen.get(b"content-encoding", b"").strip().lower(),
+        expects_continue=_expects_continue(seen.get(b"expect")),
+        origin=seen.get(b"origin", b""),
+        client_attempt=int(_seconds(seen.get(b"x-stainless-retry-count")) or 0),
+        client_timeout_s=_seconds(seen.get(b"x-stainless-read-timeout") or seen.get(b"x-stainless-timeout")),
+        traffic_class=seen.get(b"x-tidegate-class", b"")[:64].decode("ascii", "replace").strip(),
+        fields=seen,
     )
 
 

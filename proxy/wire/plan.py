@@ -13,7 +13,7 @@ from proxy.wire.rechunk import Rechunker, TokenRechunker
 from proxy.wire.rechunk_text import TextRechunker
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class StreamPlan:
     """What is done to a stream besides passing it on."""
 
@@ -33,6 +33,29 @@ class StreamPlan:
     """What large events of all streams share."""
     may_call: bool = False
     """The answer may hold calls of tools: engines that parse these are silent until one is whole."""
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        event_limit_b: int,
+        undo: Undo = Undo.NOTHING,
+        *,
+        continuation: Continuation | None = None,
+        evidence: Evidence | None = None,
+        continuous: bool = False,
+        api: Api = Api.OPENAI,
+        allowance: AllowanceHeaders | None = None,
+        may_call: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.event_limit_b = event_limit_b
+        self.undo = undo
+        self.continuation = continuation
+        self.evidence = evidence
+        self.continuous = continuous
+        self.api = api
+        self.allowance = allowance
+        self.may_call = may_call
 
     def rechunker(self) -> Rechunker | None:
         """A re-chunker for one stream; None at the engine's granularity."""

@@ -42,7 +42,7 @@ class Way:
     def plan(self) -> StreamPlan:
         evidence = Evidence(Estimator(), one_token_per_event=self.one_token_per_event)
         settings = StreamSettings(granularity=self.granularity)
-        return StreamPlan(settings, LIMIT_B, self.undo, None, evidence)
+        return StreamPlan(settings, LIMIT_B, self.undo, evidence=evidence)
 
 
 WAYS = [

@@ -16,9 +16,16 @@ from proxy.model.faults import FaultError
 from proxy.model.request import Request
 from proxy.model.rules import RuleSettings
 from proxy.wire.headers import Head
+from tests.unit.wire.asking import head_of
 
 GOLD = {"name": "gold", "slo": {"preset": "chatbot", "deadline": "9s"}, "priority": 3, "demotable": True}
 FIELDS = {"model": "m", "messages": [{"role": "user", "content": "a" * 2000}]}
+
+
+def head_with(fields: dict[bytes, bytes]) -> Head:
+    head = head_of()
+    head.fields = fields
+    return head
 
 
 class OneModel:
@@ -37,7 +44,7 @@ def taken(
     intake = JobBuilder(classifier, cast(ModelList, OneModel()), None, foresees=foresees)
     usual: dict[str, Any] = {"model": "m", "stream": True, "body_bytes": 2064, "json": True}
     request = Request("r", "POST", "/v1/chat/completions", Endpoint.CHAT, **{**usual, **changes})
-    head = Head("POST", b"/", b"h", "r", [], b"", b"", False, b"", 0, None, "", headers or {})
+    head = head_with(headers or {})
     return intake.take(head, request, FIELDS if fields is None else fields, 100.0)
 
 
@@ -86,7 +93,7 @@ def test_who_may_name_no_model_where_there_are_several(endpoint: Endpoint) -> No
     classifier = Classifier(with_built_in(()), [], 2048)
     intake = JobBuilder(classifier, cast(ModelList, OneModel()), None, foresees=False)
     request = Request("r", "POST", "/v1/x", endpoint, None)
-    head = Head("POST", b"/", b"h", "r", [], b"", b"", False, b"", 0, None, "", {})
+    head = head_with({})
     if endpoint in (
         Endpoint.CHAT,
         Endpoint.COMPLETIONS,
