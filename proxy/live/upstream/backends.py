@@ -156,7 +156,3 @@ def _address(config: BackendOptions, limits: UpstreamLimits) -> SocketAddress:
         idle_s=limits.idle if config.idle is None else config.idle,
         keepalive_s=limits.keepalive,
     )
-
-
-def _first(override: float | None, common: float) -> float:
-    return common if override is None else override
