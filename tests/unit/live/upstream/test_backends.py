@@ -98,7 +98,7 @@ async def test_usage_is_asked_for_until_it_was_refused() -> None:
     assert (backend.tells_usage("m"), backend.tells_usage("other")) == (False, True)
     backend.forget_usage("m")
     assert backend.tells_usage("m")
-    assert not built(usage="leave").tells_usage("m")
+    assert not built(usage="never").tells_usage("m")
 
 
 async def test_models_it_remembers_something_of_are_bounded() -> None:
