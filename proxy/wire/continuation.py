@@ -2,7 +2,7 @@
 
 Owns at which moments that may be tried (for which requests: `resumable`), what the next engine is asked, and how its
 events are made to look like the first one's. Equality first: where the same text cannot be expected, the answer is no.
-The rules and their reasons: decisions/0005-resume.md. Sends nothing, chooses no backend.
+The rules and their reasons: tests/benchmarks/RESUME.md (decision 5). Sends nothing, chooses no backend.
 """
 
 from collections.abc import Mapping
