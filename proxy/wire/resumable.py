@@ -1,6 +1,6 @@
 """Which requests can be expected to get the very text they would have had, when an engine breaks and another goes on.
 
-Owns that verdict on a request and an engine; reasons: tests/benchmarks/RESUME.md (decision 5). How it is done: `continuation`.
+Owns that verdict on a request and an engine; reasons: tests/benchmarks/RESUME.md. How it is done: `continuation`.
 """
 
 from collections.abc import Mapping
