@@ -17,7 +17,7 @@ from proxy.core.fleet.catalogue import shown_name
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
-from proxy.core.jobs.decision import Decision, Join, Judged, Send, Shed, Wait
+from proxy.core.jobs.decision import Decision, Gather, Join, Judged, Send, Shed, Wait
 from proxy.core.jobs.hold import Holds
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import NOBODY, OpenJob
@@ -36,6 +36,7 @@ from proxy.core.route.forecasting import foresee, least_s
 from proxy.core.route.limits import judge
 from proxy.core.route.router import SAMPLED, Router
 from proxy.core.tenancy.quotas import Quotas
+from proxy.core.windows import Windows, spare_s
 from proxy.model.commands import Reason
 from proxy.model.faults import Fault
 from proxy.model.request import Job
@@ -65,6 +66,7 @@ class Decider:
         settings: SchedulingSettings,
         probe_interval_s: float,
         rng: Rng,
+        windows: Windows,
     ) -> None:
         self._fleet = fleet
         self._books = learning
@@ -77,6 +79,7 @@ class Decider:
         self._max_hold_s = settings.admission.max_hold
         self._probe_interval_s = probe_interval_s
         self._rng = rng
+        self._windows = windows
         self.fallback = Fallback(fleet.catalogue, learning, router)
 
     def rehearsal(self) -> "Decider":
@@ -91,6 +94,7 @@ class Decider:
             self._settings,
             self._probe_interval_s,
             NoChance(),
+            self._windows,
         )
 
     # ---- new jobs
@@ -113,9 +117,21 @@ class Decider:
             if elsewhere is not None:
                 return Judged(elsewhere)
         chosen = self._router.pick(candidates, demand, NOBODY)
-        return Judged(
-            self._without_room(open_job, candidates, demand) if chosen is None else Send(chosen, demand), demand, chosen
-        )
+        if chosen is None:
+            return Judged(self.without_room(open_job, candidates, demand), demand)
+        if open_job.job.window is not None:
+            return Judged(self._in_company(open_job, chosen, demand), demand, chosen)
+        return Judged(Send(chosen, demand), demand, chosen)
+
+    def _in_company(self, open_job: OpenJob, chosen: Backend, demand: Demand) -> Decision:
+        """A job that could go now may wait for others, or take those along that wait."""
+        others = self._windows.others(open_job, chosen)
+        closed = self._windows.closed_by(open_job, others, chosen, demand)
+        if closed is not None:
+            return Send(chosen, demand, others=others, closed=closed)
+        rule = open_job.job.gather
+        assert rule is not None
+        return Gather(min(rule.max_wait_s, spare_s(chosen, demand)), others)
 
     def _barred(self, job: Job, candidates: Candidates | None, now: float) -> Shed | None:
         """The gates that ask nothing of the load, in order."""
@@ -136,7 +152,7 @@ class Decider:
 
     # ---- nobody has room
 
-    def _without_room(self, open_job: OpenJob, candidates: Candidates, demand: Demand) -> Decision:
+    def without_room(self, open_job: OpenJob, candidates: Candidates, demand: Demand) -> Decision:
         lasting = demand.bulk and candidates.learns
         if (
             demand.reason is None

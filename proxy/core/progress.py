@@ -12,6 +12,7 @@ from proxy.core.jobs.attempts import Attempts
 from proxy.core.jobs.hedge_timers import HedgeTimers
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
+from proxy.core.learn.calls import kind_of
 from proxy.core.outbox import Outbox
 from proxy.core.refusals import hold_timeout
 from proxy.core.retry.budget import RetryBudget
@@ -19,6 +20,7 @@ from proxy.core.retry.fallback import cause_of
 from proxy.core.retry.hedging import Hedging
 from proxy.core.route.router import Router
 from proxy.core.waiting import Waiting
+from proxy.core.windows import most_of
 from proxy.model.commands import Abort, Failed, Finished, FirstByte, FirstToken
 from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind, Source
 from proxy.model.limits import RetrySettings
@@ -78,8 +80,7 @@ class Progress:
                 self._convict(open_job, now)
         else:  # an answer to a mistake of the client: it neither accuses nor acquits
             opened = self._fleet.withdrawn(attempt.backend, attempt.era)
-        for open_job in left_out:
-            self._excused(open_job, now)
+        self._excuse(left_out, now)
         self.go_on(attempt.backend, opened, now)
 
     def failed(self, report: Failed, now: float) -> None:
@@ -146,7 +147,10 @@ class Progress:
                 self._outbox.add(self._attempts.refuse(open_job, fault))
             else:
                 again.append(open_job)
-        if report.culprits:
+        if report.too_many:
+            backend.calls.caps.refused(kind_of(attempt.open_job.job), attempt.inputs, report.cap)
+            self._in_smaller(again, backend, now)
+        elif report.culprits:
             if not self._together(again, now):
                 self._excuse(again, now)
         elif fault.source is Source.DOWNSTREAM:
@@ -166,6 +170,17 @@ class Progress:
             if not self._goes_on(open_job, now):
                 self._convict(open_job, now, alone=True)
                 self._outbox.add(self._attempts.refuse(open_job, fault))
+
+    def _in_smaller(self, open_jobs: list[OpenJob], backend: Backend, now: float) -> None:
+        """As many at once as the engine takes by what is known now."""
+        while open_jobs:
+            most, size = most_of(open_jobs[0], backend), 0
+            while size < len(open_jobs) and (not size or most >= open_jobs[size].job.items):
+                most -= open_jobs[size].job.items
+                size += 1
+            batch, open_jobs = open_jobs[:size], open_jobs[size:]
+            if not self._together(batch, now):
+                self._excuse(batch, now, alone=len(batch) < 2)
 
     def _together(self, open_jobs: list[OpenJob], now: float) -> bool:
         """Those that were merged go as one call again, if one backend has room for all of them now."""
@@ -187,13 +202,13 @@ class Progress:
         left_out = [open_job for open_job in attempt.open_jobs if open_job.job.id in missing]
         return [open_job for open_job in left_out if self._attempts.gets_off(open_job, attempt)]
 
-    def _excuse(self, open_jobs: list[OpenJob], now: float) -> None:
+    def _excuse(self, open_jobs: list[OpenJob], now: float, *, alone: bool = True) -> None:
+        """What failed was not for their own sake, as far as known: the next attempt, at no cost, of each."""
         for open_job in open_jobs:
+            open_job.alone, open_job.started = alone, False
             self._excused(open_job, now)
 
     def _excused(self, open_job: OpenJob, now: float) -> None:
-        """What failed was not for its own sake, as far as known: the next attempt, alone and at no cost."""
-        open_job.alone, open_job.started = True, False
         candidates = None if _is_late(open_job, now) else self._fleet.catalogue.find(open_job.job.model)
         if candidates is not None:
             demand = self._books.demand(open_job, now)

@@ -38,6 +38,7 @@ from proxy.core.shown.explanation import Explanation, explain
 from proxy.core.shown.views import BackendView, Counts, PoolView, backend_view, pool_view
 from proxy.core.tenancy.quotas import Quotas, Reservation
 from proxy.core.waiting import Waiting, backfill_bounds
+from proxy.core.windows import Windows
 from proxy.model.abilities import Lack
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import (
@@ -93,6 +94,7 @@ class Scheduler:
         self._router = Router(self._fleet, settings, rng)
         self._outbox = Outbox()
         self._held = Holds(hold, backfill_bounds(settings.backfill))
+        self._windows = Windows(self._held)
         self._decider = Decider(
             self._fleet,
             self._books,
@@ -103,9 +105,10 @@ class Scheduler:
             settings,
             health.probe_interval,
             rng,
+            self._windows,
         )
         self._waiting = Waiting(
-            self._fleet, self._books, self._attempts, self._router, self._held, self._decider, settings
+            self._fleet, self._books, self._attempts, self._router, self._held, self._decider, settings, self._windows
         )
         self._progress = Progress(
             self._fleet,
@@ -123,7 +126,8 @@ class Scheduler:
         self._holds = self._held.hold.timers
         self._backfills = self._held.backfill.timers
         self._lates = self._lateness.timers
-        self._timers = (self._holds, self._ejections, self._pauses, self._backfills, self._lates)
+        self._gathers = self._held.gathering.timers
+        self._timers = (self._holds, self._ejections, self._pauses, self._backfills, self._lates, self._gathers)
 
     # ---- the five methods
 
@@ -138,6 +142,8 @@ class Scheduler:
         attempts.begin(open_job)
         if open_job.fallbacks:
             self._decider.fallback.served(open_job)
+        if job.window is not None:
+            self._windows.came(job, now)
         self._outbox.extend(self._placed(open_job, now))
         return self._outbox.take()
 
@@ -200,7 +206,7 @@ class Scheduler:
             self._holds.soonest == inf == self._ejections.soonest
             and self._pauses.soonest == inf
             and self._backfills.soonest == inf == look_at
-            and lates.soonest == inf
+            and lates.soonest == inf == self._gathers.soonest
         ):
             return None
         soonest = look_at
@@ -211,9 +217,14 @@ class Scheduler:
         return None if soonest == inf else soonest
 
     def refuse_new(self) -> list[Command]:
-        """Drain: held jobs and all to come are refused; those in flight go on, their retries included."""
-        self._held.draining = True
-        return [self._refuse_held(open_job, draining()) for open_job in self._held.open_jobs()]
+        """Drain: held jobs and all to come are refused; those in flight go on, their retries included. Windows close at
+        the next `tick`, which is due at once: who could have gone still may."""
+        held = self._held
+        held.draining = True
+        for open_job in held.gathering.open_jobs():
+            self._gathers.set(open_job.job.id, 0.0)
+        waiting = [*held.hold.open_jobs(), *held.backfill.open_jobs()]
+        return [self._refuse_held(open_job, draining()) for open_job in waiting]
 
     def shed_bulk(self) -> list[Command]:
         """Memory is short: bulk that waits is refused; what is on its way goes on."""
@@ -284,7 +295,7 @@ class Scheduler:
             cancelled=attempts.cancelled,
             in_flight=attempts.in_flight,
             held=len(held),
-            held_bytes=held.hold.bytes + held.backfill.bytes,
+            held_bytes=held.bytes,
             retries=self._progress.retried,
             retry_budget_left=self._progress.budget.left(now),
             ejections=self._fleet.ejections,
@@ -345,12 +356,14 @@ class Scheduler:
             and now < self._backfills.soonest
             and now < waiting.look_at
             and now < self._lates.soonest
+            and now < self._gathers.soonest
         ):
             return
-        due = [*self._held.hold.due(now), *self._held.backfill.due(now)]
+        due = [*self._held.hold.due(now), *self._held.backfill.due(now), *self._held.gathering.due(now)]
         late = [t for t in due if t.job.deadline is not None and now >= t.job.deadline]
         for open_job in late:
-            outbox.extend(waiting.expire(open_job, now))
+            if open_job.line is not None:  # or it went with another one
+                outbox.extend(waiting.expire(open_job, now))
         if self._fleet.advance(now):
             outbox.extend(waiting.feed_all(now))
         if now >= waiting.look_at:
@@ -407,7 +420,7 @@ class Scheduler:
 
     def _line_up_again(self) -> None:
         """Models are served by other backends now: every held job finds its line, or its end."""
-        for hold in (self._held.hold, self._held.backfill):
+        for hold in (self._held.hold, self._held.backfill, self._held.gathering):
             for open_job in hold.open_jobs():
                 candidates = self._fleet.catalogue.find(open_job.job.model)
                 if candidates is None:

@@ -12,20 +12,23 @@ from typing import Final
 from proxy.core.decide import Decider
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempts import Attempts
-from proxy.core.jobs.decision import Decision, Join, Send, Shed, Wait
+from proxy.core.jobs.decision import Decision, Gather, Join, Send, Shed, Wait
 from proxy.core.jobs.hold import Hold, Holds, Line
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import NOBODY, OpenJob
-from proxy.core.refusals import hold_timeout, unreachable
+from proxy.core.refusals import draining, hold_timeout, unreachable
 from proxy.core.retry.fallback import cause_of_absence, ways_left
 from proxy.core.route.forecasting import foresee, in_all_s
 from proxy.core.route.router import Router
+from proxy.core.windows import Windows
 from proxy.model.commands import Command, Dispatch, Reason
 from proxy.model.fallback import Cause
 from proxy.model.limits import HoldSettings
 from proxy.model.scheduling import BackfillSettings, SchedulingSettings
+from proxy.model.windows import Closed, Gathered
 
 LOOK_S: Final = 0.25
 """Limits clear as time goes by, without an event: held jobs are looked at so often."""
@@ -33,6 +36,8 @@ _LOOKS: Final = 8
 """Jobs looked at per line and event: one that does not fit must not stop smaller ones behind it for ever."""
 _MIN_HOLD_S: Final = 0.02
 """A shorter wait is none."""
+_HAIR_S: Final = 1e-6
+"""Sums of times differ by so much."""
 
 
 class Waiting:
@@ -47,7 +52,9 @@ class Waiting:
         holds: Holds,
         decider: Decider,
         settings: SchedulingSettings,
+        windows: Windows,
     ) -> None:
+        self._windows = windows
         self._fleet = fleet
         self._books = learning
         self._attempts = attempts
@@ -76,6 +83,10 @@ class Waiting:
         """Do what was decided on a job of these candidates (None: of nobody's, so that it cannot wait)."""
         if isinstance(decision, Send):
             return self._send(open_job, decision)
+        if isinstance(decision, Gather):
+            assert candidates is not None
+            self._holds.gathering.add(open_job, candidates, NOBODY, now, decision.most_s)
+            return []
         if isinstance(decision, Join):
             return [self._attempts.join(open_job, decision.attempt, now)]
         if isinstance(decision, Wait):
@@ -91,9 +102,36 @@ class Waiting:
             open_job.job, open_job.way, open_job.fallbacks = detour.job, detour.way, detour.left
         if detour is not None or commands:  # it was looked at for others since, or others were there
             foresee(backend, demand)
+        if send.others:
+            return [self._with(open_job, send.others, backend, send.closed, demand.now)]
         open_job.probe = send.probe
         commands.append(self._attempts.dispatch(open_job, backend, demand))
         return commands
+
+    def _go(self, hold: Hold, open_job: OpenJob, backend: Backend, demand: Demand) -> Dispatch:
+        """It leaves the line for `backend`, with those that wait and may go in the same call."""
+        job = open_job.job
+        hold.remove(open_job)
+        if job.same is not None and not open_job.started:
+            out = self._attempts.alike(job)
+            if out is not None:
+                return self._attempts.join(open_job, out, demand.now)
+        if job.window is not None:
+            others = self._windows.others(open_job, backend)
+            if others:
+                return self._with(open_job, others, backend, Closed.IDLE, demand.now)
+        return self._attempts.dispatch(open_job, backend, demand)
+
+    def _with(self, open_job: OpenJob, others: list[OpenJob], backend: Backend, closed: Closed, now: float) -> Dispatch:
+        """Several go as one call, in the order in which they came."""
+        for other in others:
+            assert other.waits_in is not None
+            other.waits_in.remove(other)
+        together = sorted([open_job, *others], key=_number)
+        waits_s = tuple([0.0 if one.held_at is None else now - one.held_at for one in together])
+        demand = self._books.demand_of_all(together, now)
+        foresee(backend, demand)
+        return self._attempts.dispatch_all(together, backend, demand, Gathered(closed, waits_s))
 
     def _wait(self, open_job: OpenJob, wait: Wait, candidates: Candidates, now: float) -> None:
         if wait.reason is not None:
@@ -168,19 +206,32 @@ class Waiting:
                 self._feed_some(hold.first_for(backend, _LOOKS, late), backend, commands, now)
             if hold.first_for(backend, 1):
                 break
+        if len(self._holds.gathering):
+            self._close_idle(backend, commands, now)
         return commands
+
+    def _close_idle(self, backend: Backend, commands: list[Command], now: float) -> None:
+        """A call has ended: who waits for others goes without more of them."""
+        gathering = self._holds.gathering
+        for open_job in gathering.first_for(backend, _LOOKS):
+            line, rule = open_job.line, open_job.job.gather
+            if line is None or rule is None or not rule.adaptive or not self._windows.is_idle(open_job.job, backend):
+                continue
+            demand = self._books.demand(open_job, now)
+            if self._router.fits(backend, line.candidates, demand):
+                commands.append(self._go(gathering, open_job, backend, demand))
 
     def _feed_some(self, open_jobs: list[OpenJob], backend: Backend, commands: list[Command], now: float) -> float:
         """Send whoever fits; returns by when one would have to be due to be in time, where somebody is late."""
         late = inf
         for open_job in open_jobs:
+            if open_job.line is None:
+                continue  # it went with another one
             if not backend.has_room(open_job.job, bulk=open_job.job.bulk or open_job.demoted):
                 return inf
             demand = self._books.demand(open_job, now)
-            assert open_job.line is not None
             if self._router.fits(backend, open_job.line.candidates, demand):
-                self._holds.hold.remove(open_job)
-                commands.append(self._attempts.dispatch(open_job, backend, demand))
+                commands.append(self._go(self._holds.hold, open_job, backend, demand))
             elif backend.forecast.reason is Reason.TTFT:
                 late = min(late, now + demand.ttft_margin * backend.forecast.ttft)
         return late
@@ -196,8 +247,7 @@ class Waiting:
             demand = self._books.demand(open_job, now)
             assert open_job.line is not None
             if self._router.fits(backend, open_job.line.candidates, demand):
-                hold.remove(open_job)
-                commands.append(self._attempts.dispatch(open_job, backend, demand))
+                commands.append(self._go(hold, open_job, backend, demand))
             elif backend.forecast.reason is Reason.DEADLINE:
                 due = max(open_job.due + 1e-6, now + in_all_s(backend, demand))
             else:
@@ -223,8 +273,7 @@ class Waiting:
                 demand = self._books.demand(open_job, now)
                 backend = self._router.pick(line.candidates, demand, line.avoid)
                 if backend is not None:
-                    hold.remove(open_job)
-                    return self._attempts.dispatch(open_job, backend, demand)
+                    return self._go(hold, open_job, backend, demand)
         return None
 
     # ---- the end of waiting
@@ -235,6 +284,9 @@ class Waiting:
         assert line is not None
         assert hold is not None
         candidates = line.candidates
+        if hold is self._holds.gathering:
+            hold.remove(open_job)
+            return self._closes(open_job, candidates, now)
         in_time = open_job.job.deadline is None or now < open_job.job.deadline
         if hold is self._holds.backfill and open_job.job.done_by is not None and open_job.held_at is not None:
             in_time = now - open_job.held_at >= self._backfill_s  # else it was its last chance to be complete in time
@@ -242,6 +294,23 @@ class Waiting:
         return self.carry_out(
             open_job, self._at_the_end(open_job, candidates, hold, now, in_time=in_time), candidates, now
         )
+
+    def _closes(self, open_job: OpenJob, candidates: Candidates, now: float) -> list[Command]:
+        """The window of a job is over: it goes with whoever waits for the same, or waits as any other."""
+        job, rule = open_job.job, open_job.job.gather
+        if job.deadline is not None and now >= job.deadline:
+            late = Shed(hold_timeout(self._decider.wait_s(candidates)), Reason.DEADLINE)
+            return self.carry_out(open_job, late, candidates, now)
+        demand = self._books.demand(open_job, now)
+        backend = self._router.pick(candidates, demand, NOBODY)
+        if backend is None:
+            waits = self._decider.without_room(open_job, candidates, demand)
+            if self._holds.draining and isinstance(waits, Wait):
+                waits = Shed(draining())
+            return self.carry_out(open_job, waits, candidates, now)
+        aged = rule is not None and open_job.held_at is not None and now - open_job.held_at >= rule.max_wait_s - _HAIR_S
+        others = self._windows.others(open_job, backend)
+        return [self._with(open_job, others, backend, Closed.AGE if aged else Closed.DEADLINE, now)]
 
     def _at_the_end(
         self, open_job: OpenJob, candidates: Candidates, hold: Hold, now: float, *, in_time: bool
@@ -275,6 +344,10 @@ class Waiting:
 def backfill_bounds(backfill: BackfillSettings) -> HoldSettings:
     """The same bounds as of a hold."""
     return HoldSettings(min_jobs=backfill.jobs, per_in_flight=0.0, bytes=backfill.bytes, max_wait=backfill.max_wait)
+
+
+def _number(open_job: OpenJob) -> int:
+    return open_job.number
 
 
 def ticket_may_be_passed(line: Line) -> bool:

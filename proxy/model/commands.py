@@ -108,6 +108,10 @@ class Failed:
     repeatable: bool
     culprits: tuple[int, ...] = ()
     """Jobs of a merged call that have the fault: it is their end. The others go again, together and at no cost."""
+    too_many: bool = False
+    """The engine takes no call with so many inputs: its jobs go again in smaller ones, at no cost."""
+    cap: int | None = None
+    """How many it says that it takes."""
 
 
 @dataclass(slots=True)

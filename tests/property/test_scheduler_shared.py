@@ -19,8 +19,19 @@ from proxy.model.faults import DECLINED, NOT_REACHED, Kind, downstream, upstream
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import SchedulingSettings
+from proxy.model.windows import Window
 
 TRIES = 3
+MOST_INPUTS = 64
+RULES = [
+    None,
+    Window(True, 0.01, 32, 8192),
+    Window(True, 0.01, 4, 8192),
+    Window(False, 0.005, 3, 8192),
+    Window(False, 0.01, 32, 100),
+    Window(False, 600.0, 32, 8192),
+    Window(False, 0.0, 1, 1),
+]
 FAULTS = [
     *(upstream(kind, "failed") for kind in (Kind.CONNECT, Kind.RESET, Kind.ERROR_STATUS, Kind.BUSY, Kind.CANNOT)),
     downstream(Kind.INVALID, "one of them is bad"),
@@ -82,6 +93,13 @@ class SharedLives(RuleBasedStateMachine):
             self.held.remove(job_id)
             self.out[job_id] = command.attempt
             jobs.append(job_id)
+        if len(command.jobs) > 1:
+            assert len({self.jobs[job_id].window for job_id in command.jobs}) == 1
+            assert len({self.jobs[job_id].bulk for job_id in command.jobs}) == 1
+            assert sum(self.jobs[job_id].items for job_id in command.jobs) <= MOST_INPUTS
+        if command.gathered is not None:
+            assert len(command.gathered.waits_s) == len(command.jobs)
+            assert min(command.gathered.waits_s) >= 0
         if joins:
             one, other = self.jobs[command.jobs[0]], self.jobs[jobs[0]]
             assert (one.same, one.tenant) == (other.same, other.tenant), "another question"
@@ -97,6 +115,30 @@ class SharedLives(RuleBasedStateMachine):
         deadline = None if lasts is None else self.now + lasts
         self.submitted(Job(len(self.jobs), "m", same=same, tenant=tenant, stream=stream, deadline=deadline))
 
+    @rule(
+        count=st.integers(1, 4),
+        window=st.sampled_from([b"v", b"v", b"w"]),
+        rule_=st.sampled_from(RULES),
+        items=st.sampled_from([1, 1, 3]),
+        tenant=st.sampled_from(["", "", "x"]),
+        bulk=st.sampled_from([False, False, False, True]),
+        lasts=st.sampled_from([None, None, None, 0.1, 5.0]),
+    )
+    def submit_to_window(
+        self,
+        count: int,
+        window: bytes,
+        rule_: Window | None,
+        items: int,
+        tenant: str,
+        bulk: bool,
+        lasts: float | None,
+    ) -> None:
+        for _ in range(count):
+            deadline = None if lasts is None else self.now + lasts
+            more = {"tenant": tenant, "bulk": bulk, "deadline": deadline, "prompt_tokens": 20}
+            self.submitted(Job(len(self.jobs), "m", window=window, gather=rule_, items=items, **more))
+
     def submitted(self, job: Job) -> None:
         self.call("tick", self.now)
         said = self.twins[0].explain(job, self.now)
@@ -109,8 +151,18 @@ class SharedLives(RuleBasedStateMachine):
         if job.id in self.out and not self.by_chance:
             backend = self.attempts[self.out[job.id]][0]
             assert (said.outcome, said.backend) == ("dispatch" if len(self.attempts) > out else "join", backend)
+            assert said.outcome == "join" or said.batch == len(self.attempts[self.out[job.id]][1])
+        elif not self.by_chance and job.id in self.held:
+            assert said.outcome == self.place(job.id)
         if alike and job.id in self.out:
             assert self.out[job.id] in alike, "asked an engine though the answer was on its way"
+
+    def gathers(self, job_id: int) -> bool:
+        return self.place(job_id) == "gather"
+
+    def place(self, job_id: int) -> str:
+        held, hold = self.twins[0]._held, self.twins[0]._attempts.open[job_id].waits_in
+        return "gather" if hold is held.gathering else "backfill" if hold is held.backfill else "hold"
 
     def alike(self, job: Job) -> set[int]:
         """Attempts for the same question, which was asked from its beginning."""
@@ -137,15 +189,19 @@ class SharedLives(RuleBasedStateMachine):
     def fail(self, data: Any, fault: Any, repeatable: bool) -> None:
         attempt, (_, jobs) = self.drawn(data)
         mine = fault.kind is Kind.INVALID and len(jobs) > 1
+        too_many = mine and self.is_merged(jobs) and data.draw(st.booleans())
+        cap = data.draw(st.sampled_from([None, 1, 2])) if too_many else None
         if fault.kind is Kind.INVALID and not mine:
             fault = FAULTS[0]  # an engine's answer to one alone is its answer
-        culprits = data.draw(st.sets(st.sampled_from(jobs))) if mine and self.is_merged(jobs) else set()
+        culprits = (
+            data.draw(st.sets(st.sampled_from(jobs))) if mine and not too_many and self.is_merged(jobs) else set()
+        )
         for job_id in jobs:
             del self.out[job_id]
             self.held.add(job_id)
             if not mine and fault.kind not in NOT_REACHED and fault.kind not in DECLINED:
                 self.tries[job_id] = self.tries.get(job_id, 0) + 1
-        commands = self.call("observe", Failed(attempt, fault, repeatable, tuple(culprits)), self.now)
+        commands = self.call("observe", Failed(attempt, fault, repeatable, tuple(culprits), too_many, cap), self.now)
         ends = {c.job_id: c.fault for c in commands if isinstance(c, Refuse)}
         for job_id in jobs:
             if not repeatable or job_id in culprits:
@@ -198,7 +254,9 @@ class SharedLives(RuleBasedStateMachine):
     def drain(self) -> None:
         self.drained = True
         self.call("refuse_new")
-        assert not self.held
+        assert all(self.gathers(job_id) for job_id in self.held)
+        self.call("tick", self.now)
+        assert not self.held, "a window outlived a drain"
 
     @invariant()
     def the_books_balance(self) -> None:
@@ -218,6 +276,14 @@ class SharedLives(RuleBasedStateMachine):
         for job_id, open_job in core._attempts.open.items():
             assert open_job.state == (OUT if job_id in self.out else HELD)
             assert [one.id for one in open_job.attempts] == ([self.out[job_id]] if job_id in self.out else [])
+        for job_id, open_job in core._attempts.open.items():
+            rule_ = self.jobs[job_id].gather
+            if open_job.waits_in is core._held.gathering:
+                assert rule_ is not None
+                assert open_job.held_at is not None
+                assert self.now <= open_job.held_at + rule_.max_wait_s + 1e-6, "waited longer than its window"
+        waiting = sorted(j.job.id for window in (b"v", b"w") for j in core._held.peers.of(window))
+        assert waiting == sorted(job_id for job_id in self.held if self.jobs[job_id].window is not None)
         assert max(self.tries.values(), default=0) <= TRIES
         assert not self.held or core.wakeup_at() is not None
         for tenant in ("", "x"):

@@ -11,6 +11,7 @@ from proxy.core.fleet.forecast import Forecast
 from proxy.core.fleet.health import Health
 from proxy.core.fleet.pool import Pool
 from proxy.core.fleet.pressure import Pressure
+from proxy.core.learn.calls import Calls
 from proxy.core.learn.concurrency import Concurrency
 from proxy.core.learn.cost_model import CostModel
 from proxy.core.learn.decode_rate import DecodeRate
@@ -41,6 +42,7 @@ class Backend:
         "abilities",
         "asleep",
         "busy",
+        "calls",
         "concurrency",
         "flow",
         "forecast",
@@ -125,6 +127,7 @@ class Backend:
         """Its metrics say how many."""
         self.seat_watch = SeatWatch()
         self.concurrency = Concurrency(learns=spec.seats is None and spec.max_concurrency is None and learns)
+        self.calls = Calls()
         self.loads = ModelLoads()
         self.abilities = Abilities()
         self.asleep = False

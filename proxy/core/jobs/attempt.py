@@ -18,7 +18,7 @@ NO_OTHERS: "Final[tuple[OpenJob, ...]]" = ()
 class Attempt:
     """It has a permit of its backend. Commands and reports name it by its id, which no other attempt ever has."""
 
-    __slots__ = ("backend", "entry", "era", "id", "open_job", "others", "state")
+    __slots__ = ("backend", "entry", "era", "id", "inputs", "open_job", "others", "state")
 
     def __init__(self, attempt_id: int, open_job: "OpenJob", backend: Backend, entry: Entry) -> None:
         self.id = attempt_id
@@ -31,6 +31,8 @@ class Attempt:
         """What was foreseen of it."""
         self.era = backend.health.era
         """The backend's, at dispatch."""
+        self.inputs = 0
+        """Of a call that may hold several jobs'; 0: it is none."""
         self.state = WAITING
 
     @property

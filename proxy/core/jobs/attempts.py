@@ -14,6 +14,7 @@ from proxy.core.jobs.hedge_timers import HedgeTimers
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.jobs.states import ANSWERING, BEGAN, CLOSED, END, RETURNED, SENT, attempt_after, job_after
+from proxy.core.learn.calls import kind_of
 from proxy.core.learn.entry import Entry
 from proxy.core.refusals import unreachable
 from proxy.core.tenancy.quotas import Reservation
@@ -64,6 +65,9 @@ class Attempts:
             open_job.job.hedge is not None and not open_job.started
         ):  # who goes on with an answer is the only one who can
             self._lateness.watch(open_job, demand.now)
+        if open_job.job.window is not None:
+            attempt.inputs = open_job.job.items
+            backend.calls.of(kind_of(open_job.job)).out += 1
         if open_job.job.same is not None and not open_job.started:
             self._alike.setdefault(_question(open_job.job), attempt)
         open_job.started = False
@@ -84,6 +88,7 @@ class Attempts:
             self._alike.pop(_question(leader.job), None)
             attempt.others = others
             for other in others:
+                attempt.inputs += other.job.items
                 self._rides(other, attempt)
             command.jobs = tuple([one.job.id for one in open_jobs])
             self._books.share(open_jobs, backend, demand)
@@ -150,6 +155,10 @@ class Attempts:
             self._served_others(attempt, report, now)
         elif open_job.reserved is not None:
             _settle(open_job.reserved, report.ok, report.prompt_tokens, report.output_tokens, now)
+        if attempt.inputs and report.ok:
+            kind = kind_of(open_job.job)
+            backend.calls.of(kind).learn(attempt.inputs, now - entry.dispatched)
+            backend.calls.caps.took(kind, attempt.inputs)
         self._books.finished(entry, backend, report, now)
         backend.took(now - entry.dispatched, None if entry.first_at is None else now - entry.first_at)
 
@@ -235,6 +244,8 @@ class Attempts:
         del self.out[attempt.id]
         backend.in_flight -= 1
         assert backend.in_flight >= 0
+        if attempt.inputs:
+            backend.calls.of(kind_of(attempt.open_job.job)).out -= 1
         if attempt.open_job.job.same is not None:
             question = _question(attempt.open_job.job)
             if self._alike.get(question) is attempt:

@@ -11,6 +11,7 @@ from proxy.model.commands import Reason
 from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Fault
 from proxy.model.request import Job
+from proxy.model.windows import Closed
 
 
 class Detour:
@@ -27,7 +28,7 @@ class Detour:
 class Send:
     """It goes to `backend` now, for which `demand` was asked."""
 
-    __slots__ = ("backend", "demand", "detour", "probe", "victims")
+    __slots__ = ("backend", "closed", "demand", "detour", "others", "probe", "victims")
 
     def __init__(
         self,
@@ -37,6 +38,8 @@ class Send:
         detour: Detour | None = None,
         victims: list[OpenJob] | None = None,
         probe: bool = False,
+        others: list[OpenJob] | None = None,
+        closed: Closed = Closed.IDLE,
     ) -> None:
         self.backend = backend
         self.demand = demand
@@ -46,6 +49,21 @@ class Send:
         """Bulk on that backend that has not begun, and is sent back for it."""
         self.probe = probe
         """Although it would have been refused, to learn whether that is right."""
+        self.others = others
+        """Those that wait and go in the same call."""
+        self.closed = closed
+        """Why they wait no more."""
+
+
+class Gather:
+    """It could go, and waits for others to go with it, for at most `most_s` seconds."""
+
+    __slots__ = ("most_s", "others")
+
+    def __init__(self, most_s: float, others: list[OpenJob]) -> None:
+        self.most_s = most_s
+        self.others = others
+        """Those that wait already."""
 
 
 class Join:
@@ -83,7 +101,7 @@ class Shed:
         """Nobody serves it, whatever the load."""
 
 
-Decision = Send | Join | Wait | Shed
+Decision = Send | Gather | Join | Wait | Shed
 
 
 class Judged:

@@ -5,6 +5,7 @@ business, whether it fits the router's.
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 from heapq import merge
 from itertools import islice
 from math import inf
@@ -54,11 +55,36 @@ class Line:
         return backend not in self.avoid or self.avoid.issuperset(self.candidates.open)
 
 
+class Peers:
+    """Those that wait anywhere, by the window that they are of: who may go in one call."""
+
+    __slots__ = ("_by_window",)
+
+    def __init__(self) -> None:
+        self._by_window: dict[bytes, dict[int, OpenJob]] = {}
+
+    def of(self, window: bytes) -> Iterable[OpenJob]:
+        """In the order in which they began to wait."""
+        return self._by_window.get(window, _NOBODY).values()
+
+    def add(self, window: bytes, open_job: OpenJob) -> None:
+        """It waits."""
+        self._by_window.setdefault(window, {})[open_job.number] = open_job
+
+    def remove(self, window: bytes, open_job: OpenJob) -> None:
+        """It does no more."""
+        waiting = self._by_window[window]
+        del waiting[open_job.number]
+        if not waiting:
+            del self._by_window[window]
+
+
 class Hold:
     """All held jobs."""
 
-    def __init__(self, settings: HoldSettings) -> None:
+    def __init__(self, settings: HoldSettings, peers: Peers) -> None:
         self._settings = settings
+        self._peers = peers
         self._lines: dict[Candidates, dict[frozenset[Backend], Line]] = {}
         """Lines with at least one job."""
         self._tickets: dict[int, OpenJob] = {}
@@ -105,6 +131,8 @@ class Hold:
         open_job.held_at = now
         self._tickets[open_job.job.id] = open_job
         self.bytes += open_job.job.body_bytes
+        if open_job.job.window is not None:
+            self._peers.add(open_job.job.window, open_job)
         self._line_up(open_job, candidates, avoid)
 
     def remove(self, open_job: OpenJob) -> None:
@@ -116,6 +144,8 @@ class Hold:
         self.timers.clear(open_job.job.id)
         self.bytes -= open_job.job.body_bytes
         assert self.bytes >= 0
+        if open_job.job.window is not None:
+            self._peers.remove(open_job.job.window, open_job)
 
     def move(self, open_job: OpenJob, candidates: Candidates) -> None:
         """Its model is served by other backends now; its time goes on."""
@@ -173,26 +203,35 @@ class Hold:
 
 
 class Holds:
-    """Both kinds of waiting."""
+    """All kinds of waiting."""
 
-    __slots__ = ("backfill", "draining", "hold")
+    __slots__ = ("backfill", "draining", "gathering", "hold", "peers")
 
     def __init__(self, hold: HoldSettings, backfill: HoldSettings) -> None:
-        self.hold = Hold(hold)
+        self.peers = Peers()
+        self.hold = Hold(hold, self.peers)
         """Those that may still be in time, or wait for a permit; short."""
-        self.backfill = Hold(backfill)
+        self.backfill = Hold(backfill, self.peers)
         """Bulk, and what promises nothing about time; long."""
+        self.gathering = Hold(hold, self.peers)
+        """Those that could go and wait for others to go with them; a moment."""
         self.draining = False
         """Nobody may wait any more."""
 
     def __len__(self) -> int:
-        return len(self.hold) + len(self.backfill)
+        return len(self.hold) + len(self.backfill) + len(self.gathering)
+
+    @property
+    def bytes(self) -> int:
+        """Of the bodies of all of them."""
+        return self.hold.bytes + self.backfill.bytes + self.gathering.bytes
 
     def open_jobs(self) -> list[OpenJob]:
         """All, those in the hold first."""
-        return [*self.hold.open_jobs(), *self.backfill.open_jobs()]
+        return [*self.hold.open_jobs(), *self.backfill.open_jobs(), *self.gathering.open_jobs()]
 
 
+_NOBODY: dict[int, OpenJob] = {}
 _NONE: dict[frozenset[Backend], Line] = {}
 
 

@@ -204,6 +204,7 @@ class Learning:
         self.sessions.wiped(backend.kept)
         backend.abilities.forget()
         _forget_flow(backend)
+        backend.calls.caps.forget()
         if backend.spec.seats is None:
             backend.seat_watch.forget()
             backend.seats, backend.tells_seats = None, False

@@ -10,7 +10,7 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
-from proxy.core.jobs.decision import Decision, Join, Send, Shed, Wait
+from proxy.core.jobs.decision import Decision, Gather, Join, Send, Shed, Wait
 from proxy.core.jobs.hedge_timers import late_after_s
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
@@ -54,9 +54,15 @@ class Explanation:
     """The decision."""
 
     outcome: str
-    """`dispatch`, `join` (it gets the answer of an attempt that is out), `hold`, `backfill`, `demote`, `fallback`,
-    `refuse` or `unserved`."""
+    """`dispatch`, `gather` (it waits for others to go with it), `join` (it gets the answer of an attempt that is out),
+    `hold`, `backfill`, `demote`, `fallback`, `refuse` or `unserved`."""
     backend: str | None
+    batch: int
+    """Jobs in the call, or in the window that it would wait in, with itself."""
+    waited_s: float
+    """That the longest of the others has waited."""
+    window_s: float
+    """It would wait for others for so long at most."""
     fallback: str | None
     """The model or pool that serves it instead of being refused."""
     reason: Reason | None
@@ -91,9 +97,13 @@ def explain(
     account = quotas.account(job.tenant, now)
     all_of_it = fleet.catalogue.find(job.model)
     views = () if all_of_it is None else tuple(_view(b, all_of_it, demand, router) for b in all_of_it.backends)
+    company = list(decision.others or ()) if isinstance(decision, Send | Gather) else []
     return Explanation(
         outcome=_outcome(decision, way),
         backend=_backend(decision),
+        batch=1 + len(company),
+        waited_s=max([now - one.held_at for one in company if one.held_at is not None], default=0.0),
+        window_s=decision.most_s if isinstance(decision, Gather) else 0.0,
         fallback=None if way is None else way.said,
         reason=decision.reason if isinstance(decision, Wait | Shed) else demand.reason,
         hedge_after_s=None if sent is None else _hedge_after_s(sent),
@@ -135,6 +145,8 @@ def _outcome(decision: Decision, way: FallbackStep | None) -> str:
         return "dispatch" if way is None else "fallback"
     if isinstance(decision, Join):
         return "join"
+    if isinstance(decision, Gather):
+        return "gather"
     if isinstance(decision, Wait):
         return "demote" if decision.demoted else "backfill" if decision.as_bulk else "hold"
     return "unserved" if decision.unserved else "refuse"

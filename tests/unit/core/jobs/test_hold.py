@@ -4,7 +4,7 @@ import pytest
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
-from proxy.core.jobs.hold import Hold
+from proxy.core.jobs.hold import Hold, Peers
 from proxy.core.jobs.open_job import NOBODY, OpenJob
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings, HoldSettings
@@ -30,7 +30,7 @@ def two() -> tuple[Candidates, list[Backend]]:
 
 @pytest.mark.parametrize(("held", "room"), [(2, True), (3, False)])
 def test_always_so_many_jobs(held: int, room: bool) -> None:
-    hold = Hold(HoldSettings(min_jobs=3, per_in_flight=0))
+    hold = Hold(HoldSettings(min_jobs=3, per_in_flight=0), Peers())
     candidates, _ = two()
     for number in range(held):
         hold.add(open_job(number), candidates, NOBODY, 0.0)
@@ -39,7 +39,7 @@ def test_always_so_many_jobs(held: int, room: bool) -> None:
 
 @pytest.mark.parametrize(("in_flight", "room"), [(3, False), (4, True), (5, True)])
 def test_so_many_jobs_per_job_in_flight(in_flight: int, room: bool) -> None:
-    hold = Hold(HoldSettings(min_jobs=0, per_in_flight=1.5))
+    hold = Hold(HoldSettings(min_jobs=0, per_in_flight=1.5), Peers())
     candidates, _ = two()
     for number in range(5):
         hold.add(open_job(number), candidates, NOBODY, 0.0)
@@ -48,7 +48,7 @@ def test_so_many_jobs_per_job_in_flight(in_flight: int, room: bool) -> None:
 
 @pytest.mark.parametrize(("more", "room"), [(39, True), (40, True), (41, False)])
 def test_so_many_bytes(more: int, room: bool) -> None:
-    hold = Hold(HoldSettings(bytes=100))
+    hold = Hold(HoldSettings(bytes=100), Peers())
     candidates, _ = two()
     first = open_job(1, body_bytes=60)
     hold.add(first, candidates, NOBODY, 0.0)
@@ -60,7 +60,7 @@ def test_so_many_bytes(more: int, room: bool) -> None:
 
 @pytest.mark.parametrize(("deadline", "end"), [(None, 30.0), (29.0, 29.0), (31.0, 30.0)])
 def test_so_long_or_until_the_deadline(deadline: float | None, end: float) -> None:
-    hold = Hold(HoldSettings(max_wait=30.0))
+    hold = Hold(HoldSettings(max_wait=30.0), Peers())
     candidates, _ = two()
     one = open_job(1, deadline=deadline)
     hold.add(one, candidates, NOBODY, 0.0)
@@ -70,7 +70,7 @@ def test_so_long_or_until_the_deadline(deadline: float | None, end: float) -> No
 
 
 def test_oldest_first_across_lines() -> None:
-    hold = Hold(HoldSettings())
+    hold = Hold(HoldSettings(), Peers())
     candidates, (a, b) = two()
     young, old, picky = open_job(3), open_job(2), open_job(1)
     hold.add(picky, candidates, frozenset({a}), 0.0)
@@ -84,7 +84,7 @@ def test_oldest_first_across_lines() -> None:
 
 
 def test_the_avoided_one_will_do_when_nobody_else_is_open() -> None:
-    hold = Hold(HoldSettings())
+    hold = Hold(HoldSettings(), Peers())
     candidates, (a, b) = two()
     picky = open_job(1)
     hold.add(picky, candidates, frozenset({a}), 0.0)
@@ -96,7 +96,7 @@ def test_the_avoided_one_will_do_when_nobody_else_is_open() -> None:
 
 
 def test_an_ejected_backend_gets_no_held_job() -> None:
-    hold = Hold(HoldSettings())
+    hold = Hold(HoldSettings(), Peers())
     candidates, (a, b) = two()
     hold.add(open_job(1), candidates, NOBODY, 0.0)
     a.health.eject(0.0)
@@ -106,7 +106,7 @@ def test_an_ejected_backend_gets_no_held_job() -> None:
 
 
 def test_moving_to_other_candidates_keeps_the_time_and_the_bytes() -> None:
-    hold = Hold(HoldSettings(max_wait=30.0))
+    hold = Hold(HoldSettings(max_wait=30.0), Peers())
     candidates, (a, _) = two()
     one = open_job(1, body_bytes=7)
     hold.add(one, candidates, NOBODY, 0.0)
@@ -119,7 +119,7 @@ def test_moving_to_other_candidates_keeps_the_time_and_the_bytes() -> None:
 
 
 def test_priority_first_then_the_soonest_due() -> None:
-    hold = Hold(HoldSettings())
+    hold = Hold(HoldSettings(), Peers())
     candidates, (a, _) = two()
     for number, priority, due in ((1, 0, 9.0), (2, 0, 3.0), (3, 1, 99.0), (4, 0, 3.0)):
         one = OpenJob(Job(number, "m", priority=priority), number)
@@ -130,13 +130,13 @@ def test_priority_first_then_the_soonest_due() -> None:
 
 
 def test_a_job_may_have_less_time_than_all() -> None:
-    hold = Hold(HoldSettings(max_wait=30.0))
+    hold = Hold(HoldSettings(max_wait=30.0), Peers())
     hold.add(open_job(1), two()[0], NOBODY, 10.0, most_s=0.5)
     assert hold.timers.next_at() == 10.5
 
 
 def test_those_who_are_late_already_can_be_passed_over() -> None:
-    hold = Hold(HoldSettings())
+    hold = Hold(HoldSettings(), Peers())
     candidates, (one, _) = two()
     for number in range(20):
         late = open_job(number)
