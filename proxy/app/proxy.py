@@ -45,6 +45,7 @@ from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.model.classes import with_built_in
+from proxy.model.windows import Windows
 from proxy.obs.access_log import FLUSH_S, AccessLog
 from proxy.obs.logs import Logs
 from proxy.obs.metrics import Gauges, Metrics
@@ -311,11 +312,20 @@ def _keeper(config: Config, scheduler: Scheduler) -> Keeper | None:
 
 def _intake(config: Config, models: ModelList) -> JobBuilder:
     routing = config.routing
-    classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
+    classes = with_built_in(config.classes)
+    classifier = Classifier(classes, routing.rules, routing.bulk_tokens)
     fallbacks = FallbackChain(config.classes, routing.models)
     permitted = Permitted(routing.tenants)
     return JobBuilder(
-        classifier, models, routing.default_model, fallbacks, permitted, models.also, foresees=_foresees(config)
+        classifier,
+        models,
+        routing.default_model,
+        fallbacks,
+        permitted,
+        models.also,
+        Windows({name: entry.window for name, entry in classes.items()}, routing.windows),
+        foresees=_foresees(config),
+        shows_keys=any(backend.api_key is None for backend in config.backends),
     )
 
 

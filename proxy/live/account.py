@@ -159,7 +159,7 @@ class Account:
 
     def _usage(self) -> tuple[Usage, str]:
         """Tokens and how we know: as the engine says, else as far as its events showed."""
-        answer = self.relay
+        answer = self._job.last_answer if self._job is not None else None
         if answer is None:
             return NO_USAGE, ""
         usage = answer.usage()

@@ -27,6 +27,7 @@ from proxy.model.timeline import Clock, Timeline
 from proxy.wire import accounting, splice
 from proxy.wire.accounting import Undo
 from proxy.wire.allowance import AllowanceHeaders
+from proxy.wire.batching import Part
 from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
@@ -54,6 +55,8 @@ class Call:
     meter: Meter
     stream_options: Any = None
     """As the body has them."""
+    part: Part | None = None
+    """What it adds to a call of several; None: it goes alone."""
 
     def __init__(
         self,
@@ -97,7 +100,7 @@ class Try:
 
     def tells_first_token(self) -> None:
         """The scheduler hears of it before the client sees it."""
-        self.call.meter.on_first = self._on_first_token
+        self.call.meter.on_first = self.tell_first_token
 
     def end(self, fault: Fault) -> None:
         """Stop it; whoever waits for it finds `fault`."""
@@ -117,7 +120,8 @@ class Try:
         self.call.meter.on_first = None
         self.task = None
 
-    def _on_first_token(self) -> None:
+    def tell_first_token(self) -> None:
+        """It has come."""
         self._driver.report(FirstToken(self.id))
 
 
@@ -139,10 +143,11 @@ class Caller:
         self._clock = clock
         self._allowance = AllowanceHeaders(limits.events)
 
-    def relay(self, call: Call, backend: Upstream, continuation: Continuation | None = None) -> Relay:
-        """The receiver of an attempt."""
+    def relay(self, call: Call, backend: Upstream, continuation: Continuation | None = None, pieces: int = 1) -> Relay:
+        """The receiver of an attempt, whose answer may be `pieces` times as large as others."""
         plan = self._plan(call, backend, continuation)
-        return Relay(backend.name, plan, self._limits.answer_buffer, call.timeline, call.meter, self._loop, self._clock)
+        most_b = self._limits.answer_buffer * pieces
+        return Relay(backend.name, plan, most_b, call.timeline, call.meter, self._loop, self._clock)
 
     async def attempt(self, one: Try) -> None:
         """On return its relay, or a twin that took its place, can be judged."""

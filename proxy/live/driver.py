@@ -122,6 +122,12 @@ class Driver:
         self._boxes.pop(job_id, None)
         self.report(report)
 
+    def ended_all(self, job_ids: list[int], report: Finished) -> None:
+        """The last report of several jobs."""
+        for job_id in job_ids:
+            self._boxes.pop(job_id, None)
+        self.report(report)
+
     def left(self, job_id: int) -> None:
         """The client left; harmless for a job that is over."""
         self._boxes.pop(job_id, None)

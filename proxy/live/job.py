@@ -13,8 +13,10 @@ from typing import Any
 from proxy.live import response_check as judge
 from proxy.live.answer import Answer
 from proxy.live.attempt import Call, Try
-from proxy.live.outstanding import Jobs, Outstanding, heeded
+from proxy.live.outstanding import Jobs, Outstanding
 from proxy.live.relay import Relay
+from proxy.live.ruling import heeded, tell
+from proxy.live.shared_call import Share
 from proxy.model.commands import Dispatch, Failed, Finished, FirstByte, FirstToken, Refuse, Refused
 from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Source
@@ -47,6 +49,17 @@ class JobLoop(Outstanding):
         command = await self.next()
         while isinstance(command, Dispatch):
             self.phase = Phase.HEAD
+            share = self._share
+            if share is not None and share.of.id == command.attempt:
+                answer = await self._shared(share)
+                if answer is not None:
+                    self.phase = Phase.STREAM
+                    return answer
+                failed = self._went_without(share)
+                if failed is not None and not self._may_repeat(failed):
+                    return self._given_up(failed)
+                command = await self.next()
+                continue
             one = await self._tried(command, None)
             if one.is_aborted and self.cut_by is None:
                 one.relay.release()
@@ -93,12 +106,23 @@ class JobLoop(Outstanding):
 
     @property
     def relay(self) -> Relay | None:
-        """The receiver of the last attempt."""
+        """The receiver of the last attempt; of one that several have, the first's."""
+        if self._share is not None:
+            return self._share.relay
+        return None if self._try is None else self._try.relay
+
+    @property
+    def last_answer(self) -> Answer | None:
+        """As far as there is one."""
+        if self._share is not None:
+            return self._share.answer
         return None if self._try is None else self._try.relay
 
     @property
     def attempt_id(self) -> int:
         """Of the last attempt; 0: there was none."""
+        if self._share is not None:
+            return self._share.of.id
         return 0 if self._try is None else self._try.id
 
     @property
@@ -119,7 +143,7 @@ class JobLoop(Outstanding):
     @property
     def says_done(self) -> bool:
         """Whether the engine that has the answer ends every stream with `[DONE]`."""
-        return self._try is not None and self._try.backend.dialect.says_done
+        return self.backend != "" and self._jobs.backends[self.backend].dialect.says_done
 
     @property
     def resumes(self) -> int:
@@ -142,6 +166,8 @@ class JobLoop(Outstanding):
         self.cut_by = fault
         for one in self._out:
             one.end(fault)
+        if self._share is not None:
+            self._share.cut()
 
     def settle(self, fault: Fault | None, usage: Usage) -> bool:
         """Give everything back, exactly once, whatever happened; True when the whole answer was the client's."""
@@ -151,6 +177,9 @@ class JobLoop(Outstanding):
         for one in self._out:
             one.drop()
         self._out = []
+        if self._share is not None:
+            self._leave()
+            return fault is None
         if self.settled:
             return False
         self.settled = True
@@ -184,19 +213,43 @@ class JobLoop(Outstanding):
         return fault
 
     def _count(self, one: Try, fault: Fault) -> None:
-        backend, relay = one.backend, one.relay
-        if relay.calls:
-            self.asked.add(backend.name)
-        if fault.kind in NOT_REACHED:
-            backend.is_lost.set()
-        elif fault.kind not in DECLINED:
-            self._calls += relay.calls
-        if relay.fault is not None and relay.fault.kind is Kind.RESET:
-            backend.closed()
-        elif relay.status:
-            backend.heard()
-        if fault.kind is Kind.MISCONFIGURED:
-            backend.warn(fault.message)
+        self._worked(one.backend.name, one.relay.calls, fault)
+        tell(one.backend, one, fault)
+
+    def _worked(self, backend: str, calls: int, fault: Fault) -> None:
+        if calls:
+            self.asked.add(backend)
+        if fault.kind not in NOT_REACHED and fault.kind not in DECLINED:
+            self._calls += calls
+
+    def _went_without(self, share: Share) -> Fault | None:
+        """A call that others had too brought nothing for it; None: through no fault."""
+        if self._share is share:
+            self._share = None
+        fault = self.cut_by or share.fault
+        if fault is None:
+            return None
+        self._worked(share.of.backend.name, share.worked, fault)
+        self._try = share.of.said
+        return fault
+
+    def _given_up(self, fault: Fault) -> Answer:
+        """It may not be sent again, whatever the scheduler has in mind for those who were with it. FaultError."""
+        self._leave()
+        said = self._said_by_engine(fault)
+        if said is None:
+            raise FaultError(fault)
+        return said
+
+    def _leave(self) -> None:
+        """Of whatever it has a share of. What it has all of is settled for all who have it."""
+        share, self._share = self._share, None
+        is_waiting = share is not None and share.is_waiting
+        if share is not None:
+            share.leave()
+        if share is None or (share.answer is None and not is_waiting):  # it has lost its share, and waits for another
+            self._jobs.driver.left(self._call.job.id)
+        self.settled = True
 
     def _said_by_engine(self, fault: Fault) -> Answer | None:
         """The error answer that the client gets as the engine wrote it: the last one, or one that lost a race."""

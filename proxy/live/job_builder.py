@@ -10,15 +10,17 @@ from typing import Any, NamedTuple
 from proxy.core.fleet.catalogue import shown_name
 from proxy.core.retry.fallback_chain import FallbackChain, Spellings, no_others
 from proxy.core.tenancy.access import Patterns, Permitted, may_use
-from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits
+from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits, TrafficClass
 from proxy.live.catalogue import ModelList
 from proxy.model.abilities import NOTHING_NEEDED
 from proxy.model.classes import Promise
 from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.request import Job, Request
+from proxy.model.windows import Window, Windows
+from proxy.wire import batching, needs, prompt
 from proxy.wire import body as bodies
-from proxy.wire import needs, prompt
+from proxy.wire.batching import Part, Who
 from proxy.wire.headers import Head
 from proxy.wire.prompt import RequestHints
 
@@ -31,6 +33,8 @@ class BuiltJob(NamedTuple):
     asked: RequestTraits
     promise: Promise
     """Of the class, or of the request's own headers."""
+    part: Part | None = None
+    """What it adds to a call of several."""
 
 
 class JobBuilder:
@@ -44,9 +48,12 @@ class JobBuilder:
         fallbacks: FallbackChain | None = None,
         permitted: Permitted | None = None,
         spellings: Spellings = no_others,
+        windows: Windows | None = None,
         *,
         foresees: bool,
+        shows_keys: bool = True,
     ) -> None:
+        """`shows_keys`: engines see the keys of clients, which are no operator's."""
         self._classifier = classifier
         self._models = models
         self._default_model = default_model
@@ -54,6 +61,8 @@ class JobBuilder:
         self._permitted = permitted or Permitted()
         self._spellings = spellings
         """Of one model, where engines take several."""
+        self._windows = windows
+        self._shows_keys = shows_keys
         self.foresees = foresees
         """Whether anybody looks at predictions; else nothing is told that only they need."""
         self._ids = itertools.count(1)
@@ -116,7 +125,33 @@ class JobBuilder:
             needs=needs.of(fields) if fields else NOTHING_NEEDED,
             session=prompt.session(head.fields, fields) if self.foresees else "",
         )
-        return BuiltJob(job, classified, asked, promise)
+        window = None if self._windows is None else self._windows.of(kind.name, request.endpoint)
+        part = None if window is None else self._with_others(job, window, head, request, fields, kind)
+        return BuiltJob(job, classified, asked, promise, part)
+
+    def _with_others(
+        self,
+        job: Job,
+        window: Window,
+        head: Head,
+        request: Request,
+        fields: Mapping[str, Any],
+        kind: TrafficClass,
+    ) -> Part | None:
+        """With which others it may wait, be sent or be answered."""
+        job.gather = window
+        target = request.target + " " + job.model
+        if job.hedge is not None or request.body_bytes > batching.LARGEST_B:
+            return None
+        if window.shares and not kind.stream.resume and batching.is_deterministic(request.endpoint, fields):
+            who = Who(job.tenant, self._shows_keys)
+            job.same = batching.same(target, fields, kind.name, head.forward, who)
+        part = batching.part(request.endpoint, fields)
+        if part is not None:
+            who = Who("" if window.across_tenants else job.tenant, self._shows_keys)
+            job.window = batching.key(request.endpoint, target, fields, part, head.forward, who)
+            job.items = len(part.inputs)
+        return part
 
     def models_of(self, head: Head) -> Patterns:
         """The models there are for whoever asks."""

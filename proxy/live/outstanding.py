@@ -14,13 +14,19 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.live import response_check as judge
+from proxy.live.answer import Answer
 from proxy.live.attempt import Call, Caller, Try
 from proxy.live.driver import Driver, Mailbox
+from proxy.live.merged_call import MergedCall
+from proxy.live.ruling import heeded
+from proxy.live.shared_call import Share, SharedCall
+from proxy.live.single_flight import SingleFlight
 from proxy.live.upstream.backends import Upstream
-from proxy.model.commands import Dispatch, Failed, FirstByte
+from proxy.model.commands import Abort, Command, Dispatch, Failed, FirstByte
 from proxy.model.fallback import FallbackStep
-from proxy.model.faults import Fault, Kind, internal
+from proxy.model.faults import Kind, internal
 from proxy.model.timeline import Clock, Timeline
+from proxy.model.windows import Company
 from proxy.wire.continuation import Continuation
 from proxy.wire.meter import Meter
 from proxy.wire.resumable import is_resumable
@@ -50,6 +56,8 @@ class Jobs:
         self.attempts = attempts
         self.loop = loop
         self.clock = clock
+        self.shared: dict[int, SharedCall] = {}
+        """Calls that are out and that several jobs may have, by their attempts."""
 
 
 class Outstanding(Mailbox):
@@ -61,12 +69,14 @@ class Outstanding(Mailbox):
         "_jobs",
         "_out",
         "_resumable",
+        "_share",
         "_spare",
         "_try",
         "_was_hedged",
         "asked",
         "attempts",
         "backend",
+        "company",
         "hedge_won",
         "way",
     )
@@ -95,6 +105,23 @@ class Outstanding(Mailbox):
         """Of the last attempt."""
         self.way: FallbackStep | None = None
         """Served otherwise than asked for."""
+        self._share: Share | None = None
+        """Of a call that others have too."""
+        self.company: Company | None = None
+        """With whom it was sent; None: alone, without having waited for anybody."""
+
+    def put(self, command: Command) -> None:
+        if isinstance(command, Dispatch):
+            if command.hedge:
+                pass
+            elif len(command.jobs) > 1 or self._call.job.same is not None:
+                if not self._takes_part(command):
+                    return
+            elif command.gathered is not None:
+                self.company = company_of(command, self._call.job.id)
+        elif isinstance(command, Abort) and self._share is not None and self._share.of.id == command.attempt:
+            self._share.of.abort()
+        super().put(command)
 
     def hedge(self, command: Dispatch) -> None:
         self.attempts, self._was_hedged = command.number, True
@@ -113,12 +140,53 @@ class Outstanding(Mailbox):
                     one.end(_PREEMPTED)
                 return
 
-    async def _tried(self, command: Dispatch, going_on: Continuation | None) -> Try:
-        """The attempt that brought the answer, or the last one that brought none."""
+    def _takes_part(self, command: Dispatch) -> bool:
+        """It has a share of a call from the moment on that it is told; False: it comes too late, and is a new job that
+        shares nothing."""
+        jobs = self._jobs
+        self._goes(command)
+        out = jobs.shared.get(command.attempt)
+        joins = out is not None and len(command.jobs) == 1
+        if out is None:
+            out = self._new_call(command)
+        share = self._share = out.take(self._call)
+        if share is None:
+            job = replace(self._call.job, same=None)
+            self._call = replace(self._call, job=job)
+            jobs.driver.left(job.id)
+            jobs.driver.submit(job, self)
+            return False
+        self.company = company_of(command, share.job_id, joins=joins)
+        return True
+
+    def _new_call(self, command: Dispatch) -> SharedCall:
+        jobs, backend = self._jobs, self._jobs.backends[command.backend]
+        if len(command.jobs) > 1:
+            return MergedCall(command, backend, jobs.caller, jobs.driver, jobs.loop, jobs.shared)
+        return SingleFlight(command, backend, jobs.caller, jobs.driver, jobs.loop, jobs.shared, jobs.foresees)
+
+    async def _shared(self, share: Share) -> Answer | None:
+        """What it gets of a call that others have too; None: nothing, what follows is the scheduler's to say."""
+        line, now = self._call.timeline, self._jobs.clock()
+        line.released = now
+        await share.ready
+        line.connected = line.connected or now
+        line.first_byte = line.first_byte or self._jobs.clock()
+        return share.answer
+
+    def _goes(self, command: Dispatch) -> None:
+        """Where, and as what."""
         self.attempts, self.backend = command.number, command.backend
-        if going_on is None and command.way is not None and command.way is not self.way:
+        if command.way is not None and command.way is not self.way:
             self.way = command.way
             self._call = replace(self._call, job=replace(self._call.job, model=command.way.model))
+
+    async def _tried(self, command: Dispatch, going_on: Continuation | None) -> Try:
+        """The attempt that brought the answer, or the last one that brought none."""
+        if going_on is None:
+            self._goes(command)
+        else:
+            self.attempts, self.backend = command.number, command.backend
         one = self._try = self._new(command, self._call, going_on)
         if self._call.job.hedge is None or going_on is not None:
             self._out = [one]
@@ -188,9 +256,10 @@ class Outstanding(Mailbox):
         return one
 
 
-def heeded(one: Try) -> Fault | None:
-    """The judge's ruling; a stream that is an error all along becomes that error."""
-    checked = judge.checked(one.relay, one.backend)
-    if checked.status:
-        one.relay.turn_into_error(checked.status, checked.error)
-    return checked.fault
+def company_of(command: Dispatch, job_id: int, *, joins: bool = False) -> Company:
+    """With whom one of the jobs of a command goes."""
+    gathered, jobs = command.gathered, command.jobs
+    place = jobs.index(job_id)
+    if gathered is None:
+        return Company(len(jobs), place == 0 and not joins, joins=joins)
+    return Company(len(jobs), place == 0, gathered.closed, gathered.waits_s[place])

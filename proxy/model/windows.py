@@ -49,6 +49,21 @@ class Gathered(NamedTuple):
     """Of each job in it, in their order."""
 
 
+class Company(NamedTuple):
+    """With whom one job was sent."""
+
+    jobs: int
+    """Of the call, itself included."""
+    leads: bool
+    """It stands for the call where calls are counted."""
+    closed: Closed | None = None
+    """Why its window closed; None: it was in none."""
+    waited_s: float | None = None
+    """In that window."""
+    joins: bool = False
+    """It has the answer of a call that was out already."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSettings:
     """Jobs that wait for others, to be sent as one. Chats are never merged; single inputs of embeddings, rankings,

@@ -16,6 +16,7 @@ from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.model.abilities import PLAIN, Traits
 from proxy.model.commands import Identified, Load, Probed, Restarted
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Kind
 from proxy.model.limits import HealthSettings, UpstreamLimits
 from tests.support.route_engine import RouteEngine, listed, model, route_engine
@@ -80,13 +81,16 @@ async def test_models_in_memory_of_an_engine_that_holds_some(bed: Bed) -> None:
     assert told[1:] == [Load("e", loaded=frozenset({"a"}))]
 
 
+OLLAMA_TRAITS = Traits(loose_names=True, no_arrays=frozenset({Endpoint.COMPLETIONS}))
+
+
 async def test_an_ollama_whose_models_are_of_other_namespaces(bed: Bed) -> None:
     bed.engine.routes["/api/version"] = {"version": "0.33.0"}
     told = await bed.probe(OLLAMA)
     names = frozenset({"mike/mario:7b", "llama3.2:latest"})
-    assert told == [Probed("e", True, names, traits=PLAIN), Probed("e", True, names, traits=Traits(loose_names=True))]
+    assert told == [Probed("e", True, names, traits=PLAIN), Probed("e", True, names, traits=OLLAMA_TRAITS)]
     assert bed.kind == "ollama"
-    assert await bed.probe() == [Probed("e", True, names, traits=Traits(loose_names=True))]
+    assert await bed.probe() == [Probed("e", True, names, traits=OLLAMA_TRAITS)]
     assert bed.engine.asked["/api/version"] == 1, "asked once"
 
 
