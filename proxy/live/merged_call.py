@@ -1,7 +1,7 @@
 """Several requests in one array call, and each caller's own answer out of it.
 
     all ─▶ one call ─good────────────────▶ everybody's slice
-              ├─ more inputs than it takes ─▶ in calls as large as it says, or half as large; remembered
+              ├─ more inputs than it takes ─▶ the scheduler remembers, and sends fewer
               ├─ an input that it dislikes ─▶ without that one, or in two halves, until the bad one is alone
               ├─ not one entry per input ───▶ each alone
               └─ it failed ────────────────▶ the scheduler says who goes again
@@ -12,7 +12,6 @@ Owns the order of these calls, one after the other on the one permit. Who is lef
 import asyncio
 from typing import Final
 
-from proxy.core.learn.batch_caps import UNLIMITED
 from proxy.engines import batch_refusals
 from proxy.live import response_check as judge
 from proxy.live.attempt import Caller, Try
@@ -33,6 +32,7 @@ _LEAST_PIECES: Final = 16
 _NOBODYS: Final = upstream(Kind.NONSENSE, "The engine's answer to several requests could not be told apart.")
 
 _EACH_ALONE: Final = Fault(Source.DOWNSTREAM, Kind.INVALID, "The engine takes these requests one by one only.")
+_TOO_MANY: Final = Fault(Source.DOWNSTREAM, Kind.INVALID, "The engine does not take so many inputs in one call.")
 
 Chunk = list[Share]
 
@@ -57,7 +57,7 @@ class MergedCall(SharedCall):
         """Sent to the engine."""
 
     async def run(self) -> None:
-        todo = self._chunks(self.shares[:])[::-1]
+        todo = [self.shares[:]]
         while todo and not self.is_over:
             chunk = [share for share in todo.pop() if share.is_waiting]
             if chunk:
@@ -119,7 +119,6 @@ class MergedCall(SharedCall):
         except MismatchError as error:
             self.backend.warn(f"Backend {self.backend.name} answers arrays of {endpoint} wrongly: {error}.")
             return [[share] for share in chunk]
-        self.backend.caps.took(_kind(chunk), _inputs(chunk))
         for share, body in zip(chunk, bodies, strict=True):
             self._gets(share, Slice(relay, body), True)
         return []
@@ -148,33 +147,13 @@ class MergedCall(SharedCall):
             return []
         said = batch_refusals.of(relay.status, relay.body, _inputs(chunk))
         relay.release()
-        if said.too_large:
-            self.backend.caps.refused(_kind(chunk), _inputs(chunk), said.cap)
-            fewer = self._chunks(chunk)
-            return fewer if len(fewer) > 1 else _halves(chunk)
+        if said.too_large and not self._served and self.calls == 1:
+            self._settle_as(Failed(self.id, _TOO_MANY, True, too_many=True, cap=said.cap))
+            return []
         if said.guilty is not None:
             guilty = _owner(chunk, said.guilty)
             return [[share for share in chunk if share is not guilty], [guilty]]
         return _halves(chunk)
-
-    def _chunks(self, shares: list[Share]) -> list[Chunk]:
-        """As many together as the engine takes."""
-        if not shares:
-            return []
-        endpoint = shares[0].call.request.endpoint
-        most = 1 if endpoint in self.backend.dialect.traits.no_arrays else self.backend.caps.of(_kind(shares))
-        if most == UNLIMITED:
-            return [shares]
-        chunks: list[Chunk] = []
-        room = 0
-        for share in shares:
-            inputs = len(_part(share).inputs)
-            if not chunks or inputs > room:
-                chunks.append([])
-                room = most
-            chunks[-1].append(share)
-            room -= inputs
-        return chunks
 
     # --- the end
 
@@ -186,15 +165,23 @@ class MergedCall(SharedCall):
         else:
             self.fails(one, fault)
 
+    def _settle_as(self, report: Failed) -> None:
+        """Nobody got anything, through no fault of the engine: the scheduler says how they go again."""
+        self.over()
+        for share in self.shares:
+            if share.is_waiting:
+                share.settle(None)
+        self._driver.report(report)
+
     def _settle(self) -> None:
         """Each by its own tokens; who got nothing goes again, alone."""
+        if not self._served:
+            self._settle_as(Failed(self.id, _EACH_ALONE, True))
+            return
         self.over()
         waiting = [share for share in self.shares if share.is_waiting]
         for share in waiting:
             share.settle(None)
-        if not self._served:
-            self._driver.report(Failed(self.id, _EACH_ALONE, True))
-            return
         missing = tuple([share.job_id for share in waiting])
         prompt, output = (
             _told([part.prompt_tokens for part in self._served]),
@@ -208,12 +195,6 @@ def _part(share: Share) -> batching.Part:
     part = share.call.part
     assert part is not None  # else its job had no key for a window
     return part
-
-
-def _kind(chunk: Chunk) -> str:
-    """Of a call: caps are remembered by it."""
-    call = chunk[0].call
-    return f"{call.request.endpoint} {call.job.model}"
 
 
 def _inputs(chunk: Chunk) -> int:

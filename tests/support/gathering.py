@@ -46,6 +46,9 @@ class Gathering:
             return [self._dispatch([job]) for job in jobs if job.id in report.missing]
         if isinstance(report, Failed):
             jobs = self.out.pop(report.attempt, [])
+            if report.too_many:
+                middle = len(jobs) // 2
+                return [self._dispatch(jobs[:middle]), self._dispatch(jobs[middle:])]
             if report.repeatable:
                 return [self._dispatch([job]) for job in jobs]
             return [Refuse(job.id, report.fault) for job in jobs]

@@ -5,7 +5,6 @@ import logging
 
 from proxy.config.backend import BackendOptions
 from proxy.config.schema import Config
-from proxy.core.learn.batch_caps import BatchCaps
 from proxy.engines.base import Dialect
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.engines.routes import UNRECOGNISED
@@ -52,8 +51,6 @@ class Upstream:
         self._asks_usage = config.usage == "ask"
         self._takes_usage: dict[str, bool] = {}
         """Models for which it took being asked for usage, or refused."""
-        self.caps = BatchCaps()
-        """Inputs of one call, by what it refused."""
         self.answers = False
         """Its last probe was answered."""
         self._prefix = address.prefix.encode()

@@ -82,27 +82,16 @@ async def test_an_engine_that_says_500_to_bad_inputs() -> None:
         bad.settle(LEFT, NO_USAGE)
 
 
-@pytest.mark.parametrize("tells", [True, False])
-async def test_a_cap_is_kept_to_and_remembered(tells: bool) -> None:
+@pytest.mark.parametrize(("tells", "cap"), [(True, 3), (False, None)])
+async def test_a_cap_is_told_to_the_scheduler_which_sends_fewer(tells: bool, cap: int | None) -> None:
     async with array_server() as server, shared_bed(server.url, 6) as bed:
         server.cap, server.tells_cap = 3, tells
-        for _ in range(4):
-            answers = await bed.answers(*(bed.embedding(f"text {i}") for i in range(6)))
-            assert [one.status for one in answers] == [200] * 6
-        assert server.sizes[0] == 6
-        assert server.sizes[-2:] == [3, 3]
-        assert server.sizes.count(6) == 1
-
-
-async def test_a_cap_that_shrinks_is_learned_again() -> None:
-    async with array_server() as server, shared_bed(server.url, 6) as bed:
-        server.cap = 3
-        await bed.answers(*(bed.embedding(f"text {i}") for i in range(6)))
-        server.cap = 2
-        for _ in range(2):
-            answers = await bed.answers(*(bed.embedding(f"text {i}") for i in range(6)))
-            assert [one.status for one in answers] == [200] * 6
-        assert server.sizes[-3:] == [2, 2, 2]
+        answers = await bed.answers(*(bed.embedding(f"text {i}") for i in range(6)))
+        assert [one.status for one in answers] == [200] * 6
+        assert server.sizes == [6, 3, 3]
+        report = bed.scheduler.told(Failed)[0]
+        assert isinstance(report, Failed)
+        assert (report.too_many, report.cap, report.repeatable) == (True, cap, True)
 
 
 @pytest.mark.parametrize("how", ["lost", "twice"])
@@ -113,16 +102,6 @@ async def test_an_answer_that_cannot_be_told_apart_is_asked_for_one_by_one(how: 
         answers = await bed.answers(*(bed.embedding(text) for text in texts))
         assert said(answers) == [alone(text, f"req-{i}x") for i, text in enumerate(texts, 1)]
         assert server.sizes == [3, 1, 1, 1]
-
-
-async def test_an_engine_that_takes_no_arrays_gets_none() -> None:
-    async with array_server() as server, shared_bed(server.url, 2, "ollama") as bed:
-        path, prompts = "/v1/embeddings", [{"prompt": "a", "input": "a"}, {"prompt": "b", "input": "b"}]
-        jobs = [bed.job(path, Endpoint.COMPLETIONS, fields) for fields in prompts]
-        await asyncio.gather(*(job.answer() for job in jobs))
-        for job in jobs:
-            job.settle(None, NO_USAGE)
-        assert server.sizes == [1, 1]
 
 
 @pytest.mark.parametrize("how", ["fails", "dies", "busy"])
