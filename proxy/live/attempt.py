@@ -68,6 +68,7 @@ class Call:
         timeline: Timeline,
         meter: Meter,
         stream_options: Any = None,
+        part: Part | None = None,
     ) -> None:
         self.request = request
         self.job = job
@@ -77,6 +78,7 @@ class Call:
         self.timeline = timeline
         self.meter = meter
         self.stream_options = stream_options
+        self.part = part
 
 
 class Try:

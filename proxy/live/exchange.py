@@ -115,7 +115,17 @@ class Exchange(Account):
         settings = taken.classified.traffic_class.stream
         writer.ping_s = settings.ping if request.stream else 0.0
         options = fields.get("stream_options")
-        call = Call(request, taken.job, head.forward, body, settings, timeline, self._meter, options, taken.part)
+        call = Call(
+            request=request,
+            job=taken.job,
+            headers=head.forward,
+            body=body,
+            settings=settings,
+            timeline=timeline,
+            meter=self._meter,
+            stream_options=options,
+            part=taken.part,
+        )
         resumes = settings.resume and request.stream and len(body) <= INLINE_B
         job = self._job = writer.job = JobLoop(self._jobs, call, fields if resumes else {})
         timeline.understood = self._jobs.clock()

@@ -59,12 +59,25 @@ class SharedBed:
         number = next(self._ids)
         fields = {"model": "m", **fields}
         part = batching.part(endpoint, fields)
-        job = Job(number, "m", endpoint, bool(fields.get("stream")), window=b"w", same=same)
+        job = Job(number, "m", endpoint=endpoint, stream=bool(fields.get("stream")), window=b"w", same=same)
         stream = bool(fields.get("stream"))
-        request = Request(f"req-{number}x", "POST", path, endpoint, "m", stream, usage_asked=stream, json=True)
+        request = Request(f"req-{number}x", "POST", path, endpoint, "m", stream=stream, usage_asked=stream, json=True)
         line = Timeline(self.jobs.clock())
         body = json.dumps(fields).encode()
-        return JobLoop(self.jobs, Call(request, job, [], body, StreamSettings(), line, Meter(), None, part), {})
+        return JobLoop(
+            self.jobs,
+            Call(
+                request=request,
+                job=job,
+                headers=[],
+                body=body,
+                settings=StreamSettings(),
+                timeline=line,
+                meter=Meter(),
+                part=part,
+            ),
+            {},
+        )
 
     def embedding(self, value: Any) -> JobLoop:
         return self.job("/v1/embeddings", Endpoint.EMBEDDINGS, {"input": value})

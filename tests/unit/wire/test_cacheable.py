@@ -67,5 +67,5 @@ def test_exact_is_greedy_or_seeded(fields: dict[str, Any], exact: bool) -> None:
     ],
 )
 def test_what_is_kept(endpoint: Endpoint, stream: bool, mode: CacheMode, fields: dict[str, Any], kept: bool) -> None:
-    request = Request("id", "POST", "/v1/x", endpoint, "m", stream)
+    request = Request("id", "POST", "/v1/x", endpoint, "m", stream=stream)
     assert may_be_kept(request, fields, mode) is kept
