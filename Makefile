@@ -17,10 +17,15 @@ run: venv-run ## install what is missing, then start `tidegate demo`: no GPU, no
 	@exec $(VENV)/tidegate demo $(ARGS)
 
 # Hundreds of tests live on real sockets and real time: what fails while the machine is busy is asked once more, alone.
+# Without ARGS they run in two halves at once (tests/__main__.py).
 test: venv-test check ## install what is missing, run every check and every test
+ifeq ($(strip $(ARGS)),)
+	$(VENV)/python -m tests
+else
 	$(VENV)/python -m pytest $(ARGS) || { \
 	  printf '\nOnce more, those that failed, alone:\n\n' && \
 	  $(VENV)/python -m pytest --last-failed --last-failed-no-failures=none $(ARGS); }
+endif
 
 check: venv-test ## lint, format, types, import floors, generated files
 	$(VENV)/ruff check $(SOURCES)

@@ -7,10 +7,14 @@ the interpreter. What fails where they are there fails the installation: install
 """
 
 import os
+import shutil
+import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -60,21 +64,72 @@ def _is_left_out(path: Path) -> bool:
 
 
 class _Build(build_ext):
-    """All C files at once."""
+    """All C files at once, but for those that were compiled before as they are."""
 
     def build_extensions(self) -> None:
-        one_after_another = self.compiler.compile
-
-        def side_by_side(sources: list[str], *args: Any, **options: Any) -> list[str]:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                built = pool.map(lambda source: one_after_another([source], *args, **options), sources)
-                return [output for outputs in built for output in outputs]
-
-        self.compiler.compile = side_by_side
+        one_after_another, kept = self.compiler.compile, _Objects(self.compiler)
+        self.compiler.compile = self._side_by_side(one_after_another, kept)
         try:
             super().build_extensions()
         except CCompilerError as error:
             _fail(f"the C compiler failed, see above: {error}")
+        kept.forget_others()
+
+    def _side_by_side(self, compile_all: Callable[..., list[str]], kept: "_Objects") -> Callable[..., list[str]]:
+        def compile_one(source: str, args: tuple[Any, ...], options: dict[str, Any]) -> str:
+            made = self.compiler.object_filenames([source], output_dir=options["output_dir"])[0]
+            if not kept.give(source, options, made):
+                compile_all([source], *args, **options)
+                kept.keep(made)
+            return made
+
+        def side_by_side(sources: list[str], *args: Any, **options: Any) -> list[str]:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                return list(pool.map(lambda source: compile_one(source, args, options), sources))
+
+        return side_by_side
+
+
+class _Objects:
+    """What the last build compiled, by all that it was made of: an installer builds in a folder that it throws away."""
+
+    _FOLDER = Path("build", "objects")
+
+    def __init__(self, compiler: Any) -> None:
+        self._FOLDER.mkdir(parents=True, exist_ok=True)
+        asks = [*compiler.compiler_so[:1], "--version"]
+        said = subprocess.run(asks, capture_output=True, check=False).stdout  # noqa: S603 - the compiler that builds
+        self._same = sha256("\0".join([sys.version, version("mypy"), str(compiler.compiler_so)]).encode() + said)
+        for header in sorted(Path("build").rglob("*.h")):
+            self._same.update(header.read_bytes())
+        self._names: dict[str, str] = {}
+
+    def give(self, source: str, options: dict[str, Any], made: str) -> bool:
+        """Whether there is one, which now is `made`."""
+        if not source.startswith("build"):  # the library that comes with mypyc may be anywhere
+            return False
+        digest = self._same.copy()
+        flags = [str(options.get(name)) for name in ("macros", "extra_preargs", "extra_postargs", "debug")]
+        digest.update("\0".join([Path(source).name, *flags]).encode() + Path(source).read_bytes())
+        self._names[made] = name = f"{digest.hexdigest()}.o"
+        if not (self._FOLDER / name).exists():
+            return False
+        Path(made).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._FOLDER / name, made)
+        return True
+
+    def keep(self, made: str) -> None:
+        """For the next build."""
+        name = self._names.get(made)
+        if name is not None:
+            shutil.copyfile(made, self._FOLDER / f"{name}.part")
+            (self._FOLDER / f"{name}.part").rename(self._FOLDER / name)
+
+    def forget_others(self) -> None:
+        """Those of older source."""
+        for path in self._FOLDER.iterdir():
+            if self._names and path.name not in self._names.values():  # nothing was asked for where all is up to date
+                path.unlink()
 
 
 def _extensions() -> list[Any]:
