@@ -12,7 +12,6 @@ WITHOUT = {
     "core/fleet/backend.py",
     "core/fleet/fleet.py",
     "core/fleet/forecast.py",
-    "core/fleet/margins.py",
     "core/jobs/attempt.py",
     "core/jobs/decision.py",
     "core/jobs/hedge_timers.py",
