@@ -15,11 +15,7 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, Candidates
 from proxy.core.fleet.catalogue import shown_name
 from proxy.core.fleet.demand import Demand
-from proxy.core.fleet.fleet import Fleet
-from proxy.core.jobs.attempts import Attempts
 from proxy.core.jobs.decision import Decision, Gather, Join, Judged, Send, Shed, Wait
-from proxy.core.jobs.hold import Holds
-from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import NOBODY, OpenJob
 from proxy.core.refusals import (
     asked_to_wait,
@@ -35,12 +31,11 @@ from proxy.core.rng import NoChance, Rng
 from proxy.core.route.forecasting import foresee, least_s
 from proxy.core.route.limits import judge
 from proxy.core.route.router import SAMPLED, Router
-from proxy.core.tenancy.quotas import Quotas
+from proxy.core.state import State
 from proxy.core.windows import Windows, spare_s
 from proxy.model.commands import Reason
 from proxy.model.faults import Fault
 from proxy.model.request import Job
-from proxy.model.scheduling import SchedulingSettings
 
 _MIN_HOLD_S: Final = 0.02
 """A shorter wait is none."""
@@ -55,47 +50,22 @@ _MOST_HELD: Final = 10_000
 class Decider:
     """One per scheduler."""
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        learning: Learning,
-        attempts: Attempts,
-        router: Router,
-        quotas: Quotas,
-        holds: Holds,
-        settings: SchedulingSettings,
-        probe_interval_s: float,
-        rng: Rng,
-        windows: Windows,
-    ) -> None:
-        self._fleet = fleet
-        self._books = learning
-        self._attempts = attempts
+    def __init__(self, state: State, router: Router, rng: Rng, windows: Windows) -> None:
+        self._state = state
+        self._fleet = state.fleet
+        self._books = state.learning
+        self._attempts = state.attempts
         self._router = router
-        self._quotas = quotas
-        self._has_quotas = bool(settings.tenants)
-        self._holds = holds
-        self._settings = settings
-        self._max_hold_s = settings.admission.max_hold
-        self._probe_interval_s = probe_interval_s
+        self._quotas = state.quotas
+        self._holds = state.holds
+        self._dials = state.dials
         self._rng = rng
         self._windows = windows
-        self.fallback = Fallback(fleet.catalogue, learning, router)
+        self.fallback = Fallback(state.fleet.catalogue, state.learning, router)
 
     def rehearsal(self) -> "Decider":
         """The same without chance, whose choices leave no trace."""
-        return Decider(
-            self._fleet,
-            self._books,
-            self._attempts,
-            self._router.rehearsal(),
-            self._quotas,
-            self._holds,
-            self._settings,
-            self._probe_interval_s,
-            NoChance(),
-            self._windows,
-        )
+        return Decider(self._state, self._router.rehearsal(), NoChance(), self._windows)
 
     # ---- new jobs
 
@@ -105,7 +75,7 @@ class Decider:
         if barred is not None or candidates is None:
             return Judged(barred or Shed(self.unserved(open_job.job), unserved=True))
         demand = self._books.demand(open_job, now)
-        over = self._over_quota(demand) if self._has_quotas else None
+        over = self._over_quota(demand) if self._quotas.limits_anybody else None
         if over is not None:
             return Judged(over)
         if open_job.job.same is not None:
@@ -166,7 +136,7 @@ class Decider:
         sent = self._instead_of_bulk(demand)
         if sent is not None:
             return sent
-        most_s = min(self._max_hold_s, self._slack_s(demand, demand.looked or self._looked(candidates, demand)))
+        most_s = min(self._dials.max_hold_s, self._slack_s(demand, demand.looked or self._looked(candidates, demand)))
         if most_s > _MIN_HOLD_S and self._holds.hold.has_room(open_job, self._attempts.in_flight):
             return Wait(most_s, reason)
         return self.too_late(open_job, candidates, demand, reason)
@@ -260,7 +230,7 @@ class Decider:
 
     def unserved(self, job: Job) -> Fault:
         """Nobody has its model."""
-        retry_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, self._probe_interval_s))
+        retry_s = min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, self._dials.probe_interval_s))
         return self._fleet.catalogue.unserved(job.model, retry_s)
 
     def wait_s(self, candidates: Candidates) -> float:

@@ -14,6 +14,7 @@ are what it is about.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from proxy.core.dials import Dials
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.pool import Pool
@@ -37,10 +38,10 @@ _CHECKED: Final = 0.9
 class Memento:
     """One per scheduler."""
 
-    def __init__(self, fleet: Fleet, learning: Learning, min_samples: int) -> None:
+    def __init__(self, fleet: Fleet, learning: Learning, dials: Dials) -> None:
         self._fleet = fleet
         self._books = learning
-        self._checked = int(_CHECKED * min_samples)
+        self._dials = dials
         self._engines: dict[str, str] = {}
         """What stands behind each backend, as far as it said."""
         self._kept: dict[str, Mapping[str, Any]] = {}
@@ -112,7 +113,7 @@ class Memento:
             return
         pool.model.restore(costs)
         if calibration is not None and min(calibration) >= 0:
-            pool.model.calibration.restore(calibration, self._checked)
+            pool.model.calibration.restore(calibration, int(_CHECKED * self._dials.min_samples))
             pool.recalled()
 
     def _recall_backend(self, backend: Backend, kept: Mapping[str, Any], now: float) -> None:

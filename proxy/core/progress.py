@@ -6,50 +6,33 @@ answering with the failure, and which of two attempts at once goes on.
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import MIN_RETRY_AFTER_S, Candidates
-from proxy.core.fleet.fleet import Fleet
 from proxy.core.jobs.attempt import Attempt
-from proxy.core.jobs.attempts import Attempts
-from proxy.core.jobs.hedge_timers import HedgeTimers
-from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.learn.calls import kind_of
-from proxy.core.outbox import Outbox
 from proxy.core.refusals import hold_timeout
-from proxy.core.retry.budget import RetryBudget
 from proxy.core.retry.fallback import cause_of
 from proxy.core.retry.hedging import Hedging
-from proxy.core.route.router import Router
+from proxy.core.state import State
 from proxy.core.waiting import Waiting
 from proxy.core.windows import most_of
 from proxy.model.commands import Abort, Failed, Finished, FirstByte, FirstToken
 from proxy.model.faults import DECLINED, NOT_REACHED, Blame, Fault, Kind, Source
-from proxy.model.limits import RetrySettings
 
 
 class Progress:
     """One per scheduler. What follows from a report is put into the outbox."""
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        learning: Learning,
-        attempts: Attempts,
-        hedge_timers: HedgeTimers,
-        router: Router,
-        waiting: Waiting,
-        outbox: Outbox,
-        retries: RetrySettings,
-    ) -> None:
-        self._fleet = fleet
-        self._books = learning
-        self._attempts = attempts
-        self._lateness = hedge_timers
-        self._router = router
+    def __init__(self, state: State, waiting: Waiting) -> None:
+        self._fleet = state.fleet
+        self._books = state.learning
+        self._attempts = state.attempts
+        self._lateness = state.hedge_timers
+        self._router = state.router
+        self._budget = state.budget
+        self._dials = state.dials
+        self._outbox = state.outbox
         self._waiting = waiting
-        self._outbox = outbox
-        self._tries = retries.attempts
-        self.budget = RetryBudget(retries)
-        self.hedging = Hedging(fleet, learning, router)
+        self.hedging = Hedging(state.fleet, state.learning, state.router)
         self.retried = 0
 
     # ---- reports
@@ -311,11 +294,11 @@ class Progress:
         """Whether it may be tried again: what no engine worked at costs nothing."""
         if fault.kind in NOT_REACHED or fault.kind in DECLINED:
             return True
-        return open_job.tries < self._tries and self.budget.left(now) >= 1
+        return open_job.tries < self._dials.tries and self._budget.left(now) >= 1
 
     def _pay(self, fault: Fault, now: float) -> None:
         if fault.kind not in NOT_REACHED and fault.kind not in DECLINED:
-            self.budget.take(now)
+            self._budget.take(now)
             self.retried += 1
 
     def _other(self, open_job: OpenJob, now: float) -> bool:

@@ -19,25 +19,20 @@ from proxy.core.fleet.abilities import is_believable
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
-from proxy.core.fleet.fleet import Fleet
-from proxy.core.jobs.attempts import Attempts
 from proxy.core.jobs.decision import Judged, Shed
-from proxy.core.jobs.hedge_timers import HedgeTimers
-from proxy.core.jobs.hold import Holds
-from proxy.core.jobs.learning import Learning, work_s
+from proxy.core.jobs.learning import work_s
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.memento import Memento
-from proxy.core.outbox import Outbox
 from proxy.core.progress import Progress
 from proxy.core.refusals import draining, short_of_memory
 from proxy.core.retry.stalls import Stalls
 from proxy.core.rng import Rng
 from proxy.core.route.forecasting import foresee
-from proxy.core.route.router import Router
 from proxy.core.shown.explanation import Explanation, explain
 from proxy.core.shown.views import BackendView, Counts, PoolView, backend_view, pool_view
-from proxy.core.tenancy.quotas import Quotas, Reservation
-from proxy.core.waiting import Waiting, backfill_bounds
+from proxy.core.state import State
+from proxy.core.tenancy.quotas import Reservation
+from proxy.core.waiting import Waiting
 from proxy.core.windows import Windows
 from proxy.model.abilities import Lack
 from proxy.model.backend import BackendSpec
@@ -58,7 +53,7 @@ from proxy.model.commands import (
 from proxy.model.faults import Fault
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
-from proxy.model.scheduling import SchedulingSettings
+from proxy.model.scheduling import CoreSettings, SchedulingSettings
 from proxy.model.tenants import QuotaView
 
 _UNPROMISED_S: Final = 30.0
@@ -79,54 +74,27 @@ class Scheduler:
         policy: str | None = None,
         scheduling: SchedulingSettings | None = None,
     ) -> None:
-        settings = scheduling or SchedulingSettings()
+        scheduling = scheduling or SchedulingSettings()
         if policy is not None:
-            settings = replace(settings, policy=policy)
-        self._settings = settings
-        self._fleet = Fleet(backends, health, learns_concurrency=settings.admission.concurrency == "learned")
-        self._books = Learning(settings)
-        self.memento = Memento(self._fleet, self._books, settings.admission.min_samples)
+            scheduling = replace(scheduling, policy=policy)
+        settings = CoreSettings(retries=retries, hold=hold, health=health, scheduling=scheduling)
+        self._state = state = State(backends, settings, rng)
+        self._fleet, self._books, self._quotas = state.fleet, state.learning, state.quotas
+        self._attempts, self._held, self._router = state.attempts, state.holds, state.router
+        self._budget, self._lateness, self._outbox = state.budget, state.hedge_timers, state.outbox
+        self.memento = Memento(state.fleet, state.learning, state.dials)
         """What is learned, to be kept for a later life."""
-        self._quotas = Quotas(settings.tenants)
-        self._has_quotas = bool(settings.tenants)
-        self._lateness = HedgeTimers(retries.attempts)
-        self._attempts = Attempts(self._fleet, self._books, self._lateness)
-        self._router = Router(self._fleet, settings, rng)
-        self._outbox = Outbox()
-        self._held = Holds(hold, backfill_bounds(settings.backfill))
-        self._windows = Windows(self._held)
-        self._decider = Decider(
-            self._fleet,
-            self._books,
-            self._attempts,
-            self._router,
-            self._quotas,
-            self._held,
-            settings,
-            health.probe_interval,
-            rng,
-            self._windows,
-        )
-        self._waiting = Waiting(
-            self._fleet, self._books, self._attempts, self._router, self._held, self._decider, settings, self._windows
-        )
-        self._progress = Progress(
-            self._fleet,
-            self._books,
-            self._attempts,
-            self._lateness,
-            self._router,
-            self._waiting,
-            self._outbox,
-            retries,
-        )
-        self._silence = Stalls(self._fleet, self._books, self._router, self._progress.budget, retries.attempts)
-        self._ejections = self._fleet.timers
-        self._pauses = self._fleet.pauses
-        self._holds = self._held.hold.timers
-        self._backfills = self._held.backfill.timers
-        self._lates = self._lateness.timers
-        self._gathers = self._held.gathering.timers
+        self._windows = Windows(state.holds)
+        self._decider = Decider(state, state.router, rng, self._windows)
+        self._waiting = Waiting(state, self._decider, self._windows)
+        self._progress = Progress(state, self._waiting)
+        self._silence = Stalls(state)
+        self._ejections = state.fleet.timers
+        self._pauses = state.fleet.pauses
+        self._holds = state.holds.hold.timers
+        self._backfills = state.holds.backfill.timers
+        self._lates = state.hedge_timers.timers
+        self._gathers = state.holds.gathering.timers
         self._timers = (self._holds, self._ejections, self._pauses, self._backfills, self._lates, self._gathers)
 
     # ---- the five methods
@@ -279,7 +247,7 @@ class Scheduler:
 
     def quota(self, tenant: str, now: float) -> QuotaView | None:
         """What a tenant may still use; None: it has no limits."""
-        return self._quotas.view(tenant, now) if self._has_quotas else None
+        return self._quotas.view(tenant, now) if self._quotas.limits_anybody else None
 
     def quotas(self, now: float) -> dict[str, QuotaView]:
         """The same of every tenant that the configuration names and limits."""
@@ -297,7 +265,7 @@ class Scheduler:
             held=len(held),
             held_bytes=held.bytes,
             retries=self._progress.retried,
-            retry_budget_left=self._progress.budget.left(now),
+            retry_budget_left=self._budget.left(now),
             ejections=self._fleet.ejections,
             backfill=len(held.backfill),
             preempted=attempts.preempted,
@@ -328,10 +296,10 @@ class Scheduler:
     def _note(self, open_job: OpenJob, judged: Judged, candidates: Candidates, now: float) -> None:
         """What a job that came through the gates asks for."""
         demand, chosen = judged.demand or self._books.demand(open_job, now), judged.chosen
-        account = self._quotas.account(open_job.job.tenant, now) if self._has_quotas else None
+        account = self._quotas.account(open_job.job.tenant, now) if self._quotas.limits_anybody else None
         if account is not None:
             open_job.reserved = Reservation(account, demand.prompt, demand.answer, now)
-        self._progress.budget.request(now)
+        self._budget.request(now)
         self._progress.hedging.arrived(open_job.job)
         open_job.due = _due(open_job, demand)
         if judged.demand is None:

@@ -13,21 +13,16 @@ from proxy.core.decide import Decider
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
-from proxy.core.fleet.fleet import Fleet
-from proxy.core.jobs.attempts import Attempts
 from proxy.core.jobs.decision import Decision, Gather, Join, Send, Shed, Wait
-from proxy.core.jobs.hold import Hold, Holds, Line
-from proxy.core.jobs.learning import Learning
+from proxy.core.jobs.hold import Hold, Line
 from proxy.core.jobs.open_job import NOBODY, OpenJob
 from proxy.core.refusals import draining, hold_timeout, unreachable
 from proxy.core.retry.fallback import cause_of_absence, ways_left
 from proxy.core.route.forecasting import foresee, in_all_s
-from proxy.core.route.router import Router
+from proxy.core.state import State
 from proxy.core.windows import Windows
 from proxy.model.commands import Command, Dispatch, Reason
 from proxy.model.fallback import Cause
-from proxy.model.limits import HoldSettings
-from proxy.model.scheduling import BackfillSettings, SchedulingSettings
 from proxy.model.windows import Closed, Gathered
 
 LOOK_S: Final = 0.25
@@ -43,25 +38,15 @@ _HAIR_S: Final = 1e-6
 class Waiting:
     """Whoever waits, in both holds."""
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        learning: Learning,
-        attempts: Attempts,
-        router: Router,
-        holds: Holds,
-        decider: Decider,
-        settings: SchedulingSettings,
-        windows: Windows,
-    ) -> None:
+    def __init__(self, state: State, decider: Decider, windows: Windows) -> None:
         self._windows = windows
-        self._fleet = fleet
-        self._books = learning
-        self._attempts = attempts
-        self._router = router
-        self._holds = holds
+        self._fleet = state.fleet
+        self._books = state.learning
+        self._attempts = state.attempts
+        self._router = state.router
+        self._holds = state.holds
+        self._dials = state.dials
         self._decider = decider
-        self._backfill_s = settings.backfill.max_wait
         self.look_at = inf
         self.demoted = 0
 
@@ -289,7 +274,8 @@ class Waiting:
             return self._closes(open_job, candidates, now)
         in_time = open_job.job.deadline is None or now < open_job.job.deadline
         if hold is self._holds.backfill and open_job.job.done_by is not None and open_job.held_at is not None:
-            in_time = now - open_job.held_at >= self._backfill_s  # else it was its last chance to be complete in time
+            # else it was its last chance to be complete in time
+            in_time = now - open_job.held_at >= self._dials.bulk_wait_s
         hold.remove(open_job)
         return self.carry_out(
             open_job, self._at_the_end(open_job, candidates, hold, now, in_time=in_time), candidates, now
@@ -339,11 +325,6 @@ class Waiting:
                 self._holds.hold.remove(open_job)
                 commands.append(sent)
         return commands
-
-
-def backfill_bounds(backfill: BackfillSettings) -> HoldSettings:
-    """The same bounds as of a hold."""
-    return HoldSettings(min_jobs=backfill.jobs, per_in_flight=0.0, bytes=backfill.bytes, max_wait=backfill.max_wait)
 
 
 def _number(open_job: OpenJob) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from proxy.model.bounds import Bounds, Count, Duration, Form, Share, Size
+from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.tenants import MAX_TENANT_ENTRIES, TenantSettings
 from proxy.model.units import MIB
 
@@ -86,3 +87,13 @@ class SchedulingSettings:
     """Hard limits of tenants, beside fairness between them."""
     explore: Annotated[float, Bounds(ge=0, le=0.2)] = 0.01
     """Share of requests with time to spare that go to a random fitting backend, to learn about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreSettings:
+    """All that the scheduler is told by the operator, beside its backends."""
+
+    retries: RetrySettings = RetrySettings()
+    hold: HoldSettings = HoldSettings()
+    health: HealthSettings = HealthSettings()
+    scheduling: SchedulingSettings = SchedulingSettings()

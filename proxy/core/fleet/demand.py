@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from math import exp, inf, log
 from typing import Final
 
+from proxy.core.dials import Dials
 from proxy.core.fleet.backend import Backend
 from proxy.core.learn.sessions import Session
 from proxy.model.commands import Reason
 from proxy.model.request import Job
-from proxy.model.scheduling import AdmissionSettings
 
 _HIGH_SIGMAS: Final = 1.2816
 """Standard deviations from the median to the .9 quantile."""
@@ -107,20 +107,20 @@ class Demand:
         self.reason: Reason | None = None
         """Why nobody fits, after a choice that found nobody."""
 
-    def bind(self, margins: AdmissionSettings, bulk_backlog: float) -> None:
+    def bind(self, dials: Dials) -> None:
         """Turn promises and the tenant's share into limits. Bulk promises nothing about time."""
         job, tilt = self.job, 1.0 + _TILT * self.over_share
         if not self.bulk and job.slo_ttft_s is not None:
             self.ttft_left = job.slo_ttft_s - self.waited
         self.tpot_limit = None if self.bulk else job.slo_tpot_s
-        self.ttft_margin = margins.ttft_margin * tilt
-        self.tpot_margin = margins.tpot_margin * tilt
-        duty = margins.duty_bulk if self.bulk else margins.duty_interactive if self.promised else margins.duty
+        self.ttft_margin = dials.ttft_margin * tilt
+        self.tpot_margin = dials.tpot_margin * tilt
+        duty = dials.duty_bulk if self.bulk else dials.duty_interactive if self.promised else dials.duty
         self.duty_limit = duty / tilt
-        self.kv_share = margins.kv
+        self.kv_share = dials.kv
         if self.rest_s < inf:
             self.answer_mean = mean_length(self.answer, self.answer_high)
-        self.bulk_backlog = bulk_backlog
+        self.bulk_backlog = dials.bulk_backlog_s
 
     def goes_on(self, session: Session) -> None:
         """The engine has counted what this prompt begins with: only what is new is estimated."""

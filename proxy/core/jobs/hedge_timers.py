@@ -5,6 +5,7 @@ Owns the timers. What is late is learned in `first_byte_times`, what follows fro
 
 from typing import Final
 
+from proxy.core.dials import Dials
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.learn.first_byte import FirstByteTimes
 from proxy.core.timers import Timers
@@ -17,8 +18,8 @@ _SOONEST_S: Final = 0.02
 class HedgeTimers:
     """One per scheduler."""
 
-    def __init__(self, tries: int) -> None:
-        self._tries = tries
+    def __init__(self, dials: Dials) -> None:
+        self._dials = dials
         self.timers = Timers()
         """By job."""
 
@@ -26,7 +27,7 @@ class HedgeTimers:
         """The only attempt of a job is out, and may be followed by another one."""
         rule, (attempt,) = open_job.job.hedge, open_job.attempts
         entry = attempt.entry
-        if rule is None or entry.bulk or open_job.sent >= self._tries:
+        if rule is None or entry.bulk or open_job.sent >= self._dials.tries:
             return
         limit_s = late_after_s(
             rule, attempt.backend.pool.first_byte_times, entry.prompt, entry.streams, entry.first_byte_s

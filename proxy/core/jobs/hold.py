@@ -16,6 +16,7 @@ from proxy.core.jobs.open_job import OpenJob
 from proxy.core.jobs.states import HOLDS, TAKEN, job_after
 from proxy.core.timers import Timers
 from proxy.model.limits import HoldSettings
+from proxy.model.scheduling import BackfillSettings
 
 _Place = tuple[int, float, int, OpenJob]
 """Priority, due, order of arrival (which is unique)."""
@@ -207,11 +208,11 @@ class Holds:
 
     __slots__ = ("backfill", "draining", "gathering", "hold", "peers")
 
-    def __init__(self, hold: HoldSettings, backfill: HoldSettings) -> None:
+    def __init__(self, hold: HoldSettings, backfill: BackfillSettings) -> None:
         self.peers = Peers()
         self.hold = Hold(hold, self.peers)
         """Those that may still be in time, or wait for a permit; short."""
-        self.backfill = Hold(backfill, self.peers)
+        self.backfill = Hold(_bounds(backfill), self.peers)
         """Bulk, and what promises nothing about time; long."""
         self.gathering = Hold(hold, self.peers)
         """Those that could go and wait for others to go with them; a moment."""
@@ -245,3 +246,7 @@ def _head_place(line: Line) -> _Place:
 
 def _number(open_job: OpenJob) -> int:
     return open_job.number
+
+
+def _bounds(backfill: BackfillSettings) -> HoldSettings:
+    return HoldSettings(min_jobs=backfill.jobs, per_in_flight=0.0, bytes=backfill.bytes, max_wait=backfill.max_wait)

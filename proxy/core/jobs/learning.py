@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import inf, isfinite
 from typing import Final
 
+from proxy.core.dials import Dials
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.jobs.open_job import OpenJob
@@ -19,7 +20,7 @@ from proxy.core.route.forecasting import has_seat, open_entry
 from proxy.core.tenancy.fairness import Tenants
 from proxy.model.commands import Finished, Flowed, Load
 from proxy.model.request import Job
-from proxy.model.scheduling import SchedulingSettings
+from proxy.model.scheduling import FairnessSettings
 
 _KV_LEFT: Final = 0.9
 """Share of the KV budget up to which memory keeps no prompt waiting."""
@@ -40,13 +41,11 @@ _MAX_SEATS: Final = 1e6
 class Learning:
     """One per scheduler."""
 
-    def __init__(self, settings: SchedulingSettings) -> None:
+    def __init__(self, dials: Dials, fairness: FairnessSettings) -> None:
         self.lengths = Lengths()
         self.sessions = Sessions()
-        self.tenants = Tenants(settings.fairness)
-        self._margins = settings.admission
-        self._min_samples = settings.admission.min_samples
-        self._bulk_backlog_s, self._bulk_wait_s = settings.backfill.backlog, settings.backfill.max_wait
+        self.tenants = Tenants(fairness)
+        self._dials = dials
         self.predicted_hits = self.actual_hits = 0.0
         """Prompt tokens predicted to be in prefix caches, and those that were."""
 
@@ -69,11 +68,11 @@ class Learning:
         if open_job.waits_in is not None:
             self.tenants.waits(job.tenant, demand.promised, now)
         demand.over_share = self.tenants.tilt(job.tenant, demand.promised, now)
-        demand.bind(self._margins, self._bulk_backlog_s)
+        demand.bind(self._dials)
         if open_job.started:  # its first token was seen: a second attempt only goes on from there
             demand.ttft_left = inf
         if demand.bulk:
-            demand.patience_s = _PATIENCE * self._bulk_wait_s
+            demand.patience_s = _PATIENCE * self._dials.bulk_wait_s
             if job.deadline is not None:
                 demand.patience_s = min(demand.patience_s, _PATIENCE * (job.deadline - open_job.arrived))
         return demand
@@ -155,7 +154,7 @@ class Learning:
             entry.took = took
             backend.model.notice(prefill_features(entry.prompt, entry.prompt**2, entry.beside), took)
         backend.model.learn_ttft(entry.ttft, now - entry.dispatched)
-        backend.pool.review(self._min_samples)
+        backend.pool.review(self._dials.min_samples)
 
     def finished(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
         """The attempt was answered to the last byte."""
@@ -237,7 +236,7 @@ class Learning:
         if session is not None:
             tokens = entry.prompt + (output_tokens or 0)
             again_s = backend.model.prefill_s(max(tokens, self.sessions.usual_tokens))
-            late = promised is not None and self._margins.ttft_margin * again_s > promised
+            late = promised is not None and self._dials.ttft_margin * again_s > promised
             self.sessions.ended(session, tokens, late, now)
 
     def _learn_kv(self, backend: Backend, usage: float) -> None:

@@ -11,14 +11,11 @@ from collections.abc import Callable
 from typing import Final
 
 from proxy.core.fleet.demand import Demand
-from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.health import HealthState
 from proxy.core.jobs.attempt import Attempt
-from proxy.core.jobs.learning import Learning
-from proxy.core.retry.budget import RetryBudget
 from proxy.core.route.forecasting import foresee
 from proxy.core.route.limits import judge
-from proxy.core.route.router import Router
+from proxy.core.state import State
 
 _TOKENS: Final = 20.0
 """Times the usual seconds per token without any token are silence,"""
@@ -29,12 +26,12 @@ _LEAST_S: Final = 2.0
 class Stalls:
     """One per scheduler."""
 
-    def __init__(self, fleet: Fleet, learning: Learning, router: Router, budget: RetryBudget, tries: int) -> None:
-        self._fleet = fleet
-        self._books = learning
-        self._router = router
-        self._budget = budget
-        self._tries = tries
+    def __init__(self, state: State) -> None:
+        self._fleet = state.fleet
+        self._books = state.learning
+        self._router = state.router
+        self._budget = state.budget
+        self._dials = state.dials
 
     def gives_up(
         self, attempt: Attempt, silent_s: float, now: float, fits: Callable[[str], bool] | None, token_s: float
@@ -54,7 +51,7 @@ class Stalls:
             return False
         if backend.is_gone:
             return True
-        if fits is None or open_job.sent >= self._tries or self._budget.left(now) < 1:
+        if fits is None or open_job.sent >= self._dials.tries or self._budget.left(now) < 1:
             return False
         if open_job.job.deadline is not None and now >= open_job.job.deadline:
             return False

@@ -143,6 +143,8 @@ class Quotas:
         self._others = limited.pop(OTHERS, None)
         self._settings = limited
         self._named = frozenset(entry.tenant for entry in tenants)
+        self.limits_anybody = bool(tenants)
+        """Else nobody need be asked about."""
         self._accounts: OrderedDict[str, Account] = OrderedDict()
         self._strangers: OrderedDict[str, Account] = OrderedDict()
 

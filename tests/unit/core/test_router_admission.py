@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.config.plain import read
+from proxy.core.dials import Dials
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
@@ -20,7 +21,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
-from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
+from proxy.model.scheduling import CoreSettings, SchedulingSettings
 
 NOW = 50.0
 
@@ -47,7 +48,7 @@ class Stage:
     def demand(self, prompt: float = 1000.0, **job: Any) -> Demand:
         made = Demand(Job(1, "m", **job), NOW, NOW)
         made.prompt, made.answer, made.answer_high = prompt, 100.0, 200.0
-        made.bind(AdmissionSettings(), 0.2)
+        made.bind(Dials(CoreSettings()))
         return made
 
     def queue(self, index: int, prompt: float, **job: Any) -> None:

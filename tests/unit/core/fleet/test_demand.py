@@ -4,17 +4,18 @@ from math import inf
 
 import pytest
 
+from proxy.core.dials import Dials
 from proxy.core.fleet.demand import Demand, mean_length
 from proxy.core.learn.sessions import Session
 from proxy.model.request import Job
-from proxy.model.scheduling import AdmissionSettings
+from proxy.model.scheduling import CoreSettings
 
 
 def bound(job: Job, over_share: float = 0.0, now: float = 3.0) -> Demand:
     demand = Demand(job, 1.0, now)
     demand.over_share = over_share
     demand.answer, demand.answer_high = 100.0, 400.0
-    demand.bind(AdmissionSettings(), 0.2)
+    demand.bind(Dials(CoreSettings()))
     return demand
 
 

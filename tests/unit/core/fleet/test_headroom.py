@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.dials import Dials
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.headroom import DEMAND_S, Headroom, backends_needed, speed_s
@@ -13,7 +14,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
-from proxy.model.scheduling import AdmissionSettings
+from proxy.model.scheduling import CoreSettings
 
 FAST = ([0.01, 0.3, 0.2, 0.0], [0.005, 0.004, 0.014, 0.5])
 SLOW = ([0.02, 0.6, 0.4, 0.0], [0.011, 0.004, 0.014, 0.8])
@@ -34,14 +35,14 @@ def fleet() -> tuple[Backend, ...]:
 def chat(now: float, prompt: float = 1000.0) -> Demand:
     demand = Demand(Job(1, "m", slo_ttft_s=0.2, slo_tpot_s=0.04), now, now)
     demand.prompt, demand.answer, demand.answer_high = prompt, 200.0, 400.0
-    demand.bind(AdmissionSettings(), 0.2)
+    demand.bind(Dials(CoreSettings()))
     return demand
 
 
 def bulk(now: float, prompt: float = 8000.0, arrived: float | None = None) -> Demand:
     demand = Demand(Job(2, "m", bulk=True), now if arrived is None else arrived, now)
     demand.prompt, demand.answer, demand.answer_high = prompt, 500.0, 900.0
-    demand.bind(AdmissionSettings(), 0.2)
+    demand.bind(Dials(CoreSettings()))
     demand.patience_s = 60.0
     return demand
 

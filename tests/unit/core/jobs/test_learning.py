@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from proxy.core.dials import Dials
 from proxy.core.fleet.backend import Backend
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
@@ -13,7 +14,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Finished, Load
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
-from proxy.model.scheduling import SchedulingSettings
+from proxy.model.scheduling import CoreSettings, FairnessSettings
 
 CHAIN = tuple(range(8))
 
@@ -22,7 +23,7 @@ class Desk:
     """Books with one backend in them."""
 
     def __init__(self, **spec: Any) -> None:
-        self.learning = Learning(SchedulingSettings())
+        self.learning = Learning(Dials(CoreSettings()), FairnessSettings())
         self.backend = Backend(BackendSpec("a", **spec), 0, HealthSettings())
         self.count = 0
 
@@ -41,13 +42,13 @@ class Desk:
 
 
 def test_time_that_passed_before_is_not_left_any_more() -> None:
-    learning = Learning(SchedulingSettings())
+    learning = Learning(Dials(CoreSettings()), FairnessSettings())
     demand = learning.demand(OpenJob(Job(1, "m", slo_ttft_s=2.0, slo_tpot_s=0.1, done_by=30.0), 1, 10.0), 11.5)
     assert (demand.waited, demand.ttft_left, demand.tpot_limit, demand.rest_s) == (1.5, 0.5, 0.1, 18.5)
 
 
 def test_bulk_promises_nothing_about_time_and_has_half_of_it_for_patience() -> None:
-    learning = Learning(SchedulingSettings())
+    learning = Learning(Dials(CoreSettings()), FairnessSettings())
     job = Job(1, "m", bulk=True, slo_ttft_s=2.0, slo_tpot_s=0.1, deadline=110.0)
     demand = learning.demand(OpenJob(job, 1, 10.0), 10.0)
     assert not demand.promises
@@ -58,7 +59,7 @@ def test_bulk_promises_nothing_about_time_and_has_half_of_it_for_patience() -> N
 def test_a_demoted_job_is_asked_for_as_bulk() -> None:
     open_job = OpenJob(Job(1, "m", slo_ttft_s=0.2), 1, 0.0)
     open_job.demoted = True
-    assert not Learning(SchedulingSettings()).demand(open_job, 0.0).promises
+    assert not Learning(Dials(CoreSettings()), FairnessSettings()).demand(open_job, 0.0).promises
 
 
 def test_a_prefill_is_learned_with_the_prefix_that_was_found_not_with_the_one_predicted() -> None:

@@ -5,6 +5,7 @@ from collections import deque
 
 import pytest
 
+from proxy.core.dials import Dials
 from proxy.core.fleet.backend import Backend
 from proxy.core.jobs.learning import Learning
 from proxy.core.learn.entry import Entry
@@ -14,7 +15,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Finished, Restarted
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
-from proxy.model.scheduling import SchedulingSettings
+from proxy.model.scheduling import CoreSettings, FairnessSettings
 from tests.unit.core.one_engine import OneEngine
 
 
@@ -128,7 +129,7 @@ PREFILL_S, ANSWER_S = 0.1, 2.0
 def played(seats: int | None, rate: float, seconds: float, seed: int = 1, told: int | None = None) -> Backend:
     """An engine whose metrics nobody reads: it computes one prompt after the other whenever a seat is free, and lets
     answers run side by side."""
-    rng, learning = random.Random(seed), Learning(SchedulingSettings())
+    rng, learning = random.Random(seed), Learning(Dials(CoreSettings()), FairnessSettings())
     backend = Backend(BackendSpec("a", seats=told), 0, HealthSettings())
     waiting: deque[Entry] = deque()
     prefill: tuple[float, Entry] | None = None

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.dials import Dials
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand, mean_length
 from proxy.core.learn.entry import Entry
@@ -22,7 +23,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
-from proxy.model.scheduling import AdmissionSettings
+from proxy.model.scheduling import CoreSettings
 
 
 def backend(**spec: object) -> Backend:
@@ -35,7 +36,7 @@ def backend(**spec: object) -> Backend:
 def demand(prompt: float = 1000.0, answer: float = 100.0, now: float = 10.0, **job: object) -> Demand:
     made = Demand(Job(1, "m", **job), now, now)  # type: ignore[arg-type]
     made.prompt, made.answer, made.answer_high = prompt, answer, 2 * answer
-    made.bind(AdmissionSettings(), 0.2)
+    made.bind(Dials(CoreSettings()))
     return made
 
 

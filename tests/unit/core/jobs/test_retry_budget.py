@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.retry.budget import RetryBudget
+from proxy.core.jobs.retry_budget import RetryBudget
 from proxy.model.limits import RetrySettings
 
 
