@@ -38,7 +38,7 @@ _LEFT_OUT = {
 }
 """Why some are left to the interpreter: reason → names."""
 _ALSO = {
-    "obs": "access_log goodput metrics record",
+    "obs": "access_log batches goodput metrics record",
     "report": "run stats",
     "sim/engine": "course decoding engine kv_pool plan sequence spec static",
     "sim/world": "jobs modelled_backend oracle placement references world",

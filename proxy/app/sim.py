@@ -8,6 +8,7 @@ import sys
 
 import uvloop
 
+from proxy.sim.engine.arrays import PRESETS as ARRAYS
 from proxy.sim.engine.spec import PRESETS, EngineKind
 from proxy.sim.http.server import SimServer
 from proxy.sim.http.settings import SimSettings
@@ -29,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--preset", choices=list(PRESETS), default="low_latency", help="its speed and size (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--arrays", choices=list(ARRAYS), help="what calls for embeddings, scores and rankings cost, and their cap"
     )
     parser.add_argument("--seed", type=int, default=0, help="changes what it says (default: %(default)s)")
     parser.add_argument("--speed", type=_speed, default=1.0, help="its clock runs so many times faster than ours")
@@ -60,6 +64,7 @@ def _settings(options: argparse.Namespace) -> SimSettings:
         name=options.name,
         models=tuple(options.models or ["sim"]),
         spec=spec,
+        arrays=ARRAYS.get(options.arrays),
         seed=options.seed,
         speed=options.speed,
         host=options.host,

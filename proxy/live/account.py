@@ -138,6 +138,7 @@ class Account:
                 resumed=job.resumes if job else 0,
                 fallback=job.way.said if job is not None and job.way is not None else "",
                 hedge=job.hedge_said if job else "",
+                company=job.company if job else None,
                 promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
                 tenant=self._tenant(),
                 client=self._connection.client,

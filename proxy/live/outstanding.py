@@ -168,11 +168,17 @@ class Outstanding(Mailbox):
     async def _shared(self, share: Share) -> Answer | None:
         """What it gets of a call that others have too; None: nothing, what follows is the scheduler's to say."""
         line, now = self._call.timeline, self._jobs.clock()
-        line.released = now
+        self._released(line, now)
         await share.ready
         line.connected = line.connected or now
         line.first_byte = line.first_byte or self._jobs.clock()
         return share.answer
+
+    def _released(self, line: Timeline, now: float) -> None:
+        line.released = now
+        company = self.company
+        if company is not None and company.waited_s is not None:
+            line.gathered = max(line.understood or line.received, now - company.waited_s)
 
     def _goes(self, command: Dispatch) -> None:
         """Where, and as what."""
@@ -199,7 +205,7 @@ class Outstanding(Mailbox):
     def _new(self, command: Dispatch, call: Call, going_on: Continuation | None) -> Try:
         backend, fields, endpoint = self._jobs.backends[command.backend], self._resumable, call.request.endpoint
         if going_on is None:
-            call.timeline.released = self._jobs.clock()
+            self._released(call.timeline, self._jobs.clock())
             if fields and is_resumable(fields, endpoint, backend.dialect):
                 going_on = Continuation(fields, endpoint, backend.dialect)
         one = Try(command, call, backend, self._jobs.caller.relay(call, backend, going_on), self._jobs.driver)

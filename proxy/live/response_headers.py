@@ -9,6 +9,7 @@ from proxy.live.job_builder import BuiltJob
 from proxy.model.fallback import printable
 from proxy.model.tenants import QuotaView
 from proxy.model.timeline import Clock, Timeline
+from proxy.model.windows import Company
 from proxy.wire import ratelimit
 from proxy.wire.cors import Cors
 
@@ -77,4 +78,16 @@ class ResponseHeaders:
             words.append("fallback=" + job.way.said)
         if job.hedge_said:
             words.append("hedge=" + job.hedge_said)
+        if job.company is not None:
+            _tell_company(words, job.company)
         return "; ".join(words)
+
+
+def _tell_company(words: list[str], company: Company) -> None:
+    """With how many it went, and how long it waited for them."""
+    if company.joins:
+        words.append("shared=joined")
+    elif company.jobs > 1:
+        words.append("batch=" + str(company.jobs))
+    if company.waited_s is not None and (company.jobs > 1 or company.waited_s > 0.0):
+        words.append("waited=" + str(round(company.waited_s * 1e3)) + "ms")

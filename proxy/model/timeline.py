@@ -9,13 +9,15 @@ Clock = Callable[[], float]
 class Timeline:
     """Stages in order. Written once each by the code that passes the stage; metrics, log and traces read it."""
 
-    __slots__ = ("connected", "done", "first_byte", "received", "released", "understood")
+    __slots__ = ("connected", "done", "first_byte", "gathered", "received", "released", "understood")
 
     def __init__(self, received: float) -> None:
         self.received = received
         """Last byte of the request read."""
         self.understood: float | None = None
         """Head checked, body parsed, job submitted."""
+        self.gathered: float | None = None
+        """It began to wait for others to go with; None: it did not."""
         self.released: float | None = None
         """The (last) attempt was dispatched."""
         self.connected: float | None = None

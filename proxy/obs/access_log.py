@@ -14,6 +14,7 @@ from functools import lru_cache
 import orjson
 
 from proxy.model.timeline import Timeline
+from proxy.model.windows import Company
 from proxy.obs.record import Record
 
 _MAX_LINES = 1000
@@ -60,12 +61,12 @@ def lost_line(form: str) -> Callable[[int], bytes]:
 
 _WHAT = (
     *("end", "status", "method", "path", "outcome", "fault", "class", "model_asked", "model_served", "backend"),
-    *("attempts", "hedge", "stream", "resumed", "fallback", "token_source"),
+    *("attempts", "hedge", "stream", "resumed", "fallback", "batch", "token_source"),
 )
 """What happened: few different ones, so that their text is made once and kept."""
 _COLUMNS = 4
 """So many of them stand in a text line without their names."""
-_SPANS = ("queue_ms", "ttft_ms", "tpot_ms", "e2e_ms")
+_SPANS = ("queue_ms", "window_ms", "ttft_ms", "tpot_ms", "e2e_ms")
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "request_bytes")
 _SPAN_WORDS: tuple[str, ...] = tuple(f" {name}=" for name in _SPANS)
 _COUNT_WORDS: tuple[str, ...] = tuple(f" {name}=" for name in _COUNTS)
@@ -89,8 +90,14 @@ def _what(record: Record) -> tuple[str | int | bool | None, ...]:
         record.stream,
         record.resumed or None,
         record.fallback or None,
+        None if record.company is None else _batch(record.company),
         record.token_source,
     )
+
+
+def _batch(company: Company) -> int | str | None:
+    """Requests of its call; `shared`: it has the answer of another one."""
+    return "shared" if company.joins else company.jobs if company.jobs > 1 else None
 
 
 def _spans_ms(record: Record) -> tuple[float | None, ...]:
@@ -98,7 +105,8 @@ def _spans_ms(record: Record) -> tuple[float | None, ...]:
     tpot_s = None if first_token is None else record.meter.tpot_s(record.usage.completion_tokens)
     span = Timeline.span_ms
     return (
-        span(line.understood, line.released),
+        span(line.understood, line.released if line.gathered is None else line.gathered),
+        span(line.gathered, line.released),
         span(line.received, first_token),
         None if tpot_s is None else tpot_s * 1e3,
         span(line.received, line.done),

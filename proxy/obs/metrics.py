@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from proxy import __version__
 from proxy.core.scheduler import Scheduler
 from proxy.model.histogram import Histogram
+from proxy.obs.batches import Batches
 from proxy.obs.families import counter, counters, gauge
 from proxy.obs.goodput import Goodput
 from proxy.obs.record import Record, Streaming
@@ -30,7 +31,7 @@ _STATUSES = {0: "0", 499: "499"} | {status.value: str(status.value) for status i
 
 
 _HISTOGRAMS = {
-    "queue": "From understood to dispatched: time held here.",
+    "queue": "From understood to dispatched, or to a window: time held here.",
     "service": "From the last dispatch to the last byte sent.",
     "e2e": "From received to the last byte sent.",
     "ttft": "Streams: from received to the first event with output (not the role, not a comment).",
@@ -94,6 +95,7 @@ class Metrics:
         self._faults: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._fallbacks: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._goodput = Goodput()
+        self._batches = Batches()
         self._scheduler = scheduler
         self._gauges = gauges
         self._now = now
@@ -105,7 +107,10 @@ class Metrics:
     def count(self, record: Record) -> None:
         """Count one finished request."""
         self._goodput.count(record)
-        series = self._series[record.endpoint, record.traffic_class or _NO_CLASS, record.backend or _NO_BACKEND]
+        key = record.endpoint, record.traffic_class or _NO_CLASS, record.backend or _NO_BACKEND
+        series = self._series[key]
+        if record.company is not None:
+            self._batches.count(key, record.company, record)
         outcome, timeline = record.outcome, record.timeline
         status = _STATUSES.get(record.status, "other")
         series.endings[str(outcome.verdict), outcome.end_code, status] += 1
@@ -115,7 +120,8 @@ class Metrics:
             self._fallbacks[record.traffic_class, record.fallback] += 1
         done, meter = timeline.done, record.meter
         if timeline.released is not None and timeline.understood is not None:
-            series.queue.observe(timeline.released - timeline.understood)
+            waited_until = timeline.released if timeline.gathered is None else timeline.gathered
+            series.queue.observe(waited_until - timeline.understood)
             if done is not None:
                 series.service.observe(done - timeline.released)
         if done is not None:
@@ -142,6 +148,7 @@ class Metrics:
     def families(self) -> Iterator[Metric]:
         """All series of the proxy itself."""
         yield from self._request_families()
+        yield from self._batches.families()
         yield from self._goodput.families()
         yield from scheduler_families(self._scheduler, self._now())
         gauges = self._gauges()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from proxy.model.classes import NOTHING_PROMISED, Promise
 from proxy.model.outcome import Outcome
 from proxy.model.timeline import Timeline
+from proxy.model.windows import Company
 from proxy.wire.meter import Meter
 from proxy.wire.usage import Usage
 
@@ -52,6 +53,8 @@ class Record:
     """What it was served by instead of being refused: `model:NAME`, `pool:NAME` or both; empty: as asked for."""
     hedge: str = ""
     """`won` or `lost`: what became of a second attempt beside a late one; empty: there was none."""
+    company: Company | None = None
+    """With whom it was sent; None: alone, and it waited for nobody."""
     promise: Promise = NOTHING_PROMISED
     """What its class or its headers promised."""
     tenant: str = ""

@@ -4,6 +4,7 @@ Owns vectors and their shapes. A vector depends on the text alone; texts that sh
 that a ranking means something.
 """
 
+import asyncio
 import base64
 import struct
 import time
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
+from proxy.sim.engine.arrays import ArrayCost
 from proxy.sim.http import refusal
 from proxy.sim.http.driver import EngineDriver
 from proxy.sim.http.fields import Fields, token_lists
@@ -30,6 +32,8 @@ class Pooler:
         self._settings = settings
         self._reader = reader
         self._driver = driver
+        self._free_at = 0.0
+        """When the calls are done that have come, by the engine's clock."""
 
     async def embeddings(self, body: Mapping[str, Any], request_id: str) -> Json:
         """`/v1/embeddings`."""
@@ -88,9 +92,21 @@ class Pooler:
         return prompts, [similarity(a, b) for a, b in zip(left, right, strict=True)]
 
     async def _compute(self, prompts: Sequence[Prompt]) -> None:
+        cost = self._settings.arrays
+        if cost is not None:
+            await self._take_turns(cost, len(prompts))
+            return
         async with self._driver.run([(prompt.tokens, 0, prompt.hashes) for prompt in prompts]) as run:
             while await run.next() is not None:
                 pass
+
+    async def _take_turns(self, cost: ArrayCost, inputs: int) -> None:
+        """One call after the other. Lost time of a timer is lost by nobody but who waits for it."""
+        if inputs > cost.cap:
+            raise refusal.too_many_inputs(inputs, cost.cap)
+        now = self._driver.now()
+        self._free_at = max(now, self._free_at) + cost.seconds(inputs)
+        await asyncio.sleep((self._free_at - now) / self._driver.speed)
 
     def _answer(self, prefix: str, request_id: str, model: str, prompts: Sequence[Prompt]) -> Json:
         tokens = sum(prompt.tokens for prompt in prompts)

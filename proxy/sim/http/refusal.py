@@ -95,3 +95,9 @@ def server_error(status: int = 500) -> Refusal:
     """What a failed engine answers."""
     kind = "InternalServerError" if status == 500 else "ServiceUnavailableError" if status == 503 else "Error"
     return Refusal(status, kind, "The server had an error while processing your request.")
+
+
+def too_many_inputs(inputs: int, cap: int) -> Refusal:
+    """More than one call may hold; as Text Embeddings Inference says it."""
+    text = f"batch size {inputs} > maximum allowed batch size {cap}"
+    return PlainRefusal(413, {"error": text, "error_type": "Validation"})

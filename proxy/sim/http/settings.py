@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from proxy.sim.engine.arrays import ArrayCost
 from proxy.sim.engine.spec import FAST, EngineSpec
 
 
@@ -25,5 +26,7 @@ class SimSettings:
     """Asked for under `/v1`, as vLLM's `--api-key`."""
     keepalive_s: float = 5.0
     """Idle connections are closed after so long: vLLM's (uvicorn's) default."""
+    arrays: ArrayCost | None = None
+    """What calls for vectors cost; None: what their tokens cost `spec`."""
     body_max_bytes: int = 64 << 20
     """Largest request body, bytes."""
