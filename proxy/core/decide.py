@@ -136,9 +136,10 @@ class Decider:
         sent = self._instead_of_bulk(demand)
         if sent is not None:
             return sent
-        most_s = min(self._dials.max_hold_s, self._slack_s(demand, demand.looked or self._looked(candidates, demand)))
+        looked = demand.looked or self._looked(candidates, demand)
+        most_s = min(self._dials.max_hold_s, self._slack_s(demand, looked))
         if most_s > _MIN_HOLD_S and self._holds.hold.has_room(open_job, self._attempts.in_flight):
-            return Wait(most_s, reason)
+            return Wait(most_s, reason, work_s=min([b.forecast.usual_work_s for b in looked], default=0.0))
         return self.too_late(open_job, candidates, demand, reason)
 
     def _for_permit(self, open_job: OpenJob, candidates: Candidates, demand: Demand) -> Decision:

@@ -16,6 +16,7 @@ from proxy.core.fleet.demand import Demand
 from proxy.core.jobs.decision import Decision, Gather, Join, Send, Shed, Wait
 from proxy.core.jobs.hold import Hold, Line
 from proxy.core.jobs.open_job import NOBODY, OpenJob
+from proxy.core.jobs.passing import Passing
 from proxy.core.refusals import draining, hold_timeout, unreachable
 from proxy.core.retry.fallback import cause_of_absence, ways_left
 from proxy.core.route.forecasting import foresee, in_all_s
@@ -29,6 +30,10 @@ LOOK_S: Final = 0.25
 """Limits clear as time goes by, without an event: held jobs are looked at so often."""
 _LOOKS: Final = 8
 """Jobs looked at per line and event: one that does not fit must not stop smaller ones behind it for ever."""
+_MOST_LOOKS: Final = 16
+"""The same of those that are held, where others are passed over because of what was seen…"""
+_SEEN: Final = 512
+"""…among so many."""
 _MIN_HOLD_S: Final = 0.02
 """A shorter wait is none."""
 _HAIR_S: Final = 1e-6
@@ -121,6 +126,7 @@ class Waiting:
     def _wait(self, open_job: OpenJob, wait: Wait, candidates: Candidates, now: float) -> None:
         if wait.reason is not None:
             open_job.reason = wait.reason
+        open_job.work_s = wait.work_s
         if wait.demoted:
             open_job.demoted = True
             self.demoted += 1
@@ -186,9 +192,7 @@ class Waiting:
             if hold is self._holds.backfill:
                 self._fill(backend, commands, now)
                 continue
-            late = self._feed_some(hold.first_for(backend, _LOOKS), backend, commands, now)
-            if late < inf:  # those who are late already must not stand in the way until their time is over
-                self._feed_some(hold.first_for(backend, _LOOKS, late), backend, commands, now)
+            self._feed_held(backend, commands, now)
             if hold.first_for(backend, 1):
                 break
         if len(self._holds.gathering):
@@ -206,20 +210,20 @@ class Waiting:
             if self._router.fits(backend, line.candidates, demand):
                 commands.append(self._go(gathering, open_job, backend, demand))
 
-    def _feed_some(self, open_jobs: list[OpenJob], backend: Backend, commands: list[Command], now: float) -> float:
-        """Send whoever fits; returns by when one would have to be due to be in time, where somebody is late."""
-        late = inf
-        for open_job in open_jobs:
-            if open_job.line is None:
-                continue  # it went with another one
-            if not backend.has_room(open_job.job, bulk=open_job.job.bulk or open_job.demoted):
-                return inf
+    def _feed_held(self, backend: Backend, commands: list[Command], now: float) -> None:
+        """Send whoever fits; those of whom it is known that they do not are passed over."""
+        hold, looks, passing = self._holds.hold, 0, Passing(now)
+        for open_job in hold.first_for(backend, _SEEN):
+            if open_job.line is None or passing.over(open_job):  # it went with another one, or does not fit
+                continue
+            looks += 1
+            if looks > _MOST_LOOKS or not backend.has_room(open_job.job, bulk=open_job.job.bulk or open_job.demoted):
+                return
             demand = self._books.demand(open_job, now)
             if self._router.fits(backend, open_job.line.candidates, demand):
-                commands.append(self._go(self._holds.hold, open_job, backend, demand))
-            elif backend.forecast.reason is Reason.TTFT:
-                late = min(late, now + demand.ttft_margin * backend.forecast.ttft)
-        return late
+                commands.append(self._go(hold, open_job, backend, demand))
+            else:
+                passing.kept_out(demand, backend.forecast)
 
     def _fill(self, backend: Backend, commands: list[Command], now: float) -> None:
         """Bulk, in the order of its deadlines; what would be late here is passed, however much of it waits."""

@@ -15,3 +15,8 @@ class Forecast:
         self.hit = self.fresh = self.raw = self.cost = self.work = self.backlog = self.ttft = self.tpot = 0.0
         self.score = self.loading = 0.0
         self.reason: Reason | None = None
+
+    @property
+    def usual_work_s(self) -> float:
+        """Seconds of computing the prompt, as if the engine were as fast as usual."""
+        return self.work * self.raw / self.cost if self.cost else self.work

@@ -78,10 +78,20 @@ class Join:
 class Wait:
     """It waits for at most `most_s` seconds more: as bulk, or for as long as it may still be in time."""
 
-    __slots__ = ("as_bulk", "demoted", "most_s", "reason")
+    __slots__ = ("as_bulk", "demoted", "most_s", "reason", "work_s")
 
-    def __init__(self, most_s: float, reason: Reason | None, *, as_bulk: bool = False, demoted: bool = False) -> None:
+    def __init__(
+        self,
+        most_s: float,
+        reason: Reason | None,
+        *,
+        work_s: float = 0.0,
+        as_bulk: bool = False,
+        demoted: bool = False,
+    ) -> None:
         self.most_s = most_s
+        self.work_s = work_s
+        """Its prompt where that takes least, seconds; 0: not known."""
         self.reason = reason
         """The limit that keeps it waiting; None: a permit."""
         self.as_bulk = as_bulk

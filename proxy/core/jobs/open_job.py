@@ -57,6 +57,7 @@ class OpenJob:
         "tries",
         "waits_in",
         "way",
+        "work_s",
     )
 
     def __init__(self, job: Job, number: int, now: float = 0.0) -> None:
@@ -65,6 +66,8 @@ class OpenJob:
         """Its promises count from here."""
         self.due = 0.0
         """Place in line: the soonest goes first."""
+        self.work_s = 0.0
+        """Predicted seconds of its prompt when it began to wait, where that took least; 0: not known."""
         self.state = OPEN
         self.attempts: list[Attempt] = []
         """Those that are out, oldest first: two while the first one is late."""

@@ -14,6 +14,7 @@ from proxy.model.scheduling import SchedulingSettings
 from tests.support.attempts import attempt_of
 
 NOW = 100.0
+SETTINGS = {"policy": "goodput", "admission": {"mode": "enforce", "probes": 0}}
 LEAST_S = 0.02 + 0.02 + 0.11 + 128 * 0.0206
 """About what a bulk job of `job` takes alone by the first guess: prefill, and 128 tokens."""
 
@@ -23,10 +24,10 @@ def scheduler(**spec: object) -> Scheduler:
     made = Scheduler(
         [BackendSpec("a", models=frozenset({"m"}), **{"seats": 1, **spec})],  # type: ignore[arg-type]
         retries=RetrySettings(),
-        hold=HoldSettings(),
+        hold=HoldSettings(min_jobs=1000),
         health=HealthSettings(),
         rng=random.Random(1),
-        scheduling=read(SchedulingSettings, {"policy": "goodput", "admission": {"mode": "enforce"}}),
+        scheduling=read(SchedulingSettings, SETTINGS),
     )
     assert isinstance(made.submit(job(1), NOW)[0], Dispatch)
     return made
@@ -108,3 +109,23 @@ def test_the_sooner_due_goes_first_though_it_came_later() -> None:
     one.observe(FirstToken(1), NOW + 1.5)
     commands = one.observe(Finished(1, 1000, 0, 10), NOW + 2.0)
     assert [c.jobs[0] for c in commands if isinstance(c, Dispatch)] == [3]
+
+
+def chat(number: int, tokens: int, ttft_s: float) -> Job:
+    return Job(number, "m", prompt_tokens=tokens, stream=True, slo_ttft_s=ttft_s, slo_tpot_s=0.1)
+
+
+@pytest.mark.parametrize("large", [1, 16, 300])
+def test_large_prompts_that_would_slow_down_answers_do_not_keep_out_what_fits_behind_them(large: int) -> None:
+    """However many of them wait: each would be looked at in vain, while the engine stands half empty."""
+    one, now = scheduler(seats=2), NOW + 40.0
+    one.observe(FirstToken(attempt_of(one, 1)), NOW + 0.2)
+    one.observe(Finished(attempt_of(one, 1), 1000, 0, 3000), now)
+    for number in (2, 3):
+        assert isinstance(one.submit(chat(number, 10, 9.0), now)[0], Dispatch)
+        one.observe(FirstToken(attempt_of(one, number)), now + 0.1)
+    for number in range(100, 100 + large):
+        one.submit(chat(number, 40_000, 38.0), now + 1.0)
+    assert one.submit(chat(9, 1000, 20.0), now + 20.0) == []
+    commands = one.observe(Finished(attempt_of(one, 2), 10, 0, 2000), now + 20.5)
+    assert [c.jobs[0] for c in commands if isinstance(c, Dispatch)] == [9]
