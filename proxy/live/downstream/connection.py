@@ -21,6 +21,8 @@ from typing import Any, Final, cast
 
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.reader import BETWEEN, IN_BODY, Message, Reader, Terms
+from proxy.live.downstream.response_writer import ResponseWriter
+from proxy.live.downstream.slow_reader import SlowReader
 from proxy.live.downstream.unsent import reset, unsent_b
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import Fault, Kind, downstream, internal
@@ -32,22 +34,13 @@ _LINGER_S = 1.0
 """After our FIN what the client still sends is read and dropped as long as it sends: no reset destroys the answer."""
 _LINGER_MAX_S = 30.0
 """But not longer than this."""
-_LOOK_S = 1.0
-"""A reader that is slow is looked at so often."""
 _PIPELINE_BYTES = 256 * 1024
 """Bodies waiting behind the request being answered; above it the connection is not read, not even for a FIN."""
-_UNKNOWN = -1
 
 READING: Final = 0
 ANSWERING: Final = 1
 LINGERING: Final = 2
 GONE: Final = 3
-
-_BY_LENGTH: Final = 0
-_CHUNKED: Final = 1
-_UNTIL_CLOSE: Final = 2
-"""How the end of the body that is sent is told: here by the end of the connection, and by nothing else."""
-
 
 Handler = Callable[["ClientConnection", Message], Coroutine[Any, Any, None]]
 
@@ -99,63 +92,46 @@ class Edge:
         return any(connection.is_delivering() for connection in self.connections)
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(ResponseWriter):
     """One client connection; answers one request at a time, in order."""
 
     __slots__ = (
         "_charge_b",
         "_edge",
-        "_framing",
         "_linger_end",
         "_queue",
         "_queued_b",
         "_reader",
-        "_still_s",
+        "_slow",
         "_task",
-        "_unsent_b",
         "client",
-        "closing",
         "deadline",
-        "head_sent",
-        "message",
         "on_pause",
-        "sent",
         "stalled",
         "state",
-        "transport",
         "write_paused",
     )
 
     def __init__(self, edge: Edge) -> None:
+        super().__init__()
         self._edge = edge
         self._reader = Reader(edge.terms)
         self._queue: deque[Message] = deque()
         self._queued_b = 0
         self._task: asyncio.Task[None] | None = None
-        self._framing = _BY_LENGTH
         self._charge_b = 0
         """Taken of the budget for the request being answered, as long as its handler has not made it its own."""
         self._linger_end = NEVER
         """When lingering ends at the latest, unless the client still takes its answer."""
-        self._unsent_b = _UNKNOWN
-        """What the client had not taken when it was looked at last."""
-        self._still_s = 0.0
-        """For how long it has taken nothing: time in which it was looked at, not time in which we stood still."""
+        self._slow = SlowReader(edge.limits.connections.write_stall)
         self.state = READING
-        self.transport: asyncio.Transport | None = None
         self.client = ""
         """Address of the peer."""
         self.deadline = NEVER
-        self.closing = False
-        """No further request is read."""
-        self.head_sent = False
-        self.sent = False
-        """Body bytes went out since somebody set this to False."""
         self.write_paused = False
         self.stalled = False
         """Closed because the client took no byte for too long."""
         self.on_pause: Callable[[bool], None] | None = None
-        self.message: Message | None = None
 
     # --- asyncio.Protocol
 
@@ -194,7 +170,8 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.write_paused = True
-        self._look_after_reader()
+        assert self.transport is not None
+        self.deadline = self._slow.begins(unsent_b(self.transport), self._edge.clock())
         if self.on_pause is not None:
             self.on_pause(True)
 
@@ -226,8 +203,10 @@ class ClientConnection(asyncio.Protocol):
         left_b = unsent_b(transport)
         if left_b:
             self._judge_reader(transport, left_b, now)
+        elif self.state == LINGERING and self._slow.has_caught_up():
+            self.deadline = now + _LINGER_S  # a moment more for what it may still send
         elif self.state == LINGERING:
-            self._end_linger(transport, now)
+            transport.abort()
         elif self.state == ANSWERING:
             self.deadline = NEVER  # an answer runs: what is read behind it has time
         elif self._reader.state == IN_BODY and not self.closing:
@@ -236,35 +215,12 @@ class ClientConnection(asyncio.Protocol):
         else:
             transport.abort()
 
-    # --- slow readers
-
-    def _look_after_reader(self) -> None:
-        assert self.transport is not None
-        self._unsent_b, self._still_s = unsent_b(self.transport), 0.0
-        self.deadline = self._edge.clock() + self._look_s()
-
-    def _look_s(self) -> float:
-        return min(_LOOK_S, self._edge.limits.connections.write_stall)
-
     def _judge_reader(self, transport: asyncio.Transport, left_b: int, now: float) -> None:
-        """Slow is whoever reads; who takes nothing for `write_stall` is gone."""
-        if self._unsent_b == _UNKNOWN or left_b < self._unsent_b:
-            self._unsent_b, self._still_s = left_b, 0.0
-        else:
-            self._still_s += self._look_s()
-        if self._still_s < self._edge.limits.connections.write_stall:
-            self.deadline = now + self._look_s()
-        else:
+        if self._slow.is_gone(left_b):
             self.stalled = True
             reset(transport)
-
-    def _end_linger(self, transport: asyncio.Transport, now: float) -> None:
-        """Everything is delivered; who was slow gets a moment more for what it may still send."""
-        if self._unsent_b > 0:
-            self._unsent_b = 0
-            self.deadline = now + _LINGER_S
         else:
-            transport.abort()
+            self.deadline = self._slow.next_look(now)
 
     def is_delivering(self) -> bool:
         """Whether a complete answer waits for its reader."""
@@ -301,8 +257,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _start(self, message: Message) -> None:
         self.deadline = NEVER
-        self.head_sent = False
-        self.message = message
+        self.answers(message)
         self._charge_b = message.charge_b
         self.state = ANSWERING
         self._task = self._edge.loop.create_task(self._edge.handler(self, message))
@@ -318,52 +273,8 @@ class ClientConnection(asyncio.Protocol):
         charge_b, self._charge_b = self._charge_b, 0
         return charge_b
 
-    def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """A whole answer in one write."""
-        assert self.message is not None
-        if status not in (204, 304):
-            headers.append((b"content-length", b"%d" % len(body)))
-        self._write_head(status, headers, body if not self._is_head_request() else b"")
-
-    def begin(self, status: int, headers: list[tuple[bytes, bytes]], length: int | None) -> None:
-        """The head of an answer whose body follows by `send`: of `length` bytes, or chunked (HTTP/1.0: until close)."""
-        assert self.message is not None
-        self.sent = False
-        if length is not None:
-            self._framing = _BY_LENGTH
-            headers.append((b"content-length", b"%d" % length))
-        elif not self.message.http10:
-            self._framing = _CHUNKED
-            headers.append((b"transfer-encoding", b"chunked"))
-        else:
-            self._framing = _UNTIL_CLOSE
-            self.closing = True
-        self._write_head(status, headers, b"")
-
-    def send(self, data: bytes) -> None:
-        """Some body bytes; several in one loop turn leave in one system call."""
-        self.send_chunk(data, b"%x\r\n%b\r\n" % (len(data), data) if self._framing == _CHUNKED else data)
-
-    def send_chunk(self, data: bytes, chunk: bytes) -> None:
-        """Some body bytes that came as a chunk, `chunk`: with its framing, which is ours as well."""
-        if self.transport is not None:
-            self.sent = True
-            self.transport.write(chunk if self._framing == _CHUNKED else data)
-
-    def end(self) -> None:
-        """The body is complete."""
-        if self._framing == _CHUNKED and self.transport is not None:
-            self.transport.write(b"0\r\n\r\n")
-
-    def abort(self) -> None:
-        """Break the transport: the only honest end of a body that was cut."""
-        self.closing = True
-        if self.transport is None:
-            return
-        if self._framing == _UNTIL_CLOSE:
-            reset(self.transport)
-        else:
-            self.transport.abort()
+    def is_last(self, message: Message) -> bool:
+        return not message.keep_alive or self._edge.draining
 
     def finished(self) -> None:
         """The handler is done with this request: go on with the next, wait for one, or close."""
@@ -404,22 +315,6 @@ class ClientConnection(asyncio.Protocol):
     def _idle_deadline(self) -> float:
         return self._edge.clock() + self._edge.limits.connections.idle
 
-    def _is_head_request(self) -> bool:
-        return self.message is not None and self.message.head is not None and self.message.head.method == "HEAD"
-
-    def _write_head(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        self.head_sent = True
-        message = self.message
-        assert message is not None
-        if not message.keep_alive or self._edge.draining:
-            self.closing = True
-        if self.closing:
-            headers.append((b"connection", b"close"))
-        elif message.http10:
-            headers.append((b"connection", b"keep-alive"))
-        if self.transport is not None:
-            self.transport.write(answers.head(status, headers) + body)
-
     def _write_error(self, fault: Fault) -> None:
         error = errors.answer(fault)
         headers = [*error.headers, (b"content-length", b"%d" % len(error.body)), (b"connection", b"close")]
@@ -437,7 +332,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport.write_eof()
         self.state = LINGERING
         now = self._edge.clock()
-        self._unsent_b = _UNKNOWN
+        self._slow.forget()
         self._linger_end = now + _LINGER_MAX_S
         self.deadline = now + _LINGER_S
 
