@@ -15,7 +15,8 @@ from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream.backends import Upstream
-from proxy.live.upstream.connection import FIRST_BYTE_S, UpstreamConnection
+from proxy.live.upstream.connection import UpstreamConnection
+from proxy.live.upstream.deadlines import FIRST_BYTE_S
 from proxy.model.abilities import Lack
 from proxy.model.classes import StreamSettings
 from proxy.model.commands import Dispatch, FirstToken

@@ -1,7 +1,7 @@
 """The upstream hop: one HTTP/1.1 connection to a backend, on httptools.
 
-Owns framing, the deadlines of an answer and back-pressure towards the engine. Knows nothing of JSON or SSE: what
-arrives goes to a Receiver as it comes. A connection with any framing error is closed, never pooled.
+Owns framing; how long an answer may take: `deadlines`. Knows nothing of JSON or SSE: what arrives goes to a Receiver as
+it comes. A connection with any framing error is closed, never pooled.
 
 Deadlines are moved by what an answer is made of: a whole head, bytes of its body. Interim answers, chunk extensions and
 trailers move none; nor do bytes of which the receiver says that they were in vain.
@@ -17,7 +17,8 @@ from typing import Any, Final, Protocol, cast
 
 import httptools
 
-from proxy.live.watch import NEVER, Watch
+from proxy.live.upstream.deadlines import FIRST_BYTE_S, Deadlines
+from proxy.live.watch import Watch
 from proxy.model.faults import Fault, FaultError, Kind, Retry, upstream
 from proxy.wire import framing
 
@@ -26,10 +27,6 @@ _MAX_FRAMING_B: Final = 64 * 1024
 bytes."""
 _LARGE_B: Final = 64 * 1024
 """A request up to this size lies in the engine's kernel as soon as it is sent, whether the engine reads it or not."""
-
-
-FIRST_BYTE_S = 600.0
-"""As long as the official clients wait for an answer when they say nothing else."""
 
 
 class Receiver(Protocol):
@@ -87,41 +84,29 @@ class Owner(Protocol):
         """It is gone. May be said twice."""
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(Deadlines):
     """One connection to a backend; one exchange at a time."""
 
     __slots__ = (
         "_abandoned",
         "_address",
         "_between_chunks",
-        "_clock",
-        "_fixed",
         "_framing_b",
         "_headers",
         "_owner",
         "_parser",
-        "_patience_s",
-        "_progressed",
         "_read_at",
         "_receiver",
         "_request_b",
-        "_silence_s",
         "_status",
         "_until_close",
-        "_vain_deadline",
-        "deadline",
         "reused",
-        "transport",
-        "watch",
     )
 
     def __init__(self, owner: Owner, address: SocketAddress, watch: Watch) -> None:
+        super().__init__(watch, address.first_byte_s, address.idle_s)
         self._owner = owner
         self._address = address
-        self.watch = watch
-        self._clock = watch.clock
-        self.transport: asyncio.Transport | None = None
-        self.deadline = NEVER
         self.reused = False
         self._receiver: Receiver | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -132,16 +117,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._framing_b = 0
         """Bytes since the last that were part of a body."""
         self._read_at = 0.0
-        self._progressed = 0.0
-        """When something came that was not in vain, by the watch's clock."""
-        self._vain_deadline = NEVER
-        self._patience_s = self._silence_s = address.first_byte_s or FIRST_BYTE_S
-        """Seconds that a first byte may take, and that silence may last now: as long, until the answer has begun."""
         self._until_close = False
         self._between_chunks = False
         """The parser has ended a chunk and begun no other."""
-        self._fixed = False
-        """No bytes move the deadline: reading is paused, or only the end is waited for."""
         self._abandoned = False
 
     # --- what its user calls
@@ -153,51 +131,12 @@ class UpstreamConnection(asyncio.Protocol):
         assert self.transport is not None
         self._receiver = receiver
         self._request_b = len(message)
-        now = self._clock()
-        self._progressed = self.watch.ran_at(now)
-        self._patience_s = self._silence_s = self._address.first_byte_s or patience_s
-        self.deadline = now + self._patience_s
+        self.asked(patience_s)
         self.transport.write(message)
 
-    def answer_begun(self, now: float) -> None:
-        """The model thinks no longer: from now on silence means something."""
-        self._silence_s = self._address.idle_s
-        if not self._fixed:
-            self.deadline = min(self.deadline, now + self._silence_s)
-
-    def pause(self) -> None:
-        """Stop reading: the client is slower than the engine. The engine is not to blame, so no deadline runs."""
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.pause_reading()
-            self._fixed = True
-            self.deadline = NEVER
-
-    def resume(self) -> None:
-        """Go on reading."""
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
-            self._fixed = False
-            now = self._clock()
-            self._progressed = self.watch.ran_at(now)
-            self.deadline = now + self._silence_s
-
-    def in_vain(self, now: float, *, anew: bool) -> None:
-        """What just came brought the answer no further; `anew`: something before it did, since this was last said.
-
-        Keep-alive comments and half events keep a connection from being silent, but no longer than a first byte may
-        take."""
-        ran = self.watch.ran_at(now)
-        if anew:
-            self._progressed = ran
-        if not self._fixed:
-            self._vain_deadline = now + self._progressed + self._patience_s - ran
-            self.deadline = min(self.deadline, self._vain_deadline)
-
     def linger(self, seconds: float) -> None:
-        """Nothing more is wanted but the end of the answer, so that the connection can be used again."""
-        self._fixed = True
         self._between_chunks = False
-        self.deadline = self._clock() + seconds
+        super().linger(seconds)
 
     def abort(self) -> None:
         """Close now; the receiver hears nothing more."""
@@ -272,7 +211,9 @@ class UpstreamConnection(asyncio.Protocol):
         """The sweep found `deadline` in the past."""
         if self._receiver is None:
             self.abort()
-        elif not self._may_be_silent(self._receiver):
+        elif self.may_be_as_silent_as_first() and self._receiver.goes_on_thinking():
+            self.thinks_again()
+        else:
             self._fail(self._late())
 
     # --- httptools callbacks
@@ -326,16 +267,6 @@ class UpstreamConnection(asyncio.Protocol):
             self._end(reusable=not self._until_close and self._parser.should_keep_alive() and self._was_taken())
 
     # --- endings
-
-    def _may_be_silent(self, receiver: Receiver) -> bool:
-        """For longer than an answer that has begun."""
-        if self._fixed or self._silence_s >= self._patience_s or self.deadline == self._vain_deadline:
-            return False
-        if not receiver.goes_on_thinking():
-            return False
-        self.deadline += self._patience_s - self._silence_s
-        self._silence_s = self._patience_s
-        return True
 
     def _is_framed(self) -> bool:
         """Whether the head says where the body ends. No coding but `chunked` was offered, so none is undone."""
@@ -405,7 +336,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._status:
             what = "did not finish the head of its answer" if self._framing_b else "sent nothing"
             return upstream(Kind.FIRST_BYTE_TIMEOUT, f"Backend {name} {what} for {limit_s:g} s.")
-        if self.deadline == self._vain_deadline:
+        if self.is_vain:
             return upstream(Kind.IDLE_TIMEOUT, f"Backend {name} brought its answer no further for {limit_s:g} s.")
         return upstream(Kind.IDLE_TIMEOUT, f"Backend {name} fell silent for {self._silence_s:g} s.")
 
