@@ -85,6 +85,7 @@ class Record:
         resumed: int,
         fallback: str = "",
         hedge: str = "",
+        company: Company | None = None,
         promise: Promise = NOTHING_PROMISED,
         tenant: str = "",
         client: str = "",
@@ -109,6 +110,7 @@ class Record:
         self.resumed = resumed
         self.fallback = fallback
         self.hedge = hedge
+        self.company = company
         self.promise = promise
         self.tenant = tenant
         self.client = client
