@@ -1,9 +1,7 @@
 """One proxy: everything put together, started and stopped."""
 
 import asyncio
-import itertools
 import logging
-import random
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -12,17 +10,11 @@ from time import monotonic
 from typing import Any
 
 from proxy import __version__, build
-from proxy.app import descriptors
+from proxy.app import descriptors, parts
 from proxy.app.drain import Drain
 from proxy.app.explain import Explainer
 from proxy.app.listeners import Listener, StartError
-from proxy.app.state_file import Keeper
 from proxy.config.schema import Config
-from proxy.core.retry.fallback_chain import FallbackChain
-from proxy.core.route.policies import POLICIES
-from proxy.core.scheduler import Scheduler
-from proxy.core.tenancy.access import Permitted
-from proxy.core.tenancy.classify import Classifier
 from proxy.live.account import Accounts
 from proxy.live.admin import Admin
 from proxy.live.attempt import Caller
@@ -36,7 +28,6 @@ from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import Edge
 from proxy.live.driver import Driver
 from proxy.live.exchange import Exchange, Exchanges
-from proxy.live.job_builder import JobBuilder
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
 from proxy.live.request_parser import RequestParser
@@ -44,9 +35,7 @@ from proxy.live.response_headers import ResponseHeaders
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import backends
 from proxy.live.watch import Watch
-from proxy.model.classes import with_built_in
-from proxy.model.windows import Windows
-from proxy.obs.access_log import FLUSH_S, AccessLog
+from proxy.obs.access_log import FLUSH_S
 from proxy.obs.logs import Logs
 from proxy.obs.metrics import Gauges, Metrics
 from proxy.obs.record import Record
@@ -69,7 +58,7 @@ class Proxy:
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._watch = Watch(self._loop, monotonic)
-        self._scheduler = _scheduler(config)
+        self._scheduler = parts.scheduler(config)
         self._driver = Driver(self._scheduler, self._loop, monotonic)
         hops = Hops(secrets.token_hex(6))
         try:
@@ -79,7 +68,7 @@ class Proxy:
         self._models = ModelList(self._scheduler, int(time.time()))
         self._metrics = Metrics(self._scheduler, self._gauges, monotonic)
         self._logs = logs
-        self._access = _access_log(config, logs, self._schedule_flush)
+        self._access = parts.access_log(config, logs, self._schedule_flush)
         shares = descriptors.shared(descriptors.current_limit(), config.limits.connections.max, len(config.backends))
         self._descriptors = shares
         for backend in self._backends.values():
@@ -88,7 +77,7 @@ class Proxy:
             config.limits.memory, lambda: self._edge.close_idle(), lambda: self._driver.shed_bulk()
         )
         self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
-        job_builder = _intake(config, self._models)
+        job_builder = parts.job_builder(config, self._models)
         self._explainer = Explainer(job_builder, self._scheduler, config.limits, rule_lines)
         running = self._running = set[Exchange]()
         memory = config.limits.memory
@@ -120,7 +109,7 @@ class Proxy:
             exchanges.handle,
             limits=config.limits,
             policy=HeaderPolicy(config.headers.forward),
-            new_id=_id_maker(),
+            new_id=parts.id_maker(),
             watch=self._watch,
             loop=self._loop,
             max_connections=shares.clients,
@@ -137,7 +126,7 @@ class Proxy:
             max_connections=shares.admin,
             budget=budget,
         )
-        self._keeper = _keeper(config, self._scheduler)
+        self._keeper = parts.keeper(config, self._scheduler)
         self._background: list[asyncio.Task[None]] = []
         self._listeners: list[Listener] = []
         self._drain = Drain(running, config.drain)
@@ -287,58 +276,3 @@ class Proxy:
 def _tell_crash(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("a background task crashed; this is a bug, please report it", exc_info=error)
-
-
-def _access_log(config: Config, logs: Logs | None, schedule: Callable[[], None]) -> AccessLog | None:
-    if logs is None or not config.log.access:
-        return None
-    return AccessLog(config.log.format, logs.access.offer, time.time, schedule)
-
-
-def _scheduler(config: Config) -> Scheduler:
-    return Scheduler(
-        config.specs(),
-        scheduling=config.routing.scheduling(),
-        retries=config.retries,
-        hold=config.hold,
-        health=config.health,
-        rng=random.Random(),  # noqa: S311 - ties between backends, not secrets
-    )
-
-
-def _keeper(config: Config, scheduler: Scheduler) -> Keeper | None:
-    return None if config.state == "off" else Keeper(Path(config.state), scheduler.memento)
-
-
-def _intake(config: Config, models: ModelList) -> JobBuilder:
-    routing = config.routing
-    classes = with_built_in(config.classes)
-    classifier = Classifier(classes, routing.rules, routing.bulk_tokens)
-    fallbacks = FallbackChain(config.classes, routing.models)
-    permitted = Permitted(routing.tenants)
-    return JobBuilder(
-        classifier,
-        models,
-        routing.default_model,
-        fallbacks,
-        permitted,
-        models.also,
-        Windows({name: entry.window for name, entry in classes.items()}, routing.windows),
-        foresees=_foresees(config),
-        shows_keys=any(backend.api_key is None for backend in config.backends),
-    )
-
-
-def _foresees(config: Config) -> bool:
-    """Whether anybody looks at predictions: else nothing is done for them."""
-    routing = config.routing
-    mode = routing.admission.mode
-    hedges = any(entry.hedge.rule() is not None for entry in config.classes)
-    return hedges or POLICIES[routing.policy].foresees or mode not in (None, "off")
-
-
-def _id_maker() -> Callable[[], str]:
-    """Request ids that are unique across restarts and cheap: a random prefix and a counter."""
-    prefix = f"req-{secrets.token_hex(6)}-"
-    numbers = itertools.count(1)
-    return lambda: f"{prefix}{next(numbers):x}"

@@ -1,0 +1,81 @@
+"""The parts of a proxy that are made of options alone."""
+
+import itertools
+import random
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from proxy.app.state_file import Keeper
+from proxy.config.schema import Config
+from proxy.core.retry.fallback_chain import FallbackChain
+from proxy.core.route.policies import POLICIES
+from proxy.core.scheduler import Scheduler
+from proxy.core.tenancy.access import Permitted
+from proxy.core.tenancy.classify import Classifier
+from proxy.live.catalogue import ModelList
+from proxy.live.job_builder import JobBuilder
+from proxy.model.classes import with_built_in
+from proxy.model.windows import Windows
+from proxy.obs.access_log import AccessLog
+from proxy.obs.logs import Logs
+
+
+def access_log(config: Config, logs: Logs | None, schedule: Callable[[], None]) -> AccessLog | None:
+    """None: nobody wants one."""
+    if logs is None or not config.log.access:
+        return None
+    return AccessLog(config.log.format, logs.access.offer, time.time, schedule)
+
+
+def scheduler(config: Config) -> Scheduler:
+    """With dice of its own."""
+    return Scheduler(
+        config.specs(),
+        scheduling=config.routing.scheduling(),
+        retries=config.retries,
+        hold=config.hold,
+        health=config.health,
+        rng=random.Random(),  # noqa: S311 - ties between backends, not secrets
+    )
+
+
+def keeper(config: Config, learned: Scheduler) -> Keeper | None:
+    """What writes down what was learned; None: that is switched off."""
+    return None if config.state == "off" else Keeper(Path(config.state), learned.memento)
+
+
+def job_builder(config: Config, models: ModelList) -> JobBuilder:
+    """With the classes, rules and models of the configuration."""
+    routing = config.routing
+    classes = with_built_in(config.classes)
+    classifier = Classifier(classes, routing.rules, routing.bulk_tokens)
+    fallbacks = FallbackChain(config.classes, routing.models)
+    permitted = Permitted(routing.tenants)
+    return JobBuilder(
+        classifier,
+        models,
+        routing.default_model,
+        fallbacks,
+        permitted,
+        models.also,
+        Windows({name: entry.window for name, entry in classes.items()}, routing.windows),
+        foresees=_foresees(config),
+        shows_keys=any(backend.api_key is None for backend in config.backends),
+    )
+
+
+def _foresees(config: Config) -> bool:
+    """Whether anybody looks at predictions: else nothing is done for them."""
+    routing = config.routing
+    mode = routing.admission.mode
+    hedges = any(entry.hedge.rule() is not None for entry in config.classes)
+    return hedges or POLICIES[routing.policy].foresees or mode not in (None, "off")
+
+
+def id_maker() -> Callable[[], str]:
+    """Request ids that are unique across restarts and cheap: a random prefix and a counter."""
+    prefix = f"req-{secrets.token_hex(6)}-"
+    numbers = itertools.count(1)
+    return lambda: f"{prefix}{next(numbers):x}"
