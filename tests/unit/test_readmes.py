@@ -1,0 +1,27 @@
+"""What the READMEs of the tree name is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+CLONE = Path(__file__).parents[2]
+NAMES = re.compile(r"`([a-z_/]+\.py)`")
+
+
+def named() -> list[str]:
+    return sorted(set(NAMES.findall((CLONE / "proxy" / "README.md").read_text())))
+
+
+@pytest.mark.parametrize("name", named())
+def test_a_file_that_is_named_is_there(name: str) -> None:
+    found = [path for path in (CLONE / "proxy").rglob(Path(name).name) if path.as_posix().endswith(f"/{name}")]
+    assert found, name
+
+
+def test_folders_of_the_tests_are_all_explained() -> None:
+    text = (CLONE / "tests" / "README.md").read_text()
+    folders = {
+        path.name for path in (CLONE / "tests").iterdir() if path.is_dir() and not path.name.startswith(("_", "."))
+    }
+    assert sorted(folder for folder in folders - {"support"} if f"| `{folder}/` |" not in text) == []
