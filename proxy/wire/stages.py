@@ -37,6 +37,14 @@ class Stage:
         return []
 
 
+def counted(event: Event, rechunker: Rechunker, meter: Meter, now: float) -> list[bytes]:
+    """What an event becomes, once its tokens are counted and metered."""
+    before = rechunker.tokens
+    pieces = rechunker.feed(event)
+    meter.saw(event, now, max(0, rechunker.tokens - before))
+    return pieces
+
+
 class Chunking(Stage):
     """Counts tokens and their times, and cuts or joins events where that is wanted."""
 
@@ -69,10 +77,7 @@ class Chunking(Stage):
             self._meter.saw(event, now)
             out += [*self.rest(), event]
             return
-        before = rechunker.tokens
-        pieces = rechunker.feed(event)
-        self._meter.saw(event, now, max(0, rechunker.tokens - before))
-        out += [event if raw is event.raw else Event(raw) for raw in pieces]
+        out += [event if raw is event.raw else Event(raw) for raw in counted(event, rechunker, self._meter, now)]
         if not rechunker.withholds:
             self.until = None
         elif self.until is None and self._flush_s:

@@ -11,6 +11,7 @@ from proxy.wire.choices import Choices, finishes
 from proxy.wire.event import Event
 from proxy.wire.meter import GOES_ON, Meter
 from proxy.wire.rechunk import TokenRechunker
+from proxy.wire.stages import counted
 
 _TEXT: Final = re.compile(rb'"(?:content|text|reasoning_content|reasoning)": ?"([^"\\\r\n]+)"')
 _QUOTE: Final = 34
@@ -41,7 +42,7 @@ class StraightWay:
         if self._is_like_the_last(data):
             self._vain = 0
             if tokens is not None and not tokens.counts_one(data):
-                return self._as_tokens(tokens, data, now)
+                return _joined(counted(Event(data), tokens, self._meter, now))
             self._meter.goes_on(now)
             return data
         if not self._is_plain(data):
@@ -51,7 +52,7 @@ class StraightWay:
         if self._vain < _VAIN_MAX:
             self._learn(data)
         if tokens is not None:
-            return self._as_tokens(tokens, data, now)
+            return _joined(counted(event, tokens, self._meter, now))
         self._meter.saw(event, now)
         return data
 
@@ -75,17 +76,14 @@ class StraightWay:
             return False
         return not self._undoes or (event.find(b'"usage"') < 0 and not finishes(event))
 
-    def _as_tokens(self, rechunker: TokenRechunker, data: bytes, now: float) -> bytes:
-        """A plain event, or the events of one token each that it becomes."""
-        before = rechunker.tokens
-        event = Event(data)
-        pieces = rechunker.feed(event)
-        self._meter.saw(event, now, max(0, rechunker.tokens - before))
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
     def _learn(self, event: bytes) -> None:
         """An event of output that goes on: the next one may be like it."""
         found = _TEXT.search(event)
         if found is not None and event.find(GOES_ON) >= 0 and self._meter.last_token is not None:
             self._vain += 1
             self._head, self._rest = event[: found.start(1)], event[found.end(1) :]
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    """A plain event, or the events of one token each that it became."""
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
