@@ -74,7 +74,9 @@ class Proxy:
         for backend in self._backends.values():
             backend.pool.on_opened = self._spare_descriptors
         self._memory = MemoryGuard(
-            config.limits.memory, lambda: self._edge.close_idle(), lambda: self._driver.shed_bulk()
+            config.limits.memory,
+            lambda: self._edge.close_idle(),  # which is made below: its requests ask for memory
+            self._driver.shed_bulk,
         )
         self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
         job_builder = parts.job_builder(config, self._models)

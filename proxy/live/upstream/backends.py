@@ -8,8 +8,7 @@ from proxy.config.schema import Config
 from proxy.engines.base import Dialect
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.engines.routes import UNRECOGNISED
-from proxy.live.upstream import tls
-from proxy.live.upstream.connection import SocketAddress
+from proxy.live.upstream.address import address_of
 from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
 from proxy.model.limits import UpstreamLimits
@@ -32,7 +31,7 @@ class Upstream:
         via: bytes = b"",
     ) -> None:
         """`via`: a line for the head of every request."""
-        address = _address(config, limits)
+        address = address_of(config, limits)
         self.name = config.name
         self.pool = ConnectionPool(address, loop, watch)
         self.clock = watch.clock
@@ -137,22 +136,3 @@ class Upstream:
 def build(config: Config, loop: asyncio.AbstractEventLoop, watch: Watch, via: bytes = b"") -> dict[str, Upstream]:
     """All backends by name. Raises OSError or ssl.SSLError for a CA file that cannot be used."""
     return {backend.name: Upstream(backend, config.limits.upstream, loop, watch, via) for backend in config.backends}
-
-
-def _address(config: BackendOptions, limits: UpstreamLimits) -> SocketAddress:
-    url = config.address
-    default_port = 443 if url.scheme == "https" else 80
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    return SocketAddress(
-        name=config.name,
-        host=url.host,
-        port=url.port,
-        authority=(host if url.port == default_port else f"{host}:{url.port}").encode(),
-        prefix=url.prefix,
-        api_key=config.api_key.get_secret_value() if config.api_key else None,
-        tls=tls.context(config.tls) if url.scheme == "https" else None,
-        connect_s=limits.connect if config.connect is None else config.connect,
-        first_byte_s=limits.first_byte if config.first_byte is None else config.first_byte,
-        idle_s=limits.idle if config.idle is None else config.idle,
-        keepalive_s=limits.keepalive,
-    )

@@ -9,14 +9,13 @@ trailers move none; nor do bytes of which the receiver says that they were in va
 
 import asyncio
 import fcntl
-import ssl
 import sys
 import termios
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
 import httptools
 
+from proxy.live.upstream.address import SocketAddress
 from proxy.live.upstream.deadlines import FIRST_BYTE_S, Deadlines
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault, FaultError, Kind, Retry, upstream
@@ -49,26 +48,6 @@ class Receiver(Protocol):
 
     def goes_on_thinking(self) -> bool:
         """Asked after a silence: whether what came last was a thought again, which may last as long as the first."""
-
-
-@dataclass(frozen=True, slots=True)
-class SocketAddress:
-    """Where a backend is and how patient we are with it. Times in seconds."""
-
-    name: str
-    host: str
-    port: int
-    authority: bytes
-    """The `Host` header."""
-    prefix: str
-    """Path before `/v1`, without a trailing slash."""
-    api_key: str | None
-    tls: ssl.SSLContext | None
-    connect_s: float
-    first_byte_s: float | None
-    """None: as long as whoever asks is willing to wait."""
-    idle_s: float
-    keepalive_s: float
 
 
 class Owner(Protocol):

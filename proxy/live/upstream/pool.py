@@ -10,7 +10,8 @@ import ssl
 from collections.abc import Callable
 
 from proxy.live.upstream import tls
-from proxy.live.upstream.connection import SocketAddress, UpstreamConnection
+from proxy.live.upstream.address import SocketAddress
+from proxy.live.upstream.connection import UpstreamConnection
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault, FaultError, Kind, Retry, upstream
 

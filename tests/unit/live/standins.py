@@ -5,7 +5,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from proxy.live.upstream.connection import SocketAddress, UpstreamConnection
+from proxy.live.upstream.address import SocketAddress
+from proxy.live.upstream.connection import UpstreamConnection
 from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
 from proxy.model.faults import Fault
