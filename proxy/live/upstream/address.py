@@ -29,8 +29,8 @@ class SocketAddress:
 
 
 def address_of(config: BackendOptions, limits: UpstreamLimits) -> SocketAddress:
-    """Of one backend: what it says of itself, else what holds for all. OSError or ssl.SSLError for a CA file that cannot
-    be used."""
+    """Of one backend: what it says of itself, else what holds for all. OSError or ssl.SSLError for a CA file that can
+    not be used."""
     url = config.address
     default_port = 443 if url.scheme == "https" else 80
     host = f"[{url.host}]" if ":" in url.host else url.host
