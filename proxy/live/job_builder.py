@@ -140,9 +140,11 @@ class JobBuilder:
     ) -> Part | None:
         """With which others it may wait, be sent or be answered."""
         job.gather = window
-        target = request.target + " " + job.model
+        if not ENDPOINTS[request.endpoint].inputs and fields.get("temperature") != 0:
+            return None  # nearly every chat
         if job.hedge is not None or request.body_bytes > batching.LARGEST_B:
             return None
+        target = request.target + " " + job.model
         if window.shares and not kind.stream.resume and batching.is_deterministic(request.endpoint, fields):
             who = Who(job.tenant, self._shows_keys)
             job.same = batching.same(target, fields, kind.name, head.forward, who)

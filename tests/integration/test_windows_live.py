@@ -194,7 +194,7 @@ async def test_what_windows_were_is_told(tmp_path: Path) -> None:
         labels = 'backend="a",class="interactive",endpoint="embeddings"'
 
         def value(name: str, more: str = "") -> float:
-            return float([line for line in lines if line.startswith(f"{name}{{{labels}{more}}}")][0].split()[-1])
+            return float(next(line for line in lines if line.startswith(f"{name}{{{labels}{more}}}")).split()[-1])
 
         assert value("tidegate_window_seconds_count") == 9
         assert value("tidegate_window_seconds_sum") >= 0.2

@@ -15,6 +15,7 @@ from proxy.model.endpoint import Endpoint
 from proxy.model.faults import FaultError
 from proxy.model.request import Request
 from proxy.model.rules import RuleSettings
+from proxy.model.windows import Window, Windows
 from proxy.wire.headers import Head
 from tests.unit.wire.asking import head_of
 
@@ -120,3 +121,60 @@ def test_how_long_it_may_wait_says_nothing_of_the_answer() -> None:
     assert job.deadline == 101.5
     assert job.done_by is None
     assert taken(headers={b"x-llm-d-inference-ttl": b"90s"}, client_timeout_s=60.0).job.deadline == 160.0
+
+
+def embedding(settings: Any = None, *, keys: bool = True, **fields: Any) -> BuiltJob:
+    """Of a request for a vector, with the windows that there are by default."""
+    classes = with_built_in(() if settings is None else (ClassSettings.model_validate(settings),))
+    windows = Windows({name: entry.window for name, entry in classes.items()})
+    builder = JobBuilder(
+        Classifier(classes, [], 2048),
+        cast(ModelList, OneModel()),
+        None,
+        windows=windows,
+        foresees=True,
+        shows_keys=keys,
+    )
+    key = fields.pop("key", b"Bearer k")
+    endpoint, target = fields.pop("endpoint", Endpoint.EMBEDDINGS), fields.pop("target", "/v1/embeddings")
+    request = Request("r", "POST", target, endpoint, "m", fields.get("stream", False), 60, json=True)
+    headers = {b"authorization": key}
+    head = Head("POST", b"/", b"h", "r", list(headers.items()), b"", b"", False, b"", 0, None, "", headers)
+    return builder.take(head, request, {"model": "m", **fields}, 100.0)
+
+
+def test_requests_that_may_go_together_say_so() -> None:
+    one, other = embedding(input="a"), embedding(input=["b", "c"])
+    assert one.job.window == other.job.window is not None
+    assert (one.job.items, other.job.items) == (1, 2)
+    assert one.job.same != other.job.same
+    assert embedding(input="a").job.same == one.job.same
+    assert one.job.gather == Window(True, 0.01, 32, 8192)
+    assert embedding(input="a", dimensions=4).job.window != one.job.window
+
+
+def test_keys_that_engines_see_keep_requests_apart() -> None:
+    assert embedding(input="a", key=b"Bearer x").job.window != embedding(input="a").job.window
+    one, other = embedding(input="a", key=b"Bearer x", keys=False), embedding(input="a", keys=False)
+    assert one.job.window == other.job.window
+    assert one.job.same != other.job.same, "an answer is shared within a tenant"
+    apart = {"name": "interactive", "window": {"across_tenants": False}}
+    one, other = embedding(apart, input="a", key=b"Bearer x", keys=False), embedding(apart, input="a", keys=False)
+    assert one.job.window != other.job.window
+
+
+def test_what_is_off_costs_nothing() -> None:
+    off = embedding({"name": "interactive", "window": "off"}, input="a")
+    assert (off.job.gather, off.job.window, off.job.same, off.part) == (None, None, None, None)
+    private = embedding({"name": "interactive", "window": {"share_identical": False}}, input="a").job
+    assert private.same is None
+    assert private.window is not None
+
+
+def test_what_is_hedged_or_resumed_shares_nothing() -> None:
+    hedged = embedding({"name": "interactive", "hedge": "p95"}, input="a").job
+    assert (hedged.window, hedged.same) == (None, None)
+    chat: dict[str, Any] = {"messages": [], "temperature": 0, "stream": True, "endpoint": Endpoint.CHAT, "target": "/c"}
+    assert embedding(**chat).job.same is not None
+    assert embedding({"name": "interactive", "stream": {"resume": True}}, **chat).job.same is None
+    assert embedding(**{**chat, "temperature": 1}).job.same is None
