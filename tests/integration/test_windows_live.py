@@ -206,3 +206,33 @@ async def test_what_windows_were_is_told(tmp_path: Path) -> None:
         assert value("tidegate_calls_saved_total", ',how="merged"') == 7
         tokens = [alone(f"text {i}", "")["usage"]["total_tokens"] for i in range(8)]
         assert value("tidegate_merged_tokens_total") == sum(tokens)
+
+
+LONG = "routing: {windows: [{endpoint: embeddings, mode: fixed, max_wait: 10m}]}\n"
+
+
+async def test_a_deadline_leaves_its_window_early_and_takes_the_others_along(tmp_path: Path) -> None:
+    async with arrays(tmp_path, LONG) as (server, live):
+        first = asyncio.ensure_future(embed(live, "patient", "r1"))
+        await held(live, 1)
+        body = {"model": "m", "input": "urgent"}
+        second = await live.send("POST", PATH, body, x_request_deadline_ms="900")
+        assert (second.status, (await first).status) == (200, 200)
+        assert server.sizes == [2]
+
+
+async def test_a_drain_closes_open_windows(tmp_path: Path) -> None:
+    async with arrays(tmp_path, LONG + "drain: {readiness: 0, streams: 5s}\n") as (server, live):
+        asked = [asyncio.ensure_future(embed(live, f"text {i}", f"req-{i}x")) for i in range(3)]
+        await held(live, 3)
+        await live.proxy.stop()
+        answers = await asyncio.gather(*asked)
+        assert [json.loads(one.body) for one in answers] == [alone(f"text {i}", f"req-{i}x") for i in range(3)]
+        assert server.sizes == [3]
+
+
+async def held(live: Live, count: int) -> None:
+    """Until so many requests wait here."""
+    async with asyncio.timeout(5):
+        while f"tidegate_held_jobs {count}.0" not in await live.metrics():
+            await asyncio.sleep(0.005)
