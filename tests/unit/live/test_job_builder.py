@@ -125,7 +125,7 @@ def test_how_long_it_may_wait_says_nothing_of_the_answer() -> None:
 
 def embedding(settings: Any = None, *, keys: bool = True, **fields: Any) -> BuiltJob:
     """Of a request for a vector, with the windows that there are by default."""
-    classes = with_built_in(() if settings is None else (ClassSettings.model_validate(settings),))
+    classes = with_built_in(() if settings is None else (read(ClassSettings, settings),))
     windows = Windows({name: entry.window for name, entry in classes.items()})
     builder = JobBuilder(
         Classifier(classes, [], 2048),
@@ -137,9 +137,11 @@ def embedding(settings: Any = None, *, keys: bool = True, **fields: Any) -> Buil
     )
     key = fields.pop("key", b"Bearer k")
     endpoint, target = fields.pop("endpoint", Endpoint.EMBEDDINGS), fields.pop("target", "/v1/embeddings")
-    request = Request("r", "POST", target, endpoint, "m", fields.get("stream", False), 60, json=True)
+    stream = fields.get("stream", False)
+    request = Request("r", "POST", target, endpoint, "m", stream=stream, body_bytes=60, json=True)
     headers = {b"authorization": key}
-    head = Head("POST", b"/", b"h", "r", list(headers.items()), b"", b"", False, b"", 0, None, "", headers)
+    head = head_with(headers)
+    head.forward = list(headers.items())
     return builder.take(head, request, {"model": "m", **fields}, 100.0)
 
 
