@@ -18,14 +18,40 @@ _PIECE_B = 64 << 10
 """Of what a client missed, written at once."""
 
 
+class Room:
+    """What all beginnings together may take, that are kept for those who may come late: bytes."""
+
+    def __init__(self, most_b: int) -> None:
+        self.left_b = most_b
+
+    def take(self, size_b: int) -> bool:
+        """Some more, if there is room."""
+        if size_b > self.left_b:
+            return False
+        self.left_b -= size_b
+        return True
+
+
 class FanOut:
-    """The client's side of a relay, and as many clients as there are. `most_b`: bytes kept for late ones, and for each
-    slow one."""
+    """The client's side of a relay, and as many clients as there are. `most_b`: bytes kept for late ones, as long as
+    there is `room`, and for each slow one."""
 
-    __slots__ = ("_followers", "_is_fresh", "_kept", "_kept_b", "_most_b", "_paused", "fault", "has_ended", "relay")
+    __slots__ = (
+        "_followers",
+        "_is_fresh",
+        "_kept",
+        "_kept_b",
+        "_most_b",
+        "_paused",
+        "_room",
+        "fault",
+        "has_ended",
+        "relay",
+    )
 
-    def __init__(self, relay: Relay, most_b: int) -> None:
+    def __init__(self, relay: Relay, most_b: int, room: Room) -> None:
         self.relay = relay
+        self._room = room
         self.has_ended = False
         self.fault: Fault | None = None
         """How it ended."""
@@ -59,9 +85,15 @@ class FanOut:
     def end(self, fault: Fault | None) -> None:
         """Nothing more comes."""
         self.has_ended, self.fault = True, fault
-        self._kept = None
+        self.forget()
         for follower in self._followers[:]:
             follower.settle()
+
+    def forget(self) -> None:
+        """From now on it is too late for others."""
+        if self._kept is not None:
+            self._kept = None
+            self._room.left_b += self._kept_b
 
     def balance(self) -> None:
         """The engine waits for whoever is too far behind."""
@@ -78,10 +110,12 @@ class FanOut:
 
     def send_chunk(self, data: bytes, chunk: bytes) -> None:
         if self._kept is not None:
-            self._kept.append(data)
-            self._kept_b += len(data)
-            if self._kept_b > self._most_b:
-                self._kept = None
+            size_b = len(data)
+            if self._kept_b + size_b > self._most_b or not self._room.take(size_b):
+                self.forget()
+            else:
+                self._kept.append(data)
+                self._kept_b += size_b
         for follower in self._followers[:]:
             follower.take(data, chunk)
 

@@ -17,6 +17,7 @@ from proxy.live import response_check as judge
 from proxy.live.answer import Answer
 from proxy.live.attempt import Call, Caller, Try
 from proxy.live.driver import Driver, Mailbox
+from proxy.live.fan_out import Room
 from proxy.live.merged_call import MergedCall
 from proxy.live.ruling import heeded
 from proxy.live.shared_call import Share, SharedCall
@@ -31,6 +32,8 @@ from proxy.wire.continuation import Continuation
 from proxy.wire.meter import Meter
 from proxy.wire.resumable import is_resumable
 
+BEGINNINGS_B = 64 << 20
+"""Of all streams that others may join."""
 _PREEMPTED = internal(Kind.QUEUE_FULL, "Another request needed the place of this one.")
 
 
@@ -58,6 +61,7 @@ class Jobs:
         self.clock = clock
         self.shared: dict[int, SharedCall] = {}
         """Calls that are out and that several jobs may have, by their attempts."""
+        self.room = Room(BEGINNINGS_B)
 
 
 class Outstanding(Mailbox):
@@ -163,7 +167,9 @@ class Outstanding(Mailbox):
         jobs, backend = self._jobs, self._jobs.backends[command.backend]
         if len(command.jobs) > 1:
             return MergedCall(command, backend, jobs.caller, jobs.driver, jobs.loop, jobs.shared)
-        return SingleFlight(command, backend, jobs.caller, jobs.driver, jobs.loop, jobs.shared, jobs.foresees)
+        return SingleFlight(
+            command, backend, jobs.caller, jobs.driver, jobs.loop, jobs.shared, jobs.foresees, jobs.room
+        )
 
     async def _shared(self, share: Share) -> Answer | None:
         """What it gets of a call that others have too; None: nothing, what follows is the scheduler's to say."""

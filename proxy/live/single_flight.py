@@ -9,7 +9,7 @@ import asyncio
 from proxy.live import response_check as judge
 from proxy.live.attempt import Call, Caller, Try
 from proxy.live.driver import Driver
-from proxy.live.fan_out import FanOut, Follower
+from proxy.live.fan_out import FanOut, Follower, Room
 from proxy.live.ruling import heeded
 from proxy.live.shared_call import Share, SharedCall
 from proxy.live.slice import Slice
@@ -18,7 +18,7 @@ from proxy.model.commands import Dispatch, Failed, Finished, Refused
 from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault
 
-KEPT_B = 1 << 20
+KEPT_B = 256 << 10
 """Of a flowing answer, for those who come late; and for each client that is slower than the others."""
 
 
@@ -35,9 +35,11 @@ class SingleFlight(SharedCall):
         loop: asyncio.AbstractEventLoop,
         out: dict[int, SharedCall],
         foresees: bool,
+        room: Room,
     ) -> None:
         super().__init__(command, backend, caller, driver, loop, out)
         self._foresees = foresees
+        self._room = room
         self._fan: FanOut | None = None
 
     def take(self, call: Call) -> Share | None:
@@ -64,6 +66,11 @@ class SingleFlight(SharedCall):
         if self._fan is not None and isinstance(share.answer, Follower):
             self._fan.leave(share.answer)
         super().leave(share)
+
+    def stop(self) -> None:
+        if self._fan is not None:
+            self._fan.forget()
+        super().stop()
 
     async def run(self) -> None:
         one = await self._asked(self.copied(self.shares[0].call))
@@ -111,7 +118,7 @@ class SingleFlight(SharedCall):
 
     async def _flowing(self, one: Try) -> None:
         relay = one.relay
-        fan = self._fan = FanOut(relay, KEPT_B)
+        fan = self._fan = FanOut(relay, KEPT_B, self._room)
         for share in self.shares:
             follower = fan.follow(self._loop)
             share.settle(follower)

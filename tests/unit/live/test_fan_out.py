@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from proxy.live.fan_out import FanOut
+from proxy.live.fan_out import FanOut, Room
 from proxy.live.relay import Relay
 from proxy.model.classes import StreamSettings
 from proxy.model.timeline import Timeline
@@ -37,12 +37,12 @@ class Engine:
         pass
 
 
-def fan(most_b: int = 100) -> tuple[FanOut, Engine, Any]:
+def fan(most_b: int = 100, room: Room | None = None) -> tuple[FanOut, Engine, Any]:
     loop = asyncio.get_running_loop()
     relay = Relay("a", StreamPlan(StreamSettings(), 1 << 20), 1 << 20, Timeline(0.0), Meter(), loop, loop.time)
     engine = Engine()
     relay.connection = engine
-    return FanOut(relay, most_b), engine, loop
+    return FanOut(relay, most_b, room or Room(1000)), engine, loop
 
 
 async def test_what_is_too_large_is_kept_for_nobody() -> None:
@@ -111,3 +111,17 @@ async def test_it_is_over_for_each_when_its_client_has_all() -> None:
     assert done.done()
     assert one.complete
     assert (sink.bytes, sink.chunks) == (b"abcdef", 1)
+
+
+async def test_beginnings_take_no_more_than_there_is_room_for() -> None:
+    room = Room(10)
+    first, _, loop = fan(100, room)
+    second, _, _ = fan(100, room)
+    first.send(b"x" * 6)
+    second.send(b"x" * 6)
+    assert first.follow(loop) is not None
+    assert second.follow(loop) is None
+    assert room.left_b == 4
+    first.end(None)
+    second.end(None)
+    assert room.left_b == 10
