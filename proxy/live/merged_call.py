@@ -55,6 +55,10 @@ class MergedCall(SharedCall):
         self._ok = False
         self.calls = 0
         """Sent to the engine."""
+        self._fewest = 0
+        """Inputs of the smallest call that it did not answer; 0: there was none."""
+        self._is_bad = False
+        """One of the requests was refused by itself."""
 
     async def run(self) -> None:
         todo = [self.shares[:]]
@@ -108,6 +112,7 @@ class MergedCall(SharedCall):
         relay, call = one.relay, share.call
         if judge.lack_of(relay, self.backend, call.job) is not None:
             return []  # the scheduler hears of it when the job goes again
+        self._is_bad = self._is_bad or relay.status >= 400
         self._gets(share, relay, relay.status < 400)
         return []
 
@@ -118,6 +123,7 @@ class MergedCall(SharedCall):
             bodies = slices(endpoint, relay.body, asked, self._sent_id(chunk))
         except MismatchError as error:
             self.backend.warn(f"Backend {self.backend.name} answers arrays of {endpoint} wrongly: {error}.")
+            self._not_together(chunk)
             return [[share] for share in chunk]
         for share, body in zip(chunk, bodies, strict=True):
             self._gets(share, Slice(relay, body), True)
@@ -145,6 +151,7 @@ class MergedCall(SharedCall):
             self._driver.report(Refused(self.id, lack))
             self._broken(one, chunk, judge.fault_of_lack(lack, relay))
             return []
+        self._not_together(chunk)
         said = batch_refusals.of(relay.status, relay.body, _inputs(chunk))
         relay.release()
         if said.too_large and not self._served and self.calls == 1:
@@ -154,6 +161,10 @@ class MergedCall(SharedCall):
             guilty = _owner(chunk, said.guilty)
             return [[share for share in chunk if share is not guilty], [guilty]]
         return _halves(chunk)
+
+    def _not_together(self, chunk: Chunk) -> None:
+        inputs = _inputs(chunk)
+        self._fewest = min(self._fewest or inputs, inputs)
 
     # --- the end
 
@@ -187,7 +198,9 @@ class MergedCall(SharedCall):
             _told([part.prompt_tokens for part in self._served]),
             _told([part.output_tokens for part in self._served]),
         )
-        report = Finished(self.id, prompt, None, output, self._ok, tuple(self._served), missing)
+        refused = 0 if self._is_bad or missing else self._fewest
+        served = tuple(self._served)
+        report = Finished(self.id, prompt, None, output, self._ok, served, missing, self.calls, refused)
         self._driver.ended_all([part.job_id for part in self._served], report)
 
 

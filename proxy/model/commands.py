@@ -96,6 +96,10 @@ class Finished:
     """Of each job of a merged call. Without it the leader has used all, and who shares its answer nothing."""
     missing: tuple[int, ...] = ()
     """Jobs of a merged call that it has no answer for: each goes again, alone."""
+    calls: int = 1
+    """Sent to the engine: more than one where it did not answer all inputs together."""
+    refused: int = 0
+    """The fewest inputs that it did not answer together, though each by itself; 0: there is no such number."""
 
 
 @dataclass(slots=True)

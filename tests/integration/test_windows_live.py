@@ -85,6 +85,16 @@ async def test_a_cap_is_learned_and_kept(tmp_path: Path) -> None:
         assert [size for size in server.sizes if size > 3] == [8]
 
 
+@pytest.mark.parametrize("how", ["single", "lost"])
+async def test_an_engine_that_takes_no_arrays_is_sent_none_any_more(tmp_path: Path, how: str) -> None:
+    async with arrays(tmp_path) as (server, live):
+        server.how = how
+        for again in range(5):
+            answers = await asyncio.gather(*(embed(live, f"text {again} {i}", f"r{i}") for i in range(8)))
+            assert [one.status for one in answers] == [200] * 8
+        assert set(server.sizes[-16:]) == {1}
+
+
 @pytest.mark.parametrize("how", ["lost", "twice", "shuffled"])
 async def test_an_engine_that_mixes_up_its_answers(tmp_path: Path, how: str) -> None:
     async with arrays(tmp_path) as (server, live):

@@ -28,7 +28,8 @@ class ArrayServer:
         self.names_bad = False
         """It says which input it dislikes."""
         self.how = "well"
-        """`lost`, `twice`, `shuffled`: what its answers to more than one input are; `dies`, `fails`, `busy`."""
+        """`lost`, `twice`, `shuffled`: what its answers to more than one input are; `dies`, `fails`, `busy`;
+        `single`: it takes no arrays."""
         self.poison_status = 400
         self.sizes: list[int] = []
         """Inputs of each request, as they came."""
@@ -64,6 +65,8 @@ class ArrayServer:
             request.transport.abort()
         if self.how == "fails":
             return web.json_response({"error": {"message": "boom"}}, status=500)
+        if self.how == "single" and len(inputs) > 1:
+            return web.json_response({"error": {"message": "input must be a string."}}, status=400)
         if self.how == "busy":
             return web.json_response({"error": {"message": "busy"}}, status=503)
         if len(inputs) > self.cap:

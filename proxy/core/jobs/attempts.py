@@ -157,8 +157,11 @@ class Attempts:
             _settle(open_job.reserved, report.ok, report.prompt_tokens, report.output_tokens, now)
         if attempt.inputs and report.ok:
             kind = kind_of(open_job.job)
-            backend.calls.of(kind).learn(attempt.inputs, now - entry.dispatched)
-            backend.calls.caps.took(kind, attempt.inputs)
+            if report.calls == 1:
+                backend.calls.of(kind).learn(attempt.inputs, now - entry.dispatched)
+                backend.calls.caps.took(kind, attempt.inputs)
+            elif report.refused:
+                backend.calls.caps.refused(kind, report.refused)
         self._books.finished(entry, backend, report, now)
         backend.took(now - entry.dispatched, None if entry.first_at is None else now - entry.first_at)
 

@@ -9,12 +9,14 @@ from typing import Final
 _MOST_KINDS: Final = 1024
 """Kinds of calls (endpoint and model) of one backend of which something is remembered."""
 UNLIMITED: Final = 1 << 30
+_AGAIN: Final = 256
+"""Calls at a cap that nobody told, after which twice as many are tried: it may have been another input's fault."""
 
 
 class _Bounds:
     """Of one kind of call."""
 
-    __slots__ = ("refused", "told", "took")
+    __slots__ = ("at_cap", "refused", "told", "took")
 
     def __init__(self) -> None:
         self.took = 1
@@ -23,6 +25,8 @@ class _Bounds:
         """The fewest that it refused."""
         self.told = 0
         """What it said itself; 0: nothing."""
+        self.at_cap = 0
+        """Calls as large as that, since one was refused."""
 
     @property
     def cap(self) -> int:
@@ -55,6 +59,10 @@ class BatchCaps:
             bounds.refused = UNLIMITED  # it takes more than it did
         if inputs > bounds.told:
             bounds.told = 0
+        if not bounds.told and bounds.refused != UNLIMITED and inputs >= bounds.cap:
+            bounds.at_cap += 1
+            if bounds.at_cap >= _AGAIN:
+                bounds.refused, bounds.at_cap = 2 * bounds.refused, 0
 
     def refused(self, kind: str, inputs: int, told: int | None = None) -> None:
         """So many were too many; `told`: how many it says it takes."""
@@ -64,7 +72,7 @@ class BatchCaps:
                 self._kinds.pop(next(iter(self._kinds)))
             bounds = self._kinds[kind] = _Bounds()
         bounds.told = told or 0
-        bounds.refused = max(2, inputs)
+        bounds.refused, bounds.at_cap = max(2, inputs), 0
         if bounds.took >= inputs:
             bounds.took = 1  # it takes less than it did
 

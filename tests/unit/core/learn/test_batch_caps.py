@@ -46,6 +46,15 @@ def test_a_client_that_sends_more_itself_shows_that_the_cap_grew() -> None:
     assert caps.of("k") == UNLIMITED
 
 
+def test_a_cap_that_nobody_told_is_doubted_now_and_then() -> None:
+    caps = BatchCaps()
+    caps.refused("k", 2)
+    assert caps.of("k") == 1
+    for _ in range(300):
+        caps.took("k", 1)
+    assert caps.of("k") > 1
+
+
 def test_another_engine_begins_anew() -> None:
     caps = BatchCaps()
     caps.refused("k", 40, 32)
