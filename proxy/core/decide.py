@@ -205,7 +205,6 @@ class Decider:
 
     def _instead_of_bulk(self, demand: Demand) -> Send | None:
         """Where bulk that has not begun would make room in time by going back."""
-        backfill = self._holds.backfill
         for backend in demand.looked:
             ledger = backend.ledger
             if not ledger.pending_bulk_s or not self._router.enforces(backend):
@@ -214,9 +213,13 @@ class Decider:
             if not entries or not _would_fit(backend, demand, sum(e.cost for e in entries)):
                 continue
             victims = [self._attempts.open[e.job.id] for e in entries]
-            if all(backfill.has_room(victim, 0) for victim in victims):
+            if all(self._may_go_back(victim) for victim in victims):
                 return Send(backend, demand, victims=victims)
         return None
+
+    def _may_go_back(self, victim: OpenJob) -> bool:
+        """Whether bulk may wait again: there is room, and somebody still serves it."""
+        return self._holds.backfill.has_room(victim, 0) and self._fleet.catalogue.find(victim.job.model) is not None
 
     def _slack_s(self, demand: Demand, looked: Sequence[Backend]) -> float:
         """How long it may wait and still be in time on a backend without a backlog, by those looked at for it."""
@@ -228,6 +231,15 @@ class Decider:
     def _overload(self, reason: Reason, demand: Demand) -> Fault:
         """By what the last choice saw: to be asked before another one is made."""
         return overloaded(reason, self._router.retry_after_s(demand) * (1.0 + _JITTER * self._rng.random()))
+
+    def nowhere(self, open_job: OpenJob, now: float) -> Decision:
+        """A job that waited, and that nobody serves any more."""
+        job = open_job.job
+        fault = open_job.fault
+        if fault is None:
+            known = self._fleet.catalogue.find(job.model)
+            fault = self.unserved(job) if known is None else unlabelled(shown_name(job.model))
+        return Shed(fault) if open_job.started else self.lost(open_job, fault, None, now)
 
     def unserved(self, job: Job) -> Fault:
         """Nobody has its model."""

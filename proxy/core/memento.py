@@ -106,6 +106,11 @@ class Memento:
             self._recall_pool(backend.pool, pool)
         self._recall_backend(backend, kept, now)
 
+    def forget(self, name: str) -> None:
+        """The backend is known no more."""
+        self._engines.pop(name, None)
+        self._kept.pop(name, None)
+
     def _recall_pool(self, pool: Pool, kept: Mapping[str, Any]) -> None:
         costs, calibration = _costs(kept.get("costs")), _numbers(kept.get("residuals"), 6)
         if costs is None or pool.model.prefill.samples:

@@ -25,6 +25,7 @@ from proxy.core.jobs.open_job import OpenJob
 from proxy.core.memento import Memento
 from proxy.core.progress import Progress
 from proxy.core.refusals import draining, short_of_memory
+from proxy.core.retry.fallback import labelled
 from proxy.core.retry.stalls import Stalls
 from proxy.core.rng import Rng
 from proxy.core.route.forecasting import foresee
@@ -126,6 +127,8 @@ class Scheduler:
         self._advance(now)
         if open_job is not None:
             self._progress.left(open_job, now)
+        if self._fleet.leaving:
+            self._forget_idle()
         return self._outbox.take()
 
     def observe(self, report: Report, now: float) -> list[Command]:
@@ -145,7 +148,9 @@ class Scheduler:
         elif isinstance(report, Refused):
             self._on_refused(report, now)
         else:
-            self._on_news(self._fleet.by_name[report.backend], report, now)
+            self._on_news(report, now)
+        if self._fleet.leaving:
+            self._forget_idle()
         return self._outbox.take()
 
     def gives_up(
@@ -202,6 +207,19 @@ class Scheduler:
             if open_job.job.bulk or open_job.demoted
         ]
 
+    def reconfigure(self, backends: Sequence[BackendSpec], settings: CoreSettings, now: float) -> list[Command]:
+        """Another configuration, without losing what is learned or anybody who is here. A backend is who has its name.
+        One that is configured no more gets nothing new: what is out there ends as it would have, who waited for it
+        finds another line, and with its last attempt it is forgotten. Raises ValueError for two backends of one name
+        and KeyError for a policy that there is not; nothing has changed then."""
+        self._advance(now)
+        self._state.reconfigure(backends, settings, now)
+        self._forget_idle()
+        self._line_up_again(now)
+        self._outbox.extend(self._waiting.go_elsewhere(now))
+        self._outbox.extend(self._waiting.feed_all(now))
+        return self._outbox.take()
+
     def explain(self, job: Job, now: float) -> Explanation:
         """What `submit` would answer, and why; nothing changes."""
         return explain(self._fleet, self._books, self._router, self._decider, self._quotas, job, now)
@@ -234,8 +252,11 @@ class Scheduler:
         return self._fleet.catalogue.also(model)
 
     def backends(self, now: float) -> list[BackendView]:
-        """Every backend, in the order of the configuration."""
-        return [backend_view(b, now) for b in self._fleet.backends]
+        """Every backend, in the order of the configuration, and those that leave and have attempts out."""
+        return [
+            *[backend_view(backend, now) for backend in self._fleet.backends],
+            *[backend_view(backend, now, leaving=True) for backend in self._fleet.leaving],
+        ]
 
     def pools(self, now: float) -> list[PoolView]:
         """Every pool, in the order of the configuration."""
@@ -345,7 +366,10 @@ class Scheduler:
 
     # ---- what is told of backends
 
-    def _on_news(self, backend: Backend, report: Probed | Load | Flowed | Identified | Restarted, now: float) -> None:
+    def _on_news(self, report: Probed | Load | Flowed | Identified | Restarted, now: float) -> None:
+        backend = self._fleet.by_name.get(report.backend)
+        if backend is None:  # it has left
+            return
         if isinstance(report, Probed):
             self._on_probed(backend, report, now)
         elif isinstance(report, Load):
@@ -364,7 +388,7 @@ class Scheduler:
     def _on_probed(self, backend: Backend, report: Probed, now: float) -> None:
         learnt = report.ok and self._fleet.learn(backend, report)
         if learnt:
-            self._line_up_again()
+            self._line_up_again(now)
         if not report.reached:  # whoever slept there is gone
             self._fleet.woke(backend)
         opened = self._fleet.probed(backend, report, now)
@@ -384,19 +408,23 @@ class Scheduler:
         backend.abilities.learn(open_job.job, name, report.cannot, prompt, now)
         self._fleet.compare(backend)
 
+    def _forget_idle(self) -> None:
+        for backend in self._fleet.forget_idle():
+            self.memento.forget(backend.name)
+
     # ---- held jobs
 
-    def _line_up_again(self) -> None:
-        """Models are served by other backends now: every held job finds its line, or its end."""
+    def _line_up_again(self, now: float) -> None:
+        """Models are served by other backends now: every held job finds its line, another way, or its end."""
         for hold in (self._held.hold, self._held.backfill, self._held.gathering):
             for open_job in hold.open_jobs():
-                candidates = self._fleet.catalogue.find(open_job.job.model)
-                if candidates is None:
-                    self._outbox.add(
-                        self._refuse_held(open_job, open_job.fault or self._decider.unserved(open_job.job))
-                    )
-                else:
+                candidates = labelled(self._fleet.catalogue, open_job.job)
+                if candidates is not None:
                     hold.move(open_job, candidates)
+                    continue
+                hold.remove(open_job)
+                decision = self._decider.nowhere(open_job, now)
+                self._outbox.extend(self._waiting.carry_out(open_job, decision, None, now))
 
     # ---- refusals
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from proxy.core.dials import Dials
 from proxy.core.fleet.fleet import Fleet
+from proxy.core.fleet.roster import check_names
 from proxy.core.jobs.attempts import Attempts
 from proxy.core.jobs.hedge_timers import HedgeTimers
 from proxy.core.jobs.hold import Holds
@@ -50,3 +51,22 @@ class State:
         self.router = Router(self.fleet, scheduling, rng)
         self.holds = Holds(settings.hold, scheduling.backfill)
         self.outbox = Outbox()
+
+    def reconfigure(self, backends: Sequence[BackendSpec], settings: CoreSettings, now: float) -> None:
+        """Everybody hears of another configuration. Raises ValueError or KeyError before anything has changed."""
+        check_names(backends)
+        scheduling = settings.scheduling
+        self.router.configure(scheduling)
+        self.dials.turn(settings)
+        self.budget.configure(settings.retries)
+        self.quotas.configure(scheduling.tenants, now)
+        self.learning.tenants.configure(scheduling.fairness, now)
+        self.holds.configure(settings.hold, scheduling.backfill)
+        learning = {backend: backend.concurrency for backend in self.fleet.by_name.values()}
+        gone = self.fleet.change(
+            backends, settings.health, learns_concurrency=scheduling.admission.concurrency == "learned"
+        )
+        anew = [backend for backend, before in learning.items() if backend.concurrency is not before]
+        self.attempts.tell_again(anew, now)
+        for backend in gone:
+            self.learning.sessions.wiped(backend.kept)

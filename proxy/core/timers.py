@@ -34,6 +34,10 @@ class Timers:
         """`key` is not due any more; no matter whether it was."""
         self._at.pop(key, None)
 
+    def at(self, key: int) -> float:
+        """When `key` is due; `inf`: never."""
+        return self._at.get(key, inf)
+
     def due(self, now: float) -> list[int]:
         """The keys due by `now`, soonest first; they are cleared."""
         keys: list[int] = []

@@ -15,6 +15,7 @@ from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstByte,
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, Kind
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
+from proxy.model.scheduling import CoreSettings
 
 
 def has_place(view: BackendView) -> bool:
@@ -43,8 +44,12 @@ class Life:
         seed: int,
     ) -> None:
         self.names = [spec.name for spec in specs]
+        self._known = set(self.names)
         self.hold = hold
-        self.retries = retries
+        self.most_tries = retries.attempts
+        """By the most generous configuration so far."""
+        self.over: dict[str, int] = {}
+        """Permits that were out when fewer were configured, as far as they have not come back."""
         self.twins = [
             Scheduler(specs, policy=policy, hold=hold, health=health, retries=retries, rng=random.Random(seed))
             for _ in range(2)
@@ -137,6 +142,17 @@ class Life:
         before = set(self.held)
         assert {command.job_id for command in self._both("refuse_new") if isinstance(command, Refuse)} == before
 
+    def reconfigure(self, specs: list[BackendSpec], settings: CoreSettings) -> None:
+        for view in self._all_views():
+            self.over[view.name] = max(self.over.get(view.name, 0), view.in_flight)
+        before, self.names = self.names, [spec.name for spec in specs]
+        self.hold = settings.hold
+        self.most_tries = max(self.most_tries, settings.retries.attempts)
+        self._known = {*before, *self.names}
+        self._both("reconfigure", specs, settings, self.now)
+        self._known = set(self.names)
+        assert [view.name for view in self.views()] == self.names
+
     def end(self) -> None:
         """Time runs until nobody is held, and who is out is answered."""
         while self.held:
@@ -145,7 +161,7 @@ class Life:
             self.finish(job_id)
         counts = self.scheduler.counts(self.now)
         assert counts.in_flight == counts.held == counts.held_bytes == 0
-        assert all(view.in_flight == 0 for view in self.views())
+        assert all(view.in_flight == 0 and not view.leaving for view in self._all_views())
         self.check()
 
     # ---- what must hold after every step
@@ -155,9 +171,14 @@ class Life:
         self._check_permits()
         self._check_waits()
         self._check_health()
-        assert max(self.tries.values(), default=0) <= self.retries.attempts
+        self._check_who_left()
+        assert max(self.tries.values(), default=0) <= self.most_tries
 
     def views(self) -> list[BackendView]:
+        """Of those that are configured."""
+        return [view for view in self._all_views() if not view.leaving]
+
+    def _all_views(self) -> list[BackendView]:
         return self.scheduler.backends(self.now)
 
     def serving(self, model: str) -> list[BackendView]:
@@ -182,9 +203,27 @@ class Life:
 
     def _check_permits(self) -> None:
         out = list(self.out.values())
-        for view in self.views():
+        for view in self._all_views():
             assert view.in_flight == out.count(view.name)
-            assert view.permits is None or view.in_flight <= view.permits
+            self.over[view.name] = min(self.over.get(view.name, 0), view.in_flight)
+            assert view.permits is None or view.in_flight <= max(view.permits, self.over[view.name])
+        assert sum(view.in_flight for view in self._all_views()) == len(out)
+
+    def _check_who_left(self) -> None:
+        """Who is configured no more is known for as long as an attempt is out there, and leaves nothing behind."""
+        for twin in self.twins:
+            fleet = twin._fleet
+            assert {*fleet.by_name} == {*self.names, *[backend.name for backend in fleet.leaving]}
+            assert all(backend.in_flight and not backend.memberships for backend in fleet.leaving)
+            numbers = [backend.number for backend in fleet.by_name.values()]
+            assert len(numbers) == len(set(numbers))
+            assert {*fleet.timers._at, *fleet.pauses._at} <= set(numbers)
+            held_by = sum(1 << number for number in numbers)
+            assert not any(holders & ~held_by for holders in fleet.prefixes.holders.values())
+            assert {*fleet.ramping} <= {*fleet.by_name.values()}
+            assert {*fleet.pools} == {backend.pool.name for backend in fleet.backends}
+            for pool in fleet.pools.values():
+                assert pool.backends == sum(backend.pool is pool for backend in fleet.backends)
 
     def _check_waits(self) -> None:
         wakeup_at = self.scheduler.wakeup_at()
@@ -267,6 +306,7 @@ class Life:
         assert command.number == self.attempts.get(job.id, 0) + 1
         then, now = self._of(job.model, self._before), self.serving(job.model)
         assert command.backend in {v.name for v in (*then, *now)}, "a timer that is overdue knows the lists of before"
+        assert command.backend in self._known, "sent to a backend that has left"
         self.held.remove(job.id)
         self.out[job.id] = command.backend
         self.attempts[job.id] = command.number

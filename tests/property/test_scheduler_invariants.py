@@ -1,6 +1,7 @@
 """Random lives of a scheduler: whatever happens in whatever order, the books balance and nobody waits for nothing."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Failed, Finished
 from proxy.model.faults import Blame, Kind, downstream, internal, upstream
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
+from proxy.model.scheduling import CoreSettings, SchedulingSettings
 from tests.property.scheduler_life import Life
 
 MODELS = ("x", "y", "z")
@@ -45,6 +47,7 @@ CALM = {
 MOODS = {
     "calm": CALM,
     "overload": CALM | {"submit": 30, "finish": 8},
+    "changing": CALM | {"submit": 20, "reconfigure": 5},
     "outage": CALM | {"submit": 30, "fail": 12, "bad probes": 5, "timer": 3},
 }
 """How often each kind of step comes."""
@@ -87,6 +90,23 @@ retry_settings = st.builds(
     st.integers(1, 4),
     st.sampled_from([1, 0.1, 0]),
     st.sampled_from([1, 0.1, 0]),
+)
+NAMES = tuple(f"b{i}" for i in range(7))
+POOLS = ("default", "other")
+
+
+def named(shapes: list[dict[str, Any]], names: Sequence[str], pools: int) -> list[BackendSpec]:
+    """Backends of these shapes, some of them in another pool."""
+    chosen = zip(names, shapes, strict=False)
+    return [BackendSpec(name, pool=POOLS[pools >> i & 1], **shape) for i, (name, shape) in enumerate(chosen)]
+
+
+core_settings = st.builds(
+    lambda policy, **bounds: CoreSettings(scheduling=SchedulingSettings(policy=policy), **bounds),
+    st.sampled_from(sorted(POLICIES)),
+    hold=hold_settings,
+    health=health_settings,
+    retries=retry_settings,
 )
 lives = st.builds(
     lambda shapes, **rest: Life([BackendSpec(f"b{i}", **shape) for i, shape in enumerate(shapes)], **rest),
@@ -144,6 +164,10 @@ class Lives(RuleBasedStateMachine):
             self.life.sleep(seconds)
         else:
             self.life.tick(seconds)
+
+    @rule(shapes=backend_lists, names=st.permutations(NAMES), pools=st.integers(0, 31), settings=core_settings)
+    def reconfigure(self, shapes: list[dict[str, Any]], names: Any, pools: int, settings: CoreSettings) -> None:
+        self.life.reconfigure(named(shapes, names, pools), settings)
 
     @rule()
     def timer_fires(self) -> None:
@@ -207,6 +231,29 @@ def a_step(life: Life, rng: random.Random, mood: dict[str, int]) -> None:
         life.sleep(rng.choice(PAUSES[:5]))
     elif what == "timer":
         life.timer()
+    elif what == "reconfigure":
+        life.reconfigure(*another(rng))
+
+
+def another(rng: random.Random) -> tuple[list[BackendSpec], CoreSettings]:
+    shapes = [
+        {
+            "models": rng.choice([frozenset("x"), frozenset("xy"), frozenset("xyz"), None]),
+            "any_model": rng.random() < 0.1,
+            "max_concurrency": rng.choice([1, 2, 3, None]),
+            "aliases": rng.choice([{}, {"z": "x"}]),
+        }
+        for _ in range(rng.randint(1, 5))
+    ]
+    settings = CoreSettings(
+        hold=HoldSettings(
+            min_jobs=rng.choice([6, 2, 0]), per_in_flight=rng.choice([2, 0]), max_wait=rng.choice([30.0, 1.0])
+        ),
+        health=HealthSettings(consecutive_failures=rng.choice([1, 5]), window=rng.choice([10.0, 1.0])),
+        retries=RetrySettings(attempts=rng.randint(1, 4)),
+        scheduling=SchedulingSettings(policy=rng.choice(sorted(POLICIES))),
+    )
+    return named(shapes, rng.sample(NAMES, len(NAMES)), rng.randrange(32)), settings
 
 
 Lives.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -38,7 +38,9 @@ class Backend:
     """Mutable; changed only by the scheduler's parts. Compared by identity."""
 
     __slots__ = (
+        "_asked",
         "_canonical",
+        "_listed",
         "abilities",
         "asleep",
         "busy",
@@ -61,6 +63,7 @@ class Backend:
         "model",
         "name",
         "names",
+        "number",
         "pool",
         "pressure",
         "record",
@@ -84,12 +87,15 @@ class Backend:
         pool: Pool | None = None,
         record: PrefixRecord | None = None,
         *,
+        number: int | None = None,
         learns: bool = True,
     ) -> None:
         self.spec = spec
         self.name = spec.name
         self.index = index
         """Position in the configuration: the order of every list of backends."""
+        self.number = index if number is None else number
+        """Its own for as long as it is known."""
         self.pressure = Pressure(spec.max_concurrency)
         self.limit = self.pressure.limit
         """Permits that may be out: as configured, or as many as fitted when it said that it was full."""
@@ -126,7 +132,7 @@ class Backend:
         self.tells_seats = False
         """Its metrics say how many."""
         self.seat_watch = SeatWatch()
-        self.concurrency = Concurrency(learns=spec.seats is None and spec.max_concurrency is None and learns)
+        self.concurrency = Concurrency(learns=learns and _is_untold(spec))
         self.calls = Calls()
         self.loads = ModelLoads()
         self.abilities = Abilities()
@@ -134,11 +140,36 @@ class Backend:
         """It takes no requests until somebody wakes it."""
         self.traits = spec.traits
         self.abilities.counts_answer = spec.traits.counts_answer
-        self.names = frozenset((*(spec.models or ()), *spec.aliases))
-        self.takes_any = spec.any_model
-        self.known = spec.any_model or spec.models is not None
-        """Whether the names it serves are known."""
-        self._canonical = self._by_canonical()
+        self._listed: frozenset[str] | None = None
+        """Its model list, as a probe found it; None: it lists none, or…"""
+        self._asked = False
+        """…no probe was answered yet."""
+        self.names: frozenset[str] = frozenset()
+        self.takes_any = self.known = False
+        """Whether it serves every name, and whether the names it serves are known."""
+        self._canonical: dict[str, str] = {}
+        self._call()
+
+    def configure(self, spec: BackendSpec, health: HealthSettings, pool: Pool, *, learns: bool) -> None:
+        """As the operator has it now. What was learned stays, but for what is said now and was not, or the reverse."""
+        before, self.spec = self.spec, spec
+        self.health.configure(health)
+        if pool is not self.pool:
+            self.pool = pool
+            self.model.joins(pool.model)
+        if spec.max_concurrency != before.max_concurrency:
+            self.pressure.configure(spec.max_concurrency)
+            self.limit = self.pressure.limit
+        if spec.kv_tokens != before.kv_tokens:
+            self.kv_tokens = spec.kv_tokens
+        if spec.seats != before.seats:
+            self.seats, self.tells_seats = spec.seats or self.seat_watch.seats, False
+        if self.concurrency.learns != (learns and _is_untold(spec)):
+            self.concurrency = Concurrency(learns=not self.concurrency.learns)
+        if spec.traits != before.traits:
+            self.traits = spec.traits
+            self.abilities.counts_answer = spec.traits.counts_answer
+        self._call()
 
     def learn(self, listed: frozenset[str] | None, traits: Traits | None = None) -> bool:
         """Its model list as a probe found it (None: it lists none); returns whether that changed anything."""
@@ -146,14 +177,9 @@ class Backend:
         if traits is not None:
             self.traits = traits
             self.abilities.counts_answer = traits.counts_answer
-        if self.spec.models is None:
-            self.names = frozenset((*(listed or ()), *self.spec.aliases))
-            self.takes_any = self.spec.any_model or listed is None
-            self.known = True
-        if before == (self.names, self.takes_any, self.known, self.traits):
-            return False
-        self._canonical = self._by_canonical()
-        return True
+        self._listed, self._asked = listed, True
+        self._call()
+        return before != (self.names, self.takes_any, self.known, self.traits)
 
     def serves(self, model: str) -> bool:
         """Whether requests for `model` may go here."""
@@ -198,14 +224,25 @@ class Backend:
         name = self.own_name(model)
         return self._canonical.get(canonical(name), name) if self._canonical else name
 
-    def _by_canonical(self) -> dict[str, str]:
-        return {canonical(name): name for name in sorted(self.names)} if self.traits.loose_names else {}
+    def _call(self) -> None:
+        """The names it serves, by its configuration and its own list."""
+        spec = self.spec
+        found = self._listed if spec.models is None else spec.models
+        self.names = frozenset((*(found or ()), *spec.aliases))
+        self.takes_any = spec.any_model or (spec.models is None and self._asked and self._listed is None)
+        self.known = self._asked or spec.any_model or spec.models is not None
+        self._canonical = {canonical(n): n for n in sorted(self.names)} if self.traits.loose_names else {}
 
     def took(self, service_s: float, residence_s: float | None = None) -> None:
         """An attempt was served in so many seconds, and its answer in so many of them (None: not known)."""
         self.service_s = _smoothed(self.service_s, service_s)
         if residence_s is not None:
             self.residence_s = _smoothed(self.residence_s, residence_s)
+
+
+def _is_untold(spec: BackendSpec) -> bool:
+    """Nobody says how many requests it runs at once."""
+    return spec.seats is None and spec.max_concurrency is None
 
 
 def _smoothed(known: float | None, newest: float) -> float:

@@ -26,6 +26,13 @@ class Catalogue:
         self.version = 0
         """Grows with every change, so that callers can cache what they made of `models`."""
         self._backends = tuple(backends)
+        self._distinct: tuple[Candidates, ...] = ()
+        self._index()
+
+    def change(self, backends: Sequence[Backend]) -> None:
+        """Others are configured, or otherwise."""
+        self._backends = tuple(backends)
+        self.version += 1
         self._index()
 
     def find(self, model: str) -> Candidates | None:
@@ -84,10 +91,11 @@ class Catalogue:
 
     def _index(self) -> None:
         known = [b for b in self._backends if b.known]
+        before = {candidates.backends: candidates for candidates in self._distinct}
         by_members: dict[tuple[Backend, ...], Candidates] = {}
 
         def candidates(members: tuple[Backend, ...]) -> Candidates:
-            return by_members.setdefault(members, Candidates(members))
+            return by_members.setdefault(members, before.get(members) or Candidates(members))
 
         anyone = tuple(b for b in known if b.takes_any)
         self._models = tuple(sorted({name for b in known for name in b.names}))

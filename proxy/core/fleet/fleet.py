@@ -15,8 +15,7 @@ from typing import Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.catalogue import Catalogue
 from proxy.core.fleet.health import HealthState
-from proxy.core.fleet.pool import Checks, Pool
-from proxy.core.learn.prefix_index import PrefixIndex
+from proxy.core.fleet.roster import Roster
 from proxy.core.timers import Timers
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Load, Probed
@@ -35,37 +34,55 @@ class Fleet:
     def __init__(
         self, specs: Sequence[BackendSpec], settings: HealthSettings, *, learns_concurrency: bool = True
     ) -> None:
-        self.prefixes = PrefixIndex(len(specs))
-        checks = Checks()
-        self.pools = {name: Pool(name, checks) for name in dict.fromkeys(spec.pool for spec in specs)}
-        self.backends = tuple(
-            Backend(
-                spec, index, settings, self.pools[spec.pool], self.prefixes.record(index), learns=learns_concurrency
-            )
-            for index, spec in enumerate(specs)
-        )
-        for backend in self.backends:
-            backend.pool.backends += 1
-        self.by_name = {b.name: b for b in self.backends}
-        if len(self.by_name) != len(self.backends):
-            raise ValueError("two backends share a name")
+        self.roster = Roster(specs, settings, learns=learns_concurrency)
+        self.prefixes = self.roster.prefixes
+        self.pools = self.roster.pools
+        self.by_name = self.roster.by_name
+        """Those that leave, too."""
+        self.leaving = self.roster.leaving
         self.catalogue = Catalogue(self.backends)
         self.timers = Timers()
-        """Ends of ejections, by index of the backend."""
+        """Ends of ejections, by number of the backend."""
         self.pauses = Timers()
-        """When a backend that was full may get more, by its index."""
+        """When a backend that was full may get more, by its number."""
         self.ramping: list[Backend] = []
         """Backends whose share is below 1."""
         self.ejections = 0
         self._settings = settings
 
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """Those that are configured, in order."""
+        return self.roster.backends
+
+    def change(
+        self, specs: Sequence[BackendSpec], settings: HealthSettings, *, learns_concurrency: bool
+    ) -> list[Backend]:
+        """These are configured now; returns those that leave: they get nothing new. Raises ValueError."""
+        gone = self.roster.change(specs, settings, learns=learns_concurrency)
+        self._settings = settings
+        self.ramping = [backend for backend in self.ramping if backend not in gone]
+        self.catalogue.change(self.backends)
+        self._look_at_all()
+        return gone
+
+    def forget_idle(self) -> list[Backend]:
+        """Those that left and have no attempt out are known no more; returns them."""
+        idle = self.roster.forget_idle()
+        for backend in idle:
+            self.timers.clear(backend.number)
+            self.pauses.clear(backend.number)
+            if backend in self.ramping:
+                self.ramping.remove(backend)
+        return idle
+
     def advance(self, now: float) -> bool:
         """End the ejections and pauses that are over."""
-        ended = [self.backends[index] for index in self.timers.due(now)]
+        ended = [self.roster.numbered(number) for number in self.timers.due(now)]
         for backend in ended:
             backend.health.start_probation()
             self._reopen(backend)
-        eased = [self.backends[index] for index in self.pauses.due(now)]
+        eased = [self.roster.numbered(number) for number in self.pauses.due(now)]
         for backend in eased:
             self._look_again(backend, backend.pressure.ease(), now)
         return bool(ended or eased)
@@ -167,12 +184,15 @@ class Fleet:
         """A probe was answered; returns whether any candidates changed."""
         changed = self.catalogue.learn(backend, report.models, report.traits)
         if changed:
-            for candidates in self.catalogue.candidates():
-                candidates.reopen(self._settings.panic_threshold)
-                candidates.compare()
+            self._look_at_all()
         if report.contexts is not None and backend.abilities.tell(report.contexts):
             self.compare(backend)
         return changed
+
+    def _look_at_all(self) -> None:
+        for candidates in self.catalogue.candidates():
+            candidates.reopen(self._settings.panic_threshold)
+            candidates.compare()
 
     def told(self, backend: Backend, report: Load) -> bool:
         """A scrape: what it says of sleep and contexts."""
@@ -203,10 +223,10 @@ class Fleet:
         """At most so many of `usable` that hold the most of a prompt's prefix."""
         bits = self.prefixes.best_holders(chain)
         found: list[Backend] = []
-        allowed = None if len(usable) == len(self.backends) else frozenset(usable)
+        allowed = None if len(usable) == len(self.by_name) else frozenset(usable)
         while bits and len(found) < most:
             low = bits & -bits
-            backend = self.backends[low.bit_length() - 1]
+            backend = self.roster.numbered(low.bit_length() - 1)
             if allowed is None or backend in allowed:
                 found.append(backend)
             bits ^= low
@@ -233,7 +253,7 @@ class Fleet:
         backend.limit = backend.pressure.limit
         if after_s is not None and after_s < inf:
             backend.shut_until = now + after_s
-            self.pauses.set(backend.index, now + after_s)
+            self.pauses.set(backend.number, now + after_s)
         self._reopen(backend)
 
     def _ramp(self, backend: Backend, now: float) -> None:
@@ -251,7 +271,7 @@ class Fleet:
         return all(candidates.healthy <= 1 for candidates in backend.memberships)
 
     def _eject(self, backend: Backend, now: float) -> bool:
-        self.timers.set(backend.index, backend.health.eject(now))
+        self.timers.set(backend.number, backend.health.eject(now))
         self.ejections += 1
         backend.share = 1.0
         if backend in self.ramping:

@@ -72,6 +72,12 @@ class Health:
         self.trials = 0
         """Attempts out while on probation; one at a time, unless panic sends more."""
 
+    def configure(self, settings: HealthSettings) -> None:
+        """Other bounds; an ejection that goes on lasts as long as it was to. Another window begins anew."""
+        if settings.window != self._settings.window:
+            self._served, self._failed = SlidingCount(settings.window), SlidingCount(settings.window)
+        self._settings = settings
+
     @property
     def takes_traffic(self) -> bool:
         """Whether a request may be sent, panic aside."""

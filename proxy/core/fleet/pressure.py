@@ -44,6 +44,11 @@ class Pressure:
         """Whether it takes less than is configured."""
         return self.limit < self._configured
 
+    def configure(self, configured: int | None) -> None:
+        """Another number of permits; what it said itself still holds."""
+        bound, self._configured = self.is_bound, NO_BOUND if configured is None else configured
+        self.limit = min(self.limit, self._configured) if bound else self._configured
+
     def said_busy(self, inside: int, retry_after_s: float | None) -> float | None:
         """It refused a request while so many others of ours were inside; returns after how long to call `ease`, None:
         as agreed before. Those that were sent together and are refused together tell no more than the first."""

@@ -94,6 +94,15 @@ class Attempts:
             self._books.share(open_jobs, backend, demand)
         return command
 
+    def tell_again(self, backends: Sequence[Backend], now: float) -> None:
+        """What is out on these is told to what learns anew there how many they take."""
+        for attempt in self.out.values():
+            if attempt.backend in backends:
+                concurrency = attempt.backend.concurrency
+                concurrency.sent(attempt.entry, now)
+                if attempt.entry.began:
+                    concurrency.began(attempt.entry, now)
+
     def alike(self, job: Job) -> Attempt | None:
         """An attempt that is out for the same question, and whose answer is anybody's of this tenant."""
         return self._alike.get(_question(job))

@@ -103,6 +103,15 @@ class Hold:
         """Longest hold."""
         return self._settings.max_wait
 
+    def configure(self, settings: HoldSettings) -> None:
+        """Other bounds: nobody is sent away for them, and nobody waits for longer than they allow."""
+        self._settings = settings
+        for open_job in self._tickets.values():
+            assert open_job.held_at is not None
+            until = open_job.held_at + settings.max_wait
+            if until < self.timers.at(open_job.job.id):
+                self.timers.set(open_job.job.id, until)
+
     def has_room(self, open_job: OpenJob, in_flight: int) -> bool:
         """Whether one more job keeps within the bounds."""
         settings = self._settings
@@ -218,6 +227,12 @@ class Holds:
         """Those that could go and wait for others to go with them; a moment."""
         self.draining = False
         """Nobody may wait any more."""
+
+    def configure(self, hold: HoldSettings, backfill: BackfillSettings) -> None:
+        """Other bounds."""
+        self.hold.configure(hold)
+        self.gathering.configure(hold)
+        self.backfill.configure(_bounds(backfill))
 
     def __len__(self) -> int:
         return len(self.hold) + len(self.backfill) + len(self.gathering)

@@ -18,10 +18,15 @@ class RetryBudget:
     __slots__ = ("_floor", "_ratio", "_requests", "_retries")
 
     def __init__(self, settings: RetrySettings) -> None:
-        self._ratio = settings.budget_ratio
-        self._floor = settings.budget_min_per_s * SPAN_S
+        self._ratio = self._floor = 0.0
+        self.configure(settings)
         self._requests = SlidingCount(SPAN_S)
         self._retries = SlidingCount(SPAN_S)
+
+    def configure(self, settings: RetrySettings) -> None:
+        """Another share; what was made lately counts on."""
+        self._ratio = settings.budget_ratio
+        self._floor = settings.budget_min_per_s * SPAN_S
 
     def request(self, now: float) -> None:
         """A new request came: a fraction of a retry is earned."""

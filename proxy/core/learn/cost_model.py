@@ -149,6 +149,11 @@ class CostModel:
         self._flow = 1.0
         self._blend()
 
+    def joins(self, pool: PoolModel) -> None:
+        """It belongs to another pool now, whose mean counts as far as there is little of its own."""
+        self.pool = pool
+        self._blend()
+
     def refresh(self) -> None:
         """Look at the pool again, while there is little of our own; cheap to call when there is little news."""
         if self.samples < FULL_TRUST and self.pool.prefill.samples >= self.stale_at:

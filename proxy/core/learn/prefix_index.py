@@ -24,12 +24,25 @@ _MEMORY: Final = 0.02
 class PrefixRecord:
     """What one backend holds: the blocks least recently used go first."""
 
-    __slots__ = ("_actual", "_index", "_kv_tokens", "_most", "_predicted", "_recency", "_zeros", "cap", "mask")
+    __slots__ = (
+        "_actual",
+        "_index",
+        "_kv_tokens",
+        "_most",
+        "_predicted",
+        "_recency",
+        "_wanted",
+        "_zeros",
+        "cap",
+        "mask",
+    )
 
     def __init__(self, index: "PrefixIndex", number: int) -> None:
         self._index = index
         self.mask = 1 << number
         self._recency = Lru()
+        self._wanted = TOTAL_BLOCKS
+        """Blocks that its KV budget is worth."""
         self._most = index.most
         self.cap = min(UNKNOWN_CAP, index.most)
         """Blocks it is believed to hold."""
@@ -63,8 +76,14 @@ class PrefixRecord:
         """Its KV budget is known: it holds no more than that, and what it holds is corrected from there."""
         if kv_tokens != self._kv_tokens:
             self._kv_tokens = kv_tokens
-            self._most = min(self._index.most, max(MIN_CAP, int(kv_tokens / block_tokens)))
-            self.cap = self._most
+            self._wanted = max(MIN_CAP, int(kv_tokens / block_tokens))
+            self._most = self.cap = min(self._index.most, self._wanted)
+
+    def resize(self) -> None:
+        """More backends share the index, or fewer."""
+        self._most = min(self._index.most, self._wanted)
+        self.cap = min(self.cap, self._most)
+        self._shrink_to(self.cap)
 
     def add(self, chain: Sequence[Hashable]) -> None:
         """This prompt was sent there. The tail is older than the head, as engines evict it first."""
@@ -108,8 +127,13 @@ class PrefixIndex:
     def __init__(self, backends: int) -> None:
         self.holders: dict[Hashable, int] = {}
         """Block → the backends that hold it, one bit each."""
-        self.most = max(MIN_CAP, TOTAL_BLOCKS // max(1, backends))
+        self.most = 0
         """Blocks remembered of one backend at most."""
+        self.resize(backends)
+
+    def resize(self, backends: int) -> None:
+        """So many share it; their records are to be told."""
+        self.most = max(MIN_CAP, TOTAL_BLOCKS // max(1, backends))
 
     def record(self, number: int) -> PrefixRecord:
         """A new record for the backend of that number."""

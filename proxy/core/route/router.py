@@ -31,12 +31,19 @@ class Router:
     """Applies one policy within the limits."""
 
     def __init__(self, fleet: Fleet, settings: SchedulingSettings, rng: Rng) -> None:
-        name, admission = settings.policy, settings.admission
         self._fleet = fleet
-        self._settings = settings
-        kind = POLICIES[name]
-        self._policy = kind.make()
         self._rng = rng
+        self.policy_name = ""
+        self.configure(settings)
+        self._counts = True
+
+    def configure(self, settings: SchedulingSettings) -> None:
+        """Another policy, or otherwise within which limits. Raises KeyError, and changes nothing, for no policy."""
+        name, admission = settings.policy, settings.admission
+        kind = POLICIES[name]
+        if name != self.policy_name:
+            self._policy = kind.make()
+        self._settings = settings
         self.policy_name = name
         self.mode = admission.mode or ("auto" if kind.admits else "off")
         self.judges = self.mode != "off"
@@ -44,7 +51,6 @@ class Router:
         self._explore = settings.explore if kind.admits else 0.0
         self._probes = admission.probes
         self._min_samples = admission.min_samples
-        self._counts = True
 
     def pick(self, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]) -> Backend | None:
         """A backend that has room for the job; None when it has to wait or to be refused (`demand.reason`).

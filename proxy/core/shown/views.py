@@ -73,6 +73,8 @@ class BackendView:
     """Prefix tokens found per token predicted."""
     scrapes_ignored: int = 0
     """Metrics that were nonsense."""
+    leaving: bool = False
+    """It is configured no more, and has attempts out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class Counts:
     actual_hit_tokens: float = 0.0
 
 
-def backend_view(backend: Backend, now: float) -> BackendView:
+def backend_view(backend: Backend, now: float, *, leaving: bool = False) -> BackendView:
     """The view of `backend` at `now`."""
     health = backend.health
     return BackendView(
@@ -176,6 +178,7 @@ def backend_view(backend: Backend, now: float) -> BackendView:
         prefix_cap=backend.record.cap,
         prefix_trust=backend.record.trust,
         scrapes_ignored=backend.ledger.scrapes_ignored,
+        leaving=leaving,
     )
 
 

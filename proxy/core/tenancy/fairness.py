@@ -38,6 +38,18 @@ class Tenants:
         self._short_until = self._backfill_until = -inf
         """Until then those over their share are tilted: with promises, and without."""
 
+    def configure(self, settings: FairnessSettings, now: float) -> None:
+        """Another half-life, or other weights: what each was served stays, and is forgotten at the new pace."""
+        self._rescale(now)
+        services = {name: grown * self._weights.get(name, 1.0) for name, grown in self._grown.items()}
+        self._per_s = log(2) / settings.half_life if settings.half_life else 0.0
+        self._weights = settings.weights
+        if not self._per_s:
+            services.clear()
+        self._grown = OrderedDict((name, served / self._weights.get(name, 1.0)) for name, served in services.items())
+        self._weight = sum(self._weights.get(name, 1.0) for name in services)
+        self._total = sum(services.values())
+
     def waits(self, tenant: str, promised: bool, now: float) -> None:
         """A job of it cannot go at once. One without promises is no reason to refuse anybody who was given some."""
         if self.over_share(tenant, now) > 0.0:

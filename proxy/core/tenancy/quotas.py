@@ -45,6 +45,12 @@ class Bucket:
         """Seconds until so much is there."""
         return max(0.0, amount - self.left(now)) * _MINUTE_S / self.limit
 
+    def resize(self, limit: int, now: float) -> None:
+        """Another limit; what was used of the one before is used of this one."""
+        self._left = self.left(now) + limit - self.limit
+        self._at = max(self._at, now)
+        self.limit = limit
+
     def view(self, now: float) -> Allowance:
         """As it is shown."""
         return Allowance(self.limit, max(0, int(self.left(now))), self.wait_s(self.limit, now))
@@ -68,11 +74,16 @@ class Account:
     __slots__ = ("concurrent", "most", "requests", "tokens")
 
     def __init__(self, settings: TenantSettings, now: float) -> None:
-        per_minute, tokens = settings.requests_per_minute, settings.tokens_per_minute
-        self.requests = None if per_minute is None else Bucket(per_minute, now)
-        self.tokens = None if tokens is None else Bucket(tokens, now)
+        self.requests = _bucket(None, settings.requests_per_minute, now)
+        self.tokens = _bucket(None, settings.tokens_per_minute, now)
         self.most = settings.max_concurrent
         self.concurrent = 0
+
+    def configure(self, settings: TenantSettings, now: float) -> None:
+        """Other limits; what was used counts on."""
+        self.requests = _bucket(self.requests, settings.requests_per_minute, now)
+        self.tokens = _bucket(self.tokens, settings.tokens_per_minute, now)
+        self.most = settings.max_concurrent
 
     def shortage(self, prompt: float, answer: float, now: float) -> Shortage | None:
         """What is short for a job of about so many tokens; None: nothing."""
@@ -103,23 +114,25 @@ class Account:
 class Reservation:
     """What one open job holds of its tenant's quota."""
 
-    __slots__ = ("_account", "_tokens")
+    __slots__ = ("_account", "_bucket", "_requests", "_tokens")
 
     def __init__(self, account: Account, prompt: float, answer: float, now: float) -> None:
         self._account = account
+        self._requests, self._bucket = account.requests, account.tokens
+        """What it was taken from, and is settled with: the limits may be others by then."""
         self._tokens = 0.0
         account.concurrent += 1
-        if account.requests is not None:
-            account.requests.take(1.0, now)
-        if account.tokens is not None:
-            self._tokens = min(prompt + answer, float(account.tokens.limit))
-            account.tokens.take(self._tokens, now)
+        if self._requests is not None:
+            self._requests.take(1.0, now)
+        if self._bucket is not None:
+            self._tokens = min(prompt + answer, float(self._bucket.limit))
+            self._bucket.take(self._tokens, now)
 
     def used(self, tokens: float, now: float) -> None:
         """The job is over and used so many."""
         self.kept()
-        if self._account.tokens is not None:
-            self._account.tokens.take(tokens - self._tokens, now)
+        if self._bucket is not None:
+            self._bucket.take(tokens - self._tokens, now)
 
     def kept(self) -> None:
         """The job is over and nobody knows what it used: as much as was expected."""
@@ -129,24 +142,41 @@ class Reservation:
     def unused(self) -> None:
         """The job is over, and no answer to it had begun."""
         self.kept()
-        if self._account.tokens is not None:
-            self._account.tokens.give(self._tokens)
-        if self._account.requests is not None:
-            self._account.requests.give(1.0)
+        if self._bucket is not None:
+            self._bucket.give(self._tokens)
+        if self._requests is not None:
+            self._requests.give(1.0)
 
 
 class Quotas:
     """All tenants."""
 
     def __init__(self, tenants: Sequence[TenantSettings]) -> None:
+        self.limits_anybody = False
+        """Else nobody need be asked about."""
+        self._others: TenantSettings | None = None
+        self._settings: dict[str, TenantSettings] = {}
+        self._named: frozenset[str] = frozenset()
+        self._accounts: OrderedDict[str, Account] = OrderedDict()
+        self._strangers: OrderedDict[str, Account] = OrderedDict()
+        self.configure(tenants, 0.0)
+
+    def configure(self, tenants: Sequence[TenantSettings], now: float) -> None:
+        """Other limits: what each has used counts on, and who is limited no more is forgotten."""
         limited = {entry.tenant: entry for entry in tenants if _limits(entry)}
         self._others = limited.pop(OTHERS, None)
         self._settings = limited
         self._named = frozenset(entry.tenant for entry in tenants)
         self.limits_anybody = bool(tenants)
-        """Else nobody need be asked about."""
-        self._accounts: OrderedDict[str, Account] = OrderedDict()
-        self._strangers: OrderedDict[str, Account] = OrderedDict()
+        known = {**self._accounts, **self._strangers}
+        self._accounts.clear()
+        self._strangers.clear()
+        for tenant, account in known.items():
+            is_named = tenant in self._named
+            settings = self._settings.get(tenant) if is_named else self._others
+            if settings is not None:
+                account.configure(settings, now)
+                (self._accounts if is_named else self._strangers)[tenant] = account
 
     def account(self, tenant: str, now: float) -> Account | None:
         """None: no limits."""
@@ -175,6 +205,14 @@ def _found(accounts: "OrderedDict[str, Account]", tenant: str, settings: TenantS
         account = accounts[tenant] = Account(settings, now)
     accounts.move_to_end(tenant)
     return account
+
+
+def _bucket(known: Bucket | None, limit: int | None, now: float) -> Bucket | None:
+    """Of a limit per minute, with what was used of the one before."""
+    if limit is None or known is None:
+        return None if limit is None else Bucket(limit, now)
+    known.resize(limit, now)
+    return known
 
 
 def _limits(entry: TenantSettings) -> bool:
