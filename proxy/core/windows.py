@@ -8,7 +8,6 @@ learned in `calls`. Changes nothing: `Waiting` does what was decided.
 """
 
 from itertools import islice
-from math import exp
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
@@ -16,6 +15,7 @@ from proxy.core.fleet.demand import Demand
 from proxy.core.jobs.hold import Holds
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.learn.calls import IN_FLIGHT, kind_of
+from proxy.core.learn.decaying import Decaying
 from proxy.model.request import Job
 from proxy.model.windows import Closed, Window
 
@@ -32,22 +32,12 @@ _LEAST_WAIT_S: Final = 1e-4
 """A shorter wait is none: a timer is no finer."""
 
 
-class _Arrivals:
-    """Of one kind of call."""
-
-    __slots__ = ("at", "rate")
-
-    def __init__(self) -> None:
-        self.rate = 0.0
-        self.at = 0.0
-
-
 class Windows:
     """One per scheduler."""
 
     def __init__(self, holds: Holds) -> None:
         self._holds = holds
-        self._arrivals: dict[str, _Arrivals] = {}
+        self._arrivals: dict[str, Decaying] = {}
 
     def came(self, job: Job, now: float) -> None:
         """A job that may go with others."""
@@ -56,9 +46,8 @@ class Windows:
         if known is None:
             if len(self._arrivals) >= _MOST_KINDS:
                 del self._arrivals[next(iter(self._arrivals))]
-            known = self._arrivals[kind] = _Arrivals()
-        known.rate = known.rate * exp(min(0.0, known.at - now) / _RATE_S) + 1.0 / _RATE_S
-        known.at = max(known.at, now)
+            known = self._arrivals[kind] = Decaying(_RATE_S)
+        known.add(1.0 / _RATE_S, now)
 
     def closed_by(self, open_job: OpenJob, others: list[OpenJob], backend: Backend, demand: Demand) -> Closed | None:
         """Why a job that could go to `backend` goes now, with those `others`; None: it rather waits for more."""
@@ -106,7 +95,7 @@ class Windows:
             return True  # only waiting tells
         wait_s = min(rule.max_wait_s, known.seconds / IN_FLIGHT)
         arrivals = self._arrivals.get(kind_of(job))
-        rate = 0.0 if arrivals is None else arrivals.rate * exp(min(0.0, arrivals.at - now) / _RATE_S)
+        rate = 0.0 if arrivals is None else arrivals.at(now)
         jobs = min(1.0 + rate * wait_s, float(rule.max_jobs))
         return (jobs - 1.0) * fixed_s > jobs * wait_s / 2.0
 

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from math import exp, inf
 from typing import Final
 
+from proxy.core.learn.decaying import Decaying
 from proxy.core.learn.entry import Entry
 from proxy.core.learn.one_piece import OnePiece
 from proxy.core.learn.yielding import Yielding
@@ -76,7 +77,7 @@ class Concurrency:
         """Attempts that are out."""
         self._since = 0.0
         """When it had nothing to do for the last time."""
-        self._started = 0.0
+        self._started = Decaying(_RATE_S)
         """Requests that began since then, fading."""
         self._streams = 0.0
         """Share of streams among those sent lately."""
@@ -98,8 +99,7 @@ class Concurrency:
         """Requests it begins with a second, lately; 0: not known yet."""
         if now - self._since < _LEAST_S:
             return 0.0
-        fade = exp(min(0.0, self._last_at - now) / _RATE_S)
-        return self._started * fade / (_RATE_S * (1.0 - exp((self._since - now) / _RATE_S)))
+        return self._started.at(now) / (_RATE_S * (1.0 - exp((self._since - now) / _RATE_S)))
 
     def has_room(self, *, streams: bool, bulk: bool) -> bool:
         """Whether one more may be sent."""
@@ -122,7 +122,7 @@ class Concurrency:
         if not self.learns:
             return
         if not self._open:
-            self._since, self._started = now, 0.0
+            self._since, self._started = now, Decaying(_RATE_S)
         self._open += 1
         self.yielding.sent(entry)
         self._unseen[entry] = None
@@ -179,7 +179,7 @@ class Concurrency:
                 return taken
 
     def _note(self, count: int, streams: int, now: float) -> None:
-        self._started = self._started * exp(min(0.0, self._last_at - now) / _RATE_S) + count
+        self._started.add(count, now)
         if now - self._last_at > _GAP_S or now - self._moment_at > _MOMENT_S:
             if self._denied and self._began < self._most:
                 self._most = max(1.0, self._most * _FADE)

@@ -7,6 +7,7 @@ same engine); they never stop it: what is old counts less and less, and then not
 from math import exp, isfinite
 from typing import Final
 
+from proxy.core.learn.decaying import Decaying
 from proxy.core.learn.entry import Entry
 from proxy.core.learn.prefilling import Prefilling
 
@@ -29,8 +30,6 @@ class Ledger:
         "_busy",
         "_busy_s",
         "_decoding_s",
-        "_duty",
-        "_duty_at",
         "_foreign_at",
         "_foreign_interval_s",
         "_foreign_running",
@@ -44,9 +43,8 @@ class Ledger:
         "_pending_work_s",
         "_prefilling",
         "_present",
-        "_rate",
-        "_rate_at",
         "decoding",
+        "duty",
         "has_foreign",
         "head_since",
         "kv",
@@ -56,6 +54,7 @@ class Ledger:
         "pending_s",
         "promised",
         "promised_answers",
+        "rate",
         "scrapes_ignored",
         "tightest",
     )
@@ -80,7 +79,8 @@ class Ledger:
         """Least time per token promised to any of them."""
         self.scrapes_ignored = 0
         self._limits: dict[float, int] = {}
-        self._duty = self._duty_at = 0.0
+        self.duty = Decaying(DUTY_S)
+        """Share of the time that goes into prefills, as predicted, or less where they were seen to take less."""
         self._busy = 0.0
         """Share of the time in which a prefill was pending: none can have been computed in the rest."""
         self._prefilling = Prefilling()
@@ -89,7 +89,8 @@ class Ledger:
         self._present = 0.0
         """Share of the time in which anything was there."""
         self._pending_work_s = 0.0
-        self._rate = self._rate_at = 0.0
+        self.rate = Decaying(RATE_S)
+        """Prefill tokens a second."""
         self._at = self._decoding_s = self._kv_s = self._busy_s = 0.0
         self.promised = 0
         """Requests with a promised time per token…"""
@@ -119,10 +120,8 @@ class Ledger:
             self.pending_bulk_s += entry.cost
         self.kv += entry.kv
         self._pending_work_s += entry.work
-        self._duty = self.duty(now) + entry.work / DUTY_S
-        self._duty_at = now
-        self._rate = self.rate(now) + entry.fresh / RATE_S
-        self._rate_at = now
+        self.duty.add(entry.work / DUTY_S, now)
+        self.rate.add(entry.fresh / RATE_S, now)
         self._most_running = max(self._most_running, len(self.pending) + self.decoding)
         self._promise(entry)
 
@@ -214,9 +213,7 @@ class Ledger:
             self._head = next(iter(self.pending), None)
         self.pending_s = self.pending_s - entry.cost if self.pending else 0.0
         self._pending_work_s = self._pending_work_s - entry.work if self.pending else 0.0
-        most = self._busy + self._pending_work_s / DUTY_S
-        if self.duty(self._at) > most:
-            self._duty, self._duty_at = most, self._at
+        self.duty.cap(self._busy + self._pending_work_s / DUTY_S, self._at)
         self.pending_fresh = self.pending_fresh - entry.fresh if self.pending else 0.0
         if entry.bulk:
             self.pending_bulk_s = max(0.0, self.pending_bulk_s - entry.cost) if self.pending else 0.0
@@ -248,10 +245,6 @@ class Ledger:
         """Pending prefills behind the one that is being computed: giving them up wastes nothing."""
         return list(self.pending)[1:]
 
-    def duty(self, now: float) -> float:
-        """Share of the time that goes into prefills, as predicted, or less where they were seen to take less."""
-        return self._duty * exp((self._duty_at - now) / DUTY_S) if self._duty else 0.0
-
     def prefilling(self, now: float) -> float:
         """Share of the last seconds in which prompts were computed."""
         return self._prefilling.share(now - self._at, self._head, self._head is not None or self.decoding > 0)
@@ -260,10 +253,6 @@ class Ledger:
         """Seconds that requests took lately by the second predicted, at most 1: all together they cannot have taken
         more than the time in which any was there. An engine that computes several at once shows itself so."""
         return min(1.0, self._present / self._foreseen) if self._foreseen > self._present else 1.0
-
-    def rate(self, now: float) -> float:
-        """Prefill tokens a second."""
-        return self._rate * exp((self._rate_at - now) / RATE_S) if self._rate else 0.0
 
     # ---- metrics of the engine
 

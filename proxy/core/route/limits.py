@@ -71,12 +71,12 @@ class _Duty(Limit):
             return False
         if not (demand.promises or ledger.promised or (queued and not backend.concurrency.learns)):
             return False  # it is in nobody's way
-        return ledger.duty(demand.now) + out.work / max(DUTY_S, 2 * out.work) > demand.duty_limit
+        return ledger.duty.at(demand.now) + out.work / max(DUTY_S, 2 * out.work) > demand.duty_limit
 
     def clears_in_s(self, backend: Backend, demand: Demand) -> float:
         work = backend.forecast.work
         room = demand.duty_limit - work / max(DUTY_S, 2 * work)
-        duty = backend.ledger.duty(demand.now)
+        duty = backend.ledger.duty.at(demand.now)
         return DUTY_S * log(max(1.0, duty / room)) if room > _LEAST_ROOM else DUTY_S
 
 

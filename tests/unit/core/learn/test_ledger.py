@@ -73,8 +73,8 @@ def test_the_tightest_promise_leaves_with_its_job() -> None:
 def test_duty_fades() -> None:
     ledger = Ledger()
     sent(ledger, 0.0, cost=15.0)
-    assert ledger.duty(0.0) == pytest.approx(0.5)
-    assert ledger.duty(30.0) == pytest.approx(0.5 / 2.71828, rel=1e-4)
+    assert ledger.duty.at(0.0) == pytest.approx(0.5)
+    assert ledger.duty.at(30.0) == pytest.approx(0.5 / 2.71828, rel=1e-4)
 
 
 def test_duty_is_no_more_than_the_time_in_which_a_prompt_was_under_way() -> None:
@@ -82,16 +82,16 @@ def test_duty_is_no_more_than_the_time_in_which_a_prompt_was_under_way() -> None
     for tenth in range(600):
         late = sent(ledger, 0.1 * tenth, cost=1.0)
         ledger.first_token(late, 0.1 * tenth + 0.02)
-    assert ledger.duty(60.0) == pytest.approx(0.2 * (1 - 2.71828**-2), rel=0.02)
+    assert ledger.duty.at(60.0) == pytest.approx(0.2 * (1 - 2.71828**-2), rel=0.02)
 
 
 def test_what_still_waits_counts_for_duty_as_predicted() -> None:
     ledger = Ledger()
     first, second = sent(ledger, 0.0, cost=30.0), sent(ledger, 0.0, cost=15.0)
     ledger.first_token(first, 0.3)
-    assert ledger.duty(0.3) == pytest.approx(0.5 + 0.01, rel=0.01)
+    assert ledger.duty.at(0.3) == pytest.approx(0.5 + 0.01, rel=0.01)
     ledger.end(second, 0.6)
-    assert ledger.duty(0.6) == pytest.approx(0.02, rel=0.02)
+    assert ledger.duty.at(0.6) == pytest.approx(0.02, rel=0.02)
 
 
 def test_what_is_computed_together_takes_less_than_its_sum() -> None:

@@ -126,7 +126,7 @@ def test_duty_keeps_nobody_waiting_where_nothing_is_promised(tpot: float | None,
     one = backend()
     occupied(one, 3, tpot=tpot)
     worked(one, 100)
-    assert one.ledger.duty(110.0) > 0.9
+    assert one.ledger.duty.at(110.0) > 0.9
     assert judged(one, demand(now=110.0)) is (Reason.DUTY if waits else None)
     assert judged(one, demand(now=110.0, slo_tpot_s=1.0)) is Reason.DUTY
     assert judged(one, demand(now=110.0, bulk=True)) is (Reason.DUTY if waits else None)
