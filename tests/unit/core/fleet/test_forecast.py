@@ -1,0 +1,10 @@
+"""A forecast before anybody was looked at."""
+
+from proxy.core.fleet.forecast import Forecast
+
+
+def test_it_says_nothing_yet() -> None:
+    made = Forecast()
+    numbers = {getattr(made, name) for name in Forecast.__slots__ if name != "reason"}
+    assert numbers == {0.0}
+    assert made.reason is None
