@@ -9,6 +9,7 @@ Owns the order nobody may skip (held before backfill), and carries out what `dec
 from math import inf
 from typing import Final
 
+from proxy.core.batches import Batches
 from proxy.core.decide import Decider
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
@@ -45,6 +46,7 @@ class Waiting:
 
     def __init__(self, state: State, decider: Decider, windows: Windows) -> None:
         self._windows = windows
+        self._batches = Batches(state.learning, state.router)
         self._fleet = state.fleet
         self._books = state.learning
         self._attempts = state.attempts
@@ -185,6 +187,8 @@ class Waiting:
 
     def feed(self, backend: Backend, now: float) -> list[Command]:
         """Something cleared on `backend`: whoever fits goes, those held first."""
+        if backend.batching.is_closed:
+            return [] if backend.in_flight else self._release(backend, now)
         commands: list[Command] = []
         for hold in (self._holds.hold, self._holds.backfill):
             if not len(hold):
@@ -198,6 +202,25 @@ class Waiting:
         if len(self._holds.gathering):
             self._close_idle(backend, commands, now)
         return commands
+
+    def _release(self, backend: Backend, now: float) -> list[Command]:
+        """A batch has ended on an engine that lets nobody join: the next one, in time or else late."""
+        for hold in (self._holds.hold, self._holds.gathering, self._holds.backfill):
+            if not len(hold):
+                continue
+            count = _LOOKS * backend.batching.most if backend.batching.serial else 2 * backend.batching.most
+            open_jobs = hold.first_for(backend, count, now)
+            known = set(open_jobs)
+            open_jobs += [one for one in hold.first_for(backend, count) if one not in known]
+            batch = self._batches.choose(open_jobs, backend, now)
+            if batch:
+                return [self._released(hold, open_job, backend, demand) for open_job, demand in batch]
+        return []
+
+    def _released(self, hold: Hold, open_job: OpenJob, backend: Backend, demand: Demand) -> Command:
+        foresee(backend, demand)  # others were looked at since
+        hold.remove(open_job)
+        return self._attempts.dispatch(open_job, backend, demand)
 
     def _close_idle(self, backend: Backend, commands: list[Command], now: float) -> None:
         """A call has ended: who waits for others goes without more of them."""
@@ -246,8 +269,8 @@ class Waiting:
         """Backends were opened, or time went by: send whoever fits, in order."""
         commands: list[Command] = []
         for hold in (self._holds.hold, self._holds.backfill):
-            while (sent := self._send_first(hold, now)) is not None:
-                commands.append(sent)
+            while sent := self._send_first(hold, now):
+                commands += sent
         return commands
 
     def look(self, now: float) -> list[Command]:
@@ -256,14 +279,16 @@ class Waiting:
         self.look_at = now + LOOK_S if self.somebody else inf
         return commands
 
-    def _send_first(self, hold: Hold, now: float) -> Command | None:
+    def _send_first(self, hold: Hold, now: float) -> list[Command]:
         for line in hold.lines():
             for open_job in line.first(_LOOKS if ticket_may_be_passed(line) else 1):
                 demand = self._books.demand(open_job, now)
                 backend = self._router.pick(line.candidates, demand, line.avoid)
+                if backend is not None and backend.batching.is_closed:
+                    return self._release(backend, now)
                 if backend is not None:
-                    return self._go(hold, open_job, backend, demand)
-        return None
+                    return [self._go(hold, open_job, backend, demand)]
+        return []
 
     # ---- the end of waiting
 

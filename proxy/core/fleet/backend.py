@@ -11,6 +11,7 @@ from proxy.core.fleet.forecast import Forecast
 from proxy.core.fleet.health import Health
 from proxy.core.fleet.pool import Pool
 from proxy.core.fleet.pressure import Pressure
+from proxy.core.learn.batching import Batching
 from proxy.core.learn.calls import Calls
 from proxy.core.learn.concurrency import Concurrency
 from proxy.core.learn.cost_model import CostModel
@@ -43,6 +44,7 @@ class Backend:
         "_listed",
         "abilities",
         "asleep",
+        "batching",
         "busy",
         "calls",
         "concurrency",
@@ -133,6 +135,7 @@ class Backend:
         """Its metrics say how many."""
         self.seat_watch = SeatWatch()
         self.concurrency = Concurrency(learns=learns and _is_untold(spec))
+        self.batching = Batching()
         self.calls = Calls()
         self.loads = ModelLoads()
         self.abilities = Abilities()
@@ -205,6 +208,8 @@ class Backend:
 
     def has_room(self, job: Job, *, bulk: bool) -> bool:
         """Whether one more would not be too many, by its permits and by what it is seen to take."""
+        if self.batching.is_closed and self.in_flight:
+            return False
         return self.in_flight < self.limit and self.concurrency.has_room(streams=job.stream, bulk=bulk)
 
     @property

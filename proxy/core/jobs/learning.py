@@ -122,6 +122,8 @@ class Learning:
             entry.began_load = backend.loads.asked(backend.own_name(demand.job.model), demand.now)
         backend.ledger.dispatch(entry, demand.now)
         backend.concurrency.sent(entry, demand.now)
+        if entry.streams:
+            backend.batching.sent()
         if demand.chain:
             if backend.kv_tokens is not None:
                 backend.record.fit(backend.kv_tokens, max(1, demand.job.prefix_block_tokens))
@@ -137,6 +139,7 @@ class Learning:
             backend.concurrency.yielding.late(now)
         if entry.first_at is not None:
             return
+        backend.batching.began(entry, now)
         since = max(entry.dispatched, backend.ledger.head_since)
         took = backend.ledger.first_token(entry, now)
         backend.seat_watch.begun(backend.ledger.decoding)
@@ -195,6 +198,8 @@ class Learning:
     def withdrawn(self, entry: Entry, backend: Backend, now: float) -> None:
         """The attempt was taken back, and says nothing."""
         self._away(entry, backend, None, now)
+        if entry.streams:
+            backend.batching.left(entry.first_at is not None, now)
         backend.ledger.end(entry, now)
 
     def restarted(self, backend: Backend) -> None:
@@ -204,6 +209,7 @@ class Learning:
         backend.abilities.forget()
         _forget_flow(backend)
         backend.calls.caps.forget()
+        backend.batching.forget()
         if backend.spec.seats is None:
             backend.seat_watch.forget()
             backend.seats, backend.tells_seats = None, False
@@ -290,6 +296,8 @@ def _leave(entry: Entry, backend: Backend, now: float) -> None:
         _, head_s, spent_s = ledger.backlog(now)
         backend.seat_watch.ended(ledger.decoding, backend.seats, head_s, spent_s, now)
         _believe_seats(backend)
+    if entry.streams:
+        backend.batching.left(entry.first_at is not None, now)
     ledger.end(entry, now)
     backend.concurrency.left(entry, now)
     if backend.flow.slow > 1.0 and not ledger.decoding and not ledger.pending:

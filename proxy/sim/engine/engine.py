@@ -190,7 +190,12 @@ class Engine:
             assert not self._running, "sequences run but nothing is computed"
             self._plan = None
         if self._chance is not None and self._plan is not None:
-            self._plan = self._plan.taking(self._chance.lognormvariate(-self._noise * self._noise / 2, self._noise))
+            self._plan = self._noisy(self._plan)
+
+    def _noisy(self, plan: Plan) -> Plan:
+        if self._chance is None:
+            return plan
+        return plan.taking(self._chance.lognormvariate(-self._noise * self._noise / 2, self._noise))
 
     def _budget(self) -> int:
         return self.spec.token_budget - self._decoding.size

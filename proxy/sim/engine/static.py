@@ -2,13 +2,14 @@
 
 Owns how that differs from continuous batching: nobody joins a running batch, prompts are computed whole and padded to
 the longest, and a place stays occupied (and paid for) until the longest answer of the batch is done. There is no
-collecting window: the first request of an idle engine is a batch of its own.
+collecting window: what comes to an idle engine in one instant is a batch, and who comes later waits for its end.
 """
 
 from random import Random
 
 from proxy.sim.engine.engine import Engine
-from proxy.sim.engine.sequence import Chunk, Reporting, Sequence
+from proxy.sim.engine.plan import Plan
+from proxy.sim.engine.sequence import Chunk, Reporting, Sequence, SimRequest
 from proxy.sim.engine.spec import EngineKind, EngineSpec
 
 
@@ -25,6 +26,22 @@ class StaticEngine(Engine):
         super().__init__(spec, reporting, noise, chance)
         self._places = 0
         """Places of the current batch, the finished ones included."""
+
+    def submit(self, request: SimRequest, now: float) -> None:
+        """As any engine's; who comes in the very instant in which a batch begins is of it."""
+        plan = self._plan
+        begins = plan is not None and plan.start == now and bool(plan.chunks) and not self._decoding.size
+        super().submit(request, now)
+        if begins and self._plan is plan and plan is not None:
+            self._grow(plan)
+
+    def _grow(self, plan: Plan) -> None:
+        """The batch that has just begun takes in who waits, as far as there is room."""
+        chunks = plan.chunks[:]
+        self._plan = None
+        self._admit(chunks, plan.start)
+        self._plan = self._noisy(self._prefill_plan(plan.start, chunks, preempted=False))
+        self.changes += 1
 
     def _budget(self) -> int:
         return self.spec.kv_blocks * self.spec.block_tokens

@@ -30,11 +30,23 @@ def test_a_place_is_paid_for_until_the_batch_ends() -> None:
     spec = replace(SPEC, step_s_per_kv_token=0.0, step_s_per_sequence=1.0, step_s=0.0).as_kind(EngineKind.STATIC)
     engine = build_engine(spec, Reporting.EVERY_STEP)
     engine.submit(SimRequest(0, 1, 1), 0.0)
-    engine.submit(SimRequest(1, 1, 2), 0.0)
-    engine.submit(SimRequest(2, 1, 6), 0.0)
+    engine.submit(SimRequest(1, 1, 2), 1e-9)
+    engine.submit(SimRequest(2, 1, 6), 1e-9)
     times = [event.at for event in drain(engine) if event.id == 2]
     steps = [round(after - before, 6) for before, after in pairwise(times)]
     assert steps == [2.0] * 5, "two places, although one answer ended after the first step"
+
+
+def test_what_comes_in_one_instant_is_one_batch() -> None:
+    engine = build_engine(replace(SPEC.as_kind(EngineKind.STATIC), max_num_seqs=3), Reporting.MILESTONES)
+    for number in range(5):
+        engine.submit(SimRequest(number, 10, 20), 0.0)
+    assert (engine.running, engine.waiting) == (3, 2)
+    events = drain(engine)
+    began = {event.id: event.scheduled_at for event in events}
+    ended = {event.id: event.at for event in events if event.finished}
+    assert [began[number] for number in range(5)] == [0.0, 0.0, 0.0, ended[2], ended[2]]
+    assert ended[0] == ended[1] == ended[2]
 
 
 def test_padding_costs_what_the_longest_prompt_costs() -> None:

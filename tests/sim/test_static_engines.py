@@ -1,0 +1,93 @@
+"""Engines that run one batch at a time, or answer one request after another: found out, and goodput follows."""
+
+import math
+from dataclasses import replace
+from random import Random
+
+from proxy.core.learn.batching import Batching
+from proxy.core.learn.entry import Entry
+from proxy.core.scheduler import Scheduler
+from proxy.model.backend import BackendSpec
+from proxy.model.outcome import Verdict
+from proxy.report.run import SimulatedRun
+from proxy.sim.engine.spec import MOONCAKE16, EngineKind
+from proxy.sim.world.cluster import SimBackend
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival, Slo
+
+PROMISED = Slo(2.0, 0.1)
+
+
+class _Blind(Batching):
+    """Nothing is learned, as before there were batches."""
+
+    def _judge(self, entry: Entry) -> None:
+        pass
+
+
+def traffic(rate: float, seed: int, answer: int = 64, slo: Slo = PROMISED, seconds: float = 120.0) -> list[Arrival]:
+    rng, at, found = Random(seed), 0.0, []
+    while at < seconds:
+        at += rng.expovariate(rate)
+        prompt, tokens = 200 * math.exp(rng.gauss(0, 0.5)), answer * math.exp(rng.gauss(0, 0.6))
+        found.append(Arrival(at, max(10, round(prompt)), max(1, round(tokens)), slo=slo))
+    return found
+
+
+def play(
+    arrivals: list[Arrival], kind: EngineKind, count: int, *, blind: bool = False
+) -> tuple[SimulatedRun, Scheduler]:
+    engine = replace(MOONCAKE16, max_num_seqs=32).as_kind(kind)
+    backends = [SimBackend(BackendSpec(f"b{n}", any_model=True), engine) for n in range(count)]
+    scheduler = build_scheduler(backends, None, 1)
+    for backend in scheduler._fleet.backends:
+        if blind:
+            backend.batching = _Blind()
+    return World(backends, scheduler).play(arrivals), scheduler
+
+
+def good(played: SimulatedRun) -> float:
+    kept = [
+        one
+        for one in played.results
+        if one.outcome is not None
+        and one.outcome.verdict is Verdict.SERVED
+        and (one.ttft_s or 0.0) <= (one.arrival.slo.ttft_s or math.inf)
+        and (one.tpot_s or 0.0) <= (one.arrival.slo.tpot_s or math.inf)
+    ]
+    return len(kept) / len(played.results)
+
+
+def test_at_four_fifths_of_what_static_engines_can_do_goodput_is_twice_that_of_sending_everything() -> None:
+    """Four engines, batches of 32 full ones would answer 23 a second."""
+    arrivals = traffic(18.4, 1)
+    before, _ = play(arrivals, EngineKind.STATIC, 4, blind=True)
+    after, scheduler = play(arrivals, EngineKind.STATIC, 4)
+    assert all(backend.batching.static for backend in scheduler._fleet.backends)
+    assert good(after) >= 2 * good(before)
+
+
+def test_serial_engines_answer_the_shortest_first_and_nobody_waits_for_ever() -> None:
+    arrivals = [
+        replace(one, tenant="0000000a" if n % 4 else "0000000b", output_tokens=20 if n % 4 else 400)
+        for n, one in enumerate(traffic(0.8, 2, slo=Slo(), seconds=200.0))
+    ]
+    before, _ = play(arrivals, EngineKind.SERIAL, 1, blind=True)
+    after, scheduler = play(arrivals, EngineKind.SERIAL, 1)
+    assert scheduler._fleet.backends[0].batching.serial
+
+    def mean_s(played: SimulatedRun) -> float:
+        served = [one.e2e_s for one in played.results if one.outcome is not None and one.e2e_s is not None]
+        return sum(served) / len(served)
+
+    assert mean_s(after) < 0.8 * mean_s(before)
+    refused = [one for one in after.results if one.outcome is None or one.outcome.verdict is not Verdict.SERVED]
+    assert len(refused) <= len(
+        [one for one in before.results if one.outcome is None or one.outcome.verdict is not Verdict.SERVED]
+    )
+
+
+def test_engines_that_batch_continuously_are_never_taken_for_static() -> None:
+    for rate, answer in ((2.0, 64), (20.0, 300), (60.0, 4)):
+        _, scheduler = play(traffic(rate, 3, answer, seconds=40.0), EngineKind.CONTINUOUS, 2)
+        assert not any(backend.batching.static for backend in scheduler._fleet.backends)
