@@ -20,6 +20,9 @@ _UNLIKE: Final = 4.0
 """Whose answer or prompt is so many times as long as that of the first goes with others of its kind."""
 _STARTS: Final = 16
 """Of the most urgent so many are tried as the first of a batch."""
+_LATER: Final = 0.5
+"""What one that can wait for the next batch counts: that has other ones to save, too, and small batches waste the
+engine."""
 _AGEING: Final = 0.5
 """Seconds by which a job counts as shorter for each that it has waited: none is passed by for ever."""
 
@@ -111,14 +114,14 @@ class Batches:
         last chance of one may cost the others theirs."""
         late = [one for one in asked if one.is_late]
         in_time = [one for one in asked if not one.is_late]
-        best, saved = _filled(in_time, backend), 0
+        best, saved = _filled(in_time, backend), 0.0
         for start in range(min(_STARTS, len(in_time))):
             batch = _filled(in_time[start:], backend)
             ends_s = batch.seconds()
             members = set(batch.members)
-            count = len(members) + sum([one.left_s > ends_s + one.cost for one in in_time if one not in members])
-            if count > saved:
-                best, saved = batch, count
+            later = sum([one.left_s > ends_s + one.cost for one in in_time if one not in members])
+            if len(members) + _LATER * later > saved:
+                best, saved = batch, len(members) + _LATER * later
         if not in_time or not self._router.enforces(backend):  # else they are refused before they come so far
             for one in late:
                 best.takes(one)
@@ -127,7 +130,7 @@ class Batches:
     def _asked(self, open_job: OpenJob, backend: Backend, now: float) -> _Asked | None:
         """None: it may not go there."""
         line = open_job.line
-        if line is None:
+        if line is None or open_job.job.gather is None:
             return None
         demand = self._books.demand(open_job, now)
         if not self._router.fits(backend, line.candidates, demand):

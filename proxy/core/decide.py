@@ -87,6 +87,11 @@ class Decider:
             if elsewhere is not None:
                 return Judged(elsewhere)
         chosen = self._router.pick(candidates, demand, NOBODY)
+        rule = open_job.job.gather
+        if rule is not None and not rule.adaptive and open_job.job.window is None:
+            decision = self._windows.for_batch(open_job, rule, candidates, chosen, demand)
+            if decision is not None:
+                return Judged(decision, demand, chosen)
         if chosen is None:
             return Judged(self.without_room(open_job, candidates, demand), demand)
         if open_job.job.window is not None:

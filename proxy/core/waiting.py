@@ -94,6 +94,8 @@ class Waiting:
             open_job.job, open_job.way, open_job.fallbacks = detour.job, detour.way, detour.left
         if detour is not None or commands:  # it was looked at for others since, or others were there
             foresee(backend, demand)
+        if send.others and open_job.job.window is None:
+            return self._side_by_side([open_job, *send.others], backend, demand.now)
         if send.others:
             return [self._with(open_job, send.others, backend, send.closed, demand.now)]
         open_job.probe = send.probe
@@ -187,9 +189,9 @@ class Waiting:
 
     def feed(self, backend: Backend, now: float) -> list[Command]:
         """Something cleared on `backend`: whoever fits goes, those held first."""
-        if backend.batching.is_closed:
-            return [] if backend.in_flight else self._release(backend, now)
         commands: list[Command] = []
+        if backend.batching.is_closed and not backend.in_flight:
+            commands = self._release(backend, now)
         for hold in (self._holds.hold, self._holds.backfill):
             if not len(hold):
                 continue
@@ -205,7 +207,7 @@ class Waiting:
 
     def _release(self, backend: Backend, now: float) -> list[Command]:
         """A batch has ended on an engine that lets nobody join: the next one, in time or else late."""
-        for hold in (self._holds.hold, self._holds.gathering, self._holds.backfill):
+        for hold in (self._holds.hold, self._holds.backfill):
             if not len(hold):
                 continue
             count = _LOOKS * backend.batching.most if backend.batching.serial else 2 * backend.batching.most
@@ -214,13 +216,18 @@ class Waiting:
             open_jobs += [one for one in hold.first_for(backend, count) if one not in known]
             batch = self._batches.choose(open_jobs, backend, now)
             if batch:
-                return [self._released(hold, open_job, backend, demand) for open_job, demand in batch]
+                return [self._released(open_job, backend, demand) for open_job, demand in batch]
         return []
 
-    def _released(self, hold: Hold, open_job: OpenJob, backend: Backend, demand: Demand) -> Command:
+    def _released(self, open_job: OpenJob, backend: Backend, demand: Demand) -> Command:
         foresee(backend, demand)  # others were looked at since
-        hold.remove(open_job)
+        if open_job.waits_in is not None:
+            open_job.waits_in.remove(open_job)
         return self._attempts.dispatch(open_job, backend, demand)
+
+    def _side_by_side(self, open_jobs: list[OpenJob], backend: Backend, now: float) -> list[Command]:
+        """Each by itself, and all together: one batch of the engine."""
+        return [self._released(one, backend, self._books.demand(one, now)) for one in open_jobs]
 
     def _close_idle(self, backend: Backend, commands: list[Command], now: float) -> None:
         """A call has ended: who waits for others goes without more of them."""
@@ -284,10 +291,14 @@ class Waiting:
             for open_job in line.first(_LOOKS if ticket_may_be_passed(line) else 1):
                 demand = self._books.demand(open_job, now)
                 backend = self._router.pick(line.candidates, demand, line.avoid)
-                if backend is not None and backend.batching.is_closed:
-                    return self._release(backend, now)
-                if backend is not None:
-                    return [self._go(hold, open_job, backend, demand)]
+                if backend is None:
+                    continue
+                if backend.batching.is_closed and not backend.in_flight:
+                    released = self._release(backend, now)
+                    if released:
+                        return released
+                    foresee(backend, demand)
+                return [self._go(hold, open_job, backend, demand)]
         return []
 
     # ---- the end of waiting
@@ -324,6 +335,9 @@ class Waiting:
                 waits = Shed(draining())
             return self.carry_out(open_job, waits, candidates, now)
         aged = rule is not None and open_job.held_at is not None and now - open_job.held_at >= rule.max_wait_s - _HAIR_S
+        if job.window is None:
+            others = self._holds.gathering.first_for(backend, backend.batching.most - 1)
+            return self._side_by_side([open_job, *others], backend, now)
         others = self._windows.others(open_job, backend)
         return [self._with(open_job, others, backend, Closed.AGE if aged else Closed.DEADLINE, now)]
 

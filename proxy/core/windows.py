@@ -11,7 +11,9 @@ from itertools import islice
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
+from proxy.core.jobs.decision import Decision, Gather, Send
 from proxy.core.jobs.hold import Holds
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.learn.calls import IN_FLIGHT, kind_of
@@ -63,6 +65,21 @@ class Windows:
         if rule.adaptive and (self.is_idle(job, backend) or not self._pays(job, rule, backend, demand.now)):
             return Closed.IDLE
         return None if self._holds.gathering.has_room(open_job, 0) else Closed.FULL
+
+    def for_batch(
+        self, open_job: OpenJob, rule: Window, candidates: Candidates, chosen: Backend | None, demand: Demand
+    ) -> Decision | None:
+        """A fixed window before an engine that runs one batch at a time, whether it is at one or not; None: there is
+        no such engine, or the window is over already."""
+        engine = chosen if chosen is not None else next((b for b in candidates.open if b.batching.is_closed), None)
+        if engine is None or not engine.batching.is_closed:
+            return None
+        most = min(rule.max_jobs, engine.batching.most)
+        others = self._holds.gathering.first_for(engine, most - 1)
+        wait_s = min(rule.max_wait_s, _SHARE * min(demand.ttft_left, demand.rest_s))
+        if wait_s > _LEAST_WAIT_S and len(others) + 1 < most and self._holds.gathering.has_room(open_job, 0):
+            return Gather(wait_s, others)
+        return None if chosen is None else Send(chosen, demand, others=others, closed=Closed.FULL)
 
     def is_idle(self, job: Job, backend: Backend) -> bool:
         """Whether a backend has few enough calls of the kind to be sent another one."""

@@ -53,7 +53,7 @@ class Batching:
         self.static = False
         """Nobody joins a batch that runs."""
         self.is_closed = False
-        """Nothing is sent while anything is there."""
+        """Nothing that may wait is sent while anything is there."""
         self.most = _AT_FIRST
         """Requests that it is seen to begin at once, or that may be tried; 1: it is serial."""
         self._proofs = self._batches = self._races = 0

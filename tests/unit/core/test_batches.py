@@ -3,7 +3,11 @@
 from typing import Any
 
 from proxy.model.commands import Dispatch, Finished, FirstToken
+from proxy.model.windows import Window
 from tests.unit.core.playing import Play, gone, spec
+
+ADAPTIVE = Window(True, 0.01, 32, 8192)
+FIXED = Window(False, 0.01, 3, 8192)
 
 
 def static(most: int = 32, **settings: Any) -> Play:
@@ -26,7 +30,7 @@ def static(most: int = 32, **settings: Any) -> Play:
 
 def ask(play: Play, *ids: int, **fields: Any) -> None:
     for job_id in ids:
-        assert play.submit(job_id, **({"stream": True, "prompt_tokens": 100} | fields)) == []
+        assert play.submit(job_id, **({"stream": True, "prompt_tokens": 100, "gather": ADAPTIVE} | fields)) == []
 
 
 def test_nobody_goes_while_a_batch_runs_and_all_go_when_it_has_ended() -> None:
@@ -87,3 +91,31 @@ def test_a_serial_engine_gets_the_shortest_and_those_who_wait_become_shorter() -
             ask(play, 4, prompt_tokens=200)
     assert order == [3, 2, 1, 4] or order == [3, 1, 2, 4]
     assert order.index(1) < order.index(4), "who has waited for long goes before one that has just come"
+
+
+def test_without_windows_everything_goes_as_it_comes() -> None:
+    play = static()
+    assert gone(play.submit(1, stream=True)) == [(1, "a", 1)]
+
+
+def test_a_fixed_window_collects_before_an_idle_engine_too() -> None:
+    play = static()
+    play.finish(0)
+    ask(play, 1, 2, gather=FIXED)
+    assert play.later(0.009) == []
+    assert [job_id for job_id, _, _ in gone(play.later(0.001))] == [1, 2]
+
+
+def test_a_fixed_window_that_is_full_waits_no_longer() -> None:
+    play = static()
+    play.finish(0)
+    ask(play, 1, 2, gather=FIXED)
+    assert sorted(job_id for job_id, _, _ in gone(play.submit(3, stream=True, gather=FIXED))) == [1, 2, 3]
+
+
+def test_a_fixed_window_is_over_when_its_time_is_even_if_the_engine_is_at_a_batch() -> None:
+    play = static()
+    ask(play, 1, 2, gather=FIXED)
+    assert play.later(0.02) == []
+    ask(play, 3, gather=FIXED)
+    assert [job_id for job_id, _, _ in gone(play.finish(0))] == [1, 2]
