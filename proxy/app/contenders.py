@@ -20,6 +20,8 @@ from proxy.config.secrets import SecretSource
 from proxy.core.tenancy.classify import Classifier
 from proxy.model.classes import with_built_in
 from proxy.model.scheduling import SchedulingSettings
+from proxy.model.units import parse_duration_s
+from proxy.model.windows import Windows, WindowSettings
 from proxy.report.run import SimulatedRun
 from proxy.sim.world.cluster import (
     DEFAULT_ENGINES,
@@ -39,6 +41,8 @@ from proxy.workload.arrival import Arrival
 
 REFERENCES: dict[str, type[GreedyInformed]] = {"greedy_informed": GreedyInformed, "priced_informed": PricedInformed}
 """Stand among the policies, and are none: they read the engines from inside."""
+WINDOW = "window.max_wait"
+"""What can be swept beside the options of a policy."""
 _FORMERLY = {"reference": "greedy_informed"}
 _BUILT_IN = "version: 1\nbackends: [{url: 'http://127.0.0.1:1'}]\n"
 
@@ -52,6 +56,8 @@ def contenders_of(options: argparse.Namespace, hash_tokens: int) -> list[Contend
     traffic."""
     engines = read_engines(options.engines) if options.engines else None
     config = _config(options.file)
+    if options.sweep:
+        return _swept(options, config, hashed_by(_backends(config, options.file, engines), hash_tokens), hash_tokens)
     words = [options.policy or "", *filter(None, (piece.strip() for piece in options.compare.split(",")))]
     words = [_FORMERLY.get(word, word) for word in words]
     found: dict[str, Contender] = {}
@@ -62,6 +68,34 @@ def contenders_of(options: argparse.Namespace, hash_tokens: int) -> list[Contend
         backends = hashed_by(_backends(base, file or options.file, engines), hash_tokens)
         found.setdefault(name, _contender(name, base, _scheduling(base, None if file else word), backends, hash_tokens))
     return list(found.values())
+
+
+def _swept(
+    options: argparse.Namespace, config: Config, backends: Sequence[SimBackend], hash_tokens: int
+) -> list[Contender]:
+    """One contender per value of the option."""
+    option, _, values = options.sweep.partition("=")
+    names = [value.strip() for value in values.split(",")]
+    if not option.strip() or not all(names):
+        raise UsageError(f"--sweep: write for example {WINDOW}=0,5,20, or an option of --policy")
+    found: dict[str, Contender] = {}
+    for name in names:
+        if option.strip() == WINDOW:
+            scheduling, windows = _scheduling(config, options.policy), _fixed_windows(config, name)
+        else:
+            scheduling, windows = _scheduling(config, f"{options.policy or ''}/{option}={name}"), None
+        found.setdefault(name, _contender(name, config, scheduling, backends, hash_tokens, windows))
+    return list(found.values())
+
+
+def _fixed_windows(config: Config, text: str) -> Windows:
+    """Of so many milliseconds (or as a duration) for every class and endpoint; 0: off."""
+    try:
+        wait_s = parse_duration_s(text if text[-1:].isalpha() else f"{text}ms")
+    except ValueError as error:
+        raise UsageError(f"--sweep: {error}") from None
+    settings = WindowSettings(mode="fixed", max_wait=wait_s) if wait_s else WindowSettings(mode="off")
+    return Windows(dict.fromkeys(with_built_in(config.classes), settings))
 
 
 def _scheduling(config: Config, word: str | None) -> SchedulingSettings | None:
@@ -100,11 +134,12 @@ def _contender(
     scheduling: SchedulingSettings | None,
     backends: Sequence[SimBackend],
     hash_tokens: int,
+    windows: Windows | None = None,
 ) -> Contender:
     def play(arrivals: Sequence[Arrival], seed: int, progress: Callable[[int], None]) -> SimulatedRun:
         routing = config.routing
         classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
-        jobs = SeenByProxy(seed, hash_tokens, classifier)
+        jobs = SeenByProxy(seed, hash_tokens, classifier, windows or _windows(config))
         if scheduling is None:
             return play_reference(backends, arrivals, jobs, progress, seed, REFERENCES[name]())
         scheduler = build_scheduler(backends, None, seed, config.retries, config.hold, config.health, scheduling)
@@ -119,6 +154,11 @@ def _contender(
         return world.play(arrivals, progress)
 
     return Contender(name, play, backends)
+
+
+def _windows(config: Config) -> Windows:
+    classes = with_built_in(config.classes)
+    return Windows({name: entry.window for name, entry in classes.items()}, config.routing.windows)
 
 
 def classes_of(file: str | None) -> frozenset[str]:

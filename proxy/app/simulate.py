@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.app.contenders import REFERENCES, UsageError, classes_of, contenders_of, engines_said
+from proxy.app.contenders import REFERENCES, WINDOW, UsageError, classes_of, contenders_of, engines_said
 from proxy.model.units import parse_duration_s
 from proxy.report.intervals import INTERVAL_S
 from proxy.sim.engine.course import EXAMPLES
@@ -22,6 +22,7 @@ from proxy.sim.world.cluster import DEFAULT_ENGINES, DEFAULT_PRESET, ClusterErro
 from proxy.sim.world.comparison import Comparison, Contender, compare
 from proxy.sim.world.models import listed, named, parse_models, servable
 from proxy.sim.world.slo import ANY_CLASS, SloRules, parse_slo, promised
+from proxy.sim.world.sweep import sweep_csv, sweep_text
 from proxy.sim.world.tables import backends_csv, contest_json, contest_text, groups_csv, intervals_csv, refusals_csv
 from proxy.workload.arrival import Arrival
 from proxy.workload.file import WorkloadError, read_workload
@@ -56,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--policy", metavar="NAME", help=policy)
     also = f"also play these policies or configurations (*.yaml), or the upper marks: {', '.join(REFERENCES)}"
     add("--compare", metavar="NAME|FILE,…", default="", help=also)
+    sweep = f"play each value of one option: {WINDOW}=0,2,5,10 (milliseconds that jobs wait for others; 0: windows are "
+    sweep += "off), or an option of a policy such as admission.duty=0.5,0.8; prints one line for each"
+    add("--sweep", metavar="OPTION=V,…", default="", help=sweep)
     rules = "such as ttft=2s,tpot=100ms or interactive:ttft=200ms,tpot=40ms;bulk:none; the default, mooncake, is"
     promise = "TTFT 2 s or 3 unloaded prefills, TPOT 100 ms; ttft=3x: three unloaded prefills of each prompt"
     add("--slo", metavar="RULES", type=_slo, default="mooncake", help=f"{rules} {promise}")
@@ -90,9 +94,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         comparison, setting = play(options)
         print(f"engines: {setting['engines']}\n")
-        print(contest_text(comparison), end="")
+        print(sweep_text(options.sweep, comparison) if options.sweep else contest_text(comparison), end="")
         if options.out:
             _write(options.out, comparison, setting)
+            if options.sweep:
+                _write_text(options.out / "sweep.csv", sweep_csv(options.sweep, comparison))
         _check_served(comparison)
     except (UsageError, TraceError, ClusterError, WorkloadError) as error:
         print(f"tidegate simulate: {error}", file=sys.stderr)
@@ -240,6 +246,13 @@ def _write(directory: Path, comparison: Comparison, setting: dict[str, Any]) -> 
         (directory / "refusals.csv").write_text(refusals_csv(comparison))
     except OSError as error:
         raise UsageError(f"cannot write to {directory}: {error.strerror or error}") from None
+
+
+def _write_text(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 @contextmanager

@@ -216,3 +216,26 @@ def test_false_refusals_are_compared(tmp_path: Path, capsys: pytest.CaptureFixtu
     arguments = ["--policy", "goodput/admission.mode=enforce/admission.ttft_margin=4", "--compare", "greedy_informed"]
     assert main(["simulate", "--trace", str(path), "--engines", "2xmooncake16", *arguments]) == 0
     assert "points of requests falsely refused" in capsys.readouterr().out
+
+
+def test_a_sweep_is_a_line_for_each_value(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    arguments = ["--engines", "1xmooncake16:kind=static", "--speed", "3", "--out", str(out)]
+    assert main(["simulate", "--trace", str(trace), *arguments, "--sweep", "window.max_wait=0,20,50ms"]) == 0
+    head, *lines = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert head[0] == "window.max_wait"
+    assert [line[0] for line in lines] == ["0", "20", "50ms"]
+    rows = list(csv.DictReader((out / "sweep.csv").read_text().splitlines()))
+    assert [row["window.max_wait"] for row in rows] == ["0", "20", "50ms"]
+    assert rows[0] != rows[1] | {"window.max_wait": "0"}, "windows change something"
+
+
+def test_any_option_of_a_policy_can_be_swept(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--trace", str(trace), "--engines", "1xmooncake16", "--sweep", "explore=0,0.1"]) == 0
+    assert "explore" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sweep", ["window.max_wait", "window.max_wait=x", "window.max_wait=1,,2", "=1", "nothing=1"])
+def test_what_cannot_be_swept(trace: Path, sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--trace", str(trace), "--sweep", sweep]) == 1
+    assert "tidegate simulate:" in capsys.readouterr().err

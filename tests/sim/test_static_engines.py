@@ -8,10 +8,13 @@ from proxy.core.learn.batching import Batching
 from proxy.core.learn.entry import Entry
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
+from proxy.model.commands import Dispatch
 from proxy.model.outcome import Verdict
+from proxy.model.windows import WindowMode, Windows, WindowSettings
 from proxy.report.run import SimulatedRun
 from proxy.sim.engine.spec import MOONCAKE16, EngineKind
 from proxy.sim.world.cluster import SimBackend
+from proxy.sim.world.jobs import SeenByProxy
 from proxy.sim.world.world import World, build_scheduler
 from proxy.workload.arrival import Arrival, Slo
 
@@ -91,3 +94,33 @@ def test_engines_that_batch_continuously_are_never_taken_for_static() -> None:
     for rate, answer in ((2.0, 64), (20.0, 300), (60.0, 4)):
         _, scheduler = play(traffic(rate, 3, answer, seconds=40.0), EngineKind.CONTINUOUS, 2)
         assert not any(backend.batching.static for backend in scheduler._fleet.backends)
+
+
+def test_windows_change_nothing_for_chats_on_engines_that_batch_continuously() -> None:
+    """Adaptive or off: the very same commands."""
+    engines = [SimBackend(BackendSpec(f"b{n}", any_model=True), MOONCAKE16) for n in range(3)]
+
+    def commands(mode: WindowMode) -> bytes:
+        windows = Windows(dict.fromkeys(("interactive", "bulk"), WindowSettings(mode=mode)))
+        jobs = SeenByProxy(1, 16, windows=windows)
+        return (
+            World(engines, build_scheduler(engines, None, 1), jobs=jobs).play(traffic(40.0, 4, seconds=30)).log_bytes()
+        )
+
+    assert commands("adaptive") == commands("off")
+
+
+def test_embeddings_are_merged_where_an_engine_is_busy_and_more_of_them_are_answered() -> None:
+    texts = [replace(one, prompt_tokens=20, output_tokens=0, stream=False) for one in traffic(1500.0, 5, seconds=4.0)]
+    engine = replace(MOONCAKE16, max_num_seqs=32).as_kind(EngineKind.SERIAL)
+    engines = [SimBackend(BackendSpec("b", any_model=True), replace(engine, max_num_seqs=8))]
+
+    def played(mode: WindowMode) -> SimulatedRun:
+        windows = Windows(dict.fromkeys(("interactive", "bulk"), WindowSettings(mode=mode)))
+        return World(engines, build_scheduler(engines, None, 1), jobs=SeenByProxy(1, 16, windows=windows)).play(texts)
+
+    merged = played("adaptive")
+    sizes = [len(one.jobs) for _, one in merged.log if isinstance(one, Dispatch)]
+    assert max(sizes) > 4
+    assert sum(sizes) >= len([one for one in merged.results if one.outcome is not None and one.reason == ""])
+    assert all(one.outcome is not None for one in merged.results)

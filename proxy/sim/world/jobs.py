@@ -10,7 +10,9 @@ from typing import Final, Protocol
 
 from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits
 from proxy.model.classes import with_built_in
+from proxy.model.endpoint import Endpoint
 from proxy.model.request import Job
+from proxy.model.windows import Windows
 from proxy.workload.arrival import Arrival
 
 BYTES_PER_TOKEN: Final = 4.2
@@ -31,20 +33,25 @@ class JobMaker(Protocol):
 class SeenByProxy:
     """Makes Jobs; the same seed gives the same noise to every contender."""
 
-    def __init__(self, seed: int, prefix_tokens: int, classifier: Classifier | None = None) -> None:
+    def __init__(
+        self, seed: int, prefix_tokens: int, classifier: Classifier | None = None, windows: Windows | None = None
+    ) -> None:
         self._rng = Random(seed)  # noqa: S311 — reproducible, not secret
         self._prefix_tokens = prefix_tokens
         self._classifier = classifier or Classifier(with_built_in(()), (), None)
+        self._windows = windows or Windows(dict.fromkeys(self._classifier.classes))
 
     def job(self, job_id: int, arrival: Arrival, now: float) -> Job:
         """The Job of one arrival. What the request promises goes before what its class does."""
         size = self._bytes(arrival)
         found = self._classified(arrival, size)
         kind, slo, promise = found.traffic_class, arrival.slo, found.traffic_class.promise
+        endpoint = _endpoint(arrival)
         lasts = slo.e2e_s if slo.e2e_s is not None else promise.deadline_s
         return Job(
             job_id,
             arrival.model,
+            endpoint=endpoint,
             stream=arrival.stream,
             body_bytes=size,
             max_tokens=arrival.max_tokens,
@@ -63,6 +70,8 @@ class SeenByProxy:
             done_by=None if lasts is None else now + lasts,
             hedge=kind.hedge,
             session=arrival.session,
+            gather=self._windows.of(kind.name, endpoint),
+            window=arrival.model.encode() if endpoint is Endpoint.EMBEDDINGS else None,
         )
 
     def finished(self, arrival: Arrival) -> None:
@@ -92,3 +101,8 @@ class SeenByProxy:
         """Drawn in any case, so that one size does not shift the noise of those after it."""
         noise = math.exp(self._rng.gauss(0.0, BYTES_SPREAD))
         return arrival.body_bytes or max(1, round(arrival.prompt_tokens * BYTES_PER_TOKEN * noise))
+
+
+def _endpoint(arrival: Arrival) -> Endpoint:
+    """Where no answer is generated it is a text to be embedded."""
+    return Endpoint.CHAT if arrival.stream or arrival.output_tokens else Endpoint.EMBEDDINGS

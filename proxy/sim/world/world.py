@@ -29,6 +29,7 @@ from proxy.model.commands import (
     Flowed,
     Identified,
     Load,
+    Part,
     Probed,
     Refuse,
     Report,
@@ -134,6 +135,8 @@ class World:
         self._wakeup: float | None = None
         self._commands: deque[Command] = deque()
         self._open: dict[int, Result] = {}
+        self._calls: dict[int, tuple[set[int], list[int]]] = {}
+        """Merged calls that are out: their jobs that are still computed, and those that are done."""
         self._left = 0
         """Arrivals still to come."""
         self._played = SimulatedRun([])
@@ -200,9 +203,20 @@ class World:
         if result is None:
             return
         for server in self.servers.values():
+            self._leave_call(server.jobs.get(job_id, 0), job_id, now)
             self._withdraw(server, job_id, now)
         self._end(job_id, Outcome(Verdict.CANCELLED, f"C{result.phase.value}"), "left", now)
         self._commands.extend(self._scheduler.cancel(job_id, now))
+
+    def _leave_call(self, attempt: int, job_id: int, now: float) -> None:
+        """A merged call goes on for the others."""
+        call = self._calls.get(attempt)
+        if call is None:
+            return
+        left, done = call
+        left.discard(job_id)
+        if not left and done:
+            self._call_done(attempt, now)
 
     def _withdraw(self, server: ModelledBackend, job_id: int, now: float) -> None:
         if server.withdraw(job_id, now):
@@ -232,7 +246,9 @@ class World:
         self._watch(server)
 
     def _go_down(self, server: ModelledBackend, now: float) -> None:
-        for job_id, attempt in server.die():
+        lost = {attempt: job_id for job_id, attempt in server.die()}
+        for attempt, job_id in lost.items():
+            self._calls.pop(attempt, None)
             result = self._open[job_id]
             repeatable = result.first_token_at is None
             retry = Retry.SAFE if repeatable else Retry.NEVER
@@ -253,6 +269,9 @@ class World:
 
     def _emitted(self, server: ModelledBackend, emitted: Emitted, now: float) -> None:
         result, attempt = self._open[emitted.id], server.jobs[emitted.id]
+        if attempt in self._calls:
+            self._part_of(server, attempt, emitted, now)
+            return
         if result.first_token_at is None and (result.arrival.stream or emitted.finished):
             result.first_token_at = emitted.at
             result.backend = server.name
@@ -265,6 +284,30 @@ class World:
             self._end(emitted.id, SERVED, "", now)
             self._jobs.finished(result.arrival)
             self._report(self._finished(server, attempt, emitted, result.arrival), now)
+
+    def _part_of(self, server: ModelledBackend, attempt: int, emitted: Emitted, now: float) -> None:
+        """Of a merged call: its answer is whole when the last of its jobs is computed."""
+        left, done = self._calls[attempt]
+        if not emitted.finished:
+            return
+        del server.jobs[emitted.id]
+        left.discard(emitted.id)
+        done.append(emitted.id)
+        if not left:
+            self._call_done(attempt, now)
+
+    def _call_done(self, attempt: int, now: float) -> None:
+        _, done = self._calls.pop(attempt)
+        parts = []
+        for job_id in done:
+            if (result := self._open.get(job_id)) is None:
+                continue  # its client left meanwhile
+            result.first_token_at = now
+            parts.append(Part(job_id, result.arrival.prompt_tokens, result.arrival.output_tokens))
+            self._end(job_id, SERVED, "", now)
+            self._jobs.finished(result.arrival)
+        tokens = sum(part.prompt_tokens or 0 for part in parts)
+        self._report(Finished(attempt, tokens, None, 0, parts=tuple(parts)), now)
 
     @staticmethod
     def _finished(server: ModelledBackend, attempt: int, emitted: Emitted, arrival: Arrival) -> Finished:
@@ -297,7 +340,8 @@ class World:
             if isinstance(command, Dispatch):
                 self._dispatch(command, now)
             elif isinstance(command, Abort):
-                self._withdraw(self.servers[command.backend], command.jobs[0], now)
+                for job_id in command.jobs:
+                    self._withdraw(self.servers[command.backend], job_id, now)
             else:
                 self._refuse(command, now)
         wakeup = self._scheduler.wakeup_at()
@@ -306,33 +350,43 @@ class World:
             self._at(self._wakeup, self._tick)
 
     def _dispatch(self, command: Dispatch, now: float) -> None:
-        server, (job_id,) = self.servers[command.backend], command.jobs
-        result = self._open[job_id]
-        result.attempts = command.number
-        if command.hedge:
-            result.hedged = True
-        else:
-            result.backend = command.backend
+        server = self.servers[command.backend]
+        for job_id in command.jobs:
+            result = self._open[job_id]
+            result.attempts = command.number
+            if command.hedge:
+                result.hedged = True
+            else:
+                result.backend = command.backend
+        if len(command.jobs) > 1:
+            self._calls[command.attempt] = (set(command.jobs), [])
         if server.down:
             self._at(now + CONNECT_FAILS_S, partial(self._connect_failed, command))
             return
-        arrival = result.arrival
+        for job_id in command.jobs:
+            if not self._sent(server, job_id, command, now):
+                break
+        self._watch(server)
+
+    def _sent(self, server: ModelledBackend, job_id: int, command: Dispatch, now: float) -> bool:
+        """One job of a call reaches its engine; False: that refuses the whole call."""
+        arrival = self._open[job_id].arrival
         if arrival.context_tokens > server.engine.spec.max_model_len:
             if command.hedge:  # an error does not win while the other attempt lives
                 self._report(Failed(command.attempt, TOO_LONG_FAULT, repeatable=True), now)
-                return
+                return False
             self._end(job_id, TOO_LONG, "too_long", now)
             self._report(Finished(command.attempt, ok=False), now)
-            return
+            return False
         if server.full:
             server.engine.stats.turned_away += 1
             self._at(now + CONNECT_FAILS_S, partial(self._turned_away, command))
-            return
+            return False
         server.jobs[job_id] = command.attempt
         server.engine.submit(
             SimRequest(job_id, arrival.prompt_tokens, arrival.output_tokens, arrival.prefix_hashes), now
         )
-        self._watch(server)
+        return True
 
     def _refuse(self, command: Refuse, now: float) -> None:
         reason = command.reason.value if command.reason else command.fault.kind.value
