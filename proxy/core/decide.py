@@ -39,6 +39,8 @@ from proxy.model.request import Job
 
 _MIN_HOLD_S: Final = 0.02
 """A shorter wait is none."""
+BRIEF: Final = 5
+"""Times as many may wait for no longer than each may and still be in time: nobody knows better before."""
 _JITTER: Final = 0.25
 """Advice on when to come back is longer by up to this share, so that not all come back at once."""
 _ONSET_S: Final = 5.0
@@ -143,7 +145,7 @@ class Decider:
             return sent
         looked = demand.looked or self._looked(candidates, demand)
         most_s = min(self._dials.max_hold_s, self._slack_s(demand, looked))
-        if most_s > _MIN_HOLD_S and self._holds.hold.has_room(open_job, self._attempts.in_flight):
+        if most_s > _MIN_HOLD_S and self._holds.hold.has_room(open_job, BRIEF * self._attempts.in_flight):
             return Wait(most_s, reason, work_s=min([b.forecast.usual_work_s for b in looked], default=0.0))
         return self.too_late(open_job, candidates, demand, reason)
 

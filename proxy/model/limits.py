@@ -141,7 +141,8 @@ class HoldSettings:
     """Jobs that wait here because every capable backend has all its permits out."""
 
     per_in_flight: Annotated[float, Bounds(ge=0)] = 2.0
-    """Held jobs per job in flight; more are shed (429)."""
+    """Held jobs per job in flight; more are shed (429). Five times as many where each waits for no longer than it may
+    and still keep what was promised to it."""
     min_jobs: Annotated[int, Bounds(ge=0)] = 16
     """Held jobs always allowed, however little is in flight."""
     bytes: Size = 256 * MIB

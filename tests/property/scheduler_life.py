@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from typing import Any
 
+from proxy.core.decide import BRIEF
 from proxy.core.fleet.health import HealthState
 from proxy.core.scheduler import Scheduler
 from proxy.core.shown.views import BackendView
@@ -45,6 +46,7 @@ class Life:
     ) -> None:
         self.names = [spec.name for spec in specs]
         self._known = set(self.names)
+        self.policy = policy
         self.hold = hold
         self.most_tries = retries.attempts
         """By the most generous configuration so far."""
@@ -257,7 +259,8 @@ class Life:
     def _check_hold_bound(self) -> None:
         counts = self.scheduler.counts(self.now)
         if all(v.permits is not None for v in self.views()):  # else a burst is held as a whole
-            assert counts.held <= max(self.hold.min_jobs, int(self.hold.per_in_flight * counts.in_flight))
+            most = BRIEF * counts.in_flight if self.policy == "goodput" else counts.in_flight
+            assert counts.held <= max(self.hold.min_jobs, int(self.hold.per_in_flight * most))
         assert counts.held_bytes <= self.hold.bytes
 
     def _check_refusal(self, fault: Fault, job: Job) -> None:
