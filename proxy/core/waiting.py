@@ -6,7 +6,7 @@
 Owns the order nobody may skip (held before backfill), and carries out what `decide` decided.
 """
 
-from math import inf
+from math import inf, nextafter
 from typing import Final
 
 from proxy.core.batches import Batches
@@ -15,9 +15,10 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
 from proxy.core.jobs.decision import Decision, Gather, Join, Send, Shed, Wait
-from proxy.core.jobs.hold import Hold, Line
+from proxy.core.jobs.hold import Hold, Line, turn_of
 from proxy.core.jobs.open_job import NOBODY, OpenJob
 from proxy.core.jobs.passing import Passing
+from proxy.core.jobs.triage import sort_out, weigh
 from proxy.core.refusals import draining, hold_timeout, unreachable
 from proxy.core.retry.fallback import cause_of_absence, ways_left
 from proxy.core.route.forecasting import foresee, in_all_s
@@ -105,6 +106,8 @@ class Waiting:
     def _go(self, hold: Hold, open_job: OpenJob, backend: Backend, demand: Demand) -> Dispatch:
         """It leaves the line for `backend`, with those that wait and may go in the same call."""
         job = open_job.job
+        if hold is self._holds.backfill and open_job.line is not None:
+            open_job.line.candidates.drain.went(open_job.cost_s)
         hold.remove(open_job)
         if job.same is not None and not open_job.started:
             out = self._attempts.alike(job)
@@ -134,6 +137,8 @@ class Waiting:
         if wait.demoted:
             open_job.demoted = True
             self.demoted += 1
+        if wait.as_bulk:
+            weigh(open_job, (candidates.open or candidates.backends)[-1], self._books.demand(open_job, now))
         self._add(
             self._holds.backfill if wait.as_bulk else self._holds.hold, open_job, candidates, NOBODY, now, wait.most_s
         )
@@ -258,6 +263,8 @@ class Waiting:
     def _fill(self, backend: Backend, commands: list[Command], now: float) -> None:
         """Bulk, in the order of its deadlines; what would be late here is passed, however much of it waits."""
         due, hold = -inf, self._holds.backfill
+        for line in hold.lines_for(backend):
+            sort_out(hold, line, now)
         for _ in range(_LOOKS):
             open_jobs = hold.first_for(backend, 1, due)
             if not open_jobs or not backend.has_room(open_jobs[0].job, bulk=True):
@@ -268,7 +275,7 @@ class Waiting:
             if self._router.fits(backend, open_job.line.candidates, demand):
                 commands.append(self._go(hold, open_job, backend, demand))
             elif backend.forecast.reason is Reason.DEADLINE:
-                due = max(open_job.due + 1e-6, now + in_all_s(backend, demand))
+                due = max(nextafter(turn_of(open_job), inf), now + in_all_s(backend, demand))
             else:
                 return
 
@@ -288,6 +295,8 @@ class Waiting:
 
     def _send_first(self, hold: Hold, now: float) -> list[Command]:
         for line in hold.lines():
+            if hold is self._holds.backfill:
+                sort_out(hold, line, now)
             for open_job in line.first(_LOOKS if ticket_may_be_passed(line) else 1):
                 demand = self._books.demand(open_job, now)
                 backend = self._router.pick(line.candidates, demand, line.avoid)

@@ -11,6 +11,7 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.headroom import Headroom
 from proxy.core.fleet.health import HealthState
 from proxy.core.fleet.pressure import NO_BOUND
+from proxy.core.learn.drain import Drain
 from proxy.model.faults import Fault, Kind
 
 MIN_RETRY_AFTER_S: Final = 1.0
@@ -20,7 +21,7 @@ MAX_RETRY_AFTER_S: Final = 60.0
 class Candidates:
     """Models served by the same backends share one."""
 
-    __slots__ = ("backends", "headroom", "healthy", "open", "panic", "unlike")
+    __slots__ = ("backends", "drain", "headroom", "healthy", "open", "panic", "unlike")
 
     def __init__(self, backends: Sequence[Backend]) -> None:
         self.backends = tuple(backends)
@@ -31,6 +32,7 @@ class Candidates:
         self.unlike = False
         """Not everybody can do the same, as far as known."""
         self.headroom = Headroom()
+        self.drain = Drain()
 
     def reopen(self, panic_threshold: float) -> None:
         """Look at everybody's health again."""

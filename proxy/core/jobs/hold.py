@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from heapq import merge
 from itertools import islice
 from math import inf
+from typing import Final
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
@@ -22,15 +23,21 @@ _Place = tuple[int, float, int, OpenJob]
 """Priority, due, order of arrival (which is unique)."""
 
 
+_BEHIND: Final = 1e9
+"""Due after everybody else."""
+
+
 class Line:
     """In order: the jobs that may go to the same backends and rather avoid the same ones."""
 
-    __slots__ = ("avoid", "candidates", "places")
+    __slots__ = ("avoid", "candidates", "look_at", "places")
 
     def __init__(self, candidates: Candidates, avoid: frozenset[Backend]) -> None:
         self.candidates = candidates
         self.avoid = avoid
         self.places: list[_Place] = []
+        self.look_at = -inf
+        """When it is to be found out again who of it goes behind."""
 
     @property
     def head(self) -> OpenJob:
@@ -164,6 +171,25 @@ class Hold:
         self._leave_line(open_job)
         self._line_up(open_job, candidates, line.avoid)
 
+    def put_behind(self, open_job: OpenJob, *, behind: bool) -> None:
+        """It goes behind all others of its priority, the cheapest first, or in its turn again."""
+        turn = _BEHIND + open_job.price_s if behind else 0.0
+        line = open_job.line
+        if line is None or turn == open_job.behind:
+            return
+        del line.places[bisect_left(line.places, _place(open_job))]
+        open_job.behind = turn
+        insort(line.places, _place(open_job))
+
+    def lines_for(self, backend: Backend) -> list[Line]:
+        """Every line that is not empty whose jobs may go to `backend`."""
+        return [
+            line
+            for candidates in backend.memberships
+            for line in self._lines.get(candidates, _NONE).values()
+            if line.takes(backend)
+        ]
+
     def due(self, now: float) -> list[OpenJob]:
         """Those whose time is over; still held."""
         return [self._tickets[job_id] for job_id in self.timers.due(now)]
@@ -179,11 +205,7 @@ class Hold:
 
     def first_for(self, backend: Backend, count: int, due: float = -inf) -> list[OpenJob]:
         """The first so many that may go to `backend` and are due at `due` or later."""
-        places: list[list[_Place]] = []
-        for candidates in backend.memberships:
-            for line in self._lines.get(candidates, _NONE).values():
-                if line.takes(backend):
-                    places.append(line.from_due(count, due))  # noqa: PERF401 — as fast here, and read as easily
+        places = [line.from_due(count, due) for line in self.lines_for(backend)]
         if len(places) > 1:
             return [place[3] for place in islice(merge(*places), count)]
         return [place[3] for place in places[0]] if places else []
@@ -251,8 +273,13 @@ _NOBODY: dict[int, OpenJob] = {}
 _NONE: dict[frozenset[Backend], Line] = {}
 
 
+def turn_of(open_job: OpenJob) -> float:
+    """By when it is due, or, behind the others, a time that never comes."""
+    return open_job.behind or open_job.due
+
+
 def _place(open_job: OpenJob) -> _Place:
-    return -open_job.job.priority, open_job.due, open_job.number, open_job
+    return -open_job.job.priority, turn_of(open_job), open_job.number, open_job
 
 
 def _head_place(line: Line) -> _Place:

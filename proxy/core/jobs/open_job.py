@@ -31,8 +31,11 @@ class OpenJob:
         "accused",
         "acquits",
         "alone",
+        "alone_s",
         "arrived",
         "attempts",
+        "behind",
+        "cost_s",
         "declined",
         "demoted",
         "due",
@@ -45,6 +48,7 @@ class OpenJob:
         "line",
         "looked_for_session",
         "number",
+        "price_s",
         "probe",
         "reason",
         "reserved",
@@ -68,6 +72,10 @@ class OpenJob:
         """Place in line: the soonest goes first."""
         self.work_s = 0.0
         """Predicted seconds of its prompt when it began to wait, where that took least; 0: not known."""
+        self.behind = 0.0
+        """Place behind the others while not all can be complete in time; 0: in its turn."""
+        self.cost_s = self.price_s = self.alone_s = 0.0
+        """Of bulk that waits: seconds of an engine that it costs, the same per token, and how long it takes alone."""
         self.state = OPEN
         self.attempts: list[Attempt] = []
         """Those that are out, oldest first: two while the first one is late."""

@@ -1,0 +1,51 @@
+"""Bulk that is due, more of it than can be complete in time: as much as can be is, and where all can be, all is."""
+
+from math import exp
+from random import Random
+
+import pytest
+
+from proxy.core.tenancy.classify import Classifier
+from proxy.model.classes import ClassSettings, SloSettings, with_built_in
+from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
+from proxy.report.report import Group, report_of
+from proxy.sim.world.cluster import build_cluster, read_engines
+from proxy.sim.world.jobs import SeenByProxy
+from proxy.sim.world.world import World, build_scheduler
+from proxy.workload.arrival import Arrival, Slo
+
+ENGINES = "2xhigh_throughput"
+DUE_S = 30.0
+
+
+def burst(count: int, seed: int, at: float = 5.0) -> list[Arrival]:
+    """Jobs within a second, whose prompts are of very unlike lengths; before it a few that teach how fast engines are."""
+    rng, made = Random(seed), []
+    for number in range(10):
+        made.append(Arrival(0.3 * number, 1000, 100, slo=Slo(e2e_s=DUE_S), traffic_class="bulk"))
+    for _ in range(count):
+        prompt = round(min(16_000.0, 3000 * exp(rng.gauss(0.0, 1.0))))
+        made.append(Arrival(at + rng.random(), prompt, 200, slo=Slo(e2e_s=DUE_S), traffic_class="bulk"))
+    return sorted(made, key=lambda one: one.at)
+
+
+def in_time(arrivals: list[Arrival], seed: int) -> Group:
+    backends = build_cluster(read_engines(ENGINES), ())
+    classes = with_built_in((ClassSettings(name="bulk", slo=SloSettings(deadline=DUE_S)),))
+    jobs = SeenByProxy(seed, 512, Classifier(classes, (), None))
+    settings = SchedulingSettings(admission=AdmissionSettings(mode="enforce"))
+    scheduler = build_scheduler(backends, None, seed, scheduling=settings)
+    return report_of(World(backends, scheduler, jobs=jobs).play(arrivals)).total
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_costs_most_gives_way_where_not_all_can_be_in_time(seed: int) -> None:
+    """By their deadlines alone a quarter of them was in time."""
+    assert in_time(burst(400, seed), seed).goodput >= 0.45
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_large_ones_are_not_left_where_all_can_be_in_time(seed: int) -> None:
+    total = in_time(burst(50, seed), seed)
+    assert total.refused == 0
+    assert total.goodput == 1.0
