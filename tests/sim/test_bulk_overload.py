@@ -19,13 +19,13 @@ DUE_S = 30.0
 
 
 def burst(count: int, seed: int, at: float = 5.0) -> list[Arrival]:
-    """Jobs within a second, whose prompts are of very unlike lengths; before it a few that teach how fast engines are."""
-    rng, made = Random(seed), []
-    for number in range(10):
-        made.append(Arrival(0.3 * number, 1000, 100, slo=Slo(e2e_s=DUE_S), traffic_class="bulk"))
+    """Jobs within a second, whose prompts are of very unlike lengths; before it a few that teach how fast engines
+    are."""
+    rng, due = Random(seed), Slo(e2e_s=DUE_S)
+    made = [Arrival(0.3 * number, 1000, 100, slo=due, traffic_class="bulk") for number in range(10)]
     for _ in range(count):
         prompt = round(min(16_000.0, 3000 * exp(rng.gauss(0.0, 1.0))))
-        made.append(Arrival(at + rng.random(), prompt, 200, slo=Slo(e2e_s=DUE_S), traffic_class="bulk"))
+        made.append(Arrival(at + rng.random(), prompt, 200, slo=due, traffic_class="bulk"))
     return sorted(made, key=lambda one: one.at)
 
 
