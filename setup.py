@@ -33,7 +33,7 @@ _LEFT_OUT = {
     "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/shown/explanation",
     "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/catalogue"
     " live/background/address_space live/background/memory live/background/prober live/background/questions"
-    " live/background/scraper live/tokenizers live/upstream/tls",
+    " live/cache/remote live/background/scraper live/tokenizers live/upstream/tls",
     "runs for large and packed bodies only, whose cost is that of parsing them": "live/downstream/bodies wire/weight",
 }
 """Why some are left to the interpreter: reason → names."""

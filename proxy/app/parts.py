@@ -1,21 +1,28 @@
 """The parts of a proxy that are made of options alone."""
 
+import asyncio
 import itertools
 import random
 import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
+from proxy.app.listeners import StartError
 from proxy.app.state_file import Keeper
 from proxy.config.schema import Config
+from proxy.core.cache.versions import Versions
 from proxy.core.retry.fallback_chain import FallbackChain
 from proxy.core.route.policies import POLICIES
 from proxy.core.scheduler import Scheduler
 from proxy.core.tenancy.access import Permitted
 from proxy.core.tenancy.classify import Classifier
+from proxy.live.cache.remote import RemoteCache
+from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.catalogue import ModelList
 from proxy.live.job_builder import JobBuilder
+from proxy.live.tokenizers import Tokenizers
 from proxy.model.classes import with_built_in
 from proxy.model.windows import Windows
 from proxy.obs.access_log import AccessLog
@@ -44,6 +51,24 @@ def scheduler(config: Config) -> Scheduler:
 def keeper(config: Config, learned: Scheduler) -> Keeper | None:
     """What writes down what was learned; None: that is switched off."""
     return None if config.state == "off" else Keeper(Path(config.state), learned.memento)
+
+
+def response_cache(config: Config, tokenizers: Tokenizers, loop: asyncio.AbstractEventLoop) -> ResponseCache | None:
+    """None: no answer is kept."""
+    settings = config.cache
+    if not settings.size:
+        return None
+    revisions = {model.name: model.revision for model in config.routing.models if model.revision is not None}
+    versions = Versions(settings.epoch, revisions)
+    remote = None
+    if settings.remote is not None:
+        password = None if settings.remote_password is None else settings.remote_password.get_secret_value()
+        try:
+            remote = RemoteCache(settings.remote, password, versions, settings.entry, monotonic)
+        except (RuntimeError, ValueError) as error:
+            raise StartError(str(error)) from error
+    most_b = config.limits.upstream.event
+    return ResponseCache(settings, versions, tokenizers, most_b, loop, monotonic, time.time, remote)
 
 
 def job_builder(config: Config, models: ModelList) -> JobBuilder:

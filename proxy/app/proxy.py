@@ -79,6 +79,7 @@ class Proxy:
             self._driver.shed_bulk,
         )
         self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
+        self._cache = parts.response_cache(config, self._tokenizers, self._loop)
         job_builder = parts.job_builder(config, self._models)
         self._explainer = Explainer(job_builder, self._scheduler, config.limits, rule_lines)
         running = self._running = set[Exchange]()
@@ -106,6 +107,7 @@ class Proxy:
             Accounts(budget, job_builder, self._flows, self._scheduler.upstream_model, self._record, monotonic),
             ResponseHeaders(self._scheduler.quota, config.routing.policy, cors, monotonic),
             running,
+            self._cache,
         )
         self._edge = Edge(
             exchanges.handle,
@@ -121,6 +123,7 @@ class Proxy:
             why_not_ready=lambda: self._not_ready,
             render_metrics=self._render_metrics,
             explain=self._explainer.explain,
+            cache=self._cache,
             has_room=self._memory.has_room,
             limits=config.limits,
             watch=self._watch,
@@ -146,6 +149,8 @@ class Proxy:
         clients.set_send_buffer(_SEND_BUFFER_B)
         self.listen_url = clients.url
         self._start(self._memory.run())
+        if self._cache is not None and self._cache.remote is not None:
+            self._start(self._cache.remote.run())
         await self._probe_first()
         await clients.open()
         self._not_ready = None
@@ -174,6 +179,8 @@ class Proxy:
         for listener in self._listeners:
             listener.close()
         self._admin.close()
+        if self._cache is not None and self._cache.remote is not None:
+            await self._cache.remote.close()
         await self._tokenizers.close()
         self._bodies.close()
         if self._access is not None:
@@ -206,6 +213,7 @@ class Proxy:
                 config.limits.upstream,
                 self._loop,
                 identifies=self._keeper is not None,
+                versions=None if self._cache is None else self._cache.versions,
             )
             for backend in self._backends.values()
         ]
@@ -259,6 +267,7 @@ class Proxy:
             self._budget.taken_b,
             self._budget.total_b,
             self._budget.refused,
+            None if self._cache is None else self._cache.view(),
         )
 
     def banner(self, source: str) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 DEFAULT_FILE = "routing.yaml"
-DEFAULT_READY_URL = "http://127.0.0.1:9090/readyz"
+DEFAULT_ADMIN_URL = "http://127.0.0.1:9090"
+DEFAULT_READY_URL = f"{DEFAULT_ADMIN_URL}/readyz"
 
 
 class Command(NamedTuple):
@@ -121,6 +122,15 @@ def _health(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("stats", "bump"), help="stats: what is kept; bump: make it void, at once")
+    parser.add_argument("--model", metavar="NAME", help="bump: only answers of this model")
+    parser.add_argument("--prompt", metavar="NAME", help="bump: only answers to this prompt, or to NAME@VERSION")
+    port = "its admin port (default: %(default)s)"
+    parser.add_argument("--admin", metavar="URL", type=_http_url, default=DEFAULT_ADMIN_URL, help=port)
+    parser.add_argument("--json", action="store_true", help="everything, for programs")
+
+
 COMMANDS = {
     "serve": Command(
         "run the proxy, with a configuration file or in front of the engines named",
@@ -172,6 +182,12 @@ COMMANDS = {
         "  tidegate explain routing.yaml - --header 'x-slo-ttft-ms: 200' < request.json\n\n"
         "exit codes:\n  0  explained\n  1  a file is wrong, no proxy answers, or the request is refused\n  2  usage",
         _explain,
+    ),
+    "cache": Command(
+        "say what a running proxy keeps of answers, or make it void",
+        "example:\n  tidegate cache stats\n  tidegate cache bump --model qwen3-32b\n\n"
+        "exit codes:\n  0  done\n  1  no proxy answers, or it keeps none\n  2  usage",
+        _cache,
     ),
     "plan": Command(
         "say how many tokens and requests fit into the memory of an engine (KV cache)",

@@ -9,6 +9,7 @@ from proxy.model.endpoint import Endpoint
 
 _LATEST: Final = ":latest"
 """What it adds to a name without a tag; requests may leave it out."""
+_MAX_DIGEST: Final = 128
 
 
 def _in_memory(text: bytes) -> Reading:
@@ -38,6 +39,18 @@ def _has_tags(names: list[Any], server: str) -> bool:
     return bool(names) and all(isinstance(name, str) and ":" in name.rpartition("/")[2] for name in names)
 
 
+def _digests(body: bytes) -> dict[str, str]:
+    """Of the weights, their template and their parameters together."""
+    fields = parsed(body)
+    entries = fields.get("models") if isinstance(fields, dict) else None
+    found: dict[str, str] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        name, digest = (entry.get("name"), entry.get("digest")) if isinstance(entry, dict) else (None, None)
+        if isinstance(name, str) and name and isinstance(digest, str):
+            found[name] = found[name.removesuffix(_LATEST)] = digest[:_MAX_DIGEST]
+    return found
+
+
 OLLAMA: Final = Dialect(
     "ollama",
     owners=("library",),
@@ -58,5 +71,7 @@ OLLAMA: Final = Dialect(
         Lack.ENDPOINT: (r'"?\S+ does not support (?:chat|generate|completions?|embeddings?)\Z',),
     },
     usage_on_request=frozenset({Endpoint.CHAT}),
+    revision_route="/api/tags",
+    revisions=_digests,
     traits=Traits(loose_names=True, no_arrays=frozenset({Endpoint.COMPLETIONS})),
 )

@@ -5,7 +5,9 @@ Owns the one settlement of a request: its permit, its connection and its memory 
 
 from collections.abc import Callable
 
+from proxy.live.answer import Answer
 from proxy.live.background.stream_watch import StreamWatch
+from proxy.live.cache.use import CacheUse
 from proxy.live.deliver import Writer
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection
@@ -16,7 +18,7 @@ from proxy.live.relay import Relay
 from proxy.live.response_headers import ResponseHeaders
 from proxy.model.classes import NOTHING_PROMISED
 from proxy.model.endpoint import Endpoint
-from proxy.model.outcome import Outcome
+from proxy.model.outcome import SERVED, Outcome, Verdict
 from proxy.model.request import Request
 from proxy.model.timeline import Clock, Timeline
 from proxy.obs.record import Record, Streaming
@@ -62,6 +64,7 @@ class Account:
         "_request",
         "_taken",
         "_timeline",
+        "_use",
         "_writer",
     )
 
@@ -77,6 +80,8 @@ class Account:
         self._taken: BuiltJob | None = None
         self._job: JobLoop | None = None
         self._meter = Meter()
+        self._use: CacheUse | None = None
+        """Of the cache; None: it has nothing to do with it."""
         self._charge_b = connection.take_charge()
         """Of the budget for bodies."""
 
@@ -107,6 +112,9 @@ class Account:
         accounts, job = self._accounts, self._job
         accounts.budget.give(self._charge_b)
         self._timeline.done = accounts.clock()
+        if self._use is not None:
+            left = outcome.verdict is Verdict.CANCELLED
+            self._use.ended(job, is_served=outcome is SERVED, has_left=left)
         served = job is not None and job.settle(outcome.fault, usage)
         if served and usage.completion_tokens is not None and self._taken is not None:
             accounts.job_builder.learn(self._taken.asked, usage.completion_tokens)
@@ -125,7 +133,7 @@ class Account:
                 traffic_class=self._taken.job.traffic_class if self._taken else "",
                 model_asked=(request.model or "") if request else "",
                 model_served=self._model_served(),
-                backend=job.backend if job else "",
+                backend=self._writer.source or (job.backend if job else ""),
                 attempts=job.attempts if job else 0,
                 status=self._writer.status,
                 stream=request.stream if request else False,
@@ -142,6 +150,7 @@ class Account:
                 promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
                 tenant=self._tenant(),
                 client=self._connection.client,
+                cache="" if self._use is None else self._use.said,
             )
         )
 
@@ -160,7 +169,9 @@ class Account:
 
     def _usage(self) -> tuple[Usage, str]:
         """Tokens and how we know: as the engine says, else as far as its events showed."""
-        answer = self._job.last_answer if self._job is not None else None
+        answer: Answer | None = self._job.last_answer if self._job is not None else None
+        if self._use is not None and self._use.replay is not None:
+            answer = self._use.replay
         if answer is None:
             return NO_USAGE, ""
         usage = answer.usage()

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from proxy.core.refusals import short_of_memory
+from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection, Edge
 from proxy.live.downstream.reader import Message
@@ -31,8 +32,16 @@ _TEXT: Final = b"text/plain; charset=utf-8"
 _METRICS: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _JSON: Final = b"application/json"
 _READS: Final = ("GET", "HEAD")
-_METHODS: Final = {"/livez": _READS, "/readyz": _READS, "/metrics": _READS, "/explain": ("POST",)}
+_METHODS: Final = {
+    "/livez": _READS,
+    "/readyz": _READS,
+    "/metrics": _READS,
+    "/explain": ("POST",),
+    "/cache/stats": _READS,
+    "/cache/bump": ("POST",),
+}
 _EXPLAINED_PATH: Final = "/v1/chat/completions"
+_MAX_NAME: Final = 256
 SLACK: Final = 2
 """So many times the connections that stay open may be there for the moment in which those that make room close."""
 Explain = Callable[[str, list[tuple[bytes, bytes]], bytes], tuple[int, bytes]]
@@ -65,6 +74,7 @@ class Admin:
         why_not_ready: Callable[[], str | None],
         render_metrics: Callable[[], bytes],
         explain: Explain,
+        cache: ResponseCache | None = None,
         has_room: Callable[[int], bool],
         limits: Limits,
         watch: Watch,
@@ -75,6 +85,7 @@ class Admin:
         self._why_not_ready = why_not_ready
         self._render_metrics = render_metrics
         self._explain = explain
+        self._cache = cache
         self._has_room = has_room
         self._limits = limits
         self._max_connections = max_connections
@@ -147,12 +158,30 @@ class Admin:
             return _text(200, "ok") if reason is None else _text(503, reason)
         if path == "/metrics":
             return _Answer(200, _METRICS, self._render_metrics())
+        if path.startswith("/cache/"):
+            return self._of_cache(path, parse_qs(query))
         asked = parse_qs(query).get("path", [_EXPLAINED_PATH])[0]
         plain = bodies.decode(body, head.content_encoding, self._limits.body.size)
         if not self._has_room(len(plain)):
             raise FaultError(short_of_memory())
         status, told = self._explain(asked, list(head.fields.items()), plain)
         return _Answer(status, _JSON, told)
+
+    def _of_cache(self, path: str, query: dict[str, list[str]]) -> _Answer:
+        if self._cache is None:
+            return _Answer(404, _JSON, orjson.dumps({"error": "No answers are kept: cache.size is 0."}))
+        if path == "/cache/stats":
+            return _Answer(200, _JSON, orjson.dumps(self._cache.view()._asdict()))
+        model, prompt = _name(query, "model"), _name(query, "prompt")
+        if model and prompt:
+            return _Answer(400, _JSON, orjson.dumps({"error": "Either of a model or of a prompt, not of both."}))
+        count = self._cache.bump(model, prompt)
+        _log.info("kept answers are void: model %r, prompt %r (empty: all)", model, prompt)
+        return _Answer(200, _JSON, orjson.dumps({"model": model, "prompt": prompt, "epoch": count}))
+
+
+def _name(query: dict[str, list[str]], key: str) -> str:
+    return query.get(key, [""])[0][:_MAX_NAME]
 
 
 def _deadline(connection: ClientConnection) -> float:

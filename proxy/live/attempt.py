@@ -7,6 +7,7 @@ twice, and every repeat, gets a connection of its own: nothing can turn out dead
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from proxy.model.faults import Fault, FaultError, Retry
 from proxy.model.limits import UpstreamLimits
 from proxy.model.request import Job, Request
 from proxy.model.timeline import Clock, Timeline
-from proxy.wire import accounting, splice
+from proxy.wire import accounting, salt, splice
 from proxy.wire.accounting import Undo
 from proxy.wire.allowance import AllowanceHeaders
 from proxy.wire.batching import Part
@@ -33,6 +34,7 @@ from proxy.wire.continuation import Continuation
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
+from proxy.wire.tap import Tap
 
 _REFUSED = frozenset({400, 422})
 _SAID_B = 2048
@@ -58,6 +60,8 @@ class Call:
     """As the body has them."""
     part: Part | None = None
     """What it adds to a call of several; None: it goes alone."""
+    tap: Callable[[], Tap] | None = None
+    """Makes what holds an answer that may be kept; None: it may not."""
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Call:
         meter: Meter,
         stream_options: Any = None,
         part: Part | None = None,
+        tap: Callable[[], Tap] | None = None,
     ) -> None:
         self.request = request
         self.job = job
@@ -80,6 +85,7 @@ class Call:
         self.meter = meter
         self.stream_options = stream_options
         self.part = part
+        self.tap = tap
 
 
 class Try:
@@ -150,7 +156,10 @@ class Caller:
         """The receiver of an attempt, whose answer may be `pieces` times as large as others."""
         plan = self._plan(call, backend, continuation)
         most_b = self._limits.answer_buffer * pieces
-        return Relay(backend.name, plan, most_b, call.timeline, call.meter, self._loop, self._clock)
+        relay = Relay(backend.name, plan, most_b, call.timeline, call.meter, self._loop, self._clock)
+        if call.tap is not None:
+            relay.tap = call.tap()
+        return relay
 
     async def attempt(self, one: Try) -> None:
         """On return its relay, or a twin that took its place, can be judged."""
@@ -214,6 +223,8 @@ class Caller:
         name = self._scheduler.upstream_model(backend.name, call.job.model)
         if request.model is not None and name != request.model:
             body = splice.replace_value(body, "model", name)
+        if backend.salts_cache and backend.dialect.salts_cache and ENDPOINTS[request.endpoint].generates:
+            body = salt.salted(body, call.headers)
         if plan.undo is not Undo.NOTHING:
             continuous = _adds_continuous(call, backend, plan.continuation)
             body = accounting.with_usage(body, call.stream_options, continuous=continuous)

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from proxy.live import response_check as judge
 from proxy.live.answer import Answer
+from proxy.live.cache.use import CacheUse
 from proxy.live.downstream.connection import ClientConnection
 from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop
@@ -34,7 +35,7 @@ class Writer:
     """One per request. `taken` and `job` are there once it has become a job; `ping_s`: silence is filled with comments
     so often, 0: never."""
 
-    __slots__ = ("_connection", "_marks", "_message", "_timeline", "job", "ping_s", "status", "taken")
+    __slots__ = ("_connection", "_marks", "_message", "_timeline", "cached", "job", "ping_s", "status", "taken")
 
     def __init__(
         self, connection: ClientConnection, message: Message, timeline: Timeline, response_headers: ResponseHeaders
@@ -45,6 +46,7 @@ class Writer:
         self._marks = response_headers
         self.taken: BuiltJob | None = None
         self.job: JobLoop | None = None
+        self.cached: CacheUse | None = None
         self.ping_s = 0.0
         self.status = 0
         """As the client got it; 0: nothing yet."""
@@ -187,7 +189,14 @@ class Writer:
     def _marked(self, headers: Headers) -> Headers:
         head = self._message.head
         origin = b"" if head is None else head.origin
-        return self._marks.added(headers, self.request_id, origin, self.taken, self.job, self._timeline)
+        if self.cached is not None:
+            headers += self.cached.headers()
+        return self._marks.added(headers, self.request_id, origin, self.taken, self.job, self._timeline, self.source)
+
+    @property
+    def source(self) -> str:
+        """Where an answer comes from that no backend was asked for; empty: from a backend, or from nowhere."""
+        return self.cached.replay.backend if self.cached is not None and self.cached.replay is not None else ""
 
     def _accepts(self, coding: bytes) -> bool:
         head = self._message.head

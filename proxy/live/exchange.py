@@ -15,6 +15,7 @@ from typing import Any
 from proxy.core.refusals import short_of_memory
 from proxy.live.account import Account, Accounts
 from proxy.live.attempt import Call
+from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.downstream.bodies import INLINE_B
 from proxy.live.downstream.connection import ClientConnection
 from proxy.live.downstream.reader import Message
@@ -35,7 +36,7 @@ _log = logging.getLogger("tidegate.exchange")
 class Exchange(Account):
     """One request and its answer."""
 
-    __slots__ = ("_job_builder", "_jobs", "_own", "_parser")
+    __slots__ = ("_cache", "_job_builder", "_jobs", "_own", "_parser")
 
     def __init__(
         self,
@@ -47,8 +48,11 @@ class Exchange(Account):
         jobs: Jobs,
         accounts: Accounts,
         response_headers: ResponseHeaders,
+        cache: ResponseCache | None,
     ) -> None:
+        """`cache`: None: no answer is kept."""
         super().__init__(accounts, connection, message, response_headers)
+        self._cache = cache
         self._parser = parser
         self._own = own
         self._job_builder = job_builder
@@ -75,6 +79,8 @@ class Exchange(Account):
         """End now, with `fault` where the client can still be told: the drain's last resort."""
         if self._job is not None:
             self._job.cut(fault)
+        if self._use is not None and self._use.replay is not None:
+            self._use.replay.give_up(fault)
 
     def fits(self, backend: str) -> bool:
         """Whether that backend could go on with its stream."""
@@ -103,7 +109,7 @@ class Exchange(Account):
         else:
             request, fields = parser.parse(head, found, body)
         job = self._open(head, request, fields, body)
-        answer = await self._writer.with_pings(job.answer())
+        answer = await self._writer.with_pings(job.answer() if self._use is None else self._use.answer(job))
         self._meter = answer.meter
         return await self._writer.deliver(job, answer)
 
@@ -126,6 +132,9 @@ class Exchange(Account):
             stream_options=options,
             part=taken.part,
         )
+        if self._cache is not None:
+            use = self._use = writer.cached = self._cache.use(head, request, taken, fields, body)
+            call.tap = use.tap
         resumes = settings.resume and request.stream and len(body) <= INLINE_B
         job = self._job = writer.job = JobLoop(self._jobs, call, fields if resumes else {})
         timeline.understood = self._jobs.clock()
@@ -160,6 +169,7 @@ class Exchanges:
         accounts: Accounts,
         response_headers: ResponseHeaders,
         running: set[Exchange],
+        cache: ResponseCache | None = None,
     ) -> None:
         self._parser = parser
         self._own = own
@@ -168,6 +178,7 @@ class Exchanges:
         self._accounts = accounts
         self._response_headers = response_headers
         self._running = running
+        self._cache = cache
 
     async def handle(self, connection: ClientConnection, message: Message) -> None:
         """Answer one request, and go on with the connection."""
@@ -180,6 +191,7 @@ class Exchanges:
             self._jobs,
             self._accounts,
             self._response_headers,
+            self._cache,
         )
         self._running.add(exchange)
         try:

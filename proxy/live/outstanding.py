@@ -127,6 +127,13 @@ class Outstanding(Mailbox):
             self._share.of.abort()
         super().put(command)
 
+    def ask_only(self, body: bytes, inputs: list[Any]) -> None:
+        """Engines get this body, which holds fewer inputs than the client's; before the first is asked."""
+        call = self._call
+        part = None if call.part is None else call.part._replace(inputs=inputs)
+        items = call.job.items if part is None else len(inputs)
+        self._call = replace(call, body=body, part=part, job=replace(call.job, items=items, same=None))
+
     def hedge(self, command: Dispatch) -> None:
         self.attempts, self._was_hedged = command.number, True
         call = replace(self._call, meter=Meter(), timeline=Timeline(self._call.timeline.received))

@@ -19,6 +19,7 @@ from proxy.wire import answers, usage
 from proxy.wire.ends import Ends
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
+from proxy.wire.tap import Tap
 from proxy.wire.tokens import CountSource
 from proxy.wire.usage import NO_USAGE, Usage
 
@@ -77,6 +78,7 @@ class Relay:
         "ready",
         "status",
         "stream",
+        "tap",
     )
 
     def __init__(
@@ -104,6 +106,8 @@ class Relay:
         self.calls = 0
         """Times the request was sent for this attempt: 2 when a pooled connection was dead."""
         self.plan = plan
+        self.tap: Tap | None = None
+        """What passes is held for those who may ask the same; None: it is not."""
         self._most_b = answer_buffer_b
         self._timeline = timeline
         self._loop = loop
@@ -136,6 +140,8 @@ class Relay:
 
     def on_chunk(self, data: bytes, chunk: bytes, now: float) -> None:
         stream, sink = self.stream, self._sink
+        if self.tap is not None:
+            self.tap.saw(data)
         if stream is None:
             if self._sink is None and self.connection is not None:  # a whole answer has as long as a first byte
                 self.connection.in_vain(now, anew=False)
@@ -272,6 +278,8 @@ class Relay:
 
     def release(self) -> None:
         """The client has all it gets: free the backend at once, or let a stream that said its last word end."""
+        if self.tap is not None:
+            self.tap.drop()
         if self.stream is not None:
             self.stream.stop()
         if self.connection is None or self.complete:

@@ -42,8 +42,10 @@ class ResponseHeaders:
         taken: BuiltJob | None,
         job: JobLoop | None,
         line: Timeline,
+        source: str = "",
     ) -> Headers:
-        """`headers` and ours. `taken` and `job` are None for what never became a job."""
+        """`headers` and ours. `taken` and `job` are None for what never became a job; `source`: where the answer comes
+        from, if from no backend."""
         if taken is not None:
             quota = self._quota(taken.job.tenant, self._clock())
             if quota is not None:
@@ -55,20 +57,20 @@ class ResponseHeaders:
             way = job.way
             if way is not None and way.model != taken.job.model:
                 headers.append((b"x-tidegate-model", printable(way.model).encode()))
-            headers.append((b"x-tidegate-route", self._route(taken, job, line).encode()))
+            headers.append((b"x-tidegate-route", self._route(taken, job, line, source).encode()))
         headers += self._cors.headers(origin)
         return headers
 
-    def _route(self, taken: BuiltJob, job: JobLoop, line: Timeline) -> str:
+    def _route(self, taken: BuiltJob, job: JobLoop, line: Timeline, source: str) -> str:
         """Where the job went, as what and why, in one short line."""
         classified = taken.classified
         since = line.received if line.understood is None else line.understood
         queued_ms = ((self._clock() if line.released is None else line.released) - since) * 1e3
         rule = classified.by if classified.rule is None else f"rules[{classified.rule}]"
         retried = job.attempts > (1 if job.hedge_won is None else 2)
-        reason = job.reason or ("retry" if retried else self._policy)
+        reason = job.reason or ("retry" if retried else source or self._policy)
         words = [  # concatenated: compiled, a format costs ten times as much
-            "backend=" + (job.backend or "none"),
+            "backend=" + (source or job.backend or "none"),
             "class=" + taken.job.traffic_class,
             "rule=" + rule,
             "reason=" + reason,

@@ -70,3 +70,22 @@ class CacheSettings:
     remote: Annotated[str, Form.STORE] | None = None
     """Redis or Valkey behind the memory of this proxy, shared with others: `redis://HOST:PORT/DB`, `rediss://` for TLS.
     When it is slow (5 ms) or away, requests go on without it. null: none."""
+
+
+class CacheView(NamedTuple):
+    """What is kept, and what was done, at one moment."""
+
+    size_b: int
+    used_b: int
+    entries: int
+    scopes: int
+    """Tenants, and classes that share."""
+    stored: int
+    evicted: int
+    expired: int
+    too_large: int
+    bumps: int
+    waiting: int
+    """Requests whose answer others wait for, or may."""
+    remote: dict[str, int]
+    """Of the second level, by what happened; empty: there is none."""

@@ -61,6 +61,8 @@ class Kind(StrEnum):
     MODEL_NOT_FOUND = "model_not_found"
     LEFT = "left"
     WRITE_STALL = "write_stall"
+    NOT_KEPT = "not_kept"
+    """Asked for from memory only, and it is not there."""
     # upstream
     CONNECT = "connect"
     CONNECT_TIMEOUT = "connect_timeout"

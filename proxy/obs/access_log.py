@@ -61,7 +61,7 @@ def lost_line(form: str) -> Callable[[int], bytes]:
 
 _WHAT = (
     *("end", "status", "method", "path", "outcome", "fault", "class", "model_asked", "model_served", "backend"),
-    *("attempts", "hedge", "stream", "resumed", "fallback", "batch", "token_source"),
+    *("attempts", "hedge", "cache", "stream", "resumed", "fallback", "batch", "token_source"),
 )
 """What happened: few different ones, so that their text is made once and kept."""
 _COLUMNS = 4

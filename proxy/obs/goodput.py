@@ -16,6 +16,8 @@ from proxy.obs.families import counters, gauges
 from proxy.obs.record import Record
 
 KEPT, LATE = "kept", "late"
+CACHED = "cached"
+"""Answered from memory: a source of its own, no merit of any engine."""
 _RESULTS = {Verdict.SHED: "refused", Verdict.FAILED: "failed", Verdict.CANCELLED: "left"}
 
 
@@ -27,6 +29,8 @@ class Goodput:
         self._missed: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._tokens: defaultdict[str, int] = defaultdict(int)
         self._good_tokens: defaultdict[str, int] = defaultdict(int)
+        self._kept_tokens: defaultdict[str, int] = defaultdict(int)
+        """Of answers from memory, which no engine made again."""
 
     def count(self, record: Record) -> None:
         """One finished request."""
@@ -34,6 +38,10 @@ class Goodput:
         if not name or _is_wrong(record.outcome):
             return
         tokens = record.usage.completion_tokens or 0
+        if record.is_from_memory:
+            self._requests[name, CACHED] += 1
+            self._kept_tokens[name] += tokens
+            return
         self._tokens[name] += tokens
         if record.outcome.verdict is not Verdict.SERVED:
             self._requests[name, _RESULTS[record.outcome.verdict]] += 1
@@ -49,7 +57,7 @@ class Goodput:
         by_class = ("class",)
         yield counters(
             "tidegate_slo_requests",
-            "Jobs ended, by result: kept (served within all that was promised), late, refused, failed, left.",
+            "Jobs ended, by result: kept (served within all promises), late, refused, failed, left; or cached.",
             ("class", "result"),
             self._requests.items(),
         )
@@ -70,6 +78,12 @@ class Goodput:
             "Output tokens of jobs that kept what was promised.",
             by_class,
             [((name,), self._good_tokens[name]) for name in self._tokens],
+        )
+        yield counters(
+            "tidegate_cached_tokens",
+            "Output tokens of answers from memory, in none of the other counts.",
+            by_class,
+            [((name,), count) for name, count in self._kept_tokens.items()],
         )
         yield gauges(
             "tidegate_goodput_ratio",
@@ -110,4 +124,4 @@ def missed_promises(record: Record) -> list[str]:
 
 def _is_wrong(outcome: Outcome) -> bool:
     """Refused for what it is, by us or by the engine."""
-    return outcome.fault is not None and outcome.fault.kind in (Kind.INVALID, Kind.MODEL_NOT_FOUND)
+    return outcome.fault is not None and outcome.fault.kind in (Kind.INVALID, Kind.MODEL_NOT_FOUND, Kind.NOT_KEPT)

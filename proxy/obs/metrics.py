@@ -17,8 +17,10 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.core.scheduler import Scheduler
+from proxy.model.cache import CacheView
 from proxy.model.histogram import Histogram
 from proxy.obs.batches import Batches
+from proxy.obs.cache_metrics import cache_families
 from proxy.obs.families import counter, counters, gauge
 from proxy.obs.goodput import Goodput
 from proxy.obs.record import Record, Streaming
@@ -85,6 +87,8 @@ class Gauges(NamedTuple):
     """…so much at most…"""
     bodies_refused: int = 0
     """…and requests refused since it was spent."""
+    cache: CacheView | None = None
+    """None: no answers are kept."""
 
 
 class Metrics:
@@ -94,6 +98,7 @@ class Metrics:
         self._series: defaultdict[tuple[str, str, str], _Series] = defaultdict(_Series)
         self._faults: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._fallbacks: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._caches: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._goodput = Goodput()
         self._batches = Batches()
         self._scheduler = scheduler
@@ -118,6 +123,8 @@ class Metrics:
             self._faults[outcome.fault.source.value, outcome.fault.kind.value] += 1
         if record.fallback:
             self._fallbacks[record.traffic_class, record.fallback] += 1
+        if record.cache:
+            self._caches[record.traffic_class, record.cache] += 1
         done, meter = timeline.done, record.meter
         if timeline.released is not None and timeline.understood is not None:
             waited_until = timeline.released if timeline.gathered is None else timeline.gathered
@@ -179,6 +186,8 @@ class Metrics:
             ("log",),
             [((log,), lost) for log, lost in gauges.log_lines_lost.items()],
         )
+        if gauges.cache is not None:
+            yield from cache_families(gauges.cache, self._caches)
         yield gauge("tidegate_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
         info = GaugeMetricFamily("tidegate_build_info", "Always 1; the version is in the label.", labels=["version"])
         info.add_metric([__version__], 1)

@@ -61,6 +61,8 @@ class Record:
     """Who asked: digits of the digest of its API key, never the key; empty: it sent none."""
     client: str = ""
     """Address of the peer, as the socket knows it: what a header says of it is not believed."""
+    cache: str = ""
+    """`hit`, `miss`, `bypass` or `coalesced`: what the cache had to do with it; empty: no answers are kept."""
 
     def __init__(
         self,
@@ -89,6 +91,7 @@ class Record:
         promise: Promise = NOTHING_PROMISED,
         tenant: str = "",
         client: str = "",
+        cache: str = "",
     ) -> None:
         self.id = id
         self.method = method
@@ -114,3 +117,9 @@ class Record:
         self.promise = promise
         self.tenant = tenant
         self.client = client
+        self.cache = cache
+
+    @property
+    def is_from_memory(self) -> bool:
+        """No engine was asked."""
+        return self.cache in ("hit", "coalesced")

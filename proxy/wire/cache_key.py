@@ -1,8 +1,9 @@
 """What a kept answer is found by: a digest of all of a request that can change its answer.
 
-Owns what is left out: how an answer is delivered (`stream`, `stream_options.include_usage`), the order of keys, white
-space, and headers that say who asks or by which way. Everything else counts, unknown fields too. A body that says
-something twice means one thing to us and perhaps another to an engine: it has no key.
+Owns what is left out: how an answer is delivered (`stream`, `stream_options.include_usage`, where the two forms of an
+answer are made of each other), the order of keys, white space, and headers that say who asks or by which way.
+Everything else counts, unknown fields too. A body that says something twice means one thing to us and perhaps another
+to an engine: it has no key.
 """
 
 import hashlib
@@ -13,12 +14,15 @@ from typing import Any, Final
 
 import orjson
 
+from proxy.model.endpoint import Endpoint
 from proxy.model.request import Request
+from proxy.wire.cacheable import TWO_FORMS
 from proxy.wire.deltas import Fields, dump
 
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _BIG_INTEGER: Final = re.compile(rb"[0-9]{19}")
 _DELIVERY: Final = frozenset({"stream", "stream_options", "model"})
+_NAME: Final = frozenset({"model"})
 _NEUTRAL: Final = frozenset(
     {
         b"accept",
@@ -56,13 +60,13 @@ def digest(request: Request, model: str, fields: Fields, body: bytes, headers: H
     for name, value in sorted((name.lower(), value) for name, value in headers):
         if name not in _NEUTRAL and not name.startswith(_NEUTRAL_PREFIX):
             said.update(b"%d:%b%d:%b" % (len(name), name, len(value), value))
-    said.update(canonical(_meant(exactly(body, fields), but)))
+    said.update(canonical(_meant(exactly(body, fields), request.endpoint, but)))
     return said.digest()
 
 
-def key(digest_: bytes, stamp: bytes) -> bytes:
-    """32 bytes: of a request under all versions that it depends on."""
-    return hashlib.blake2b(stamp, digest_size=32, key=digest_).digest()
+def key(digest_: bytes, scope: bytes, stamp: bytes) -> bytes:
+    """32 bytes: of a request by those who share a scope, under all versions that it depends on."""
+    return hashlib.blake2b(b"%d:%b%b" % (len(scope), scope, stamp), digest_size=32, key=digest_).digest()
 
 
 def canonical(value: Any) -> bytes:
@@ -86,8 +90,11 @@ def is_ambiguous(body: bytes, fields: Fields) -> bool:
     return _STRING.sub(b"", body).count(b":") != _STRING.sub(b"", dump(fields)).count(b":")
 
 
-def _meant(fields: Fields, but: str) -> Fields:
-    meant = {name: value for name, value in fields.items() if name not in _DELIVERY and name != but}
+def _meant(fields: Fields, endpoint: Endpoint, but: str) -> Fields:
+    delivery = _DELIVERY if endpoint in TWO_FORMS else _NAME
+    meant = {name: value for name, value in fields.items() if name not in delivery and name != but}
+    if delivery is _NAME:
+        return meant
     options = fields.get("stream_options")
     if isinstance(options, dict):
         options = {name: value for name, value in options.items() if name != "include_usage"}

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 _TOKEN = re.compile(rb"[a-z0-9-]{1,64}\Z")
 _MAX_NAMES = 64
 _EXPOSED = (
-    b"retry-after, retry-after-ms, server-timing, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
+    b"age, retry-after, retry-after-ms, server-timing, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
     b"x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, "
-    b"x-ratelimit-reset-tokens, x-request-id, x-should-retry, x-tidegate-model, x-tidegate-route"
+    b"x-ratelimit-reset-tokens, x-request-id, x-should-retry, x-tidegate-cache, x-tidegate-model, x-tidegate-route"
 )
 """What SDKs and pages read; a browser hides any other header."""
 

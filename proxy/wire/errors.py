@@ -43,6 +43,7 @@ _SHAPES = {
     Kind.MODEL_NOT_FOUND: Shape(404, _INVALID, "model_not_found"),
     Kind.LEFT: Shape(499, _INVALID, closes=True),
     Kind.WRITE_STALL: Shape(499, _INVALID, closes=True),
+    Kind.NOT_KEPT: Shape(504, _INVALID, "not_cached"),
     Kind.CONNECT: Shape(502, "upstream_error", "backend_unreachable"),
     Kind.CONNECT_TIMEOUT: Shape(502, "upstream_error", "backend_unreachable"),
     Kind.TLS: Shape(502, "upstream_error", "backend_unreachable"),
@@ -74,7 +75,7 @@ DO_NOT_RETRY = (b"x-should-retry", b"false")
 """The SDKs obey it whatever the status."""
 _RETRY_AFTER_MAX_S = 120
 """openai-python gives up above it, openai-node sleeps whatever it is told."""
-_HOPELESS = frozenset({Kind.EVENT_TOO_LARGE, Kind.LOOP, Kind.MISCONFIGURED, Kind.TLS})
+_HOPELESS = frozenset({Kind.EVENT_TOO_LARGE, Kind.LOOP, Kind.MISCONFIGURED, Kind.NOT_KEPT, Kind.TLS})
 """Ends the same way however often it is tried."""
 _TEXT_MAX = 512
 """Characters of an engine's own words that are put into an envelope of ours."""

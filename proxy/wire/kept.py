@@ -86,7 +86,7 @@ def of_stream(
     """Of a stream as it came; `tail`: its last events."""
     body = raw if _PLAIN.fullmatch(raw) else _cleaned(raw)
     fields = forms.whole(body, endpoint) if endpoint in TWO_FORMS and _CALLS.search(body) else None
-    if not body or not _ended_well(body, fields, endpoint):
+    if not body or not tail or not _ended_well(body, fields, endpoint):
         return None
     return Kept(body, True, continuous, made, usage.of_events(tail), maker, _id(Event(tail[-1]).object))
 
@@ -97,26 +97,26 @@ def fingerprint(body: bytes) -> str:
     return "" if found is None else found[1].decode("utf-8", "replace")
 
 
-def packed(kept: Kept) -> bytes:
-    """As it travels to other proxies."""
+def packed(kept: Kept, key: bytes) -> bytes:
+    """As it travels to other proxies, under that key."""
     said = [kept.is_stream, kept.continuous, kept.made, [*kept.usage], kept.maker.hex(), kept.id]
     data = orjson.dumps(said) + b"\n" + kept.body
-    return b"".join((_MAGIC, _check(data), data))
+    return b"".join((_MAGIC, _check(data, key), data))
 
 
-def unpacked(data: bytes) -> Kept | None:
-    """None for what is broken, or of another version."""
+def unpacked(data: bytes, key: bytes) -> Kept | None:
+    """None for what is broken, of another version, or of another key."""
     at = len(_MAGIC) + _CHECK_B
     checked = data[at:]
-    if not data.startswith(_MAGIC) or _check(checked) != data[len(_MAGIC) : at]:
+    if not data.startswith(_MAGIC) or _check(checked, key) != data[len(_MAGIC) : at]:
         return None
     said, _, body = checked.partition(b"\n")
     is_stream, continuous, made, counts, maker, name = orjson.loads(said)
     return Kept(body, is_stream, continuous, made, Usage(*counts), bytes.fromhex(maker), name)
 
 
-def _check(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_CHECK_B).digest()
+def _check(data: bytes, key: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_CHECK_B, key=key).digest()
 
 
 def _id(fields: Any) -> str:

@@ -113,12 +113,22 @@ def _checked_ms(name: str, value: bytes, low: float, high: float) -> float:
 
 def tenant(headers: Mapping[bytes, bytes]) -> str:
     """Who asks: the first 8 hex digits of the SHA-256 of the API key; empty without one."""
+    key = _key(headers)
+    return _name_of(key) if key else ""
+
+
+def whose(headers: Mapping[bytes, bytes]) -> bytes:
+    """The whole digest of the API key, which nobody can find another key for; empty without one."""
+    key = _key(headers)
+    return hashlib.sha256(key).digest() if key else b""
+
+
+def _key(headers: Mapping[bytes, bytes]) -> bytes | None:
     key = headers.get(b"authorization")
     if key is not None:
         scheme, _, rest = key.partition(b" ")
         key = rest.strip() if scheme.lower() == b"bearer" else key.strip()
-    key = key or headers.get(b"x-api-key")
-    return _name_of(key) if key else ""
+    return key or headers.get(b"x-api-key")
 
 
 @lru_cache(maxsize=1024)

@@ -47,6 +47,8 @@ class Versions:
         """Made once; forgotten whenever anything changes."""
         self.bumps = 0
         """By people, here."""
+        self.generation = 0
+        """Grows with every change but that of a fingerprint: what was asked before one is not the answer after it."""
 
     def stamp(self, model: str, prompt: str = "") -> bytes:
         """All that an answer depends on beside its request."""
@@ -64,7 +66,7 @@ class Versions:
             name = EVERYTHING
         self._epochs.setdefault(name, Epoch()).own += 1
         self.bumps += 1
-        self._stamps.clear()
+        self._changed()
         return name
 
     def shared(self, counts: Mapping[str, int]) -> None:
@@ -77,7 +79,7 @@ class Versions:
                 known = self._epochs[name] = Epoch()
             if known.shared != count:
                 known.shared = count
-                self._stamps.clear()
+                self._changed()
 
     def unshared(self) -> dict[str, int]:
         """Bumps of this proxy that the others do not know of yet."""
@@ -94,12 +96,12 @@ class Versions:
         """What a backend says of the models that it lists now."""
         for model in [model for model, by in self._told.items() if backend in by and model not in revisions]:
             del self._told[model][backend]
-            self._stamps.clear()
+            self._changed()
         for model, revision in revisions.items():
             by = self._told.setdefault(model, {})
             if by.get(backend) != revision:
                 by[backend] = revision
-                self._stamps.clear()
+                self._changed()
 
     def answered(self, backend: str, model: str, fingerprint: str) -> None:
         """What an answer says of the engine that made it."""
@@ -123,6 +125,10 @@ class Versions:
         """How often it was invalidated."""
         epoch = self._epochs.get(epoch_name(model, prompt))
         return 0 if epoch is None else epoch.shared + epoch.own
+
+    def _changed(self) -> None:
+        self._stamps.clear()
+        self.generation += 1
 
     def _stamp(self, model: str, prompt: str) -> bytes:
         parts = [self._epoch, model, self.revision(model), prompt]

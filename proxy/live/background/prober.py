@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from proxy.engines import identity, listing, recognition
+from proxy.core.cache.versions import Versions
+from proxy.engines import identity, listing, recognition, revision
 from proxy.engines.base import Dialect
 from proxy.engines.listing import Listing
 from proxy.engines.registry import DIALECTS, UNKNOWN
@@ -49,8 +50,11 @@ class Prober:
         loop: asyncio.AbstractEventLoop,
         *,
         identifies: bool = False,
+        versions: Versions | None = None,
     ) -> None:
-        """`identifies`: somebody wants to know whether it is the engine that it was before the proxy started."""
+        """`identifies`: somebody wants to know whether it is the engine that it was before the proxy started;
+        `versions`: whoever wants to know of which weights its models are."""
+        self._versions = versions
         self._backend = backend
         self._driver = driver
         self._models = models
@@ -107,6 +111,8 @@ class Prober:
             self._learn(found)
         if not is_recognised:
             is_recognised = await self._ask_for_more(fields, server, found)
+        if self._versions is not None and found is not None:
+            await self._revise(self._versions, found)
         if self._identifies and is_recognised and not self._identified:
             await self._identify(fields)
 
@@ -164,6 +170,20 @@ class Prober:
         self._identified = True
         told = identity.digest(backend.dialect.kind, version, backend.where, fields)
         self._driver.report(Identified(backend.name, told))
+
+    async def _revise(self, versions: Versions, found: Listing) -> None:
+        """Each time: weights change under a name that stays."""
+        dialect = self._backend.dialect
+        told = revision.of_entries(found.entries)
+        if dialect.revisions is not None:
+            try:
+                relay = await self._questions.get(dialect.revision_route, listing.MAX_B, self._health.probe_timeout)
+            except (TimeoutError, FaultError):
+                return  # it may tell next time
+            if relay.complete and relay.status == 200:
+                told |= dialect.revisions(relay.body)
+        names = self._backend.aliases
+        versions.told(self._backend.name, told | {public: told[own] for public, own in names.items() if own in told})
 
     async def _by_signs(self, fields: Any, server: str) -> str | None:
         for sign in recognition.signs(fields, server):

@@ -39,6 +39,9 @@ class Upstream:
         self.kind_known = config.kind != "auto"
         self.takes_any = config.models == "any"
         """Every name is sent there: that it does not know one is the client's business."""
+        self.aliases = config.aliases
+        self.salts_cache = config.cache_salt == "tenant"
+        """Its own prefix cache is kept apart by tenant, if its kind can do that."""
         self.is_lost = asyncio.Event()
         """It was not reached just now: its prober looks at once."""
         self._closes = False

@@ -54,6 +54,7 @@ def test_json() -> None:
         "backend": "alpha",
         "attempts": 1,
         "hedge": None,
+        "cache": None,
         "stream": True,
         "resumed": None,
         "fallback": None,

@@ -76,3 +76,15 @@ def test_goodput_is_what_was_kept() -> None:
 
 def test_a_clock_that_never_reached_the_end_misses_nothing() -> None:
     assert missed_promises(record(promise=Promise(deadline_s=0.1), timeline=timeline(done=None))) == []
+
+
+def test_answers_from_memory_are_no_merit_of_any_engine() -> None:
+    goodput = Goodput()
+    for how in ("hit", "coalesced"):
+        goodput.count(record(cache=how))
+    goodput.count(record(cache="miss"))
+    told = {(m.name, *s.labels.values()): s.value for m in goodput.families() for s in m.samples}
+    assert told["tidegate_slo_requests", "interactive", "cached"] == 2
+    assert told["tidegate_slo_requests", "interactive", "kept"] == 1
+    assert told["tidegate_cached_tokens", "interactive"] == 2 * told["tidegate_throughput_tokens", "interactive"]
+    assert told["tidegate_slo_attainment", "interactive"] == 1.0

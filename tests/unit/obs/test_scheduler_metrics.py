@@ -9,6 +9,7 @@ import proxy.obs
 from proxy.config.plain import read
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
+from proxy.model.cache import CacheView
 from proxy.model.commands import Dispatch, Finished, FirstToken, Refuse
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
@@ -18,6 +19,7 @@ from proxy.obs.scheduler_metrics import MAX_TENANTS, scheduler_families
 from tests.support.attempts import attempt_of
 from tests.unit.obs.records import record
 
+_KEPT = CacheView(1 << 20, 1000, 2, 1, 3, 1, 0, 0, 0, 0, {"hit": 1})
 README = Path(proxy.obs.__file__).parent / "README.md"
 _ROW = re.compile(r"\| `(tidegate_\w+)` \| (\w+) \| (.*?) \| (.*) \|")
 
@@ -89,7 +91,7 @@ def test_tenants_are_bounded() -> None:
 
 
 async def test_every_metric_is_documented_as_it_is_told_and_no_other() -> None:
-    metrics = Metrics(scheduler(), lambda: Gauges(1, 0, {"a": 0}, {}), lambda: 1.0)
+    metrics = Metrics(scheduler(), lambda: Gauges(1, 0, {"a": 0}, {}, cache=_KEPT), lambda: 1.0)
     metrics.count(record())
     live = {
         family.name: (family.type, family.documentation)

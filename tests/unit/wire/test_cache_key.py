@@ -34,6 +34,10 @@ def test_how_an_answer_is_delivered_does_not_matter() -> None:
     assert len(set(same)) == 1
 
 
+def test_where_the_two_forms_are_two_things_it_does() -> None:
+    assert _of(b"/v1/messages", stream=True) != _of(b"/v1/messages", stream=False)
+
+
 def test_options_of_a_stream_that_change_its_events_matter() -> None:
     assert _of(stream=True, stream_options={"continuous_usage_stats": True}) != _of(stream=True)
 
@@ -70,8 +74,9 @@ def test_large_integers_are_not_rounded() -> None:
     assert of(b"18446744073709551617") != of(b"18446744073709551618")
 
 
-def test_a_key_depends_on_the_versions() -> None:
+def test_a_key_depends_on_whose_it_is_and_on_the_versions() -> None:
     found = _of()
     assert found is not None
-    assert len(key(found, b"1")) == 32
-    assert key(found, b"1") != key(found, b"2")
+    keys = [key(found, scope, stamp) for scope, stamp in ((b"a", b"1"), (b"a", b"2"), (b"b", b"1"), (b"", b"a1"))]
+    assert {len(one) for one in keys} == {32}
+    assert len(set(keys)) == 4

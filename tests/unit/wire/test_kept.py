@@ -132,18 +132,19 @@ def test_an_answer_that_is_given_again_has_a_name_and_a_time_of_its_own() -> Non
 def test_what_travels_arrives() -> None:
     for found in (_of_whole(_whole()), _of_stream(capture(_STREAMS[0]).body)):
         assert found is not None
-        assert kept.unpacked(kept.packed(found)) == found
+        assert kept.unpacked(kept.packed(found, b"key"), b"key") == found
+        assert kept.unpacked(kept.packed(found, b"key"), b"other") is None
 
 
 def test_no_broken_byte_is_believed() -> None:
     found = _of_whole(_whole())
     assert found is not None
-    data = kept.packed(found)
-    assert kept.unpacked(b"") is None
-    assert kept.unpacked(data[:-1]) is None
-    assert kept.unpacked(b"tidegate-kept-0\n" + data[16:]) is None
+    data = kept.packed(found, b"")
+    assert kept.unpacked(b"", b"") is None
+    assert kept.unpacked(data[:-1], b"") is None
+    assert kept.unpacked(b"tidegate-kept-0\n" + data[16:], b"") is None
     for at in range(0, len(data), 7):
-        assert kept.unpacked(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]) is None
+        assert kept.unpacked(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], b"") is None
 
 
 def test_a_fingerprint_is_read() -> None:

@@ -115,3 +115,19 @@ def test_epochs_are_shared_with_other_proxies() -> None:
     assert one.stamp("a") == other.stamp("a")
     other.shared({name: 7})
     assert one.stamp("a") == other.stamp("a")
+
+
+def test_what_was_asked_before_a_change_is_not_the_answer_after_it() -> None:
+    versions = Versions()
+    generations = [versions.generation]
+    versions.bump()
+    generations.append(versions.generation)
+    versions.told("b1", {"a": "1"})
+    generations.append(versions.generation)
+    versions.shared({"": 3})
+    generations.append(versions.generation)
+    assert len(set(generations)) == 4
+    versions.answered("b1", "a", "fp")
+    versions.told("b1", {"a": "1"})
+    versions.shared({"": 3})
+    assert versions.generation == generations[-1]
