@@ -20,6 +20,6 @@ compile() { # output, then what to resolve
 # The build tool belongs in both: the editable install runs without build isolation, so that nothing unpinned is fetched.
 build_requires() { .venv/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'; }
 
-build_requires | compile requirements.lock pyproject.toml -
+build_requires | compile requirements.lock --extra cache pyproject.toml -
 build_requires | compile requirements-dev.lock --extra dev --constraint requirements.lock pyproject.toml -
 compile tests/engines/requirements.lock tests/engines/requirements.in

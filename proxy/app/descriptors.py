@@ -8,6 +8,9 @@ what they need.
 import resource
 from typing import Final, NamedTuple
 
+from proxy.live.cache.remote import CONNECTIONS
+from proxy.model.cache import CacheSettings
+
 _OWN: Final = 48
 """The loop, logs, listeners, files, and connections on their way in or out."""
 _PER_BACKEND: Final = 2
@@ -28,16 +31,22 @@ class Descriptors(NamedTuple):
     """To all engines together; above it those that wait for a request are closed."""
 
 
-def shared(limit: int, clients: int, backends: int) -> Descriptors:
-    """The shares of `limit` descriptors for `clients` wanted connections. Small limits reserve for few backends."""
+def shared(limit: int, clients: int, backends: int, others: int = 0) -> Descriptors:
+    """The shares of `limit` descriptors for `clients` wanted connections; `others`: to what is no engine. Small limits
+    reserve for few backends."""
     admin = max(_ADMIN_LEAST, min(_ADMIN, limit // 16))
-    left = limit - 2 * admin - min(_OWN + _PER_BACKEND * backends, limit // 2)
+    left = limit - 2 * admin - min(_OWN + _PER_BACKEND * backends + others, limit // 2)
     return Descriptors(max(1, min(clients, left // 2)), admin, max(1, left // 2))
 
 
-def needed(clients: int, backends: int) -> int:
+def needed(clients: int, backends: int, others: int = 0) -> int:
     """The limit with which `clients` connections can be had."""
-    return 2 * clients + 2 * _ADMIN + _OWN + _PER_BACKEND * backends
+    return 2 * clients + 2 * _ADMIN + _OWN + _PER_BACKEND * backends + others
+
+
+def of_second_level(cache: CacheSettings) -> int:
+    """Connections to the second level of the cache."""
+    return CONNECTIONS if cache.size and cache.remote is not None else 0
 
 
 def raise_limit(wanted: int) -> int:

@@ -69,7 +69,12 @@ class Proxy:
         self._metrics = Metrics(self._scheduler, self._gauges, monotonic)
         self._logs = logs
         self._access = parts.access_log(config, logs, self._schedule_flush)
-        shares = descriptors.shared(descriptors.current_limit(), config.limits.connections.max, len(config.backends))
+        shares = descriptors.shared(
+            descriptors.current_limit(),
+            config.limits.connections.max,
+            len(config.backends),
+            descriptors.of_second_level(config.cache),
+        )
         self._descriptors = shares
         for backend in self._backends.values():
             backend.pool.on_opened = self._spare_descriptors

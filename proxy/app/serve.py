@@ -70,10 +70,11 @@ async def _serve(config: Config, source: str, rule_lines: Sequence[int], logs: L
 def _check_descriptors(config: Config) -> None:
     """The limit is raised as far as it may be; what that is too little for is said."""
     wanted, backends = config.limits.connections.max, len(config.backends)
-    limit = descriptors.raise_limit(descriptors.needed(wanted, backends))
+    others = descriptors.of_second_level(config.cache)
+    limit = descriptors.raise_limit(descriptors.needed(wanted, backends, others))
     if limit < descriptors.LEAST:
         raise StartError(f"This process may open {limit} files; at least {descriptors.LEAST} are needed (`ulimit -n`).")
-    clients = descriptors.shared(limit, wanted, backends).clients
+    clients = descriptors.shared(limit, wanted, backends, others).clients
     if clients < wanted:
         _log.warning(
             "this process may open %d files: at most %d client connections at once instead of %d; for these allow %d"
@@ -81,5 +82,5 @@ def _check_descriptors(config: Config) -> None:
             limit,
             clients,
             wanted,
-            descriptors.needed(wanted, backends),
+            descriptors.needed(wanted, backends, others),
         )

@@ -49,6 +49,8 @@ class Kept(NamedTuple):
     """Digest of who had it made; empty: nobody with a key."""
     id: str = ""
     """As its engine called it; empty: it has no name that can be replaced."""
+    fingerprint: str = ""
+    """What it says of the engine that made it; empty: nothing."""
 
     @property
     def size_b(self) -> int:
@@ -77,7 +79,7 @@ def of_whole(body: bytes, endpoint: Endpoint, made: float, maker: bytes) -> Kept
         return None
     if ENDPOINTS[endpoint].generates and not _ended_well(body, fields, endpoint):
         return None
-    return Kept(body, False, False, made, usage.of_body(body), maker, _id(fields))
+    return Kept(body, False, False, made, usage.of_body(body), maker, _id(fields), fingerprint(body))
 
 
 def of_stream(
@@ -88,7 +90,8 @@ def of_stream(
     fields = forms.whole(body, endpoint) if endpoint in TWO_FORMS and _CALLS.search(body) else None
     if not body or not tail or not _ended_well(body, fields, endpoint):
         return None
-    return Kept(body, True, continuous, made, usage.of_events(tail), maker, _id(Event(tail[-1]).object))
+    told = usage.of_events(tail)
+    return Kept(body, True, continuous, made, told, maker, _id(Event(tail[-1]).object), fingerprint(body))
 
 
 def fingerprint(body: bytes) -> str:
@@ -99,7 +102,7 @@ def fingerprint(body: bytes) -> str:
 
 def packed(kept: Kept, key: bytes) -> bytes:
     """As it travels to other proxies, under that key."""
-    said = [kept.is_stream, kept.continuous, kept.made, [*kept.usage], kept.maker.hex(), kept.id]
+    said = [kept.is_stream, kept.continuous, kept.made, [*kept.usage], kept.maker.hex(), kept.id, kept.fingerprint]
     data = orjson.dumps(said) + b"\n" + kept.body
     return b"".join((_MAGIC, _check(data, key), data))
 
@@ -111,8 +114,8 @@ def unpacked(data: bytes, key: bytes) -> Kept | None:
     if not data.startswith(_MAGIC) or _check(checked, key) != data[len(_MAGIC) : at]:
         return None
     said, _, body = checked.partition(b"\n")
-    is_stream, continuous, made, counts, maker, name = orjson.loads(said)
-    return Kept(body, is_stream, continuous, made, Usage(*counts), bytes.fromhex(maker), name)
+    is_stream, continuous, made, counts, maker, name, engine = orjson.loads(said)
+    return Kept(body, is_stream, continuous, made, Usage(*counts), bytes.fromhex(maker), name, engine)
 
 
 def _check(data: bytes, key: bytes) -> bytes:

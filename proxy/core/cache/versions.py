@@ -41,14 +41,14 @@ class Versions:
         self._epochs: dict[str, Epoch] = {}
         self._told: dict[str, dict[str, str]] = {}
         """Model → backend → what it says."""
-        self._fingerprints: dict[tuple[str, str], str] = {}
-        """Backend and model → what its last answer said."""
+        self._fingerprints: dict[str, dict[str, str]] = {}
+        """Model → backend → what its last answer said of the engine that made it."""
         self._stamps: dict[tuple[str, str], bytes] = {}
         """Made once; forgotten whenever anything changes."""
         self.bumps = 0
         """By people, here."""
         self.generation = 0
-        """Grows with every change but that of a fingerprint: what was asked before one is not the answer after it."""
+        """Grows with every change: what was asked before one is not the answer after it."""
 
     def stamp(self, model: str, prompt: str = "") -> bytes:
         """All that an answer depends on beside its request."""
@@ -105,21 +105,22 @@ class Versions:
 
     def answered(self, backend: str, model: str, fingerprint: str) -> None:
         """What an answer says of the engine that made it."""
-        if self._fingerprints.get((backend, model)) == fingerprint:
-            return
-        if len(self._fingerprints) >= _MAX_STAMPS:
+        if model not in self._fingerprints and len(self._fingerprints) >= _MAX_STAMPS:
             self._fingerprints.clear()
-        self._fingerprints[backend, model] = fingerprint
-        self._stamps.clear()
+        self._fingerprints.setdefault(model, {})[backend] = fingerprint
+
+    def is_current(self, model: str, fingerprint: str) -> bool:
+        """Whether an engine of this model still says that of itself, as far as is known. No part of the key: another
+        proxy may not have heard it yet."""
+        known = self._fingerprints.get(model)
+        return not known or not fingerprint or model in self._configured or fingerprint in known.values()
 
     def revision(self, model: str) -> str:
         """Of a model: as configured, else of all that its backends say; empty: nobody says anything."""
         configured = self._configured.get(model)
         if configured is not None:
             return configured
-        said = {text for text in self._told.get(model, {}).values() if text}
-        said.update(text for (_, name), text in self._fingerprints.items() if name == model and text)
-        return ",".join(sorted(said))
+        return ",".join(sorted({text for text in self._told.get(model, {}).values() if text}))
 
     def count(self, model: str = "", prompt: str = "") -> int:
         """How often it was invalidated."""

@@ -33,7 +33,8 @@ _SHARE_S: Final = 1.0
 _SHARE_TIMEOUT_S: Final = 0.5
 _WRITES: Final = 64
 """Answers on their way there at once; more are not sent."""
-_CONNECTIONS: Final = 64
+CONNECTIONS: Final = 32
+"""Questions at once; more are not asked. After a burst their connections are closed."""
 _KEPT: Final = b"tidegate:kept:"
 _LEASE: Final = b"tidegate:lease:"
 _EPOCHS: Final = "tidegate:epochs"
@@ -53,7 +54,7 @@ class RemoteCache:
             url,
             password=password,
             socket_connect_timeout=_CONNECT_S,
-            max_connections=_CONNECTIONS,
+            max_connections=CONNECTIONS,
             retry=None,
         )
         self._errors = (RedisError, OSError, TimeoutError)
@@ -62,7 +63,9 @@ class RemoteCache:
         self._most_b = entry_b + 1024
         self._name = secrets.token_hex(8)
         self._asked = 0
-        """Questions on their way."""
+        """Questions on their way,"""
+        self._most_asked = self._most_before = 0
+        """at most in this second, and in the one before."""
         self._failures = 0
         self._rests_until = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -127,6 +130,7 @@ class RemoteCache:
         """Share epochs, until cancelled."""
         while True:
             await self._share()
+            await self._shrink()
             self._wakes.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_SHARE_S):
@@ -162,13 +166,19 @@ class RemoteCache:
             told = {name.decode("utf-8", "replace"): int(count) for name, count in counts.items() if count.isdigit()}
             self._versions.shared(told)
 
+    async def _shrink(self) -> None:
+        before, self._most_before, self._most_asked = self._most_before, self._most_asked, 0
+        if self._most_before <= 1 < before:
+            await self._client.connection_pool.disconnect(inuse_connections=False)
+
     async def _within(self, work: Awaitable[Any], seconds: float = TIMEOUT_S) -> Any:
         """What it says; None where it says nothing in time, or is not asked."""
-        if not self.is_there or self._asked >= _CONNECTIONS:
+        if not self.is_there or self._asked >= CONNECTIONS:
             self.counts["left_out"] += 1
             _forget(work)
             return None
         self._asked += 1
+        self._most_asked = max(self._most_asked, self._asked)
         try:
             async with asyncio.timeout(seconds):
                 said = await work

@@ -198,6 +198,8 @@ class CacheUse:
     def _given(self, entry: Entry, how: str) -> Replay | None:
         """A kept answer in the form that the request asks for; None where it cannot be given so."""
         answer: Kept = entry.value
+        if not self._memory.versions.is_current(self._taken.job.model, answer.fingerprint):
+            return None
         now = int(self._memory.wall())
         body = answer.fresh(self._memory.unique(), now)
         replay = self._stream(answer, body) if self._request.stream else self._whole(answer, body)
@@ -249,9 +251,8 @@ class CacheUse:
         answer = self._read(relay)
         if answer is None:
             return None
-        told = kept.fingerprint(answer.body)
-        if told and self._answer is not None:
-            self._memory.versions.answered(self._answer.backend, self._taken.job.model, told)
+        if answer.fingerprint and self._answer is not None:
+            self._memory.versions.answered(self._answer.backend, self._taken.job.model, answer.fingerprint)
         key = self._key()
         if self._memory.remote is not None:
             self._memory.remote.put_soon(key, answer, self._memory.ttl_s, self._lease)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.app import descriptors
 from proxy.app.descriptors import LEAST, current_limit, needed, raise_limit, shared
+from proxy.model.cache import CacheSettings
 
 
 @given(st.integers(LEAST, 1 << 20), st.integers(1, 1 << 16), st.integers(1, 2000))
@@ -31,6 +32,16 @@ def test_with_what_is_needed_every_client_wanted_may_come(clients: int, backends
     limit = needed(clients, backends)
     assert shared(limit, clients, backends).clients == clients
     assert shared(limit - 2, clients, backends).clients < clients
+
+
+def test_the_second_level_of_the_cache_keeps_what_it_needs() -> None:
+    with_it = CacheSettings(size=1 << 20, remote="redis://127.0.0.1:6379")
+    without = (CacheSettings(), CacheSettings(size=1 << 20))
+    assert [descriptors.of_second_level(cache) for cache in without] == [0, 0]
+    others = descriptors.of_second_level(with_it)
+    assert others > 0
+    assert needed(100, 1, others) == needed(100, 1) + others
+    assert shared(needed(100, 1, others), 100, 1, others).clients == 100
 
 
 class Limits:
