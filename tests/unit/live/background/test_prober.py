@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from proxy.config.schema import Config
+from proxy.core.cache.versions import Versions
 from proxy.live.background.prober import Prober
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
@@ -27,7 +28,9 @@ OLLAMA = listed(model("mike/mario:7b", "mike"), model("llama3.2:latest", "mike")
 class Bed:
     """A prober before one engine, and what it told."""
 
-    def __init__(self, engine: RouteEngine, kind: str = "auto", *, identifies: bool = False) -> None:
+    def __init__(
+        self, engine: RouteEngine, kind: str = "auto", *, identifies: bool = False, versions: Versions | None = None
+    ) -> None:
         loop = asyncio.get_running_loop()
         config = Config.model_validate({"version": 1, "backends": [{"url": engine.url, "name": "e", "kind": kind}]})
         (self.backend,) = backends.build(config, loop, Watch(loop, monotonic)).values()
@@ -36,7 +39,14 @@ class Bed:
         driver = cast(Driver, SimpleNamespace(report=self.told.append))
         models = cast(ModelList, SimpleNamespace(learn=self._describe))
         self._prober = Prober(
-            self.backend, driver, models, HealthSettings(), UpstreamLimits(), loop, identifies=identifies
+            self.backend,
+            driver,
+            models,
+            HealthSettings(),
+            UpstreamLimits(),
+            loop,
+            identifies=identifies,
+            versions=versions,
         )
         self.engine = engine
 
@@ -262,3 +272,29 @@ async def test_ollama_is_identified_when_it_is_recognised() -> None:
         (first,) = await identities(engine, OLLAMA)
         engine.routes["/api/version"] = {"version": "0.34.0"}
         assert await identities(engine, OLLAMA) != [first]
+
+
+async def test_weights_that_change_under_a_name_that_stays() -> None:
+    async with route_engine({}) as engine:
+        versions = Versions()
+        bed = Bed(engine, versions=versions)
+        await bed.probe(listed(model("m", root="/a", max_model_len=2048)))
+        first = versions.stamp("m")
+        await bed.probe(listed(model("m", root="/a", max_model_len=2048)))
+        assert versions.stamp("m") == first
+        await bed.probe(listed(model("m", root="/b", max_model_len=2048)))
+        assert versions.stamp("m") != first
+        bed.backend.pool.close()
+
+
+async def test_where_the_list_does_not_tell_the_engine_is_asked() -> None:
+    async with route_engine({}) as engine:
+        versions = Versions()
+        bed = Bed(engine, "ollama", versions=versions)
+        stamps = set()
+        for digest in ("d1", "d1", "d2"):
+            engine.routes["/api/tags"] = {"models": [{"name": "llama3.2:latest", "digest": digest}]}
+            await bed.probe(OLLAMA)
+            stamps.add(versions.stamp("llama3.2"))
+        assert len(stamps) == 2
+        bed.backend.pool.close()
