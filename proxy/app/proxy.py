@@ -168,6 +168,8 @@ class Proxy:
         for listener in self._listeners[1:]:
             listener.close()
         self._driver.drain()
+        if self._cache is not None and self._cache.remote is not None:
+            self._cache.remote.is_draining = True
         self._edge.drain()
         how = await self._drain.streams() if drain else ""
         await self._drain.cut()

@@ -70,6 +70,8 @@ class RemoteCache:
         self._rests_until = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._wakes = asyncio.Event()
+        self.is_draining = False
+        """Nobody waits for other proxies any more."""
         self.counts: Counter[str] = Counter()
         """What happened: hit, miss, error, foreign, stored, left_out."""
 
@@ -102,7 +104,7 @@ class RemoteCache:
         """The answer that another proxy makes, when it is there; None: nobody makes it any more, or that takes too
         long."""
         until, pause_s = self._clock() + within_s, _LOOK_S
-        while self._clock() < until and self.is_there:
+        while self._clock() < until and self.is_there and not self.is_draining:
             await asyncio.sleep(min(pause_s, max(0.0, until - self._clock())))
             pause_s = min(_LOOK_MAX_S, pause_s * 1.5)
             is_made = await self._within(self._client.exists(_LEASE + key))
