@@ -175,7 +175,7 @@ def _of_remote() -> Iterator[Figure]:
 
 
 async def _remote(url: str) -> float:
-    remote, key = RemoteCache(url, None, Versions(), 1 << 20), bytes(32)
+    remote, key = RemoteCache(url, None, Versions(), 1 << 20, time.monotonic), bytes(32)
     kept = Kept(bytes(2000), False, False, time.time(), NO_USAGE, b"")
     await remote._put(key, packed(kept, key), 60_000, b"")
     took: list[float] = []

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
 from proxy.core.cache.versions import Versions
@@ -39,11 +41,11 @@ class Desk:
     """What `Exchange` does with a cache, and nothing else."""
 
     def __init__(self, bed: Bed, cache: dict[str, Any] | None = None, classes: tuple[ClassSettings, ...] = ()) -> None:
-        settings = CacheSettings.model_validate({"size": "16MiB", **(cache or {})})
+        settings = replace(CacheSettings(size=16 << 20), **(cache or {}))
         self.bed = bed
         self.versions = Versions()
         loop = asyncio.get_running_loop()
-        self.cache = ResponseCache(settings, self.versions, Tokenizers({}), 1 << 20, loop)
+        self.cache = ResponseCache(settings, self.versions, Tokenizers({}), 1 << 20, loop, time.monotonic, time.time)
         classifier = Classifier(with_built_in(classes), (), None)
         self._builder = JobBuilder(classifier, ModelList(bed.scheduler, 0), None, foresees=False)
 
@@ -61,7 +63,17 @@ class Desk:
         taken = self._builder.take(head, request, read, self.bed.now)
         use = self.cache.use(head, request, taken, read, body)
         settings = taken.classified.traffic_class.stream
-        call = Call(request, taken.job, head.forward, body, settings, Timeline(self.bed.now), Meter(), tap=use.tap)
+        call = Call(
+            request=request,
+            job=taken.job,
+            headers=head.forward,
+            body=body,
+            settings=settings,
+            timeline=Timeline(self.bed.now),
+            meter=Meter(),
+            part=taken.part,
+            tap=use.tap,
+        )
         return use, JobLoop(self.bed.jobs, call, {})
 
     async def asked(self, **more: Any) -> tuple[str, Answer]:

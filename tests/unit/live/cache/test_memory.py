@@ -16,8 +16,8 @@ KEY = bytes(32)
 
 
 def memory() -> Memory:
-    settings = CacheSettings.model_validate({"size": "1MiB", "ttl": "100s"})
-    return Memory(settings, Versions(), Tokenizers({}), 1 << 20, asyncio.get_running_loop())
+    settings = CacheSettings(size=1 << 20, ttl=100.0)
+    return Memory(settings, Versions(), Tokenizers({}), 1 << 20, asyncio.get_running_loop(), time.monotonic, time.time)
 
 
 def kept(age_s: float) -> Kept:

@@ -25,7 +25,7 @@ def server() -> Iterator[RedisServer]:
 @pytest.fixture
 async def remote(server: RedisServer) -> AsyncIterator[RemoteCache]:
     server.command("FLUSHALL")
-    remote = RemoteCache(server.url, None, Versions(), 1 << 20)
+    remote = RemoteCache(server.url, None, Versions(), 1 << 20, time.monotonic)
     yield remote
     await remote.close()
 
@@ -47,7 +47,7 @@ async def test_what_is_put_is_there_for_its_time(remote: RemoteCache, server: Re
 
 
 async def test_one_gets_the_lease_until_it_is_given_back(remote: RemoteCache, server: RedisServer) -> None:
-    other = RemoteCache(server.url, None, Versions(), 1 << 20)
+    other = RemoteCache(server.url, None, Versions(), 1 << 20, time.monotonic)
     await remote._share()
     await other._share()
     assert await remote.lease(KEY, 30)
@@ -66,7 +66,7 @@ async def test_without_patience_there_is_no_lease(remote: RemoteCache, server: R
 
 async def test_epochs_are_shared(remote: RemoteCache, server: RedisServer) -> None:
     versions = Versions()
-    other = RemoteCache(server.url, None, versions, 1 << 20)
+    other = RemoteCache(server.url, None, versions, 1 << 20, time.monotonic)
     remote._versions.bump("m")
     await remote._share()
     await other._share()
@@ -77,7 +77,7 @@ async def test_epochs_are_shared(remote: RemoteCache, server: RedisServer) -> No
 
 
 async def test_nobody_there_costs_a_rest_not_a_wait() -> None:
-    remote = RemoteCache("redis://127.0.0.1:1/0", None, Versions(), 1 << 20)
+    remote = RemoteCache("redis://127.0.0.1:1/0", None, Versions(), 1 << 20, time.monotonic)
     for _ in range(3):
         assert await remote.get(KEY) is None
     assert remote.counts["error"] == 3

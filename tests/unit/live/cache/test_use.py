@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from proxy.model.cache import ClassCacheSettings
 from proxy.model.classes import ClassSettings
 from proxy.model.faults import FaultError, Kind
 from tests.unit.live.cache.desk import WHOLE, Desk
@@ -109,7 +110,7 @@ async def test_of_other_tenants_nobody_waits() -> None:
 
 async def test_a_shared_memory_tells_nothing() -> None:
     async with bed(GOOD, BAD) as one:
-        desk = Desk(one, classes=(ClassSettings.model_validate({"name": "interactive", "cache": {"scope": "shared"}}),))
+        desk = Desk(one, classes=(ClassSettings(name="interactive", cache=ClassCacheSettings(scope="shared")),))
         await desk.asked()
         use, job = desk.begin(key=b"b")
         await use.answer(job)
