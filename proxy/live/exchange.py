@@ -154,6 +154,8 @@ class Exchange(Account):
         return failed_with(downstream(kind, text), self._how_far())
 
     def _how_far(self) -> Phase:
+        if self._use is not None and self._use.replay is not None:
+            return Phase.STREAM
         return Phase.READ if self._job is None else self._job.phase
 
 

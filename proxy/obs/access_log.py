@@ -87,6 +87,7 @@ def _what(record: Record) -> tuple[str | int | bool | None, ...]:
         record.backend,
         record.attempts,
         record.hedge or None,
+        record.cache or None,
         record.stream,
         record.resumed or None,
         record.fallback or None,
