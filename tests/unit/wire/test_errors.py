@@ -29,6 +29,7 @@ STATUSES = {
     Kind.MODEL_NOT_FOUND: 404,
     Kind.LEFT: 499,
     Kind.WRITE_STALL: 499,
+    Kind.NOT_KEPT: 504,
     Kind.CONNECT: 502,
     Kind.CONNECT_TIMEOUT: 502,
     Kind.TLS: 502,
@@ -79,7 +80,7 @@ def test_every_kind_of_every_source(kind: Kind, source: Source, spent: bool) -> 
     assert shown.status == STATUSES[kind]
     headers = dict(shown.headers)
     assert headers[b"content-type"] == b"application/json"
-    hopeless = (Kind.QUOTA, Kind.MISCONFIGURED, Kind.TLS, Kind.LOOP, Kind.EVENT_TOO_LARGE)
+    hopeless = (Kind.QUOTA, Kind.MISCONFIGURED, Kind.TLS, Kind.LOOP, Kind.EVENT_TOO_LARGE, Kind.NOT_KEPT)
     for_ever = (spent and source is Source.UPSTREAM) or kind in hopeless
     assert (headers.get(b"x-should-retry") == b"false") is for_ever
     assert (b"allow" in headers) is (shown.status == HTTPStatus.METHOD_NOT_ALLOWED)
