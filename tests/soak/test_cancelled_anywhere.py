@@ -22,6 +22,8 @@ import uvloop
 from proxy.app.proxy import Proxy
 from proxy.core.jobs.open_job import OpenJob
 from proxy.live.attempt import Try
+from proxy.live.cache.flights import Flight
+from proxy.live.cache.use import CacheUse
 from proxy.live.downstream.connection import Connection as ClientConnection
 from proxy.live.downstream.reader import Message, Reader
 from proxy.live.exchange import Exchange
@@ -31,6 +33,7 @@ from proxy.live.stream import TimedStream
 from proxy.live.upstream.connection import Connection as EngineConnection
 from proxy.live.watch import Limit
 from proxy.model.request import Job
+from proxy.wire.tap import Tap
 from tests.soak.clients import PATH, chat, chunked, connect, many
 from tests.soak.quick_engine import quick_engine
 from tests.support.certificates import Certificate
@@ -46,12 +49,15 @@ REST_S = 10.0
 COUNTED = (
     *(ClientConnection, Reader, Message, Exchange, JobLoop, Try, Relay, TimedStream, Limit),
     *(EngineConnection, Job, OpenJob, asyncio.Task, asyncio.Future),
+    *(CacheUse, Flight, Tap),
 )
 OPTIONS = """
 classes:
   - {name: hedged, hedge: {after: 1ms, budget: 50%}}
   - {name: pinging, stream: {ping: 5ms}}
   - {name: retold, stream: {granularity: token, pace: smooth}}
+  - {name: kept, cache: all}
+cache: {size: 8MiB}
 limits: {upstream: {connect: 5s}, connections: {write_stall: 20s}}
 hold: {min_jobs: 1000}
 health: {probe_interval: 60s}
@@ -88,6 +94,7 @@ KINDS = {
     "retold stream": Kind("open", "drip", {"stream"}, 300, "retold"),
     "stalled": Kind("open", "flood", {"stalled"}, 200, reads=False),
     "hedged": Kind("twice", "hang", {"race"}, 3000, "hedged"),
+    "led and waited for": Kind("open", "hang", {"head", "placing"}, 200, "kept"),
     "pinging": Kind("open", "hang", {"head"}, 600, "pinging"),
 }
 
