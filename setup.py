@@ -28,12 +28,12 @@ _WHOLE = ("core", "engines", "live", "model", "wire")
 _LEFT_OUT = {
     "is read once, at the start": "*/__init__",
     "is plain settings: their types are read as marked, for the options that are made of them": "model/bounds"
-    " model/cache model/classes model/fallback model/hedge model/kv_cache model/limits model/rules model/scheduling"
-    " model/tenants model/units model/windows",
+    " model/cache model/classes model/fallback model/hedge model/kv_cache model/limits model/prompts model/rules"
+    " model/scheduling model/tenants model/units model/windows",
     "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/shown/explanation",
     "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/catalogue"
     " live/background/address_space live/background/memory live/background/prober live/background/questions"
-    " live/cache/remote live/background/scraper live/tokenizers live/upstream/tls",
+    " live/background/scraper live/background/warmer live/cache/remote live/tokenizers live/upstream/tls",
     "runs for large and packed bodies only, whose cost is that of parsing them": "live/downstream/bodies wire/weight",
 }
 """Why some are left to the interpreter: reason → names."""

@@ -4,19 +4,22 @@ Owns what pydantic has to know of each `Form`, which are also the types of the o
 """
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
 from proxy.core.route.policies import POLICIES
 from proxy.model.bounds import Form
 from proxy.model.cache import INSTANT, pace_of
 from proxy.model.hedge import OFF, QUANTILES
+from proxy.model.line_pattern import line_pattern
 from proxy.model.tenants import is_tenant
 from proxy.model.units import format_duration, format_size, parse_duration_s, parse_size_b
 
 _PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{0,6})?)%", re.ASCII)
 
+_TOKENS: Final = re.compile(r"([0-9]{1,9}) tokens?", re.ASCII)
 _STORE: Final = re.compile(
     r"(?:rediss?|valkeys?)://[A-Za-z0-9.\[\]:_-]{1,255}(?:/[0-9]{1,4})?|unix:///[^\s?#@]{1,255}", re.ASCII
 )
@@ -61,6 +64,28 @@ def _tenant(text: str) -> str:
     if not is_tenant(text):
         raise ValueError("must be the first 8 hex digits of the SHA-256 of an API key, as metrics show them, or *")
     return text
+
+
+def _line(text: str) -> str:
+    line_pattern(text)
+    return text
+
+
+def _tokens(value: Any) -> Any:
+    """`120 tokens` → 120."""
+    found = _TOKENS.fullmatch(value) if isinstance(value, str) else None
+    return value if found is None else int(found.group(1))
+
+
+def _as_text(value: Any) -> Any:
+    """`version: 3` means `version: "3"`."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _beside(name: str, info: ValidationInfo) -> str:
+    """Relative to the configuration, whose directory whoever reads it knows."""
+    directory: Path | None = getattr(info.context, "directory", None)
+    return name if directory is None else str(directory / name)
 
 
 Duration = Annotated[
@@ -122,6 +147,20 @@ _Pace = Annotated[
 ]
 _Store = Annotated[str, AfterValidator(_store), Field(json_schema_extra={"pattern": f"^({_STORE.pattern})$"})]
 
+_Line = Annotated[str, AfterValidator(_line), Field(examples=["x-anthropic-billing-header", "^Current time: .*"])]
+_Tokens = Annotated[
+    int,
+    BeforeValidator(_tokens),
+    Field(ge=1, le=100_000),
+    WithJsonSchema({"type": ["integer", "string"], "pattern": "^[0-9]+ tokens?$", "minimum": 1, "maximum": 100_000}),
+]
+_Version = Annotated[
+    str,
+    BeforeValidator(_as_text, json_schema_input_type=str | int),
+    Field(pattern=r"^[A-Za-z0-9._-]{1,32}$"),
+]
+_File = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$"), AfterValidator(_beside)]
+
 if TYPE_CHECKING:
     _Policy = str
 else:
@@ -136,5 +175,9 @@ WRITTEN: Final[dict[Form, Any]] = {
     Form.POLICY: _Policy,
     Form.PACE: _Pace,
     Form.STORE: _Store,
+    Form.LINE: _Line,
+    Form.TOKENS: _Tokens,
+    Form.VERSION: _Version,
+    Form.FILE: _File,
 }
 """What pydantic reads instead of a type with that mark."""

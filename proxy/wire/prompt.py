@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.wire.body import invalid
+from proxy.wire.prompts.marks import HINT, unmarked
 
 BLOCK_B = 512
 BLOCK_TOKENS = 128
@@ -182,7 +183,14 @@ def prefix(fields: Mapping[str, Any], model: str, whose: str) -> tuple[int, ...]
     data = _canonical(fields)
     chained = hash((model, whose))
     chain: list[int] = []
-    for at in range(0, len(data) - BLOCK_B + 1, BLOCK_B):
+    start = 0
+    if HINT in data:
+        data, border = unmarked(data)
+        for at in range(0, border, BLOCK_B):  # the last block ends there
+            chained = hash((chained, data[at : min(border, at + BLOCK_B)]))
+            chain.append(chained)
+        start = border
+    for at in range(start, len(data) - BLOCK_B + 1, BLOCK_B):
         chained = hash((chained, data[at : at + BLOCK_B]))
         chain.append(chained)
     return tuple(chain)

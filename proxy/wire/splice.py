@@ -23,7 +23,7 @@ def replace_value(body: bytes, key: str, value: object) -> bytes:
     encoded = orjson.dumps(value)
     parts: list[bytes] = []
     done = 0
-    for start, end in _value_spans(body, key):
+    for start, end in value_spans(body, key):
         parts += (body[done:start], encoded)
         done = end
     parts.append(body[done:])
@@ -33,7 +33,7 @@ def replace_value(body: bytes, key: str, value: object) -> bytes:
 def with_item(body: bytes, key: str, item: object) -> bytes:
     """`body` with `item` behind all others in every top-level `key`, which must be an array."""
     encoded = orjson.dumps(item)
-    for start, end in reversed(_value_spans(body, key)):
+    for start, end in reversed(value_spans(body, key)):
         last = end - 1
         comma = b"" if _after_space(body, start + 1) == last else b","
         body = b"".join((body[:last], comma, encoded, body[last:]))
@@ -57,7 +57,7 @@ def with_last(body: bytes, key: str, value: object) -> bytes:
 
 def without_key(body: bytes, key: str) -> bytes:
     """`body`, a JSON object, without its top-level `key`; the rest stays byte for byte."""
-    for start, end in reversed(_value_spans(body, key)):
+    for start, end in reversed(value_spans(body, key)):
         colon = body.rindex(b":", 0, start)
         before = body[: body.rindex(b'"', 0, body.rindex(b'"', 0, colon))].rstrip()
         after = _after_space(body, end)
@@ -70,7 +70,7 @@ def without_key(body: bytes, key: str) -> bytes:
     return body
 
 
-def _value_spans(body: bytes, key: str) -> list[tuple[int, int]]:
+def value_spans(body: bytes, key: str) -> list[tuple[int, int]]:
     """[start, end) of the values of top-level `key`, by walking from string to string and counting brackets."""
     spans: list[tuple[int, int]] = []
     if not body.startswith(b"{", _after_space(body, 0)):
