@@ -1,6 +1,6 @@
 """What becomes of attempts that are out: first bytes and tokens, ends, failures and the next attempt.
 
-Owns the order in which attempts, books, fleet and those who wait hear of it, the choice between trying again and
+Owns the order in which attempts, learning, fleet and those who wait hear of it, the choice between trying again and
 answering with the failure, and which of two attempts at once goes on.
 """
 

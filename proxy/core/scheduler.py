@@ -1,7 +1,7 @@
 """The façade of the core: jobs and reports in, commands out.
 
 Owns the order in which things are decided. Does no I/O, reads no clock, and leaves the choice of a backend to the
-router, waiting and refusing to `waiting`, what becomes of attempts to `progress`, what is learned to the books, permits
+router, waiting and refusing to `waiting`, what becomes of attempts to `progress`, learning to `learning`, permits
 to the attempts and health to the fleet.
 
     submit ──> router ──fits──> Dispatch ──> progress ──Finished──> done; whoever is held and fits now goes
@@ -80,16 +80,16 @@ class Scheduler:
             scheduling = replace(scheduling, policy=policy)
         settings = CoreSettings(retries=retries, hold=hold, health=health, scheduling=scheduling)
         self._state = state = State(backends, settings, rng)
-        self._fleet, self._books, self._quotas = state.fleet, state.learning, state.quotas
+        self._fleet, self._learning, self._quotas = state.fleet, state.learning, state.quotas
         self._attempts, self._held, self._router = state.attempts, state.holds, state.router
-        self._budget, self._lateness, self._outbox = state.budget, state.hedge_timers, state.outbox
+        self._budget, self._hedge_timers, self._outbox = state.budget, state.hedge_timers, state.outbox
         self.memento = Memento(state.fleet, state.learning, state.dials)
         """What is learned, to be kept for a later life."""
         self._windows = Windows(state.holds)
         self._decider = Decider(state, state.router, rng, self._windows)
         self._waiting = Waiting(state, self._decider, self._windows)
         self._progress = Progress(state, self._waiting)
-        self._silence = Stalls(state)
+        self._stalls = Stalls(state)
         self._ejections = state.fleet.timers
         self._pauses = state.fleet.pauses
         self._holds = state.holds.hold.timers
@@ -123,7 +123,7 @@ class Scheduler:
             if open_job.waits_in is not None:
                 open_job.waits_in.remove(open_job)
             self._attempts.leave(open_job)
-            self._lateness.forget(open_job)
+            self._hedge_timers.forget(open_job)
         self._advance(now)
         if open_job is not None:
             self._progress.left(open_job, now)
@@ -160,7 +160,7 @@ class Scheduler:
         on with it (None: none does), or because its own is gone. `token_s`: its seconds per token until then. Decides
         nothing: what follows is a report that it failed."""
         attempt = self._attempts.out.get(attempt_id)
-        return attempt is not None and self._silence.gives_up(attempt, silent_s, now, fits, token_s)
+        return attempt is not None and self._stalls.gives_up(attempt, silent_s, now, fits, token_s)
 
     def sleeps_on(self, attempt_id: int) -> bool:
         """Whether the only attempt of a job is out to a backend that leaves it alone until somebody wakes it."""
@@ -222,7 +222,7 @@ class Scheduler:
 
     def explain(self, job: Job, now: float) -> Explanation:
         """What `submit` would answer, and why; nothing changes."""
-        return explain(self._fleet, self._books, self._router, self._decider, self._quotas, job, now)
+        return explain(self._fleet, self._learning, self._router, self._decider, self._quotas, job, now)
 
     # ---- read-only views
 
@@ -264,7 +264,7 @@ class Scheduler:
 
     def tenants(self, now: float) -> dict[str, float]:
         """Seconds of service lately, by tenant; those long gone are missing."""
-        return self._books.tenants.services(now)
+        return self._learning.tenants.services(now)
 
     def quota(self, tenant: str, now: float) -> QuotaView | None:
         """What a tenant may still use; None: it has no limits."""
@@ -300,14 +300,14 @@ class Scheduler:
             hedges_alone=self._progress.hedging.alone,
             hedge_tokens=attempts.hedge_tokens,
             joined=attempts.joined,
-            predicted_hit_tokens=self._books.predicted_hits,
-            actual_hit_tokens=self._books.actual_hits,
+            predicted_hit_tokens=self._learning.predicted_hits,
+            actual_hit_tokens=self._learning.actual_hits,
         )
 
     # ---- a new job
 
     def _placed(self, open_job: OpenJob, now: float) -> list[Command]:
-        """Decided, noted in the books, and done."""
+        """Decided, noted, and done."""
         candidates = self._fleet.catalogue.find(open_job.job.model)
         judged = self._decider.new(open_job, candidates, now)
         if candidates is not None and not (judged.demand is None and isinstance(judged.decision, Shed)):
@@ -316,7 +316,7 @@ class Scheduler:
 
     def _note(self, open_job: OpenJob, judged: Judged, candidates: Candidates, now: float) -> None:
         """What a job that came through the gates asks for."""
-        demand, chosen = judged.demand or self._books.demand(open_job, now), judged.chosen
+        demand, chosen = judged.demand or self._learning.demand(open_job, now), judged.chosen
         account = self._quotas.account(open_job.job.tenant, now) if self._quotas.limits_anybody else None
         if account is not None:
             open_job.reserved = Reservation(account, demand.prompt, demand.answer, now)
@@ -328,7 +328,7 @@ class Scheduler:
         usable = candidates.open or candidates.backends
         seen = chosen or usable[0]
         if chosen is None:
-            self._books.tenants.waits(open_job.job.tenant, demand.promised, now)
+            self._learning.tenants.waits(open_job.job.tenant, demand.promised, now)
             foresee(seen, demand)
         seen.pool.arrived(work_s(seen, demand), now)
         if self._router.judges:
@@ -374,14 +374,14 @@ class Scheduler:
             self._on_probed(backend, report, now)
         elif isinstance(report, Load):
             woke = self._fleet.told(backend, report)
-            self._books.load(backend, report, now)
+            self._learning.load(backend, report, now)
             self._progress.go_on(backend, woke, now)
         elif isinstance(report, Flowed):
-            self._books.flowed(backend, report, now)
+            self._learning.flowed(backend, report, now)
         elif isinstance(report, Identified):
             self.memento.identified(backend.name, report.engine, now)
         else:
-            self._books.restarted(backend)
+            self._learning.restarted(backend)
             self._fleet.compare(backend)
             self._progress.go_on(backend, self._fleet.woke(backend), now)
 
@@ -404,7 +404,7 @@ class Scheduler:
         open_job, backend = attempt.open_job, attempt.backend
         if report.cannot.lack is Lack.CONTEXT:
             open_job.too_short = max(open_job.too_short, report.cannot.limit or 0)
-        prompt, name = self._books.demand(open_job, now).prompt, backend.listed_name(open_job.job.model)
+        prompt, name = self._learning.demand(open_job, now).prompt, backend.listed_name(open_job.job.model)
         backend.abilities.learn(open_job.job, name, report.cannot, prompt, now)
         self._fleet.compare(backend)
 

@@ -297,7 +297,7 @@ class Waiting:
         for line in hold.lines():
             if hold is self._holds.backfill:
                 sort_out(hold, line, now)
-            for open_job in line.first(_LOOKS if ticket_may_be_passed(line) else 1):
+            for open_job in line.first(_LOOKS if may_be_passed(line) else 1):
                 demand = self._books.demand(open_job, now)
                 backend = self._router.pick(line.candidates, demand, line.avoid)
                 if backend is None:
@@ -383,6 +383,6 @@ def _number(open_job: OpenJob) -> int:
     return open_job.number
 
 
-def ticket_may_be_passed(line: Line) -> bool:
+def may_be_passed(line: Line) -> bool:
     """Whether those behind the first may fit where it does not: when more than a permit keeps it waiting."""
     return line.head.reason is not None or bool(line.head.job.require)

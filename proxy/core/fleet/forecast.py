@@ -1,4 +1,4 @@
-"""What was foreseen of the last job that was looked at on a backend: what `foresee` writes, without allocating.
+"""The forecast of the last job that was looked at on a backend: what `foresee` writes, without allocating.
 
 Valid until the next job is looked at there.
 """

@@ -1,1 +1,1 @@
-"""Open jobs: tickets, attempts, holds, and the books that are kept of them."""
+"""Open jobs: their attempts, the holds, and what is learned of them."""

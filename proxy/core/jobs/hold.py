@@ -95,7 +95,7 @@ class Hold:
         self._peers = peers
         self._lines: dict[Candidates, dict[frozenset[Backend], Line]] = {}
         """Lines with at least one job."""
-        self._tickets: dict[int, OpenJob] = {}
+        self._open_jobs: dict[int, OpenJob] = {}
         self.bytes = 0
         self.filled_at = 0.0
         """When somebody began to wait where nobody did."""
@@ -103,7 +103,7 @@ class Hold:
         """Ends of holds, by job id."""
 
     def __len__(self) -> int:
-        return len(self._tickets)
+        return len(self._open_jobs)
 
     @property
     def max_wait_s(self) -> float:
@@ -113,7 +113,7 @@ class Hold:
     def configure(self, settings: HoldSettings) -> None:
         """Other bounds: nobody is sent away for them, and nobody waits for longer than they allow."""
         self._settings = settings
-        for open_job in self._tickets.values():
+        for open_job in self._open_jobs.values():
             assert open_job.held_at is not None
             until = open_job.held_at + settings.max_wait
             if until < self.timers.at(open_job.job.id):
@@ -123,7 +123,7 @@ class Hold:
         """Whether one more job keeps within the bounds."""
         settings = self._settings
         most = max(settings.min_jobs, int(settings.per_in_flight * in_flight))
-        return len(self._tickets) < most and self.has_bytes(open_job)
+        return len(self._open_jobs) < most and self.has_bytes(open_job)
 
     def has_bytes(self, open_job: OpenJob) -> bool:
         """Whether its body keeps within the bound of all of them."""
@@ -138,7 +138,7 @@ class Hold:
         most_s: float = inf,
     ) -> None:
         """Hold a job, for as long as is allowed and of use: at most `most_s` seconds."""
-        if not self._tickets:
+        if not self._open_jobs:
             self.filled_at = now
         until = now + min(self._settings.max_wait, most_s)
         deadline = open_job.job.deadline
@@ -146,7 +146,7 @@ class Hold:
         open_job.state = job_after(open_job.state, HOLDS)
         open_job.waits_in = self
         open_job.held_at = now
-        self._tickets[open_job.job.id] = open_job
+        self._open_jobs[open_job.job.id] = open_job
         self.bytes += open_job.job.body_bytes
         if open_job.job.window is not None:
             self._peers.add(open_job.job.window, open_job)
@@ -157,7 +157,7 @@ class Hold:
         self._leave_line(open_job)
         open_job.state = job_after(open_job.state, TAKEN)
         open_job.waits_in = None
-        del self._tickets[open_job.job.id]
+        del self._open_jobs[open_job.job.id]
         self.timers.clear(open_job.job.id)
         self.bytes -= open_job.job.body_bytes
         assert self.bytes >= 0
@@ -192,11 +192,11 @@ class Hold:
 
     def due(self, now: float) -> list[OpenJob]:
         """Those whose time is over; still held."""
-        return [self._tickets[job_id] for job_id in self.timers.due(now)]
+        return [self._open_jobs[job_id] for job_id in self.timers.due(now)]
 
     def open_jobs(self) -> list[OpenJob]:
         """All, oldest first."""
-        return sorted(self._tickets.values(), key=_number)
+        return sorted(self._open_jobs.values(), key=_number)
 
     def lines(self) -> list[Line]:
         """Every line that is not empty, the one whose head goes first at the front."""

@@ -1,4 +1,4 @@
-"""One attempt as the books of its backend know it: what was foreseen, and what is known by now.
+"""One attempt in the ledger of its backend: what was forecast of it, and what is known by now.
 
 Owns nothing but the record.
 """
@@ -8,7 +8,7 @@ from proxy.model.request import Job
 
 
 class Entry:
-    """One attempt in the books."""
+    """One attempt in the ledger."""
 
     __slots__ = (
         "ahead",

@@ -162,7 +162,7 @@ def seat_wait_s(backend: Backend, waiting: float) -> float:
 
 
 def open_entry(entry: Entry, backend: Backend, demand: Demand) -> None:
-    """Write what was foreseen into the books of an attempt that goes to `backend`."""
+    """Write the forecast into the entry of an attempt that goes to `backend`."""
     out = backend.forecast
     entry.prompt = demand.prompt
     entry.hit, entry.fresh = out.hit, out.fresh

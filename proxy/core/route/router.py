@@ -55,7 +55,7 @@ class Router:
     def pick(self, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]) -> Backend | None:
         """A backend that has room for the job; None when it has to wait or to be refused (`demand.reason`).
 
-        The chosen backend's outlook is that of this job."""
+        The chosen backend's forecast is that of this job."""
         free = self.free(candidates, demand, avoid)
         demand.reason = None
         demand.fitted = False

@@ -55,7 +55,7 @@ class Bed:
 
     @property
     def sessions(self) -> Sessions:
-        return self.scheduler._books.sessions
+        return self.scheduler._learning.sessions
 
     def submit(self, prefix: tuple[int, ...], **more: Any) -> tuple[int, str]:
         """The job, and where it went; empty: nowhere."""
@@ -129,11 +129,11 @@ def test_tokens_that_the_engine_has_counted_are_not_estimated() -> None:
     bed = Bed(1)
     bed.turn("a", 80)
     job = Job(7, "m", prefix=chain("a", 84), body_bytes=9_000_000)
-    demand = bed.scheduler._books.demand(sessions_ticket(job, bed.now), bed.now)
+    demand = bed.scheduler._learning.demand(open_job_of_session(job, bed.now), bed.now)
     assert demand.prompt == pytest.approx(84 * BLOCK, rel=0.02)
 
 
-def sessions_ticket(job: Job, now: float) -> Any:
+def open_job_of_session(job: Job, now: float) -> Any:
     from proxy.core.jobs.open_job import OpenJob
 
     return OpenJob(job, 1, now)
