@@ -19,9 +19,15 @@ from proxy.model.request import Job
 from proxy.model.scheduling import CoreSettings
 
 
+UNTOLD = 64
+"""Answers in one piece that a backend is sent whose operator names no bound."""
+
+
 def has_place(view: BackendView) -> bool:
     """There, not full, with a permit left."""
     places = [most for most in (view.permits, view.places) if most is not None]
+    if view.permits is None:  # how many it takes is learned, and it is sent so many before anything is
+        places.append(UNTOLD)
     there = view.state is not HealthState.AWAY and view.paused_until is None
     return there and all(view.in_flight < most for most in places)
 
