@@ -18,7 +18,6 @@ from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import CoreSettings
 
-
 UNTOLD = 64
 """Answers in one piece that a backend is sent whose operator names no bound."""
 
