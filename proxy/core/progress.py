@@ -32,8 +32,8 @@ class Progress:
         self._dials = state.dials
         self._outbox = state.outbox
         self._waiting = waiting
-        self.hedging = Hedging(state.fleet, state.learning, state.router)
-        self.retried = 0
+        self.hedging = Hedging(state)
+        self._tally = state.tally
 
     # ---- reports
 
@@ -299,7 +299,7 @@ class Progress:
     def _pay(self, fault: Fault, now: float) -> None:
         if fault.kind not in NOT_REACHED and fault.kind not in DECLINED:
             self._budget.take(now)
-            self.retried += 1
+            self._tally.retries += 1
 
     def _other(self, open_job: OpenJob, now: float) -> bool:
         """Try another model or pool, unless the client has seen something of this one; False: there is none."""

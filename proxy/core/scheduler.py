@@ -10,9 +10,9 @@ to the attempts and health to the fleet.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from math import inf
-from typing import Final
+from typing import Any, Final
 
 from proxy.core.decide import Decider
 from proxy.core.fleet.abilities import is_believable
@@ -102,12 +102,12 @@ class Scheduler:
 
     def submit(self, job: Job, now: float) -> list[Command]:
         """A new job: it goes, is held or is refused."""
-        attempts = self._attempts
+        attempts, tally = self._attempts, self._state.tally
         if job.id in attempts.open:
             raise ValueError(f"job {job.id} is already open")
         self._advance(now)
-        attempts.offered += 1
-        open_job = OpenJob(job, attempts.offered, now)
+        tally.offered += 1
+        open_job = OpenJob(job, tally.offered, now)
         attempts.begin(open_job)
         if open_job.fallbacks:
             self._decider.fallback.served(open_job)
@@ -276,32 +276,18 @@ class Scheduler:
 
     def counts(self, now: float) -> Counts:
         """What happened so far, and what is open."""
-        attempts, waiting, held = self._attempts, self._waiting, self._held
+        tally, held = self._state.tally, self._held
+        happened: dict[str, Any] = {counter.name: getattr(tally, counter.name) for counter in fields(tally)}
+        happened["refusals"] = dict(tally.refusals)
         return Counts(
-            offered=attempts.offered,
-            finished=attempts.finished,
-            refused=attempts.refused,
-            cancelled=attempts.cancelled,
-            in_flight=attempts.in_flight,
+            **happened,
+            in_flight=self._attempts.in_flight,
+            hedging=self._attempts.hedging,
             held=len(held),
             held_bytes=held.bytes,
-            retries=self._progress.retried,
+            backfill=len(held.backfill),
             retry_budget_left=self._budget.left(now),
             ejections=self._fleet.ejections,
-            backfill=len(held.backfill),
-            preempted=attempts.preempted,
-            demoted=waiting.demoted,
-            refusals=dict(attempts.reasons),
-            hedging=attempts.hedging,
-            late=self._progress.hedging.late,
-            hedges=attempts.hedges,
-            hedges_won=attempts.hedges_won,
-            hedges_unpaid=self._progress.hedging.unpaid,
-            hedges_alone=self._progress.hedging.alone,
-            hedge_tokens=attempts.hedge_tokens,
-            joined=attempts.joined,
-            predicted_hit_tokens=self._learning.predicted_hits,
-            actual_hit_tokens=self._learning.actual_hits,
         )
 
     # ---- a new job

@@ -16,6 +16,7 @@ from proxy.core.jobs.retry_budget import RetryBudget
 from proxy.core.outbox import Outbox
 from proxy.core.rng import Rng
 from proxy.core.route.router import Router
+from proxy.core.tally import Tally
 from proxy.core.tenancy.quotas import Quotas
 from proxy.model.backend import BackendSpec
 from proxy.model.scheduling import CoreSettings
@@ -36,18 +37,20 @@ class State:
         "quotas",
         "rng",
         "router",
+        "tally",
     )
 
     def __init__(self, backends: Sequence[BackendSpec], settings: CoreSettings, rng: Rng) -> None:
         scheduling = settings.scheduling
         self.rng = rng
         self.dials = Dials(settings)
+        self.tally = Tally()
         self.fleet = Fleet(backends, settings.health, learns_concurrency=scheduling.admission.concurrency == "learned")
-        self.learning = Learning(self.dials, scheduling.fairness)
+        self.learning = Learning(self.dials, scheduling.fairness, self.tally)
         self.quotas = Quotas(scheduling.tenants)
         self.budget = RetryBudget(settings.retries)
         self.hedge_timers = HedgeTimers(self.dials)
-        self.attempts = Attempts(self.fleet, self.learning, self.hedge_timers)
+        self.attempts = Attempts(self.fleet, self.learning, self.hedge_timers, self.tally)
         self.router = Router(self.fleet, scheduling, rng)
         self.holds = Holds(settings.hold, scheduling.backfill)
         self.outbox = Outbox()

@@ -56,7 +56,7 @@ class Waiting:
         self._dials = state.dials
         self._decider = decider
         self.look_at = inf
-        self.demoted = 0
+        self._tally = state.tally
 
     @property
     def somebody(self) -> bool:
@@ -136,7 +136,7 @@ class Waiting:
         open_job.work_s = wait.work_s
         if wait.demoted:
             open_job.demoted = True
-            self.demoted += 1
+            self._tally.demoted += 1
         if wait.as_bulk:
             weigh(open_job, (candidates.open or candidates.backends)[-1], self._books.demand(open_job, now))
         self._add(

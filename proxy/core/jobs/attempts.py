@@ -17,6 +17,7 @@ from proxy.core.jobs.states import ANSWERING, BEGAN, CLOSED, END, RETURNED, SENT
 from proxy.core.learn.calls import kind_of
 from proxy.core.learn.entry import Entry
 from proxy.core.refusals import unreachable
+from proxy.core.tally import Tally
 from proxy.core.tenancy.quotas import Reservation
 from proxy.model.commands import Abort, Dispatch, Finished, Part, Reason, Refuse
 from proxy.model.faults import NOT_REACHED, Fault, Kind
@@ -27,7 +28,8 @@ from proxy.model.windows import Gathered
 class Attempts:
     """Every open job is either held or has a permit, or two."""
 
-    def __init__(self, fleet: Fleet, learning: Learning, hedge_timers: HedgeTimers) -> None:
+    def __init__(self, fleet: Fleet, learning: Learning, hedge_timers: HedgeTimers, tally: Tally) -> None:
+        self._tally = tally
         self._fleet = fleet
         self._books = learning
         self._lateness = hedge_timers
@@ -37,19 +39,10 @@ class Attempts:
         """By its own id: what is not in here is over, and nothing said of it counts."""
         self._alike: dict[tuple[str, bytes | None], Attempt] = {}
         """Attempts whose answer is also that of whoever of the tenant asks the same, by the question: of those out."""
-        self.joined = 0
-        """Jobs that got the answer of an attempt that was out."""
         self._last_id = 0
         self.in_flight = 0
-        self.offered = self.finished = self.refused = self.cancelled = self.preempted = 0
-        self.reasons: dict[Reason, int] = {}
-        """Refusals of admission."""
-        self.hedges = self.hedges_won = 0
-        """Second attempts, and those that answered first."""
         self.hedging = 0
         """Jobs with two attempts out."""
-        self.hedge_tokens = 0.0
-        """Prompt tokens that losing attempts were to compute."""
 
     def begin(self, open_job: OpenJob) -> None:
         """A new job."""
@@ -114,7 +107,7 @@ class Attempts:
         attempt.others += (open_job,)
         self._rides(open_job, attempt)
         open_job.started = attempt.state == ANSWERING
-        self.joined += 1
+        self._tally.joined += 1
         way = attempt.open_job.way
         return Dispatch((open_job.job.id,), attempt.backend.name, attempt.id, open_job.sent, held_s=held_s, way=way)
 
@@ -135,7 +128,7 @@ class Attempts:
         assert len(open_job.attempts) == 1
         attempt = self._send(open_job, backend, self._books.open_beside(open_job, backend, demand))
         self.hedging += 1
-        self.hedges += 1
+        self._tally.hedges += 1
         return Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, hedge=True, way=open_job.way)
 
     def began(self, attempt: Attempt, now: float) -> Attempt | None:
@@ -149,8 +142,8 @@ class Attempts:
         if loser is attempt:
             loser = attempts[1]
         else:
-            self.hedges_won += 1
-        self.hedge_tokens += loser.entry.fresh
+            self._tally.hedges_won += 1
+        self._tally.hedge_tokens += loser.entry.fresh
         self.lost(loser, now)
         return loser
 
@@ -159,7 +152,7 @@ class Attempts:
         open_job, backend, entry = attempt.open_job, attempt.backend, attempt.entry
         self._give_back(attempt)
         self._close(open_job)
-        self.finished += 1
+        self._tally.finished += 1
         if attempt.others:
             self._served_others(attempt, report, now)
         elif open_job.reserved is not None:
@@ -188,16 +181,17 @@ class Attempts:
         backend.concurrency.left(attempt.entry, now)
         self._fleet.withdrawn(backend, attempt.era)
         open_job.sent -= 1
-        self.preempted += 1
+        self._tally.preempted += 1
         return Abort((open_job.job.id,), attempt.id, backend.name)
 
     def refuse(self, open_job: OpenJob, fault: Fault, reason: Reason | None = None) -> Refuse:
         """The job is over. Who was not reached did not fail: the client may come back."""
         self._close(open_job)
-        self.refused += 1
+        self._tally.refused += 1
         _free_quota(open_job)
         if reason is not None:
-            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+            refusals = self._tally.refusals
+            refusals[reason] = refusals.get(reason, 0) + 1
         if fault.kind in NOT_REACHED and fault.kind is not Kind.TLS:
             fault = unreachable(fault.message)
         return Refuse(open_job.job.id, fault, reason)
@@ -205,7 +199,7 @@ class Attempts:
     def leave(self, open_job: OpenJob) -> None:
         """The client left; what is out has to be given back by the caller."""
         self._close(open_job)
-        self.cancelled += 1
+        self._tally.cancelled += 1
         _free_quota(open_job, out=bool(open_job.attempts))
 
     def _send(self, open_job: OpenJob, backend: Backend, entry: Entry) -> Attempt:
@@ -222,7 +216,7 @@ class Attempts:
         """Each by its own tokens; who shared the answer to the same question has used none."""
         for other in attempt.others:
             self._close(other)
-            self.finished += 1
+            self._tally.finished += 1
         parts = report.parts or (
             Part(attempt.open_job.job.id, report.prompt_tokens, report.output_tokens),
             *[Part(other.job.id, 0, 0) for other in attempt.others],

@@ -17,6 +17,7 @@ from proxy.core.learn.entry import Entry
 from proxy.core.learn.lengths import Lengths
 from proxy.core.learn.sessions import Session, Sessions
 from proxy.core.route.forecasting import has_seat, open_entry
+from proxy.core.tally import Tally
 from proxy.core.tenancy.fairness import Tenants
 from proxy.model.commands import Finished, Flowed, Load
 from proxy.model.request import Job
@@ -41,13 +42,12 @@ _MAX_SEATS: Final = 1e6
 class Learning:
     """One per scheduler."""
 
-    def __init__(self, dials: Dials, fairness: FairnessSettings) -> None:
+    def __init__(self, dials: Dials, fairness: FairnessSettings, tally: Tally) -> None:
+        self._tally = tally
         self.lengths = Lengths()
         self.sessions = Sessions()
         self.tenants = Tenants(fairness)
         self._dials = dials
-        self.predicted_hits = self.actual_hits = 0.0
-        """Prompt tokens predicted to be in prefix caches, and those that were."""
 
     # ---- before
 
@@ -283,8 +283,8 @@ class Learning:
         cached = report.cached_tokens
         if cached is None or not 0 <= cached <= max(entry.prompt * 20, 1.0):
             return
-        self.predicted_hits += entry.hit
-        self.actual_hits += cached
+        self._tally.predicted_hit_tokens += entry.hit
+        self._tally.actual_hit_tokens += cached
         backend.record.learn(entry.hit, cached)
 
 

@@ -9,13 +9,11 @@ from typing import Final
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
-from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.health import HealthState
-from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.route.forecasting import foresee, predicted_tpot
 from proxy.core.route.limits import judge
-from proxy.core.route.router import Router
+from proxy.core.state import State
 from proxy.model.request import Job
 
 _BURST: Final = 10.0
@@ -27,18 +25,13 @@ _HAIR: Final = 1e-9
 class Hedging:
     """One per scheduler. Of n requests of a class at most 1 + n * budget are hedged."""
 
-    def __init__(self, fleet: Fleet, learning: Learning, router: Router) -> None:
-        self._fleet = fleet
-        self._books = learning
-        self._router = router
+    def __init__(self, state: State) -> None:
+        self._fleet = state.fleet
+        self._books = state.learning
+        self._router = state.router
+        self._tally = state.tally
         self._left: dict[str, float] = {}
         """Hedges that may still be made, by traffic class."""
-        self.late = 0
-        """Attempts that were."""
-        self.unpaid = 0
-        """Times that a late one got no second because the budget was spent,"""
-        self.alone = 0
-        """or because nobody would have been faster."""
 
     def arrived(self, job: Job) -> None:
         """A new job: a fraction of a hedge is earned."""
@@ -49,18 +42,18 @@ class Hedging:
     def second(self, open_job: OpenJob, now: float) -> tuple[Backend, Demand] | None:
         """Where a late job's second attempt goes, paid for, and for what question; None: nowhere for now."""
         job = open_job.job
-        self.late += 1
+        self._tally.late += 1
         left = self._left.get(job.traffic_class, 0.0)
         if job.deadline is not None and now >= job.deadline:
             return None
         if left < 1.0 - _HAIR:
-            self.unpaid += 1
+            self._tally.hedges_unpaid += 1
             return None
         demand = self._books.demand(open_job, now)
         demand.ttft_left = inf  # it is late already: what counts is whether those who are there would suffer
         backend = self._fastest(open_job, demand)
         if backend is None:
-            self.alone += 1
+            self._tally.hedges_alone += 1
             return None
         self._left[job.traffic_class] = max(0.0, left - 1.0)
         return backend, demand

@@ -1,10 +1,11 @@
 """What the core shows of itself, as frozen values: for metrics, readiness and the start banner."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.health import HealthState
 from proxy.core.fleet.pool import Pool
+from proxy.core.tally import Tally
 from proxy.model.commands import Reason
 
 
@@ -99,43 +100,19 @@ class PoolView:
     """Would-be refusals while nothing was refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """`offered = finished + refused + cancelled + in_flight + held`."""
+@dataclass(slots=True)
+class Counts(Tally):
+    """`offered = finished + refused + cancelled + in_flight + held`. What happened, and what is now."""
 
-    offered: int
-    finished: int
-    refused: int
-    cancelled: int
-    in_flight: int
-    held: int
-    held_bytes: int
-    retries: int
-    retry_budget_left: int
-    ejections: int
-    backfill: int = 0
-    """Of `held`: bulk."""
-    preempted: int = 0
-    demoted: int = 0
-    refusals: dict[Reason, int] = field(default_factory=dict)
-    """By the limit that would have been broken."""
+    in_flight: int = 0
     hedging: int = 0
     """Jobs with two attempts out: `in_flight` counts them once."""
-    late: int = 0
-    """Times that an attempt without its first byte was found late, in classes that are hedged."""
-    hedges: int = 0
-    hedges_won: int = 0
-    """Second attempts, and those that answered first."""
-    hedges_unpaid: int = 0
-    """Late, and the budget was spent."""
-    hedges_alone: int = 0
-    """Late, and nobody would have been faster."""
-    hedge_tokens: float = 0.0
-    """Prompt tokens that losing attempts were sent to compute."""
-    joined: int = 0
-    """Jobs that got the answer of an attempt that was out for the same question."""
-    predicted_hit_tokens: float = 0.0
-    actual_hit_tokens: float = 0.0
+    held: int = 0
+    held_bytes: int = 0
+    backfill: int = 0
+    """Of `held`: bulk."""
+    retry_budget_left: int = 0
+    ejections: int = 0
 
 
 def backend_view(backend: Backend, now: float, *, leaving: bool = False) -> BackendView:

@@ -133,12 +133,12 @@ def test_lengths_and_bytes_per_token_come_back() -> None:
     serve(before, 40, answer=700, prompt=500)
     after = reborn(through_a_file(before))
     job = Job(1, "m", body_bytes=4000, tenant="t", stream=True)
-    assert after._books.lengths.answer(job) == pytest.approx(before._books.lengths.answer(job))
-    assert after._books.lengths.prompt(job) == pytest.approx(before._books.lengths.prompt(job))
+    assert after._learning.lengths.answer(job) == pytest.approx(before._learning.lengths.answer(job))
+    assert after._learning.lengths.prompt(job) == pytest.approx(before._learning.lengths.prompt(job))
     for made in (before, after):
         for _ in range(8):
-            made._books.lengths.learn(job, 500, 70)
-    assert after._books.lengths.answer(job)[0] < before._books.lengths.answer(job)[0], "it is left sooner"
+            made._learning.lengths.learn(job, 500, 70)
+    assert after._learning.lengths.answer(job)[0] < before._learning.lengths.answer(job)[0], "it is left sooner"
 
 
 def test_slots_budget_and_loads_come_back_where_nobody_tells() -> None:
@@ -294,4 +294,4 @@ def test_a_document_of_any_size_is_bounded() -> None:
     document["answers"] = [[f"t{i}", "c", "chat", "m", 10.0, 20.0, 9.0] for i in range(10_000)]
     after = reborn(document)
     assert len(through_a_file(after)["answers"]) <= 4096
-    assert after._books.lengths.answer(Job(1, "m", tenant="t9999", traffic_class="c"))[0] in (10.0, 128.0)
+    assert after._learning.lengths.answer(Job(1, "m", tenant="t9999", traffic_class="c"))[0] in (10.0, 128.0)

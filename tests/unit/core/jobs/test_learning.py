@@ -10,6 +10,7 @@ from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.learn.entry import Entry
 from proxy.core.route.forecasting import foresee
+from proxy.core.tally import Tally
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Finished, Load
 from proxy.model.limits import HealthSettings
@@ -23,7 +24,8 @@ class Desk:
     """Books with one backend in them."""
 
     def __init__(self, **spec: Any) -> None:
-        self.learning = Learning(Dials(CoreSettings()), FairnessSettings())
+        self.tally = Tally()
+        self.learning = Learning(Dials(CoreSettings()), FairnessSettings(), self.tally)
         self.backend = Backend(BackendSpec("a", **spec), 0, HealthSettings())
         self.count = 0
 
@@ -42,13 +44,13 @@ class Desk:
 
 
 def test_time_that_passed_before_is_not_left_any_more() -> None:
-    learning = Learning(Dials(CoreSettings()), FairnessSettings())
+    learning = Learning(Dials(CoreSettings()), FairnessSettings(), Tally())
     demand = learning.demand(OpenJob(Job(1, "m", slo_ttft_s=2.0, slo_tpot_s=0.1, done_by=30.0), 1, 10.0), 11.5)
     assert (demand.waited, demand.ttft_left, demand.tpot_limit, demand.rest_s) == (1.5, 0.5, 0.1, 18.5)
 
 
 def test_bulk_promises_nothing_about_time_and_has_half_of_it_for_patience() -> None:
-    learning = Learning(Dials(CoreSettings()), FairnessSettings())
+    learning = Learning(Dials(CoreSettings()), FairnessSettings(), Tally())
     job = Job(1, "m", bulk=True, slo_ttft_s=2.0, slo_tpot_s=0.1, deadline=110.0)
     demand = learning.demand(OpenJob(job, 1, 10.0), 10.0)
     assert not demand.promises
@@ -59,7 +61,7 @@ def test_bulk_promises_nothing_about_time_and_has_half_of_it_for_patience() -> N
 def test_a_demoted_job_is_asked_for_as_bulk() -> None:
     open_job = OpenJob(Job(1, "m", slo_ttft_s=0.2), 1, 0.0)
     open_job.demoted = True
-    assert not Learning(Dials(CoreSettings()), FairnessSettings()).demand(open_job, 0.0).promises
+    assert not Learning(Dials(CoreSettings()), FairnessSettings(), Tally()).demand(open_job, 0.0).promises
 
 
 def test_a_prefill_is_learned_with_the_prefix_that_was_found_not_with_the_one_predicted() -> None:
@@ -73,7 +75,8 @@ def test_a_prefill_is_learned_with_the_prefix_that_was_found_not_with_the_one_pr
     assert again.hit == pytest.approx(999.0, rel=0.01)
     desk.learning.first_token(again, desk.backend, 10.12)
     desk.finish(again, 12.0, cached=0)
-    assert (desk.learning.predicted_hits, desk.learning.actual_hits) == (pytest.approx(999.0, rel=0.01), 0.0)
+    assert desk.tally.predicted_hit_tokens == pytest.approx(999.0, rel=0.01)
+    assert desk.tally.actual_hit_tokens == 0.0
     assert desk.backend.record.trust < 1.0
     assert desk.backend.model.slow == 1.0, "so long for 1,000 tokens is as ever"
 

@@ -11,6 +11,7 @@ from proxy.core.jobs.learning import Learning
 from proxy.core.learn.entry import Entry
 from proxy.core.learn.seats import SeatWatch
 from proxy.core.shown.views import BackendView
+from proxy.core.tally import Tally
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Finished, Restarted
 from proxy.model.limits import HealthSettings
@@ -129,7 +130,7 @@ PREFILL_S, ANSWER_S = 0.1, 2.0
 def played(seats: int | None, rate: float, seconds: float, seed: int = 1, told: int | None = None) -> Backend:
     """An engine whose metrics nobody reads: it computes one prompt after the other whenever a seat is free, and lets
     answers run side by side."""
-    rng, learning = random.Random(seed), Learning(Dials(CoreSettings()), FairnessSettings())
+    rng, learning = random.Random(seed), Learning(Dials(CoreSettings()), FairnessSettings(), Tally())
     backend = Backend(BackendSpec("a", seats=told), 0, HealthSettings())
     waiting: deque[Entry] = deque()
     prefill: tuple[float, Entry] | None = None
