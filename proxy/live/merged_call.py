@@ -17,7 +17,7 @@ from proxy.live import response_check as judge
 from proxy.live.attempt import Caller, Try
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
-from proxy.live.ruling import heeded
+from proxy.live.ruling import heeded, tell
 from proxy.live.shared_call import Share, SharedCall
 from proxy.live.slice import Slice
 from proxy.live.upstream.backends import Upstream
@@ -27,6 +27,8 @@ from proxy.model.faults import Fault, Kind, Source, upstream
 from proxy.wire import batching
 from proxy.wire.slicing import Asked, MismatchError, slices
 
+_OF_AN_INPUT: Final = frozenset({400, 413, 422, 500})
+"""Statuses that may mean one of several inputs, or how many there are."""
 _LEAST_PIECES: Final = 16
 """Of the buffer for one answer: what several have together is larger."""
 _NOBODYS: Final = upstream(Kind.NONSENSE, "The engine's answer to several requests could not be told apart.")
@@ -134,6 +136,8 @@ class MergedCall(SharedCall):
         return request_id if number < 2 else f"{request_id}-{number}"
 
     def _gets(self, share: Share, answer: "Relay | Slice", ok: bool) -> None:
+        if not share.is_waiting:  # it has left meanwhile
+            return
         if self.one is not None and not self._served:
             self.begins(self.one)
         used = answer.usage()
@@ -151,6 +155,8 @@ class MergedCall(SharedCall):
             self._driver.report(Refused(self.id, lack))
             self._broken(one, chunk, judge.fault_of_lack(lack, relay))
             return []
+        if relay.status not in _OF_AN_INPUT:
+            return self._all_alike(relay, chunk)
         self._not_together(chunk)
         said = batch_refusals.of(relay.status, relay.body, _inputs(chunk))
         relay.release()
@@ -162,6 +168,12 @@ class MergedCall(SharedCall):
             return [[share for share in chunk if share is not guilty], [guilty]]
         return _halves(chunk)
 
+    def _all_alike(self, relay: Relay, chunk: Chunk) -> list[Chunk]:
+        """What is said of none of the inputs is said to everybody: of a key, or of the path."""
+        for share in chunk:
+            self._gets(share, Slice(relay, relay.body), False)
+        return []
+
     def _not_together(self, chunk: Chunk) -> None:
         inputs = _inputs(chunk)
         self._fewest = min(self._fewest or inputs, inputs)
@@ -172,6 +184,7 @@ class MergedCall(SharedCall):
         """It failed with these; who has an answer keeps it, and the others go again."""
         if self._served:
             one.relay.release()
+            tell(self.backend, one, fault)
             self._settle()
         else:
             self.fails(one, fault)

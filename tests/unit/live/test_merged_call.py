@@ -217,3 +217,31 @@ async def test_company_is_told() -> None:
             (2, True, 0.0),
             (2, False, 0.001),
         ]
+
+
+async def test_what_is_said_of_no_input_is_said_once_and_to_everybody() -> None:
+    async with array_server() as server, shared_bed(server.url, 4) as bed:
+        server.poison_status = 403
+        jobs = [bed.embedding(text) for text in ("a", POISON, "b", "c")]
+        answers = await asyncio.gather(*(job.answer() for job in jobs))
+        assert [one.status for one in answers] == [403] * 4
+        assert server.sizes == [4]
+        for job in jobs:
+            job.settle(LEFT, NO_USAGE)
+
+
+async def test_one_that_left_while_the_others_are_asked_again_is_nobodys_stand_in() -> None:
+    async with array_server() as server, shared_bed(server.url, 2) as bed:
+        server.how = "lost"
+        server.gate.clear()
+        first, second = bed.embedding("a"), bed.embedding("b")
+        asked = [asyncio.ensure_future(first.answer()), asyncio.ensure_future(second.answer())]
+        await server.arrived.wait()
+        asked[0].cancel()
+        first.settle(LEFT, NO_USAGE)
+        server.gate.set()
+        assert json.loads((await asked[1]).body) == alone("b", "req-2x")
+        second.settle(None, NO_USAGE)
+        report = bed.scheduler.told(Finished)[0]
+        assert isinstance(report, Finished)
+        assert [part.job_id for part in report.parts] == [2]
