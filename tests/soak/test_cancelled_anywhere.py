@@ -24,13 +24,13 @@ from proxy.core.jobs.open_job import OpenJob
 from proxy.live.attempt import Try
 from proxy.live.cache.flights import Flight
 from proxy.live.cache.use import CacheUse
-from proxy.live.downstream.connection import Connection as ClientConnection
+from proxy.live.downstream.connection import ClientConnection
 from proxy.live.downstream.reader import Message, Reader
 from proxy.live.exchange import Exchange
 from proxy.live.job import JobLoop
 from proxy.live.relay import Relay
 from proxy.live.stream import TimedStream
-from proxy.live.upstream.connection import Connection as EngineConnection
+from proxy.live.upstream.connection import UpstreamConnection
 from proxy.live.watch import Limit
 from proxy.model.request import Job
 from proxy.wire.tap import Tap
@@ -48,7 +48,7 @@ LOOPS = {"uvloop": uvloop.run, **({"asyncio": asyncio.run} if FULL else {})}
 REST_S = 10.0
 COUNTED = (
     *(ClientConnection, Reader, Message, Exchange, JobLoop, Try, Relay, TimedStream, Limit),
-    *(EngineConnection, Job, OpenJob, asyncio.Task, asyncio.Future),
+    *(UpstreamConnection, Job, OpenJob, asyncio.Task, asyncio.Future),
     *(CacheUse, Flight, Tap),
 )
 OPTIONS = """
