@@ -11,7 +11,7 @@ from proxy.model.faults import Fault
 from proxy.model.windows import Gathered
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Dispatch:
     """A new attempt: send these jobs to this backend now; the permit is taken. Or one job that gets the answer of an
     attempt that is out already, whose id it names: nothing is sent for it."""
@@ -31,6 +31,26 @@ class Dispatch:
     """Served otherwise than asked for: by another model or pool."""
     gathered: Gathered | None = None
     """The window that its jobs left; None: none."""
+
+    def __init__(
+        self,
+        jobs: tuple[int, ...],
+        backend: str,
+        attempt: int,
+        number: int = 1,
+        hedge: bool = False,
+        held_s: float = 0.0,
+        way: FallbackStep | None = None,
+        gathered: Gathered | None = None,
+    ) -> None:
+        self.jobs = jobs
+        self.backend = backend
+        self.attempt = attempt
+        self.number = number
+        self.hedge = hedge
+        self.held_s = held_s
+        self.way = way
+        self.gathered = gathered
 
 
 class Reason(StrEnum):
@@ -80,7 +100,7 @@ class Part(NamedTuple):
     output_tokens: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Finished:
     """The backend answered to the last byte (an answer of its own with a 4xx status included). Tokens are those of the
     engine's `usage`; None: it tells none."""
@@ -101,8 +121,30 @@ class Finished:
     refused: int = 0
     """The fewest inputs that it did not answer together, though each by itself; 0: there is no such number."""
 
+    def __init__(
+        self,
+        attempt: int,
+        prompt_tokens: int | None = None,
+        cached_tokens: int | None = None,
+        output_tokens: int | None = None,
+        ok: bool = True,
+        parts: tuple[Part, ...] = (),
+        missing: tuple[int, ...] = (),
+        calls: int = 1,
+        refused: int = 0,
+    ) -> None:
+        self.attempt = attempt
+        self.prompt_tokens = prompt_tokens
+        self.cached_tokens = cached_tokens
+        self.output_tokens = output_tokens
+        self.ok = ok
+        self.parts = parts
+        self.missing = missing
+        self.calls = calls
+        self.refused = refused
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, init=False)
 class Failed:
     """The attempt failed. `repeatable`: no byte has reached the client and sending it again is safe. Whose a fault of
     the client's in a merged call is, nobody knows unless `culprits` says: each of its jobs goes again, alone."""
@@ -117,19 +159,47 @@ class Failed:
     cap: int | None = None
     """How many it says that it takes."""
 
+    def __init__(
+        self,
+        attempt: int,
+        fault: Fault,
+        repeatable: bool,
+        culprits: tuple[int, ...] = (),
+        too_many: bool = False,
+        cap: int | None = None,
+    ) -> None:
+        self.attempt = attempt
+        self.fault = fault
+        self.repeatable = repeatable
+        self.culprits = culprits
+        self.too_many = too_many
+        self.cap = cap
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, init=False)
 class FirstByte:
     """The backend began to answer."""
 
     attempt: int
 
+    def __init__(
+        self,
+        attempt: int,
+    ) -> None:
+        self.attempt = attempt
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, init=False)
 class FirstToken:
     """The first event of a stream that holds content. To be reported before it is passed on to the client."""
 
     attempt: int
+
+    def __init__(
+        self,
+        attempt: int,
+    ) -> None:
+        self.attempt = attempt
 
 
 @dataclass(frozen=True, slots=True)
