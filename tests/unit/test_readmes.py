@@ -25,3 +25,10 @@ def test_folders_of_the_tests_are_all_explained() -> None:
         path.name for path in (CLONE / "tests").iterdir() if path.is_dir() and not path.name.startswith(("_", "."))
     }
     assert sorted(folder for folder in folders - {"support"} if f"| `{folder}/` |" not in text) == []
+
+
+def test_no_merge_was_left_half_done() -> None:
+    folders = (CLONE, CLONE / "proxy", CLONE / "proxy" / "decisions", CLONE / "tests", CLONE / "config")
+    texts = [path for folder in folders for path in folder.glob("*.md")]
+    assert len(texts) > 10
+    assert [path.name for path in texts if re.search(r"^(<<<<<<<|>>>>>>>) ", path.read_text(), re.MULTILINE)] == []
