@@ -9,10 +9,10 @@ Back-pressure: one upstream reader, bounded writes; a slow client slows its own 
 """
 
 import asyncio
-from typing import Protocol
 
 from proxy.live.answer import Sink
 from proxy.live.stream import TimedStream
+from proxy.live.upstream.deadlines import EngineSide
 from proxy.model.faults import Fault, FaultError
 from proxy.model.timeline import Clock, Timeline
 from proxy.wire import answers, usage
@@ -25,28 +25,6 @@ from proxy.wire.usage import NO_USAGE, Usage
 
 _LINGER_S = 0.5
 """After `[DONE]` an engine may end its body and keep the connection; one that does not is closed."""
-
-
-class EngineSide(Protocol):
-    """The engine's side of it, as long as the answer is not complete."""
-
-    def pause(self) -> None:
-        """Read no more for now."""
-
-    def resume(self) -> None:
-        """Go on reading."""
-
-    def abort(self) -> None:
-        """Close at once: whatever follows is not wanted."""
-
-    def linger(self, seconds: float) -> None:
-        """Wait so long for the end of the answer and for nothing else."""
-
-    def answer_begun(self, now: float) -> None:
-        """The model thinks no longer: from now on silence means something."""
-
-    def in_vain(self, now: float, *, anew: bool) -> None:
-        """What just came brought the answer no further; `anew`: something before it did, since this was last said."""
 
 
 class Relay:

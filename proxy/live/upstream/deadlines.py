@@ -10,12 +10,35 @@ Owns the one `deadline` of a connection while it carries a request; the sweep of
 """
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 from proxy.live.watch import NEVER, Watch
 
 FIRST_BYTE_S: Final = 600.0
 """As long as the official clients wait for an answer when they say nothing else."""
+
+
+class EngineSide(Protocol):
+    """What whoever reads an answer may say to the engine's side of it, as long as it is not complete; the connection is
+    one."""
+
+    def pause(self) -> None:
+        """Read no more for now."""
+
+    def resume(self) -> None:
+        """Go on reading."""
+
+    def abort(self) -> None:
+        """Close at once: whatever follows is not wanted."""
+
+    def linger(self, seconds: float) -> None:
+        """Wait so long for the end of the answer and for nothing else."""
+
+    def answer_begun(self, now: float) -> None:
+        """The model thinks no longer: from now on silence means something."""
+
+    def in_vain(self, now: float, *, anew: bool) -> None:
+        """What just came brought the answer no further; `anew`: something before it did, since this was last said."""
 
 
 class Deadlines(asyncio.Protocol):
