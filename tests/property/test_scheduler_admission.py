@@ -35,7 +35,7 @@ from proxy.model.faults import Kind, upstream
 from proxy.model.hedge import Hedge
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
-from proxy.model.scheduling import SchedulingSettings
+from proxy.model.scheduling import CoreSettings, SchedulingSettings
 
 OVERLOADS = frozenset(limit.reason for limit in LIMITS) - {Reason.DEADLINE}
 shapes = st.lists(
@@ -66,15 +66,32 @@ HEDGES = (Hedge(0.0, 0.3, BUDGET), Hedge(0.0, 0.02, BUDGET), Hedge(0.9, 0.0, BUD
 promises = st.sampled_from([(None, None), (0.2, 0.04), (2.0, 0.1), (1e-6, 1e-6), (60.0, None), (0.0, 0.05)])
 
 
+def scheduled(policy: str, mode: str | None, limits: dict[str, int] | None, **admission: Any) -> SchedulingSettings:
+    return read(
+        SchedulingSettings,
+        {
+            "policy": policy,
+            "admission": {"mode": mode, "probes": 0.1, "min_samples": 3, **admission},
+            "backfill": {"jobs": 4, "max_wait": "40s"},
+            "tenants": () if limits is None else ({"tenant": "*", **limits},),
+        },
+    )
+
+
+LIMITS_OF_TENANTS = [
+    None,
+    {"max_concurrent": 3},
+    {"requests_per_minute": 20, "tokens_per_minute": 20_000, "max_concurrent": 9},
+]
+
+
 class Lives(RuleBasedStateMachine):
     @initialize(
         specs=shapes,
         policy=st.sampled_from(["goodput", "goodput", *sorted(POLICIES)]),
         mode=st.sampled_from(["enforce", "enforce", "auto", "shadow", "off", None]),
         seed=st.sampled_from([None, None, 0, 1, 2]),
-        limits=st.sampled_from(
-            [None, {"max_concurrent": 3}, {"requests_per_minute": 20, "tokens_per_minute": 20_000, "max_concurrent": 9}]
-        ),
+        limits=st.sampled_from(LIMITS_OF_TENANTS),
     )
     def start(
         self,
@@ -85,15 +102,7 @@ class Lives(RuleBasedStateMachine):
         limits: dict[str, int] | None,
     ) -> None:
         backends = [BackendSpec(f"b{i}", any_model=True, **shape) for i, shape in enumerate(specs)]
-        scheduling = read(
-            SchedulingSettings,
-            {
-                "policy": policy,
-                "admission": {"mode": mode, "probes": 0.1, "min_samples": 3},
-                "backfill": {"jobs": 4, "max_wait": "40s"},
-                "tenants": () if limits is None else ({"tenant": "*", **limits},),
-            },
-        )
+        scheduling = scheduled(policy, mode, limits)
         self.twins = [
             Scheduler(
                 backends,
@@ -106,6 +115,7 @@ class Lives(RuleBasedStateMachine):
             for _ in range(2)
         ]
         self.names = [b.name for b in backends]
+        self.is_reconfigured = False
         self.by_chance = seed is not None
         self.now, self.count = 1000.0, 0
         self.out: dict[int, dict[str, int]] = {}
@@ -339,6 +349,33 @@ class Lives(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(self.names))
         self.call("observe", Restarted(name) if restarted else Probed(name, ok))
 
+    @rule(
+        specs=shapes,
+        names=st.permutations([f"b{i}" for i in range(6)]),
+        policy=st.sampled_from(["goodput", *sorted(POLICIES)]),
+        mode=st.sampled_from(["enforce", "auto", "off", None]),
+        limits=st.sampled_from(LIMITS_OF_TENANTS),
+        concurrency=st.sampled_from(["learned", "off"]),
+    )
+    def reconfigure(
+        self,
+        specs: list[dict[str, Any]],
+        names: list[str],
+        policy: str,
+        mode: str | None,
+        limits: dict[str, int] | None,
+        concurrency: str,
+    ) -> None:
+        chosen = zip(names, specs, strict=False)
+        backends = [BackendSpec(name, any_model=True, **shape) for name, shape in chosen]
+        self.names = [backend.name for backend in backends]
+        self.is_reconfigured = True
+        scheduling = scheduled(policy, mode, limits, concurrency=concurrency)
+        self.call("reconfigure", backends, CoreSettings(hold=HoldSettings(min_jobs=3), scheduling=scheduling))
+        for view in self.twins[0].backends(self.now):
+            assert view.leaving == (view.name not in self.names)
+            assert view.in_flight or not view.leaving
+
     @rule(seconds=st.sampled_from([0, 0.01, 0.3, 2, 20, 4000]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
@@ -366,7 +403,10 @@ class Lives(RuleBasedStateMachine):
             quota = self.twins[0].quota(tenant, self.now)
             if quota is not None:
                 open_jobs = [self.tenants[job_id] for job_id in (*self.out, *self.held)]
-                assert quota.concurrent == open_jobs.count(tenant) <= (quota.max_concurrent or 0)
+                if self.is_reconfigured:  # those of before a limit are nobody's
+                    assert 0 <= quota.concurrent <= open_jobs.count(tenant)
+                else:
+                    assert quota.concurrent == open_jobs.count(tenant) <= (quota.max_concurrent or 0)
 
     def teardown(self) -> None:
         if not hasattr(self, "twins"):
@@ -380,7 +420,9 @@ class Lives(RuleBasedStateMachine):
             self.now = max(self.now, self.twins[0].wakeup_at() or self.now)
             self.call("tick")
         assert not self.held
-        for backend in self.twins[0]._fleet.backends:
+        fleet = self.twins[0]._fleet
+        assert {*fleet.by_name} == {*self.names}, "who left is forgotten"
+        for backend in fleet.backends:
             ledger = backend.ledger
             assert (ledger.kv, ledger.decoding, ledger.pending, ledger.pending_s, ledger.promised) == (0, 0, {}, 0, 0)
             assert ledger.tightest is None
