@@ -45,6 +45,8 @@ _JITTER: Final = 0.25
 """Advice on when to come back is longer by up to this share, so that not all come back at once."""
 _ONSET_S: Final = 5.0
 """A burst is held as a whole as far as engines are seen to get to it in time; what goes on for longer is overload."""
+_DETOUR: Final = 1.5
+"""A follower goes to an engine that counts for so many times worse."""
 _MOST_HELD: Final = 10_000
 """Jobs."""
 
@@ -98,7 +100,27 @@ class Decider:
             return Judged(self.without_room(open_job, candidates, demand), demand)
         if open_job.job.window is not None:
             return Judged(self._in_company(open_job, chosen, demand), demand, chosen)
-        return Judged(Send(chosen, demand), demand, chosen)
+        return Judged(self.follow(open_job, chosen, demand) or Send(chosen, demand), demand, chosen)
+
+    def follow(self, open_job: OpenJob, chosen: Backend, demand: Demand) -> Gather | None:
+        """A job may wait for one whose prompt begins as its own; None: there is none, or it is not worth it."""
+        if not demand.depths or open_job.job.gather is None:
+            return None
+        home = chosen if chosen.leading.by_block else self._leads_elsewhere(chosen, demand)
+        if home is None or home.batching.static:
+            return None
+        leader, most_s = self._windows.followers.leader(home, demand)
+        if leader is None or not self._holds.gathering.has_room(open_job, 0):
+            return None
+        return Gather(most_s, [], leader, home)
+
+    def _leads_elsewhere(self, chosen: Backend, demand: Demand) -> Backend | None:
+        """Where its beginning is computed, if that is hardly worse: computed twice, it costs others their turn."""
+        for bit in demand.depths or ():
+            backend = self._fleet.backends[bit.bit_length() - 1]
+            if backend.leading.by_block and backend in demand.looked:
+                return backend if backend.forecast.score <= _DETOUR * chosen.forecast.score else None
+        return None
 
     def _in_company(self, open_job: OpenJob, chosen: Backend, demand: Demand) -> Decision:
         """A job that could go now may wait for others, or take those along that wait."""

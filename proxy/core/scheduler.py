@@ -288,6 +288,8 @@ class Scheduler:
             backfill=len(held.backfill),
             retry_budget_left=self._budget.left(now),
             ejections=self._fleet.ejections,
+            followed=self._windows.followers.followed,
+            followed_tokens=self._windows.followers.saved_tokens,
         )
 
     # ---- a new job

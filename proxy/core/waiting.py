@@ -46,7 +46,7 @@ class Waiting:
     """Whoever waits, in both holds."""
 
     def __init__(self, state: State, decider: Decider, windows: Windows) -> None:
-        self._windows = windows
+        self._windows, self._followers = windows, windows.followers
         self._batches = Batches(state.learning, state.router)
         self._fleet = state.fleet
         self._books = state.learning
@@ -78,7 +78,7 @@ class Waiting:
             return self._send(open_job, decision)
         if isinstance(decision, Gather):
             assert candidates is not None
-            self._holds.gathering.add(open_job, candidates, NOBODY, now, decision.most_s)
+            self._gather(open_job, decision, candidates, now)
             return []
         if isinstance(decision, Join):
             return [self._attempts.join(open_job, decision.attempt, now)]
@@ -102,6 +102,11 @@ class Waiting:
         open_job.probe = send.probe
         commands.append(self._attempts.dispatch(open_job, backend, demand))
         return commands
+
+    def _gather(self, open_job: OpenJob, gather: Gather, candidates: Candidates, now: float) -> None:
+        self._holds.gathering.add(open_job, candidates, NOBODY, now, gather.most_s)
+        if gather.leader is not None and gather.backend is not None:
+            self._followers.add(open_job, gather.leader, gather.backend)
 
     def _go(self, hold: Hold, open_job: OpenJob, backend: Backend, demand: Demand) -> Dispatch:
         """It leaves the line for `backend`, with those that wait and may go in the same call."""
@@ -195,8 +200,10 @@ class Waiting:
     def feed(self, backend: Backend, now: float) -> list[Command]:
         """Something cleared on `backend`: whoever fits goes, those held first."""
         commands: list[Command] = []
+        if self._followers:
+            self._let_follow(commands, now)
         if backend.batching.is_closed and not backend.in_flight:
-            commands = self._release(backend, now)
+            commands += self._release(backend, now)
         for hold in (self._holds.hold, self._holds.backfill):
             if not len(hold):
                 continue
@@ -209,6 +216,42 @@ class Waiting:
         if len(self._holds.gathering):
             self._close_idle(backend, commands, now)
         return commands
+
+    def _let_follow(self, commands: list[Command], now: float) -> None:
+        """Prompts were computed, or never will be: who has the same beginning goes there, or as any other."""
+        for leader, backend, open_jobs in self._followers.due():
+            for place, open_job in enumerate(open_jobs):
+                line = open_job.line
+                if line is None or open_job.follows is not leader or open_job.waits_in is not self._holds.gathering:
+                    continue
+                computed = leader.first_at is not None
+                if computed and not backend.has_room(open_job.job, bulk=open_job.job.bulk or open_job.demoted):
+                    self._followers.keep(leader, open_jobs[place:])  # in a moment: to go elsewhere costs more
+                    break
+                open_job.follows = None
+                demand = self._books.demand(open_job, now)
+                there = computed and self._router.fits(backend, line.candidates, demand)
+                self._holds.gathering.remove(open_job)
+                if there:
+                    self._followers.went(leader, backend, demand)
+                    commands.append(self._attempts.dispatch(open_job, backend, demand))
+                else:
+                    commands += self._anew(open_job, line.candidates, now)
+            else:
+                self._followers.keep(leader, [])
+
+    def _anew(self, open_job: OpenJob, candidates: Candidates, now: float) -> list[Command]:
+        """Whom it followed will not bring what was hoped for: decided as if it had just come."""
+        demand = self._books.demand(open_job, now)
+        backend = self._router.pick(candidates, demand, NOBODY)
+        decision: Decision
+        if backend is None:
+            decision = self._decider.without_room(open_job, candidates, demand)
+        else:
+            decision = self._decider.follow(open_job, backend, demand) or Send(backend, demand)
+        if self._holds.draining and not isinstance(decision, Send):
+            decision = Shed(draining())
+        return self.carry_out(open_job, decision, candidates, now)
 
     def _release(self, backend: Backend, now: float) -> list[Command]:
         """A batch has ended on an engine that lets nobody join: the next one, in time or else late."""
@@ -237,8 +280,10 @@ class Waiting:
     def _close_idle(self, backend: Backend, commands: list[Command], now: float) -> None:
         """A call has ended: who waits for others goes without more of them."""
         gathering = self._holds.gathering
-        for open_job in gathering.first_for(backend, _LOOKS):
+        for open_job in gathering.first_for(backend, 4 * _LOOKS):
             line, rule = open_job.line, open_job.job.gather
+            if open_job.job.window is None:
+                continue  # it waits for something else
             if line is None or rule is None or not rule.adaptive or not self._windows.is_idle(open_job.job, backend):
                 continue
             demand = self._books.demand(open_job, now)
@@ -282,6 +327,8 @@ class Waiting:
     def feed_all(self, now: float) -> list[Command]:
         """Backends were opened, or time went by: send whoever fits, in order."""
         commands: list[Command] = []
+        if self._followers:
+            self._let_follow(commands, now)
         for hold in (self._holds.hold, self._holds.backfill):
             while sent := self._send_first(hold, now):
                 commands += sent
@@ -344,6 +391,8 @@ class Waiting:
                 waits = Shed(draining())
             return self.carry_out(open_job, waits, candidates, now)
         aged = rule is not None and open_job.held_at is not None and now - open_job.held_at >= rule.max_wait_s - _HAIR_S
+        if job.window is None and not backend.batching.is_closed:
+            return [self._attempts.dispatch(open_job, backend, demand)]
         if job.window is None:
             others = self._holds.gathering.first_for(backend, backend.batching.most - 1)
             return self._side_by_side([open_job, *others], backend, now)

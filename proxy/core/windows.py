@@ -13,6 +13,7 @@ from typing import Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.fleet.demand import Demand
+from proxy.core.followers import Followers
 from proxy.core.jobs.decision import Decision, Gather, Send
 from proxy.core.jobs.hold import Holds
 from proxy.core.jobs.open_job import OpenJob
@@ -39,6 +40,7 @@ class Windows:
 
     def __init__(self, holds: Holds) -> None:
         self._holds = holds
+        self.followers = Followers()
         self._arrivals: dict[str, Decaying] = {}
 
     def came(self, job: Job, now: float) -> None:

@@ -36,6 +36,7 @@ from proxy.model.hedge import Hedge
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
 from proxy.model.scheduling import CoreSettings, SchedulingSettings
+from proxy.model.windows import Window
 
 OVERLOADS = frozenset(limit.reason for limit in LIMITS) - {Reason.DEADLINE}
 shapes = st.lists(
@@ -208,6 +209,7 @@ class Lives(RuleBasedStateMachine):
         stream=st.sampled_from([True, True, False]),
         hedge=st.sampled_from([None, *HEDGES]),
         lasts=st.sampled_from([None, None, 2.0, 60.0]),
+        gather=st.sampled_from([None, Window(True, 0.01, 32, 8192), Window(False, 0.01, 2, 8192)]),
     )
     def submit(
         self,
@@ -220,6 +222,7 @@ class Lives(RuleBasedStateMachine):
         stream: bool,
         hedge: Hedge | None,
         lasts: float | None,
+        gather: Window | None,
     ) -> None:
         done_by = None if lasts is None else self.now + lasts
         job = Job(
@@ -236,6 +239,7 @@ class Lives(RuleBasedStateMachine):
             hedge=hedge,
             deadline=done_by,
             done_by=done_by,
+            gather=gather,
             **extra,
         )
         self.jobs[job.id] = job
@@ -259,7 +263,7 @@ class Lives(RuleBasedStateMachine):
             assert said.outcome in ("dispatch", "fallback")
             assert [said.backend] == list(self.out[job.id])
         elif job.id in self.held:
-            assert said.outcome in (("backfill", "demote") if in_backfill else ("hold",))
+            assert said.outcome in (("backfill", "demote") if in_backfill else ("hold", "gather"))
         else:
             assert said.outcome in ("refuse", "unserved")
             assert said.reason == self.refused[job.id]

@@ -16,6 +16,7 @@ from proxy.core.learn.calls import Calls
 from proxy.core.learn.concurrency import Concurrency
 from proxy.core.learn.cost_model import CostModel
 from proxy.core.learn.decode_rate import DecodeRate
+from proxy.core.learn.leading import Leading
 from proxy.core.learn.ledger import Ledger
 from proxy.core.learn.model_loads import ModelLoads
 from proxy.core.learn.prefix_index import PrefixIndex, PrefixRecord
@@ -56,6 +57,7 @@ class Backend:
         "kept",
         "known",
         "kv_tokens",
+        "leading",
         "ledger",
         "limit",
         "loads",
@@ -136,6 +138,7 @@ class Backend:
         self.seat_watch = SeatWatch()
         self.concurrency = Concurrency(learns=learns and _is_untold(spec))
         self.batching = Batching()
+        self.leading = Leading()
         self.calls = Calls()
         self.loads = ModelLoads()
         self.abilities = Abilities()

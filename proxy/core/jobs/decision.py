@@ -7,6 +7,7 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.jobs.attempt import Attempt
 from proxy.core.jobs.open_job import OpenJob
+from proxy.core.learn.entry import Entry
 from proxy.model.commands import Reason
 from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Fault
@@ -58,9 +59,14 @@ class Send:
 class Gather:
     """It could go, and waits for others to go with it, for at most `most_s` seconds."""
 
-    __slots__ = ("most_s", "others")
+    __slots__ = ("backend", "leader", "most_s", "others")
 
-    def __init__(self, most_s: float, others: list[OpenJob]) -> None:
+    def __init__(
+        self, most_s: float, others: list[OpenJob], leader: Entry | None = None, backend: Backend | None = None
+    ) -> None:
+        self.leader = leader
+        """Whose prompt begins as its own, and is computed right now on `backend`; None: nobody's."""
+        self.backend = backend
         self.most_s = most_s
         self.others = others
         """Those that wait already."""

@@ -6,6 +6,7 @@ business, whether it fits the router's.
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
+from dataclasses import replace
 from heapq import merge
 from itertools import islice
 from math import inf
@@ -245,7 +246,7 @@ class Holds:
         """Those that may still be in time, or wait for a permit; short."""
         self.backfill = Hold(_bounds(backfill), self.peers)
         """Bulk, and what promises nothing about time; long."""
-        self.gathering = Hold(hold, self.peers)
+        self.gathering = Hold(replace(hold, min_jobs=max(hold.min_jobs, _MOST_GATHERING)), self.peers)
         """Those that could go and wait for others to go with them; a moment."""
         self.draining = False
         """Nobody may wait any more."""
@@ -269,6 +270,8 @@ class Holds:
         return [*self.hold.open_jobs(), *self.backfill.open_jobs(), *self.gathering.open_jobs()]
 
 
+_MOST_GATHERING: Final = 4096
+"""Jobs that wait for others, all windows together; what comes then goes at once."""
 _NOBODY: dict[int, OpenJob] = {}
 _NONE: dict[frozenset[Backend], Line] = {}
 

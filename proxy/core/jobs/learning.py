@@ -23,6 +23,8 @@ from proxy.model.commands import Finished, Flowed, Load
 from proxy.model.request import Job
 from proxy.model.scheduling import FairnessSettings
 
+LEAST_S: Final = 0.2
+"""Prefill that a prompt must have ahead of it to lead others."""
 _KV_LEFT: Final = 0.9
 """Share of the KV budget up to which memory keeps no prompt waiting."""
 _PATIENCE: Final = 0.5
@@ -127,6 +129,9 @@ class Learning:
         if demand.chain:
             if backend.kv_tokens is not None:
                 backend.record.fit(backend.kv_tokens, max(1, demand.job.prefix_block_tokens))
+            if entry.cost >= LEAST_S and entry.streams:
+                held = round(entry.hit / max(1.0, demand.block_tokens))
+                backend.leading.begin(entry, demand.chain, held)
             backend.record.add(demand.chain)
         return entry
 
@@ -140,6 +145,8 @@ class Learning:
         if entry.first_at is not None:
             return
         backend.batching.began(entry, now)
+        if entry.leads:
+            backend.leading.end(entry)
         since = max(entry.dispatched, backend.ledger.head_since)
         took = backend.ledger.first_token(entry, now)
         backend.seat_watch.begun(backend.ledger.decoding)
@@ -198,6 +205,8 @@ class Learning:
     def withdrawn(self, entry: Entry, backend: Backend, now: float) -> None:
         """The attempt was taken back, and says nothing."""
         self._away(entry, backend, None, now)
+        if entry.leads:
+            backend.leading.end(entry)
         if entry.streams:
             backend.batching.left(entry.first_at is not None, now)
         backend.ledger.end(entry, now)
@@ -296,6 +305,8 @@ def _leave(entry: Entry, backend: Backend, now: float) -> None:
         _, head_s, spent_s = ledger.backlog(now)
         backend.seat_watch.ended(ledger.decoding, backend.seats, head_s, spent_s, now)
         _believe_seats(backend)
+    if entry.leads:
+        backend.leading.end(entry)
     if entry.streams:
         backend.batching.left(entry.first_at is not None, now)
     ledger.end(entry, now)

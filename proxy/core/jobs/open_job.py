@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.jobs.attempt import Attempt
 from proxy.core.jobs.states import OPEN
+from proxy.core.learn.entry import Entry
 from proxy.core.learn.sessions import Session
 from proxy.core.tenancy.quotas import Reservation
 from proxy.model.commands import Reason
@@ -41,6 +42,7 @@ class OpenJob:
         "due",
         "fallbacks",
         "fault",
+        "follows",
         "held_at",
         "held_until",
         "job",
@@ -122,6 +124,8 @@ class OpenJob:
         """Backends, with their era, that failed where it may have been the body's fault."""
         self.acquits = False
         """Two backends said the same of its body."""
+        self.follows: Entry | None = None
+        """It waits until this prompt is computed."""
         self.alone = False
         """It is merged with nobody any more."""
 

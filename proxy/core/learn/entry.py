@@ -27,6 +27,8 @@ class Entry:
         "inside",
         "job",
         "kv",
+        "leads",
+        "led_from",
         "loading",
         "mark_busy",
         "mark_decoding",
@@ -91,6 +93,10 @@ class Entry:
         """A seat of the engine was free for it when it was sent."""
         self.streams = False
         """Tells of its first token."""
+        self.leads: tuple[int, ...] = ()
+        """Blocks of its prompt that are not computed yet and that others may have, too…"""
+        self.led_from = 0
+        """…which come after so many that are there."""
         self.shared = False
         """Several jobs wait for it: it is not sent back for another one."""
         self.session: Session | None = None

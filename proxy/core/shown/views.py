@@ -113,6 +113,10 @@ class Counts(Tally):
     """Of `held`: bulk."""
     retry_budget_left: int = 0
     ejections: int = 0
+    followed: int = 0
+    """Jobs that waited until a prompt that begins as theirs was computed, and went there,"""
+    followed_tokens: float = 0.0
+    """and the prompt tokens that they did not have computed again."""
 
 
 def backend_view(backend: Backend, now: float, *, leaving: bool = False) -> BackendView:
