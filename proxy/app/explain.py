@@ -121,6 +121,7 @@ def _decision_lines(decision: Mapping[str, Any]) -> Iterator[str]:
         f"margins   TTFT x {decision['ttft_margin']:.2f}, TPOT x {decision['tpot_margin']:.2f}, "
         f"duty up to {decision['duty_limit']:.2f}, tenant over its share by {decision['tenant_over_share']:.2f}"
     )
+    yield from _window_lines(decision)
     yield from _quota_lines(decision["quota"])
     rows: list[tuple[str, ...]] = [
         ("backend", "pool", "score", "ttft", "tpot", "backlog", "load", "prefix", "in flight", "kept away by")
@@ -130,6 +131,17 @@ def _decision_lines(decision: Mapping[str, Any]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _window_lines(decision: Mapping[str, Any]) -> Iterator[str]:
+    """With whom it would go, and how long it may wait for more of them."""
+    parts = []
+    if decision["batch"] > 1:
+        parts.append(f"batch={decision['batch']}, waited {_time(decision['waited_s'])}")
+    if decision["window_s"]:
+        parts.append(f"waits {_time(decision['window_s'])} at most")
+    if parts:
+        yield "window    " + ", ".join(parts)
 
 
 def _quota_lines(quota: Mapping[str, Any] | None) -> Iterator[str]:

@@ -102,7 +102,11 @@ class Batches:
 
     def choose(self, open_jobs: list[OpenJob], backend: Backend, now: float) -> list[tuple[OpenJob, Demand]]:
         """Those of `open_jobs`, the most urgent first, that go to an idle engine now, each with its question."""
-        asked = [one for open_job in open_jobs if (one := self._asked(open_job, backend, now)) is not None]
+        asked: list[_Asked] = []
+        for open_job in open_jobs:
+            one = self._asked(open_job, backend, now)
+            if one is not None:
+                asked.append(one)
         if not asked:
             return []
         if backend.batching.serial:

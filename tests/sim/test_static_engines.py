@@ -4,8 +4,6 @@ import math
 from dataclasses import replace
 from random import Random
 
-from proxy.core.learn.batching import Batching
-from proxy.core.learn.entry import Entry
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch
@@ -21,13 +19,6 @@ from proxy.workload.arrival import Arrival, Slo
 PROMISED = Slo(2.0, 0.1)
 
 
-class _Blind(Batching):
-    """Nothing is learned, as before there were batches."""
-
-    def _judge(self, entry: Entry) -> None:
-        pass
-
-
 def traffic(rate: float, seed: int, answer: int = 64, slo: Slo = PROMISED, seconds: float = 120.0) -> list[Arrival]:
     rng, at, found = Random(seed), 0.0, []
     while at < seconds:
@@ -38,15 +29,13 @@ def traffic(rate: float, seed: int, answer: int = 64, slo: Slo = PROMISED, secon
 
 
 def play(
-    arrivals: list[Arrival], kind: EngineKind, count: int, *, blind: bool = False
+    arrivals: list[Arrival], kind: EngineKind, count: int, *, mode: WindowMode = "adaptive"
 ) -> tuple[SimulatedRun, Scheduler]:
     engine = replace(MOONCAKE16, max_num_seqs=32).as_kind(kind)
     backends = [SimBackend(BackendSpec(f"b{n}", any_model=True), engine) for n in range(count)]
     scheduler = build_scheduler(backends, None, 1)
-    for backend in scheduler._fleet.backends:
-        if blind:
-            backend.batching = _Blind()
-    return World(backends, scheduler).play(arrivals), scheduler
+    windows = Windows(dict.fromkeys(("interactive", "bulk"), WindowSettings(mode=mode)))
+    return World(backends, scheduler, jobs=SeenByProxy(0, 512, windows=windows)).play(arrivals), scheduler
 
 
 def good(played: SimulatedRun) -> float:
@@ -64,7 +53,7 @@ def good(played: SimulatedRun) -> float:
 def test_at_four_fifths_of_what_static_engines_can_do_goodput_is_twice_that_of_sending_everything() -> None:
     """Four engines, batches of 32 full ones would answer 23 a second."""
     arrivals = traffic(18.4, 1)
-    before, _ = play(arrivals, EngineKind.STATIC, 4, blind=True)
+    before, _ = play(arrivals, EngineKind.STATIC, 4, mode="off")
     after, scheduler = play(arrivals, EngineKind.STATIC, 4)
     assert all(backend.batching.static for backend in scheduler._fleet.backends)
     assert good(after) >= 2 * good(before)
@@ -75,7 +64,7 @@ def test_serial_engines_answer_the_shortest_first_and_nobody_waits_for_ever() ->
         replace(one, tenant="0000000a" if n % 4 else "0000000b", output_tokens=20 if n % 4 else 400)
         for n, one in enumerate(traffic(0.8, 2, slo=Slo(), seconds=200.0))
     ]
-    before, _ = play(arrivals, EngineKind.SERIAL, 1, blind=True)
+    before, _ = play(arrivals, EngineKind.SERIAL, 1, mode="off")
     after, scheduler = play(arrivals, EngineKind.SERIAL, 1)
     assert scheduler._fleet.backends[0].batching.serial
 
