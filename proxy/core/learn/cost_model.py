@@ -219,6 +219,10 @@ class CostModel:
         base, batch, context, _ = self.decode
         return min(MAX_TPOT_S, max(MIN_TPOT_S, base + batch * decoding * 0.1 + context * kv_tokens * 1e-5))
 
+    def tokens(self, seconds: float, decoding: float, kv_tokens: float, prefill_s: float) -> float:
+        """About so many that came in `seconds` among so many, while so many seconds went into prefills."""
+        return max(0.0, seconds - self.stretch() * prefill_s) / (self.step_s(decoding, kv_tokens) * self.slow_decode)
+
     def notice(self, x: Features, actual: float) -> None:
         """A prefill was seen whose prefix hit is not known yet: `x` is without any. Slower than even that says so."""
         predicted = bounded_prefill(_dot(self.prefill, x))

@@ -45,6 +45,7 @@ class Ledger:
         "_present",
         "decoding",
         "duty",
+        "flowing",
         "has_foreign",
         "head_since",
         "kv",
@@ -73,6 +74,8 @@ class Ledger:
         self.head_since = 0.0
         """Since when the engine can have worked on the first of them."""
         self.decoding = 0
+        self.flowing: dict[Entry, None] = {}
+        """Those of them with a promised time per token."""
         self.kv = 0.0
         """Tokens of all that is there, expected answers included."""
         self.tightest: float | None = None
@@ -150,6 +153,7 @@ class Ledger:
         if limit is not None:
             self.promised -= 1
             self.promised_answers = self.promised_answers - entry.answer if self.promised else 0.0
+            self.flowing.pop(entry, None)
             self._limits[limit] -= 1
             if not self._limits[limit]:
                 del self._limits[limit]
@@ -192,6 +196,15 @@ class Ledger:
         work_s, busy_s = self._prefilling.done_s - entry.mark_work, self._busy_s - entry.mark_busy
         return decoding / span, kv / span, min(work_s, busy_s)
 
+    def beside(self, entry: Entry, now: float) -> tuple[float, float, float]:
+        """About the same of one that goes on: nothing is settled for it."""
+        if entry.first_at is None or now <= entry.first_at:
+            return self.decoding, self.kv, 0.0
+        span, since = now - entry.first_at, now - self._at
+        decoding_s, kv_s = self._decoding_s + self.decoding * since, self._kv_s + self.kv * since
+        work_s, busy_s = self._prefilling.done_s - entry.mark_work, self._busy_s - entry.mark_busy
+        return (decoding_s - entry.mark_decoding) / span, (kv_s - entry.mark_kv) / span, min(work_s, busy_s)
+
     def integrals(self, now: float) -> tuple[float, float, float]:
         """Seconds of decoding requests, of KV tokens and of prefills under way, since the beginning."""
         self.settle(now)
@@ -202,6 +215,8 @@ class Ledger:
         self._leave_pending(entry)
         self.head_since = now
         self.decoding += 1
+        if entry.tpot_limit is not None:
+            self.flowing[entry] = None
         entry.first_at = now
         entry.mark_decoding, entry.mark_kv = self._decoding_s, self._kv_s
         entry.mark_busy, entry.mark_work = self._busy_s, self._prefilling.done_s

@@ -15,10 +15,6 @@ from proxy.core.learn.entry import Entry
 
 KAPPA: Final = 2.0
 """Own prefill counts so many times: what it costs others too."""
-_SHORT_ANSWER: Final = 0.5
-"""A resident whose answer is this share of what is expected must still keep its pace: short ones suffer most from a
-prefill beside them."""
-_MIN_ANSWER: Final = 8.0
 _LEAST_SHARE: Final = 0.1
 """Of the time is always left for decoding."""
 _NEW: Final = 0.25
@@ -137,14 +133,6 @@ def step_s(backend: Backend, demand: Demand) -> float:
     if ledger.has_foreign:
         decoding += ledger.foreign(demand.now)[0]
     return model.step_s(decoding, ledger.kv + demand.prompt) * model.slow_decode
-
-
-def residents_tpot(backend: Backend, tpot: float) -> float:
-    """Seconds per output token of those that are there: `tpot`, which is predicted beside them, with the prefill of the
-    job spread over their answers."""
-    ledger = backend.ledger
-    answers = ledger.promised_answers / max(1, ledger.promised)
-    return tpot + backend.model.stretch() * backend.forecast.cost / max(_MIN_ANSWER, _SHORT_ANSWER * answers)
 
 
 def has_seat(backend: Backend, now: float) -> bool:

@@ -10,7 +10,8 @@ from typing import Final
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.learn.ledger import DUTY_S
-from proxy.core.route.forecasting import displaces, disturbs, in_all_s, predicted_tpot, residents_tpot
+from proxy.core.route.forecasting import displaces, disturbs, in_all_s, predicted_tpot
+from proxy.core.route.residents import can_wait, residents_tpot
 from proxy.model.commands import Reason
 
 _FAR_S: Final = 60.0
@@ -56,7 +57,9 @@ class _Tpot(Limit):
         limit, tightest, tpot = demand.tpot_limit, backend.ledger.tightest, backend.forecast.tpot
         if limit is not None and demand.tpot_margin * tpot > limit:
             return True
-        return tightest is not None and demand.tpot_margin * residents_tpot(backend, tpot) > tightest
+        if tightest is None or demand.tpot_margin * residents_tpot(backend, tpot) <= tightest:
+            return False
+        return demand.tpot_margin * tpot > tightest or not can_wait(backend, demand, tpot)
 
 
 class _Duty(Limit):

@@ -15,10 +15,10 @@ from proxy.core.route.forecasting import (
     least_s,
     open_entry,
     predicted_tpot,
-    residents_tpot,
     seat_wait_s,
 )
 from proxy.core.route.limits import judge
+from proxy.core.route.residents import residents_tpot
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
 from proxy.model.limits import HealthSettings
@@ -107,8 +107,8 @@ def test_nobody_is_faster_than_alone(prompt: float, answer: float, others: int) 
 def test_a_long_prefill_is_not_put_beside_those_whose_pace_it_would_break() -> None:
     one = backend()
     occupied(one, 5, tpot=0.04)
-    assert judged(one, demand(prompt=500.0)) is None
-    assert judged(one, demand(prompt=30_000.0)) is Reason.TPOT
+    assert judged(one, demand(prompt=500.0, now=0.1)) is None
+    assert judged(one, demand(prompt=30_000.0, now=0.1)) is Reason.TPOT
 
 
 def worked(where: Backend, seconds: int) -> None:
