@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"tidegate sim: {error}", file=sys.stderr)
         return 1
-    return uvloop.run(_serve(settings))
+    return uvloop.run(serve(settings))
 
 
 def _settings(options: argparse.Namespace) -> SimSettings:
@@ -73,7 +73,8 @@ def _settings(options: argparse.Namespace) -> SimSettings:
     )
 
 
-async def _serve(settings: SimSettings) -> int:
+async def serve(settings: SimSettings) -> int:
+    """Until SIGTERM or Ctrl-C; 1 when the address is taken."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

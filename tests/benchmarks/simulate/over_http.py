@@ -127,7 +127,7 @@ def engines(speed: float, cluster: str) -> Iterator[list[str]]:
     """Their base URLs."""
     with ExitStack() as stack:
         started = [_start_engine(i, entry.preset, speed, stack) for i, entry in enumerate(_engines(cluster))]
-        yield [_url_of(process) for process in started]
+        yield [url_of(process) for process in started]
 
 
 def _engines(cluster: str) -> list[EngineEntry]:
@@ -143,7 +143,7 @@ def _start_engine(index: int, preset: str, speed: float, stack: ExitStack) -> "s
     return process
 
 
-def _url_of(process: "subprocess.Popen[str]") -> str:
+def url_of(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     match = re.search(r"ready at (\S+)", process.stdout.readline())
     assert match, "the simulated engine did not start"
@@ -176,7 +176,7 @@ def body_of(arrival: Arrival) -> bytes:
     return json.dumps({"model": "sim", "stream": True, "messages": messages}).encode()
 
 
-def headers_of(arrival: Arrival, speed: float) -> dict[str, str]:
+def headers_of(arrival: Arrival, speed: float, *, tells_deadline: bool = True) -> dict[str, str]:
     """What a client says of itself, and (to the engine) how long the answer is."""
     text = base64.b64encode(b"abcd" * arrival.output_tokens).decode()
     headers = {"content-type": "application/json", "x-sim-text": text}
@@ -184,7 +184,7 @@ def headers_of(arrival: Arrival, speed: float) -> dict[str, str]:
         headers["x-tidegate-class"] = arrival.traffic_class
     promises = {"ttft": arrival.slo.ttft_s, "tpot": arrival.slo.tpot_s}
     headers |= {f"x-slo-{key}-ms": f"{1e3 * s / speed:.0f}" for key, s in promises.items() if s is not None}
-    if arrival.slo.e2e_s is not None:
+    if arrival.slo.e2e_s is not None and tells_deadline:
         headers["x-request-deadline-ms"] = f"{1e3 * arrival.slo.e2e_s / speed:.0f}"
     return headers
 
@@ -192,9 +192,10 @@ def headers_of(arrival: Arrival, speed: float) -> dict[str, str]:
 class Clients:
     """Plays arrivals against a URL, in the engines' time."""
 
-    def __init__(self, url: str, speed: float) -> None:
+    def __init__(self, url: str, speed: float, *, tells_deadline: bool = True) -> None:
         self._url = f"{url}/v1/chat/completions"
         self._speed = speed
+        self._tells_deadline = tells_deadline
         self._start = 0.0
 
     async def play(self, arrivals: Sequence[Arrival]) -> SimulatedRun:
@@ -219,9 +220,8 @@ class Clients:
     async def _ask(self, session: aiohttp.ClientSession, result: Result) -> None:
         arrival = result.arrival
         try:
-            async with session.post(
-                self._url, data=body_of(arrival), headers=headers_of(arrival, self._speed)
-            ) as response:
+            headers = headers_of(arrival, self._speed, tells_deadline=self._tells_deadline)
+            async with session.post(self._url, data=body_of(arrival), headers=headers) as response:
                 if response.status != 200:
                     await self._refused(response, result)
                 else:
@@ -265,16 +265,16 @@ def run_live(
     with engines(speed, cluster) as urls:
         proxy = ProxyProcess(proxy_config(policy, urls, cluster)).listening()
         try:
-            _until_ready(proxy)
-            idle = _idle_s(), time.monotonic()
+            until_ready(proxy)
+            idle = idle_s(), time.monotonic()
             played = asyncio.run(Clients(proxy.url, speed).play(arrivals))
-            left = (_idle_s() - idle[0]) / (time.monotonic() - idle[1]) / (os.cpu_count() or 1)
+            left = (idle_s() - idle[0]) / (time.monotonic() - idle[1]) / (os.cpu_count() or 1)
         finally:
             proxy.stop()
     return played, left
 
 
-def _until_ready(proxy: ProxyProcess) -> None:
+def until_ready(proxy: ProxyProcess) -> None:
     """All four are listed and asked once."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
@@ -286,7 +286,7 @@ def _until_ready(proxy: ProxyProcess) -> None:
     raise AssertionError("the proxy lists no model")
 
 
-def _idle_s() -> float:
+def idle_s() -> float:
     """Idle seconds of all processors since the machine started."""
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     return int(fields[4]) / os.sysconf("SC_CLK_TCK")
