@@ -13,6 +13,7 @@ class Dials:
     __slots__ = (
         "bulk_backlog_s",
         "bulk_wait_s",
+        "chat_price",
         "duty",
         "duty_bulk",
         "duty_interactive",
@@ -41,6 +42,8 @@ class Dials:
         self.bulk_backlog_s = backfill.backlog
         """Prefill queued on a backend up to which bulk is fed to it."""
         self.bulk_wait_s = backfill.max_wait
+        self.chat_price = backfill.chat_price
+        """Tokens of bulk that are worth as much as one of a chat."""
         self.probe_interval_s = settings.health.probe_interval
 
     def turn(self, settings: CoreSettings) -> None:
@@ -50,4 +53,4 @@ class Dials:
         self.ttft_margin, self.tpot_margin, self.kv = new.ttft_margin, new.tpot_margin, new.kv
         self.duty, self.duty_interactive, self.duty_bulk = new.duty, new.duty_interactive, new.duty_bulk
         self.max_hold_s, self.probe_interval_s = new.max_hold_s, new.probe_interval_s
-        self.bulk_backlog_s, self.bulk_wait_s = new.bulk_backlog_s, new.bulk_wait_s
+        self.bulk_backlog_s, self.bulk_wait_s, self.chat_price = new.bulk_backlog_s, new.bulk_wait_s, new.chat_price

@@ -59,6 +59,9 @@ class BackfillSettings:
     """Longest wait; the client's own deadline counts when it is sooner."""
     backlog: Duration = 0.2
     """Prefill queued on a backend up to which bulk is fed to it."""
+    chat_price: Annotated[float, Bounds(ge=0.01, le=100)] = 1.0
+    """What a token of a chat is worth in tokens of bulk, where both want the same engine: the dial between chats in
+    their SLO (up) and bulk in time (down). At 1 most tokens of both together are in their SLO."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

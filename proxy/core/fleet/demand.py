@@ -34,6 +34,7 @@ class Demand:
         "answer_high",
         "answer_mean",
         "becomes",
+        "beside_price",
         "block_tokens",
         "bulk",
         "bulk_backlog",
@@ -90,6 +91,8 @@ class Demand:
         self.tpot_limit: float | None = None
         self.ttft_margin = self.tpot_margin = self.duty_limit = self.kv_share = 1.0
         self.bulk_backlog = 0.0
+        self.beside_price = 1.0
+        """Pace that it takes from those who were promised one counts so many times."""
         self.session: Session | None = None
         """That it continues."""
         self.becomes = 0.0
@@ -121,6 +124,8 @@ class Demand:
         if self.rest_s < inf:
             self.answer_mean = mean_length(self.answer, self.answer_high)
         self.bulk_backlog = dials.bulk_backlog_s
+        if self.bulk:
+            self.beside_price = dials.chat_price
 
     def goes_on(self, session: Session) -> None:
         """The engine has counted what this prompt begins with: only what is new is estimated."""

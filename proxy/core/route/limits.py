@@ -57,7 +57,7 @@ class _Tpot(Limit):
         limit, tightest, tpot = demand.tpot_limit, backend.ledger.tightest, backend.forecast.tpot
         if limit is not None and demand.tpot_margin * tpot > limit:
             return True
-        if tightest is None or demand.tpot_margin * residents_tpot(backend, tpot) <= tightest:
+        if tightest is None or demand.tpot_margin * residents_tpot(backend, tpot, demand.beside_price) <= tightest:
             return False
         return demand.tpot_margin * tpot > tightest or not can_wait(backend, demand, tpot)
 

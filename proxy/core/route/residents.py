@@ -21,12 +21,12 @@ _MOST: Final = 64
 """With more of them some have always just begun."""
 
 
-def residents_tpot(backend: Backend, tpot: float) -> float:
+def residents_tpot(backend: Backend, tpot: float, price: float = 1.0) -> float:
     """Seconds per output token of those that are there: `tpot`, which is predicted beside them, with the prefill of the
-    job spread over their answers."""
+    job, counted `price` times, spread over their answers."""
     ledger = backend.ledger
     answers = ledger.promised_answers / max(1, ledger.promised)
-    return tpot + backend.model.stretch() * backend.forecast.cost / max(MIN_ANSWER, SHORT_ANSWER * answers)
+    return tpot + price * backend.model.stretch() * backend.forecast.cost / max(MIN_ANSWER, SHORT_ANSWER * answers)
 
 
 def can_wait(backend: Backend, demand: Demand, tpot: float) -> bool:

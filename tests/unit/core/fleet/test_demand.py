@@ -8,7 +8,7 @@ from proxy.core.dials import Dials
 from proxy.core.fleet.demand import Demand, mean_length
 from proxy.core.learn.sessions import Session
 from proxy.model.request import Job
-from proxy.model.scheduling import CoreSettings
+from proxy.model.scheduling import BackfillSettings, CoreSettings, SchedulingSettings
 
 
 def bound(job: Job, over_share: float = 0.0, now: float = 3.0) -> Demand:
@@ -36,6 +36,14 @@ def test_bulk_promises_nothing_about_time_whatever_it_says() -> None:
     demand = bound(Job(1, "m", bulk=True, slo_ttft_s=5.0, slo_tpot_s=0.05, done_by=20.0))
     assert (demand.ttft_left, demand.tpot_limit, demand.rest_s) == (inf, None, 17.0)
     assert not demand.promised
+
+
+def test_the_price_of_a_chat_concerns_what_bulk_takes_from_it() -> None:
+    dials = Dials(CoreSettings(scheduling=SchedulingSettings(backfill=BackfillSettings(chat_price=3.0))))
+    chat, bulk = Demand(Job(1, "m"), 0.0, 0.0), Demand(Job(2, "m", bulk=True), 0.0, 0.0)
+    for one in (chat, bulk):
+        one.bind(dials)
+    assert (chat.beside_price, bulk.beside_price) == (1.0, 3.0)
 
 
 def test_a_tenant_over_its_share_gets_wider_margins() -> None:

@@ -158,6 +158,17 @@ def test_the_shorter_their_answers_the_more_a_prefill_hurts() -> None:
     assert pace(50.0) > pace(200.0) > pace(1000.0)
 
 
+def test_the_dearer_a_chat_the_more_a_prefill_beside_it_counts() -> None:
+    one = backend()
+    occupied(one, 5, 50.0, tpot=0.04)
+    what = demand(prompt=8000.0)
+    foresee(one, what)
+    tpot = predicted_tpot(one, what)
+    own = residents_tpot(one, tpot) - tpot
+    assert own > 0.0
+    assert residents_tpot(one, tpot, 3.0) - tpot == pytest.approx(3.0 * own)
+
+
 def test_answers_nobody_made_a_promise_for_do_not_soften_it() -> None:
     one, other = backend(), backend()
     occupied(one, 5, 50.0, tpot=0.04)
