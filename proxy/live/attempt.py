@@ -60,7 +60,7 @@ class Call:
     """As the body has them."""
     part: Part | None = None
     """What it adds to a call of several; None: it goes alone."""
-    tap: Callable[[], Tap] | None = None
+    tap: Callable[[Relay], Tap] | None = None
     """Makes what holds an answer that may be kept; None: it may not."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Call:
         meter: Meter,
         stream_options: Any = None,
         part: Part | None = None,
-        tap: Callable[[], Tap] | None = None,
+        tap: Callable[[Relay], Tap] | None = None,
     ) -> None:
         self.request = request
         self.job = job
@@ -158,7 +158,7 @@ class Caller:
         most_b = self._limits.answer_buffer * pieces
         relay = Relay(backend.name, plan, most_b, call.timeline, call.meter, self._loop, self._clock)
         if call.tap is not None:
-            relay.tap = call.tap()
+            relay.tap = call.tap(relay)
         return relay
 
     async def attempt(self, one: Try) -> None:

@@ -257,7 +257,7 @@ class Relay:
     def release(self) -> None:
         """The client has all it gets: free the backend at once, or let a stream that said its last word end."""
         if self.tap is not None:
-            self.tap.drop()
+            self.tap.release()
         if self.stream is not None:
             self.stream.stop()
         if self.connection is None or self.complete:

@@ -66,7 +66,7 @@ class CacheSettings:
     `tidegate cache bump`."""
     coalesce: Duration = 30.0
     """For so long a request waits for the answer to an identical one that is being made; then it goes on its own way.
-    0: it never waits."""
+    0: it never waits, but may share that call as it flows, and then fails with it (`window.share_identical`)."""
     remote: Annotated[str, Form.STORE] | None = None
     """Redis or Valkey behind the memory of this proxy, shared with others: `redis://HOST:PORT/DB`, `rediss://` for TLS.
     When it is slow (5 ms) or away, requests go on without it. null: none."""

@@ -21,13 +21,15 @@ class Taps:
 class Tap:
     """Of one answer. Whoever makes one drops it in the end."""
 
-    __slots__ = ("_most_b", "_pieces", "_taken_b", "_taps", "is_open")
+    __slots__ = ("_most_b", "_pieces", "_taken_b", "_taps", "is_held", "is_open")
 
     def __init__(self, taps: Taps, most_b: int) -> None:
         self._taps = taps
         self._most_b = most_b
         self._pieces: list[bytes] = []
         self._taken_b = 0
+        self.is_held = False
+        """Somebody wants it, who drops it."""
         self.is_open = True
         """Nothing is missing so far."""
 
@@ -52,6 +54,11 @@ class Tap:
         whole = self.seen()
         self.drop()
         return whole
+
+    def release(self) -> None:
+        """Its answer is over: drop it, unless it is held."""
+        if not self.is_held:
+            self.drop()
 
     def drop(self) -> None:
         """It is not wanted. Harmless when repeated."""

@@ -227,6 +227,21 @@ def test_nobody_waits_for_longer_than_is_said(start_pair):
         assert leader.answer().status == 200
 
 
+def test_who_does_not_wait_may_share_the_call_and_its_answer_is_kept(start_pair):
+    gate = Gate()
+    engine, proxy = start_pair({"cache": {"size": "16MiB", "coalesce": "0s"}}, default=in_turn(gate))
+    with crowd(proxy, 1) as (first,):
+        engine.wait_for_request()
+        with crowd(proxy, 5) as others:
+            understood(proxy, 6)
+            gate.is_open = True
+            answers = [connection.answer() for connection in (first, *others)]
+    assert {answer.status for answer in answers} == {200}
+    assert [said(answer) for answer in answers] == ["miss"] + ["coalesced"] * 5
+    assert said(ask(proxy)) == "hit"
+    assert asked(engine) == 1
+
+
 def test_an_answer_from_before_a_bump_is_not_one_from_after_it(start_pair):
     gate = Gate()
     engine, proxy = start_pair(ON, default=in_turn(gate, well_behaved))

@@ -5,7 +5,6 @@ answer.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Final
 
 from proxy.core.cache.store import Entry
@@ -22,7 +21,6 @@ from proxy.wire import cache_key, items
 from proxy.wire.cacheable import Directives
 from proxy.wire.items import Item
 from proxy.wire.kept import Kept
-from proxy.wire.tap import Tap
 from proxy.wire.usage import Usage
 
 _AFAR_MOST: Final = 32
@@ -55,10 +53,6 @@ class ItemsUse(CacheUse):
         self._places = list(range(len(inputs)))
         """Places of those that an engine is asked for."""
 
-    @property
-    def tap(self) -> Callable[[], Tap] | None:
-        return None if self._digest is None else self._tap
-
     async def answer(self, job: JobLoop) -> Answer:
         if self._digest is None:
             return await super().answer(job)
@@ -76,7 +70,7 @@ class ItemsUse(CacheUse):
         wanted = [self._inputs[place] for place in missing]
         job.ask_only(items.only(self._body, wanted), wanted)
         answer = await self._asked(job)
-        return await self._joined(answer, job.relay) if answer.status == 200 else answer
+        return await self._joined(answer, self._receiver()) if answer.status == 200 else answer
 
     # --- looking
 
@@ -106,8 +100,9 @@ class ItemsUse(CacheUse):
         size_b = max(entry.size_b for entry in self._found.values())
         return 2 * missing * size_b < min(self._memory.taps.left_b, len(self._inputs) * self._memory.entry_b)
 
-    def _tap(self) -> Tap:
-        return Tap(self._memory.taps, len(self._inputs) * self._memory.entry_b)
+    @property
+    def _most_b(self) -> int:
+        return len(self._inputs) * self._memory.entry_b
 
     # --- giving
 

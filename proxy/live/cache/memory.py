@@ -16,7 +16,7 @@ from proxy.live.tokenizers import Tokenizers
 from proxy.model.cache import CacheSettings
 from proxy.model.timeline import Clock
 from proxy.wire.kept import Kept
-from proxy.wire.tap import Tap, Taps
+from proxy.wire.tap import Taps
 
 _TAPS_SHARE: Final = 8
 """Answers under way that may be kept hold at most this part of the cache's size, on top of it…"""
@@ -54,10 +54,6 @@ class Memory:
         self.ttl_s: float = settings.ttl
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
-
-    def tap(self) -> Tap:
-        """For one answer."""
-        return Tap(self.taps, self.entry_b)
 
     def unique(self) -> str:
         """A name for an answer that is given again."""

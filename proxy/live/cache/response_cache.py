@@ -47,7 +47,7 @@ class ResponseCache:
         if wants.no_store or len(body) > WHOLE_B or not may_be_kept(request, fields, mode):
             return CacheUse(memory, request, taken, whose, wants, None)
         if memory.coalesce_s > 0:
-            taken.job.same = None  # those who ask the same wait here
+            taken.job.same = None  # those who ask the same wait here: whoever fails then fails alone
         told = dict(fields)
         inputs = items.inputs(request.target, told) if request.endpoint is Endpoint.EMBEDDINGS else None
         if inputs is None:

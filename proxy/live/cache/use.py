@@ -54,6 +54,7 @@ class CacheUse:
         "_generation",
         "_lease",
         "_memory",
+        "_relays",
         "_request",
         "_rule",
         "_scope",
@@ -89,15 +90,17 @@ class CacheUse:
         """The key for which the second level has given us a lease."""
         self._age_s: float | None = None
         self._answer: Answer | None = None
-        """What an engine brought."""
+        """What an engine brought,"""
+        self._relays: list[Relay] = []
+        """and the receivers of all attempts that were made for this request, whoever has a share of them."""
         self.replay: Replay | None = None
         """The answer, where it is one from memory."""
         self.said = BYPASS if digest is None else MISS
 
     @property
-    def tap(self) -> Callable[[], Tap] | None:
+    def tap(self) -> Callable[[Relay], Tap] | None:
         """Makes what holds an answer of an engine that may be kept."""
-        return None if self._digest is None else self._memory.tap
+        return None if self._digest is None else self._tap
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """What the client is told. Of a memory that is shared nothing: it would tell what others ask."""
@@ -137,16 +140,38 @@ class CacheUse:
             self.replay.release()
         entry = None
         if is_served and job is not None and job.way is None and not job.resumes:
-            entry = self._keep(job.relay)
+            entry = self._keep(self._receiver())
+        for relay in self._relays:
+            if relay.tap is not None:
+                relay.tap.drop()
+        self._relays, self._answer = [], None
         flight, self._flight = self._flight, None
         if flight is not None:
             self._memory.flights.land(flight, Landing(entry) if entry is not None else LEFT if has_left else NOTHING)
         if self._lease and self._memory.remote is not None:
             self._memory.remote.give_back_soon(self._lease)
 
+    def _tap(self, relay: Relay) -> Tap:
+        tap = Tap(self._memory.taps, self._most_b)
+        tap.is_held = True
+        self._relays.append(relay)
+        return tap
+
+    @property
+    def _most_b(self) -> int:
+        """Of an answer that may be kept."""
+        return self._memory.entry_b
+
+    def _receiver(self) -> Relay | None:
+        """Of the answer; None: another request's."""
+        answer = self._answer
+        return answer if isinstance(answer, Relay) else self._relays[-1] if self._relays else None
+
     async def _asked(self, job: JobLoop) -> Answer:
-        self._answer = await job.answer()
-        return self._answer
+        answer = self._answer = await job.answer()
+        if self.said == MISS and job.company is not None and job.company.joins:
+            self.said = COALESCED
+        return answer
 
     # --- looking
 
@@ -266,7 +291,7 @@ class CacheUse:
             return None
         if answer.status != 200 or answer.fault is not None or _is_packed(answer):
             return None
-        raw = b"" if answer.events is not None else answer.body
+        raw = answer.body if answer.complete and answer.events is None else b""
         if not raw and relay is not None and relay.tap is not None:
             raw = relay.tap.taken() or b""
         endpoint, now = self._request.endpoint, memory.wall()

@@ -32,6 +32,18 @@ def test_small_pieces_count_for_what_they_take() -> None:
     assert not tap.is_open
 
 
+def test_what_is_held_outlives_its_answer() -> None:
+    taps = Taps(1000)
+    held, other = Tap(taps, 1000), Tap(taps, 1000)
+    held.is_held = True
+    for tap in (held, other):
+        tap.saw(b"abc")
+        tap.release()
+    assert held.taken() == b"abc"
+    assert other.taken() is None
+    assert taps.left_b == 1000
+
+
 def test_all_together_have_a_bound() -> None:
     taps = Taps(1000)
     first, second = Tap(taps, 1000), Tap(taps, 1000)
