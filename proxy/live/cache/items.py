@@ -75,7 +75,7 @@ class ItemsUse(CacheUse):
     # --- looking
 
     def _key_of(self, place: int) -> bytes:
-        stamp = self._memory.versions.stamp(self._taken.job.model)
+        stamp = self._memory.versions.stamp(self._taken.job.model, self.prompt_version)
         return cache_key.key(self._digests[place], self._scope, stamp)
 
     def _look(self) -> None:

@@ -61,6 +61,7 @@ class CacheUse:
         "_taken",
         "_wants",
         "_whose",
+        "prompt_version",
         "replay",
         "said",
     )
@@ -95,6 +96,8 @@ class CacheUse:
         """and the receivers of all attempts that were made for this request, whoever has a share of them."""
         self.replay: Replay | None = None
         """The answer, where it is one from memory."""
+        self.prompt_version = ""
+        """Of a named prompt, such as `support@3`: bumps name it. Empty: it has none."""
         self.said = BYPASS if digest is None else MISS
 
     @property
@@ -177,7 +180,7 @@ class CacheUse:
 
     def _key(self) -> bytes:
         assert self._digest is not None
-        stamp = self._memory.versions.stamp(self._taken.job.model)
+        stamp = self._memory.versions.stamp(self._taken.job.model, self.prompt_version)
         return cache_key.key(self._digest, self._scope, stamp)
 
     def _kept(self) -> Replay | None:

@@ -142,3 +142,19 @@ async def test_what_is_held_of_answers_under_way_is_given_back() -> None:
         assert desk.cache._memory.taps.left_b < before
         desk.end(use, job)
         assert desk.cache._memory.taps.left_b == before
+
+
+async def test_a_bump_of_a_prompt_voids_what_was_answered_to_it() -> None:
+    async with bed(GOOD, GOOD) as one:
+        desk = Desk(one)
+
+        async def asked(version: str) -> str:
+            use, job = desk.begin()
+            use.prompt_version = version
+            await use.answer(job)
+            desk.end(use, job)
+            return use.said
+
+        assert [await asked(version) for version in ("support@3", "support@3", "")] == ["miss", "hit", "miss"]
+        desk.cache.bump("", "support")
+        assert [await asked(version) for version in ("support@3", "")] == ["miss", "hit"]
