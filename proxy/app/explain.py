@@ -58,7 +58,7 @@ class Explainer:
         )
         now = monotonic()
         request, fields = bodies.read(head, route(head.target), body, self._limits.parameters)
-        taken = self._intake.take(head, request, fields, now)
+        taken = self._intake.take(head, request, fields, now, body)
         return {**self._classified(taken), "decision": self._scheduler.explain(taken.job, now)}
 
     def _classified(self, taken: BuiltJob) -> dict[str, Any]:

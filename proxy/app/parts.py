@@ -11,6 +11,7 @@ from time import monotonic
 
 from proxy.app.listeners import StartError
 from proxy.app.state_file import Keeper
+from proxy.config.prompt_files import PromptFileError, read_prompt
 from proxy.config.schema import Config
 from proxy.core.cache.versions import Versions
 from proxy.core.retry.fallback_chain import FallbackChain
@@ -18,15 +19,18 @@ from proxy.core.route.policies import POLICIES
 from proxy.core.scheduler import Scheduler
 from proxy.core.tenancy.access import Permitted
 from proxy.core.tenancy.classify import Classifier
+from proxy.live.background.warmer import Warmer
 from proxy.live.cache.remote import RemoteCache
 from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.catalogue import ModelList
 from proxy.live.job_builder import JobBuilder
+from proxy.live.prompts import Prompts
 from proxy.live.tokenizers import Tokenizers
 from proxy.model.classes import with_built_in
 from proxy.model.windows import Windows
 from proxy.obs.access_log import AccessLog
 from proxy.obs.logs import Logs
+from proxy.wire.prompts.named import NamedPrompts
 
 
 def access_log(config: Config, logs: Logs | None, schedule: Callable[[], None]) -> AccessLog | None:
@@ -71,7 +75,7 @@ def response_cache(config: Config, tokenizers: Tokenizers, loop: asyncio.Abstrac
     return ResponseCache(settings, versions, tokenizers, most_b, loop, monotonic, time.time, remote)
 
 
-def job_builder(config: Config, models: ModelList) -> JobBuilder:
+def job_builder(config: Config, models: ModelList, prompts: Prompts) -> JobBuilder:
     """With the classes, rules and models of the configuration."""
     routing = config.routing
     classes = with_built_in(config.classes)
@@ -86,9 +90,34 @@ def job_builder(config: Config, models: ModelList) -> JobBuilder:
         permitted,
         models.also,
         Windows({name: entry.window for name, entry in classes.items()}, routing.windows),
+        prompts,
         foresees=_foresees(config),
         shows_keys=any(backend.api_key is None for backend in config.backends),
     )
+
+
+def named_prompts(config: Config) -> NamedPrompts | None:
+    """StartError where one cannot be read. None: there are none."""
+    found = [(version, prompt) for prompt in config.prompts for version in prompt.versions]
+    try:
+        read = [(version.version, version.weight, read_prompt(prompt, version)) for version, prompt in found]
+    except PromptFileError as error:
+        raise StartError(f"Cannot use a file of the prompts: {error}") from error
+    return NamedPrompts(read) if read else None
+
+
+def answers_short_first(config: Config) -> bool:
+    """Whether any class or prompt says so."""
+    answers = [*(entry.answer for entry in config.classes), *(prompt.answer for prompt in config.prompts)]
+    return any(answer.rule() is not None for answer in answers)
+
+
+def warmer(config: Config, named: NamedPrompts | None, loop: asyncio.AbstractEventLoop) -> Warmer | None:
+    """What asks engines for the prompts of the file; None: for none."""
+    warm = frozenset(config.warm.prompts)
+    served = {f"{p.name}@{v.version}" for p in config.prompts if p.name in warm for v in p.versions if v.weight}
+    templates = [template for template in named or () if template.label in served]
+    return Warmer(config.warm, templates, config.limits.upstream, loop) if templates else None
 
 
 def _foresees(config: Config) -> bool:

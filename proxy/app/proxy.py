@@ -9,11 +9,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import orjson
+
 from proxy import __version__, build
 from proxy.app import descriptors, parts
 from proxy.app.drain import Drain
 from proxy.app.explain import Explainer
 from proxy.app.listeners import Listener, StartError
+from proxy.app.prefix_report import untold_caches
 from proxy.config.schema import Config
 from proxy.live.account import Accounts
 from proxy.live.admin import Admin
@@ -30,8 +33,10 @@ from proxy.live.driver import Driver
 from proxy.live.exchange import Exchange, Exchanges
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
+from proxy.live.prompts import Prompts
 from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
+from proxy.live.short_first import ShortFirst
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import backends
 from proxy.live.watch import Watch
@@ -42,6 +47,7 @@ from proxy.obs.record import Record
 from proxy.wire.cors import Cors
 from proxy.wire.headers import HeaderPolicy
 from proxy.wire.hops import Hops
+from proxy.wire.prompts.lint import PrefixLint
 
 _log = logging.getLogger("tidegate")
 _FIRST_PROBES_S = 0.8
@@ -66,7 +72,8 @@ class Proxy:
         except OSError as error:
             raise StartError(f"Cannot use a CA file of the backends: {error}") from error
         self._models = ModelList(self._scheduler, int(time.time()))
-        self._metrics = Metrics(self._scheduler, self._gauges, monotonic)
+        self._lint = PrefixLint() if config.routing.prefix_lint else None
+        self._metrics = Metrics(self._scheduler, self._gauges, monotonic, self._lint)
         self._logs = logs
         self._access = parts.access_log(config, logs, self._schedule_flush)
         shares = descriptors.shared(
@@ -85,7 +92,10 @@ class Proxy:
         )
         self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
         self._cache = parts.response_cache(config, self._tokenizers, self._loop)
-        job_builder = parts.job_builder(config, self._models)
+        self._prompts = Prompts(self._lint, parts.named_prompts(config), monotonic)
+        self._short_first = ShortFirst(monotonic, is_on=parts.answers_short_first(config))
+        self._warmer = parts.warmer(config, self._prompts.named, self._loop)
+        job_builder = parts.job_builder(config, self._models, self._prompts)
         self._explainer = Explainer(job_builder, self._scheduler, config.limits, rule_lines)
         running = self._running = set[Exchange]()
         memory = config.limits.memory
@@ -113,6 +123,7 @@ class Proxy:
             ResponseHeaders(self._scheduler.quota, config.routing.policy, cors, monotonic),
             running,
             self._cache,
+            self._short_first,
         )
         self._edge = Edge(
             exchanges.handle,
@@ -129,6 +140,7 @@ class Proxy:
             render_metrics=self._render_metrics,
             explain=self._explainer.explain,
             cache=self._cache,
+            prefix_report=self._prefix_report,
             has_room=self._memory.has_room,
             limits=config.limits,
             watch=self._watch,
@@ -221,11 +233,12 @@ class Proxy:
                 self._loop,
                 identifies=self._keeper is not None,
                 versions=None if self._cache is None else self._cache.versions,
+                warmer=self._warmer,
             )
             for backend in self._backends.values()
         ]
         first = [self._start(prober.probe()) for prober in probers]
-        await asyncio.wait(first, timeout=_FIRST_PROBES_S)
+        await asyncio.wait(first, timeout=_FIRST_PROBES_S + (config.warm.timeout if self._warmer is not None else 0.0))
         for prober in probers:
             self._start(prober.run())
         self._start(self._flows.run())
@@ -254,6 +267,10 @@ class Proxy:
         streaming = (exchange.streaming for exchange in self._running)
         return self._metrics.render([stream for stream in streaming if stream is not None])
 
+    def _prefix_report(self) -> bytes:
+        told = {} if self._lint is None else self._lint.report()
+        return orjson.dumps({**told, "silent": untold_caches(self._backends, self._metrics.silent())})
+
     def _schedule_flush(self) -> None:
         if self._access is not None:
             self._loop.call_later(FLUSH_S, self._access.flush)
@@ -275,6 +292,15 @@ class Proxy:
             self._budget.total_b,
             self._budget.refused,
             None if self._cache is None else self._cache.view(),
+            self._prompts.lines_stripped,
+            self._prompts.messages_cut,
+            self._prompts.assembly,
+            self._warmer.requests if self._warmer is not None else {},
+            {
+                "short": self._short_first.given,
+                "expanded": self._short_first.expanded,
+                "unknown": self._short_first.unknown,
+            },
         )
 
     def banner(self, source: str) -> tuple[str, ...]:
@@ -284,7 +310,7 @@ class Proxy:
         return (
             f"tidegate {__version__} ({build()}), configuration {source}",
             f"listening on {self.listen_url}   (base_url: {self.listen_url}/v1)",
-            f"admin on {self.admin_url}   (/livez, /readyz, /metrics, /explain)",
+            f"admin on {self.admin_url}   (/livez, /readyz, /metrics, /explain, /prefix)",
             f"{count} backend{'s' if count != 1 else ''}: {', '.join(list(self._backends)[:6])}",
             f"models: {models}; policy {self._config.routing.policy}",
             "stop with Ctrl-C or SIGTERM: running answers are finished first; a second one ends at once",

@@ -79,6 +79,19 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="everything, for programs")
 
 
+def _prefix(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", metavar="report", choices=("report",), help="prompts that change at their front")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        default=DEFAULT_FILE,
+        help="configuration of the proxy (default: %(default)s)",
+    )
+    parser.add_argument("--admin", metavar="URL", type=_http_url, help="its admin port (default: as in FILE)")
+    parser.add_argument("--json", action="store_true", help="everything, for programs")
+
+
 def _plan(parser: argparse.ArgumentParser) -> None:
     from proxy.config.plain import options_of
     from proxy.model.kv_cache import KvCacheSettings
@@ -188,6 +201,13 @@ COMMANDS = {
         "example:\n  tidegate cache stats\n  tidegate cache bump --model qwen3-32b\n\n"
         "exit codes:\n  0  done\n  1  no proxy answers, or it keeps none\n  2  usage",
         _cache,
+    ),
+    "prefix": Command(
+        "say which prompts change at their front, so that engines compute them anew for each request",
+        "example:\n  tidegate prefix report routing.yaml\n"
+        "  tidegate prefix report --admin http://127.0.0.1:9090 --json\n\n"
+        "exit codes:\n  0  reported\n  1  the file is wrong, or no proxy answers\n  2  usage",
+        _prefix,
     ),
     "plan": Command(
         "say how many tokens and requests fit into the memory of an engine (KV cache)",

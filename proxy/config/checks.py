@@ -47,6 +47,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
         yield from _promises(index, entry)
         yield from _hedge(index, entry)
         yield from _window(("classes", index, "window"), entry.window)
+    yield from _warm(groups)
     if isinstance(limits := groups.get("limits"), Limits):
         yield from _limits(limits)
     if isinstance(health := groups.get("health"), HealthSettings):
@@ -159,6 +160,18 @@ def _hedge(index: int, entry: ClassSettings) -> Iterator[Finding]:
     if entry.is_bulk and entry.hedge.rule() is not None:
         text = "has no effect: bulk is never sent to two backends"
         yield Finding(("classes", index, "hedge"), text, "leave it out", Severity.WARNING)
+
+
+def _warm(groups: Mapping[str, Any]) -> Iterator[Finding]:
+    if "warm" not in groups or "prompts" not in groups:
+        return
+    known = [prompt.name for prompt in groups["prompts"]]
+    for index, name in enumerate(groups["warm"].prompts):
+        if name not in known:
+            hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'none'}"
+            yield Finding(("warm", "prompts", index), f"there is no prompt {quoted(name)}", hint)
+    if groups["warm"].prompts and not groups["warm"].timeout:
+        yield Finding(("warm", "timeout"), "must be above 0: nothing would be computed")
 
 
 def _window(path: OptionPath, window: WindowSettings | None) -> Iterator[Finding]:

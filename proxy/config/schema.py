@@ -24,6 +24,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import ModelSettings
 from proxy.model.limits import DrainSettings, HealthSettings, HoldSettings, Limits, RetrySettings
+from proxy.model.prompts import PromptSettings, WarmSettings
 from proxy.model.rules import MAX_RULES, RuleSettings
 from proxy.model.scheduling import DEFAULT_POLICY, PolicyName, SchedulingSettings
 from proxy.model.windows import EndpointWindow
@@ -38,6 +39,7 @@ _MAX_FORWARDED = 256
 MAX_CLASSES = 32
 MAX_TOKENIZERS = 64
 MAX_MODELS = 256
+MAX_PROMPTS = 64
 MAX_WINDOWS = 32
 
 
@@ -47,6 +49,21 @@ def _unique_classes(classes: tuple[ClassSettings, ...]) -> tuple[ClassSettings, 
         if names.count(name) > 1:
             raise refusal(f"two classes are named {name}")
     return classes
+
+
+def _unique_prompts(prompts: tuple[PromptSettings, ...]) -> tuple[PromptSettings, ...]:
+    names = [prompt.name for prompt in prompts]
+    for prompt in prompts:
+        if names.count(prompt.name) > 1:
+            raise refusal(f"two prompts are named {prompt.name}")
+        versions = [one.version for one in prompt.versions]
+        if len(set(versions)) < len(versions):
+            raise refusal(f"the prompt {prompt.name} has two versions of one name")
+        if not any(one.weight for one in prompt.versions):
+            raise refusal(
+                f"no version of the prompt {prompt.name} has a weight above 0", "write weight: 1 for one of them"
+            )
+    return prompts
 
 
 class LogSettings(Settings):
@@ -102,6 +119,9 @@ class RoutingSettings(SchedulingSettings):
     scrape: Annotated[Duration, AfterValidator(_scrape)] = 5.0
     """Pause between two readings of a backend's metrics, which correct what is known from traffic and tell of engines
     that sleep. 0: never."""
+    prefix_lint: bool = True
+    """Looks at a few of the prompts for what changes at their front, which spoils every engine's prefix cache: in
+    metrics and in `tidegate prefix report`."""
     models: Annotated[tuple[ModelSettings, ...], Field(max_length=MAX_MODELS), AfterValidator(_unique_models)] = ()
     """What is special about single models."""
     windows: Annotated[tuple[EndpointWindow, ...], Field(max_length=MAX_WINDOWS), AfterValidator(_unique_windows)] = ()
@@ -176,7 +196,7 @@ class Config(Settings):
     listen: ListenAddress = "127.0.0.1:8080"
     """Where clients connect, host:port. Port 0 lets the system choose."""
     admin: ListenAddress = "127.0.0.1:9090"
-    """Where /livez, /readyz, /metrics and /explain are. Keep it away from clients."""
+    """Where /livez, /readyz, /metrics, /explain and /prefix are. Keep it away from clients."""
     log: LogSettings = LogSettings()
     """What is logged."""
     backends: Annotated[
@@ -191,6 +211,12 @@ class Config(Settings):
     """Traffic classes: kinds of requests that are treated alike."""
     cache: Annotated[CacheOptions, PLAIN] = CacheOptions()
     """Answers that are kept in memory and given again to the same request; `size` switches it on."""
+    prompts: Annotated[
+        tuple[Annotated[PromptSettings, PLAIN], ...], Field(max_length=MAX_PROMPTS), AfterValidator(_unique_prompts)
+    ] = ()
+    """Named prompts with versions, which are put in front of what clients send."""
+    warm: Annotated[WarmSettings, PLAIN] = WarmSettings()
+    """Named prompts that an engine computes before it takes traffic."""
     tokenizers: Annotated[dict[ModelName, str], Field(max_length=MAX_TOKENIZERS)] = Field(default={})
     """Model: its Hugging Face tokenizer.json, relative to the working directory. Tells token borders where an engine
     does not; families such as gpt-4o and qwen3 are known without a file."""

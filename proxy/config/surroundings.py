@@ -13,6 +13,7 @@ from proxy.config.backend import BackendOptions
 from proxy.config.files import file_findings, state_findings
 from proxy.config.finding import Finding
 from proxy.config.listeners import loop_findings, nobody_knows
+from proxy.config.prompt_files import prompt_findings
 
 Look = Callable[[Mapping[str, Any], Mapping[int, BackendOptions]], Iterator[Finding]]
 """Finds what is wrong with the valid top-level groups and backends where they are used."""
@@ -25,6 +26,7 @@ def looking_around(directory: Path, *, elsewhere: bool) -> Look:
 
     def look(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
         yield from file_findings(groups.get("tokenizers") or {}, backends, directory, elsewhere=elsewhere)
+        yield from prompt_findings(groups.get("prompts") or (), elsewhere=elsewhere)
         yield from state_findings(groups.get("state") or "off", elsewhere=elsewhere)
         if not elsewhere:
             known = {found.path for found in loop_findings(groups, backends, nobody_knows)}

@@ -39,4 +39,8 @@ class Tally:
     """Jobs that got the answer of an attempt that was out for the same question."""
     predicted_hit_tokens: float = 0.0
     actual_hit_tokens: float = 0.0
-    """Prompt tokens predicted to be in prefix caches, and those that were."""
+    """Prompt tokens predicted to be in prefix caches, and those that were, as engines told it."""
+    untold_hit_tokens: float = 0.0
+    """Predicted, where the engine does not tell,"""
+    inferred_hit_tokens: float = 0.0
+    """and inferred from its timing."""

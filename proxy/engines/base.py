@@ -79,6 +79,8 @@ class Dialect:
     """A 500 may be the client's fault, so it does not count against the backend."""
     usage_on_request: frozenset[Endpoint] = frozenset()
     """Endpoints whose streams tell usage only when `stream_options.include_usage` asks for it."""
+    cached_flag: str = ""
+    """What makes it tell `cached_tokens`, where it does not by itself."""
     continuous_usage: bool = False
     """Knows `stream_options.continuous_usage_stats`: usage in every event."""
     one_token_per_event: bool = False

@@ -33,6 +33,7 @@ SGLANG: Final = Dialect(
         Lack.IMAGES: (r"multimodal data provided, but model does not support multimodal requests",),
     },
     usage_on_request=ASKED_FOR_USAGE,
+    cached_flag="--enable-cache-report",
     continuous_usage=True,
     continues_chat=True,
     continues_text=True,

@@ -70,6 +70,7 @@ VLLM: Final = Dialect(
         ),
     },
     usage_on_request=ASKED_FOR_USAGE,
+    cached_flag="--enable-prompt-tokens-details",
     continuous_usage=True,
     continues_chat=True,
     continues_text=True,

@@ -151,6 +151,7 @@ class Account:
                 tenant=self._tenant(),
                 client=self._connection.client,
                 cache="" if self._use is None else self._use.said,
+                prompt_version=request.prompt_version if request else "",
             )
         )
 

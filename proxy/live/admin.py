@@ -1,4 +1,4 @@
-"""The admin listener: liveness, readiness, metrics, explanations.
+"""The admin listener: liveness, readiness, metrics, explanations, the prefix report.
 
 Its own port, loopback by default, with a Host allow-list, on the same edge as the data port: heads, bodies and idle
 connections have the same limits. Few connections at once; where those are open, the one that has said nothing for the
@@ -36,6 +36,7 @@ _METHODS: Final = {
     "/livez": _READS,
     "/readyz": _READS,
     "/metrics": _READS,
+    "/prefix": _READS,
     "/explain": ("POST",),
     "/cache/stats": _READS,
     "/cache/bump": ("POST",),
@@ -74,6 +75,7 @@ class Admin:
         why_not_ready: Callable[[], str | None],
         render_metrics: Callable[[], bytes],
         explain: Explain,
+        prefix_report: Callable[[], bytes],
         cache: ResponseCache | None = None,
         has_room: Callable[[int], bool],
         limits: Limits,
@@ -86,6 +88,7 @@ class Admin:
         self._render_metrics = render_metrics
         self._explain = explain
         self._cache = cache
+        self._prefix_report = prefix_report
         self._has_room = has_room
         self._limits = limits
         self._max_connections = max_connections
@@ -160,6 +163,8 @@ class Admin:
             return _Answer(200, _METRICS, self._render_metrics())
         if path.startswith("/cache/"):
             return self._of_cache(path, parse_qs(query))
+        if path == "/prefix":
+            return _Answer(200, _JSON, self._prefix_report())
         asked = parse_qs(query).get("path", [_EXPLAINED_PATH])[0]
         plain = bodies.decode(body, head.content_encoding, self._limits.body.size)
         if not self._has_room(len(plain)):

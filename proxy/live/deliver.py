@@ -9,13 +9,14 @@ from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from proxy.live import response_check as judge
-from proxy.live.answer import Answer
+from proxy.live.answer import Answer, Sink
 from proxy.live.cache.use import CacheUse
 from proxy.live.downstream.connection import ClientConnection
 from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop
 from proxy.live.job_builder import BuiltJob
 from proxy.live.response_headers import Headers, ResponseHeaders
+from proxy.live.short_first import Tap
 from proxy.model.endpoint import ENDPOINTS, Api
 from proxy.model.faults import Fault, FaultError, Kind, upstream
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
@@ -35,7 +36,7 @@ class Writer:
     """One per request. `taken` and `job` are there once it has become a job; `ping_s`: silence is filled with comments
     so often, 0: never."""
 
-    __slots__ = ("_connection", "_marks", "_message", "_timeline", "cached", "job", "ping_s", "status", "taken")
+    __slots__ = ("_connection", "_marks", "_message", "_timeline", "cached", "job", "ping_s", "status", "taken", "tap")
 
     def __init__(
         self, connection: ClientConnection, message: Message, timeline: Timeline, response_headers: ResponseHeaders
@@ -48,6 +49,8 @@ class Writer:
         self.job: JobLoop | None = None
         self.cached: CacheUse | None = None
         self.ping_s = 0.0
+        self.tap: Tap | None = None
+        """Remembers a stream; None: nobody wants to."""
         self.status = 0
         """As the client got it; 0: nothing yet."""
 
@@ -115,7 +118,8 @@ class Writer:
 
     async def _flow(self, answer: Answer) -> None:
         self._connection.on_pause = answer.on_pause
-        await self.with_pings(_awaited(answer.start(self._connection)))
+        sink: Sink = self._connection if self.tap is None else self.tap
+        await self.with_pings(_awaited(answer.start(sink)))
 
     def _whole(self, answer: Answer) -> Outcome:
         headers, body = answers.filtered(answer.headers), answer.body

@@ -10,6 +10,7 @@ attempts are the job's.
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any
 
 from proxy.core.refusals import short_of_memory
@@ -25,10 +26,13 @@ from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
 from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
+from proxy.live.short_first import ShortFirst, Tap
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
 from proxy.model.outcome import SERVED, Outcome, Phase, failed_with
 from proxy.model.request import Request
 from proxy.wire.headers import Head
+from proxy.wire.prompts.expandable import ShortAnswer
 
 _log = logging.getLogger("tidegate.exchange")
 
@@ -36,7 +40,7 @@ _log = logging.getLogger("tidegate.exchange")
 class Exchange(Account):
     """One request and its answer."""
 
-    __slots__ = ("_cache", "_job_builder", "_jobs", "_own", "_parser")
+    __slots__ = ("_cache", "_job_builder", "_jobs", "_own", "_parser", "_short_first")
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Exchange(Account):
         jobs: Jobs,
         accounts: Accounts,
         response_headers: ResponseHeaders,
+        short_first: ShortFirst,
         cache: ResponseCache | None,
     ) -> None:
         """`cache`: None: no answer is kept."""
@@ -57,6 +62,7 @@ class Exchange(Account):
         self._own = own
         self._job_builder = job_builder
         self._jobs = jobs
+        self._short_first = short_first
 
     async def run(self) -> None:
         """From the message to its Outcome; never raises."""
@@ -102,22 +108,35 @@ class Exchange(Account):
         if own is not None:
             return self._writer.respond(*own)
         body = message.body
+        short: ShortAnswer | None = None
+        if found.item or (self._short_first.is_on and found.endpoint is Endpoint.CHAT):
+            short, head, body = self._short_first.goes_on(head, found.item, body)
         parser.check_room(head, body)
         if parser.takes_long(head, body):
             request, fields, body, charge_b = await parser.parse_apart(head, found, body)
             self._charge_b += charge_b
         else:
             request, fields = parser.parse(head, found, body)
+        if short is not None:
+            request = replace(request, expands=True, prompt_version=short.prompt_version)
         job = self._open(head, request, fields, body)
         answer = await self._writer.with_pings(job.answer() if self._use is None else self._use.answer(job))
         self._meter = answer.meter
-        return await self._writer.deliver(job, answer)
+        outcome = await self._writer.deliver(job, answer)
+        if self._taken is not None and self._taken.first is not None:
+            self._short_first.keep(outcome, head.request_id, self._taken, answer, self._writer.tap)
+        return outcome
 
     def _open(self, head: Head, request: Request, fields: dict[str, Any], body: bytes) -> JobLoop:
         """The job of a request, ready to be carried out; the parsed body is kept only where a resume may need it."""
         self._request = request
         timeline, writer = self._timeline, self._writer
-        taken = self._taken = writer.taken = self._job_builder.take(head, request, fields, timeline.received)
+        taken = self._taken = writer.taken = self._job_builder.take(head, request, fields, timeline.received, body)
+        self._request = request = taken.request
+        body = taken.body
+        self._job_builder.prompts.saw(taken.job, request, fields)
+        if taken.first is not None and request.stream:
+            writer.tap = Tap(self._connection)
         settings = taken.classified.traffic_class.stream
         writer.ping_s = settings.ping if request.stream else 0.0
         options = fields.get("stream_options")
@@ -172,6 +191,7 @@ class Exchanges:
         response_headers: ResponseHeaders,
         running: set[Exchange],
         cache: ResponseCache | None = None,
+        short_first: ShortFirst | None = None,
     ) -> None:
         self._parser = parser
         self._own = own
@@ -179,6 +199,7 @@ class Exchanges:
         self._jobs = jobs
         self._accounts = accounts
         self._response_headers = response_headers
+        self._short_first = short_first or ShortFirst(accounts.clock, is_on=False)
         self._running = running
         self._cache = cache
 
@@ -193,6 +214,7 @@ class Exchanges:
             self._jobs,
             self._accounts,
             self._response_headers,
+            self._short_first,
             self._cache,
         )
         self._running.add(exchange)

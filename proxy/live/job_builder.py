@@ -5,6 +5,7 @@ Owns the order of these steps; requests on the data port and questions of `/expl
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from proxy.core.fleet.catalogue import shown_name
@@ -12,10 +13,12 @@ from proxy.core.retry.fallback_chain import FallbackChain, Spellings, no_others
 from proxy.core.tenancy.access import Patterns, Permitted, may_use
 from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits, TrafficClass
 from proxy.live.catalogue import ModelList
+from proxy.live.prompts import First, Prompts, Said
 from proxy.model.abilities import NOTHING_NEEDED
 from proxy.model.classes import Promise
 from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault, FaultError, Kind, downstream
+from proxy.model.prompts import NO_EDITS
 from proxy.model.request import Job, Request
 from proxy.model.windows import Window, Windows
 from proxy.wire import batching, needs, prompt
@@ -23,6 +26,7 @@ from proxy.wire import body as bodies
 from proxy.wire.batching import Part, Who
 from proxy.wire.headers import Head
 from proxy.wire.prompt import RequestHints
+from proxy.wire.prompts.template import Template
 
 
 class BuiltJob(NamedTuple):
@@ -33,6 +37,14 @@ class BuiltJob(NamedTuple):
     asked: RequestTraits
     promise: Promise
     """Of the class, or of the request's own headers."""
+    request: Request
+    """As an engine gets it,"""
+    body: bytes
+    """with its body."""
+    said: Said = ()
+    """Headers of the answer: what was done to the prompt."""
+    first: First | None = None
+    """Its answer is short at first."""
     part: Part | None = None
     """What it adds to a call of several."""
 
@@ -49,6 +61,7 @@ class JobBuilder:
         permitted: Permitted | None = None,
         spellings: Spellings = no_others,
         windows: Windows | None = None,
+        prompts: Prompts | None = None,
         *,
         foresees: bool,
         shows_keys: bool = True,
@@ -63,12 +76,20 @@ class JobBuilder:
         """Of one model, where engines take several."""
         self._windows = windows
         self._shows_keys = shows_keys
+        self.prompts = prompts or Prompts()
+        """What is done to them."""
         self.foresees = foresees
         """Whether anybody looks at predictions; else nothing is told that only they need."""
         self._ids = itertools.count(1)
 
-    def take(self, head: Head, request: Request, fields: Mapping[str, Any], received: float) -> BuiltJob:
-        """The job of a request whose last byte came at `received`. FaultError for what cannot be meant."""
+    def take(
+        self, head: Head, request: Request, fields: dict[str, Any], received: float, body: bytes = b""
+    ) -> BuiltJob:
+        """The job of a request whose last byte came at `received`. FaultError for what cannot be meant. What is done to
+        its prompt is done to `fields` too."""
+        template: Template | None = None
+        if self.prompts.named is not None and not request.expands:
+            request, body, template = self.prompts.assembled(head.fields, request, fields, body)
         tenant = prompt.tenant(head.fields)
         patterns = self._permitted.of(tenant)
         model = self._model(request, patterns)
@@ -91,6 +112,15 @@ class JobBuilder:
         )
         classified = self._classifier.classify(asked)
         kind = classified.traffic_class
+        said: Said = ()
+        first: First | None = None
+        if request.json and (kind.prompts is not None or template is not None):
+            body, said, first = self.prompts.edited(
+                kind.name, kind.prompts or NO_EDITS, template, request, fields, body
+            )
+            request = replace(
+                request, body_bytes=len(body), max_tokens=request.max_tokens if first is None else first.rule.tokens
+            )
         named = request.json and request.model is not None
         fallbacks = self._ways.of(model, kind.name, classified.require, named, self._spellings)
         if patterns is not None:
@@ -113,7 +143,7 @@ class JobBuilder:
             demotable=kind.demotable,
             slo_ttft_s=promise.ttft_s,
             slo_tpot_s=promise.tpot_s,
-            prompt_tokens=asked.prompt_tokens,
+            prompt_tokens=prompt.estimated_tokens(request.body_bytes),
             prefix=prompt.prefix(fields, model, tenant) if self.foresees and fields else (),
             prefix_block_tokens=prompt.BLOCK_TOKENS,
             constrained=asked.constrained,
@@ -127,7 +157,7 @@ class JobBuilder:
         )
         window = None if self._windows is None else self._windows.of(kind.name, request.endpoint)
         part = None if window is None else self._with_others(job, window, head, request, fields, kind)
-        return BuiltJob(job, classified, asked, promise, part)
+        return BuiltJob(job, classified, asked, promise, request, body, said, first, part)
 
     def _with_others(
         self,

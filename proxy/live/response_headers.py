@@ -58,6 +58,8 @@ class ResponseHeaders:
             if way is not None and way.model != taken.job.model:
                 headers.append((b"x-tidegate-model", printable(way.model).encode()))
             headers.append((b"x-tidegate-route", self._route(taken, job, line, source).encode()))
+            if taken.said:
+                headers += taken.said
         headers += self._cors.headers(origin)
         return headers
 

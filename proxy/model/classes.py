@@ -7,6 +7,7 @@ from proxy.model.bounds import Bounds, Count, Duration, Short
 from proxy.model.cache import ClassCacheSettings
 from proxy.model.fallback import FallbackSettings
 from proxy.model.hedge import HedgeSettings
+from proxy.model.prompts import AnswerSettings, ClassPromptSettings
 from proxy.model.windows import WindowSettings
 
 DEFAULT_CLASS = "interactive"
@@ -114,6 +115,10 @@ class ClassSettings:
     """Where those go that would be refused (and are not demoted), or whose backends fail."""
     hedge: Annotated[HedgeSettings, Short("after")] = HedgeSettings()
     """Whether another backend is asked too when the first one is late."""
+    prompts: ClassPromptSettings = ClassPromptSettings()
+    """What is done to its prompts."""
+    answer: AnswerSettings = AnswerSettings()
+    """Whether its chats get a short answer first."""
     window: Annotated[WindowSettings | None, Short("mode")] = None
     """How long its jobs wait for others to go with them. null: as `routing.windows` says of their endpoint."""
     cache: Annotated[ClassCacheSettings, Short("mode")] = ClassCacheSettings()

@@ -147,8 +147,9 @@ class Row(NamedTuple):
     """The body is JSON or nothing; other types are answered 415."""
 
 
+CHAT_PATH: Final = "/v1/chat/completions"
 ROUTES: Final = (
-    Row("/v1/chat/completions", Endpoint.CHAT),
+    Row(CHAT_PATH, Endpoint.CHAT),
     Row("/v1/completions", Endpoint.COMPLETIONS),
     Row("/v1/embeddings", Endpoint.EMBEDDINGS),
     Row("/v1/responses", Endpoint.RESPONSES),
@@ -156,6 +157,7 @@ ROUTES: Final = (
     Row("/v1/messages/count_tokens", Endpoint.TOKENS),
     Row("/v1/moderations", Endpoint.MODERATIONS),
     Row("/v1/models/", Endpoint.MODELS, methods=GET),
+    Row("/v1/tidegate/requests/", Endpoint.CHAT, methods=frozenset({"POST"})),
     Row("/v1/audio/", Endpoint.AUDIO, methods=ANY, json_only=False),
     Row("/v1/images/", Endpoint.IMAGES, methods=ANY, json_only=False),
     Row("/v1/rerank", Endpoint.RERANK, Served.SOMEWHERE),

@@ -39,6 +39,10 @@ class Request:
     """The body is a JSON object, which can be spliced."""
     traffic_class: str = ""
     """`x-tidegate-class`: the class the client asks for."""
+    prompt_version: str = ""
+    """Name and version of the named prompt in front of it, such as `support@3`; empty: it has none."""
+    expands: bool = False
+    """It goes on with a short answer, and holds all of its prompt already."""
 
     def __init__(
         self,
@@ -57,6 +61,8 @@ class Request:
         continuous_usage_asked: bool = False,
         json: bool = False,
         traffic_class: str = "",
+        prompt_version: str = "",
+        expands: bool = False,
     ) -> None:
         self.id = id
         self.method = method
@@ -72,6 +78,8 @@ class Request:
         self.continuous_usage_asked = continuous_usage_asked
         self.json = json
         self.traffic_class = traffic_class
+        self.prompt_version = prompt_version
+        self.expands = expands
 
 
 @dataclass(slots=True, init=False)

@@ -5,8 +5,9 @@ Owns names, labels and help texts. Labels come from the configuration or from cl
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -23,9 +24,15 @@ from proxy.obs.batches import Batches
 from proxy.obs.cache_metrics import cache_families
 from proxy.obs.families import counter, counters, gauge
 from proxy.obs.goodput import Goodput
+from proxy.obs.prefix_metrics import prefix_families
+from proxy.obs.prompt_metrics import PromptMetrics
 from proxy.obs.record import Record, Streaming
 from proxy.obs.scheduler_metrics import scheduler_families
+from proxy.wire.prompts.lint import PrefixLint
 
+NO_COUNTS: Mapping[str, int] = MappingProxyType({})
+NO_PAIRS: Mapping[tuple[str, str], int] = MappingProxyType({})
+NO_TIMES: Mapping[str, Histogram] = MappingProxyType({})
 _NO_BACKEND = "none"
 _NO_CLASS = "none"
 _STATUSES = {0: "0", 499: "499"} | {status.value: str(status.value) for status in HTTPStatus}
@@ -57,6 +64,7 @@ class _Series:
         "prompt",
         "queue",
         "service",
+        "silent",
         "tpot",
         "ttft",
     )
@@ -70,7 +78,7 @@ class _Series:
         self.itl = Histogram()
         self.event_gap = Histogram()
         self.e2e = Histogram()
-        self.prompt = self.completion = self.cached = 0
+        self.prompt = self.completion = self.cached = self.silent = 0
 
 
 class Gauges(NamedTuple):
@@ -89,21 +97,39 @@ class Gauges(NamedTuple):
     """…and requests refused since it was spent."""
     cache: CacheView | None = None
     """None: no answers are kept."""
+    lines_stripped: Mapping[str, int] = NO_COUNTS
+    """Lines taken out of prompts, by class."""
+    messages_cut: Mapping[str, int] = NO_COUNTS
+    """Messages cut from conversations, by class."""
+    prompt_assembly: Mapping[str, Histogram] = NO_TIMES
+    """Seconds in which named prompts were put together."""
+    warmed: Mapping[tuple[str, str], int] = NO_PAIRS
+    """Requests that warmed caches, by backend and result."""
+    short_first: Mapping[str, int] = NO_COUNTS
+    """Short answers, requests for more of one, and for one that there is not."""
 
 
 class Metrics:
     """Counts finished requests and renders `/metrics`."""
 
-    def __init__(self, scheduler: Scheduler, gauges: Callable[[], Gauges], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        gauges: Callable[[], Gauges],
+        now: Callable[[], float],
+        lint: PrefixLint | None = None,
+    ) -> None:
         self._series: defaultdict[tuple[str, str, str], _Series] = defaultdict(_Series)
         self._faults: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._fallbacks: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._caches: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._goodput = Goodput()
+        self._prompts = PromptMetrics()
         self._batches = Batches()
         self._scheduler = scheduler
         self._gauges = gauges
         self._now = now
+        self._lint = lint
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Requests(self))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -125,6 +151,8 @@ class Metrics:
             self._fallbacks[record.traffic_class, record.fallback] += 1
         if record.cache:
             self._caches[record.traffic_class, record.cache] += 1
+        if record.prompt_version:
+            self._prompts.count(record)
         done, meter = timeline.done, record.meter
         if timeline.released is not None and timeline.understood is not None:
             waited_until = timeline.released if timeline.gathered is None else timeline.gathered
@@ -143,6 +171,15 @@ class Metrics:
         series.prompt += prompt or 0
         series.completion += completion or 0
         series.cached += cached or 0
+        if cached is None and prompt is not None:
+            series.silent += 1
+
+    def silent(self) -> dict[str, int]:
+        """Answers by backend that told the tokens of the prompt and not those of them that were cached."""
+        counts: defaultdict[str, int] = defaultdict(int)
+        for (_, _, backend), series in self._series.items():
+            counts[backend] += series.silent
+        return counts
 
     def render(self, running: Iterable[Streaming] = ()) -> bytes:
         """The text exposition format, version 0.0.4; with what `running` streams have metered so far: long answers show
@@ -158,6 +195,8 @@ class Metrics:
         yield from self._batches.families()
         yield from self._goodput.families()
         yield from scheduler_families(self._scheduler, self._now())
+        if self._lint is not None:
+            yield from prefix_families(self._lint)
         gauges = self._gauges()
         yield gauge("tidegate_client_connections", "Open client connections.", gauges.client_connections)
         yield counter(
@@ -179,6 +218,31 @@ class Metrics:
             "tidegate_bodies_refused",
             "Requests refused since that memory was spent, or too little.",
             gauges.bodies_refused,
+        )
+        yield counters(
+            "tidegate_prompt_lines_stripped",
+            "Lines taken out of prompts (prompts.strip of the class).",
+            ("class",),
+            [((name,), float(lines)) for name, lines in gauges.lines_stripped.items()],
+        )
+        yield counters(
+            "tidegate_prompt_messages_cut",
+            "Messages cut from conversations over their budget (prompts.history).",
+            ("class",),
+            [((name,), float(count)) for name, count in gauges.messages_cut.items()],
+        )
+        yield from self._prompts.families(gauges.prompt_assembly)
+        yield counters(
+            "tidegate_short_first",
+            "Short answers given first, requests to expand one, and those for an answer that is not kept (unknown).",
+            ("what",),
+            [((what,), float(count)) for what, count in gauges.short_first.items()],
+        )
+        yield counters(
+            "tidegate_prompts_warmed",
+            "Requests for named prompts to engines that were about to take traffic (warm), by result (ok, failed).",
+            ("backend", "result"),
+            [(pair, float(count)) for pair, count in gauges.warmed.items()],
         )
         yield counters(
             "tidegate_log_lines_dropped",
@@ -220,6 +284,12 @@ class Metrics:
                 by_backend[key[-1], direction] += getattr(series, direction)
         for pair, total in by_backend.items():
             tokens.add_metric(pair, total)
+        yield counters(
+            "tidegate_cached_untold",
+            "Answers whose engine told the tokens of the prompt and not how many of them were cached.",
+            ("backend",),
+            [((backend,), float(count)) for backend, count in self.silent().items()],
+        )
         faults = CounterMetricFamily(
             "tidegate_faults", "Requests that ended in a fault, by whose and what.", labels=["source", "kind"]
         )

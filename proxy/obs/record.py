@@ -63,6 +63,8 @@ class Record:
     """Address of the peer, as the socket knows it: what a header says of it is not believed."""
     cache: str = ""
     """`hit`, `miss`, `bypass` or `coalesced`: what the cache had to do with it; empty: no answers are kept."""
+    prompt_version: str = ""
+    """Name and version of the named prompt in front of it; empty: it has none."""
 
     def __init__(
         self,
@@ -92,6 +94,7 @@ class Record:
         tenant: str = "",
         client: str = "",
         cache: str = "",
+        prompt_version: str = "",
     ) -> None:
         self.id = id
         self.method = method
@@ -118,6 +121,7 @@ class Record:
         self.tenant = tenant
         self.client = client
         self.cache = cache
+        self.prompt_version = prompt_version
 
     @property
     def is_from_memory(self) -> bool:

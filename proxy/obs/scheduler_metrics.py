@@ -69,9 +69,15 @@ def _count_families(counts: Counts) -> Iterator[Metric]:
     )
     yield counters(
         "tidegate_prefix_hit_tokens",
-        "Prompt tokens predicted to be in an engine's prefix cache, and those that it says were.",
+        "Prompt tokens in prefix caches: predicted and actual where engines tell them, untold (predicted) and inferred "
+        "(from timing) where they do not.",
         ("what",),
-        [(("predicted",), counts.predicted_hit_tokens), (("actual",), counts.actual_hit_tokens)],
+        [
+            (("predicted",), counts.predicted_hit_tokens),
+            (("actual",), counts.actual_hit_tokens),
+            (("untold",), counts.untold_hit_tokens),
+            (("inferred",), counts.inferred_hit_tokens),
+        ],
     )
 
 

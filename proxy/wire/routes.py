@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from proxy.model.endpoint import ANY, ROUTES, Endpoint, Served
+from proxy.model.endpoint import ANY, CHAT_PATH, ROUTES, Endpoint, Row, Served
 from proxy.model.faults import FaultError, Kind, downstream
 
 
@@ -73,10 +73,20 @@ def _route(raw_target: bytes, extra: Sequence[str]) -> Route:
             return Route(row.endpoint, row.path[:-1], row.methods, row.json_only)
         if plain.startswith(row.path):
             item = _model_name(plain) if row.endpoint is Endpoint.MODELS else ""
+            if row.endpoint is Endpoint.CHAT:
+                return _expansion(plain.removeprefix(row.path), row, asked)
             return Route(row.endpoint, path if item else path + query, row.methods, row.json_only, item)
     if not is_full or plain == "/v1/":
         raise unknown(asked)
     return Route(Endpoint.OTHER, path + query, ANY, json_only=False, plain=plain)
+
+
+def _expansion(rest: str, row: Row, asked: str) -> Route:
+    """More of an answer: a chat, which the proxy itself writes."""
+    name, _, what = rest.partition("/")
+    if what != "expand" or not name or not name.isprintable():
+        raise unknown(asked)
+    return Route(row.endpoint, CHAT_PATH, row.methods, row.json_only, name)
 
 
 def _known(plain: str) -> Route | None:

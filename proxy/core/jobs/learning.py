@@ -14,6 +14,7 @@ from proxy.core.jobs.open_job import OpenJob
 from proxy.core.learn.cost_model import decode_features, prefill_features
 from proxy.core.learn.decode_rate import DecodeRate
 from proxy.core.learn.entry import Entry
+from proxy.core.learn.inferred_hit import inferred_hit
 from proxy.core.learn.lengths import Lengths
 from proxy.core.learn.sessions import Session, Sessions
 from proxy.core.route.forecasting import has_seat, open_entry
@@ -290,6 +291,10 @@ class Learning:
 
     def _learn_hit(self, entry: Entry, backend: Backend, report: Finished) -> None:
         cached = report.cached_tokens
+        if cached is None and entry.took is not None:
+            self._tally.untold_hit_tokens += entry.hit
+            prompt = float(report.prompt_tokens or entry.prompt)
+            self._tally.inferred_hit_tokens += inferred_hit(backend.model, prompt, entry.beside, entry.took)
         if cached is None or not 0 <= cached <= max(entry.prompt * 20, 1.0):
             return
         self._tally.predicted_hit_tokens += entry.hit

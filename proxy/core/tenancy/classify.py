@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from proxy.model.cache import CacheRule
 from proxy.model.classes import BULK_CLASS, DEFAULT_CLASS, ClassSettings, Promise
 from proxy.model.hedge import Hedge
+from proxy.model.prompts import PromptEdits
 from proxy.model.rules import POOL_LABEL, Between, RuleSettings, When
 
 _TIERS: Final = {"priority": DEFAULT_CLASS, "flex": BULK_CLASS}
@@ -58,7 +59,7 @@ class Classified(NamedTuple):
 class TrafficClass:
     """One class, read once."""
 
-    __slots__ = ("bulk", "cache", "demotable", "hedge", "name", "priority", "promise", "stream")
+    __slots__ = ("bulk", "cache", "demotable", "hedge", "name", "priority", "promise", "prompts", "stream")
 
     def __init__(self, settings: ClassSettings) -> None:
         self.name = settings.name
@@ -67,6 +68,7 @@ class TrafficClass:
         self.demotable = settings.demotable
         self.promise: Promise = settings.slo.promise()
         self.stream = settings.stream
+        self.prompts: PromptEdits | None = settings.prompts.edits(settings.answer.rule())
         self.hedge: Hedge | None = None if self.bulk else settings.hedge.rule()
         self.cache: CacheRule = settings.cache.rule()
 

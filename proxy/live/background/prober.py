@@ -18,6 +18,7 @@ from proxy.engines.base import Dialect
 from proxy.engines.listing import Listing
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.live.background.questions import Questions
+from proxy.live.background.warmer import Warmer
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
@@ -51,9 +52,11 @@ class Prober:
         *,
         identifies: bool = False,
         versions: Versions | None = None,
+        warmer: Warmer | None = None,
     ) -> None:
         """`identifies`: somebody wants to know whether it is the engine that it was before the proxy started;
-        `versions`: whoever wants to know of which weights its models are."""
+        `versions`: whoever wants to know of which weights its models are. `warmer`: asks it for prompts before it is
+        said to be there."""
         self._versions = versions
         self._backend = backend
         self._driver = driver
@@ -70,6 +73,7 @@ class Prober:
         self._left_out = 0
         self._identifies = identifies
         self._identified = False
+        self._warmer = warmer
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -81,6 +85,7 @@ class Prober:
                     await lost.wait()
             if lost.is_set():
                 lost.clear()
+                self._backend.warm = frozenset()
                 await asyncio.sleep(_LOOK_S)  # many are lost at once: one look is enough
             await self.probe()
 
@@ -105,6 +110,9 @@ class Prober:
         fields, server = _parsed(relay), _server(relay)
         found = listing.read(fields)
         is_recognised = self._backend.kind_known or self._recognised(fields, server)
+        if self._warmer is not None and found is not None and not found.names <= self._backend.warm:
+            await self._warmer.warm(self._backend, found.names - self._backend.warm)
+            self._backend.warm = found.names
         self._tell(True, _names(found))
         self._driver.report(self._probed(found))
         if found is not None:
@@ -132,6 +140,7 @@ class Prober:
 
     def _failed(self, reason: str, fault: Fault | None = None) -> None:
         self._look, self._seen, self._identified = _NO_LOOK, None, False  # whoever comes back may be another
+        self._backend.warm = frozenset()
         self._tell(False, reason)
         reached = self._questions.reached
         self._driver.report(Probed(self._backend.name, ok=False, reached=reached, fault=None if reached else fault))
@@ -205,6 +214,7 @@ class Prober:
         _log.info("backend %s is %s", backend.name, kind or "of an unknown kind")
         if was is not UNKNOWN:
             self._driver.report(Restarted(backend.name))
+            self._backend.warm = frozenset()
         return True
 
     def _tell(self, ok: bool, said: str) -> None:

@@ -1,9 +1,10 @@
-"""One question of our own to an engine: a GET on a route, its answer whole or not at all.
+"""One question of our own to an engine: its answer whole or not at all.
 
-Owns the bound on the answer. What is asked, how often and what it means is the prober's and the scraper's.
+Owns the bound on the answer. What is asked, how often and what it means is for its askers: prober, scraper, warmer.
 """
 
 import asyncio
+from typing import Final
 
 from proxy.live.relay import Relay
 from proxy.live.upstream.backends import Upstream
@@ -13,6 +14,8 @@ from proxy.model.limits import UpstreamLimits
 from proxy.model.timeline import Timeline
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
+
+_JSON: Final = [(b"content-type", b"application/json")]
 
 
 class Questions:
@@ -31,9 +34,14 @@ class Questions:
     async def get(self, path: str, most_b: int, within_s: float) -> Relay:
         """Its answer; not `complete` where it is longer than `most_b` bytes. TimeoutError or FaultError for none."""
         async with self._backend.pool.watch.timeout(within_s):
-            return await self._get(path, most_b)
+            return await self._ask("GET", path, b"", most_b)
 
-    async def _get(self, path: str, most_b: int) -> Relay:
+    async def post(self, path: str, body: bytes, most_b: int, within_s: float) -> Relay:
+        """The same for a question with a body of JSON."""
+        async with self._backend.pool.watch.timeout(within_s):
+            return await self._ask("POST", path, body, most_b)
+
+    async def _ask(self, method: str, path: str, body: bytes, most_b: int) -> Relay:
         try:
             connection = await self._backend.pool.connect()
         except FaultError:
@@ -45,7 +53,7 @@ class Questions:
         relay = Relay(self._backend.name, plan, most_b, Timeline(clock()), Meter(), self._loop, clock)
         relay.connection = connection
         try:
-            connection.send(self._backend.message("GET", path, self._id, [], b""), relay)
+            connection.send(self._backend.message(method, path, self._id, _JSON if body else [], body), relay)
             await relay.ready
         finally:
             relay.release()

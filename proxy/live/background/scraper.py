@@ -88,6 +88,7 @@ class Scraper:
             if before is not None and reading.odometer < before:
                 _log.info("backend %s was restarted", name)
                 self._driver.report(Restarted(name))
+                self._backend.warm = frozenset()
         if bool(reading.asleep) != self._asleep:
             self._asleep = bool(reading.asleep)
             _log.info("backend %s %s", name, "sleeps and gets no requests" if self._asleep else "is awake")

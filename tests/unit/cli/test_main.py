@@ -50,7 +50,7 @@ def test_no_arguments_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> No
     [
         (["chekc"], 'did you mean "check"?'),
         (["Serve"], 'did you mean "serve"?'),
-        (["xyzzy"], "known: serve, init, demo, sim, simulate, check, explain, cache, plan, schema, health"),
+        (["xyzzy"], "known: serve, init, demo, sim, simulate, check, explain, cache, prefix, plan, schema, health"),
         (["serve"], "tidegate serve http://127.0.0.1:8001"),
         (["serve", "a", "b"], 'takes one file, or URLs; "b" is one word too many'),
         (["check"], "FILE"),

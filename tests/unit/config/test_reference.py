@@ -58,10 +58,11 @@ def test_the_full_example_changes_nothing_but_the_backends() -> None:
     assert full.routing.tenants == (TenantSettings(tenant="*"),), "the same"
     assert full.routing.windows == (EndpointWindow(endpoint="embeddings"),), "the same"
     assert [entry.window for entry in full.classes] == [WindowSettings()], "the same"
+    assert [prompt.name for prompt in full.prompts] == ["support"], "only whoever asks for it gets it"
     routing = replace(full.routing, rules=(), models=(), tenants=(), windows=())
-    assert full.model_copy(update={"backends": (), "classes": (), "routing": routing}) == small.model_copy(
-        update={"backends": (), "classes": ()}
-    )
+    assert full.model_copy(
+        update={"backends": (), "classes": (), "prompts": (), "routing": routing}
+    ) == small.model_copy(update={"backends": (), "classes": ()})
     plain = tuple(replace(entry, window=None) for entry in full.classes)
     assert with_built_in(plain) == with_built_in(small.classes)
 

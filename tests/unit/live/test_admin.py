@@ -27,6 +27,7 @@ class Port:
             why_not_ready=lambda: self.reason,
             render_metrics=metrics,
             explain=self._explain,
+            prefix_report=lambda: b'{"findings":[]}',
             has_room=lambda body_b: body_b < 1000,
             limits=Limits(),
             watch=Watch(loop, monotonic),
@@ -94,7 +95,7 @@ async def test_there_is_an_end_to_it() -> None:
         (b"/readyz", b"503", b"draining\n"),
         (b"/metrics", b"200", b"m 1\n"),
         (b"/explain", b"405", b"/explain knows POST.\n"),
-        (b"/", b"404", b"Known here: /livez, /readyz, /metrics, /explain, /cache/stats, /cache/bump.\n"),
+        (b"/", b"404", b"Known here: /livez, /readyz, /metrics, /prefix, /explain, /cache/stats, /cache/bump.\n"),
     ],
 )
 async def test_answers(target: bytes, status: bytes, body: bytes) -> None:

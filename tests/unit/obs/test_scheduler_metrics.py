@@ -16,6 +16,7 @@ from proxy.model.request import Job
 from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
 from proxy.obs.metrics import Gauges, Metrics
 from proxy.obs.scheduler_metrics import MAX_TENANTS, scheduler_families
+from proxy.wire.prompts.lint import PrefixLint
 from tests.support.attempts import attempt_of
 from tests.unit.obs.records import record
 
@@ -91,7 +92,7 @@ def test_tenants_are_bounded() -> None:
 
 
 async def test_every_metric_is_documented_as_it_is_told_and_no_other() -> None:
-    metrics = Metrics(scheduler(), lambda: Gauges(1, 0, {"a": 0}, {}, cache=_KEPT), lambda: 1.0)
+    metrics = Metrics(scheduler(), lambda: Gauges(1, 0, {"a": 0}, {}, cache=_KEPT), lambda: 1.0, PrefixLint())
     metrics.count(record())
     live = {
         family.name: (family.type, family.documentation)

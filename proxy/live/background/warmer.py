@@ -1,0 +1,72 @@
+"""Named prompts computed by an engine before it takes traffic, so that its first requests find them in its cache.
+
+Owns what is asked (the part that all requests of a prompt share, one token of answer) and the bounds: one request at a
+time, so many, for so long. Whatever fails is counted and left: an engine that is cold serves, too.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import orjson
+
+from proxy.live.background.questions import Questions
+from proxy.live.upstream.backends import Upstream
+from proxy.model.faults import FaultError
+from proxy.model.limits import UpstreamLimits
+from proxy.model.prompts import WarmSettings
+from proxy.wire.prompts.template import Template
+
+_log = logging.getLogger("tidegate.warmer")
+_PATH: Final = "/v1/chat/completions"
+_MOST_B: Final = 1 << 20
+_USER: Final = {"role": "user", "content": "."}
+"""Many chat templates want one; it stands behind what is to be remembered."""
+
+
+class Warmer:
+    """One per proxy."""
+
+    def __init__(
+        self,
+        settings: WarmSettings,
+        templates: Sequence[Template],
+        limits: UpstreamLimits,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._settings = settings
+        self._prompts = [_fields(template) for template in templates]
+        self._limits = limits
+        self._loop = loop
+        self.requests: defaultdict[tuple[str, str], int] = defaultdict(int)
+        """Backend and result (`ok`, `failed`) → requests."""
+
+    async def warm(self, backend: Upstream, models: Iterable[str]) -> None:
+        """Ask it for every prompt in each of these models, by its own names, within the time of the settings."""
+        bodies = [{"model": model, **fields} for model in sorted(models) for fields in self._prompts]
+        questions = Questions(backend, self._limits, self._loop, "tidegate-warm")
+        done = 0
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                for fields in bodies[: self._settings.requests]:
+                    await self._ask(questions, backend, fields)
+                    done += 1
+        except (TimeoutError, FaultError):
+            self.requests[backend.name, "failed"] += 1
+        _log.info("backend %s computed %d of %d prompts", backend.name, done, len(bodies))
+
+    async def _ask(self, questions: Questions, backend: Upstream, fields: dict[str, Any]) -> None:
+        relay = await questions.post(_PATH, orjson.dumps(fields), _MOST_B, self._settings.timeout)
+        is_good = relay.fault is None and relay.status < 400
+        self.requests[backend.name, "ok" if is_good else "failed"] += 1
+
+
+def _fields(template: Template) -> dict[str, Any]:
+    part = template.stable()
+    system = [{"role": "system", "content": part.system}] if part.system else []
+    fields: dict[str, Any] = {"messages": [*system, *part.messages, _USER], "max_tokens": 1, "temperature": 0}
+    if part.tools:
+        fields["tools"] = [orjson.loads(tool) for tool in part.tools]
+    return fields
