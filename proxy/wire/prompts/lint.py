@@ -23,6 +23,8 @@ MAX_PROMPTS: Final = 256
 _OF_ONE: Final = 8
 """Prompts that one tenant has of one model."""
 _SIZE_STEP: Final = 256
+LEAST: Final = 128
+"""Characters of a prompt that is worth a look."""
 _ALIKE: Final = 0.5
 """Share of a prompt that has to be there again to call it the same."""
 _WEIGHT: Final = 1 / 16
@@ -168,7 +170,10 @@ class PrefixLint:
     def saw(self, tenant: str, model: str, prompt: str, fields: Mapping[str, Any]) -> None:
         """A request. `prompt`: its name and version; empty: it has none."""
         self.seen += 1
-        key = (tenant, model, rough_size(fields) // _SIZE_STEP)
+        size = rough_size(fields)
+        if size < LEAST and "tools" not in fields:
+            return
+        key = (tenant, model, size // _SIZE_STEP)
         count = self._gates.get(key, 0)
         if not count and len(self._gates) >= MAX_GATES:
             del self._gates[next(iter(self._gates))]
