@@ -124,7 +124,7 @@ class Exchange(Account):
         self._meter = answer.meter
         outcome = await self._writer.deliver(job, answer)
         if self._taken is not None and self._taken.first is not None:
-            self._short_first.keep(outcome, head.request_id, self._taken, answer, self._writer.tap)
+            self._short_first.keep(outcome, head, self._taken, answer, self._writer.tap)
         return outcome
 
     def _open(self, head: Head, request: Request, fields: dict[str, Any], body: bytes) -> JobLoop:

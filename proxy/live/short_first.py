@@ -66,7 +66,7 @@ class ShortFirst:
         self.given = self.expanded = self.unknown = 0
         """Short answers, requests for more of one, and those for one that there is not."""
 
-    def keep(self, outcome: Outcome, request_id: str, taken: BuiltJob, answer: Answer, tap: Tap | None) -> None:
+    def keep(self, outcome: Outcome, head: Head, taken: BuiltJob, answer: Answer, tap: Tap | None) -> None:
         """An answer was given, to its end or not."""
         first = taken.first
         if first is None or outcome.fault is not None:
@@ -75,9 +75,9 @@ class ShortFirst:
         text = short_first.text_of_whole(answer.body) if tap is None else tap.text()
         if not text:
             return
-        now, tenant, request = self._clock(), taken.job.tenant, taken.request
-        kept = ShortAnswer(tenant, taken.body, text, first.limit, request.prompt_version, now + first.rule.keep_s)
-        self._answers.keep(_name(request_id, tenant), kept, now)
+        now, whose = self._clock(), prompt.whose(head.fields)
+        version, until = taken.request.prompt_version, now + first.rule.keep_s
+        self._answers.keep((whose, head.request_id), ShortAnswer(taken.body, text, first.limit, version, until), now)
 
     def goes_on(self, head: Head, item: str, body: bytes) -> tuple[ShortAnswer | None, Head, bytes]:
         """The answer that is to go on, named by the path or a header, and the request for it; None where none is named.
@@ -85,8 +85,7 @@ class ShortFirst:
         wanted = item or head.fields.get(short_first.HEADER, b"").decode("latin-1").strip()
         if not wanted:
             return None, head, body
-        tenant = prompt.tenant(head.fields)
-        found = self._answers.find(_name(wanted, tenant), tenant, self._clock())
+        found = self._answers.find((prompt.whose(head.fields), wanted), self._clock())
         if found is None:
             self.unknown += 1
             text = "There is no answer of this id that could be expanded, or no more."
@@ -102,10 +101,6 @@ def _of_json(head: Head) -> Head:
     """The body is ours, whatever the client sent."""
     others = [header for header in head.forward if header[0].lower() != _CONTENT_TYPE]
     return replace(head, content_type=_JSON, forward=[*others, (_CONTENT_TYPE, _JSON)])
-
-
-def _name(request_id: str, tenant: str) -> str:
-    return f"{tenant}\0{request_id}"
 
 
 def _fields(body: bytes) -> Mapping[str, object]:

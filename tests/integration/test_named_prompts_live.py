@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from tests.support.live_proxy import CHAT, Live, SimEngine, running
 
 RULES = "\n".join(f"Rule {number}: mind the {number * 7} spoons of drawer {number % 13}." for number in range(120))
@@ -111,3 +113,21 @@ async def test_without_named_prompts_the_field_is_the_engines(tmp_path: Path) ->
         assert answer.status == 200
         assert seen(live)["prompt"] == {"id": "support"}
         assert "x-tidegate-prompt" not in answer.headers
+
+
+async def test_kept_answers_of_a_prompt_are_void_when_it_is_bumped(tmp_path: Path) -> None:
+    async with running(files(tmp_path), OPTIONS + "cache: {size: 16MiB}\n", ENGINES) as live:
+        asked = body(prompt={"id": "support", "version": "3", "variables": {"shop": "A"}}, temperature=0)
+        other = body(messages=[{"role": "user", "content": "no prompt"}], temperature=0)
+
+        async def said() -> list[str]:
+            return [(await live.ask(one)).headers["x-tidegate-cache"] for one in (asked, other)]
+
+        assert await said() == ["miss", "miss"]
+        assert await said() == ["hit", "hit"]
+        async with aiohttp.ClientSession() as session:
+            bumped = await session.post(f"{live.proxy.admin_url}/cache/bump?prompt=support")
+            assert bumped.status == 200
+        assert await said() == ["miss", "hit"]
+        told = (await live.ask({**asked, "prompt": {**asked["prompt"], "version": "4"}})).headers
+        assert (told["x-tidegate-cache"], told["x-tidegate-prompt"]) == ("miss", "support@4")

@@ -96,7 +96,7 @@ class CacheUse:
         """and the receivers of all attempts that were made for this request, whoever has a share of them."""
         self.replay: Replay | None = None
         """The answer, where it is one from memory."""
-        self.prompt_version = ""
+        self.prompt_version = taken.request.prompt_version
         """Of a named prompt, such as `support@3`: bumps name it. Empty: it has none."""
         self.said = BYPASS if digest is None else MISS
 

@@ -1,5 +1,6 @@
 """What is remembered of a short answer, and the request that goes on with it."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -82,7 +83,7 @@ class Bed:
 
     def keep(self, outcome: Outcome = SERVED, tap: Tap | None = None) -> None:
         answer: Any = Whole()
-        self.first.keep(outcome, "r", taken(), answer, tap)
+        self.first.keep(outcome, replace(head(KEY), request_id="r"), taken(), answer, tap)
 
     def goes_on(self, item: str = "r", body: bytes = b"", **more: Any) -> Any:
         return self.first.goes_on(head(more.pop("headers", KEY), **more), item, body)
