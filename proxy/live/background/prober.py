@@ -74,6 +74,8 @@ class Prober:
         self._identifies = identifies
         self._identified = False
         self._warmer = warmer
+        self._weights: dict[str, str] = {}
+        """Model → what it said of its weights."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -110,9 +112,8 @@ class Prober:
         fields, server = _parsed(relay), _server(relay)
         found = listing.read(fields)
         is_recognised = self._backend.kind_known or self._recognised(fields, server)
-        if self._warmer is not None and found is not None and not found.names <= self._backend.warm:
-            await self._warmer.warm(self._backend, found.names - self._backend.warm)
-            self._backend.warm = found.names
+        if self._warmer is not None and found is not None:
+            await self._warm(self._warmer, found)
         self._tell(True, _names(found))
         self._driver.report(self._probed(found))
         if found is not None:
@@ -123,6 +124,16 @@ class Prober:
             await self._revise(self._versions, found)
         if self._identifies and is_recognised and not self._identified:
             await self._identify(fields)
+
+    async def _warm(self, warmer: Warmer, found: Listing) -> None:
+        """Models that are new here, and those of which it says that their weights are."""
+        backend, told = self._backend, revision.of_entries(found.entries)
+        changed = {name for name, weights in told.items() if self._weights.get(name, weights) != weights}
+        cold = found.names - (backend.warm - changed)
+        self._weights = told
+        if cold:
+            await warmer.warm(backend, cold)
+        backend.warm = found.names
 
     def _probed(self, found: Listing | None) -> Probed:
         name, traits = self._backend.name, self._backend.dialect.traits

@@ -44,7 +44,7 @@ class Upstream:
         """Its own prefix cache is kept apart by tenant, if its kind can do that."""
         self.is_lost = asyncio.Event()
         """It was not reached just now: its prober looks at once."""
-        self.warm = frozenset[str]()
+        self.warm: frozenset[str] = frozenset()
         """Models in which it was asked for named prompts, by its own names, since it forgot everything."""
         self._closes = False
         """The last request was taken by nobody: its connection was closed without an answer."""

@@ -11,6 +11,7 @@ from aiohttp import web
 from proxy.config.schema import Config
 from proxy.core.cache.versions import Versions
 from proxy.live.background.prober import Prober
+from proxy.live.background.warmer import Warmer
 from proxy.live.catalogue import ModelList
 from proxy.live.driver import Driver
 from proxy.live.upstream import backends
@@ -298,3 +299,27 @@ async def test_where_the_list_does_not_tell_the_engine_is_asked() -> None:
             stamps.add(versions.stamp("llama3.2"))
         assert len(stamps) == 2
         bed.backend.pool.close()
+
+
+class Warmed:
+    """In place of the warmer: what it was asked to warm, and whether the backend was said to be there by then."""
+
+    def __init__(self, told: list[Any]) -> None:
+        self.asked: list[tuple[list[str], bool]] = []
+        self._told = told
+
+    async def warm(self, backend: Any, models: Any) -> None:
+        self.asked.append((sorted(models), any(isinstance(report, Probed) for report in self._told)))
+
+
+async def test_models_are_warmed_before_they_are_told_of_when_new_of_new_weights_or_back(bed: Bed) -> None:
+    warmed = Warmed(bed.told)
+    bed._prober._warmer = cast(Warmer, warmed)
+    await bed.probe(listed(model("m", root="a")))
+    await bed.probe(listed(model("m", root="a")))
+    await bed.probe(listed(model("m", root="a"), model("n")))
+    await bed.probe(listed(model("m", root="b"), model("n")))
+    assert warmed.asked == [(["m"], False), (["n"], False), (["m"], False)]
+    await bed.probe((503, "loading"))
+    await bed.probe(listed(model("m", root="b"), model("n")))
+    assert warmed.asked[3:] == [(["m", "n"], False)]
