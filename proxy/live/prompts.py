@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from proxy.model.endpoint import Endpoint
 from proxy.model.histogram import Histogram
 from proxy.model.prompts import FirstAnswer, PromptEdits
 from proxy.model.request import Job, Request
@@ -26,6 +27,8 @@ from proxy.wire.prompts.template import Template
 Said = tuple[tuple[bytes, bytes], ...]
 """Headers of the answer."""
 _HISTORY: Final = b"x-tidegate-history"
+_CONVERSATIONS: Final = frozenset({Endpoint.CHAT, Endpoint.MESSAGES, Endpoint.RESPONSES})
+"""Elsewhere `input` and `prompt` are other things."""
 
 
 def _unmeasured() -> float:
@@ -78,8 +81,11 @@ class Prompts:
         self, headers: Mapping[bytes, bytes], request: Request, fields: dict[str, Any], body: bytes
     ) -> Assembled:
         """FaultError for a prompt that there is not, and for variables that are missing. `fields` are changed alike."""
-        named, wanted = self.named, reference(headers, fields) if request.json else None
-        if named is None or wanted is None:
+        named = self.named
+        if named is None or not request.json or not (request.endpoint in _CONVERSATIONS or HEADER in headers):
+            return Assembled(request, body)
+        wanted = reference(headers, fields)
+        if wanted is None:
             return Assembled(request, body)
         start = self._clock()
         whose = conversation(prompt.session(headers, fields), prompt.tenant(headers), fields)
@@ -102,6 +108,8 @@ class Prompts:
         body: bytes,
     ) -> Edited:
         """What the class and the named prompt say; `fields` are changed alike."""
+        if request.endpoint not in _CONVERSATIONS:
+            return Edited(body)
         said: Said = () if template is None else ((HEADER, template.label.encode()),)
         if edits.strip:
             body, count = stripped(body, fields, edits.strip)

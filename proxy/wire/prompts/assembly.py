@@ -13,6 +13,7 @@ import orjson
 from proxy.model.endpoint import Endpoint
 from proxy.wire import splice
 from proxy.wire.body import invalid
+from proxy.wire.prompts.spans import values
 from proxy.wire.prompts.template import Filled
 
 HEADER: Final = b"x-tidegate-prompt"
@@ -84,7 +85,7 @@ def _in_front(body: bytes, fields: dict[str, Any], key: str, front: list[Any]) -
     if not isinstance(there, list):
         return _set(body, fields, key, front)
     text = orjson.dumps(front)[1:-1]
-    for start, end in reversed(splice.value_spans(body, key)):
+    for start, end in values(body, key, b"["):
         comma = b"," if body[start + 1 : end - 1].strip() else b""
         body = b"".join((body[: start + 1], text, comma, body[start + 1 :]))
     fields[key] = front + there
@@ -107,7 +108,7 @@ def _with_text(body: bytes, fields: dict[str, Any], key: str, text: str) -> byte
         return _set(body, fields, key, text)
     text += "\n\n"
     begin = orjson.dumps(text)[:-1]
-    for start, _ in reversed(splice.value_spans(body, key)):
+    for start, _ in values(body, key, b'"'):
         body = body[:start] + begin + body[start + 1 :]
     fields[key] = text + there
     return body
@@ -118,7 +119,7 @@ def _listed(body: bytes, fields: dict[str, Any], filled: Filled) -> bytes:
     there = fields.get("input")
     if not filled.messages or not isinstance(there, str):
         return body
-    for start, end in reversed(splice.value_spans(body, "input")):
+    for start, end in values(body, "input", b'"'):
         body = b"".join((body[:start], b'[{"role":"user","content":', body[start:end], b"}]", body[end:]))
     fields["input"] = [{"role": "user", "content": there}]
     return body

@@ -17,7 +17,7 @@ from proxy.model.prompts import FirstAnswer
 from proxy.wire import splice, sse
 from proxy.wire.body import invalid
 from proxy.wire.prompt import is_constrained
-from proxy.wire.prompts.spans import items
+from proxy.wire.prompts.spans import items, values
 
 HEADER: Final = b"x-tidegate-expand"
 """Of a request: the id of the answer that is to go on."""
@@ -48,8 +48,10 @@ def shortened(body: bytes, fields: dict[str, Any], first: FirstAnswer) -> bytes:
 def expanded(body: bytes, text: str, asked: Mapping[str, Any], limit: int | None) -> bytes:
     """The body of a request that goes on where the short answer `text` ended. `asked`: what the client wants otherwise
     now (`stream`, a limit); `limit`: what it wanted at first. A 400 for what cannot be."""
-    for message in ({"role": "assistant", "content": text}, _MORE):
-        body = splice.with_item(body, "messages", message)
+    added = b"," + orjson.dumps([{"role": "assistant", "content": text}, _MORE])[1:]
+    for start, end in values(body, "messages", b"["):
+        if body[start + 1 : end - 1].strip():
+            body = b"".join((body[: end - 1], added, body[end:]))
     stream, wanted = asked.get("stream"), _limit(asked)
     if stream is not None and not isinstance(stream, bool):
         raise invalid("`stream` must be true or false.", "stream")
@@ -131,17 +133,19 @@ def _with_words(body: bytes, fields: dict[str, Any], words: str) -> bytes:
     if first.get("role") not in _SYSTEM or not isinstance(content, str):
         fields["messages"] = [{"role": "system", "content": words}, *fields["messages"]]
         message = orjson.dumps(fields["messages"][0]) + b","
-        for start, _ in reversed(splice.value_spans(body, "messages")):
-            body = b"".join((body[: start + 1], message, body[start + 1 :]))
+        for start, end in values(body, "messages", b"["):
+            if body[start + 1 : end - 1].strip():
+                body = b"".join((body[: start + 1], message, body[start + 1 :]))
         return body
     words = "\n\n" + words
     first["content"] = content + words
     literal = orjson.dumps(words)[1:]
-    for start, end in reversed(splice.value_spans(body, "messages")):
-        at, until = next(items(body[start:end]))
-        for _, last in reversed(splice.value_spans(body[start + at : start + until], "content")):
-            place = start + at + last - 1  # the quote at the end
-            body = body[:place] + literal + body[place + 1 :]
+    for start, end in values(body, "messages", b"["):
+        for at, until in items(body[start:end]):
+            for _, last in values(body[start + at : start + until], "content", b'"'):
+                place = start + at + last - 1  # the quote at the end
+                body = body[:place] + literal + body[place + 1 :]
+            break
     return body
 
 

@@ -1,6 +1,6 @@
 """Where in a JSON text the parts of a prompt stand, byte for byte, so that they can be changed and the rest stays.
 
-Owns the items of arrays and putting edits together; the members of objects are found by `splice.value_spans`. Works on
+Owns the items of arrays and putting edits together; the members of objects are found by `splice`. Works on
 text that a JSON parser has accepted.
 """
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from proxy.wire.splice import value_spans
 from proxy.wire.weight import without_escapes
 
 Edit = tuple[int, int, bytes]
@@ -38,6 +39,12 @@ def items(array: bytes) -> Iterator[tuple[int, int]]:
             depth -= 1
             if not depth:
                 return
+
+
+def values(body: bytes, key: str, begins: bytes) -> list[tuple[int, int]]:
+    """[start, end) of the values of top-level `key` that begin so (`[`, `"`), the last one first: JSON allows a key to
+    come twice, with values of two kinds."""
+    return [span for span in reversed(value_spans(body, key)) if body.startswith(begins, span[0])]
 
 
 def with_edits(text: bytes, edits: Sequence[Edit]) -> bytes:

@@ -37,15 +37,12 @@ def stripped(body: bytes, fields: dict[str, Any], patterns: Patterns) -> tuple[b
 
 
 def _member(body: bytes, fields: dict[str, Any], key: str, patterns: Patterns) -> tuple[bytes, int]:
-    edits: list[Edit] = []
-    total = 0
-    for start, end in value_spans(body, key):
+    for start, end in value_spans(body, key)[-1:]:  # of a key that comes twice the last one counts
         value, count = _content(body[start:end], patterns)
         if count:
-            edits.append((start, end, value))
             fields[key] = orjson.loads(value)
-            total += count
-    return with_edits(body, edits), total
+            return with_edits(body, [(start, end, value)]), count
+    return body, 0
 
 
 def _messages(body: bytes, messages: list[Any], key: str, patterns: Patterns) -> tuple[bytes, int]:
@@ -59,7 +56,7 @@ def _messages(body: bytes, messages: list[Any], key: str, patterns: Patterns) ->
         return body, 0
     edits: list[Edit] = []
     total = 0
-    for start, end in value_spans(body, key):
+    for start, end in value_spans(body, key)[-1:]:
         array = body[start:end]
         for index, (first, last) in enumerate(items(array)):
             if index >= leading:

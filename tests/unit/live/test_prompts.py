@@ -72,3 +72,13 @@ def test_the_lint_sees_what_is_asked_but_not_what_is_too_large() -> None:
         prompts.saw(Job(1, "m"), Request("r", "POST", "/", Endpoint.CHAT, "m", body_bytes=size_b, json=True), {})
     assert lint.seen == 1
     Prompts().saw(Job(1, "m"), request(b""), {})
+
+
+def test_what_is_no_conversation_is_left_alone() -> None:
+    inputs = [{"role": "system", "content": SYSTEM}, *TURN, *TURN, *TURN]
+    for endpoint in (Endpoint.EMBEDDINGS, Endpoint.COMPLETIONS, Endpoint.RERANK, Endpoint.OTHER):
+        asked = Request("r", "POST", "/", endpoint, "m", json=True)
+        fields = {"input": inputs, "prompt": {"prompt_string": "x"}}
+        body = json.dumps(fields).encode()
+        assert Prompts(None, named()).assembled({}, asked, fields, body) == (asked, body, None)
+        assert Prompts().edited("chat", EDITS, None, asked, fields, body) == (body, (), None)
