@@ -81,11 +81,6 @@ class Request:
         self.prompt_version = prompt_version
         self.expands = expands
 
-    @property
-    def prompt_name(self) -> str:
-        """Of its named prompt, whatever the version; empty: it has none."""
-        return self.prompt_version.partition("@")[0] if self.prompt_version else ""
-
 
 @dataclass(slots=True, init=False)
 class Job:
