@@ -66,10 +66,6 @@ class State:
         self.learning.tenants.configure(scheduling.fairness, now)
         self.holds.configure(settings.hold, scheduling.backfill)
         learning = {backend: backend.concurrency for backend in self.fleet.by_name.values()}
-        gone = self.fleet.change(
-            backends, settings.health, learns_concurrency=scheduling.admission.concurrency == "learned"
-        )
+        self.fleet.change(backends, settings.health, learns_concurrency=scheduling.admission.concurrency == "learned")
         anew = [backend for backend, before in learning.items() if backend.concurrency is not before]
         self.attempts.tell_again(anew, now)
-        for backend in gone:
-            self.learning.sessions.wiped(backend.kept)

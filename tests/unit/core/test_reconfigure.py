@@ -220,9 +220,12 @@ def test_who_learns_how_many_it_takes_knows_who_is_there(first: str) -> None:
         play.submit(number, stream=True)
     play.scheduler.observe(FirstToken(play.attempt(0)), play.now)
     changed(play, spec("a"), settings=modes[other])
+    backend = play.scheduler._fleet.by_name["a"]
+    assert backend.concurrency._open == (4 if backend.concurrency.learns else 0)
     for number in range(4):
         play.now += 1.0
         play.finish(number)
+    assert backend.concurrency._open == 0
     changed(play, spec("a"), settings=modes[first])
     assert gone(play.submit(9)) == [(9, "a", 1)]
     assert play.view("a").in_flight == 1
@@ -275,6 +278,19 @@ def test_jobs_of_before_a_limit_give_nothing_back_that_they_did_not_take() -> No
     view = play.scheduler.quota("0000000a", play.now)
     assert view is not None
     assert (view.concurrent, view.requests and view.requests.left) == (0, 5)
+
+
+def test_what_was_not_taken_is_not_given_back() -> None:
+    play = Play(spec("a", 1), scheduling=limited(max_concurrent=9).scheduling)
+    play.submit(1)
+    play.submit(2, tenant="0000000a")
+    changed(play, spec("a", 1), settings=limited(max_concurrent=9, requests_per_minute=5))
+    play.submit(3, tenant="0000000a")
+    play.cancel(2)
+    view = play.scheduler.quota("0000000a", play.now)
+    assert view is not None
+    assert view.requests is not None
+    assert view.requests.left == 4
 
 
 def test_a_limit_that_is_gone_is_settled_by_those_it_was_taken_for() -> None:

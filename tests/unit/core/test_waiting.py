@@ -1,6 +1,7 @@
 """Bulk that waits: until when, who goes first, and what is not worth beginning."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Abort, Command, Dispatch, Finished, FirstToken, Reason, Refuse
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
-from proxy.model.scheduling import SchedulingSettings
+from proxy.model.scheduling import CoreSettings, SchedulingSettings
 from tests.support.attempts import attempt_of
 
 NOW = 100.0
@@ -22,7 +23,7 @@ LEAST_S = 0.02 + 0.02 + 0.11 + 128 * 0.0206
 def scheduler(**spec: object) -> Scheduler:
     """One engine that enforces, with one seat, which a job has for as long as nobody ends it."""
     made = Scheduler(
-        [BackendSpec("a", models=frozenset({"m"}), **{"seats": 1, **spec})],  # type: ignore[arg-type]
+        [BackendSpec("a", **{"models": frozenset({"m"}), "seats": 1, **spec})],  # type: ignore[arg-type]
         retries=RetrySettings(),
         hold=HoldSettings(min_jobs=1000),
         health=HealthSettings(),
@@ -79,6 +80,17 @@ def test_only_bulk_that_is_not_begun_makes_room_and_only_if_that_helps(
     commands = one.submit(Job(9, "m", prompt_tokens=2000, stream=True, slo_ttft_s=ttft_s), NOW)
     assert [c.jobs[0] for c in commands if isinstance(c, Abort)] == aborted
     assert [c.jobs[0] for c in commands if isinstance(c, Dispatch)] == ([9] if ttft_s > 0.6 else [])
+
+
+@pytest.mark.parametrize(("listed", "aborted"), [("mn", [2]), ("m", [])])
+def test_bulk_that_nobody_serves_any_more_is_not_sent_back(listed: str, aborted: list[int]) -> None:
+    one = scheduler(seats=None, models=None, any_model=True)
+    assert isinstance(one.submit(replace(job(2), model="n"), NOW)[0], Dispatch)
+    spec = BackendSpec("a", models=frozenset(listed))
+    settings = CoreSettings(hold=HoldSettings(min_jobs=1000), scheduling=read(SchedulingSettings, SETTINGS))
+    assert one.reconfigure([spec], settings, NOW) == []
+    commands = one.submit(Job(9, "m", prompt_tokens=2000, stream=True, slo_ttft_s=0.65), NOW)
+    assert [c.jobs[0] for c in commands if isinstance(c, Abort)] == aborted
 
 
 def crowded(residents: int) -> Scheduler:
