@@ -2,12 +2,13 @@
 `python -m tests.benchmarks.windows`.
 
 Every part in a process of its own: the engine (`tidegate sim --arrays tei_l4`, its clock slowed by `--slower` so that
-the machine is not what is measured), the proxy twice (`window: off`, and the default), and the client here. Times are
-those of the engine's clock: divided by `--slower`. Writes a CSV of its name beside this file.
+the machine is not what is measured), the proxy twice (`window: off`, and the default, longer by as much), and the
+client here. Times are those of the engine's clock, divided by `--slower`, but for the lone caller's. Writes a CSV
+beside this file.
 
-    full load    200 callers, each asks again at once: calls per second, p50, p99
-    steady       as many calls a second as the engine takes one by one at 45 % load: what is added at p99
-    alone        one caller, one call after the other: what a lone call pays
+- full load: 200 callers, each asks again at once: calls per second, p50, p99.
+- steady: as many calls a second as the engine takes one by one at 45 % load: what is added at p99.
+- alone: one caller, one call after the other: what a lone call pays.
 """
 
 import argparse
@@ -109,14 +110,17 @@ async def steady(port: int, seconds: float, rate: float) -> list[float]:
     return took
 
 
-async def alone(port: int, count: int) -> list[float]:
-    """The same for one caller."""
-    caller, took = Caller(port), []
+async def alone(ports: dict[str, int], count: int) -> dict[str, list[float]]:
+    """The same for one caller, who asks all proxies in turn: what the machine does meanwhile it does to all."""
+    callers = {mode: Caller(port) for mode, port in ports.items()}
+    took: dict[str, list[float]] = {mode: [] for mode in ports}
     for number in range(count):
-        start = time.monotonic()
-        assert await caller.ask(f"text {number}") == 200
-        took.append(time.monotonic() - start)
-    caller.close()
+        for mode, caller in callers.items():
+            start = time.monotonic()
+            assert await caller.ask(f"text {number}") == 200
+            took[mode].append(time.monotonic() - start)
+    for caller in callers.values():
+        caller.close()
     return took
 
 
@@ -137,11 +141,12 @@ def running(*command: str) -> Iterator[str]:
         process.communicate(timeout=10)
 
 
-def config(engine: str, mode: str) -> str:
+def config(engine: str, mode: str, slower: float) -> str:
+    """The default window, by the engine's clock."""
     return (
         "version: 1\nlisten: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {access: false}\n"
         f"backends: [{{url: '{engine}', kind: vllm, models: [sim]}}]\n"
-        f"classes: [{{name: interactive, window: {{mode: {mode}, share_identical: false}}}}]\n"
+        f"classes: [{{name: interactive, window: {{mode: {mode}, max_wait: {10 * slower:g}ms}}}}]\n"
     )
 
 
@@ -150,28 +155,44 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def measured(folder: Path, mode: str, options: argparse.Namespace) -> dict[str, float]:
-    """One engine, one proxy, three loads."""
+@contextmanager
+def engine(speed: float) -> Iterator[str]:
+    """Where the modelled engine listens."""
+    with running(*TIDEGATE, "sim", "--preset", "fast", "--arrays", "tei_l4", "--speed", str(speed)) as ready:
+        yield ready.split()[-1]
+
+
+@contextmanager
+def proxy(folder: Path, engine_url: str, mode: str, slower: float = 1.0) -> Iterator[int]:
+    """The port of one before it."""
+    file = folder / f"{mode}.yaml"
+    file.write_text(config(engine_url, MODES[mode], slower))
+    with running(*TIDEGATE, "serve", str(file)) as line:
+        yield int(line.split("listening on http://127.0.0.1:")[1].split()[0])
+
+
+def loaded(folder: Path, mode: str, options: argparse.Namespace) -> dict[str, float]:
+    """200 callers, and a steady rate."""
     speed = 1.0 / options.slower
-    arguments = ("sim", "--preset", "fast", "--arrays", "tei_l4", "--speed", str(speed))
-    with running(*TIDEGATE, *arguments) as ready:
-        engine = ready.split()[-1]
-        file = folder / f"{mode}.yaml"
-        file.write_text(config(engine, MODES[mode]))
-        with running(*TIDEGATE, "serve", str(file)) as line:
-            port = int(line.split("listening on http://127.0.0.1:")[1].split()[0])
-            loaded = asyncio.run(full_load(port, options.seconds))
-            even = asyncio.run(steady(port, options.seconds, 0.45 / SINGLE_S * speed))
-            lone = asyncio.run(alone(port, options.lone))
-    by = speed * 1e3
+    with engine(speed) as url, proxy(folder, url, mode, options.slower) as port:
+        full = asyncio.run(full_load(port, options.seconds))
+        even = asyncio.run(steady(port, options.seconds, 0.45 / SINGLE_S * speed))
     return {
-        "calls_per_s": len(loaded) / options.seconds / speed,
-        "p50_ms": quantile(loaded, 0.5) * by,
-        "p99_ms": quantile(loaded, 0.99) * by,
-        "steady_p50_ms": quantile(even, 0.5) * by,
-        "steady_p99_ms": quantile(even, 0.99) * by,
-        "alone_p50_ms": quantile(lone, 0.5) * by,
-        "alone_p99_ms": quantile(lone, 0.99) * by,
+        "calls_per_s": len(full) / options.seconds / speed,
+        "p50_ms": quantile(full, 0.5) * speed * 1e3,
+        "p99_ms": quantile(full, 0.99) * speed * 1e3,
+        "steady_p50_ms": quantile(even, 0.5) * speed * 1e3,
+        "steady_p99_ms": quantile(even, 0.99) * speed * 1e3,
+    }
+
+
+def lone(folder: Path, count: int) -> dict[str, dict[str, float]]:
+    """One caller, on the clock of the wall."""
+    with engine(1.0) as url, proxy(folder, url, "off") as off, proxy(folder, url, "merged") as merged:
+        took = asyncio.run(alone({"off": off, "merged": merged}, count))
+    return {
+        mode: {"alone_p25_ms": quantile(found, 0.25) * 1e3, "alone_p50_ms": quantile(found, 0.5) * 1e3}
+        for mode, found in took.items()
     }
 
 
@@ -187,16 +208,17 @@ def _cpuinfo() -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each load")
-    parser.add_argument("--lone", type=int, default=100, help="calls of the lone caller")
-    parser.add_argument("--slower", type=float, default=4.0, help="the engine's clock is so many times slower")
+    parser.add_argument("--lone", type=int, default=800, help="calls of the lone caller")
+    parser.add_argument("--slower", type=float, default=8.0, help="the engine's clock is so many times slower")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=HERE / f"{datetime.now(UTC):%Y-%m-%d}.csv")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
         for number in range(options.rounds):
+            by_itself = lone(Path(folder), options.lone)
             for mode in MODES:
-                found = measured(Path(folder), mode, options)
+                found = loaded(Path(folder), mode, options) | by_itself[mode]
                 rows.append({"round": number + 1, "window": mode} | {name: f"{v:.2f}" for name, v in found.items()})
                 print(rows[-1], flush=True)
     with options.out.open("w", newline="") as file:
