@@ -114,11 +114,12 @@ class Decider:
             return None
         return Gather(most_s, [], leader, home)
 
-    def _leads_elsewhere(self, chosen: Backend, demand: Demand) -> Backend | None:
+    @staticmethod
+    def _leads_elsewhere(chosen: Backend, demand: Demand) -> Backend | None:
         """Where its beginning is computed, if that is hardly worse: computed twice, it costs others their turn."""
-        for bit in demand.depths or ():
-            backend = self._fleet.backends[bit.bit_length() - 1]
-            if backend.leading.by_block and backend in demand.looked:
+        depths = demand.depths or {}
+        for backend in demand.looked:
+            if backend.leading.by_block and backend.record.mask in depths:
                 return backend if backend.forecast.score <= _DETOUR * chosen.forecast.score else None
         return None
 

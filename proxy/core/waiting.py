@@ -224,7 +224,7 @@ class Waiting:
                 line = open_job.line
                 if line is None or open_job.follows is not leader or open_job.waits_in is not self._holds.gathering:
                     continue
-                computed = leader.first_at is not None
+                computed = leader.first_at is not None and backend in line.candidates.open
                 if computed and not backend.has_room(open_job.job, bulk=open_job.job.bulk or open_job.demoted):
                     self._followers.keep(leader, open_jobs[place:])  # in a moment: to go elsewhere costs more
                     break
@@ -241,7 +241,7 @@ class Waiting:
                 self._followers.keep(leader, [])
 
     def _anew(self, open_job: OpenJob, candidates: Candidates, now: float) -> list[Command]:
-        """Whom it followed will not bring what was hoped for: decided as if it had just come."""
+        """Nobody is waited for any more: decided as if it had just come, gates and windows apart."""
         demand = self._books.demand(open_job, now)
         backend = self._router.pick(candidates, demand, NOBODY)
         decision: Decision
@@ -274,8 +274,18 @@ class Waiting:
         return self._attempts.dispatch(open_job, backend, demand)
 
     def _side_by_side(self, open_jobs: list[OpenJob], backend: Backend, now: float) -> list[Command]:
-        """Each by itself, and all together: one batch of the engine."""
-        return [self._released(one, backend, self._books.demand(one, now)) for one in open_jobs]
+        """Each by itself, and all at once: one batch of an engine that runs one at a time; else only the first goes
+        there, and each of the others wherever it would have gone."""
+        if backend.batching.is_closed:
+            batch = open_jobs[: backend.batching.most]
+            return [self._released(one, backend, self._books.demand(one, now)) for one in batch]
+        commands = [self._released(open_jobs[0], backend, self._books.demand(open_jobs[0], now))]
+        for one in open_jobs[1:]:
+            assert one.line is not None
+            candidates = one.line.candidates
+            self._holds.gathering.remove(one)
+            commands += self._anew(one, candidates, now)
+        return commands
 
     def _close_idle(self, backend: Backend, commands: list[Command], now: float) -> None:
         """A call has ended: who waits for others goes without more of them."""
@@ -391,10 +401,10 @@ class Waiting:
                 waits = Shed(draining())
             return self.carry_out(open_job, waits, candidates, now)
         aged = rule is not None and open_job.held_at is not None and now - open_job.held_at >= rule.max_wait_s - _HAIR_S
-        if job.window is None and not backend.batching.is_closed:
-            return [self._attempts.dispatch(open_job, backend, demand)]
         if job.window is None:
-            others = self._holds.gathering.first_for(backend, backend.batching.most - 1)
+            alone = rule is None or rule.adaptive  # it followed somebody
+            most = 0 if rule is None or alone else rule.max_jobs - 1
+            others = [] if alone else self._windows.beside(backend, most)
             return self._side_by_side([open_job, *others], backend, now)
         others = self._windows.others(open_job, backend)
         return [self._with(open_job, others, backend, Closed.AGE if aged else Closed.DEADLINE, now)]

@@ -71,17 +71,22 @@ class Windows:
     def for_batch(
         self, open_job: OpenJob, rule: Window, candidates: Candidates, chosen: Backend | None, demand: Demand
     ) -> Decision | None:
-        """A fixed window before an engine that runs one batch at a time, whether it is at one or not; None: there is
-        no such engine, or the window is over already."""
+        """A fixed window of what cannot be merged: before an engine that runs one batch at a time, whether it is at one
+        or not, and before any other that has room; None: it is over already."""
         engine = chosen if chosen is not None else next((b for b in candidates.open if b.batching.is_closed), None)
-        if engine is None or not engine.batching.is_closed:
+        if engine is None:
             return None
-        most = min(rule.max_jobs, engine.batching.most)
-        others = self._holds.gathering.first_for(engine, most - 1)
+        most = min(rule.max_jobs, engine.batching.most) if engine.batching.is_closed else rule.max_jobs
+        others = self.beside(engine, most - 1)
         wait_s = min(rule.max_wait_s, _SHARE * min(demand.ttft_left, demand.rest_s))
         if wait_s > _LEAST_WAIT_S and len(others) + 1 < most and self._holds.gathering.has_room(open_job, 0):
             return Gather(wait_s, others)
         return None if chosen is None else Send(chosen, demand, others=others, closed=Closed.FULL)
+
+    def beside(self, backend: Backend, most: int) -> list[OpenJob]:
+        """Those that wait in a window and could go to `backend`, each by itself."""
+        waiting = self._holds.gathering.first_for(backend, _LOOKS * most)
+        return [one for one in waiting if one.job.window is None and one.follows is None][:most]
 
     def is_idle(self, job: Job, backend: Backend) -> bool:
         """Whether a backend has few enough calls of the kind to be sent another one."""

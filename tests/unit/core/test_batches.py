@@ -119,3 +119,26 @@ def test_a_fixed_window_is_over_when_its_time_is_even_if_the_engine_is_at_a_batc
     assert play.later(0.02) == []
     ask(play, 3, gather=FIXED)
     assert [job_id for job_id, _, _ in gone(play.finish(0))] == [1, 2]
+
+
+def test_a_fixed_window_holds_chats_before_any_engine_for_whoever_wants_to_measure_that() -> None:
+    play = Play(spec("a"), spec("b"))
+    ask(play, 1, gather=FIXED)
+    play.later(0.004)
+    ask(play, 2, gather=FIXED)
+    assert play.later(0.005) == []
+    went = gone(play.later(0.001))
+    assert sorted(job_id for job_id, _, _ in went) == [1, 2]
+    assert {backend for _, backend, _ in went} == {"a", "b"}, "each goes where it would have gone"
+    ask(play, 3, 4, gather=FIXED)
+    assert sorted(job_id for job_id, _, _ in gone(play.submit(5, stream=True, gather=FIXED))) == [3, 4, 5]
+
+
+def test_jobs_that_could_be_merged_are_no_part_of_it() -> None:
+    play = static()
+    play.finish(0)
+    window = {"window": b"w", "stream": False, "gather": FIXED}
+    ask(play, 1, **window)
+    ask(play, 2, gather=FIXED)
+    assert len(gone(play.later(0.01))) == 1
+    assert play.counts.held == 1, "they are no batch"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from proxy.model.commands import Command, Dispatch, Failed, FirstToken, Refuse
+from proxy.model.scheduling import CoreSettings, SchedulingSettings
 from proxy.model.windows import Window
 from tests.unit.core.playing import Play, fault, gone, spec
 
@@ -96,3 +97,25 @@ def test_who_leaves_follows_nobody() -> None:
     play.now += 0.6
     assert first_token(play, 1) == []
     assert play.counts.followed == 0
+
+
+def test_engines_that_came_and_went_meanwhile_confuse_nobody() -> None:
+    """Whose blocks are known is no place in the list of engines."""
+    play = before("a", "b", "c")
+    ask(play, 1)
+    goodput = CoreSettings(scheduling=SchedulingSettings(policy="goodput"))
+    play.scheduler.reconfigure([spec(name) for name in ("d", "c", "b", "a")], goodput, play.now)
+    assert ask(play, 2) == []
+    play.now += 0.6
+    assert len(first_token(play, 1)) == 1
+
+
+def test_nobody_follows_to_an_engine_that_was_taken_out() -> None:
+    play = before("a", "b")
+    ((_, home, _),) = gone(ask(play, 1))
+    (other,) = {"a", "b"} - {home}
+    ask(play, 2)
+    goodput = CoreSettings(scheduling=SchedulingSettings(policy="goodput"))
+    play.scheduler.reconfigure([spec(other)], goodput, play.now)
+    play.now += 0.6
+    assert gone(first_token(play, 1)) == [(2, other, 1)]
