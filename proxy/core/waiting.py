@@ -382,9 +382,10 @@ class Waiting:
         if hold is self._holds.backfill and open_job.job.done_by is not None and open_job.held_at is not None:
             # else it was its last chance to be complete in time
             in_time = now - open_job.held_at >= self._dials.bulk_wait_s
+        back_s = max(line.clears_in_s(), self._decider.wait_s(candidates))
         hold.remove(open_job)
         return self.carry_out(
-            open_job, self._at_the_end(open_job, candidates, hold, now, in_time=in_time), candidates, now
+            open_job, self._at_the_end(open_job, candidates, hold, now, back_s, in_time=in_time), candidates, now
         )
 
     def _closes(self, open_job: OpenJob, candidates: Candidates, now: float) -> list[Command]:
@@ -410,8 +411,9 @@ class Waiting:
         return [self._with(open_job, others, backend, Closed.AGE if aged else Closed.DEADLINE, now)]
 
     def _at_the_end(
-        self, open_job: OpenJob, candidates: Candidates, hold: Hold, now: float, *, in_time: bool
+        self, open_job: OpenJob, candidates: Candidates, hold: Hold, now: float, back_s: float, *, in_time: bool
     ) -> Decision:
+        """`back_s`: advice on when to come back."""
         if hold is self._holds.hold and open_job.reason is not None and in_time and open_job.fault is None:
             demand = self._books.demand(open_job, now)
             backend = self._router.pick(candidates, demand, NOBODY)
@@ -419,7 +421,7 @@ class Waiting:
                 return Send(backend, demand)
             return self._decider.too_late(open_job, candidates, demand, demand.reason or open_job.reason)
         nobody_there = not candidates.open and any(b.health.away for b in candidates.backends)
-        timeout = open_job.fault or (unreachable() if nobody_there else hold_timeout(self._decider.wait_s(candidates)))
+        timeout = open_job.fault or (unreachable() if nobody_there else hold_timeout(back_s))
         if open_job.started or not in_time:
             return Shed(timeout, open_job.reason if in_time else Reason.DEADLINE)
         return self._decider.lost(open_job, timeout, open_job.reason, now)

@@ -13,7 +13,7 @@ from math import inf
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.candidates import MAX_RETRY_AFTER_S, Candidates
 from proxy.core.jobs.open_job import OpenJob
 from proxy.core.jobs.states import HOLDS, TAKEN, job_after
 from proxy.core.timers import Timers
@@ -31,12 +31,14 @@ _BEHIND: Final = 1e9
 class Line:
     """In order: the jobs that may go to the same backends and rather avoid the same ones."""
 
-    __slots__ = ("avoid", "candidates", "look_at", "places")
+    __slots__ = ("avoid", "candidates", "look_at", "places", "work_s")
 
     def __init__(self, candidates: Candidates, avoid: frozenset[Backend]) -> None:
         self.candidates = candidates
         self.avoid = avoid
         self.places: list[_Place] = []
+        self.work_s = 0.0
+        """Seconds of an engine that all of it costs, where that is known."""
         self.look_at = -inf
         """When it is to be found out again who of it goes behind."""
 
@@ -56,6 +58,11 @@ class Line:
             return places[:count]
         start = bisect_left(places, (places[0][0], due, -1, places[0][3]))
         return places[start : start + count]
+
+    def clears_in_s(self) -> float:
+        """Until the bulk that waits here has gone, as fast as such gets away lately; 0 where nobody knows."""
+        rate = self.candidates.drain.rate
+        return min(MAX_RETRY_AFTER_S, self.work_s / rate) if 0.0 < rate < inf else 0.0
 
     def takes(self, backend: Backend) -> bool:
         """Whether a job of this line may go to `backend`, a member of its candidates."""
@@ -221,6 +228,7 @@ class Hold:
         if line is None:
             line = lines[avoid] = Line(candidates, avoid)
         insort(line.places, _place(open_job))
+        line.work_s += open_job.cost_s
         open_job.line = line
 
     def _leave_line(self, open_job: OpenJob) -> None:
@@ -228,6 +236,7 @@ class Hold:
         assert line is not None
         open_job.line = None
         del line.places[bisect_left(line.places, _place(open_job))]
+        line.work_s = line.work_s - open_job.cost_s if line.places else 0.0
         if not line.places:
             lines = self._lines[line.candidates]
             del lines[line.avoid]

@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.candidates import Candidates
 from proxy.core.jobs.hold import Hold, Line, Peers
@@ -106,6 +108,17 @@ def test_whoever_is_behind_comes_to_its_turn_again_when_others_have_gone() -> No
     waiting.hold.remove(next(o for o in waiting.hold.open_jobs() if o.number == 2))
     waiting.order(NOW + 0.1)
     assert not waiting.behind()
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(1.0, 8.0), (4.0, 2.0), (0.01, 60.0)])
+def test_the_line_clears_as_fast_as_work_gets_away(rate: float, seconds: float) -> None:
+    waiting = Waiting(rate)
+    assert Waiting(rate).hold.lines() == []
+    for number in range(4):
+        waiting.add(number, 2.0, 100.0)
+    waiting.add(9, 5.0, 100.0)
+    waiting.hold.remove(next(o for o in waiting.hold.open_jobs() if o.number == 9))
+    assert waiting.line.clears_in_s() == pytest.approx(seconds, rel=0.1)
 
 
 def test_a_long_line_is_looked_at_more_seldom() -> None:
