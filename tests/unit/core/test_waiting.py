@@ -137,7 +137,7 @@ def test_large_prompts_that_would_slow_down_answers_do_not_keep_out_what_fits_be
         assert isinstance(one.submit(chat(number, 10, 9.0), now)[0], Dispatch)
         one.observe(FirstToken(attempt_of(one, number)), now + 0.1)
     for number in range(100, 100 + large):
-        one.submit(chat(number, 40_000, 38.0), now + 1.0)
-    assert one.submit(chat(9, 1000, 20.0), now + 20.0) == []
-    commands = one.observe(Finished(attempt_of(one, 2), 10, 0, 2000), now + 20.5)
+        assert one.submit(chat(number, 25_000, 15.0), now + 0.2) == []
+    assert one.submit(chat(9, 1000, 16.0), now + 0.4) == []
+    commands = one.observe(Finished(attempt_of(one, 2), 10, 0, 20), now + 0.6)
     assert [c.jobs[0] for c in commands if isinstance(c, Dispatch)] == [9]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy.core.dials import Dials
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.learn.entry import Entry
@@ -10,7 +11,7 @@ from proxy.core.route.residents import can_wait, residents_tpot
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
-from proxy.model.scheduling import AdmissionSettings
+from proxy.model.scheduling import CoreSettings
 
 PROMISED_S = 0.1
 
@@ -18,7 +19,7 @@ PROMISED_S = 0.1
 def demand(prompt: float, answer: float, now: float, **job: object) -> Demand:
     made = Demand(Job(1, "m", **job), now, now)  # type: ignore[arg-type]
     made.prompt, made.answer, made.answer_high = prompt, answer, 2 * answer
-    made.bind(AdmissionSettings(), 0.2)
+    made.bind(Dials(CoreSettings()))
     return made
 
 
