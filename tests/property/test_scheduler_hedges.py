@@ -63,6 +63,7 @@ class HedgedLives(Lives):
             )
             self.count += 1
             self.held[job.id] = self.jobs[job.id] = job
+            self.tenants[job.id] = job.tenant
             self.hedgeable += hedge is not None
             self.call("submit", job)
 
