@@ -1,4 +1,8 @@
-"""Texts that go to a real engine as one array have the vectors that they have alone."""
+"""Texts that go to a real engine as one array have the vectors that they have alone.
+
+With one slot: with two, this llama-server gives half of the texts of an array, and calls that merely come at the same
+time, other vectors than the same texts have alone, with or without a proxy (by 0.4 of their length).
+"""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +12,17 @@ import openai
 import pytest
 
 from tests.engines.conftest import EMBED, client_of, config_for
-from tests.engines.llama_server import LlamaServer
+from tests.engines.llama_server import Engine, LlamaServer, running_server
 from tests.support.proxy_process import ProxyProcess, ready, running_proxy
 
 TEXTS = [f"once upon a time there were {i} little stories " * (1 + i % 4) for i in range(24)]
+
+
+@pytest.fixture(scope="module")
+def embed_server(engine: Engine) -> Iterator[LlamaServer]:
+    """The last `-np` is the one that counts."""
+    with running_server(engine, EMBED, "--embeddings", "--pooling", "mean", "-np", "1") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
