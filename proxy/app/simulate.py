@@ -22,7 +22,7 @@ from proxy.sim.world.cluster import DEFAULT_ENGINES, DEFAULT_PRESET, ClusterErro
 from proxy.sim.world.comparison import Comparison, Contender, compare
 from proxy.sim.world.models import listed, named, parse_models, servable
 from proxy.sim.world.slo import ANY_CLASS, SloRules, parse_slo, promised
-from proxy.sim.world.sweep import sweep_csv, sweep_text
+from proxy.sim.world.sweep import sweep_chart, sweep_csv, sweep_text
 from proxy.sim.world.tables import backends_csv, contest_json, contest_text, groups_csv, intervals_csv, refusals_csv
 from proxy.workload.arrival import Arrival
 from proxy.workload.file import WorkloadError, read_workload
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         if options.out:
             _write(options.out, comparison, setting)
             if options.sweep:
-                _write_text(options.out / "sweep.csv", sweep_csv(options.sweep, comparison))
+                _write_sweep(options, comparison)
         _check_served(comparison)
     except (UsageError, TraceError, ClusterError, WorkloadError) as error:
         print(f"tidegate simulate: {error}", file=sys.stderr)
@@ -246,6 +246,15 @@ def _write(directory: Path, comparison: Comparison, setting: dict[str, Any]) -> 
         (directory / "refusals.csv").write_text(refusals_csv(comparison))
     except OSError as error:
         raise UsageError(f"cannot write to {directory}: {error.strerror or error}") from None
+
+
+def _write_sweep(options: argparse.Namespace, comparison: Comparison) -> None:
+    _write_text(options.out / "sweep.csv", sweep_csv(options.sweep, comparison))
+    chart = sweep_chart(options.sweep, comparison)
+    if chart is None:
+        print("\nno chart: matplotlib is not installed (pip install 'tidegate[simulate]')", file=sys.stderr)
+    else:
+        _write_text(options.out / "sweep.svg", chart.decode())
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -3,7 +3,9 @@
 import csv
 import gzip
 import json
+import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -228,6 +230,20 @@ def test_a_sweep_is_a_line_for_each_value(trace: Path, tmp_path: Path, capsys: p
     rows = list(csv.DictReader((out / "sweep.csv").read_text().splitlines()))
     assert [row["window.max_wait"] for row in rows] == ["0", "20", "50ms"]
     assert rows[0] != rows[1] | {"window.max_wait": "0"}, "windows change something"
+    chart = ElementTree.parse(out / "sweep.svg").getroot()
+    words = {text.text for text in chart.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"window.max_wait", "TTFT, ms", "TTFT P50", "TTFT P99", "goodput", "0", "20", "50ms"} <= words
+
+
+def test_without_its_library_a_sweep_has_a_table_and_says_what_is_missing(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    arguments = ["--engines", "1xmooncake16", "--out", str(tmp_path), "--sweep", "explore=0,0.1"]
+    assert main(["simulate", "--trace", str(trace), *arguments]) == 0
+    assert "matplotlib is not installed" in capsys.readouterr().err
+    assert (tmp_path / "sweep.csv").is_file()
+    assert not (tmp_path / "sweep.svg").exists()
 
 
 def test_any_option_of_a_policy_can_be_swept(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
