@@ -44,7 +44,7 @@ def sweep_chart(sweep: str, comparison: Comparison) -> bytes | None:
     seeds = max(len(runs) for runs in rows.values())
     with rc_context({"svg.hashsalt": "tidegate", "svg.fonttype": "none"}):  # the same bytes for the same figures
         figure = Figure(figsize=(7, 4), layout="constrained")
-        times = figure.add_subplot(xlabel=option, ylabel="TTFT, ms", title=f"{option}: means of {seeds} seeds")
+        times = figure.add_subplot(xlabel=option, ylabel="TTFT, ms", title=f"{option}, seeds: {seeds}")
         shares = times.twinx()
         shares.set(ylabel="goodput, %", ylim=(0, 102))
         lines = [
