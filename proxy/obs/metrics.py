@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from proxy import __version__
 from proxy.core.scheduler import Scheduler
 from proxy.model.cache import CacheView
+from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.histogram import Histogram
 from proxy.obs.batches import Batches
 from proxy.obs.cache_metrics import cache_families
@@ -175,10 +176,12 @@ class Metrics:
             series.silent += 1
 
     def silent(self) -> dict[str, int]:
-        """Answers by backend that told the tokens of the prompt and not those of them that were cached."""
+        """Generated answers by backend that told the tokens of the prompt and not those of them that were cached: vectors
+        and rankings have no use for a prefix cache."""
         counts: defaultdict[str, int] = defaultdict(int)
-        for (_, _, backend), series in self._series.items():
-            counts[backend] += series.silent
+        for (endpoint, _, backend), series in self._series.items():
+            if ENDPOINTS[Endpoint(endpoint)].generates:
+                counts[backend] += series.silent
         return counts
 
     def render(self, running: Iterable[Streaming] = ()) -> bytes:
@@ -286,7 +289,7 @@ class Metrics:
             tokens.add_metric(pair, total)
         yield counters(
             "tidegate_cached_untold",
-            "Answers whose engine told the tokens of the prompt and not how many of them were cached.",
+            "Generated answers whose engine told the tokens of the prompt and not how many of them were cached.",
             ("backend",),
             [((backend,), float(count)) for backend, count in self.silent().items()],
         )

@@ -195,3 +195,11 @@ async def test_every_outcome_has_a_series() -> None:
         (s.labels["verdict"], s.labels["end_code"]) for s in samples_of(told) if s.name == "tidegate_requests_total"
     }
     assert found == {("served", "--"), ("cancelled", "CH"), ("failed", "US"), ("shed", "PQ")}
+
+
+async def test_only_engines_that_generate_are_expected_to_tell_what_their_caches_held() -> None:
+    told = metrics()
+    for endpoint in ("chat.completions", "embeddings", "rerank", "other"):
+        told.count(record(endpoint=endpoint, usage=Usage(25, 8, None)))
+    told.count(record(usage=Usage(25, 8, 0)))
+    assert told.silent() == {"alpha": 1}
