@@ -176,8 +176,8 @@ class Metrics:
             series.silent += 1
 
     def silent(self) -> dict[str, int]:
-        """Generated answers by backend that told the tokens of the prompt and not those of them that were cached: vectors
-        and rankings have no use for a prefix cache."""
+        """Generated answers by backend that told the tokens of the prompt and not those of them that were cached.
+        Vectors and rankings have no use for a prefix cache."""
         counts: defaultdict[str, int] = defaultdict(int)
         for (endpoint, _, backend), series in self._series.items():
             if ENDPOINTS[Endpoint(endpoint)].generates:
