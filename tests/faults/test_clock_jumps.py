@@ -20,6 +20,7 @@ real, jumps = time.time, itertools.cycle([0.0, 86400.0, -86400.0])
 time.time = lambda: real() + next(jumps)
 """
 READERS = {
+    "app/parts.py",
     "app/proxy.py",
     "config/files.py",
     "obs/access_log.py",

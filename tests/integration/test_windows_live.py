@@ -113,11 +113,13 @@ async def test_an_engine_that_dies_with_the_batch(tmp_path: Path) -> None:
         )
         more = FIXED + "retries: {budget_ratio: 1, budget_min_per_s: 100}\n"
         async with before(tmp_path, entries, more) as live:
-            for again in range(4):
+            for again in range(32):  # either may get the first batches
                 answers = await asyncio.gather(*(embed(live, f"text {again} {i}", f"req-{i}x") for i in range(8)))
                 assert [one.status for one in answers] == [200] * 8
                 found = [json.loads(one.body)["data"] for one in answers]
                 assert found == [alone(f"text {again} {i}", "")["data"] for i in range(8)]
+                if again >= 3 and dying.sizes:
+                    break
         assert dying.sizes
         assert set(dying.sizes) == {8}, "those that died with it went to the other one"
         assert good.sizes.count(1) == 8 * (4 - good.sizes.count(8)), "each alone"
