@@ -5,6 +5,7 @@ from dataclasses import replace
 from proxy.core.dials import Dials
 from proxy.model.limits import HealthSettings, RetrySettings
 from proxy.model.scheduling import AdmissionSettings, BackfillSettings, CoreSettings, SchedulingSettings
+from tests.support.attributes import attributes_of
 
 OTHER = CoreSettings(
     retries=RetrySettings(attempts=7),
@@ -26,7 +27,7 @@ OTHER = CoreSettings(
 
 
 def numbers(dials: Dials) -> dict[str, float]:
-    return {name: getattr(dials, name) for name in Dials.__slots__}
+    return {name: getattr(dials, name) for name in attributes_of(Dials)}
 
 
 def test_every_one_is_what_the_configuration_says() -> None:
