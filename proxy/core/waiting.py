@@ -104,6 +104,7 @@ class Waiting:
         return commands
 
     def _gather(self, open_job: OpenJob, gather: Gather, candidates: Candidates, now: float) -> None:
+        open_job.by_promise = False
         self._holds.gathering.add(open_job, candidates, NOBODY, now, gather.most_s)
         if gather.leader is not None and gather.backend is not None:
             self._followers.add(open_job, gather.leader, gather.backend)
@@ -139,6 +140,7 @@ class Waiting:
         if wait.reason is not None:
             open_job.reason = wait.reason
         open_job.work_s = wait.work_s
+        open_job.by_promise = wait.reason is not None and not wait.as_bulk
         if wait.demoted:
             open_job.demoted = True
             self._tally.demoted += 1
@@ -179,6 +181,7 @@ class Waiting:
             or not self._holds.hold.has_room(open_job, self._attempts.in_flight)
         ):
             return False
+        open_job.by_promise = False
         self._add(self._holds.hold, open_job, candidates, open_job.tried, now, most_s)
         return True
 

@@ -35,8 +35,9 @@ class AdmissionSettings:
     """Predicted time per token times this must keep the promise, and that made to others on the same backend."""
     kv: Share = 0.95
     """Share of a backend's KV budget that may be promised."""
-    max_hold: Duration = 30.0
-    """Longest wait for a backend that may still keep the promise; never longer than the promise itself allows."""
+    max_hold: Duration = 120.0
+    """Longest wait for a backend that may still keep the promise; never longer than the promise itself allows. Above
+    `hold.max_wait` for large prompts, which are promised more time and fit seldom."""
     probes: Annotated[float, Bounds(ge=0, le=0.5)] = 0.02
     """Share of would-be refusals that are sent after all, to learn whether refusing is right."""
     concurrency: ConcurrencyMode = "learned"

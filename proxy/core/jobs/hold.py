@@ -119,9 +119,12 @@ class Hold:
         return self._settings.max_wait
 
     def configure(self, settings: HoldSettings) -> None:
-        """Other bounds: nobody is sent away for them, and nobody waits for longer than they allow."""
+        """Other bounds: nobody is sent away for them, and nobody waits for longer than they allow, those apart whose
+        own promise bounds it."""
         self._settings = settings
         for open_job in self._open_jobs.values():
+            if open_job.by_promise:
+                continue
             assert open_job.held_at is not None
             until = open_job.held_at + settings.max_wait
             if until < self.timers.at(open_job.job.id):
@@ -145,10 +148,11 @@ class Hold:
         now: float,
         most_s: float = inf,
     ) -> None:
-        """Hold a job, for as long as is allowed and of use: at most `most_s` seconds."""
+        """Hold a job, for as long as is allowed and of use: at most `most_s` seconds, and, where it does not wait by
+        its promise, `max_wait`."""
         if not self._open_jobs:
             self.filled_at = now
-        until = now + min(self._settings.max_wait, most_s)
+        until = now + (most_s if open_job.by_promise else min(self._settings.max_wait, most_s))
         deadline = open_job.job.deadline
         self.timers.set(open_job.job.id, until if deadline is None else min(until, deadline))
         open_job.state = job_after(open_job.state, HOLDS)

@@ -36,6 +36,7 @@ class OpenJob:
         "arrived",
         "attempts",
         "behind",
+        "by_promise",
         "cost_s",
         "declined",
         "demoted",
@@ -96,6 +97,8 @@ class OpenJob:
         """Sent although it would have been refused."""
         self.reason: Reason | None = None
         """Why it is held."""
+        self.by_promise = False
+        """It waits as long as its own promise allows, and not as long as anybody may."""
         self.way: FallbackStep | None = None
         """Served otherwise than asked for; `job` says how."""
         self.fallbacks = job.fallbacks

@@ -141,3 +141,50 @@ def test_large_prompts_that_would_slow_down_answers_do_not_keep_out_what_fits_be
     assert one.submit(chat(9, 1000, 16.0), now + 0.4) == []
     commands = one.observe(Finished(attempt_of(one, 2), 10, 0, 20), now + 0.6)
     assert [c.jobs[0] for c in commands if isinstance(c, Dispatch)] == [9]
+
+
+SPEC = BackendSpec("a", models=frozenset({"m"}), kv_tokens=26_000)
+
+
+def with_a_large_one_waiting(ttft_s: float, **admission: object) -> tuple[Scheduler, float]:
+    """Beside one that is there it finds no memory; since when it waits."""
+    one, now = scheduler(seats=None, kv_tokens=26_000), NOW + 40.0
+    one.observe(FirstToken(attempt_of(one, 1)), NOW + 0.2)
+    one.observe(Finished(attempt_of(one, 1), 1000, 0, 3000), now)
+    settings = {**SETTINGS, "admission": {"mode": "enforce", "probes": 0, **admission}}
+    core = CoreSettings(hold=HoldSettings(min_jobs=1000), scheduling=read(SchedulingSettings, settings))
+    one.reconfigure([SPEC], core, now)
+    assert isinstance(one.submit(chat(2, 10, 9.0), now)[0], Dispatch)
+    one.observe(FirstToken(attempt_of(one, 2)), now + 0.1)
+    assert one.submit(chat(100, 25_000, ttft_s), now + 0.2) == []
+    return one, now + 0.2
+
+
+def seconds_until_refused(one: Scheduler, now: float) -> int:
+    """Looked at once a second."""
+    return next(second for second in range(1, 600) if reasons(one.tick(now + second)))
+
+
+@pytest.mark.parametrize(("ttft_s", "least_s", "most_s"), [(20, 13, 20), (45, 38, 45), (90, 83, 90), (600, 120, 121)])
+def test_a_large_prompt_waits_as_long_as_its_own_promise_allows(ttft_s: float, least_s: int, most_s: int) -> None:
+    """Not as long as one may that waits for a permit: what is promised more time takes more of it."""
+    assert least_s <= seconds_until_refused(*with_a_large_one_waiting(ttft_s)) <= most_s
+
+
+@pytest.mark.parametrize("max_hold", [10, 50])
+def test_the_operator_bounds_how_long_a_promise_is_waited_for(max_hold: int) -> None:
+    assert seconds_until_refused(*with_a_large_one_waiting(90.0, max_hold=f"{max_hold}s")) in (max_hold, max_hold + 1)
+
+
+def test_a_large_prompt_goes_when_there_is_room_after_the_time_of_a_permit() -> None:
+    one, now = with_a_large_one_waiting(90.0)
+    assert reasons(one.tick(now + 45.0)) == []
+    commands = one.observe(Finished(attempt_of(one, 2), 10, 0, 900), now + 46.0)
+    assert [c.jobs[0] for c in commands if isinstance(c, Dispatch)] == [100]
+
+
+def test_a_reload_takes_no_time_from_what_waits_for_its_promise() -> None:
+    one, now = with_a_large_one_waiting(90.0)
+    core = CoreSettings(hold=HoldSettings(max_wait=5.0), scheduling=read(SchedulingSettings, SETTINGS))
+    one.reconfigure([SPEC], core, now + 1.0)
+    assert seconds_until_refused(one, now) >= 83
