@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 from proxy.config.plain import read
 from proxy.model.backend import BackendSpec
@@ -71,10 +70,9 @@ def play(
     outages: tuple[Outage, ...] = (),
     hold: HoldSettings | None = None,
     health: HealthSettings | None = None,
-    **scheduling: Any,
+    **scheduling: object,
 ) -> SimulatedRun:
-    admission = {"early_error": 0, **scheduling.pop("admission", {})}  # they pin commands, not when the gate opens
-    settings = read(SchedulingSettings, {**scheduling, "admission": admission})
+    settings = read(SchedulingSettings, scheduling)
     retries = RetrySettings()
     scheduler = build_scheduler(backends, None, 3, retries, hold, health, settings)
     return World(backends, scheduler, outages, jobs=Seen(change)).play(arrivals)
