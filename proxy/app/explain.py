@@ -14,6 +14,7 @@ from proxy.live.job_builder import BuiltJob, JobBuilder
 from proxy.model.commands import Reason
 from proxy.model.faults import FaultError
 from proxy.model.limits import Limits
+from proxy.report.tables import table
 from proxy.wire import body as bodies
 from proxy.wire import errors
 from proxy.wire.headers import HeaderPolicy, check_head
@@ -88,9 +89,10 @@ class Explainer:
         return {"path": f"routing.rules[{index}]", "line": line}
 
 
-def as_text(told: Mapping[str, Any], file: str) -> str:
-    """The answer for people."""
-    return "\n".join([*_request_lines(told, file), *_decision_lines(told["decision"]), ""])
+def as_text(told: Mapping[str, Any], file: str, width: int) -> str:
+    """The answer for people, its table at most so wide."""
+    lines = [*_request_lines(told, file), *_decision_lines(told["decision"]), ""]
+    return "\n".join(lines) + _candidates(told["decision"], width)
 
 
 def _request_lines(told: Mapping[str, Any], file: str) -> Iterator[str]:
@@ -123,14 +125,13 @@ def _decision_lines(decision: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from _window_lines(decision)
     yield from _quota_lines(decision["quota"])
-    rows: list[tuple[str, ...]] = [
-        ("backend", "pool", "score", "ttft", "tpot", "backlog", "load", "prefix", "in flight", "kept away by")
-    ]
+
+
+def _candidates(decision: Mapping[str, Any], width: int) -> str:
+    """The best first."""
+    header = ("backend", "pool", "score", "ttft", "tpot", "backlog", "load", "prefix", "in flight", "kept away by")
     best = sorted(decision["candidates"], key=lambda c: (c["removed_by"] is not None, c["score"] or 0.0))
-    rows += [_row(candidate) for candidate in best]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    return table(header, [_row(candidate) for candidate in best], width=width, left=2)
 
 
 def _window_lines(decision: Mapping[str, Any]) -> Iterator[str]:

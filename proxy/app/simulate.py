@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from proxy.app.contenders import REFERENCES, WINDOW, UsageError, classes_of, contenders_of, engines_said
 from proxy.model.units import parse_duration_s
 from proxy.report.intervals import INTERVAL_S
+from proxy.report.tables import width_of
 from proxy.sim.engine.course import EXAMPLES
 from proxy.sim.world.cluster import DEFAULT_ENGINES, DEFAULT_PRESET, ClusterError
 from proxy.sim.world.comparison import Comparison, Contender, compare
@@ -94,7 +95,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         comparison, setting = play(options)
         print(f"engines: {setting['engines']}\n")
-        print(sweep_text(options.sweep, comparison) if options.sweep else contest_text(comparison), end="")
+        width = width_of(sys.stdout)
+        print(sweep_text(options.sweep, comparison) if options.sweep else contest_text(comparison, width), end="")
         if options.out:
             _write(options.out, comparison, setting)
             if options.sweep:

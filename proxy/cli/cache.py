@@ -1,16 +1,12 @@
-"""`tidegate cache`: what a running proxy keeps of answers, and making it void.
-
-Uses the standard library alone, follows no redirect and reads no proxy variable.
-"""
+"""`tidegate cache`: what a running proxy keeps of answers, and making it void."""
 
 import argparse
-import http.client
 import json
 import sys
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-TIMEOUT_S = 5.0
+from proxy.cli.asking import Answer, SilentError, ask
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -20,12 +16,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model and arguments.prompt:
         return _refused("either --model or --prompt, not both", 2)
     try:
-        status, told = _asked(arguments)
-    except (OSError, http.client.HTTPException) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        return _refused(f"no proxy answers at {arguments.admin}: {reason or 'its answer is not HTTP'}")
-    if status != http.client.OK:
-        return _refused(str(told.get("error", f"it answered {status}")))
+        answer = _asked(arguments)
+    except SilentError as silent:
+        return _refused(f"no proxy answers at {arguments.admin}: {silent}")
+    told = answer.told
+    if not answer.ok:
+        return _refused(str(told.get("error", f"it answered {answer.status}")))
     if arguments.json:
         print(json.dumps(told, indent=2))
     elif arguments.action == "stats":
@@ -35,26 +31,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(arguments: argparse.Namespace) -> tuple[int, dict[str, Any]]:
-    parts = urlsplit(arguments.admin)
-    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+def _asked(arguments: argparse.Namespace) -> Answer:
     names = {"model": arguments.model, "prompt": arguments.prompt}
     query = "&".join(f"{name}={quote(value, safe='')}" for name, value in names.items() if value)
-    try:
-        connection.request("GET" if arguments.action == "stats" else "POST", f"/cache/{arguments.action}?{query}")
-        answer = connection.getresponse()
-        return answer.status, _object(answer.read())
-    finally:
-        connection.close()
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
+    method = "GET" if arguments.action == "stats" else "POST"
+    return ask(arguments.admin, f"/cache/{arguments.action}?{query}", method=method)
 
 
 def _stats(told: dict[str, Any]) -> str:

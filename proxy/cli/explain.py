@@ -1,18 +1,13 @@
-"""`tidegate explain`: asks a running proxy what it would do with a request, and why.
-
-Uses the standard library for the question; follows no redirect and reads no proxy variable.
-"""
+"""`tidegate explain`: asks a running proxy what it would do with a request, and why."""
 
 import argparse
-import http.client
 import json
 import sys
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from proxy.cli.asking import Answer, SilentError, ask
 from proxy.cli.check import load_file, show
-
-TIMEOUT_S = 5.0
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,47 +25,28 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"tidegate explain: {arguments.request}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
         return 1
     url = arguments.admin or f"http://{loaded.config.admin}"
+    headers = {"Content-Type": "application/json", **dict(arguments.header)}
     try:
-        status, answer = _asked(url, arguments.path, dict(arguments.header), body)
-    except (OSError, http.client.HTTPException) as error:
-        print(f"tidegate explain: no proxy answers at {url}: {_reason(error)}", file=sys.stderr)
+        answer = ask(url, f"/explain?path={quote(arguments.path)}", method="POST", body=body, headers=headers)
+    except SilentError as silent:
+        print(f"tidegate explain: no proxy answers at {url}: {silent}", file=sys.stderr)
         return 1
-    return _told(status, answer, arguments)
+    return _told(answer, arguments)
 
 
-def _asked(url: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-    parts = urlsplit(url)
-    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
-    try:
-        named = {"Content-Type": "application/json", **headers}
-        connection.request("POST", f"/explain?path={quote(path)}", body, named)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
-
-
-def _told(status: int, answer: bytes, arguments: argparse.Namespace) -> int:
-    try:
-        told = json.loads(answer)
-    except ValueError:
-        told = None
-    if status == http.client.OK and isinstance(told, dict):
+def _told(answer: Answer, arguments: argparse.Namespace) -> int:
+    told = answer.told
+    if answer.ok and told:
         if arguments.json:
             print(json.dumps(told, indent=2))
         else:
             from proxy.app.explain import as_text
+            from proxy.report.tables import width_of
 
-            sys.stdout.write(as_text(told, arguments.file))
+            sys.stdout.write(as_text(told, arguments.file, width_of(sys.stdout)))
         return 0
-    error = told.get("error") if isinstance(told, dict) else None
+    error = told.get("error")
     text = error.get("message") if isinstance(error, dict) else error
-    print(f"tidegate explain: the request would be answered {status}: {text or 'no reason given'}", file=sys.stderr)
+    why = f"the request would be answered {answer.status}: {text or 'no reason given'}"
+    print(f"tidegate explain: {why}", file=sys.stderr)
     return 1
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return f"nothing within {TIMEOUT_S:g} s"
-    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else "its answer is not HTTP"

@@ -4,12 +4,16 @@ Imports nothing of the product until an option of it is parsed, so that help and
 """
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
+
+from proxy.cli import environment
 
 DEFAULT_FILE = "routing.yaml"
 DEFAULT_ADMIN_URL = "http://127.0.0.1:9090"
 DEFAULT_READY_URL = f"{DEFAULT_ADMIN_URL}/readyz"
+SHELLS = ("bash", "zsh", "fish")
 
 
 class Command(NamedTuple):
@@ -19,6 +23,8 @@ class Command(NamedTuple):
     epilog: str
     """Example and exit codes."""
     add_arguments: Callable[[argparse.ArgumentParser], None]
+    in_environment: bool = False
+    """Whether variables may stand for its options."""
 
 
 def _serve(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +61,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="text for people (default), json for programs, github for annotations of a pull request",
     )
+    parser.add_argument("--json", action="store_const", dest="format", const="json", help="the same as --format json")
     parser.add_argument("--strict", action="store_true", help="warnings fail too")
     parser.add_argument(
         "--no-env",
@@ -133,6 +140,15 @@ def _health(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_READY_URL,
         help=f"what to ask (default: {DEFAULT_READY_URL})",
     )
+    parser.add_argument("--json", action="store_true", help="the answer for programs")
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=f"one of {', '.join(SHELLS)}")
+
+
+def _help(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", metavar="COMMAND", nargs="?", help="what to say more about (default: everything)")
 
 
 def _cache(parser: argparse.ArgumentParser) -> None:
@@ -153,6 +169,7 @@ COMMANDS = {
         "  1  the file is wrong, an address is taken, or too little may be used\n  2  usage, a wrong URL included\n"
         "  130, 143  ended at once by a second SIGINT, SIGTERM",
         _serve,
+        in_environment=True,
     ),
     "init": Command(
         "write a commented configuration file for the engines found on this machine",
@@ -229,24 +246,39 @@ COMMANDS = {
         "exit codes:\n  0  it answered 200\n  1  it did not, within 2 s\n  2  usage",
         _health,
     ),
+    "completion": Command(
+        "print the script that completes commands and options in a shell",
+        "example:\n  tidegate completion bash > ~/.local/share/bash-completion/completions/tidegate\n"
+        "  tidegate completion zsh > ~/.zfunc/_tidegate        (with ~/.zfunc in fpath, before compinit)\n"
+        "  tidegate completion fish > ~/.config/fish/completions/tidegate.fish\n\n"
+        "exit codes:\n  0  printed\n  2  usage",
+        _completion,
+    ),
+    "help": Command(
+        "say what a command does, as its --help",
+        "example:\n  tidegate help serve\n\nexit codes:\n  0  said\n  2  usage",
+        _help,
+    ),
 }
 
 
-def build_parser(command: str | None) -> argparse.ArgumentParser:
-    """The whole grammar; only `command` gets its arguments, so that no other one is imported."""
+def build_parser(command: str | None, *, whole: bool = False) -> argparse.ArgumentParser:
+    """The whole grammar; unless `whole`, only `command` gets its arguments, so that no other one is imported."""
     parser = argparse.ArgumentParser(
         prog="tidegate",
         description="An OpenAI-compatible smart proxy in front of LLM engines.",
         epilog="start here:\n  tidegate demo\n  tidegate serve http://127.0.0.1:8001\n  tidegate init\n"
         "  tidegate check routing.yaml\n  tidegate serve routing.yaml\n\n"
         "exit codes:\n  0, 1, 2  as the help of each command says\n"
-        "  130      Ctrl-C before a command could end by itself\n  141      whoever read the output left",
+        "  130      Ctrl-C before a command could end by itself\n  141      whoever read the output left\n\n"
+        "environment:\n  TIDEGATE_CONFIG, TIDEGATE_LISTEN, …  what serve is not told otherwise, see its help\n"
+        "  NO_COLOR                            no colours, though it is a terminal",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, help="print the version and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for name, (summary, epilog, add_arguments) in COMMANDS.items():
+    for name, (summary, epilog, add_arguments, in_environment) in COMMANDS.items():
         sub = subparsers.add_parser(
             name,
             help=summary,
@@ -255,8 +287,10 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        if name == command:
+        if whole or name == command:
             add_arguments(sub)
+            if in_environment:
+                environment.offer(sub, os.environ)
     return parser
 
 

@@ -1,17 +1,12 @@
-"""`tidegate prefix report`: asks a running proxy which prompts change at their front, and what that costs.
-
-Uses the standard library for the question; follows no redirect and reads no proxy variable.
-"""
+"""`tidegate prefix report`: asks a running proxy which prompts change at their front, and what that costs."""
 
 import argparse
-import http.client
 import json
 import sys
-from urllib.parse import urlsplit
 
+from proxy.cli.asking import SilentError, ask
 from proxy.cli.check import load_file, show
 
-TIMEOUT_S = 5.0
 _NOTHING = "no prompt was seen to change at its front ({} requests, {} looked at)"
 
 
@@ -25,29 +20,15 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
         url = f"http://{loaded.config.admin}"
     try:
-        told = _asked(url)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "its answer is not a report"
-        print(f"tidegate prefix: no proxy answers at {url}: {reason}", file=sys.stderr)
+        answer = ask(url, "/prefix")
+        why = "" if answer.ok and answer.told else "its answer is not a report"
+    except SilentError as silent:
+        why = str(silent)
+    if why:
+        print(f"tidegate prefix: no proxy answers at {url}: {why}", file=sys.stderr)
         return 1
-    print(json.dumps(told, indent=2) if arguments.json else _text(told))
+    print(json.dumps(answer.told, indent=2) if arguments.json else _text(answer.told))
     return 0
-
-
-def _asked(url: str) -> dict[str, object]:
-    """ValueError for what is no report."""
-    parts = urlsplit(url)
-    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
-    try:
-        connection.request("GET", "/prefix")
-        answer = connection.getresponse()
-        told = json.loads(answer.read())
-    finally:
-        connection.close()
-    if answer.status != http.client.OK or not isinstance(told, dict):
-        raise ValueError
-    return told
 
 
 def _text(told: dict[str, object]) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 
 from proxy.report.compare import Difference, Interval
 from proxy.report.report import Group, Quantiles, Report
+from proxy.report.tables import UNBOUNDED, Row, table
 from proxy.sim.world.comparison import ComparedRun, Comparison
 
-Row = Sequence[str]
 _GROUP_COLUMNS = (
     "requests", "good", "served", "refused", "falsely_refused", "failed", "cancelled", "tokens", "good_tokens",
     "late_ttft", "late_tpot", "late_e2e",
@@ -23,15 +23,15 @@ _LATENCIES = ("ttft", "tpot", "e2e")
 _QUANTILES = ("p50", "p95", "p99")
 
 
-def contest_text(comparison: Comparison) -> str:
-    """All tables: one line per contender, its groups, and the differences."""
-    parts = [_summary(comparison)]
-    parts += [_details(name, comparison.of(name)) for name in comparison.contenders()]
+def contest_text(comparison: Comparison, width: int = UNBOUNDED) -> str:
+    """All tables: one line per contender, its groups, and the differences; lines of `width` at most."""
+    parts = [_summary(comparison, width)]
+    parts += [_details(name, comparison.of(name), width) for name in comparison.contenders()]
     if len(comparison.contenders()) > 1:
-        parts.append(_differences("requests in SLO", comparison.differences()))
-        parts.append(_differences("output tokens in SLO", comparison.token_differences()))
+        parts.append(_differences("requests in SLO", comparison.differences(), width))
+        parts.append(_differences("output tokens in SLO", comparison.token_differences(), width))
         if found := comparison.false_differences():
-            parts.append(_differences("requests falsely refused", found))
+            parts.append(_differences("requests falsely refused", found, width))
     return "\n".join(parts)
 
 
@@ -130,13 +130,13 @@ def _group_cells(group: Group) -> list[object]:
 # ---- text
 
 
-def _summary(comparison: Comparison) -> str:
+def _summary(comparison: Comparison, width: int) -> str:
     header = (
         "contender", "goodput %", "tokens %", "good tok/s", "refused %", "falsely %", "TTFT p50/p95/p99 s",
         "TPOT p50/p95/p99 ms",
         "E2E p50/p99 s", "hit %", "busy %", "sim req/s",
     )  # fmt: skip
-    return _table(header, [_summary_row(name, comparison.of(name)) for name in comparison.contenders()])
+    return table(header, [_summary_row(name, comparison.of(name)) for name in comparison.contenders()], width=width)
 
 
 def _summary_row(name: str, runs: Sequence[ComparedRun]) -> Row:
@@ -161,7 +161,7 @@ def _busy(runs: Sequence[ComparedRun]) -> float:
     return fmean(fmean(load.busy for load in run.report.backends.values()) for run in runs)
 
 
-def _details(name: str, runs: Sequence[ComparedRun]) -> str:
+def _details(name: str, runs: Sequence[ComparedRun], width: int) -> str:
     """The groups of one contender, means over its seeds; tables with one line say nothing new."""
     lines = [f"{name}:"]
     rows: list[Row] = []
@@ -174,7 +174,7 @@ def _details(name: str, runs: Sequence[ComparedRun]) -> str:
     if rows:
         header = ("group", "requests", "goodput %", "tokens %", "refused", "late TTFT", "late TPOT",
                   "TTFT p50/p95/p99 s", "TPOT p50/p95/p99 ms")  # fmt: skip
-        lines.append(_table(header, rows))
+        lines.append(table(header, rows, width=width))
     for what in ("refusals", "faults"):
         reasons = {reason for run in runs for reason in getattr(run.report, what)}
         if reasons:
@@ -225,7 +225,7 @@ def _spread(values: Sequence[float]) -> str:
     return mean if len(values) < 2 else f"{mean} ({min(values):.1f}-{max(values):.1f})"
 
 
-def _differences(what: str, differences: Sequence[Difference]) -> str:
+def _differences(what: str, differences: Sequence[Difference], width: int) -> str:
     header = ("points of " + what, "difference", "95 % over seeds", "95 % over requests", "")
     rows = [
         (
@@ -237,7 +237,7 @@ def _differences(what: str, differences: Sequence[Difference]) -> str:
         )
         for d in differences
     ]
-    return _table(header, rows)
+    return table(header, rows, width=width)
 
 
 def _interval(interval: Interval) -> str:
@@ -255,12 +255,3 @@ def _difference_json(difference: Difference) -> dict[str, Any]:
         "over_seeds_95": [difference.over_seeds.low, difference.over_seeds.high],
         "over_requests_95": [difference.over_requests.low, difference.over_requests.high],
     }
-
-
-def _table(header: Row, rows: Sequence[Row]) -> str:
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    lines = []
-    for row in (header, *rows):
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines) + "\n"

@@ -1,5 +1,6 @@
 """tidegate health against a real listener."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from proxy.cli import health
+from proxy.cli.asking import Answer
 from proxy.cli.main import main
 
 
@@ -89,6 +91,14 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_default_is_the_admin_port(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(health, "_status", lambda url: asked.append(url) or 200)
+    monkeypatch.setattr(health, "ask", lambda url, **_: asked.append(url) or Answer(200, b""))
     assert main(["health"]) == 0
     assert asked == ["http://127.0.0.1:9090/readyz"]
+
+
+def test_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    with answering(reply("503 Service Unavailable")) as (url, _):
+        assert main(["health", url, "--json"]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {"url": url, "ready": False, "reason": "it answered 503"}
+    assert captured.err == ""
