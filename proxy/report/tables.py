@@ -28,7 +28,7 @@ def table(header: Row, rows: Sequence[Row], *, width: int = UNBOUNDED, left: int
     shown as one paragraph per row. `left`: so many columns stand at the left, the others are numbers."""
     columns = [*zip(header, *rows, strict=True)]
     narrowest = sum(max(_widest_word(title), *map(len, cells), 0) for title, *cells in columns)
-    if narrowest + _GAP * (len(header) - 1) > width:
+    if narrowest + _GAP * len(header) > width:  # the last column's gap is counted too
         return "".join(_paragraphs(header, rows))
     shown = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold" if colour else "")
     for number, (title, *cells) in enumerate(columns):
@@ -49,10 +49,7 @@ def _paragraphs(header: Row, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _rendered(shown: Table, width: int, colour: bool) -> str:
-    # The last column's gap is counted too, and cut off again.
-    console = Console(
-        width=width + _GAP, color_system="standard" if colour else None, highlight=False, force_terminal=colour
-    )
+    console = Console(width=width, color_system="standard" if colour else None, highlight=False, force_terminal=colour)
     with console.capture() as captured:
         console.print(shown)
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
