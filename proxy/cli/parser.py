@@ -38,7 +38,25 @@ def _serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
+    from proxy.app.demo.scenes import SCENES
+
     _add_listeners(parser)
+    parser.add_argument(
+        "--scene",
+        choices=tuple(SCENES),
+        action="append",
+        default=[],
+        help="only this one; may be repeated (default: all, then normal traffic until Ctrl-C)",
+    )
+    parser.add_argument("--load", metavar="F", type=_factor, default=1.0, help="times the usual traffic (default: 1)")
+    parser.add_argument(
+        "--for",
+        metavar="DURATION",
+        dest="duration",
+        type=_duration,
+        help="how long each scene lasts, such as 30s; the last one then ends the demo",
+    )
+    parser.add_argument("--json", action="store_true", help="only the result, for programs")
 
 
 def _sim(parser: argparse.ArgumentParser) -> None:
@@ -180,9 +198,9 @@ COMMANDS = {
         _init,
     ),
     "demo": Command(
-        "show the proxy at work: four simulated engines, light traffic, no GPU and no network",
-        "example:\n  tidegate demo --listen 127.0.0.1:8080\n\n"
-        "exit codes:\n  0  ended by Ctrl-C or SIGTERM (make itself then says 130)\n"
+        "show the proxy at work, scene by scene: four simulated engines, no GPU and no network",
+        "example:\n  tidegate demo --listen 127.0.0.1:8080\n  tidegate demo --scene round_robin --for 30s --json\n\n"
+        "exit codes:\n  0  over, or ended by Ctrl-C or SIGTERM (make itself then says 130)\n"
         "  1  could not start, such as an address that is taken\n"
         "  2  usage",
         _demo,
@@ -325,6 +343,28 @@ def _tokens(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:18]) <= 10**12:
         raise argparse.ArgumentTypeError("must be a whole number above 0, such as 8192")
     return int(text)
+
+
+def _duration(text: str) -> float:
+    from proxy.model.units import parse_duration_s
+
+    try:
+        seconds = float(parse_duration_s(text))
+    except ValueError as refused:
+        raise argparse.ArgumentTypeError(str(refused)) from None
+    if not 1.0 <= seconds <= 86_400.0:
+        raise argparse.ArgumentTypeError("must be between 1 s and 1 day")
+    return seconds
+
+
+def _factor(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.01 <= number <= 100.0:
+        raise argparse.ArgumentTypeError("must be a number between 0.01 and 100")
+    return number
 
 
 def _address(text: str) -> str:

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from proxy.app.demo import show
 from proxy.cli.main import main
 from proxy.config.schema import Config
 
@@ -28,7 +29,7 @@ class Recorder:
 def app(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     recorder = Recorder()
     package = ModuleType("proxy.app")
-    for name in ("serve", "demo", "sim"):
+    for name in ("serve", "sim"):
         module = ModuleType(f"proxy.app.{name}")
         module.run = recorder.run  # type: ignore[attr-defined]
         setattr(package, name, module)
@@ -101,10 +102,15 @@ def test_an_override_that_does_not_fit_is_a_usage_error(
     assert app.calls == []
 
 
-def test_demo_gets_its_addresses(app: Recorder) -> None:
+def test_demo_gets_what_was_wished_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(show, "run", recorder.run)
     assert main(["demo"]) == 7
-    assert main(["demo", "--listen", "h:1", "--admin", "h:2"]) == 7
-    assert app.calls == [("127.0.0.1:8080", "127.0.0.1:9090"), ("h:1", "h:2")]
+    assert main(["demo", "--listen", "h:1", "--admin", "h:2", "--scene", "slow", "--for", "5s", "--load", "2"]) == 7
+    assert recorder.calls == [
+        (show.Wishes("127.0.0.1:8080", "127.0.0.1:9090"),),
+        (show.Wishes("h:1", "h:2", ("slow",), 5.0, 2.0),),
+    ]
 
 
 def test_sim_brings_its_own_arguments(app: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:

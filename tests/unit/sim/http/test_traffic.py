@@ -1,38 +1,51 @@
-"""The live line of the demo."""
+"""What a client of the demo sees of one stream."""
 
-from proxy.sim.http.traffic import RECENT_S, Traffic, TrafficMeter
+import pytest
 
+from proxy.sim.http.traffic import Traffic, _backend, _Stream
 
-def test_the_line_before_anything_happened() -> None:
-    assert "TTFT p50 / p99 - / - ms | 0 tokens/s" in TrafficMeter().line(100.0)
-
-
-def test_the_line_counts_recent_chats_and_tokens_since_the_last_one() -> None:
-    meter = TrafficMeter(chats=3, bulk=1, failed=0, tokens=100)
-    meter.first_tokens.extend((100.0, i / 1000) for i in range(1, 101))
-    meter.first_tokens.append((100.0 - RECENT_S, 9.0))
-    meter.line(101.0)
-    meter.tokens = 1500
-    assert meter.line(103.0) == "3 chats, 1 bulk jobs, 0 failed | chat TTFT p50 / p99 50 / 99 ms | 700 tokens/s"
-
-
-def test_the_line_says_how_often_the_promise_was_kept() -> None:
-    meter = TrafficMeter(promised_s=0.2)
-    meter.first_tokens.extend((100.0, seconds) for seconds in (0.1, 0.2, 0.201))
-    assert meter.line(101.0).endswith(" | 2 of 3 within 200 ms")
+LINES = (
+    b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n',
+    b"\n",
+    b'data: {"choices":[{"delta":{"content":"a"}}]}\n',
+    b'data: {"choices":[{"delta":{"content":"b"}}]}\n',
+    b'data: {"choices":[{"delta":{"content":"c"}}]}\n',
+    b'data: {"choices":[]}\n',
+    b"data: [DONE]\n",
+)
 
 
-def test_only_content_counts_and_the_first_of_it_is_timed() -> None:
+def test_only_content_counts_and_is_timed() -> None:
+    stream = _Stream()
+    for second, line in enumerate(LINES):
+        stream.take(line, float(second))
+    seen = stream.seen("chat", 0.5, "served", "chat-1")
+    assert (seen.tokens, seen.ttft_s, seen.tpot_s) == (3, 1.5, 1.0)
+
+
+def test_one_token_has_no_pace_and_none_no_first() -> None:
+    assert _Stream().seen("chat", 0.0, "lost", "").ttft_s is None
+    stream = _Stream()
+    stream.take(LINES[2], 1.0)
+    assert stream.seen("chat", 0.0, "served", "").tpot_s is None
+
+
+def test_an_error_event_ends_it() -> None:
+    with pytest.raises(ValueError, match="gone"):
+        _Stream().take(b'data: {"error": "gone"}\n', 0.0)
+
+
+def test_who_waits_is_known() -> None:
     traffic = Traffic("http://x/v1", "demo")
-    pieces: list[str] = []
-    for line in (
-        b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n',
-        b"\n",
-        b'data: {"choices":[{"delta":{"content":"a"}}]}\n',
-        b'data: {"choices":[{"delta":{"content":"b"}}]}\n',
-        b'data: {"choices":[]}\n',
-        b"data: [DONE]\n",
-    ):
-        traffic._take(line, pieces, 0.0)
-    assert pieces == ["a", "b"]
-    assert (traffic.meter.tokens, len(traffic.meter.first_tokens)) == (2, 1)
+    first, second = _Stream(), _Stream(first=2.0)
+    traffic._waiting = {first: ("chat", 1.0), second: ("chat", 1.0)}
+    (one,) = traffic.waiting(4.0)
+    assert (one.end, one.ttft_s) == ("waiting", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("route", "backend"),
+    [("backend=chat-1; class=interactive", "chat-1"), ("backend=none", ""), ("", ""), ("class=x", "")],
+)
+def test_who_answered(route: str, backend: str) -> None:
+    assert _backend(route) == backend
