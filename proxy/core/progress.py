@@ -268,7 +268,7 @@ class Progress:
         somebody = self._router.may_come_free(candidates, demand, open_job.tried, able=fault.kind is Kind.CANNOT)
         backend = self._router.pick(candidates, demand, open_job.tried) if somebody else None
         if backend is not None:
-            self._pay(fault, now)
+            self._pay(open_job, fault, now)
             self._outbox.add(self._attempts.dispatch(open_job, backend, demand))
             return True
         if self._other(open_job, now):
@@ -277,7 +277,7 @@ class Progress:
             return False
         if not self._waiting.again(open_job, candidates, now):
             return False
-        self._pay(fault, now)
+        self._pay(open_job, fault, now)
         return True
 
     def _comes_back(self, open_job: OpenJob, candidates: Candidates, fault: Fault, now: float) -> bool:
@@ -296,10 +296,11 @@ class Progress:
             return True
         return open_job.tries < self._dials.tries and self._budget.left(now) >= 1
 
-    def _pay(self, fault: Fault, now: float) -> None:
+    def _pay(self, open_job: OpenJob, fault: Fault, now: float) -> None:
         if fault.kind not in NOT_REACHED and fault.kind not in DECLINED:
             self._budget.take(now)
             self._tally.retries += 1
+            self._tally.retry_tokens += open_job.job.prompt_tokens
 
     def _other(self, open_job: OpenJob, now: float) -> bool:
         """Try another model or pool, unless the client has seen something of this one; False: there is none."""

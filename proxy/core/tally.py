@@ -35,6 +35,8 @@ class Tally:
     """Late, and nobody would have been faster."""
     hedge_tokens: float = 0.0
     """Prompt tokens that losing attempts were sent to compute."""
+    retry_tokens: float = 0.0
+    """Prompt tokens of attempts that failed and were repeated, as estimated."""
     joined: int = 0
     """Jobs that got the answer of an attempt that was out for the same question."""
     predicted_hit_tokens: float = 0.0

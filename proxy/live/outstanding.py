@@ -271,6 +271,7 @@ class Outstanding(Mailbox):
         if one.call is not self._call:  # the client sees one request: its times are those of the attempt it gets
             ours, theirs = self._call.timeline, one.call.timeline
             ours.connected, ours.first_byte = theirs.connected, theirs.first_byte
+            ours.last_byte = theirs.last_byte
             self._call = replace(one.call, timeline=ours)
         return one
 

@@ -121,6 +121,7 @@ class Relay:
         if self.tap is not None:
             self.tap.saw(data)
         if stream is None:
+            self._timeline.last_byte = now
             if self._sink is None and self.connection is not None:  # a whole answer has as long as a first byte
                 self.connection.in_vain(now, anew=False)
             self._emit(data)
@@ -292,6 +293,7 @@ class Relay:
         if out:
             self._emit(out)
         if stream.saw_done or stream.saw_error:
+            self._timeline.last_byte = now
             self._settle()
         elif stream.is_in_vain and self.connection is not None:
             self.connection.in_vain(now, anew=self._vain_after is not stream.last_event)

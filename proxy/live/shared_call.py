@@ -180,6 +180,7 @@ class SharedCall:
         """The times of the call are its."""
         ours, theirs = share.call.timeline, call.timeline
         ours.connected, ours.first_byte = theirs.connected, theirs.first_byte
+        ours.last_byte = theirs.last_byte
 
     def begins(self, one: Try) -> None:
         """The first good answer has come."""

@@ -10,6 +10,7 @@ kernel since then is no silence of the other side, so all deadlines move by that
 import asyncio
 from typing import Any, Final, Protocol
 
+from proxy.model.histogram import Histogram
 from proxy.model.timeline import Clock
 
 TICK_S: Final = 0.1
@@ -40,6 +41,8 @@ class Watch:
         self._due = NEVER
         """When the next sweep should come."""
         self._paused_s = 0.0
+        self.lag = Histogram()
+        """How late the sweeps were, seconds: as late as anything else of this loop."""
 
     def ran(self) -> float:
         """Seconds for which this process has run: a monotonic clock that stood still when the process did."""
@@ -69,8 +72,10 @@ class Watch:
 
     def _sweep(self) -> None:
         now = self.clock()
-        if now - self._due > PAUSE_S:
-            self._postpone(now - self._due)
+        late_s = now - self._due
+        self.lag.observe(max(0.0, late_s))
+        if late_s > PAUSE_S:
+            self._postpone(late_s)
         self._timer = None
         if self._things:
             self._set_timer(now)

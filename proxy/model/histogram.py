@@ -3,6 +3,7 @@
 The values of one series are much alike, so the bucket is looked for from the one before.
 """
 
+from itertools import accumulate
 from math import inf
 from typing import Final
 
@@ -13,13 +14,20 @@ SECONDS: Final[tuple[float, ...]] = (
 """Upper bounds, seconds: 1 ms to 60 s, dense where SLOs of chats lie (20 ms to 2 s)."""
 
 
+def with_bounds(*more: float | None) -> tuple[float, ...]:
+    """The bounds and these, seconds, so that what is promised can be read off exactly; None: nothing is."""
+    return tuple(sorted({*SECONDS, *(float(bound) for bound in more if bound is not None and bound > 0)}))
+
+
 class Histogram:
     """Counts of one series by bucket, and the sum of what was counted in seconds."""
 
-    __slots__ = ("_above", "_at", "_counts", "_up_to", "sum")
+    __slots__ = ("_above", "_at", "_bounds", "_counts", "_up_to", "sum")
 
-    def __init__(self) -> None:
-        self._counts = [0] * (len(SECONDS) + 1)
+    def __init__(self, bounds: tuple[float, ...] = SECONDS) -> None:
+        """`bounds`: upper ones, seconds, ascending."""
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
         self._at = 0
         """The bucket last counted into: above `_above`, up to `_up_to`."""
@@ -33,23 +41,23 @@ class Histogram:
         self.sum += value_s * times
 
     def _find(self, value_s: float) -> None:
-        at = self._at
-        while at < len(SECONDS) and value_s > SECONDS[at]:
+        at, bounds = self._at, self._bounds
+        while at < len(bounds) and value_s > bounds[at]:
             at += 1
-        while at and value_s <= SECONDS[at - 1]:
+        while at and value_s <= bounds[at - 1]:
             at -= 1
         self._at = at
-        self._above = SECONDS[at - 1] if at else -inf
-        self._up_to = SECONDS[at] if at < len(SECONDS) else inf
+        self._above = bounds[at - 1] if at else -inf
+        self._up_to = bounds[at] if at < len(bounds) else inf
 
     def copy(self) -> "Histogram":
         """Another one with the same counts."""
-        same = Histogram()
+        same = Histogram(self._bounds)
         same.add(self)
         return same
 
     def add(self, other: "Histogram") -> None:
-        """Count what `other` has counted, too."""
+        """Count what `other`, of the same bounds, has counted, too."""
         if other.sum or any(other._counts):
             self._counts = [mine + theirs for mine, theirs in zip(self._counts, other._counts, strict=True)]
             self.sum += other.sum
@@ -60,10 +68,16 @@ class Histogram:
         other._counts = [0] * len(other._counts)
         other.sum = 0.0
 
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """Upper ones, seconds."""
+        return self._bounds
+
+    def cumulative(self) -> list[int]:
+        """Counts up to each bound, then that of all."""
+        return list(accumulate(self._counts))
+
     def buckets(self) -> list[tuple[str, float]]:
-        """(upper bound, cumulative count), ending in +Inf, as the exposition format wants them."""
-        total, out = 0, []
-        for bound, count in zip((*map(str, SECONDS), "+Inf"), self._counts, strict=True):
-            total += count
-            out.append((bound, float(total)))
-        return out
+        """(upper bound, cumulative count), ending in +Inf, as the library's families want them."""
+        bounds = (*map(str, self._bounds), "+Inf")
+        return list(zip(bounds, map(float, self.cumulative()), strict=True))

@@ -9,7 +9,7 @@ Clock = Callable[[], float]
 class Timeline:
     """Stages in order. Written once each by the code that passes the stage; metrics, log and traces read it."""
 
-    __slots__ = ("connected", "done", "first_byte", "gathered", "received", "released", "understood")
+    __slots__ = ("connected", "done", "first_byte", "gathered", "last_byte", "received", "released", "understood")
 
     def __init__(self, received: float) -> None:
         self.received = received
@@ -24,6 +24,8 @@ class Timeline:
         """The attempt had a connection and its request was written."""
         self.first_byte: float | None = None
         """First byte of the answer's body or head from the backend."""
+        self.last_byte: float | None = None
+        """Last byte of the answer from the backend; None: it is not known."""
         self.done: float | None = None
         """Last byte handed to the client, or the fault."""
 

@@ -19,10 +19,21 @@ GOES_ON = b'"finish_reason":null'
 class Meter:
     """One per stream. Times are monotonic seconds."""
 
-    __slots__ = ("_token_gaps", "event_gaps", "events", "first_token", "last_token", "on_first", "tokens")
+    __slots__ = (
+        "_token_gaps",
+        "event_gaps",
+        "events",
+        "first_answer",
+        "first_token",
+        "last_token",
+        "on_first",
+        "tokens",
+    )
 
     def __init__(self) -> None:
         self.first_token: float | None = None
+        self.first_answer: float | None = None
+        """The first event of the answer proper, which is not what the model thinks."""
         self.last_token: float | None = None
         self.on_first: Callable[[], None] | None = None
         """Called once, before the first token is passed on."""
@@ -40,16 +51,20 @@ class Meter:
             if usage.holds_content(event):
                 self.first_token = self.last_token = now
                 self.events, self.tokens = 1, tokens
+                if usage.begins_answer(event.raw):
+                    self.first_answer = now
                 on_first, self.on_first = self.on_first, None
                 if on_first is not None:
                     on_first()
             return
         if event.raw.find(GOES_ON) < 0 and not usage.holds_content(event):
             return
+        if self.first_answer is None and usage.begins_answer(event.raw):
+            self.first_answer = now
         self.goes_on(now, tokens)
 
     def goes_on(self, now: float, tokens: int = 1) -> None:
-        """A later event with output passed."""
+        """A later event with output passed: of thought, or of the answer that has begun."""
         last = self.last_token
         assert last is not None
         gap = now - last
