@@ -6,6 +6,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 
@@ -27,9 +28,14 @@ from proxy.live.job_builder import JobBuilder
 from proxy.live.prompts import Prompts
 from proxy.live.tokenizers import Tokenizers
 from proxy.model.classes import with_built_in
+from proxy.model.tenants import OTHERS
 from proxy.model.windows import Windows
 from proxy.obs.access_log import AccessLog
+from proxy.obs.labels import Labels
 from proxy.obs.logs import Logs
+from proxy.obs.metrics import Metrics
+from proxy.obs.process_metrics import Gauges
+from proxy.wire.prompts.lint import PrefixLint
 from proxy.wire.prompts.named import NamedPrompts
 
 
@@ -94,6 +100,35 @@ def job_builder(config: Config, models: ModelList, prompts: Prompts) -> JobBuild
         foresees=_foresees(config),
         shows_keys=any(backend.api_key is None for backend in config.backends),
     )
+
+
+def metrics(config: Config, scheduler: Scheduler, gauges: Callable[[], Gauges], lint: PrefixLint | None) -> Metrics:
+    """With bounds where something is promised, and the names that labels may have."""
+    settings, routing = config.metrics, config.routing
+    named = (model for backend in config.backends for model in (*(backend.listed_models or ()), *backend.aliases))
+    models = [*(entry.name for entry in routing.models), *named]
+    tenants = [*(entry.tenant for entry in routing.tenants), *routing.fairness.weights]
+    return Metrics(
+        scheduler,
+        gauges,
+        monotonic,
+        lint,
+        promises=[entry.slo.promise() for entry in config.classes],
+        models=Labels(models, settings.models, scheduler.listed_as),
+        tenants=Labels((name for name in tenants if name != OTHERS), settings.tenants),
+    )
+
+
+def gpu_memory_b(config: Config) -> dict[str, int]:
+    """Of the backends whose cards are told, of all their cards."""
+    told = ((backend.name, backend.kv_cache) for backend in config.backends)
+    return {name: cache.memory * cache.tensor_parallel for name, cache in told if cache is not None}
+
+
+def config_info(config: Config) -> dict[str, str]:
+    """What says on /metrics what runs here; secrets are not in it."""
+    digest = sha256(config.model_dump_json().encode()).hexdigest()[:8]
+    return {"policy": config.routing.policy, "admission": config.routing.admission.mode or "null", "config": digest}
 
 
 def named_prompts(config: Config) -> NamedPrompts | None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -36,13 +36,14 @@ from proxy.live.own import OwnAnswers
 from proxy.live.prompts import Prompts
 from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
+from proxy.live.scrapes import Scrapes
 from proxy.live.short_first import ShortFirst
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.obs.access_log import FLUSH_S
 from proxy.obs.logs import Logs
-from proxy.obs.metrics import Gauges, Metrics
+from proxy.obs.process_metrics import Gauges
 from proxy.obs.record import Record
 from proxy.wire.cors import Cors
 from proxy.wire.headers import HeaderPolicy
@@ -73,7 +74,8 @@ class Proxy:
             raise StartError(f"Cannot use a CA file of the backends: {error}") from error
         self._models = ModelList(self._scheduler, int(time.time()))
         self._lint = PrefixLint() if config.routing.prefix_lint else None
-        self._metrics = Metrics(self._scheduler, self._gauges, monotonic, self._lint)
+        self._metrics = parts.metrics(config, self._scheduler, self._gauges, self._lint)
+        self._info = parts.config_info(config)
         self._logs = logs
         self._access = parts.access_log(config, logs, self._schedule_flush)
         shares = descriptors.shared(
@@ -137,7 +139,7 @@ class Proxy:
         )
         self._admin = Admin(
             why_not_ready=lambda: self._not_ready,
-            render_metrics=self._render_metrics,
+            scrapes=Scrapes(self._metric_pieces, self._loop, monotonic),
             explain=self._explainer.explain,
             cache=self._cache,
             prefix_report=self._prefix_report,
@@ -259,13 +261,15 @@ class Proxy:
     # --- accounting
 
     def _record(self, record: Record) -> None:
-        self._metrics.count(record)
+        if self._config.metrics.requests:
+            self._metrics.count(record)
         if self._access is not None:
             self._access.add(record)
 
-    def _render_metrics(self) -> bytes:
+    def _metric_pieces(self, is_open: bool) -> Iterator[str]:
         streaming = (exchange.streaming for exchange in self._running)
-        return self._metrics.render([stream for stream in streaming if stream is not None])
+        self._metrics.meter([stream for stream in streaming if stream is not None])
+        return self._metrics.pieces(is_open=is_open)
 
     def _prefix_report(self) -> bytes:
         told = {} if self._lint is None else self._lint.report()
@@ -301,6 +305,10 @@ class Proxy:
                 "expanded": self._short_first.expanded,
                 "unknown": self._short_first.unknown,
             },
+            len(asyncio.all_tasks()),
+            self._watch.lag,
+            parts.gpu_memory_b(self._config),
+            self._info,
         )
 
     def banner(self, source: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import ModelSettings
 from proxy.model.limits import DrainSettings, HealthSettings, HoldSettings, Limits, RetrySettings
+from proxy.model.metrics import MetricsSettings
 from proxy.model.prompts import PromptSettings, WarmSettings
 from proxy.model.rules import MAX_RULES, RuleSettings
 from proxy.model.scheduling import DEFAULT_POLICY, PolicyName, SchedulingSettings
@@ -199,6 +200,8 @@ class Config(Settings):
     """Where /livez, /readyz, /metrics, /explain and /prefix are. Keep it away from clients."""
     log: LogSettings = LogSettings()
     """What is logged."""
+    metrics: Annotated[MetricsSettings, PLAIN] = MetricsSettings()
+    """What is counted."""
     backends: Annotated[
         tuple[BackendOptions, ...], Field(min_length=1, max_length=MAX_BACKENDS), AfterValidator(with_unique_names)
     ]

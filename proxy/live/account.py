@@ -124,6 +124,7 @@ class Account:
     def _tell(self, outcome: Outcome, usage: Usage, source: str) -> None:
         request, head, job = self._request, self._message.head, self._job
         target = head.target.decode("ascii", "replace") if head else ""
+        asked = self._taken.job if self._taken is not None else None
         self._accounts.record(
             Record(
                 id=head.request_id if head else "",
@@ -152,6 +153,9 @@ class Account:
                 client=self._connection.client,
                 cache="" if self._use is None else self._use.said,
                 prompt_version=request.prompt_version if request else "",
+                model=self._model(),
+                is_constrained=asked is not None and asked.constrained,
+                expected_prompt=asked.prompt_tokens if asked is not None else 0,
             )
         )
 
@@ -160,6 +164,13 @@ class Account:
             return self._taken.job.tenant
         head = self._message.head
         return tenant_of(head.fields) if head is not None else ""
+
+    def _model(self) -> str:
+        if self._job is not None:
+            return self._job.model
+        if self._taken is not None:
+            return self._taken.job.model
+        return (self._request.model or "") if self._request is not None else ""
 
     def _model_served(self) -> str:
         """The engine's own name; empty when no engine was asked."""

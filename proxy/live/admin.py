@@ -20,6 +20,7 @@ from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection, Edge
 from proxy.live.downstream.reader import Message
+from proxy.live.scrapes import Form, Scrapes, form_for
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import FaultError
 from proxy.model.limits import Limits
@@ -29,7 +30,6 @@ from proxy.wire.headers import Head, HeaderPolicy
 
 _log = logging.getLogger("tidegate.admin")
 _TEXT: Final = b"text/plain; charset=utf-8"
-_METRICS: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _JSON: Final = b"application/json"
 _READS: Final = ("GET", "HEAD")
 _METHODS: Final = {
@@ -45,6 +45,8 @@ _EXPLAINED_PATH: Final = "/v1/chat/completions"
 _MAX_NAME: Final = 256
 SLACK: Final = 2
 """So many times the connections that stay open may be there for the moment in which those that make room close."""
+DELIVERED: Final = 4
+"""Scrapes at most that have not been read to the end."""
 Explain = Callable[[str, list[tuple[bytes, bytes]], bytes], tuple[int, bytes]]
 """Path, headers and body of a request → status and JSON."""
 
@@ -64,6 +66,11 @@ class _Answer(NamedTuple):
     status: int
     content_type: bytes
     body: bytes
+    form: Form | None = None
+    """Of metrics."""
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"content-type", self.content_type)] if self.form is None else self.form.headers()
 
 
 class Admin:
@@ -73,7 +80,7 @@ class Admin:
         self,
         *,
         why_not_ready: Callable[[], str | None],
-        render_metrics: Callable[[], bytes],
+        scrapes: Scrapes,
         explain: Explain,
         prefix_report: Callable[[], bytes],
         cache: ResponseCache | None = None,
@@ -85,7 +92,9 @@ class Admin:
         budget: Budget,
     ) -> None:
         self._why_not_ready = why_not_ready
-        self._render_metrics = render_metrics
+        self._scrapes = scrapes
+        self._scraped: list[ClientConnection] = []
+        """Connections that got metrics, as long as they have not taken all of them."""
         self._explain = explain
         self._cache = cache
         self._prefix_report = prefix_report
@@ -124,7 +133,7 @@ class Admin:
 
     async def _handle(self, connection: ClientConnection, message: Message) -> None:
         try:
-            answer = self._answer(message)
+            answer = await self._answer(message)
         except FaultError as error:
             refused = errors.answer(error.fault)
             connection.closing |= refused.closes
@@ -133,11 +142,13 @@ class Admin:
             _log.exception("internal error")
             answer = _text(500, "Tidegate failed internally; this is a bug, please report it.")
         try:
-            connection.respond(answer.status, [(b"content-type", answer.content_type)], answer.body)
+            connection.respond(answer.status, answer.headers(), answer.body)
         finally:
             connection.finished()
+        if answer.form is not None:
+            self._bound_delivery(connection)
 
-    def _answer(self, message: Message) -> _Answer:
+    async def _answer(self, message: Message) -> _Answer:
         if message.fault is not None:
             raise FaultError(message.fault)
         head = message.head
@@ -151,7 +162,20 @@ class Admin:
             return _text(404, f"Known here: {', '.join(_METHODS)}.")
         if head.method not in methods:
             return _text(405, f"{path} knows {' and '.join(methods)}.")
+        if path == "/metrics":
+            return await self._metrics(head)
         return self._of(path, query, head, message.body)
+
+    async def _metrics(self, head: Head) -> _Answer:
+        form = form_for(head.fields.get(b"accept", b""), head.fields.get(b"accept-encoding", b""))
+        return _Answer(200, _TEXT, await self._scrapes.body(form), form)
+
+    def _bound_delivery(self, latest: ClientConnection) -> None:
+        """Metrics may be megabytes: few who read them slowly may hold them, and the first of those goes."""
+        self._scraped = [one for one in self._scraped if one is not latest and one.is_delivering()]
+        self._scraped.append(latest)
+        while len(self._scraped) > DELIVERED:
+            self._scraped.pop(0).abort()
 
     def _of(self, path: str, query: str, head: Head, body: bytes) -> _Answer:
         if path == "/livez":
@@ -159,8 +183,6 @@ class Admin:
         if path == "/readyz":
             reason = self._why_not_ready()
             return _text(200, "ok") if reason is None else _text(503, reason)
-        if path == "/metrics":
-            return _Answer(200, _METRICS, self._render_metrics())
         if path.startswith("/cache/"):
             return self._of_cache(path, parse_qs(query))
         if path == "/prefix":

@@ -1,10 +1,12 @@
 """Short spellings of the library's metric families."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+
+from proxy.model.histogram import Histogram
 
 T = TypeVar("T")
 
@@ -41,3 +43,21 @@ def read(
     """Labels and value of each view; what has no value has no sample."""
     pairs = ((key(view), value(view)) for view in views)
     return [(labels, float(number)) for labels, number in pairs if number is not None]
+
+
+class Histograms:
+    """A histogram with labels. What has counted nothing has no series; the text of it is made from templates."""
+
+    __slots__ = ("documentation", "labels", "name", "rows")
+    type: Final = "histogram"
+
+    def __init__(
+        self, name: str, text: str, labels: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], Histogram]]
+    ) -> None:
+        self.name = name
+        self.documentation = text
+        self.labels = labels
+        self.rows = rows
+
+
+Family = Metric | Histograms

@@ -65,6 +65,12 @@ class Record:
     """`hit`, `miss`, `bypass` or `coalesced`: what the cache had to do with it; empty: no answers are kept."""
     prompt_version: str = ""
     """Name and version of the named prompt in front of it; empty: it has none."""
+    model: str = ""
+    """What served it or was to, by its public name; empty: none was named."""
+    is_constrained: bool = False
+    """Its output is bound by a grammar, a schema or tools."""
+    expected_prompt: int = 0
+    """Prompt tokens as estimated before it was sent; 0: unknown."""
 
     def __init__(
         self,
@@ -95,6 +101,9 @@ class Record:
         client: str = "",
         cache: str = "",
         prompt_version: str = "",
+        model: str = "",
+        is_constrained: bool = False,
+        expected_prompt: int = 0,
     ) -> None:
         self.id = id
         self.method = method
@@ -122,8 +131,19 @@ class Record:
         self.client = client
         self.cache = cache
         self.prompt_version = prompt_version
+        self.model = model
+        self.is_constrained = is_constrained
+        self.expected_prompt = expected_prompt
 
     @property
     def is_from_memory(self) -> bool:
         """No engine was asked."""
         return self.cache in ("hit", "coalesced")
+
+    @property
+    def warmth(self) -> str:
+        """`kept`: the answer was; `prefix`: the engine had some of its prompt; `cold`: nobody had anything, as far as
+        is known."""
+        if self.is_from_memory:
+            return "kept"
+        return "prefix" if self.usage.cached_tokens else "cold"

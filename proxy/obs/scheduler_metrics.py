@@ -1,35 +1,35 @@
 """The scheduler's state as metric families, read at scrape time.
 
-Owns names, labels and help texts of what the core shows. Tenants are bounded: the busiest by digest, the rest in one.
+Owns names, labels and help texts of what the core shows. Tenants are those with an entry, the rest in one.
 """
 
 from collections.abc import Callable, Iterator
 
 from prometheus_client.metrics_core import Metric
 
+from proxy.core.fleet.health import HealthState
 from proxy.core.scheduler import Scheduler
 from proxy.core.shown.views import BackendView, Counts, PoolView
 from proxy.model.tenants import QuotaView
 from proxy.obs.families import counter, counters, gauge, gauges, read
+from proxy.obs.labels import OTHER, Labels
 
 Reader = Callable[[BackendView], float | None]
 PoolReader = Callable[[PoolView], float | None]
-MAX_TENANTS = 20
-OTHER_TENANTS = "other"
-NO_TENANT = "none"
 
 
-def scheduler_families(scheduler: Scheduler, now: float) -> Iterator[Metric]:
-    """All of them."""
+def scheduler_families(scheduler: Scheduler, now: float, tenants: Labels | None = None) -> Iterator[Metric]:
+    """All of them; `tenants`: those that are told by name."""
+    named = tenants or Labels((), 1)
     counts = scheduler.counts(now)
     yield from _count_families(counts)
     yield from _backend_families(scheduler.backends(now))
     yield from _pool_families(scheduler.pools(now))
     yield gauges(
         "tidegate_tenant_service_seconds",
-        "Backend seconds given to a tenant lately (decayed), of the busiest tenants and of all others together.",
+        "Backend seconds given to a tenant lately (decayed), of those with an entry and of all others together.",
         ("tenant",),
-        _bounded(scheduler.tenants(now)),
+        _added_up(scheduler.tenants(now), named),
     )
     yield from _quota_families(scheduler.quotas(now))
 
@@ -105,6 +105,12 @@ def _backend_families(views: list[BackendView]) -> Iterator[Metric]:
 
     yield per_backend("in_flight", "Permits out: requests on the backend.", lambda v: v.in_flight)
     yield per_backend("healthy", "1 healthy, 0 ejected, on trial or away.", lambda v: v.state.value == "healthy")
+    yield gauges(
+        "tidegate_backend_state",
+        "1: the state it is in, of healthy, ejected, probation (on trial) and away; 0: another.",
+        ("backend", "pool", "state"),
+        [((*_backend_key(v), state.value), float(v.state is state)) for v in views for state in HealthState],
+    )
     yield per_backend("reached", "0: the last connection was refused, nothing is there.", _reached)
     yield per_backend("places", "Requests that fitted when it said that it was full.", lambda v: v.places)
     yield counters(
@@ -181,11 +187,12 @@ def _pool_families(views: list[PoolView]) -> Iterator[Metric]:
     )
 
 
-def _bounded(services: dict[str, float]) -> list[tuple[tuple[str, ...], float]]:
-    ordered = sorted(services.items(), key=lambda item: (-item[1], item[0]))
-    shown = [((name or NO_TENANT,), service) for name, service in ordered[:MAX_TENANTS]]
-    rest = sum(service for _, service in ordered[MAX_TENANTS:])
-    return [*shown, ((OTHER_TENANTS,), rest)]
+def _added_up(services: dict[str, float], named: Labels) -> list[tuple[tuple[str, ...], float]]:
+    found = {OTHER: 0.0}
+    for tenant, service in services.items():
+        label = named.of(tenant)
+        found[label] = found.get(label, 0.0) + service
+    return [((label,), service) for label, service in found.items()]
 
 
 def _backend_key(view: BackendView) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pytest
 from proxy.live.admin import SLACK, Admin, is_own_name
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection
+from proxy.live.scrapes import Scrapes
 from proxy.live.watch import Watch
 from proxy.model.limits import Limits
 from tests.unit.live.downstream.test_connection import ClientTransport
@@ -19,13 +20,13 @@ GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 class Port:
     """An admin port with room for two, on transports of ours."""
 
-    def __init__(self, metrics: Any = lambda: b"m 1\n") -> None:
+    def __init__(self, metrics: Any = lambda is_open: iter(["m 1\n"])) -> None:
         loop = asyncio.get_running_loop()
         self.explained: list[Any] = []
         self.reason: str | None = None
         self.admin = Admin(
             why_not_ready=lambda: self.reason,
-            render_metrics=metrics,
+            scrapes=Scrapes(metrics, loop, monotonic),
             explain=self._explain,
             prefix_report=lambda: b'{"findings":[]}',
             has_room=lambda body_b: body_b < 1000,
@@ -48,7 +49,7 @@ class Port:
     async def ask(self, request: bytes) -> bytes:
         connection, transport = self.connect()
         connection.data_received(request)
-        for _ in range(3):
+        for _ in range(9):
             await asyncio.sleep(0)
         connection.connection_lost(None)
         return bytes(transport.written)

@@ -1,0 +1,87 @@
+"""Families of metrics as text, piece by piece: Prometheus' format 0.0.4 and OpenMetrics 1.0.
+
+The families are the library's, and so is every word of what is written (a test compares the two); its own writer makes
+all of it at once, which takes a second for a large fleet. A piece takes well below a millisecond, so that whoever
+writes it down can let streams through between two of them. Histograms, nine tenths of the text, are made of templates.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
+from prometheus_client.utils import floatToGoString
+
+from proxy.model.histogram import Histogram
+from proxy.obs.families import Histograms
+
+TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8"
+OPEN_METRICS: Final = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
+_number: Final[Callable[[float], str]] = floatToGoString
+_LINES: Final = 100
+"""Samples in one piece."""
+_LABELS: Final = "\0"
+"""Where they go in a template."""
+
+
+def pieces(families: Iterable[Metric | Histograms], *, is_open: bool) -> Iterator[str]:
+    """All of it, in order. `is_open`: as OpenMetrics wants it."""
+    for family in families:
+        if isinstance(family, Histograms):
+            yield from _histograms(family, is_open)
+        else:
+            yield from _metric(family, is_open)
+    if is_open:
+        yield "# EOF\n"
+
+
+def _metric(family: Metric, is_open: bool) -> Iterator[str]:
+    name = f"{family.name}_total" if family.type == "counter" and not is_open else family.name
+    lines = [_head(name, family.type, family.documentation, is_open)]
+    for sample in family.samples:
+        lines.append(_line(sample))
+        if len(lines) > _LINES:
+            yield "".join(lines)
+            lines = []
+    yield "".join(lines)
+
+
+def _histograms(family: Histograms, is_open: bool) -> Iterator[str]:
+    yield _head(family.name, "histogram", family.documentation, is_open)
+    templates: dict[tuple[float, ...], str] = {}
+    for key, histogram in family.rows:
+        counts = histogram.cumulative()
+        if counts[-1]:  # nothing was seen: no series
+            template = templates.get(histogram.bounds)
+            if template is None:
+                template = templates[histogram.bounds] = _template(family, histogram)
+            text = template % (*counts, counts[-1], _number(histogram.sum))
+            yield text.replace(_LABELS, _labelled(zip(family.labels, key, strict=True)))
+
+
+def _template(family: Histograms, histogram: Histogram) -> str:
+    name, bounds = family.name, [*map(_number, histogram.bounds), "+Inf"]
+    before, alone = (f"{_LABELS},", f"{{{_LABELS}}}") if family.labels else ("", "")
+    lines = [f'{name}_bucket{{{before}le="{bound}"}} %d.0\n' for bound in bounds]
+    return "".join([*lines, f"{name}_count{alone} %d.0\n", f"{name}_sum{alone} %s\n"])
+
+
+def _head(name: str, kind: str, text: str, is_open: bool) -> str:
+    return f"# HELP {name} {_quoted(text) if is_open else _escaped(text)}\n# TYPE {name} {kind}\n"
+
+
+def _line(sample: Sample) -> str:
+    labels = f"{{{_labelled(sorted(sample.labels.items()))}}}" if sample.labels else ""
+    return f"{sample.name}{labels} {_number(sample.value)}\n"
+
+
+def _labelled(labels: Iterable[tuple[str, str]]) -> str:
+    return ",".join([f'{name}="{_quoted(value)}"' for name, value in labels])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _quoted(value: str) -> str:
+    return _escaped(value).replace('"', '\\"') if "\\" in value or '"' in value or "\n" in value else value
