@@ -73,6 +73,10 @@ class Histogram:
         """Upper ones, seconds."""
         return self._bounds
 
+    def seen(self) -> int:
+        """How many values were counted. What only grows has not changed while this is the same."""
+        return sum(self._counts)
+
     def cumulative(self) -> list[int]:
         """Counts up to each bound, then that of all."""
         return list(accumulate(self._counts))

@@ -13,7 +13,7 @@ from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 from proxy.model.histogram import Histogram
-from proxy.obs.families import Histograms
+from proxy.obs.families import Family, Histograms
 
 TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8"
 OPEN_METRICS: Final = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -24,15 +24,52 @@ _LABELS: Final = "\0"
 """Where they go in a template."""
 
 
-def pieces(families: Iterable[Metric | Histograms], *, is_open: bool) -> Iterator[str]:
-    """All of it, in order. `is_open`: as OpenMetrics wants it."""
-    for family in families:
-        if isinstance(family, Histograms):
-            yield from _histograms(family, is_open)
-        else:
-            yield from _metric(family, is_open)
-    if is_open:
-        yield "# EOF\n"
+class _Written:
+    """The series of one histogram, as they were written last."""
+
+    __slots__ = ("seen", "text")
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.text = ""
+
+
+class Writer:
+    """Remembers histograms as it has written them: of a large fleet few change from one scrape to the next."""
+
+    def __init__(self) -> None:
+        self._written: dict[str, dict[tuple[str, ...], _Written]] = {}
+        """By family and labels, which are closed sets: 3 KB each."""
+
+    def pieces(self, families: Iterable[Family], *, is_open: bool) -> Iterator[str]:
+        """All of it, in order. `is_open`: as OpenMetrics wants it."""
+        for family in families:
+            if isinstance(family, Histograms):
+                yield _head(family.name, "histogram", family.documentation, is_open)
+                yield from self._histograms(family)
+            else:
+                yield from _metric(family, is_open)
+        if is_open:
+            yield "# EOF\n"
+
+    def _histograms(self, family: Histograms) -> Iterator[str]:
+        templates: dict[tuple[float, ...], str] = {}
+        written = self._written.setdefault(family.name, {})
+        for key, histogram in family.rows:
+            seen = histogram.seen()
+            if not seen:  # no series
+                continue
+            one = written.get(key)
+            if one is None:
+                one = written[key] = _Written()
+            if one.seen != seen:
+                template = templates.get(histogram.bounds)
+                if template is None:
+                    template = templates[histogram.bounds] = _template(family, histogram)
+                labels = _labelled(zip(family.labels, key, strict=True))
+                one.text = _filled(template, histogram).replace(_LABELS, labels)
+                one.seen = seen
+            yield one.text
 
 
 def _metric(family: Metric, is_open: bool) -> Iterator[str]:
@@ -46,24 +83,16 @@ def _metric(family: Metric, is_open: bool) -> Iterator[str]:
     yield "".join(lines)
 
 
-def _histograms(family: Histograms, is_open: bool) -> Iterator[str]:
-    yield _head(family.name, "histogram", family.documentation, is_open)
-    templates: dict[tuple[float, ...], str] = {}
-    for key, histogram in family.rows:
-        counts = histogram.cumulative()
-        if counts[-1]:  # nothing was seen: no series
-            template = templates.get(histogram.bounds)
-            if template is None:
-                template = templates[histogram.bounds] = _template(family, histogram)
-            text = template % (*counts, counts[-1], _number(histogram.sum))
-            yield text.replace(_LABELS, _labelled(zip(family.labels, key, strict=True)))
-
-
 def _template(family: Histograms, histogram: Histogram) -> str:
     name, bounds = family.name, [*map(_number, histogram.bounds), "+Inf"]
     before, alone = (f"{_LABELS},", f"{{{_LABELS}}}") if family.labels else ("", "")
-    lines = [f'{name}_bucket{{{before}le="{bound}"}} %d.0\n' for bound in bounds]
-    return "".join([*lines, f"{name}_count{alone} %d.0\n", f"{name}_sum{alone} %s\n"])
+    lines = [f'{name}_bucket{{{before}le="{bound}"}} %d\n' for bound in bounds]
+    return "".join([*lines, f"{name}_count{alone} %d\n", f"{name}_sum{alone} %s\n"])
+
+
+def _filled(template: str, histogram: Histogram) -> str:
+    counts = histogram.cumulative()
+    return template % (*counts, counts[-1], _number(histogram.sum))
 
 
 def _head(name: str, kind: str, text: str, is_open: bool) -> str:

@@ -14,7 +14,7 @@ from proxy.model.classes import Promise
 from proxy.model.outcome import SERVED
 from proxy.obs.batches import Batches
 from proxy.obs.cache_metrics import cache_families
-from proxy.obs.exposition import pieces
+from proxy.obs.exposition import Writer
 from proxy.obs.families import Family
 from proxy.obs.goodput import Goodput
 from proxy.obs.labels import Labels
@@ -67,6 +67,7 @@ class Metrics:
         self._gauges = gauges
         self._now = now
         self._lint = lint
+        self._writer = Writer()
         self._process = CollectorRegistry(auto_describe=False)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._process)
@@ -121,7 +122,7 @@ class Metrics:
     def pieces(self, *, is_open: bool) -> Iterator[str]:
         """The text of all of it, as it is read: one after the other, with time for others in between. `is_open`: in
         OpenMetrics."""
-        return pieces(self.families(), is_open=is_open)
+        return self._writer.pieces(self.families(), is_open=is_open)
 
     def _place(self, model: str, traffic_class: str, backend: str, record: Record) -> None:
         """Among those of the last minutes: what was served. Answers from memory are no merit of an engine, and count by

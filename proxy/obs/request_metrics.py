@@ -4,7 +4,7 @@ Owns names and help texts of these. Plain counters on the hot path, turned into 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -22,19 +22,26 @@ _STATUSES = {0: "0", 499: "499"} | {status.value: str(status.value) for status i
 _LABELS: Final = ("endpoint", "class", "backend")
 _DIRECTIONS: Final = ("prompt", "completion", "cached")
 _HISTOGRAMS: Final = {
-    "queue": "From understood to dispatched, or to a window: time held here.",
-    "connect": "From the last dispatch to a connection with the request written to it.",
-    "engine_wait": "From the last dispatch to the first byte of the engine's answer.",
     "service": "From the last dispatch to the last byte sent.",
-    "overhead": "Time that is ours: from received to understood, and from the engine's last byte to ours.",
     "e2e": "From received to the last byte sent.",
     "ttft": "Streams: from received to the first event with output (not the role, not a comment).",
-    "answer_ttft": "Streams: from received to the first event of the answer proper, after what the model thinks.",
     "tpot": "Streams: (last token - first token) / (tokens - 1), per request.",
     "itl": "Streams: time between tokens; an event of k tokens counts k, spread over its gap.",
+}
+"""What both a class and a backend make: attribute of a series → help text; exported as `tidegate_<name>_seconds`."""
+_OF_CLASSES: Final = {
+    "queue": "From understood to dispatched, or to a window: time held here.",
+    "answer_ttft": "Streams: from received to the first event of the answer proper, after what the model thinks.",
+    "overhead": "Time that is ours: from received to understood, and from the engine's last byte to ours.",
+}
+"""What does not depend on the backend."""
+_OF_BACKENDS: Final = {
+    "connect": "From the last dispatch to a connection with the request written to it.",
+    "engine_wait": "From the last dispatch to the first byte of the engine's answer.",
     "event_gap": "Streams: time between events with output, as they came.",
 }
-"""Attribute of a series → help text; exported as `tidegate_<name>_seconds`."""
+"""What does not depend on the class. A fleet of 64 backends with 8 classes has 500 series of each of the first kind, of
+30 lines each: others would be half of every scrape."""
 
 Key = tuple[str, str, str]
 
@@ -51,40 +58,54 @@ class Bounds:
         self.e2e = with_bounds(*(one.e2e_s for one in all_of), *(one.deadline_s for one in all_of))
 
 
+class _OfClass:
+    """What is counted per endpoint and class."""
+
+    __slots__ = ("answer_ttft", "overhead", "queue")
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.queue = Histogram()
+        self.answer_ttft = Histogram(bounds.ttft)
+        self.overhead = Histogram(_SHORT)
+
+
+class _OfBackend:
+    """What is counted per endpoint and backend."""
+
+    __slots__ = ("connect", "engine_wait", "event_gap")
+
+    def __init__(self) -> None:
+        self.connect = Histogram()
+        self.engine_wait = Histogram()
+        self.event_gap = Histogram()
+
+
 class _Series:
     """What is counted per endpoint, class and backend."""
 
     __slots__ = (
-        "answer_ttft",
         "cached",
         "completion",
-        "connect",
         "e2e",
         "endings",
-        "engine_wait",
-        "event_gap",
         "itl",
-        "overhead",
+        "of_backend",
+        "of_class",
         "prompt",
-        "queue",
         "service",
         "silent",
         "tpot",
         "ttft",
     )
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, of_class: _OfClass, of_backend: _OfBackend) -> None:
+        self.of_class = of_class
+        self.of_backend = of_backend
         self.endings: dict[tuple[str, str, str], int] = {}
-        self.queue = Histogram()
-        self.connect = Histogram()
-        self.engine_wait = Histogram()
         self.service = Histogram()
-        self.overhead = Histogram(_SHORT)
         self.ttft = Histogram(bounds.ttft)
-        self.answer_ttft = Histogram(bounds.ttft)
         self.tpot = Histogram(bounds.tpot)
         self.itl = Histogram()
-        self.event_gap = Histogram()
         self.e2e = Histogram(bounds.e2e)
         self.prompt = self.completion = self.cached = self.silent = 0
 
@@ -99,6 +120,8 @@ class RequestMetrics:
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
         self._series: dict[Key, _Series] = {}
+        self._of_classes: dict[tuple[str, str], _OfClass] = {}
+        self._of_backends: dict[tuple[str, str], _OfBackend] = {}
         self._faults: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._fallbacks: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._wasted: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -124,7 +147,7 @@ class RequestMetrics:
         """What streams have metered so far that are not over: long answers show before they end."""
         for endpoint, traffic_class, backend, meter in running:
             series = self._of((endpoint, traffic_class, backend or _NO_BACKEND))
-            meter.hand_over(series.itl, series.event_gap)
+            meter.hand_over(series.itl, series.of_backend.event_gap)
 
     def silent(self) -> dict[str, int]:
         """Generated answers by backend that told the tokens of the prompt and not those of them that were cached.
@@ -150,9 +173,9 @@ class RequestMetrics:
             (*_LABELS, "verdict", "end_code", "status"),
             [((*key, *ending), float(n)) for key, one in series for ending, n in one.endings.items()],
         )
-        for name, text in _HISTOGRAMS.items():
-            rows = [(key, getattr(one, name)) for key, one in series]
-            yield Histograms(f"tidegate_{name}_seconds", text, _LABELS, rows)
+        yield from _histograms(_HISTOGRAMS, _LABELS, series)
+        yield from _histograms(_OF_CLASSES, ("endpoint", "class"), list(self._of_classes.items()))
+        yield from _histograms(_OF_BACKENDS, ("endpoint", "backend"), list(self._of_backends.items()))
         yield counters(
             "tidegate_tokens",
             "Tokens as the engines reported them; cached is part of prompt.",
@@ -183,8 +206,18 @@ class RequestMetrics:
     def _of(self, key: Key) -> _Series:
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = _Series(self._bounds)
+            series = self._series[key] = self._new(key)
         return series
+
+    def _new(self, key: Key) -> _Series:
+        endpoint, traffic_class, backend = key
+        of_class = self._of_classes.get((endpoint, traffic_class))
+        if of_class is None:
+            of_class = self._of_classes[endpoint, traffic_class] = _OfClass(self._bounds)
+        of_backend = self._of_backends.get((endpoint, backend))
+        if of_backend is None:
+            of_backend = self._of_backends[endpoint, backend] = _OfBackend()
+        return _Series(self._bounds, of_class, of_backend)
 
     def _waste(self, record: Record) -> None:
         """Its client left."""
@@ -202,29 +235,39 @@ class RequestMetrics:
         return found
 
 
+def _histograms(
+    texts: Mapping[str, str], labels: tuple[str, ...], series: Sequence[tuple[tuple[str, ...], object]]
+) -> Iterator[Histograms]:
+    for name, text in texts.items():
+        rows: list[tuple[tuple[str, ...], Histogram]] = [(key, getattr(one, name)) for key, one in series]
+        yield Histograms(f"tidegate_{name}_seconds", text, labels, rows)
+
+
 def _time(series: _Series, record: Record) -> None:
     timeline, meter = record.timeline, record.meter
     received, released, done = timeline.received, timeline.released, timeline.done
     if released is not None and timeline.understood is not None:
-        series.queue.observe((released if timeline.gathered is None else timeline.gathered) - timeline.understood)
+        series.of_class.queue.observe(
+            (released if timeline.gathered is None else timeline.gathered) - timeline.understood
+        )
         if done is not None:
             series.service.observe(done - released)
         if timeline.connected is not None:
-            _observe(series.connect, timeline.connected - released)
+            _observe(series.of_backend.connect, timeline.connected - released)
         if timeline.first_byte is not None:
-            _observe(series.engine_wait, timeline.first_byte - released)
+            _observe(series.of_backend.engine_wait, timeline.first_byte - released)
     if done is not None:
         series.e2e.observe(done - received)
         if timeline.understood is not None and timeline.last_byte is not None and record.outcome is SERVED:
-            _observe(series.overhead, timeline.understood - received + done - timeline.last_byte)
+            _observe(series.of_class.overhead, timeline.understood - received + done - timeline.last_byte)
     if meter.first_token is not None:
         series.ttft.observe(meter.first_token - received)
         if meter.first_answer is not None:
-            series.answer_ttft.observe(meter.first_answer - received)
+            series.of_class.answer_ttft.observe(meter.first_answer - received)
         tpot_s = meter.tpot_s(record.usage.completion_tokens)
         if tpot_s is not None:
             series.tpot.observe(tpot_s)
-        meter.hand_over(series.itl, series.event_gap)
+        meter.hand_over(series.itl, series.of_backend.event_gap)
 
 
 def _observe(histogram: Histogram, value_s: float) -> None:

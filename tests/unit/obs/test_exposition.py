@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from prometheus_client.registry import Collector
 
 from proxy.model.histogram import Histogram, with_bounds
-from proxy.obs.exposition import pieces
+from proxy.obs.exposition import Writer
 from proxy.obs.families import Family, Histograms, counter, counters, gauges
 
 NUMBERS = st.one_of(st.floats(), st.integers(-(10**18), 10**18).map(float))
@@ -36,7 +36,7 @@ def registry(families: list[Metric]) -> CollectorRegistry:
 
 
 def text(families: list[Family], *, is_open: bool) -> str:
-    return "".join(pieces(families, is_open=is_open))
+    return "".join(Writer().pieces(families, is_open=is_open))
 
 
 @given(SERIES, st.text(max_size=20))
@@ -79,4 +79,17 @@ def test_what_counted_nothing_has_no_series() -> None:
 
 def test_pieces_are_small() -> None:
     many = gauges("a", "About.", ("x",), [((f"{number:09}",), 1.0) for number in range(5000)])
-    assert max(piece.count("\n") for piece in pieces([many], is_open=False)) <= 102
+    assert max(piece.count("\n") for piece in Writer().pieces([many], is_open=False)) <= 102
+
+
+def test_a_histogram_that_grew_is_written_anew_and_one_that_did_not_as_it_was() -> None:
+    writer, one, other = Writer(), Histogram(), Histogram()
+    family = Histograms("a_seconds", "About.", ("x",), [(("one",), one), (("other",), other)])
+    for times in range(1, 4):
+        one.observe(0.0)
+        text = "".join(writer.pieces([family], is_open=True))
+        (read,) = read_open(text)
+        assert text == "".join(Writer().pieces([family], is_open=True))
+        assert {sample.value for sample in read.samples if sample.name == "a_seconds_count"} == {times}
+    other.observe(5.0)
+    assert "".join(writer.pieces([family], is_open=False)).count("_sum") == 2

@@ -1,13 +1,13 @@
 """What the process is at one moment."""
 
 from proxy.model.histogram import Histogram
-from proxy.obs.exposition import pieces
+from proxy.obs.exposition import Writer
 from proxy.obs.process_metrics import Gauges, connection_families, edit_families, process_families
 
 
 def text(now: Gauges) -> str:
     families = [*connection_families(now), *edit_families(now), *process_families(now)]
-    return "".join(pieces(families, is_open=False))
+    return "".join(Writer().pieces(families, is_open=False))
 
 
 def test_numbers_are_those_of_the_moment() -> None:
@@ -33,8 +33,8 @@ def test_numbers_are_those_of_the_moment() -> None:
         'tidegate_log_lines_dropped_total{log="access"} 7.0',
         "tidegate_body_memory_bytes 4096.0",
         "tidegate_tasks 12.0",
-        'tidegate_loop_lag_seconds_bucket{le="0.005"} 1.0',
-        'tidegate_loop_lag_seconds_bucket{le="0.0025"} 0.0',
+        'tidegate_loop_lag_seconds_bucket{le="0.005"} 1',
+        'tidegate_loop_lag_seconds_bucket{le="0.0025"} 0',
         'tidegate_backend_gpu_memory_bytes{backend="a"} 8.589934592e+10',
         'tidegate_config_info{config="0123abcd",policy="goodput"} 1.0',
     ):
