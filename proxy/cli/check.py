@@ -9,6 +9,7 @@ from typing import TextIO
 
 from proxy.config.diagnostics import Diagnostic, Severity, render
 from proxy.config.loader import Loaded, load
+from proxy.config.series import most_series
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,7 +40,10 @@ def _summary(file: str, loaded: Loaded) -> str:
     rest = [_counted(count[s], s.value) for s in (Severity.WARNING, Severity.NOTE) if count[s]]
     if loaded.config is None:
         return f"{file}: {', '.join([_counted(count[Severity.ERROR], 'error'), *rest])}"
-    return f"{file}: {', '.join(['ok', _counted(len(loaded.config.backends), 'backend'), *rest])}"
+    config = loaded.config
+    series = most_series(config.classes, config.backends, config.routing, config.metrics)
+    told = ["ok", _counted(len(config.backends), "backend"), *rest]
+    return f"{file}: {', '.join(told)} (up to {series:,} series of metrics for one endpoint)"
 
 
 def _counted(count: int, noun: str) -> str:

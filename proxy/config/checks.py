@@ -16,9 +16,11 @@ from proxy.config.listeners import listener_findings
 from proxy.config.options import OptionPath
 from proxy.config.refusal import did_you_mean, quoted
 from proxy.config.rules import rule_findings
+from proxy.config.series import series_findings
 from proxy.config.tenants import tenant_findings, weight_findings
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
+from proxy.model.metrics import MetricsSettings
 from proxy.model.units import format_duration, format_size
 from proxy.model.windows import WindowSettings
 
@@ -47,6 +49,8 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
         yield from _promises(index, entry)
         yield from _hedge(index, entry)
         yield from _window(("classes", index, "window"), entry.window)
+    if isinstance(metrics := groups.get("metrics"), MetricsSettings) and "routing" in groups and classes is not None:
+        yield from series_findings(classes, backends.values(), groups["routing"], metrics)
     yield from _warm(groups)
     if isinstance(limits := groups.get("limits"), Limits):
         yield from _limits(limits)
