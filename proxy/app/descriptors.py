@@ -8,6 +8,7 @@ what they need.
 import resource
 from typing import Final, NamedTuple
 
+from proxy.config.schema import Config
 from proxy.live.cache.remote import CONNECTIONS
 from proxy.model.cache import CacheSettings
 
@@ -37,6 +38,11 @@ def shared(limit: int, clients: int, backends: int, others: int = 0) -> Descript
     admin = max(_ADMIN_LEAST, min(_ADMIN, limit // 16))
     left = limit - 2 * admin - min(_OWN + _PER_BACKEND * backends + others, limit // 2)
     return Descriptors(max(1, min(clients, left // 2)), admin, max(1, left // 2))
+
+
+def shares(config: Config) -> Descriptors:
+    """The shares of what this process may open now, as the configuration wants them."""
+    return shared(current_limit(), config.limits.connections.max, len(config.backends), of_second_level(config.cache))
 
 
 def needed(clients: int, backends: int, others: int = 0) -> int:

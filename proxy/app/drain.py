@@ -27,6 +27,10 @@ class Drain:
         self._settings = settings
         self._hurry = asyncio.Event()
 
+    def configure(self, settings: DrainSettings) -> None:
+        """Other times, for a drain that has not begun."""
+        self._settings = settings
+
     def hurry(self) -> None:
         """Wait for nothing any more."""
         self._hurry.set()

@@ -28,6 +28,7 @@ from proxy.live.job_builder import JobBuilder
 from proxy.live.prompts import Prompts
 from proxy.live.tokenizers import Tokenizers
 from proxy.model.classes import with_built_in
+from proxy.model.scheduling import CoreSettings
 from proxy.model.tenants import OTHERS
 from proxy.model.windows import Windows
 from proxy.obs.access_log import AccessLog
@@ -46,14 +47,22 @@ def access_log(config: Config, logs: Logs | None, schedule: Callable[[], None]) 
     return AccessLog(config.log.format, logs.access.offer, time.time, schedule)
 
 
+def core_settings(config: Config) -> CoreSettings:
+    """What the scheduler is told, beside its backends."""
+    return CoreSettings(
+        retries=config.retries, hold=config.hold, health=config.health, scheduling=config.routing.scheduling()
+    )
+
+
 def scheduler(config: Config) -> Scheduler:
     """With dice of its own."""
+    settings = core_settings(config)
     return Scheduler(
         config.specs(),
-        scheduling=config.routing.scheduling(),
-        retries=config.retries,
-        hold=config.hold,
-        health=config.health,
+        scheduling=settings.scheduling,
+        retries=settings.retries,
+        hold=settings.hold,
+        health=settings.health,
         rng=random.Random(),  # noqa: S311 - ties between backends, not secrets
     )
 
@@ -68,20 +77,32 @@ def response_cache(config: Config, tokenizers: Tokenizers, loop: asyncio.Abstrac
     settings = config.cache
     if not settings.size:
         return None
-    revisions = {model.name: model.revision for model in config.routing.models if model.revision is not None}
-    versions = Versions(settings.epoch, revisions)
-    remote = None
-    if settings.remote is not None:
-        password = None if settings.remote_password is None else settings.remote_password.get_secret_value()
-        try:
-            remote = RemoteCache(settings.remote, password, versions, settings.entry, monotonic)
-        except (RuntimeError, ValueError) as error:
-            raise StartError(str(error)) from error
+    versions = Versions(settings.epoch, revisions(config))
+    remote = second_level(config, versions)
     most_b = config.limits.upstream.event
     return ResponseCache(settings, versions, tokenizers, most_b, loop, monotonic, time.time, remote)
 
 
-def job_builder(config: Config, models: ModelList, prompts: Prompts) -> JobBuilder:
+def revisions(config: Config) -> dict[str, str]:
+    """Of models, as the operator says."""
+    return {model.name: model.revision for model in config.routing.models if model.revision is not None}
+
+
+def second_level(config: Config, versions: Versions) -> RemoteCache | None:
+    """Of the cache; None: there is none. StartError where it cannot be had."""
+    settings = config.cache
+    if settings.remote is None:
+        return None
+    password = None if settings.remote_password is None else settings.remote_password.get_secret_value()
+    try:
+        return RemoteCache(settings.remote, password, versions, settings.entry, monotonic)
+    except (RuntimeError, ValueError) as error:
+        raise StartError(str(error)) from error
+
+
+def job_builder(
+    config: Config, models: ModelList, prompts: Prompts, ids: "itertools.count[int] | None" = None
+) -> JobBuilder:
     """With the classes, rules and models of the configuration."""
     routing = config.routing
     classes = with_built_in(config.classes)
@@ -99,24 +120,35 @@ def job_builder(config: Config, models: ModelList, prompts: Prompts) -> JobBuild
         prompts,
         foresees=_foresees(config),
         shows_keys=any(backend.api_key is None for backend in config.backends),
+        ids=ids,
     )
 
 
 def metrics(config: Config, scheduler: Scheduler, gauges: Callable[[], Gauges], lint: PrefixLint | None) -> Metrics:
     """With bounds where something is promised, and the names that labels may have."""
-    settings, routing = config.metrics, config.routing
-    named = (model for backend in config.backends for model in (*(backend.listed_models or ()), *backend.aliases))
-    models = [*(entry.name for entry in routing.models), *named]
-    tenants = [*(entry.tenant for entry in routing.tenants), *routing.fairness.weights]
+    settings = config.metrics
     return Metrics(
         scheduler,
         gauges,
         monotonic,
         lint,
         promises=[entry.slo.promise() for entry in config.classes],
-        models=Labels(models, settings.models, scheduler.listed_as),
-        tenants=Labels((name for name in tenants if name != OTHERS), settings.tenants),
+        models=Labels(named_models(config), settings.models, scheduler.listed_as),
+        tenants=Labels(named_tenants(config), settings.tenants),
     )
+
+
+def named_models(config: Config) -> list[str]:
+    """That the file names."""
+    of_backends = (model for backend in config.backends for model in (*(backend.listed_models or ()), *backend.aliases))
+    return [*(entry.name for entry in config.routing.models), *of_backends]
+
+
+def named_tenants(config: Config) -> list[str]:
+    """That the file names."""
+    routing = config.routing
+    names = (*(entry.tenant for entry in routing.tenants), *routing.fairness.weights)
+    return [name for name in names if name != OTHERS]
 
 
 def gpu_memory_b(config: Config) -> dict[str, int]:
@@ -147,12 +179,14 @@ def answers_short_first(config: Config) -> bool:
     return any(answer.rule() is not None for answer in answers)
 
 
-def warmer(config: Config, named: NamedPrompts | None, loop: asyncio.AbstractEventLoop) -> Warmer | None:
+def warmer(
+    config: Config, named: NamedPrompts | None, loop: asyncio.AbstractEventLoop, before: Warmer | None = None
+) -> Warmer | None:
     """What asks engines for the prompts of the file; None: for none."""
     warm = frozenset(config.warm.prompts)
     served = {f"{p.name}@{v.version}" for p in config.prompts if p.name in warm for v in p.versions if v.weight}
     templates = [template for template in named or () if template.label in served]
-    return Warmer(config.warm, templates, config.limits.upstream, loop) if templates else None
+    return Warmer(config.warm, templates, config.limits.upstream, loop, before) if templates else None
 
 
 def _foresees(config: Config) -> bool:

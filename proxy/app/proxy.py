@@ -1,11 +1,7 @@
-"""One proxy: everything put together, started and stopped."""
+"""One proxy: everything put together, started, configured anew and stopped."""
 
 import asyncio
-import logging
-import secrets
-import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -13,44 +9,29 @@ import orjson
 
 from proxy import __version__, build
 from proxy.app import descriptors, parts
+from proxy.app.attendants import Attendants
+from proxy.app.candidate import Candidate, candidate
+from proxy.app.configured import Commit, Configured
 from proxy.app.drain import Drain
 from proxy.app.explain import Explainer
-from proxy.app.listeners import Listener, StartError
+from proxy.app.kept_answers import KeptAnswers
+from proxy.app.lasting import bodies_b, files_of, lasting_of
+from proxy.app.listeners import Listener
 from proxy.app.prefix_report import untold_caches
+from proxy.app.servings import Servings
+from proxy.app.tasks import watched
 from proxy.config.schema import Config
-from proxy.live.account import Accounts
 from proxy.live.admin import Admin
-from proxy.live.attempt import Caller
-from proxy.live.background.memory import MemoryGuard, limit_b
-from proxy.live.background.prober import Prober
-from proxy.live.background.scraper import Scraper
-from proxy.live.background.stream_watch import StreamWatch
-from proxy.live.catalogue import ModelList
-from proxy.live.downstream.bodies import Bodies
-from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import Edge
-from proxy.live.driver import Driver
-from proxy.live.exchange import Exchange, Exchanges
-from proxy.live.outstanding import Jobs
-from proxy.live.own import OwnAnswers
-from proxy.live.prompts import Prompts
-from proxy.live.request_parser import RequestParser
-from proxy.live.response_headers import ResponseHeaders
+from proxy.live.exchange import Exchanges
 from proxy.live.scrapes import Scrapes
-from proxy.live.short_first import ShortFirst
-from proxy.live.tokenizers import Tokenizers
-from proxy.live.upstream import backends
-from proxy.live.watch import Watch
 from proxy.obs.access_log import FLUSH_S
 from proxy.obs.logs import Logs
 from proxy.obs.process_metrics import Gauges
 from proxy.obs.record import Record
-from proxy.wire.cors import Cors
 from proxy.wire.headers import HeaderPolicy
-from proxy.wire.hops import Hops
 from proxy.wire.prompts.lint import PrefixLint
 
-_log = logging.getLogger("tidegate")
 _FIRST_PROBES_S = 0.8
 """The listener opens after the first answer of every backend, or after this: a dead one must not delay the start."""
 _SEND_BUFFER_B = 256 * 1024
@@ -58,104 +39,142 @@ _SEND_BUFFER_B = 256 * 1024
 
 
 class Proxy:
-    """One running proxy: `start`, then `stop`."""
+    """One running proxy: `start`, then `stop`; in between `configured` takes other configurations."""
 
     def __init__(self, config: Config, rule_lines: Sequence[int] = (), logs: Logs | None = None) -> None:
         """StartError when a file that the configuration names cannot be used. Without `logs` there is no access log."""
+        first = candidate(config, tuple(rule_lines))
         self._config = config
         self._loop = asyncio.get_running_loop()
-        self._watch = Watch(self._loop, monotonic)
-        self._scheduler = parts.scheduler(config)
-        self._driver = Driver(self._scheduler, self._loop, monotonic)
-        hops = Hops(secrets.token_hex(6))
-        try:
-            self._backends = backends.build(config, self._loop, self._watch, hops.line)
-        except OSError as error:
-            raise StartError(f"Cannot use a CA file of the backends: {error}") from error
-        self._models = ModelList(self._scheduler, int(time.time()))
-        self._lint = PrefixLint() if config.routing.prefix_lint else None
-        self._metrics = parts.metrics(config, self._scheduler, self._gauges, self._lint)
-        self._info = parts.config_info(config)
+        self._lasting = lasting = lasting_of(config, self._loop, lambda: self._edge.close_idle())
+        self._scheduler, self._backends, self._running = lasting.scheduler, lasting.backends, lasting.running
+        self._driver = lasting.driver
         self._logs = logs
         self._access = parts.access_log(config, logs, self._schedule_flush)
-        shares = descriptors.shared(
-            descriptors.current_limit(),
-            config.limits.connections.max,
-            len(config.backends),
-            descriptors.of_second_level(config.cache),
+        self._descriptors = descriptors.shares(config)
+        self._lint = PrefixLint() if config.routing.prefix_lint else None
+        self._metrics = parts.metrics(config, self._scheduler, self._gauges, self._lint)
+        self._cache = KeptAnswers(config, lasting.tokenizers, self._loop)
+        self._warmer = parts.warmer(config, first.named, self._loop)
+        self._keeper = parts.keeper(config, self._scheduler)
+        self._not_ready: str | None = "starting"
+        self._attendants = Attendants(
+            lasting,
+            first,
+            identifies=self._keeper is not None,
+            on_opened=self._spare_descriptors,
+            on_gone=self._forget_backend,
         )
-        self._descriptors = shares
-        for backend in self._backends.values():
-            backend.pool.on_opened = self._spare_descriptors
-        self._memory = MemoryGuard(
-            config.limits.memory,
-            lambda: self._edge.close_idle(),  # which is made below: its requests ask for memory
-            self._driver.shed_bulk,
-        )
-        self._tokenizers = Tokenizers({model: Path(name) for model, name in config.tokenizers.items()})
-        self._cache = parts.response_cache(config, self._tokenizers, self._loop)
-        self._prompts = Prompts(self._lint, parts.named_prompts(config), monotonic)
-        self._short_first = ShortFirst(monotonic, is_on=parts.answers_short_first(config))
-        self._warmer = parts.warmer(config, self._prompts.named, self._loop)
-        job_builder = parts.job_builder(config, self._models, self._prompts)
-        self._explainer = Explainer(job_builder, self._scheduler, config.limits, rule_lines)
-        running = self._running = set[Exchange]()
-        memory = config.limits.memory
-        budget = self._budget = Budget(int(limit_b(memory) * memory.bodies))
-        self._bodies = Bodies(config.limits, budget, self._loop)
-        self._flows = StreamWatch(running, self._driver, self._scheduler.gives_up, self._scheduler.sleeps_on, monotonic)
-        cors = Cors(config.cors.origins, config.cors.max_age)
-        jobs = Jobs(
-            self._driver,
-            Caller(self._scheduler, self._tokenizers, config.limits.upstream, self._loop, monotonic),
-            self._backends,
-            foresees=job_builder.foresees,
-            attempts=config.retries.attempts,
-            loop=self._loop,
-            clock=monotonic,
-        )
-        exchanges = Exchanges(
-            RequestParser(
-                config.limits, self._memory, self._bodies, hops, self._backends, forwarded=config.routes.forward
-            ),
-            OwnAnswers(self._models, job_builder.models_of, self._backends.values(), lambda: self._not_ready, cors),
-            job_builder,
-            jobs,
-            Accounts(budget, job_builder, self._flows, self._scheduler.upstream_model, self._record, monotonic),
-            ResponseHeaders(self._scheduler.quota, config.routing.policy, cors, monotonic),
-            running,
-            self._cache,
-            self._short_first,
-        )
+        self._servings = Servings(lasting, self._record, lambda: self._not_ready)
+        self._exchanges = Exchanges(self._servings.make(first, self._cache.now, self._lint), lasting.running)
+        self._servings.short_first.is_on = parts.answers_short_first(config)
+        self._explainer = self._explains(first)
         self._edge = Edge(
-            exchanges.handle,
+            self._exchanges.handle,
             limits=config.limits,
             policy=HeaderPolicy(config.headers.forward),
             new_id=parts.id_maker(),
-            watch=self._watch,
+            watch=lasting.watch,
             loop=self._loop,
-            max_connections=shares.clients,
-            budget=budget,
+            max_connections=self._descriptors.clients,
+            budget=lasting.budget,
         )
         self._admin = Admin(
             why_not_ready=lambda: self._not_ready,
             scrapes=Scrapes(self._metric_pieces, self._loop, monotonic),
-            explain=self._explainer.explain,
-            cache=self._cache,
+            explain=lambda path, headers, body: self._explainer.explain(path, headers, body),
+            cache=self._cache.now,
             prefix_report=self._prefix_report,
-            has_room=self._memory.has_room,
+            has_room=lasting.memory.has_room,
             limits=config.limits,
-            watch=self._watch,
+            watch=lasting.watch,
             loop=self._loop,
-            max_connections=shares.admin,
-            budget=budget,
+            max_connections=self._descriptors.admin,
+            budget=lasting.budget,
         )
-        self._keeper = parts.keeper(config, self._scheduler)
         self._background: list[asyncio.Task[None]] = []
         self._listeners: list[Listener] = []
-        self._drain = Drain(running, config.drain)
-        self._not_ready: str | None = "starting"
+        self._drain = Drain(lasting.running, config.drain)
         self.listen_url = self.admin_url = ""
+        self.configured = Configured()
+        """Who takes another configuration."""
+        self.configured.register(
+            self._take_scheduling, self._take_serving, self._take_limits, self._take_logs, self._take_attendants
+        )
+
+    # --- another configuration: how each part takes one
+
+    def _take_scheduling(self, new: Candidate) -> Commit:
+        """Whoever is new can be connected to before anything is sent there."""
+        settings = parts.core_settings(new.config)
+
+        def commit() -> None:
+            self._attendants.welcome(new)
+            self._driver.reconfigure(new.config.specs(), settings)
+
+        return commit
+
+    def _take_serving(self, new: Candidate) -> Commit:
+        """Requests that come from then on are served by it; those under way go on as they began."""
+        lint = (self._lint or PrefixLint()) if new.config.routing.prefix_lint else None
+        cache, keep = self._cache.prepare(new.config)
+        serving = self._servings.make(new, cache, lint, self._exchanges.serving)
+
+        def commit() -> None:
+            keep()
+            self._lint = self._metrics.lint = lint
+            self._metrics.know(parts.named_models(new.config), parts.named_tenants(new.config))
+            self._exchanges.serving = serving
+            self._servings.short_first.is_on = parts.answers_short_first(new.config)
+            self._explainer = self._explains(new)
+
+        return commit
+
+    def _take_limits(self, new: Candidate) -> Commit:
+        def commit() -> None:
+            limits, lasting = new.config.limits, self._lasting
+            shares = self._descriptors = descriptors.shares(new.config)
+            lasting.memory.configure(limits.memory)
+            lasting.budget.resize(bodies_b(new.config))
+            lasting.bodies.configure(limits)
+            lasting.tokenizers.configure(files_of(new.config))
+            self._edge.configure(limits, HeaderPolicy(new.config.headers.forward), shares.clients)
+            self._admin.configure(limits, self._cache.now, shares.admin)
+            self._drain.configure(new.config.drain)
+
+        return commit
+
+    def _take_logs(self, new: Candidate) -> Commit:
+        def commit() -> None:
+            if self._access is not None:
+                self._access.flush()
+            self._access = parts.access_log(new.config, self._logs, self._schedule_flush)
+            if self._logs is not None:
+                self._logs.configure(new.config.log.level, new.config.log.format)
+
+        return commit
+
+    def _take_attendants(self, new: Candidate) -> Commit:
+        warmer = parts.warmer(new.config, new.named, self._loop, self._warmer)
+
+        def commit() -> None:
+            self._warmer = warmer
+            self._attendants.configure(new, self._cache.versions, warmer)
+            self._config = new.config
+
+        return commit
+
+    def _explains(self, new: Candidate) -> Explainer:
+        return Explainer(self._exchanges.serving.job_builder, self._scheduler, new.config.limits, new.rule_lines)
+
+    def _forget_backend(self, name: str) -> None:
+        """Nothing is out there any more."""
+        self._metrics.left(name)
+        self._lasting.flows.forget(name)
+        if self._cache.versions is not None:
+            self._cache.versions.forget(name)
+
+    # --- from the start to the end
 
     async def start(self) -> None:
         """Open both listeners. StartError when a port is taken."""
@@ -167,9 +186,8 @@ class Proxy:
         clients = self._listener(self._config.listen, "listen", self._edge.connection)
         clients.set_send_buffer(_SEND_BUFFER_B)
         self.listen_url = clients.url
-        self._start(self._memory.run())
-        if self._cache is not None and self._cache.remote is not None:
-            self._start(self._cache.remote.run())
+        self._start(self._lasting.memory.run())
+        self._cache.start()
         await self._probe_first()
         await clients.open()
         self._not_ready = None
@@ -182,17 +200,17 @@ class Proxy:
         for listener in self._listeners[1:]:
             listener.close()
         self._driver.drain()
-        if self._cache is not None and self._cache.remote is not None:
-            self._cache.remote.is_draining = True
+        self._cache.drain()
         self._edge.drain()
         how = await self._drain.streams() if drain else ""
         await self._drain.cut()
         if self._keeper is not None:
             await self._keeper.close()
         await self._drain.delivery(self._edge.is_delivering, self._config.limits.connections.write_stall)
-        for task in self._background:
+        tasks = [*self._background, *self._attendants.tasks()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for backend in self._backends.values():
             backend.pool.close()
         for connection in list(self._edge.connections):
@@ -200,10 +218,9 @@ class Proxy:
         for listener in self._listeners:
             listener.close()
         self._admin.close()
-        if self._cache is not None and self._cache.remote is not None:
-            await self._cache.remote.close()
-        await self._tokenizers.close()
-        self._bodies.close()
+        await self._cache.close()
+        await self._lasting.tokenizers.close()
+        self._lasting.bodies.close()
         if self._access is not None:
             self._access.flush()
         return how
@@ -224,39 +241,14 @@ class Proxy:
         return listener
 
     async def _probe_first(self) -> None:
-        config = self._config
-        probers = [
-            Prober(
-                backend,
-                self._driver,
-                self._models,
-                config.health,
-                config.limits.upstream,
-                self._loop,
-                identifies=self._keeper is not None,
-                versions=None if self._cache is None else self._cache.versions,
-                warmer=self._warmer,
-            )
-            for backend in self._backends.values()
-        ]
-        first = [self._start(prober.probe()) for prober in probers]
-        await asyncio.wait(first, timeout=_FIRST_PROBES_S + (config.warm.timeout if self._warmer is not None else 0.0))
-        for prober in probers:
-            self._start(prober.run())
-        self._start(self._flows.run())
+        warm_s = self._config.warm.timeout if self._warmer is not None else 0.0
+        await self._attendants.begin(self._cache.versions, self._warmer, _FIRST_PROBES_S + warm_s)
+        self._start(self._lasting.flows.run())
         if self._keeper is not None:
             self._start(self._keeper.run())
-        if config.routing.scrape:
-            for backend in self._backends.values():
-                scraper = Scraper(backend, self._driver, config.limits.upstream, self._loop, config.routing.scrape)
-                self._start(scraper.run())
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """A background task; a crash of one is a bug that must be seen."""
-        task = asyncio.ensure_future(work)
-        task.add_done_callback(_tell_crash)
-        self._background.append(task)
-        return task
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._background.append(watched(work))
 
     # --- accounting
 
@@ -287,28 +279,30 @@ class Proxy:
                 pool.close()
 
     def _gauges(self) -> Gauges:
+        budget, short_first = self._lasting.budget, self._servings.short_first
+        prompts = self._exchanges.serving.job_builder.prompts
         return Gauges(
             len(self._edge.connections),
             self._edge.refused,
             {name: backend.pool.open_connections for name, backend in self._backends.items()},
             self._logs.lost() if self._logs is not None else {},
-            self._budget.taken_b,
-            self._budget.total_b,
-            self._budget.refused,
-            None if self._cache is None else self._cache.view(),
-            self._prompts.lines_stripped,
-            self._prompts.messages_cut,
-            self._prompts.assembly,
+            budget.taken_b,
+            budget.total_b,
+            budget.refused,
+            self._cache.view(),
+            prompts.lines_stripped,
+            prompts.messages_cut,
+            prompts.assembly,
             self._warmer.requests if self._warmer is not None else {},
             {
-                "short": self._short_first.given,
-                "expanded": self._short_first.expanded,
-                "unknown": self._short_first.unknown,
+                "short": short_first.given,
+                "expanded": short_first.expanded,
+                "unknown": short_first.unknown,
             },
             len(asyncio.all_tasks()),
-            self._watch.lag,
+            self._lasting.watch.lag,
             parts.gpu_memory_b(self._config),
-            self._info,
+            parts.config_info(self._config),
         )
 
     def banner(self, source: str) -> tuple[str, ...]:
@@ -323,8 +317,3 @@ class Proxy:
             f"models: {models}; policy {self._config.routing.policy}",
             "stop with Ctrl-C or SIGTERM: running answers are finished first; a second one ends at once",
         )
-
-
-def _tell_crash(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("a background task crashed; this is a bug, please report it", exc_info=error)

@@ -179,6 +179,7 @@ class BackendOptions(Settings):
             seats=self.seats,
             traits=DIALECTS.get(self.kind, UNKNOWN).traits,
             bias=dict(self.bias),
+            url=str(self.address),
         )
 
 

@@ -208,12 +208,15 @@ class Scheduler:
         ]
 
     def reconfigure(self, backends: Sequence[BackendSpec], settings: CoreSettings, now: float) -> list[Command]:
-        """Another configuration, without losing what is learned or anybody who is here. A backend is who has its name.
-        One that is configured no more gets nothing new: what is out there ends as it would have, who waited for it
-        finds another line, and with its last attempt it is forgotten. Raises ValueError for two backends of one name
-        and KeyError for a policy that there is not; nothing has changed then."""
+        """Another configuration, without losing what is learned or anybody who is here. A backend is who has its name,
+        as long as that is the same engine (`BackendSpec.is_same_engine`); one that is new starts slowly. One that is
+        configured no more gets nothing new: what is out there ends as it would have, who waited for it finds another
+        line, and with its last attempt it is forgotten. Raises ValueError for two backends of one name and KeyError
+        for a policy that there is not; nothing has changed then."""
         self._advance(now)
-        self._state.reconfigure(backends, settings, now)
+        for backend in self._state.reconfigure(backends, settings, now):
+            if self.knows(backend.name) and backend not in self._fleet.backends:
+                self.memento.forget(backend.name)  # it was of another engine
         self._forget_idle()
         self._line_up_again(now)
         self._outbox.extend(self._waiting.go_elsewhere(now))
@@ -240,8 +243,13 @@ class Scheduler:
         return len(self._fleet.catalogue.candidates()) <= 1
 
     def upstream_model(self, backend: str, model: str) -> str:
-        """The engine's own name for `model`."""
-        return self._fleet.by_name[backend].own_name(model)
+        """The engine's own name for `model`; as it stands where the backend is known no more."""
+        known = self._fleet.by_name.get(backend)
+        return model if known is None else known.own_name(model)
+
+    def knows(self, backend: str) -> bool:
+        """Whether it is configured, or has attempts out still."""
+        return backend in self._fleet.by_name
 
     def listed_as(self, model: str) -> str | None:
         """The listed name that `model` stands for; None: no list has it."""
@@ -252,10 +260,11 @@ class Scheduler:
         return self._fleet.catalogue.also(model)
 
     def backends(self, now: float) -> list[BackendView]:
-        """Every backend, in the order of the configuration, and those that leave and have attempts out."""
+        """Every backend, in the order of the configuration, and those that leave and have attempts out; not those whose
+        name another engine has now."""
         return [
             *[backend_view(backend, now) for backend in self._fleet.backends],
-            *[backend_view(backend, now, leaving=True) for backend in self._fleet.leaving],
+            *[backend_view(b, now, leaving=True) for b in self._fleet.leaving if self._fleet.by_name[b.name] is b],
         ]
 
     def pools(self, now: float) -> list[PoolView]:
@@ -398,7 +407,8 @@ class Scheduler:
 
     def _forget_idle(self) -> None:
         for backend in self._fleet.forget_idle():
-            self.memento.forget(backend.name)
+            if not self.knows(backend.name):
+                self.memento.forget(backend.name)
 
     # ---- held jobs
 

@@ -6,6 +6,7 @@ Owns how the parts are put together, and how all of them hear of another configu
 from collections.abc import Sequence
 
 from proxy.core.dials import Dials
+from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.roster import check_names
 from proxy.core.jobs.attempts import Attempts
@@ -55,8 +56,9 @@ class State:
         self.holds = Holds(settings.hold, scheduling.backfill)
         self.outbox = Outbox()
 
-    def reconfigure(self, backends: Sequence[BackendSpec], settings: CoreSettings, now: float) -> None:
-        """Everybody hears of another configuration. Raises ValueError or KeyError before anything has changed."""
+    def reconfigure(self, backends: Sequence[BackendSpec], settings: CoreSettings, now: float) -> list[Backend]:
+        """Everybody hears of another configuration; returns the backends that leave. Raises ValueError or KeyError
+        before anything has changed."""
         check_names(backends)
         scheduling = settings.scheduling
         self.router.configure(scheduling)
@@ -66,6 +68,8 @@ class State:
         self.learning.tenants.configure(scheduling.fairness, now)
         self.holds.configure(settings.hold, scheduling.backfill)
         learning = {backend: backend.concurrency for backend in self.fleet.by_name.values()}
-        self.fleet.change(backends, settings.health, learns_concurrency=scheduling.admission.concurrency == "learned")
+        learns = scheduling.admission.concurrency == "learned"
+        gone = self.fleet.change(backends, settings.health, now, learns_concurrency=learns)
         anew = [backend for backend, before in learning.items() if backend.concurrency is not before]
         self.attempts.tell_again(anew, now)
+        return gone

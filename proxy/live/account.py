@@ -105,8 +105,9 @@ class Account:
     def settle(self, outcome: Outcome) -> None:
         """Give everything back and tell of it, exactly once, whatever happened."""
         usage, source = self._usage()
+        served = self._model_served()  # a backend that leaves may be forgotten with its permit
         self._give_back(outcome, usage)
-        self._tell(outcome, usage, source)
+        self._tell(outcome, usage, source, served)
 
     def _give_back(self, outcome: Outcome, usage: Usage) -> None:
         accounts, job = self._accounts, self._job
@@ -121,7 +122,7 @@ class Account:
             if self._meter.tokens and job is not None:
                 accounts.stream_watch.ended(job.backend, usage.completion_tokens, self._meter.tokens)
 
-    def _tell(self, outcome: Outcome, usage: Usage, source: str) -> None:
+    def _tell(self, outcome: Outcome, usage: Usage, source: str, model_served: str) -> None:
         request, head, job = self._request, self._message.head, self._job
         target = head.target.decode("ascii", "replace") if head else ""
         asked = self._taken.job if self._taken is not None else None
@@ -133,7 +134,7 @@ class Account:
                 endpoint=str(request.endpoint if request else Endpoint.OTHER),
                 traffic_class=self._taken.job.traffic_class if self._taken else "",
                 model_asked=(request.model or "") if request else "",
-                model_served=self._model_served(),
+                model_served=model_served,
                 backend=self._writer.source or (job.backend if job else ""),
                 attempts=job.attempts if job else 0,
                 status=self._writer.status,

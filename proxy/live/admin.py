@@ -118,6 +118,13 @@ class Admin:
             self._make_room()
         return self._edge.connection()
 
+    def configure(self, limits: Limits, cache: ResponseCache | None, max_connections: int) -> None:
+        """As another configuration has it."""
+        self._limits = limits
+        self._cache = cache
+        self._max_connections = max_connections
+        self._edge.configure(limits, HeaderPolicy(), SLACK * max_connections)
+
     def close(self) -> None:
         """Every connection, now."""
         for connection in list(self._edge.connections):

@@ -147,7 +147,7 @@ class Caller:
     ) -> None:
         self._scheduler = scheduler
         self._tokenizers = tokenizers
-        self._limits = limits
+        self.limits = limits
         self._loop = loop
         self._clock = clock
         self._allowance = AllowanceHeaders(limits.events)
@@ -155,7 +155,7 @@ class Caller:
     def relay(self, call: Call, backend: Upstream, continuation: Continuation | None = None, pieces: int = 1) -> Relay:
         """The receiver of an attempt, whose answer may be `pieces` times as large as others."""
         plan = self._plan(call, backend, continuation)
-        most_b = self._limits.answer_buffer * pieces
+        most_b = self.limits.answer_buffer * pieces
         relay = Relay(backend.name, plan, most_b, call.timeline, call.meter, self._loop, self._clock)
         if call.tap is not None:
             relay.tap = call.tap(relay)
@@ -241,7 +241,7 @@ class Caller:
             )
         return StreamPlan(
             call.settings,
-            self._limits.event,
+            self.limits.event,
             undo=_undo(call, backend, continuation),
             continuation=continuation,
             evidence=evidence,

@@ -4,10 +4,13 @@ Owns the clock and the boxes. Takes no decision: every one is a command of `core
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
+from proxy.model.backend import BackendSpec
 from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, Refuse, Report
 from proxy.model.request import Job
+from proxy.model.scheduling import CoreSettings
 from proxy.model.timeline import Clock
 
 
@@ -34,6 +37,9 @@ class SchedulerPort(Protocol):
 
     def shed_bulk(self) -> list[Command]:
         """Bulk that waits is refused."""
+
+    def reconfigure(self, backends: Sequence[BackendSpec], settings: CoreSettings, now: float) -> list[Command]:
+        """Another configuration."""
 
 
 class Box(Protocol):
@@ -132,6 +138,10 @@ class Driver:
         """The client left; harmless for a job that is over."""
         self._boxes.pop(job_id, None)
         self._carry_out(self._scheduler.cancel(job_id, self._clock()))
+
+    def reconfigure(self, backends: Sequence[BackendSpec], settings: CoreSettings) -> None:
+        """Another configuration; raises as the scheduler does, before anything has changed."""
+        self._carry_out(self._scheduler.reconfigure(backends, settings, self._clock()))
 
     def drain(self) -> None:
         """Refuse what is held and what comes; what runs goes on."""

@@ -14,19 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.core.refusals import short_of_memory
-from proxy.live.account import Account, Accounts
+from proxy.live.account import Account
 from proxy.live.attempt import Call
-from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.downstream.bodies import INLINE_B
 from proxy.live.downstream.connection import ClientConnection
 from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop
-from proxy.live.job_builder import JobBuilder
-from proxy.live.outstanding import Jobs
-from proxy.live.own import OwnAnswers
-from proxy.live.request_parser import RequestParser
-from proxy.live.response_headers import ResponseHeaders
-from proxy.live.short_first import ShortFirst, Tap
+from proxy.live.serving import Serving
+from proxy.live.short_first import Tap
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
 from proxy.model.outcome import SERVED, Outcome, Phase, failed_with
@@ -40,29 +35,11 @@ _log = logging.getLogger("tidegate.exchange")
 class Exchange(Account):
     """One request and its answer."""
 
-    __slots__ = ("_cache", "_job_builder", "_jobs", "_own", "_parser", "_short_first")
+    __slots__ = ("_serving",)
 
-    def __init__(
-        self,
-        connection: ClientConnection,
-        message: Message,
-        parser: RequestParser,
-        own: OwnAnswers,
-        job_builder: JobBuilder,
-        jobs: Jobs,
-        accounts: Accounts,
-        response_headers: ResponseHeaders,
-        short_first: ShortFirst,
-        cache: ResponseCache | None,
-    ) -> None:
-        """`cache`: None: no answer is kept."""
-        super().__init__(accounts, connection, message, response_headers)
-        self._cache = cache
-        self._parser = parser
-        self._own = own
-        self._job_builder = job_builder
-        self._jobs = jobs
-        self._short_first = short_first
+    def __init__(self, connection: ClientConnection, message: Message, serving: Serving) -> None:
+        super().__init__(serving.accounts, connection, message, serving.response_headers)
+        self._serving = serving
 
     async def run(self) -> None:
         """From the message to its Outcome; never raises."""
@@ -95,22 +72,23 @@ class Exchange(Account):
     # --- the steps
 
     async def _serve(self) -> Outcome:
-        message, parser = self._message, self._parser
+        message, serving = self._message, self._serving
+        parser, own, short_first = serving.parser, serving.own, serving.short_first
         if message.fault is not None:
             raise FaultError(message.fault)
         head = message.head
         assert head is not None
         parser.check_hops(head)
         if head.method == "OPTIONS":
-            return self._writer.respond(*self._own.options(head))
+            return self._writer.respond(*own.options(head))
         found = parser.route(head)
-        own = self._own.to(head, found)
-        if own is not None:
-            return self._writer.respond(*own)
+        answered = own.to(head, found)
+        if answered is not None:
+            return self._writer.respond(*answered)
         body = message.body
         short: ShortAnswer | None = None
-        if found.item or (self._short_first.is_on and found.endpoint is Endpoint.CHAT):
-            short, head, body = self._short_first.goes_on(head, found.item, body)
+        if found.item or (short_first.is_on and found.endpoint is Endpoint.CHAT):
+            short, head, body = short_first.goes_on(head, found.item, body)
         parser.check_room(head, body)
         if parser.takes_long(head, body):
             request, fields, body, charge_b = await parser.parse_apart(head, found, body)
@@ -124,17 +102,17 @@ class Exchange(Account):
         self._meter = answer.meter
         outcome = await self._writer.deliver(job, answer)
         if self._taken is not None and self._taken.first is not None:
-            self._short_first.keep(outcome, head, self._taken, answer, self._writer.tap)
+            short_first.keep(outcome, head, self._taken, answer, self._writer.tap)
         return outcome
 
     def _open(self, head: Head, request: Request, fields: dict[str, Any], body: bytes) -> JobLoop:
         """The job of a request, ready to be carried out; the parsed body is kept only where a resume may need it."""
         self._request = request
-        timeline, writer = self._timeline, self._writer
-        taken = self._taken = writer.taken = self._job_builder.take(head, request, fields, timeline.received, body)
+        timeline, writer, serving = self._timeline, self._writer, self._serving
+        taken = self._taken = writer.taken = serving.job_builder.take(head, request, fields, timeline.received, body)
         self._request = request = taken.request
         body = taken.body
-        self._job_builder.prompts.saw(taken.job, request, fields)
+        serving.job_builder.prompts.saw(taken.job, request, fields)
         if taken.first is not None and request.stream:
             writer.tap = Tap(self._connection)
         settings = taken.classified.traffic_class.stream
@@ -151,13 +129,13 @@ class Exchange(Account):
             stream_options=options,
             part=taken.part,
         )
-        if self._cache is not None:
-            use = self._use = writer.cached = self._cache.use(head, request, taken, fields, body)
+        if serving.cache is not None:
+            use = self._use = writer.cached = serving.cache.use(head, request, taken, fields, body)
             call.tap = use.tap
         resumes = settings.resume and request.stream and len(body) <= INLINE_B
-        job = self._job = writer.job = JobLoop(self._jobs, call, fields if resumes else {})
-        timeline.understood = self._jobs.clock()
-        if taken.job.bulk and self._parser.refuses_bulk():
+        job = self._job = writer.job = JobLoop(serving.jobs, call, fields if resumes else {})
+        timeline.understood = serving.jobs.clock()
+        if taken.job.bulk and serving.parser.refuses_bulk():
             raise FaultError(short_of_memory())
         return job
 
@@ -181,42 +159,14 @@ class Exchange(Account):
 class Exchanges:
     """The edge's handler: one exchange per message, and which of them run."""
 
-    def __init__(
-        self,
-        parser: RequestParser,
-        own: OwnAnswers,
-        job_builder: JobBuilder,
-        jobs: Jobs,
-        accounts: Accounts,
-        response_headers: ResponseHeaders,
-        running: set[Exchange],
-        cache: ResponseCache | None = None,
-        short_first: ShortFirst | None = None,
-    ) -> None:
-        self._parser = parser
-        self._own = own
-        self._job_builder = job_builder
-        self._jobs = jobs
-        self._accounts = accounts
-        self._response_headers = response_headers
-        self._short_first = short_first or ShortFirst(accounts.clock, is_on=False)
+    def __init__(self, serving: Serving, running: set[Exchange]) -> None:
+        self.serving = serving
+        """By what requests are served that come from now on."""
         self._running = running
-        self._cache = cache
 
     async def handle(self, connection: ClientConnection, message: Message) -> None:
         """Answer one request, and go on with the connection."""
-        exchange = Exchange(
-            connection,
-            message,
-            self._parser,
-            self._own,
-            self._job_builder,
-            self._jobs,
-            self._accounts,
-            self._response_headers,
-            self._short_first,
-            self._cache,
-        )
+        exchange = Exchange(connection, message, self.serving)
         self._running.add(exchange)
         try:
             await exchange.run()

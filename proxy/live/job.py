@@ -143,7 +143,9 @@ class JobLoop(Outstanding):
     @property
     def says_done(self) -> bool:
         """Whether the engine that has the answer ends every stream with `[DONE]`."""
-        return self.backend != "" and self._jobs.backends[self.backend].dialect.says_done
+        if self._share is not None:
+            return self._share.of.backend.dialect.says_done
+        return self._try is not None and self._try.backend.dialect.says_done
 
     @property
     def resumes(self) -> int:

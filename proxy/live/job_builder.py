@@ -50,7 +50,7 @@ class BuiltJob(NamedTuple):
 
 
 class JobBuilder:
-    """One per proxy."""
+    """One per configuration."""
 
     def __init__(
         self,
@@ -65,8 +65,10 @@ class JobBuilder:
         *,
         foresees: bool,
         shows_keys: bool = True,
+        ids: "itertools.count[int] | None" = None,
     ) -> None:
-        """`shows_keys`: engines see the keys of clients, which are no operator's."""
+        """`shows_keys`: engines see the keys of clients, which are no operator's. `ids`: of jobs, where others make
+        some too."""
         self._classifier = classifier
         self._models = models
         self._default_model = default_model
@@ -80,7 +82,7 @@ class JobBuilder:
         """What is done to them."""
         self.foresees = foresees
         """Whether anybody looks at predictions; else nothing is told that only they need."""
-        self._ids = itertools.count(1)
+        self._ids = ids or itertools.count(1)
 
     def take(
         self, head: Head, request: Request, fields: dict[str, Any], received: float, body: bytes = b""
@@ -184,6 +186,10 @@ class JobBuilder:
             job.window = batching.key(request.endpoint, target, fields, part, head.forward, who)
             job.items = len(part.inputs)
         return part
+
+    def goes_on_from(self, before: "JobBuilder") -> None:
+        """What another configuration's has learned holds here."""
+        self._classifier.goes_on_from(before._classifier)
 
     def models_of(self, head: Head) -> Patterns:
         """The models there are for whoever asks."""

@@ -63,6 +63,20 @@ class Jobs:
         """Calls that are out and that several jobs may have, by their attempts."""
         self.room = Room(BEGINNINGS_B)
 
+    def otherwise(self, caller: Caller, *, foresees: bool, attempts: int) -> "Jobs":
+        """The same under another configuration. Calls that are out are joined from either."""
+        jobs = Jobs(
+            self.driver,
+            caller,
+            self.backends,
+            foresees=foresees,
+            attempts=attempts,
+            loop=self.loop,
+            clock=self.clock,
+        )
+        jobs.shared, jobs.room = self.shared, self.room
+        return jobs
+
 
 class Outstanding(Mailbox):
     """One per job."""

@@ -60,7 +60,7 @@ class Assembled(NamedTuple):
 
 
 class Prompts:
-    """One per proxy."""
+    """One per configuration."""
 
     def __init__(
         self, lint: PrefixLint | None = None, named: NamedPrompts | None = None, clock: Clock = _unmeasured
@@ -76,6 +76,13 @@ class Prompts:
         """By class."""
         self.assembly: dict[str, Histogram] = {}
         """By name and version: seconds in which it was put together."""
+
+    def otherwise(self, lint: PrefixLint | None, named: NamedPrompts | None) -> "Prompts":
+        """The same under another configuration, with the same counts."""
+        prompts = Prompts(lint, named, self._clock)
+        prompts.lines_stripped, prompts.messages_cut = self.lines_stripped, self.messages_cut
+        prompts.assembly = self.assembly
+        return prompts
 
     def assembled(
         self, headers: Mapping[bytes, bytes], request: Request, fields: dict[str, Any], body: bytes

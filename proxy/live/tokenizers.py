@@ -132,6 +132,12 @@ class Tokenizers:
         self._estimators: dict[str, Estimator] = {}
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tokenizers")
 
+    def configure(self, files: dict[str, Path]) -> None:
+        """Other files. One that is named again is read again when it is needed; what nobody names is forgotten."""
+        self._files = files
+        for source in [source for source in self._loaded if source.startswith("file:")]:
+            del self._loaded[source]
+
     def estimator(self, model: str) -> Estimator:
         """What is learned of a model's tokens per byte."""
         found = self._estimators.get(model)

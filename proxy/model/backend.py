@@ -31,3 +31,12 @@ class BackendSpec:
     """Of its kind of engine, as far as the configuration tells it."""
     bias: dict[str, float] = field(default_factory=dict)
     """Of its pool: traffic class → prefill times of the request by which others are preferred. 0: no opinion."""
+    url: str = ""
+    """Where it is. Nobody connects by it here: another one tells that another engine has the name now."""
+
+    def is_same_engine(self, other: "BackendSpec") -> bool:
+        """Whether what was learned under one still holds under the other: it is where it was, and serves a model that
+        it served."""
+        if self.url != other.url:
+            return False
+        return not self.models or not other.models or not self.models.isdisjoint(other.models)

@@ -36,6 +36,13 @@ class Labels:
         known = self._known.get(name)
         return self._new(name) if known is None else known
 
+    def know(self, names: Iterable[str]) -> None:
+        """More names that stand for themselves, while there is room."""
+        for name in names:
+            if name not in self._values and len(self._values) < self._most:
+                self._values[name] = None
+                self._known[name] = name
+
     def __len__(self) -> int:
         """Values so far, but for `other` and `none`."""
         return len(self._values)

@@ -33,6 +33,14 @@ class Logs:
         logging.basicConfig(level=level.upper(), handlers=[self._handler], force=True)
         _catch_strays()
 
+    def configure(self, level: str, form: str) -> None:
+        """Other lines from now on."""
+        formatter = _JsonFormatter() if form == "json" else _TextFormatter()
+        self._handler.setFormatter(formatter)
+        self._errors.lost_line = formatter.lost_line
+        self.access.lost_line = lost_line(form)
+        logging.getLogger().setLevel(level.upper())
+
     def say(self, message: str) -> None:
         """A line at `info` whatever the level: where the proxy listens."""
         self._handler.handle(_record(logging.INFO, message))

@@ -3,7 +3,7 @@
 Labels come from the configuration or from closed sets, never from user input.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -35,6 +35,8 @@ AT_END: Final = "When a request ends"
 AT_DECISION: Final = "When something is decided or learned; gauges are read when somebody looks"
 AT_LOOK: Final = "When somebody looks"
 """When metrics are written."""
+_LEFT_MAX: Final = 64
+"""Backends that left and have series still."""
 _KEPT_HERE: Final[Key] = ("", "", "", "kept", "")
 
 
@@ -60,13 +62,16 @@ class Metrics:
         self._models = models or Labels((), MAX_NAMES, scheduler.listed_as)
         self._tenants = tenants or Labels((), MAX_NAMES)
         self._caches: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._left: deque[str] = deque()
+        """Backends, by when they left."""
         self._goodput = Goodput()
         self._prompts = PromptMetrics()
         self._batches = Batches()
         self._scheduler = scheduler
         self._gauges = gauges
         self._now = now
-        self._lint = lint
+        self.lint = lint
+        """Of the prompts; None: nobody looks."""
         self._writer = Writer()
         self._process = CollectorRegistry(auto_describe=False)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -90,6 +95,21 @@ class Metrics:
         """Count what streams that are not over have metered so far."""
         self._requests.meter(running)
 
+    def know(self, models: Iterable[str], tenants: Iterable[str]) -> None:
+        """Names that another configuration has."""
+        self._models.know(models)
+        self._tenants.know(tenants)
+
+    def left(self, backend: str) -> None:
+        """It is configured no more. Its series stay, unless many have left since."""
+        if backend in self._left:
+            self._left.remove(backend)
+        self._left.append(backend)
+        if len(self._left) > _LEFT_MAX:
+            forgotten = self._left.popleft()
+            if all(view.name != forgotten for view in self._scheduler.backends(self._now())):
+                self._requests.forget(forgotten)
+
     def silent(self) -> dict[str, int]:
         """Generated answers by backend that told the tokens of the prompt and not those of them that were cached."""
         return self._requests.silent()
@@ -110,8 +130,8 @@ class Metrics:
         yield AT_END, self._prompts.families(told.prompt_assembly)
         yield AT_END, percentile_families(self.percentiles.read(now))
         yield AT_DECISION, scheduler_families(self._scheduler, now, self._tenants)
-        if self._lint is not None:
-            yield AT_DECISION, prefix_families(self._lint, self._tenants)
+        if self.lint is not None:
+            yield AT_DECISION, prefix_families(self.lint, self._tenants)
         if told.cache is not None:
             yield AT_DECISION, cache_families(told.cache, self._caches)
         yield AT_DECISION, edit_families(told)

@@ -126,6 +126,13 @@ class RequestMetrics:
         self._fallbacks: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._wasted: defaultdict[tuple[str, str], int] = defaultdict(int)
 
+    def forget(self, backend: str) -> None:
+        """No series of it any more."""
+        for key in [key for key in self._series if key[2] == backend]:
+            del self._series[key]
+        for pair in [pair for pair in self._of_backends if pair[1] == backend]:
+            del self._of_backends[pair]
+
     def count(self, record: Record) -> Key:
         """One finished request; what it was counted as."""
         key = record.endpoint, record.traffic_class or _NO_CLASS, record.backend or _NO_BACKEND

@@ -34,7 +34,7 @@ class LineWriter:
         """`lost_line` makes the line that says how many were lost; `tell` hears of the first write that failed, and
         with None of the first that did not."""
         self._fd = fd
-        self._lost_line = lost_line
+        self.lost_line = lost_line
         self._tell = tell
         self._max_waiting_b = max_waiting_b
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
@@ -75,7 +75,7 @@ class LineWriter:
 
     def _say_lost(self) -> None:
         untold = self.lost - self._told
-        if untold and self._written(self._lost_line(untold), counts=False):
+        if untold and self._written(self.lost_line(untold), counts=False):
             self._told += untold
 
     def _written(self, lines: bytes, *, counts: bool = True) -> bool:

@@ -14,7 +14,7 @@ ENGINES = (SimEngine("a", options="max_concurrency: 1"),)
 
 async def test_bulk_is_refused_first_and_what_waits_with_it(tmp_path: Path) -> None:
     async with running(tmp_path, OPTIONS, ENGINES) as live:
-        guard, scheduler = live.proxy._memory, live.proxy._scheduler
+        guard, scheduler = live.proxy._lasting.memory, live.proxy._scheduler
         going = asyncio.ensure_future(live.ask(connection="close", x_tidegate_class="bulk", x_sim_delay_ms="700"))
         await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 1, "one is on its way")
         waits = [

@@ -127,4 +127,4 @@ async def test_a_client_that_leaves_leaves_nothing(tmp_path: Path) -> None:
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
         await asyncio.to_thread(eventually, lambda: recorder.in_flight == 0, "the engine is free")
-        assert len(live.proxy._short_first._answers) == 0
+        assert len(live.proxy._servings.short_first._answers) == 0

@@ -185,8 +185,8 @@ class World:
             counts.held,
             counts.held_bytes,
             len(driver._boxes),
-            len(proxy._watch._things),
-            proxy._budget.taken_b,
+            len(proxy._lasting.watch._things),
+            proxy._lasting.budget.taken_b,
             sum(engine.open_requests for engine in self.engines),
         )
 

@@ -95,6 +95,15 @@ class Store:
         self.too_large = 0
         """Not stored, being over the bound of one entry."""
 
+    def resize(self, size_b: int, entry_b: int, share: float = 1.0) -> None:
+        """Other bounds; what is above them goes now. An entry that is larger than one may be now stays until it has to
+        make room."""
+        self._size_b = size_b
+        self._share_b = int(size_b * share)
+        self._entry_b = min(entry_b, self._share_b)
+        for shelf in list(self._shelves.values()):
+            self._make_room(shelf)
+
     @property
     def scopes(self) -> int:
         """How many have entries."""

@@ -50,6 +50,19 @@ class Versions:
         self.generation = 0
         """Grows with every change: what was asked before one is not the answer after it."""
 
+    def configure(self, epoch: str, revisions: Mapping[str, str]) -> None:
+        """As another configuration has it: where that differs, what was kept before is void."""
+        if epoch != self._epoch or dict(revisions) != self._configured:
+            self._epoch, self._configured = epoch, dict(revisions)
+            self._changed()
+
+    def forget(self, backend: str) -> None:
+        """Nobody asks it any more."""
+        for told in (self._told, self._fingerprints):
+            for by in told.values():
+                by.pop(backend, None)
+        self._changed()
+
     def stamp(self, model: str, prompt: str = "") -> bytes:
         """All that an answer depends on beside its request."""
         stamp = self._stamps.get((model, prompt))

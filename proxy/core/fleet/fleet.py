@@ -56,11 +56,17 @@ class Fleet:
         return self.roster.backends
 
     def change(
-        self, specs: Sequence[BackendSpec], settings: HealthSettings, *, learns_concurrency: bool
+        self, specs: Sequence[BackendSpec], settings: HealthSettings, now: float, *, learns_concurrency: bool
     ) -> list[Backend]:
-        """These are configured now; returns those that leave: they get nothing new. Raises ValueError."""
+        """These are configured now; who is new starts slowly. Returns those that leave: they get nothing new. Raises
+        ValueError."""
+        before = {*self.backends, *self.leaving}
         gone = self.roster.change(specs, settings, learns=learns_concurrency)
         self._settings = settings
+        for backend in self.backends:
+            if backend not in before:
+                backend.health.start_slowly(now)
+                self._ramp(backend, now)
         self.ramping = [backend for backend in self.ramping if backend not in gone]
         self.catalogue.change(self.backends)
         self._look_at_all()
@@ -223,7 +229,8 @@ class Fleet:
         """At most so many of `usable` that hold the most of a prompt's prefix."""
         bits = self.prefixes.best_holders(chain)
         found: list[Backend] = []
-        allowed = None if len(usable) == len(self.by_name) else frozenset(usable)
+        everybody = len(self.backends) + len(self.leaving)
+        allowed = None if len(usable) == everybody else frozenset(usable)
         while bits and len(found) < most:
             low = bits & -bits
             backend = self.roster.numbered(low.bit_length() - 1)

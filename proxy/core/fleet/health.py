@@ -157,6 +157,10 @@ class Health:
         # an engine whose probes succeed and whose requests fail must not come back every few seconds for ever.
         self._row_until = now + max(self._out_s, self._settings.slow_start)
         self._forget()
+        self.start_slowly(now)
+
+    def start_slowly(self, now: float) -> None:
+        """From now on its share of the traffic grows."""
         self._ramp_base, self._ramp_since = FLOOR_SHARE, now
 
     def share_at(self, now: float) -> float:

@@ -3,6 +3,8 @@
     configured ──not in another configuration──> leaving ──its last attempt ended──> forgotten
          ^─────────────configured again───────────┘
 
+A name that belongs to another engine now is a backend that comes and one that leaves.
+
 Owns their order and their numbers. A number is a backend's alone for as long as it is known (a bit of the prefix index,
 the key of its timers); its place in the order is that in the configuration. Decides nothing about health or load.
 """
@@ -30,7 +32,7 @@ class Roster:
         self.leaving: list[Backend] = []
         """Those that are not any more, and still have attempts out."""
         self.by_name: dict[str, Backend] = {}
-        """Both."""
+        """Both; of two that share a name, the one that is configured."""
         self.pools: dict[str, Pool] = {}
         self.change(specs, health, learns=learns)
 
@@ -51,8 +53,9 @@ class Roster:
         for backend in gone:
             backend.memberships = []
         self.leaving += gone
-        for backend in self.by_name.values():
-            backend.record.resize()
+        for known_one in self._numbered:
+            if known_one is not None:
+                known_one.record.resize()
         return gone
 
     def numbered(self, number: int) -> Backend:
@@ -66,14 +69,23 @@ class Roster:
         idle = [backend for backend in self.leaving if not backend.in_flight]
         for backend in idle:
             self.leaving.remove(backend)
-            del self.by_name[backend.name]
+            self._unname(backend)
             self._numbered[backend.number] = None
             backend.record.wipe()
         return idle
 
+    def _unname(self, backend: Backend) -> None:
+        """Its name is nobody's, or that of another one who leaves."""
+        if self.by_name.get(backend.name) is not backend:
+            return
+        del self.by_name[backend.name]
+        for other in self.leaving:
+            if other.name == backend.name:
+                self.by_name[other.name] = other
+
     def _placed(self, spec: BackendSpec, index: int, health: HealthSettings, learns: bool) -> Backend:
         pool, backend = self.pools[spec.pool], self.by_name.get(spec.name)
-        if backend is None:
+        if backend is None or not backend.spec.is_same_engine(spec):
             number = self._free_number()
             record = self.prefixes.record(number)
             backend = Backend(spec, index, health, pool, record, number=number, learns=learns)

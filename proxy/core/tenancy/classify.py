@@ -86,7 +86,7 @@ class _Rule:
 
 
 class Classifier:
-    """One per proxy."""
+    """One per configuration."""
 
     def __init__(
         self, classes: dict[str, ClassSettings], rules: Sequence[RuleSettings], bulk_tokens: int | None
@@ -95,6 +95,10 @@ class Classifier:
         self._rules = [_Rule(index, rule) for index, rule in enumerate(rules)]
         self._bulk_tokens = bulk_tokens
         self._work = Work()
+
+    def goes_on_from(self, before: "Classifier") -> None:
+        """What another configuration's has learned holds here."""
+        self._work = before._work
 
     def classify(self, asked: RequestTraits) -> Classified:
         """The class of a request. KeyError: the header names a class that does not exist."""

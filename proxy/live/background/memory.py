@@ -42,6 +42,11 @@ class MemoryGuard:
         self.is_full = False
         """Every new request is."""
 
+    def configure(self, limits: MemoryLimits) -> None:
+        """Other shares, or another limit, from the next look on."""
+        self._limits = limits
+        self._limit_b = limit_b(limits)
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:

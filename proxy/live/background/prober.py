@@ -77,6 +77,15 @@ class Prober:
         self._weights: dict[str, str] = {}
         """Model → what it said of its weights."""
 
+    def configure(
+        self, health: HealthSettings, limits: UpstreamLimits, versions: Versions | None, warmer: Warmer | None
+    ) -> None:
+        """As another configuration has it, from the next probe on."""
+        self._health = health
+        self._questions.limits = limits
+        self._versions = versions
+        self._warmer = warmer
+
     async def run(self) -> None:
         """Until cancelled."""
         interval_s = self._health.probe_interval

@@ -25,7 +25,7 @@ class Questions:
         self, backend: Upstream, limits: UpstreamLimits, loop: asyncio.AbstractEventLoop, request_id: str
     ) -> None:
         self._backend = backend
-        self._limits = limits
+        self.limits = limits
         self._loop = loop
         self._id = request_id
         self.reached = True
@@ -49,7 +49,7 @@ class Questions:
             raise
         self.reached = True
         clock = self._backend.clock
-        plan = StreamPlan(StreamSettings(), self._limits.event)
+        plan = StreamPlan(StreamSettings(), self.limits.event)
         relay = Relay(self._backend.name, plan, most_b, Timeline(clock()), Meter(), self._loop, clock)
         relay.connection = connection
         try:

@@ -77,6 +77,11 @@ class StreamWatch:
             self._told[backend] = _KEEP * self._told.get(backend, 0.0) + told
             self._seen[backend] = _KEEP * self._seen.get(backend, 0.0) + seen
 
+    def forget(self, backend: str) -> None:
+        """It is known no more."""
+        self._told.pop(backend, None)
+        self._seen.pop(backend, None)
+
     def look(self, now: float) -> None:
         """Compare with the last look."""
         elapsed, self._looked = now - self._looked, now

@@ -35,13 +35,19 @@ class Warmer:
         templates: Sequence[Template],
         limits: UpstreamLimits,
         loop: asyncio.AbstractEventLoop,
+        before: "Warmer | None" = None,
     ) -> None:
+        """`before`: of another configuration; what it did counts here."""
         self._settings = settings
         self._prompts = [_fields(template) for template in templates]
         self._limits = limits
         self._loop = loop
-        self.requests: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.requests: defaultdict[tuple[str, str], int] = defaultdict(int) if before is None else before.requests
         """Backend and result (`ok`, `failed`) → requests."""
+
+    def asks_the_same(self, other: "Warmer") -> bool:
+        """Whether an engine that has heard of one prompts need not hear of the other's."""
+        return self._prompts == other._prompts
 
     async def warm(self, backend: Upstream, models: Iterable[str]) -> None:
         """Ask it for every prompt in each of these models, by its own names, within the time of the settings."""

@@ -50,10 +50,22 @@ class Memory:
         self.event_limit_b = event_limit_b
         self.tokenizers = tokenizers
         self.size_b: int = settings.size
-        self.taps = Taps(max(self.size_b // _TAPS_SHARE, _TAPS_MIN * self.entry_b))
+        self.taps = Taps(self._taps_b())
         self.ttl_s: float = settings.ttl
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
+
+    def configure(self, settings: CacheSettings, event_limit_b: int, remote: RemoteCache | None) -> None:
+        """Other numbers; what is kept stays, as far as it has room, for the time that was said when it came."""
+        before_b = self._taps_b()
+        self.size_b, self.entry_b = settings.size, settings.entry
+        self.coalesce_s, self.ttl_s = settings.coalesce, settings.ttl
+        self.event_limit_b, self.remote = event_limit_b, remote
+        self.store.resize(settings.size, settings.entry, settings.tenant_share)
+        self.taps.left_b += self._taps_b() - before_b
+
+    def _taps_b(self) -> int:
+        return max(self.size_b // _TAPS_SHARE, _TAPS_MIN * self.entry_b)
 
     def unique(self) -> str:
         """A name for an answer that is given again."""

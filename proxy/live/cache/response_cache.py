@@ -39,6 +39,11 @@ class ResponseCache:
         self.versions = versions
         self.remote = remote
 
+    def configure(self, settings: CacheSettings, event_limit_b: int, remote: RemoteCache | None) -> None:
+        """As another configuration has it. The second level that was is the caller's to close."""
+        self.remote = remote
+        self._memory.configure(settings, event_limit_b, remote)
+
     def use(self, head: Head, request: Request, taken: BuiltJob, fields: Mapping[str, Any], body: bytes) -> CacheUse:
         """What this request has to do with it."""
         memory, whose = self._memory, prompt.whose(head.fields)

@@ -43,6 +43,10 @@ class Bodies:
         self._turn = asyncio.Semaphore(1)
         """One after the other: parsing holds the interpreter, so two threads would only take more memory."""
 
+    def configure(self, limits: Limits) -> None:
+        """Other limits, for the bodies that come."""
+        self._limits = limits
+
     def close(self) -> None:
         """End the thread."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -35,6 +35,11 @@ class Budget:
             raise FaultError(self._refusal(size_b))
         self.free_b -= size_b
 
+    def resize(self, total_b: int) -> None:
+        """So many bytes from now on; what is out above them is waited for."""
+        self.free_b += total_b - self.total_b
+        self.total_b = total_b
+
     def give(self, size_b: int) -> None:
         """What was taken before."""
         self.free_b += size_b

@@ -73,6 +73,12 @@ class Edge:
         self.refused = 0
         self.draining = False
 
+    def configure(self, limits: Limits, policy: HeaderPolicy, max_connections: int) -> None:
+        """Other terms, for connections that are open too, as far as they have not begun to apply; nobody is closed."""
+        self.limits = self.terms.limits = limits
+        self.terms.policy = policy
+        self.max_connections = max_connections
+
     def connection(self) -> "ClientConnection":
         """A protocol for one accepted socket."""
         return ClientConnection(self)

@@ -45,15 +45,25 @@ class Message(NamedTuple):
 _NOTHING: Final[list[Message]] = []
 
 
-class Terms(NamedTuple):
-    """What all readers share."""
+class Terms:
+    """What all readers share. `clock`: seconds for which this process has run. Limits and policy of another
+    configuration hold for the next request of every connection."""
 
-    limits: Limits
-    policy: HeaderPolicy
-    new_id: Callable[[], str]
-    budget: Budget
-    clock: Callable[[], float]
-    """Seconds for which this process has run."""
+    __slots__ = ("budget", "clock", "limits", "new_id", "policy")
+
+    def __init__(
+        self,
+        limits: Limits,
+        policy: HeaderPolicy,
+        new_id: Callable[[], str],
+        budget: Budget,
+        clock: Callable[[], float],
+    ) -> None:
+        self.limits = limits
+        self.policy = policy
+        self.new_id = new_id
+        self.budget = budget
+        self.clock = clock
 
 
 class Reader:

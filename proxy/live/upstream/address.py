@@ -1,7 +1,7 @@
 """Where a backend is, and how patient we are with it."""
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.config.backend import BackendOptions
 from proxy.live.upstream import tls
@@ -20,12 +20,14 @@ class SocketAddress:
     prefix: str
     """Path before `/v1`, without a trailing slash."""
     api_key: str | None
-    tls: ssl.SSLContext | None
+    tls: ssl.SSLContext | None = field(compare=False)
     connect_s: float
     first_byte_s: float | None
     """None: as long as whoever asks is willing to wait."""
     idle_s: float
     keepalive_s: float
+    tls_made_of: bytes = b""
+    """What `tls` is made of, as a digest: two that are made of the same are the same."""
 
 
 def address_of(config: BackendOptions, limits: UpstreamLimits) -> SocketAddress:
@@ -42,6 +44,7 @@ def address_of(config: BackendOptions, limits: UpstreamLimits) -> SocketAddress:
         prefix=url.prefix,
         api_key=config.api_key.get_secret_value() if config.api_key else None,
         tls=tls.context(config.tls) if url.scheme == "https" else None,
+        tls_made_of=tls.made_of(config.tls) if url.scheme == "https" else b"",
         connect_s=limits.connect if config.connect is None else config.connect,
         first_byte_s=limits.first_byte if config.first_byte is None else config.first_byte,
         idle_s=limits.idle if config.idle is None else config.idle,

@@ -8,7 +8,7 @@ from proxy.config.schema import Config
 from proxy.engines.base import Dialect
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.engines.routes import UNRECOGNISED
-from proxy.live.upstream.address import address_of
+from proxy.live.upstream.address import SocketAddress, address_of
 from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
 from proxy.model.limits import UpstreamLimits
@@ -29,18 +29,20 @@ class Upstream:
         loop: asyncio.AbstractEventLoop,
         watch: Watch,
         via: bytes = b"",
+        address: SocketAddress | None = None,
     ) -> None:
-        """`via`: a line for the head of every request."""
-        address = address_of(config, limits)
+        """`via`: a line for the head of every request; `address`: as `address_of` makes it. OSError or ssl.SSLError
+        where that is left to be made here, and cannot."""
+        address = address or address_of(config, limits)
         self.name = config.name
         self.pool = ConnectionPool(address, loop, watch)
         self.clock = watch.clock
         self.dialect: Dialect = DIALECTS.get(config.kind, UNKNOWN)
-        self.kind_known = config.kind != "auto"
-        self.takes_any = config.models == "any"
+        self.kind_known = False
+        self.takes_any = False
         """Every name is sent there: that it does not know one is the client's business."""
-        self.aliases = config.aliases
-        self.salts_cache = config.cache_salt == "tenant"
+        self.aliases: dict[str, str] = {}
+        self.salts_cache = False
         """Its own prefix cache is kept apart by tenant, if its kind can do that."""
         self.is_lost = asyncio.Event()
         """It was not reached just now: its prober looks at once."""
@@ -52,7 +54,7 @@ class Upstream:
         self._only_probes = False
         """It served while it closed probes without an answer: that it closes them says nothing."""
         self._warn_again = 0.0
-        self._asks_usage = config.usage == "ask"
+        self._asks_usage = False
         self._takes_usage: dict[str, bool] = {}
         """Models for which it took being asked for usage, or refused."""
         self.answers = False
@@ -62,6 +64,25 @@ class Upstream:
         """Host, port and path."""
         self._host_line = b" HTTP/1.1\r\nhost: " + address.authority + b"\r\n"
         self._id_line = b"accept-encoding: identity\r\n" + via + b"x-request-id: "
+        self._key_line: bytes | None = None
+        self._describe(config, address)
+
+    def configure(self, config: BackendOptions, address: SocketAddress) -> None:
+        """The same engine, with other options; what it showed of itself is known still."""
+        kind = DIALECTS.get(config.kind, UNKNOWN)
+        if config.kind != "auto" and kind is not self.dialect:
+            self.dialect = kind
+        if (config.usage == "ask") != self._asks_usage:
+            self._takes_usage.clear()
+        self._describe(config, address)
+        self.pool.configure(address)
+
+    def _describe(self, config: BackendOptions, address: SocketAddress) -> None:
+        self.kind_known = config.kind != "auto"
+        self.takes_any = config.models == "any"
+        self.aliases = config.aliases
+        self.salts_cache = config.cache_salt == "tenant"
+        self._asks_usage = config.usage == "ask"
         self._key_line = None if address.api_key is None else f"authorization: Bearer {address.api_key}\r\n".encode()
 
     @property
@@ -138,6 +159,11 @@ class Upstream:
         return b"".join(parts)
 
 
+def addresses_of(config: Config) -> dict[str, SocketAddress]:
+    """Of all backends, by name. Reads files; OSError or ssl.SSLError for a CA file that cannot be used."""
+    return {backend.name: address_of(backend, config.limits.upstream) for backend in config.backends}
+
+
 def build(config: Config, loop: asyncio.AbstractEventLoop, watch: Watch, via: bytes = b"") -> dict[str, Upstream]:
-    """All backends by name. Raises OSError or ssl.SSLError for a CA file that cannot be used."""
+    """All backends by name. Raises as `addresses_of` does."""
     return {backend.name: Upstream(backend, config.limits.upstream, loop, watch, via) for backend in config.backends}

@@ -68,7 +68,6 @@ class UpstreamConnection(Deadlines):
 
     __slots__ = (
         "_abandoned",
-        "_address",
         "_between_chunks",
         "_framing_b",
         "_headers",
@@ -79,13 +78,15 @@ class UpstreamConnection(Deadlines):
         "_request_b",
         "_status",
         "_until_close",
+        "address",
         "reused",
     )
 
     def __init__(self, owner: Owner, address: SocketAddress, watch: Watch) -> None:
         super().__init__(watch, address.first_byte_s, address.idle_s)
         self._owner = owner
-        self._address = address
+        self.address = address
+        """By what it was made."""
         self.reused = False
         self._receiver: Receiver | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -141,7 +142,7 @@ class UpstreamConnection(Deadlines):
         if self._abandoned:
             self.transport.abort()
             return
-        self.deadline = self._clock() + self._address.connect_s + self._address.keepalive_s  # unless it is used
+        self.deadline = self._clock() + self.address.connect_s + self.address.keepalive_s  # unless it is used
         self._owner.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -277,7 +278,7 @@ class UpstreamConnection(Deadlines):
         self.reused = True
         if self._fixed:
             self.resume()
-        self.deadline = self._clock() + self._address.keepalive_s
+        self.deadline = self._clock() + self.address.keepalive_s
         if reusable and self.is_open:
             self._owner.idle(self)
         elif self.transport is not None:
@@ -301,17 +302,17 @@ class UpstreamConnection(Deadlines):
     # --- faults
 
     def _nonsense(self, what: str) -> Fault:
-        return upstream(Kind.NONSENSE, f"Backend {self._address.name} {what}.", Retry.SAFE)
+        return upstream(Kind.NONSENSE, f"Backend {self.address.name} {what}.", Retry.SAFE)
 
     def _lost(self) -> Fault:
-        name = self._address.name
+        name = self.address.name
         if self._status:
             return upstream(Kind.CUT, f"Backend {name} closed the connection in the middle of its answer.", Retry.SAFE)
         retry = Retry.REUSED_CONNECTION_ONLY if self.reused else Retry.SAFE
         return upstream(Kind.RESET, f"Backend {name} closed the connection before it answered.", retry)
 
     def _late(self) -> Fault:
-        name, limit_s = self._address.name, self._patience_s
+        name, limit_s = self.address.name, self._patience_s
         if not self._status:
             what = "did not finish the head of its answer" if self._framing_b else "sent nothing"
             return upstream(Kind.FIRST_BYTE_TIMEOUT, f"Backend {name} {what} for {limit_s:g} s.")

@@ -26,6 +26,7 @@ class ConnectionPool:
         self._idle: list[UpstreamConnection] = []
         self._open: set[UpstreamConnection] = set()
         self.on_opened: Callable[[], None] | None = None
+        self._retired = False
 
     @property
     def open_connections(self) -> int:
@@ -76,6 +77,18 @@ class ConnectionPool:
             connection.transport, connection, address.tls, server_hostname=address.host
         )
 
+    def retire(self) -> None:
+        """Nothing is kept for a next request any more; what is in use goes on to its end."""
+        self._retired = True
+        self.close()
+
+    def configure(self, address: SocketAddress) -> None:
+        """It is used, and new connections are made by this; those that wait were perhaps made by another one."""
+        self._retired = False
+        if address != self.address:
+            self.address = address
+            self.close()
+
     def close(self) -> None:
         """Close what is idle."""
         while self._idle:
@@ -90,7 +103,10 @@ class ConnectionPool:
 
     def idle(self, connection: UpstreamConnection) -> None:
         """It can carry another request."""
-        self._idle.append(connection)
+        if self._retired or connection.address is not self.address:
+            connection.abort()
+        else:
+            self._idle.append(connection)
 
     def closed(self, connection: UpstreamConnection) -> None:
         """It is gone. May be said twice."""

@@ -4,6 +4,8 @@ Owns the words for it: whose certificate, why, and what to do. Names come from t
 """
 
 import ssl
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from proxy.config.backend import TlsSettings
@@ -46,6 +48,12 @@ def context(settings: TlsSettings) -> ssl.SSLContext:
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
     return made
+
+
+def made_of(settings: TlsSettings) -> bytes:
+    """A digest of all that decides what `context` makes. OSError as there."""
+    authorities = b"" if settings.ca_file is None else Path(settings.ca_file).read_bytes()
+    return sha256(b"%d %b" % (settings.verify, authorities)).digest()
 
 
 def reason(error: ssl.SSLError, host: str) -> str:

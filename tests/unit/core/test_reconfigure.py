@@ -87,6 +87,61 @@ def test_who_comes_back_in_time_is_the_one_it_was() -> None:
     assert not play.view("a").leaving
 
 
+# ---- another engine under the same name
+
+
+@pytest.mark.parametrize("new", [{"url": "http://b"}, {"models": frozenset({"other"})}], ids=["url", "models"])
+def test_another_engine_under_a_name_is_another_backend(new: dict[str, object]) -> None:
+    known = replace(spec("a"), url="http://a")
+    play = Play(known)
+    play.submit(1)
+    before = play.scheduler._fleet.by_name["a"]
+    before.record.add((1, 2, 3))
+    before.took(3.0)
+    changed(play, replace(known, **new))  # type: ignore[arg-type]
+    after = play.scheduler._fleet.by_name["a"]
+    assert after is not before
+    assert (after.service_s, after.in_flight, after.share) == (None, 0, 0.1)
+    assert names(play) == [("a", False)], "one name, one view"
+    play.finish(1)
+    assert play.scheduler._fleet.leaving == []
+    assert play.scheduler._fleet.by_name["a"] is after
+    assert play.scheduler.knows("a")
+
+
+def test_more_models_or_an_alias_are_the_same_engine() -> None:
+    known = replace(spec("a"), url="http://a")
+    play = Play(known)
+    before = play.scheduler._fleet.by_name["a"]
+    changed(play, replace(known, models=(known.models or frozenset()) | {"n"}, aliases={"x": "m"}))
+    assert play.scheduler._fleet.by_name["a"] is before
+
+
+def test_whoever_left_a_name_that_is_free_again_is_known_by_it_to_the_end() -> None:
+    known = replace(spec("a"), url="http://a")
+    play = Play(known, spec("z"))
+    play.submit(1)
+    play.submit(2)
+    changed(play, replace(known, url="http://b"), spec("z"))
+    changed(play, spec("z"))
+    assert names(play) == [("z", False), ("a", True)]
+    assert play.scheduler.knows("a")
+    play.finish(1)
+    play.finish(2)
+    assert names(play) == [("z", False)]
+    assert not play.scheduler.knows("a")
+    assert play.scheduler.upstream_model("a", "m") == "m"
+
+
+def test_who_comes_starts_slowly_and_who_was_there_does_not() -> None:
+    play = Play(spec("a"))
+    changed(play, spec("a"), spec("b"))
+    assert (play.view("a").share, play.view("b").share) == (1.0, 0.1)
+    play.later(60.0)
+    play.submit(1)
+    assert play.view("b").share == 1.0
+
+
 @pytest.mark.parametrize(
     "report",
     [Probed("a", True), Load("a", running=1.0), Flowed("a", 1.0, 9.0), Restarted("a")],

@@ -25,6 +25,8 @@ from proxy.live.job_builder import JobBuilder
 from proxy.live.own import OwnAnswers
 from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
+from proxy.live.serving import Serving
+from proxy.live.short_first import ShortFirst
 from proxy.live.watch import Watch
 from proxy.model.classes import with_built_in
 from proxy.model.faults import Kind, internal
@@ -66,15 +68,16 @@ class House(Bed):
         builder = self.builder = JobBuilder(Classifier(with_built_in(()), [], 2048), models, None, foresees=True)
         watch = self.watch = StreamWatch(self.running, self.driver, self.scheduler.gives_up, None, self.clock)
         self.response_headers = ResponseHeaders(self.scheduler.quota, "goodput", cors, self.clock)
-        exchanges = Exchanges(
+        self.serving = Serving(
             RequestParser(limits, self.memory, Bodies(limits, self.budget, loop), Hops("me"), self.backends),
             OwnAnswers(models, builder.models_of, self.backends.values(), why_not_ready, cors),
             builder,
             self.jobs,
             Accounts(self.budget, builder, watch, self.scheduler.upstream_model, self.records.append, self.clock),
             self.response_headers,
-            self.running,
+            ShortFirst(self.clock, is_on=False),
         )
+        exchanges = self.exchanges = Exchanges(self.serving, self.running)
         self.edge = Edge(
             exchanges.handle,
             limits=limits,

@@ -41,3 +41,9 @@ def test_what_is_remembered_is_bounded() -> None:
     assert {labels.of(name) for name in names} == {"m", OTHER}
     assert len(labels) == 2
     assert len(labels._known) <= 4 * 8 + 1
+
+
+def test_another_configuration_brings_names_while_there_is_room() -> None:
+    labels = Labels(("a",), 2)
+    labels.know(("a", "b", "c"))
+    assert [labels.of(name) for name in ("a", "b", "c")] == ["a", "b", OTHER]

@@ -116,7 +116,7 @@ def test_timers_of_who_is_forgotten_are_none() -> None:
     one.failed(a, a.health.era, ILL, 100.0)
     one.failed(b, b.health.era, upstream(Kind.BUSY, "full", retry_after_s=3.0), 100.0)
     specs = [BackendSpec("c", models=frozenset({"m"}))]
-    assert one.change(specs, QUICK, learns_concurrency=True) == [a, b]
+    assert one.change(specs, QUICK, 0.0, learns_concurrency=True) == [a, b]
     assert one.forget_idle() == [a, b]
     assert not one.advance(1000.0)
     assert usable(one) == ["c"]
@@ -126,15 +126,15 @@ def test_other_bounds_of_health_hold_from_now_on() -> None:
     one = fleet("a", "b", health=HealthSettings(panic_threshold=0.0))
     a, _ = one.backends
     specs = [backend.spec for backend in one.backends]
-    one.change(specs, QUICK, learns_concurrency=True)
+    one.change(specs, QUICK, 0.0, learns_concurrency=True)
     assert one.failed(a, a.health.era, ILL, 100.0)
     assert usable(one) == ["b"]
-    one.change(specs, HealthSettings(panic_threshold=1.0), learns_concurrency=True)
+    one.change(specs, HealthSettings(panic_threshold=1.0), 0.0, learns_concurrency=True)
     assert usable(one) == ["a", "b"], "panic"
 
 
 def test_candidates_of_the_same_backends_keep_what_they_know() -> None:
     one = fleet("a", "b")
     before = one.catalogue.find("m")
-    one.change([backend.spec for backend in one.backends], QUICK, learns_concurrency=True)
+    one.change([backend.spec for backend in one.backends], QUICK, 0.0, learns_concurrency=True)
     assert one.catalogue.find("m") is before

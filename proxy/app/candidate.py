@@ -1,0 +1,34 @@
+"""A configuration that could be put in place: all that it names in files is read, so that what can fail has failed.
+
+Owns that reading, which blocks: at the start nobody waits, and a reload does it in a thread.
+"""
+
+from typing import NamedTuple
+
+from proxy.app import parts
+from proxy.app.listeners import StartError
+from proxy.config.schema import Config
+from proxy.live.upstream.address import SocketAddress
+from proxy.live.upstream.backends import addresses_of
+from proxy.wire.prompts.named import NamedPrompts
+
+
+class Candidate(NamedTuple):
+    """One configuration with its files."""
+
+    config: Config
+    rule_lines: tuple[int, ...]
+    """Where each of `routing.rules` stands in the file."""
+    named: NamedPrompts | None
+    """Prompts with names; None: there are none."""
+    addresses: dict[str, SocketAddress]
+    """Of the backends."""
+
+
+def candidate(config: Config, rule_lines: tuple[int, ...] = ()) -> Candidate:
+    """StartError when a file that it names cannot be used."""
+    try:
+        addresses = addresses_of(config)
+    except OSError as error:
+        raise StartError(f"Cannot use a CA file of the backends: {error}") from error
+    return Candidate(config, rule_lines, parts.named_prompts(config), addresses)

@@ -1,0 +1,42 @@
+"""What one request is served by: every part that a configuration makes, in one value.
+
+A request reads it once, where it begins, and keeps it to its end; a configuration that comes meanwhile is another
+value, for the requests after it. A part whose settings are read per request belongs in here, and needs nothing else to
+be reloaded.
+"""
+
+from proxy.live.account import Accounts
+from proxy.live.cache.response_cache import ResponseCache
+from proxy.live.job_builder import JobBuilder
+from proxy.live.outstanding import Jobs
+from proxy.live.own import OwnAnswers
+from proxy.live.request_parser import RequestParser
+from proxy.live.response_headers import ResponseHeaders
+from proxy.live.short_first import ShortFirst
+
+
+class Serving:
+    """One per configuration; never changed after it was made."""
+
+    __slots__ = ("accounts", "cache", "job_builder", "jobs", "own", "parser", "response_headers", "short_first")
+
+    def __init__(
+        self,
+        parser: RequestParser,
+        own: OwnAnswers,
+        job_builder: JobBuilder,
+        jobs: Jobs,
+        accounts: Accounts,
+        response_headers: ResponseHeaders,
+        short_first: ShortFirst,
+        cache: ResponseCache | None = None,
+    ) -> None:
+        """`cache`: None: no answer is kept."""
+        self.parser = parser
+        self.own = own
+        self.job_builder = job_builder
+        self.jobs = jobs
+        self.accounts = accounts
+        self.response_headers = response_headers
+        self.short_first = short_first
+        self.cache = cache
