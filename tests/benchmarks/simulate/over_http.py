@@ -18,6 +18,8 @@ The share of processor time that was left idle is in the result: without any, a 
 It pays for no network and no processor, so the ratio errs against the proxy.
 
 *Simulated.* What `tidegate simulate` says of the same policy, engines and arrivals, beside what the proxy really did.
+It is played in the proxy's seconds, engines slower by `--speed`, and is told the sizes of the very bodies that are sent:
+what the proxy begins with (costs, holds, averages) is in seconds, and by bytes it guesses tokens, so who goes where.
 
 Answer lengths travel to the engines in a header that the proxy forwards and does not read.
 """
@@ -34,7 +36,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -52,7 +54,7 @@ from proxy.sim.world.cluster import EngineEntry, build_cluster, hashed_by, read_
 from proxy.sim.world.jobs import SeenByProxy
 from proxy.sim.world.references import play_reference
 from proxy.sim.world.slo import parse_slo, promised
-from proxy.workload.arrival import Arrival
+from proxy.workload.arrival import Arrival, Slo
 from proxy.workload.generator import (
     BLOCK_TOKENS,
     WORKLOADS,
@@ -99,14 +101,34 @@ def reference_report(arrivals: Sequence[Arrival], seed: int) -> Report:
     return report_of(play_reference(backends, arrivals, SeenByProxy(seed, BLOCK_TOKENS)))
 
 
-def run_simulated(policy: str, arrivals: Sequence[Arrival], seed: int, cluster: str = ENGINES) -> SimulatedRun:
-    """What the simulator makes of it."""
+def run_simulated(
+    policy: str, arrivals: Sequence[Arrival], seed: int, cluster: str = ENGINES, speed: float = 1.0
+) -> SimulatedRun:
+    """What the simulator makes of it, in the engines' time."""
     parser = argparse.ArgumentParser()
     simulate.add_arguments(parser)
+    slowed = ",".join(f"{entry}:slower={1 / speed!r}" for entry in cluster.split(","))
     contender = contenders_of(
-        parser.parse_args(["--engines", cluster, "--policy", policy, "--workload", "mixed"]), BLOCK_TOKENS
+        parser.parse_args(["--engines", slowed, "--policy", policy, "--workload", "mixed"]), BLOCK_TOKENS
     )[0]
-    return contender.play(arrivals, seed, lambda _: None)
+    played = contender.play([_on_the_wall(arrival, speed) for arrival in arrivals], seed, lambda _: None)
+    for result, arrival in zip(played.results, arrivals, strict=True):
+        result.arrival = arrival
+        result.first_token_at = _scaled(result.first_token_at, speed)
+        result.done_at = _scaled(result.done_at, speed)
+    played.ended_at *= speed
+    return played
+
+
+def _on_the_wall(arrival: Arrival, speed: float) -> Arrival:
+    """As the proxy sees it: in its own seconds, of so many bytes."""
+    slo = arrival.slo
+    stretched = Slo(*[_scaled(promised_s, 1 / speed) for promised_s in (slo.ttft_s, slo.tpot_s, slo.e2e_s)])
+    return replace(arrival, at=arrival.at / speed, slo=stretched, body_bytes=len(body_of(arrival)))
+
+
+def _scaled(seconds: float | None, factor: float) -> float | None:
+    return None if seconds is None else seconds * factor
 
 
 def capacity(duration_s: float) -> float:
@@ -303,7 +325,7 @@ def main() -> int:
             for policy in options.policies:
                 live, idle = run_live(policy, arrivals, options.speed)
                 report = report_of(live)
-                simulated = report_of(run_simulated(policy, arrivals, seed))
+                simulated = report_of(run_simulated(policy, arrivals, seed, speed=options.speed))
                 row = _row(policy, load, seed, report, mark, simulated, idle)
                 print(_line(row), flush=True)
                 _write(row, top, options)
