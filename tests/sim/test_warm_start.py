@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from proxy.model.scheduling import AdmissionSettings, SchedulingSettings
 from proxy.report.report import is_good
 from proxy.sim.world.cluster import build_cluster, read_engines
 from proxy.sim.world.jobs import SeenByProxy
@@ -32,14 +33,15 @@ def traffic(seed: int, rate: float, lasts_s: float) -> list[Arrival]:
 
 
 def played(
-    arrivals: list[Arrival], engines: str, learned: dict[str, Any] | None = None
+    arrivals: list[Arrival], engines: str, learned: dict[str, Any] | None = None, early_error: float = 0.5
 ) -> tuple[float, dict[str, Any]]:
     """Share in time of those that come in the first minute, and what was learned."""
     backends = [
         replace(b, engine=replace(b.engine, prefix_tokens=BLOCK_TOKENS))
         for b in build_cluster(read_engines(engines), ())
     ]
-    scheduler = build_scheduler(backends, "goodput", 1)
+    settings = SchedulingSettings(admission=AdmissionSettings(early_error=early_error))
+    scheduler = build_scheduler(backends, "goodput", 1, scheduling=settings)
     if learned is not None:
         assert scheduler.memento.recall(json.loads(json.dumps(learned))) == len(backends)
     results = World(backends, scheduler, jobs=SeenByProxy(1, BLOCK_TOKENS)).play(arrivals).results
@@ -56,7 +58,18 @@ def test_unlike_engines_are_known_from_the_first_request_on(tmp_path: Path) -> N
         arrivals = traffic(seed, 4.0, 62.0)
         cold += played(arrivals, str(engines))[0] / 2
         warm += played(arrivals, str(engines), learned)[0] / 2
-    assert warm >= cold + 0.1
+    assert warm >= cold + 0.05
+
+
+def test_from_nothing_good_predictions_refuse_before_the_first_minute_is_lost(tmp_path: Path) -> None:
+    engines = tmp_path / "engines.yaml"
+    engines.write_text(UNLIKE)
+    early = late = 0.0
+    for seed in (1, 2, 3, 4):
+        arrivals = traffic(seed, 4.0, 62.0)
+        early += played(arrivals, str(engines))[0] / 4
+        late += played(arrivals, str(engines), early_error=0.0)[0] / 4
+    assert early >= late + 0.15
 
 
 def test_below_saturation_it_refuses_nobody() -> None:

@@ -20,6 +20,10 @@ median of them was not so far too high."""
 _OWN: Final = 0.2
 """Share of the checked predictions that must be a pool's own, where others have the rest: the same method predicts for
 all of them, and while one enforces and the next does not, what is refused here is late there."""
+_SOUND: Final = 0.8
+"""Truth ÷ prediction, median: predictions that are no higher, and not far off either, have proven themselves with a
+fifth of the samples. What they would refuse would be late, and waiting for the rest loses the first minute to a
+queue."""
 _PROBES: Final = 200
 """Probes after which a bad share of false refusals closes the gate."""
 _FALSE_SHARE: Final = 0.5
@@ -79,17 +83,20 @@ class Pool:
         self._at = 0.0
         self._arrivals = self._work_s = 0.0
 
-    def review(self, min_samples: int) -> None:
-        """A prediction was checked: open or close the gate."""
+    def review(self, min_samples: int, early_error: float = 0.0) -> None:
+        """A prediction was checked: open or close the gate. A fifth of the samples is enough for a mean error, relative
+        to the truth, below `early_error`."""
         self._checks.count += 1
         calibration = self.model.calibration
         needed = min_samples  # after an alarm all of them its own
         if not self.alarms and self._checks.count >= min_samples:
             needed = int(_OWN * min_samples)
         least = _MOST_HIGH / 2 if self.trusted else _MOST_HIGH
-        self.trusted = calibration.samples >= needed and calibration.factors[0] >= least
-        few = calibration.samples >= _OWN * min_samples
-        self.telling = few and not self.alarms and calibration.factors[0] >= 1.0 / _GROSS
+        few = not self.alarms and calibration.samples >= _OWN * min_samples
+        median = calibration.factors[0]
+        good = few and median >= _SOUND and calibration.error < early_error
+        self.trusted = good or (calibration.samples >= needed and median >= least)
+        self.telling = few and median >= 1.0 / _GROSS
 
     def recalled(self) -> None:
         """Predictions were checked in an earlier life."""

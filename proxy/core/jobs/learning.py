@@ -165,7 +165,7 @@ class Learning:
             entry.took = took
             backend.model.notice(prefill_features(entry.prompt, entry.prompt**2, entry.beside), took)
         backend.model.learn_ttft(entry.ttft, now - entry.dispatched)
-        backend.pool.review(self._dials.min_samples)
+        backend.pool.review(self._dials.min_samples, self._dials.early_error)
 
     def finished(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:
         """The attempt was answered to the last byte."""

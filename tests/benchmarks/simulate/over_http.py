@@ -18,8 +18,8 @@ The share of processor time that was left idle is in the result: without any, a 
 It pays for no network and no processor, so the ratio errs against the proxy.
 
 *Simulated.* What `tidegate simulate` says of the same policy, engines and arrivals, beside what the proxy really did.
-It is played in the proxy's seconds, engines slower by `--speed`, and is told the sizes of the very bodies that are sent:
-what the proxy begins with (costs, holds, averages) is in seconds, and by bytes it guesses tokens, so who goes where.
+It is played in the proxy's seconds, engines slower by `--speed`, and is told the sizes of the very bodies that are
+sent: what the proxy begins with (costs, holds, averages) is in seconds, and it guesses tokens by bytes.
 
 Answer lengths travel to the engines in a header that the proxy forwards and does not read.
 """

@@ -18,10 +18,14 @@ def test_the_gate_opens_when_predictions_have_proven_themselves() -> None:
     assert proven().trusted
 
 
-def learn(pool: Pool, samples: int, off: float = 1.0) -> None:
+VAGUE = 0.6
+"""Truth ÷ prediction: good enough with all samples, too far off with a fifth of them."""
+
+
+def learn(pool: Pool, samples: int, off: float = VAGUE) -> None:
     for _ in range(samples):
         pool.model.calibration.learn(1.0, off)
-        pool.review(200)
+        pool.review(200, 0.5)
 
 
 def test_a_fifth_is_enough_where_other_pools_had_the_rest() -> None:
@@ -47,17 +51,45 @@ def test_what_others_had_proves_nothing_of_few_or_bad_ones(own: int, off: float)
     assert not other.trusted
 
 
+def test_good_predictions_need_a_fifth_of_the_samples() -> None:
+    pool = Pool("p")
+    learn(pool, 39, off=1.0)
+    assert not pool.trusted
+    learn(pool, 1, off=1.0)
+    assert pool.trusted
+    pool.review(200)
+    assert not pool.trusted, "unless it is off"
+
+
+@pytest.mark.parametrize("off", [(0.7, 0.7), (0.9, 0.35), (0.3, 3.0), (3.0, 3.0)], ids=str)
+def test_those_that_are_too_high_or_scattered_need_them_all(off: tuple[float, float]) -> None:
+    pool = Pool("p")
+    for number in range(199):
+        learn(pool, 1, off[number % 2])
+        assert not pool.trusted
+    learn(pool, 1, off[1])
+    assert pool.trusted
+
+
+def test_the_gate_closes_again_when_few_good_ones_become_bad() -> None:
+    pool = Pool("p")
+    learn(pool, 50, off=1.0)
+    assert pool.trusted
+    learn(pool, 50, off=0.2)
+    assert not pool.trusted
+
+
 def test_after_an_alarm_a_pool_proves_itself_alone() -> None:
     checks = Checks()
     one, other = Pool("one", checks), Pool("other", checks)
-    learn(one, 1000)
-    learn(other, 100)
+    learn(one, 1000, off=1.0)
+    learn(other, 100, off=1.0)
     assert other.trusted
     assert other.tells_late(3.0, 1.0)
     for _ in range(200):
         other.probed(True)
     assert not other.tells_late(3.0, 1.0)
-    learn(other, 199)
+    learn(other, 199, off=1.0)
     assert not other.trusted
     learn(other, 1)
     assert other.trusted
