@@ -38,7 +38,7 @@ _LEFT_OUT = {
 }
 """Why some are left to the interpreter: reason → names."""
 _ALSO = {
-    "obs": "access_log batches exposition families goodput labels metrics percentiles record request_metrics"
+    "obs": "access_log batches csv_log exposition families goodput labels metrics percentiles record request_metrics"
     " usage_metrics",
     "report": "run stats",
     "sim/engine": "course decoding engine kv_pool plan sequence spec static",

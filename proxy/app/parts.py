@@ -31,7 +31,8 @@ from proxy.model.classes import with_built_in
 from proxy.model.scheduling import CoreSettings
 from proxy.model.tenants import OTHERS
 from proxy.model.windows import Windows
-from proxy.obs.access_log import AccessLog
+from proxy.obs.access_log import AccessLog, line_of
+from proxy.obs.csv_log import CsvRows
 from proxy.obs.labels import Labels
 from proxy.obs.logs import Logs
 from proxy.obs.metrics import Metrics
@@ -40,11 +41,17 @@ from proxy.wire.prompts.lint import PrefixLint
 from proxy.wire.prompts.named import NamedPrompts
 
 
-def access_log(config: Config, logs: Logs | None, schedule: Callable[[], None]) -> AccessLog | None:
-    """None: nobody wants one."""
-    if logs is None or not config.log.access:
-        return None
-    return AccessLog(config.log.format, logs.access.offer, time.time, schedule)
+def access_logs(config: Config, logs: Logs | None, schedule: Callable[[], None]) -> tuple[AccessLog, ...]:
+    """Those that somebody wants."""
+    if logs is None:
+        return ()
+    made = []
+    if config.log.access:
+        made.append(AccessLog(line_of(config.log.format), logs.access.offer, time.time, schedule))
+    if logs.csv is not None:
+        rows = CsvRows({backend.name: (backend.hardware, backend.precision) for backend in config.backends})
+        made.append(AccessLog(rows.row, logs.csv.offer, time.time, schedule))
+    return tuple(made)
 
 
 def core_settings(config: Config) -> CoreSettings:

@@ -50,7 +50,7 @@ class Proxy:
         self._scheduler, self._backends, self._running = lasting.scheduler, lasting.backends, lasting.running
         self._driver = lasting.driver
         self._logs = logs
-        self._access = parts.access_log(config, logs, self._schedule_flush)
+        self._access = parts.access_logs(config, logs, self._schedule_flush)
         self._descriptors = descriptors.shares(config)
         self._lint = PrefixLint() if config.routing.prefix_lint else None
         self._metrics = parts.metrics(config, self._scheduler, self._gauges, self._lint)
@@ -146,9 +146,8 @@ class Proxy:
 
     def _take_logs(self, new: Candidate) -> Commit:
         def commit() -> None:
-            if self._access is not None:
-                self._access.flush()
-            self._access = parts.access_log(new.config, self._logs, self._schedule_flush)
+            self._flush()
+            self._access = parts.access_logs(new.config, self._logs, self._schedule_flush)
             if self._logs is not None:
                 self._logs.configure(new.config.log.level, new.config.log.format)
 
@@ -221,8 +220,7 @@ class Proxy:
         await self._cache.close()
         await self._lasting.tokenizers.close()
         self._lasting.bodies.close()
-        if self._access is not None:
-            self._access.flush()
+        self._flush()
         return how
 
     def hurry(self) -> None:
@@ -255,8 +253,8 @@ class Proxy:
     def _record(self, record: Record) -> None:
         if self._config.metrics.requests:
             self._metrics.count(record)
-        if self._access is not None:
-            self._access.add(record)
+        for log in self._access:
+            log.add(record)
 
     def _metric_pieces(self, is_open: bool) -> Iterator[str]:
         streaming = (exchange.streaming for exchange in self._running)
@@ -268,8 +266,11 @@ class Proxy:
         return orjson.dumps({**told, "silent": untold_caches(self._backends, self._metrics.silent())})
 
     def _schedule_flush(self) -> None:
-        if self._access is not None:
-            self._loop.call_later(FLUSH_S, self._access.flush)
+        self._loop.call_later(FLUSH_S, self._flush)
+
+    def _flush(self) -> None:
+        for log in self._access:
+            log.flush()
 
     def _spare_descriptors(self) -> None:
         """A connection to an engine was opened; those that wait for a request are the first to go."""

@@ -13,7 +13,7 @@ from proxy.app.notify import Notifier
 from proxy.app.proxy import Proxy
 from proxy.config.schema import Config
 from proxy.live.background import address_space, memory
-from proxy.obs.logs import Logs
+from proxy.obs.logs import Files, Logs
 
 _log = logging.getLogger("tidegate")
 
@@ -23,7 +23,7 @@ def run(config: Config, source: str, rule_lines: Sequence[int] = (), warnings: S
     signals.survive()
     address_space.be_frugal()
     memory.return_large_blocks()
-    logs = Logs(config.log.level, config.log.format)
+    logs = Logs(config.log.level, config.log.format, _files(config))
     for warning in warnings:
         _log.warning("%s", warning)
     try:
@@ -50,7 +50,7 @@ def refuse(lines: Sequence[str]) -> None:
 async def _serve(config: Config, source: str, rule_lines: Sequence[int], logs: Logs) -> int:
     notifier = Notifier.of_environment()
     proxy = Proxy(config, rule_lines, logs)
-    asked = signals.Signals(asyncio.get_running_loop(), proxy.hurry)
+    asked = signals.Signals(asyncio.get_running_loop(), proxy.hurry, logs.reopen)
     await proxy.start()
     gc.collect()
     gc.freeze()  # what the start left will never be garbage: a full collection need not look at it
@@ -65,6 +65,12 @@ async def _serve(config: Config, source: str, rule_lines: Sequence[int], logs: L
     _log.info("%s", how)
     notifier.status(how)
     return asked.exit_code
+
+
+def _files(config: Config) -> Files:
+    log = config.log
+    access = log.file if log.access else None
+    return Files(access or "", log.csv or "", log.rotate, log.keep)
 
 
 def _check_descriptors(config: Config) -> None:

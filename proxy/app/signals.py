@@ -1,7 +1,8 @@
 """What signals ask of a running proxy.
 
-The first SIGTERM or SIGINT asks for a drain, a second one for the end at once. SIGHUP, SIGUSR1 and SIGUSR2, whose
-default is death, change nothing and are answered in the log. SIGPIPE is ignored, as Python does: a reader that left is
+The first SIGTERM or SIGINT asks for a drain, a second one for the end at once. SIGUSR1 has log files opened anew, after
+logrotate has moved them away. SIGHUP and SIGUSR2, whose default is death, change nothing and are answered in the log.
+SIGPIPE is ignored, as Python does: a reader that left is
 an error where it is written to.
 """
 
@@ -21,7 +22,6 @@ still runs."""
 _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 _HARMLESS: Final = {
     signal.SIGHUP: "SIGHUP does not reload: restart the proxy to read its configuration anew; nothing was changed",
-    signal.SIGUSR1: "SIGUSR1 has no meaning here; nothing was changed",
     signal.SIGUSR2: "SIGUSR2 has no meaning here; nothing was changed",
 }
 _log = logging.getLogger("tidegate")
@@ -30,15 +30,17 @@ _log = logging.getLogger("tidegate")
 class Signals:
     """Handlers of one loop, from now on."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, hurry: Callable[[], None]) -> None:
-        """`hurry`: end at once."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, hurry: Callable[[], None], reopen: Callable[[], int]) -> None:
+        """`hurry`: end at once; `reopen`: the log files, of which it says how many there are."""
         self._loop = loop
         self._hurry = hurry
+        self._reopen = reopen
         self.stopping = asyncio.Event()
         """The end was asked for."""
         self.exit_code = 0
         for number in _STOP:
             loop.add_signal_handler(number, self._stop, number)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
         for number, text in _HARMLESS.items():
             loop.add_signal_handler(number, _log.warning, text)
 
@@ -51,8 +53,12 @@ class Signals:
             self._hurry()
             self._loop.call_later(AT_ONCE_S, os._exit, self.exit_code)
 
+    def _reopen_logs(self) -> None:
+        files = self._reopen()
+        _log.info("SIGUSR1: %s", f"log files opened anew: {files}" if files else "there are no log files")
+
 
 def survive() -> None:
-    """Until a loop handles them, the signals that mean nothing here do not kill either."""
-    for number in _HARMLESS:
+    """Until a loop handles them, the signals that do not mean the end do not kill either."""
+    for number in (signal.SIGUSR1, *_HARMLESS):
         signal.signal(number, signal.SIG_IGN)

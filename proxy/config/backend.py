@@ -130,6 +130,10 @@ class BackendOptions(Settings):
     """Requests in flight at once; more are held here. null: as many as come."""
     labels: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
     """What rules may require or prefer."""
+    hardware: Annotated[str, Field(max_length=64)] = ""
+    """What it runs on, such as `2x L40S`, as rows of `log.csv` say it."""
+    precision: Annotated[str, Field(max_length=64)] = ""
+    """Of its weights, such as `fp16`, as rows of `log.csv` say it."""
     speculative: bool = False
     """Decodes speculatively: structured output goes elsewhere when it can."""
     kv_tokens: Count | None = None

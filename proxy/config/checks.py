@@ -28,6 +28,7 @@ from proxy.model.windows import WindowSettings
 def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     """Every broken rule among the valid top-level groups and the valid backends, by their place in the list."""
     yield from listener_findings(groups, backends)
+    yield from _logs(groups.get("log"))
     yield from _names(backends)
     yield from _urls(backends)
     yield from _aliases(backends)
@@ -71,6 +72,15 @@ def _routing(
     yield from fallback_findings(classes, routing.models, backends)
     for index, entry in enumerate(routing.windows):
         yield from _window(("routing", "windows", index), entry)
+
+
+def _logs(log: Any) -> Iterator[Finding]:
+    if log is None:
+        return
+    if log.file is not None and log.file == log.csv:
+        yield Finding(("log", "csv"), "is log.file too: lines of two logs would go into one file", "name another one")
+    if log.file is not None and not log.access:
+        yield Finding(("log", "file"), "has no effect: log.access is false", "leave it out", Severity.WARNING)
 
 
 def _names(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:

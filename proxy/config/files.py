@@ -57,6 +57,30 @@ def state_findings(name: str, *, elsewhere: bool) -> Iterator[Finding]:
         yield Finding(("state",), why[0], why[1], Severity.WARNING)
 
 
+def log_findings(log: Any, *, elsewhere: bool) -> Iterator[Finding]:
+    """Log files that cannot be written. The proxy starts all the same, and tries again with every line."""
+    for option in ("file", "csv"):
+        name = None if log is None or elsewhere else getattr(log, option)
+        if name is not None and (why := _unopenable(Path(name))):
+            yield Finding(("log", option), why[0], why[1], Severity.WARNING)
+
+
+def _unopenable(path: Path) -> tuple[str, str] | None:
+    try:
+        if path.is_dir():
+            return "is a directory", "name a file in it"
+        if not path.parent.is_dir():
+            return f"there is no directory {path.parent}", "make it, for the user that the proxy runs as"
+        if path.exists():
+            return None if os.access(path, os.W_OK) else ("the file cannot be written to", "let its user write")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            return f"the directory {path.parent} cannot be written to", "files are made there; let its user write"
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
+        return f"the file cannot be looked at: {reason.lower()}", ""
+    return None
+
+
 def _unwritable(path: Path) -> tuple[str, str] | None:
     try:
         if path.is_dir():

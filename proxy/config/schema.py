@@ -19,7 +19,7 @@ from proxy.config.fallbacks import kept_pools
 from proxy.config.forwarded import ForwardedHeader
 from proxy.config.plain import PLAIN, Settings
 from proxy.config.refusal import quoted, refusal
-from proxy.config.written import Duration
+from proxy.config.written import Duration, Size
 from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import ModelSettings
@@ -28,6 +28,7 @@ from proxy.model.metrics import MetricsSettings
 from proxy.model.prompts import PromptSettings, WarmSettings
 from proxy.model.rules import MAX_RULES, RuleSettings
 from proxy.model.scheduling import DEFAULT_POLICY, PolicyName, SchedulingSettings
+from proxy.model.units import MIB
 from proxy.model.windows import EndpointWindow
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -67,8 +68,26 @@ def _unique_prompts(prompts: tuple[PromptSettings, ...]) -> tuple[PromptSettings
     return prompts
 
 
+_LOG_PATH = r"[^\x00:]*[./][^\x00:]*"
+
+
+def _log_path(name: str) -> str:
+    """With a dot or a slash: who writes `log: json` means no file of that name."""
+    if not re.fullmatch(_LOG_PATH, name):
+        raise refusal(f"{quoted(name)} is not the path of a file", "write it with its folder: /var/log/tidegate/NAME")
+    return name
+
+
+LogPath = Annotated[
+    str,
+    Field(max_length=4096, json_schema_extra={"pattern": f"^{_LOG_PATH}$"}),
+    AfterValidator(_log_path),
+]
+
+
 class LogSettings(Settings):
-    """Access lines go to standard output, the rest to standard error. Never a prompt, an answer or a key."""
+    """Access lines go to standard output or to files, the rest to standard error. Never a prompt, an answer or a key.
+    SIGUSR1 has the files opened anew."""
 
     level: LogLevel = "info"
     """Least important level that is shown."""
@@ -76,6 +95,14 @@ class LogSettings(Settings):
     """Lines for people, or one JSON object per line for machines."""
     access: bool = True
     """One line per request."""
+    file: LogPath | None = None
+    """File for the access lines instead of standard output, relative to the working directory. null: none."""
+    csv: LogPath | None = None
+    """File for one CSV row per request, with the columns of the benchmark's and the end-code. null: none."""
+    rotate: Size = 100 * MIB
+    """A log file that would become larger is renamed to NAME.1, and a new one begun. 0: never."""
+    keep: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Files that were put aside, of each log; older ones are removed."""
 
 
 SOONEST_SCRAPE_S = 2.0

@@ -157,6 +157,7 @@ class Account:
                 model=self._model(),
                 is_constrained=asked is not None and asked.constrained,
                 expected_prompt=asked.prompt_tokens if asked is not None else 0,
+                in_flight=job.in_flight if job else 0,
             )
         )
 

@@ -91,12 +91,13 @@ class Call:
 class Try:
     """One attempt while it is carried out: what the scheduler calls by its id."""
 
-    __slots__ = ("_driver", "backend", "call", "hedge", "id", "is_aborted", "number", "relay", "task")
+    __slots__ = ("_driver", "backend", "call", "hedge", "id", "in_flight", "is_aborted", "number", "relay", "task")
 
     def __init__(self, command: Dispatch, call: Call, backend: Upstream, relay: Relay, driver: Driver) -> None:
         self.id = command.attempt
         self.number = command.number
         self.hedge = command.hedge
+        self.in_flight = command.in_flight
         self.call = call
         self.backend = backend
         self.relay = relay

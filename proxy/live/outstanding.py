@@ -96,6 +96,7 @@ class Outstanding(Mailbox):
         "backend",
         "company",
         "hedge_won",
+        "in_flight",
         "way",
     )
 
@@ -121,6 +122,8 @@ class Outstanding(Mailbox):
         self.attempts = 0
         self.backend = ""
         """Of the last attempt."""
+        self.in_flight = 0
+        """Permits of that backend that were out when it was sent there, its own included."""
         self.way: FallbackStep | None = None
         """Served otherwise than asked for."""
         self._share: Share | None = None
@@ -209,7 +212,7 @@ class Outstanding(Mailbox):
 
     def _goes(self, command: Dispatch) -> None:
         """Where, and as what."""
-        self.attempts, self.backend = command.number, command.backend
+        self.attempts, self.backend, self.in_flight = command.number, command.backend, command.in_flight
         if command.way is not None and command.way is not self.way:
             self.way = command.way
             self._call = replace(self._call, job=replace(self._call.job, model=command.way.model))
@@ -219,7 +222,7 @@ class Outstanding(Mailbox):
         if going_on is None:
             self._goes(command)
         else:
-            self.attempts, self.backend = command.number, command.backend
+            self.attempts, self.backend, self.in_flight = command.number, command.backend, command.in_flight
         one = self._try = self._new(command, self._call, going_on)
         if self._call.job.hedge is None or going_on is not None:
             self._out = [one]
@@ -279,7 +282,7 @@ class Outstanding(Mailbox):
         return False
 
     def _chosen(self, one: Try) -> Try:
-        self._try, self.backend = one, one.backend.name
+        self._try, self.backend, self.in_flight = one, one.backend.name, one.in_flight
         if self._was_hedged:
             self.hedge_won = one.hedge
         if one.call is not self._call:  # the client sees one request: its times are those of the attempt it gets

@@ -31,6 +31,8 @@ class Dispatch:
     """Served otherwise than asked for: by another model or pool."""
     gathered: Gathered | None = None
     """The window that its jobs left; None: none."""
+    in_flight: int = 0
+    """Permits of the backend that are out, this one included."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class Dispatch:
         held_s: float = 0.0,
         way: FallbackStep | None = None,
         gathered: Gathered | None = None,
+        in_flight: int = 0,
     ) -> None:
         self.jobs = jobs
         self.backend = backend
@@ -51,6 +54,7 @@ class Dispatch:
         self.held_s = held_s
         self.way = way
         self.gathered = gathered
+        self.in_flight = in_flight
 
 
 class Reason(StrEnum):

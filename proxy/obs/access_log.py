@@ -26,13 +26,17 @@ _WORD = re.compile(r"[!#-\[\]-~]+\Z")
 """Printable ASCII without space, quote and backslash."""
 
 
+Line = Callable[[Record, float], bytes]
+"""Makes the line of a request that ended at this time of the wall clock."""
+
+
 class AccessLog:
-    """Formats records and hands the bytes of many at once to `write`."""
+    """Formats records, each by `line`, and hands the bytes of many at once to `write`."""
 
     def __init__(
-        self, form: str, write: Callable[[bytes], None], wall: Callable[[], float], schedule: Callable[[], None]
+        self, line: Line, write: Callable[[bytes], None], wall: Callable[[], float], schedule: Callable[[], None]
     ) -> None:
-        self._line = _json_line if form == "json" else _text_line
+        self._line = line
         self._write = write
         self._wall = wall
         self._schedule = schedule
@@ -52,6 +56,11 @@ class AccessLog:
         waiting, self._waiting = self._waiting, []
         if waiting:
             self._write(b"".join(waiting))
+
+
+def line_of(form: str) -> Line:
+    """What makes lines of this form, `text` or `json`."""
+    return _json_line if form == "json" else _text_line
 
 
 def lost_line(form: str) -> Callable[[int], bytes]:

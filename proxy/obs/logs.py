@@ -1,17 +1,22 @@
-"""Both logs of a process: access lines on standard output, what the proxy itself does on standard error.
+"""The logs of a process: access lines on standard output or in files, what the proxy itself does on standard error.
 
-Owns where they go and the operational lines, text or JSON; the access lines are `access_log`'s. In JSON every line is
-an object, whoever has something to say: warnings of Python and crashes of threads come here too.
+Owns where they go and the operational lines, text or JSON; the access lines are `access_log`'s and `csv_log`'s. In JSON
+every line is an object, whoever has something to say: warnings of Python and crashes of threads come here too.
 """
 
 import logging
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import orjson
 
 from proxy.obs.access_log import lost_line, timestamp
+from proxy.obs.csv_log import HEADER
+from proxy.obs.log_file import Descriptor, LogFile
 from proxy.obs.writer import LineWriter
 
 _LAST_LINES_S = 1.0
@@ -21,17 +26,34 @@ _MISFITS = (TypeError, ValueError, LookupError, AttributeError)
 _log = logging.getLogger("tidegate.log")
 
 
+class Files(NamedTuple):
+    """Logs that are files, by name; empty: none."""
+
+    access: str = ""
+    """Instead of standard output."""
+    csv: str = ""
+    rotate_b: int = 0
+    """A larger one is put aside; 0: never."""
+    keep: int = 1
+    """Of those put aside."""
+
+
 class Logs:
     """Made once per process; from then on `logging` goes through it."""
 
-    def __init__(self, level: str, form: str) -> None:
+    def __init__(self, level: str, form: str, files: Files | None = None) -> None:
+        files = files or Files()
         formatter = _JsonFormatter() if form == "json" else _TextFormatter()
-        self._errors = LineWriter(2, formatter.lost_line)
-        self.access = LineWriter(1, lost_line(form), _tell_trouble)
+        self._errors = LineWriter(Descriptor(2), formatter.lost_line)
+        self._files: list[LineWriter] = []
+        self.access = self._opened(files, files.access, lost_line(form))
+        self.csv = self._opened(files, files.csv, None, HEADER) if files.csv else None
         self._handler = _Handler(self._errors)
         self._handler.setFormatter(formatter)
         logging.basicConfig(level=level.upper(), handlers=[self._handler], force=True)
         _catch_strays()
+        for writer in self._files:
+            writer.begin()
 
     def configure(self, level: str, form: str) -> None:
         """Other lines from now on."""
@@ -47,12 +69,29 @@ class Logs:
 
     def lost(self) -> dict[str, int]:
         """Lines lost by log."""
-        return {"access": self.access.lost, "operational": self._errors.lost}
+        lost = {"access": self.access.lost, "operational": self._errors.lost}
+        return lost if self.csv is None else {**lost, "csv": self.csv.lost}
+
+    def reopen(self) -> int:
+        """Have every file opened anew, since somebody has moved it away; how many there are. Never waits."""
+        for writer in self._files:
+            writer.reopen()
+        return len(self._files)
 
     def close(self) -> None:
         """The last lines are written, as far as anybody takes them."""
-        self.access.close(_LAST_LINES_S)
-        self._errors.close(_LAST_LINES_S)
+        for writer in (self.access, self.csv, self._errors):
+            if writer is not None:
+                writer.close(_LAST_LINES_S)
+
+    def _opened(self, files: Files, name: str, lost: Callable[[int], bytes] | None, header: bytes = b"") -> LineWriter:
+        what = "access" if lost is not None else "CSV"
+        if not name:
+            return LineWriter(Descriptor(1), lost, _Teller(what))
+        tell = _Teller(what)
+        writer = tell.writer = LineWriter(LogFile(Path(name), files.rotate_b, files.keep, header), lost, tell)
+        self._files.append(writer)
+        return writer
 
 
 class _Handler(logging.Handler):
@@ -115,12 +154,23 @@ def _lost(count: int) -> logging.LogRecord:
     return _record(logging.WARNING, f"dropped_log_lines={count}")
 
 
-def _tell_trouble(error: OSError | None) -> None:
-    if error is None:
-        _log.warning("the access log can be written again")
-    else:
-        reason = (error.strerror or str(error)).lower()
-        _log.error("the access log cannot be written: %s; its lines are dropped and counted", reason)
+class _Teller:
+    """Says in the operational log what is wrong with another one."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self.writer: LineWriter | None = None
+        """To say how many lines it has lost, where it does not say so itself."""
+
+    def __call__(self, error: OSError | None) -> None:
+        if error is not None:
+            reason = (error.strerror or str(error)).lower()
+            _log.error("the %s log cannot be written: %s; its lines are dropped and counted", self._what, reason)
+        elif self.writer is None:
+            _log.warning("the %s log can be written again", self._what)
+        else:
+            lost = self.writer.lost
+            _log.warning("the %s log can be written again; lines lost since the start: %d", self._what, lost)
 
 
 # --- what would write to standard error past `logging`, as text, and wait for its reader

@@ -105,7 +105,7 @@ def process_families(now: Gauges) -> Iterator[Family]:
     """The process, but for what the library reads of it."""
     yield counters(
         "tidegate_log_lines_dropped",
-        "Log lines that were lost: standard output (access) or error (operational) was not read, full or gone.",
+        "Log lines that were lost: a log (access, operational, csv) was not read, full or gone.",
         ("log",),
         [((log,), lost) for log, lost in now.log_lines_lost.items()],
     )

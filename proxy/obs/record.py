@@ -71,6 +71,8 @@ class Record:
     """Its output is bound by a grammar, a schema or tools."""
     expected_prompt: int = 0
     """Prompt tokens as estimated before it was sent; 0: unknown."""
+    in_flight: int = 0
+    """Calls on its backend when it was sent there, its own included; 0: it was sent nowhere."""
 
     def __init__(
         self,
@@ -104,6 +106,7 @@ class Record:
         model: str = "",
         is_constrained: bool = False,
         expected_prompt: int = 0,
+        in_flight: int = 0,
     ) -> None:
         self.id = id
         self.method = method
@@ -134,6 +137,7 @@ class Record:
         self.model = model
         self.is_constrained = is_constrained
         self.expected_prompt = expected_prompt
+        self.in_flight = in_flight
 
     @property
     def is_from_memory(self) -> bool:

@@ -1,6 +1,7 @@
 """The wall clock jumps by days, to and fro: only the time stamps of log lines and of the model list show it."""
 
 import ast
+import csv
 import json
 from datetime import datetime
 from itertools import pairwise
@@ -40,9 +41,13 @@ def jumping(tmp_path):
     return {"PYTHONPATH": str(tmp_path)}
 
 
-def test_requests_streams_holding_and_the_drain_go_on(start_backend, jumping):
-    engine = start_backend()
-    config = {"backends": [backend_entry(engine, "alpha", max_concurrency=1)], "health": {"probe_interval": "300ms"}}
+def test_requests_streams_holding_and_the_drain_go_on(start_backend, jumping, tmp_path):
+    engine, table = start_backend(), tmp_path / "rows.csv"
+    config = {
+        "backends": [backend_entry(engine, "alpha", max_concurrency=1)],
+        "health": {"probe_interval": "300ms"},
+        "log": {"csv": str(table)},
+    }
     with odd_host(config, "", "", "--log-format", "json", env=jumping) as proxy:
         proxy.ready()
         for number in range(6):
@@ -62,6 +67,10 @@ def test_requests_streams_holding_and_the_drain_go_on(start_backend, jumping):
         assert all(0 <= line["e2e_ms"] < 10_000 for line in chats)
         stamps = [datetime.fromisoformat(line["time"]) for line in lines]
         assert any(later < earlier for earlier, later in pairwise(stamps)), "the clock did jump"
+        rows = [row for row in csv.DictReader(table.read_text().splitlines()) if row["concurrency"]]
+        assert len(rows) == 6
+        assert all(0 <= float(row["e2e_ms"]) < 10_000 for row in rows)
+        assert all(datetime.fromisoformat(row["timestamp"]) for row in rows)
         assert "Traceback" not in proxy.stderr
 
 

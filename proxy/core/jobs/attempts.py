@@ -66,7 +66,9 @@ class Attempts:
         open_job.started = False
         held_s = 0.0 if open_job.held_at is None else demand.now - open_job.held_at
         open_job.held_at = None
-        return Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, held_s=held_s, way=open_job.way)
+        command = Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, held_s=held_s, way=open_job.way)
+        command.in_flight = backend.in_flight
+        return command
 
     def dispatch_all(
         self, open_jobs: Sequence[OpenJob], backend: Backend, demand: Demand, gathered: Gathered | None = None
@@ -108,8 +110,10 @@ class Attempts:
         self._rides(open_job, attempt)
         open_job.started = attempt.state == ANSWERING
         self._tally.joined += 1
-        way = attempt.open_job.way
-        return Dispatch((open_job.job.id,), attempt.backend.name, attempt.id, open_job.sent, held_s=held_s, way=way)
+        way, backend = attempt.open_job.way, attempt.backend
+        command = Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, held_s=held_s, way=way)
+        command.in_flight = backend.in_flight
+        return command
 
     def gets_off(self, open_job: OpenJob, attempt: Attempt) -> bool:
         """One of several jobs is out of an attempt, which goes on for the others; False: it has no others."""
@@ -129,7 +133,9 @@ class Attempts:
         attempt = self._send(open_job, backend, self._books.open_beside(open_job, backend, demand))
         self.hedging += 1
         self._tally.hedges += 1
-        return Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, hedge=True, way=open_job.way)
+        command = Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, hedge=True, way=open_job.way)
+        command.in_flight = backend.in_flight
+        return command
 
     def began(self, attempt: Attempt, now: float) -> Attempt | None:
         """It has its first byte. The attempt beside it, if there was one, has lost, and its permit comes back."""

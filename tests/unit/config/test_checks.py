@@ -244,3 +244,11 @@ def test_a_window_that_keeps_everybody_waiting_warns() -> None:
     assert findings(classes=({"name": "bulk", "window": {"max_wait": "2s"}},)) == []
     found = only(routing={"windows": [{"endpoint": "score", "mode": "fixed", "max_wait": "10m"}]})
     assert found.path == ("routing", "windows", 0, "max_wait")
+
+
+def test_log_files_that_are_one_and_one_that_nobody_writes() -> None:
+    found = only(log={"file": "/var/log/a.log", "csv": "/var/log/a.log"})
+    assert (found.path, found.severity) == (("log", "csv"), Severity.ERROR)
+    found = only(log={"file": "/var/log/a.log", "access": False})
+    assert (found.path, found.severity) == (("log", "file"), Severity.WARNING)
+    assert findings(log={"csv": "/var/log/a.csv", "access": False}) == []

@@ -162,3 +162,21 @@ def test_where_what_is_learned_is_kept(tmp_path: Path, name: str, words: str | N
 
 def test_nothing_is_kept_unless_asked_for(tmp_path: Path) -> None:
     assert told(tmp_path, "state: off\n") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("new.csv", None),
+        (".", "is a directory"),
+        ("missing/new.csv", "there is no directory"),
+        ("r.yaml", None),
+        ("r.yaml/new.csv", "there is no directory"),
+    ],
+)
+@pytest.mark.parametrize("option", ["file", "csv"])
+def test_log_files_that_cannot_be_written_warn(tmp_path: Path, option: str, name: str, why: str | None) -> None:
+    text = f"log: {{{option}: {tmp_path / name}/.}}\n" if name == "." else f"log: {{{option}: {tmp_path / name}}}\n"
+    found = told(tmp_path, text)
+    assert [why is not None and why in one for one in found] == ([] if why is None else [True])
+    assert told(tmp_path, text, elsewhere=True) == []

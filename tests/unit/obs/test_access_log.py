@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.model.faults import Kind, downstream, upstream
 from proxy.model.outcome import Phase, failed_with
 from proxy.obs import access_log
-from proxy.obs.access_log import AccessLog, lost_line
+from proxy.obs.access_log import AccessLog, line_of, lost_line
 from proxy.obs.record import Record
 from proxy.wire.meter import Meter
 from proxy.wire.usage import NO_USAGE
@@ -27,7 +27,7 @@ class Written:
     def __init__(self, form: str) -> None:
         self.writes: list[bytes] = []
         self.scheduled = 0
-        self.log = AccessLog(form, self.writes.append, lambda: WALL, self._schedule)
+        self.log = AccessLog(line_of(form), self.writes.append, lambda: WALL, self._schedule)
 
     def _schedule(self) -> None:
         self.scheduled += 1

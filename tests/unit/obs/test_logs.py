@@ -7,11 +7,14 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from proxy.obs import logs as module
-from proxy.obs.logs import Logs
+from proxy.obs.log_file import Descriptor
+from proxy.obs.logs import Files, Logs
+from tests.support.patience import eventually
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -21,8 +24,8 @@ class Lines:
 
     made: "list[Lines]"
 
-    def __init__(self, fd: int, lost_line: Callable[[int], bytes], tell: object = None) -> None:
-        self.fd, self.lost_line, self.lost = fd, lost_line, 0
+    def __init__(self, to: Descriptor, lost_line: Callable[[int], bytes], tell: object = None) -> None:
+        self.fd, self.lost_line, self.lost = to.fd, lost_line, 0
         self.offered: list[bytes] = []
         Lines.made.append(self)
 
@@ -34,19 +37,25 @@ class Lines:
 
 
 @pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Lines]]:
+def make(monkeypatch: pytest.MonkeyPatch, hooks: None) -> Callable[[str, str], Lines]:
     """Makes the logs of this process, and gives back what standard error would get."""
     Lines.made = []
     monkeypatch.setattr(module, "LineWriter", Lines)
-    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
 
     def made(level: str, form: str) -> Lines:
         Logs(level, form)
         return next(lines for lines in Lines.made if lines.fd == 2)
 
-    yield made
+    return made
+
+
+@pytest.fixture
+def hooks() -> Iterator[None]:
+    """What logs change in a process is changed back."""
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
     sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
     logging.captureWarnings(False)
     root.handlers[:] = before
@@ -141,3 +150,32 @@ def test_both_logs_are_closed_and_counted(make: Callable[[str, str], Lines]) -> 
     assert logs.lost() == {"access": 1, "operational": 2}
     logs.close()
     assert all(made.offered[-1] == b"closed" for made in Lines.made)
+
+
+def test_files_have_a_writer_each_and_are_opened_anew(tmp_path: Path, hooks: None) -> None:
+    """No stand-in: what is said of a file that cannot be written comes out of the operational log."""
+    access, rows = tmp_path / "access.log", tmp_path / "gone" / "rows.csv"
+    logs = Logs("info", "json", Files(str(access), str(rows), 0, 3))
+    seen: list[logging.LogRecord] = []
+    watcher = logging.Handler()
+    watcher.emit = seen.append  # type: ignore[method-assign]
+    logging.getLogger("tidegate.log").addHandler(watcher)
+    try:
+        assert logs.csv is not None
+        logs.csv.offer(b"a,b\n")
+        eventually(lambda: logs.lost()["csv"] == 1, "the lost row")
+        eventually(lambda: access.exists(), "a file although nothing was written")
+        rows.parent.mkdir()
+        logs.csv.offer(b"c,d\n")
+        eventually(lambda: rows.exists() and rows.read_bytes().endswith(b"c,d\n"), "the next row")
+        access.rename(tmp_path / "access.log.old")
+        assert logs.reopen() == 2
+        eventually(lambda: access.exists(), "a new file although nothing was written")
+        assert logs.lost() == {"access": 0, "operational": 0, "csv": 1}
+    finally:
+        logging.getLogger("tidegate.log").removeHandler(watcher)
+        logs.close()
+    said = [record.getMessage() for record in seen]
+    assert "no such file or directory" in eventually(lambda: said, "what was wrong")[0]
+    assert "can be written again; lines lost since the start: 1" in said[-1]
+    assert len(said) == 2

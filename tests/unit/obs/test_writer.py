@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from proxy.obs import writer as writers
-from proxy.obs.writer import LineWriter
+from proxy.obs.log_file import Descriptor
+from proxy.obs.writer import LineWriter, parts
 from tests.support.patience import eventually, never
 
 
@@ -53,7 +54,7 @@ def full() -> Iterator[int]:
 
 
 def test_lines_are_written_in_order_and_close_waits_for_them(pipe: Pipe) -> None:
-    writer = LineWriter(pipe.writing, lost_line)
+    writer = LineWriter(Descriptor(pipe.writing), lost_line)
     for number in range(100):
         writer.offer(b"%d\n" % number)
     writer.close(5.0)
@@ -63,7 +64,7 @@ def test_lines_are_written_in_order_and_close_waits_for_them(pipe: Pipe) -> None
 
 def test_what_does_not_fit_is_lost_and_said_when_somebody_reads(pipe: Pipe) -> None:
     line = b"x" * 1023 + b"\n"
-    writer = LineWriter(pipe.writing, lost_line, max_waiting_b=256 * 1024)
+    writer = LineWriter(Descriptor(pipe.writing), lost_line, max_waiting_b=256 * 1024)
     for _ in range(1000):
         writer.offer(line)
     assert 500 < writer.lost < 1000
@@ -77,7 +78,7 @@ def test_what_does_not_fit_is_lost_and_said_when_somebody_reads(pipe: Pipe) -> N
 def test_the_bound_is_in_bytes(pipe: Pipe, over: int) -> None:
     stuffed = b"x" * (1 << 16)
     os.write(pipe.writing, stuffed)  # as much as a pipe holds: the first line blocks
-    writer = LineWriter(pipe.writing, lost_line, max_waiting_b=100)
+    writer = LineWriter(Descriptor(pipe.writing), lost_line, max_waiting_b=100)
     writer.offer(b"y" * (99 + over) + b"\n")
     assert writer.lost == (1 if over > 0 else 0)
     pipe.read()
@@ -85,7 +86,7 @@ def test_the_bound_is_in_bytes(pipe: Pipe, over: int) -> None:
 
 
 def test_a_pipe_that_nobody_reads_keeps_close_for_its_time_only(pipe: Pipe) -> None:
-    writer = LineWriter(pipe.writing, lost_line)
+    writer = LineWriter(Descriptor(pipe.writing), lost_line)
     writer.offer(b"x" * (1 << 17) + b"\n")
     writer.close(0.05)
     pipe.read()
@@ -94,7 +95,7 @@ def test_a_pipe_that_nobody_reads_keeps_close_for_its_time_only(pipe: Pipe) -> N
 def test_a_full_disk_loses_lines_and_tells_once() -> None:
     told: list[OSError | None] = []
     with full() as fd:
-        writer = LineWriter(fd, lost_line, told.append)
+        writer = LineWriter(Descriptor(fd), lost_line, told.append)
         for _ in range(3):
             writer.offer(b"a\nb\n")
         writer.close(5.0)
@@ -104,7 +105,7 @@ def test_a_full_disk_loses_lines_and_tells_once() -> None:
 
 def test_a_reader_that_is_gone(pipe: Pipe) -> None:
     told: list[OSError | None] = []
-    writer = LineWriter(pipe.writing, lost_line, told.append)
+    writer = LineWriter(Descriptor(pipe.writing), lost_line, told.append)
     pipe.close_reader()
     writer.offer(b"a\n")
     writer.close(5.0)
@@ -125,7 +126,7 @@ def test_room_on_the_disk_again(monkeypatch: pytest.MonkeyPatch, pipe: Pipe) -> 
 
     real = os.write
     monkeypatch.setattr(writers.os, "write", write)
-    writer = LineWriter(pipe.writing, lost_line, told.append)
+    writer = LineWriter(Descriptor(pipe.writing), lost_line, told.append)
     writer.offer(b"aa\nbb\ncc\n")
     eventually(lambda: writer.lost == 2, "two lines lost")
     writer.offer(b"dd\n")
@@ -145,7 +146,7 @@ def test_a_torn_line_is_ended_before_the_next(monkeypatch: pytest.MonkeyPatch, p
 
     real = os.write
     monkeypatch.setattr(writers.os, "write", write)
-    writer = LineWriter(pipe.writing, lost_line)
+    writer = LineWriter(Descriptor(pipe.writing), lost_line)
     writer.offer(b"aa\nbb\ncc\n")
     eventually(lambda: writer.lost == 2, "two lines lost")
     writer.offer(b"dd\n")
@@ -155,9 +156,69 @@ def test_a_torn_line_is_ended_before_the_next(monkeypatch: pytest.MonkeyPatch, p
 
 def test_a_descriptor_that_somebody_made_non_blocking(pipe: Pipe) -> None:
     os.set_blocking(pipe.writing, False)
-    writer = LineWriter(pipe.writing, lost_line)
+    writer = LineWriter(Descriptor(pipe.writing), lost_line)
     for _ in range(200):
         writer.offer(b"x" * 1023 + b"\n")
     eventually(lambda: pipe.read().count(b"\n") == 200, "all lines")
     writer.close(5.0)
     assert writer.lost == 0
+
+
+def test_trouble_that_comes_and_goes_is_said_once_per_interval(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second write fails; a minute later it is said again."""
+    fails, now = [True, False] * 50, [0.0]
+
+    def write(fd: int, data: memoryview) -> int:
+        if data and fails and fails.pop(0):
+            raise OSError(errno.ENOSPC, "full")
+        return real(fd, data)
+
+    real = os.write
+    monkeypatch.setattr(writers.os, "write", write)
+    told: list[OSError | None] = []
+    writer = LineWriter(Descriptor(pipe.writing), None, told.append, clock=lambda: now[0])
+    for _ in range(10):
+        writer.offer(b"a\n")
+    eventually(lambda: len(fails) == 90, "ten writes")
+    assert [error is None for error in told] == [False, True]
+    now[0] += writers.TELL_EVERY_S
+    for _ in range(10):
+        writer.offer(b"a\n")
+    writer.close(5.0)
+    assert [error is None for error in told] == [False, True, False, True]
+    assert writer.lost == 10
+
+
+def test_what_is_refused_for_want_of_room_is_said_before_it_can_be_written(pipe: Pipe) -> None:
+    told: list[OSError | None] = []
+    writer = LineWriter(Descriptor(pipe.writing), None, told.append, max_waiting_b=1 << 17)
+    for _ in range(1000):
+        writer.offer(b"x" * 1023 + b"\n")
+    assert [error is None for error in told] == [False], "once"
+    eventually(lambda: pipe.read().count(b"\n") == 1000 - writer.lost, "every line that was not lost")
+    writer.close(5.0)
+    assert [error is None for error in told] == [False, True]
+
+
+def test_rows_without_a_line_for_what_was_lost(pipe: Pipe) -> None:
+    writer = LineWriter(Descriptor(pipe.writing), None, max_waiting_b=10)
+    writer.offer(b"x" * 20 + b"\n")
+    writer.offer(b"a,b\n")
+    writer.close(5.0)
+    assert (pipe.read(), writer.lost) == (b"a,b\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "most_b", "expected"),
+    [
+        (b"", 5, [b""]),
+        (b"a\nb\nc\n", 0, [b"a\nb\nc\n"]),
+        (b"a\nb\nc\n", 5, [b"a\nb\n", b"c\n"]),
+        (b"a\nb\nc\n", 4, [b"a\nb\n", b"c\n"]),
+        (b"longer\nb\n", 4, [b"longer\n", b"b\n"]),
+        (b"b\nlonger\n", 4, [b"b\n", b"longer\n"]),
+        (b"longer\n", 4, [b"longer\n"]),
+    ],
+)
+def test_parts_are_whole_lines(lines: bytes, most_b: int, expected: list[bytes]) -> None:
+    assert list(parts(lines, most_b)) == expected

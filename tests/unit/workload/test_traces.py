@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.obs.access_log import AccessLog
+from proxy.obs.access_log import AccessLog, line_of
 from proxy.workload.traces import MAX_BROKEN_SHOWN, TraceError, read_trace
 from tests.unit.obs.records import record, timeline
 
@@ -74,7 +74,7 @@ def test_our_access_log_counts_from_when_the_request_came(tmp_path: Path) -> Non
 
 def test_the_log_that_the_proxy_writes_is_read_back(tmp_path: Path) -> None:
     lines: list[bytes] = []
-    log = AccessLog("json", lines.append, lambda: 1_700_000_000.0, lambda: None)
+    log = AccessLog(line_of("json"), lines.append, lambda: 1_700_000_000.0, lambda: None)
     log.add(record(timeline=timeline(100.0, done=102.0)))
     log.add(record(timeline=timeline(100.0, done=100.5), traffic_class="bulk"))
     log.flush()

@@ -1,0 +1,86 @@
+"""One row per request with the columns of the benchmark's CSV, and the end-code behind them.
+
+Owns the columns, and what of a row is text: a comma or a quote is quoted, a line's end and its like are written as
+escapes (a row is one line, whatever a client called its model), and what a spreadsheet would take for a formula gets an
+apostrophe in front. A value that does not exist is blank, never zero.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from proxy.model.outcome import Verdict
+from proxy.model.timeline import Timeline
+from proxy.obs.access_log import timestamp
+from proxy.obs.record import Record
+
+COLUMNS: Final = (
+    *("timestamp", "hardware", "model", "precision", "server", "concurrency", "batch_window_ms", "prompt_tokens"),
+    *("output_tokens", "ttft_ms", "e2e_ms", "tpot_ms", "success", "gpu_alloc_gb", "gpu_reserved_gb", "end_code"),
+)
+HEADER: Final = ",".join(COLUMNS).encode() + b"\n"
+_FORMULA: Final = "=+-@"
+"""At the front of a text, spreadsheets compute what follows."""
+_NO_GPU: Final = ""
+"""Memory of cards: no engine tells a proxy of it."""
+
+
+class Machine(NamedTuple):
+    """What the configuration says of a backend, as text in a row."""
+
+    hardware: str
+    precision: str
+
+
+_UNKNOWN: Final = Machine("", "")
+
+
+class CsvRows:
+    """Makes rows. `machines`: by backend, what is known of them (hardware, precision)."""
+
+    def __init__(self, machines: Mapping[str, tuple[str, str]]) -> None:
+        self._machines = {name: Machine(_text(one[0]), _text(one[1])) for name, one in machines.items()}
+
+    def row(self, record: Record, wall: float) -> bytes:
+        """Of a request that ended at `wall`: its time stamp is that of its arrival."""
+        line, meter, usage = record.timeline, record.meter, record.usage
+        machine = self._machines.get(record.backend, _UNKNOWN)
+        e2e_ms = Timeline.span_ms(line.received, line.done)
+        tpot_s = None if meter.first_token is None else meter.tpot_s(usage.completion_tokens)
+        parts = (
+            timestamp(wall - (e2e_ms or 0.0) / 1e3),
+            machine.hardware,
+            _text(record.model_served or record.model_asked),
+            machine.precision,
+            _text(record.backend),
+            str(record.in_flight) if record.in_flight else "",
+            _ms(Timeline.span_ms(line.gathered, line.released)),
+            _count(usage.prompt_tokens),
+            _count(usage.completion_tokens),
+            _ms(Timeline.span_ms(line.received, meter.first_token)),
+            _ms(e2e_ms),
+            _ms(None if tpot_s is None else tpot_s * 1e3),
+            "1" if record.outcome.verdict is Verdict.SERVED else "0",
+            _NO_GPU,
+            _NO_GPU,
+            record.outcome.end_code,
+        )
+        return (",".join(parts) + "\n").encode()
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _ms(value_ms: float | None) -> str:
+    return "" if value_ms is None else f"{value_ms:.3f}"
+
+
+def _text(value: str) -> str:
+    if value.isalnum() and value.isascii():
+        return value
+    safe = "".join([one if one.isprintable() else ascii(one)[1:-1] for one in value])
+    if safe[:1] and safe[0] in _FORMULA:
+        safe = "'" + safe
+    if '"' in safe or "," in safe:
+        return '"' + safe.replace('"', '""') + '"'
+    return safe
