@@ -37,6 +37,7 @@ from proxy.obs.labels import Labels
 from proxy.obs.logs import Logs
 from proxy.obs.metrics import Metrics
 from proxy.obs.process_metrics import Gauges
+from proxy.obs.stage_metrics import StageMetrics
 from proxy.wire.prompts.lint import PrefixLint
 from proxy.wire.prompts.named import NamedPrompts
 
@@ -131,7 +132,9 @@ def job_builder(
     )
 
 
-def metrics(config: Config, scheduler: Scheduler, gauges: Callable[[], Gauges], lint: PrefixLint | None) -> Metrics:
+def metrics(
+    config: Config, scheduler: Scheduler, gauges: Callable[[], Gauges], lint: PrefixLint | None, stages: StageMetrics
+) -> Metrics:
     """With bounds where something is promised, and the names that labels may have."""
     settings = config.metrics
     return Metrics(
@@ -139,6 +142,7 @@ def metrics(config: Config, scheduler: Scheduler, gauges: Callable[[], Gauges], 
         gauges,
         monotonic,
         lint,
+        stages,
         promises=[entry.slo.promise() for entry in config.classes],
         models=Labels(named_models(config), settings.models, scheduler.listed_as),
         tenants=Labels(named_tenants(config), settings.tenants),

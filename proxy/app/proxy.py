@@ -25,10 +25,12 @@ from proxy.live.admin import Admin
 from proxy.live.downstream.connection import Edge
 from proxy.live.exchange import Exchanges
 from proxy.live.scrapes import Scrapes
+from proxy.live.timings import Timings
 from proxy.obs.access_log import FLUSH_S
 from proxy.obs.logs import Logs
 from proxy.obs.process_metrics import Gauges
 from proxy.obs.record import Record
+from proxy.obs.stage_metrics import StageMetrics
 from proxy.wire.headers import HeaderPolicy
 from proxy.wire.prompts.lint import PrefixLint
 
@@ -53,7 +55,9 @@ class Proxy:
         self._access = parts.access_logs(config, logs, self._schedule_flush)
         self._descriptors = descriptors.shares(config)
         self._lint = PrefixLint() if config.routing.prefix_lint else None
-        self._metrics = parts.metrics(config, self._scheduler, self._gauges, self._lint)
+        self._stages = StageMetrics(config.stages)
+        self._timings = Timings(config.timings, self._stages, monotonic)
+        self._metrics = parts.metrics(config, self._scheduler, self._gauges, self._lint, self._stages)
         self._cache = KeptAnswers(config, lasting.tokenizers, self._loop)
         self._warmer = parts.warmer(config, first.named, self._loop)
         self._keeper = parts.keeper(config, self._scheduler)
@@ -65,7 +69,7 @@ class Proxy:
             on_opened=self._spare_descriptors,
             on_gone=self._forget_backend,
         )
-        self._servings = Servings(lasting, self._record, lambda: self._not_ready)
+        self._servings = Servings(lasting, self._record, lambda: self._not_ready, self._timings)
         self._exchanges = Exchanges(self._servings.make(first, self._cache.now, self._lint), lasting.running)
         self._servings.short_first.is_on = parts.answers_short_first(config)
         self._explainer = self._explains(first)
@@ -123,6 +127,8 @@ class Proxy:
         def commit() -> None:
             keep()
             self._lint = self._metrics.lint = lint
+            self._stages.configure(new.config.stages)
+            self._timings.configure(new.config.timings)
             self._metrics.know(parts.named_models(new.config), parts.named_tenants(new.config))
             self._exchanges.serving = serving
             self._servings.short_first.is_on = parts.answers_short_first(new.config)

@@ -19,6 +19,7 @@ from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.serving import Serving
 from proxy.live.short_first import ShortFirst
+from proxy.live.timings import Timings
 from proxy.obs.record import Record
 from proxy.wire.cors import Cors
 from proxy.wire.prompts.lint import PrefixLint
@@ -27,10 +28,17 @@ from proxy.wire.prompts.lint import PrefixLint
 class Servings:
     """One per proxy. `not_ready`: why no request should come now; None: they may."""
 
-    def __init__(self, lasting: Lasting, record: Callable[[Record], None], not_ready: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        lasting: Lasting,
+        record: Callable[[Record], None],
+        not_ready: Callable[[], str | None],
+        timings: Timings,
+    ) -> None:
         self._lasting = lasting
         self._record = record
         self._not_ready = not_ready
+        self._timings = timings
         self.short_first = ShortFirst(monotonic, is_on=False)
         """Answers that can be expanded, whichever configuration made them short."""
 
@@ -58,11 +66,23 @@ class Servings:
                 lasting.backends,
                 forwarded=config.routes.forward,
             ),
-            OwnAnswers(lasting.models, job_builder.models_of, lasting.backends.values(), self._not_ready, cors),
+            OwnAnswers(
+                lasting.models, job_builder.models_of, lasting.backends.values(), self._not_ready, cors, self._timings
+            ),
             job_builder,
             self._jobs(candidate, before, foresees=job_builder.foresees),
-            Accounts(lasting.budget, job_builder, lasting.flows, scheduler.upstream_model, self._record, monotonic),
-            ResponseHeaders(scheduler.quota, config.routing.policy, cors, monotonic),
+            Accounts(
+                lasting.budget,
+                job_builder,
+                lasting.flows,
+                scheduler.upstream_model,
+                self._record,
+                monotonic,
+                self._timings,
+            ),
+            ResponseHeaders(
+                scheduler.quota, config.routing.policy, cors, monotonic, tells_timing=config.timings.server_timing
+            ),
             self.short_first,
             cache,
         )

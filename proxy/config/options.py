@@ -28,7 +28,7 @@ class Option:
     """One option of the schema."""
 
     path: tuple[str, ...]
-    """Keys from the top; `[]` stands for any place in a list."""
+    """Keys from the top; `[]` stands for any place in a list, `<name>` for any key of a mapping."""
     field: FieldInfo
     group: Group | None
     """The options below it, when it is a group or a list of groups."""
@@ -38,6 +38,8 @@ class Option:
     @property
     def inside(self) -> tuple[str, ...]:
         """The path in front of the options below it."""
+        if is_map(self.field.annotation):
+            return (*self.path, "<name>")
         return (*self.path, "[]") if is_list(self.field.annotation) else self.path
 
     @property
@@ -81,6 +83,13 @@ def is_list(annotation: Any) -> bool:
     return get_origin(annotation) is tuple
 
 
+def is_map(annotation: Any) -> bool:
+    """Whether the annotation is groups by names that the operator chooses."""
+    if get_origin(annotation) is Annotated:
+        return is_map(get_args(annotation)[0])
+    return get_origin(annotation) is dict and group_of(annotation) is not None
+
+
 def field_at(top: Group, path: OptionPath) -> FieldInfo | None:
     """The field at `path`; None where the schema knows none."""
     *parents, last = path or (0,)
@@ -99,10 +108,14 @@ def option_holding(top: Group, path: OptionPath) -> FieldInfo | None:
 def group_at(top: Group, path: OptionPath) -> Group | None:
     """The group of options at `path`; None where there is none."""
     group: Group | None = top
+    is_named = False
     for part in path:
-        if isinstance(part, str):
+        if is_named:
+            is_named = False
+        elif isinstance(part, str):
             field = fields_of(group).get(part) if group else None
             group = group_of(field.annotation) if field else None
+            is_named = field is not None and is_map(field.annotation)
     return group
 
 

@@ -28,6 +28,7 @@ from proxy.model.metrics import MetricsSettings
 from proxy.model.prompts import PromptSettings, WarmSettings
 from proxy.model.rules import MAX_RULES, RuleSettings
 from proxy.model.scheduling import DEFAULT_POLICY, PolicyName, SchedulingSettings
+from proxy.model.timings import NAME_PATTERN, StageSettings, TimingSettings
 from proxy.model.units import MIB
 from proxy.model.windows import EndpointWindow
 
@@ -43,6 +44,7 @@ MAX_TOKENIZERS = 64
 MAX_MODELS = 256
 MAX_PROMPTS = 64
 MAX_WINDOWS = 32
+MAX_STAGES = 32
 
 
 def _unique_classes(classes: tuple[ClassSettings, ...]) -> tuple[ClassSettings, ...]:
@@ -211,6 +213,7 @@ def _whole_number(value: Any) -> Any:
     return value
 
 
+StageName = Annotated[str, Field(pattern=NAME_PATTERN)]
 StatePath = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 
 
@@ -250,6 +253,14 @@ class Config(Settings):
     tokenizers: Annotated[dict[ModelName, str], Field(max_length=MAX_TOKENIZERS)] = Field(default={})
     """Model: its Hugging Face tokenizer.json, relative to the working directory. Tells token borders where an engine
     does not; families such as gpt-4o and qwen3 are known without a file."""
+    stages: Annotated[dict[StageName, Annotated[StageSettings, PLAIN]], Field(max_length=MAX_STAGES)] = Field(
+        default={}
+    )
+    """Stages of the pipeline around the models by name, each with its budget: those that clients report in
+    `x-tidegate-stages`, such as `retrieval`, and those measured here: `queue`, `window`, `prefill`, `decode`, `engine`,
+    `post_process`, `repair`, `total`. Others that clients report are one in metrics, `other`."""
+    timings: Annotated[TimingSettings, PLAIN] = TimingSettings()
+    """What clients are told of where their time went."""
     state: StatePath = "off"
     """File in which what is learned outlives a restart, such as /var/lib/tidegate/state.json: numbers only, written
     each minute and at the drain. Read at the start, but for backends that are other engines now. `off`: none."""

@@ -16,6 +16,7 @@ from proxy.live.job import JobLoop
 from proxy.live.job_builder import BuiltJob, JobBuilder
 from proxy.live.relay import Relay
 from proxy.live.response_headers import ResponseHeaders
+from proxy.live.timings import Timings
 from proxy.model.classes import NOTHING_PROMISED
 from proxy.model.endpoint import Endpoint
 from proxy.model.outcome import SERVED, Outcome, Verdict
@@ -42,6 +43,7 @@ class Accounts:
         upstream_model: UpstreamModel,
         record: Callable[[Record], None],
         clock: Clock,
+        timings: Timings,
     ) -> None:
         self.budget = budget
         self.job_builder = job_builder
@@ -49,6 +51,7 @@ class Accounts:
         self.upstream_model = upstream_model
         self.record = record
         self.clock = clock
+        self.timings = timings
 
 
 class Account:
@@ -126,40 +129,41 @@ class Account:
         request, head, job = self._request, self._message.head, self._job
         target = head.target.decode("ascii", "replace") if head else ""
         asked = self._taken.job if self._taken is not None else None
-        self._accounts.record(
-            Record(
-                id=head.request_id if head else "",
-                method=head.method if head else "",
-                path=target.partition("?")[0][:256],
-                endpoint=str(request.endpoint if request else Endpoint.OTHER),
-                traffic_class=self._taken.job.traffic_class if self._taken else "",
-                model_asked=(request.model or "") if request else "",
-                model_served=model_served,
-                backend=self._writer.source or (job.backend if job else ""),
-                attempts=job.attempts if job else 0,
-                status=self._writer.status,
-                stream=request.stream if request else False,
-                body_bytes=len(self._message.body),
-                outcome=outcome,
-                timeline=self._timeline,
-                usage=usage,
-                token_source=source,
-                meter=self._meter,
-                resumed=job.resumes if job else 0,
-                fallback=job.way.said if job is not None and job.way is not None else "",
-                hedge=job.hedge_said if job else "",
-                company=job.company if job else None,
-                promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
-                tenant=self._tenant(),
-                client=self._connection.client,
-                cache="" if self._use is None else self._use.said,
-                prompt_version=request.prompt_version if request else "",
-                model=self._model(),
-                is_constrained=asked is not None and asked.constrained,
-                expected_prompt=asked.prompt_tokens if asked is not None else 0,
-                in_flight=job.in_flight if job else 0,
-            )
+        record = Record(
+            id=head.request_id if head else "",
+            method=head.method if head else "",
+            path=target.partition("?")[0][:256],
+            endpoint=str(request.endpoint if request else Endpoint.OTHER),
+            traffic_class=self._taken.job.traffic_class if self._taken else "",
+            model_asked=(request.model or "") if request else "",
+            model_served=model_served,
+            backend=self._writer.source or (job.backend if job else ""),
+            attempts=job.attempts if job else 0,
+            status=self._writer.status,
+            stream=request.stream if request else False,
+            body_bytes=len(self._message.body),
+            outcome=outcome,
+            timeline=self._timeline,
+            usage=usage,
+            token_source=source,
+            meter=self._meter,
+            resumed=job.resumes if job else 0,
+            fallback=job.way.said if job is not None and job.way is not None else "",
+            hedge=job.hedge_said if job else "",
+            company=job.company if job else None,
+            promise=self._taken.promise if self._taken is not None else NOTHING_PROMISED,
+            tenant=self._tenant(),
+            client=self._connection.client,
+            cache="" if self._use is None else self._use.said,
+            prompt_version=request.prompt_version if request else "",
+            model=self._model(),
+            is_constrained=asked is not None and asked.constrained,
+            expected_prompt=asked.prompt_tokens if asked is not None else 0,
+            in_flight=job.in_flight if job else 0,
         )
+        self._accounts.record(record)
+        if head is not None and self._taken is not None:
+            self._accounts.timings.keep(head, record)
 
     def _tenant(self) -> str:
         if self._taken is not None:

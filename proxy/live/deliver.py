@@ -23,6 +23,7 @@ from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
 from proxy.model.timeline import Timeline
 from proxy.wire import answers, codings, errors, sse
 from proxy.wire.error_shapes import api_of
+from proxy.wire.meter import Meter
 
 _SSE: Final = (b"content-type", b"text/event-stream")
 _PING: Final = b": ping\n"
@@ -154,11 +155,11 @@ class Writer:
             headers = answers.for_stream(headers)
         else:
             length = next((int(v) for n, v in answer.headers if n.lower() == b"content-length"), None)
-        self._begin_with(answer.status, headers, length)
+        self._begin_with(answer.status, headers, length, answer.meter)
 
-    def _begin_with(self, status: int, headers: Headers, length: int | None) -> None:
+    def _begin_with(self, status: int, headers: Headers, length: int | None, meter: Meter) -> None:
         self.status = status
-        self._connection.begin(status, self._marked(headers), length)
+        self._connection.begin(status, self._marked(headers, meter), length)
 
     def _end(self, job: JobLoop, answer: Answer, fault: Fault | None) -> Outcome:
         """After the last byte of a flowing answer: a clean end only for a clean answer."""
@@ -185,17 +186,18 @@ class Writer:
 
     def _ping(self) -> None:
         if not self._connection.head_sent:
-            self._begin_with(200, answers.for_stream([_SSE]), None)
+            self._begin_with(200, answers.for_stream([_SSE]), None, Meter())
         if not self._connection.sent:
             self._connection.send(_PING)
         self._connection.sent = False
 
-    def _marked(self, headers: Headers) -> Headers:
+    def _marked(self, headers: Headers, flows: Meter | None = None) -> Headers:
         head = self._message.head
         origin = b"" if head is None else head.origin
         if self.cached is not None:
             headers += self.cached.headers()
-        return self._marks.added(headers, self.request_id, origin, self.taken, self.job, self._timeline, self.source)
+        taken, job, line = self.taken, self.job, self._timeline
+        return self._marks.added(headers, self.request_id, origin, taken, job, line, self.source, flows)
 
     @property
     def source(self) -> str:

@@ -26,6 +26,7 @@ from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
 from proxy.model.outcome import SERVED, Outcome, Phase, failed_with
 from proxy.model.request import Request
+from proxy.wire import server_timing
 from proxy.wire.headers import Head
 from proxy.wire.prompts.expandable import ShortAnswer
 
@@ -82,7 +83,7 @@ class Exchange(Account):
         if head.method == "OPTIONS":
             return self._writer.respond(*own.options(head))
         found = parser.route(head)
-        answered = own.to(head, found)
+        answered = own.to(head, found, message.body)
         if answered is not None:
             return self._writer.respond(*answered)
         body = message.body
@@ -100,6 +101,8 @@ class Exchange(Account):
         job = self._open(head, request, fields, body)
         answer = await self._writer.with_pings(job.answer() if self._use is None else self._use.answer(job))
         self._meter = answer.meter
+        if self._use is not None and self._use.replay is not None:
+            self._timeline.is_from_memory = True
         outcome = await self._writer.deliver(job, answer)
         if self._taken is not None and self._taken.first is not None:
             short_first.keep(outcome, head, self._taken, answer, self._writer.tap)
@@ -109,6 +112,9 @@ class Exchange(Account):
         """The job of a request, ready to be carried out; the parsed body is kept only where a resume may need it."""
         self._request = request
         timeline, writer, serving = self._timeline, self._writer, self._serving
+        stages = head.fields.get(server_timing.HEADER)
+        if stages is not None:
+            timeline.reported = server_timing.parse(stages)
         taken = self._taken = writer.taken = serving.job_builder.take(head, request, fields, timeline.received, body)
         self._request = request = taken.request
         body = taken.body

@@ -1,4 +1,5 @@
-"""What the proxy answers itself: which models there are, whether requests may come, and which version it is.
+"""What the proxy answers itself: which models there are, whether requests may come, which version it is, and where the
+time of a request went.
 
 Owns these answers; no engine is asked for them.
 """
@@ -11,6 +12,7 @@ import orjson
 from proxy import __version__
 from proxy.core.tenancy.access import Patterns
 from proxy.live.catalogue import ModelList
+from proxy.live.timings import Timings
 from proxy.live.upstream.backends import Upstream
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import FaultError, Kind, downstream
@@ -19,6 +21,7 @@ from proxy.wire.headers import Head
 from proxy.wire.routes import Route
 
 _JSON: Final = (b"content-type", b"application/json")
+_NOT_KEPT: Final = (b"cache-control", b"no-store")
 _RETRY_SOON: Final = (b"retry-after", b"5")
 _ALLOW: Final = (b"allow", b"GET, POST, OPTIONS")
 
@@ -42,24 +45,28 @@ class OwnAnswers:
         backends: Iterable[Upstream],
         not_ready: Callable[[], str | None],
         cors: Cors,
+        timings: Timings,
     ) -> None:
         self._models = models
         self._models_of = models_of
         self._backends = tuple(backends)
         self._not_ready = not_ready
         self._cors = cors
+        self._timings = timings
 
     def options(self, head: Head) -> Own:
         """What may be asked at all, and what a page of another origin may."""
         wanted = head.fields.get(b"access-control-request-headers", b"")
         return Own(204, [_ALLOW, *self._cors.preflight(head.origin, wanted)], b"")
 
-    def to(self, head: Head, found: Route) -> Own | None:
+    def to(self, head: Head, found: Route, body: bytes) -> Own | None:
         """The answer to a request that no engine is asked for; None: it is for one of them."""
         if found.endpoint is Endpoint.MODELS:
             return self.models(found.item, self._models_of(head))
         if found.endpoint is Endpoint.HEALTH:
             return self.health(found.item)
+        if found.endpoint is Endpoint.TIMINGS:
+            return self.timing(head, found.item, body)
         return None
 
     def models(self, item: str, permitted: Patterns) -> Own:
@@ -71,6 +78,12 @@ class OwnAnswers:
             text = f"The model `{item[:64]}` does not exist."
             raise FaultError(downstream(Kind.MODEL_NOT_FOUND, text, param="model"))
         return Own(200, [_JSON], body)
+
+    def timing(self, head: Head, item: str, body: bytes) -> Own:
+        """Where the time of a request went, with what is reported of it now. FaultError when there is none of this
+        id."""
+        told = self._timings.report(head, item, body) if head.method == "POST" else self._timings.tell(head, item)
+        return Own(200, [_JSON, _NOT_KEPT], told)
 
     def health(self, item: str) -> Own:
         """What load balancers, orchestrators and clients that wait for an engine ask: may requests come?"""

@@ -1,5 +1,5 @@
-"""What we add to the head of every answer: its id, where it came from and why, what is left of a quota, and that a page
-of another origin may read it."""
+"""What we add to the head of every answer: its id, where it came from and why, where its time went, what is left of a
+quota, and that a page of another origin may read it."""
 
 from collections.abc import Callable
 from typing import Final
@@ -12,6 +12,8 @@ from proxy.model.timeline import Clock, Timeline
 from proxy.model.windows import Company
 from proxy.wire import ratelimit
 from proxy.wire.cors import Cors
+from proxy.wire.meter import Meter
+from proxy.wire.server_timing import of_beginning, of_whole
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -28,7 +30,10 @@ class ResponseHeaders:
         policy: str,
         cors: Cors,
         clock: Clock,
+        *,
+        tells_timing: bool = True,
     ) -> None:
+        self._tells_timing = tells_timing
         self._quota = quota
         self._policy = policy
         self._cors = cors
@@ -43,9 +48,10 @@ class ResponseHeaders:
         job: JobLoop | None,
         line: Timeline,
         source: str = "",
+        flows: Meter | None = None,
     ) -> Headers:
         """`headers` and ours. `taken` and `job` are None for what never became a job; `source`: where the answer comes
-        from, if from no backend."""
+        from, if from no backend; `flows`: the meter of a stream that begins, None: the answer is whole."""
         if taken is not None:
             quota = self._quota(taken.job.tenant, self._clock())
             if quota is not None:
@@ -60,6 +66,11 @@ class ResponseHeaders:
             headers.append((b"x-tidegate-route", self._route(taken, job, line, source).encode()))
             if taken.said:
                 headers += taken.said
+        if self._tells_timing:
+            now = self._clock()
+            timing = of_whole(line, now) if flows is None else of_beginning(line, flows, now)
+            if timing:
+                headers.append((b"server-timing", timing))
         headers += self._cors.headers(origin)
         return headers
 

@@ -24,6 +24,8 @@ class Endpoint(StrEnum):
     """`/pooling`, `/classify` and the like."""
     HEALTH = "health"
     """Answered by the proxy."""
+    TIMINGS = "timings"
+    """What a request's time was spent on, told and reported; answered by the proxy."""
     MODERATIONS = "moderations"
     RERANK = "rerank"
     SCORE = "score"
@@ -115,6 +117,7 @@ ENDPOINTS: Final[dict[Endpoint, Facts]] = {
     Endpoint.IMAGES: Facts(Api.TYPED),
     Endpoint.TOKENS: Facts(works=False),
     Endpoint.HEALTH: Facts(works=False, repeatable=False),
+    Endpoint.TIMINGS: Facts(works=False, repeatable=False),
     Endpoint.MODELS: Facts(works=False, repeatable=False, mixed=True),
     Endpoint.OTHER: Facts(works=False, repeatable=False, mixed=True),  # they may do anything
 }

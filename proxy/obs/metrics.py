@@ -26,6 +26,7 @@ from proxy.obs.prompt_metrics import PromptMetrics
 from proxy.obs.record import Record, Streaming
 from proxy.obs.request_metrics import Bounds, RequestMetrics
 from proxy.obs.scheduler_metrics import scheduler_families
+from proxy.obs.stage_metrics import StageMetrics
 from proxy.obs.usage_metrics import UsageMetrics
 from proxy.wire.prompts.lint import PrefixLint
 
@@ -49,6 +50,7 @@ class Metrics:
         gauges: Callable[[], Gauges],
         now: Callable[[], float],
         lint: PrefixLint | None = None,
+        stages: StageMetrics | None = None,
         *,
         promises: Iterable[Promise] = (),
         models: Labels | None = None,
@@ -62,6 +64,7 @@ class Metrics:
         self._models = models or Labels((), MAX_NAMES, scheduler.listed_as)
         self._tenants = tenants or Labels((), MAX_NAMES)
         self._caches: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._stages = stages or StageMetrics()
         self._left: deque[str] = deque()
         """Backends, by when they left."""
         self._goodput = Goodput()
@@ -80,6 +83,7 @@ class Metrics:
     def count(self, record: Record) -> None:
         """Count one finished request."""
         self._goodput.count(record)
+        self._stages.count(record)
         key = self._requests.count(record)
         if record.company is not None:
             self._batches.count(key, record.company, record)
@@ -127,6 +131,7 @@ class Metrics:
         yield AT_END, self._usage.families()
         yield AT_END, self._batches.families()
         yield AT_END, self._goodput.families()
+        yield AT_END, self._stages.families()
         yield AT_END, self._prompts.families(told.prompt_assembly)
         yield AT_END, percentile_families(self.percentiles.read(now))
         yield AT_DECISION, scheduler_families(self._scheduler, now, self._tenants)

@@ -121,7 +121,7 @@ def tenant(headers: Mapping[bytes, bytes]) -> str:
 def whose(headers: Mapping[bytes, bytes]) -> bytes:
     """The whole digest of the API key, which nobody can find another key for; empty without one."""
     key = _key(headers)
-    return hashlib.sha256(key).digest() if key else b""
+    return _whole_digest(key) if key else b""
 
 
 def _key(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -135,6 +135,11 @@ def _key(headers: Mapping[bytes, bytes]) -> bytes | None:
 @lru_cache(maxsize=1024)
 def _name_of(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()[:8]
+
+
+@lru_cache(maxsize=1024)
+def _whole_digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
 
 
 def session(headers: Mapping[bytes, bytes], fields: Mapping[str, Any]) -> str:

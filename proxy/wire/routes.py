@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from proxy.model.endpoint import ANY, CHAT_PATH, ROUTES, Endpoint, Row, Served
+from proxy.model.endpoint import ANY, CHAT_PATH, GET, POST, ROUTES, Endpoint, Row, Served
 from proxy.model.faults import FaultError, Kind, downstream
 
 
@@ -23,7 +23,7 @@ class Route(NamedTuple):
     json_only: bool
     """The body is JSON or nothing; other types are answered 415."""
     item: str = ""
-    """The id in `/v1/models/{id}`; the name of what the proxy tells of itself."""
+    """The id in `/v1/models/{id}` and `/v1/tidegate/requests/{id}`; the name of what the proxy tells of itself."""
     plain: str = ""
     """The decoded path, where not every kind of engine has it; empty: all may be asked."""
 
@@ -74,19 +74,23 @@ def _route(raw_target: bytes, extra: Sequence[str]) -> Route:
         if plain.startswith(row.path):
             item = _model_name(plain) if row.endpoint is Endpoint.MODELS else ""
             if row.endpoint is Endpoint.CHAT:
-                return _expansion(plain.removeprefix(row.path), row, asked)
+                return _of_request(plain.removeprefix(row.path), row, asked)
             return Route(row.endpoint, path if item else path + query, row.methods, row.json_only, item)
     if not is_full or plain == "/v1/":
         raise unknown(asked)
     return Route(Endpoint.OTHER, path + query, ANY, json_only=False, plain=plain)
 
 
-def _expansion(rest: str, row: Row, asked: str) -> Route:
-    """More of an answer: a chat, which the proxy itself writes."""
-    name, _, what = rest.partition("/")
-    if what != "expand" or not name or not name.isprintable():
+def _of_request(rest: str, row: Row, asked: str) -> Route:
+    """Of one request by its id: where its time went, a report of that, or more of its answer."""
+    name, _, what = rest.rpartition("/")
+    if not rest or not rest.isprintable():
         raise unknown(asked)
-    return Route(row.endpoint, CHAT_PATH, row.methods, row.json_only, name)
+    if name and what == "expand":  # a chat, which the proxy itself writes
+        return Route(row.endpoint, CHAT_PATH, row.methods, row.json_only, name)
+    if name and what == "stages":
+        return Route(Endpoint.TIMINGS, "", POST, json_only=True, item=name)
+    return Route(Endpoint.TIMINGS, "", GET, json_only=True, item=rest)
 
 
 def _known(plain: str) -> Route | None:

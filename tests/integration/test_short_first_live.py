@@ -85,7 +85,7 @@ async def test_whose_it_is_and_what_there_is_not(tmp_path: Path) -> None:
             (path, {"authorization": "Bearer other"}),
             ("/v1/tidegate/requests/nobody/expand", {"authorization": "Bearer k"}),
             ("/v1/tidegate/requests//expand", {}),
-            ("/v1/tidegate/requests/x", {}),
+            ("/v1/tidegate/requests/x/other/stages", {}),
         ):
             assert (await live.send("POST", target, {}, **headers)).status == 404
         assert (await live.send("GET", path, authorization="Bearer k")).status == 405

@@ -17,6 +17,7 @@ from proxy.model.classes import with_built_in
 from proxy.model.fallback import FallbackSettings
 from proxy.model.rules import RuleSettings
 from proxy.model.tenants import TenantSettings
+from proxy.model.timings import StageSettings
 from proxy.model.units import format_duration, format_size, parse_duration_s, parse_size_b
 from proxy.model.windows import EndpointWindow, WindowSettings
 
@@ -59,9 +60,10 @@ def test_the_full_example_changes_nothing_but_the_backends() -> None:
     assert full.routing.windows == (EndpointWindow(endpoint="embeddings"),), "the same"
     assert [entry.window for entry in full.classes] == [WindowSettings()], "the same"
     assert [prompt.name for prompt in full.prompts] == ["support"], "only whoever asks for it gets it"
+    assert full.stages == {"retrieval": StageSettings()}, "a name alone"
     routing = replace(full.routing, rules=(), models=(), tenants=(), windows=())
     assert full.model_copy(
-        update={"backends": (), "classes": (), "prompts": (), "routing": routing}
+        update={"backends": (), "classes": (), "prompts": (), "routing": routing, "stages": {}}
     ) == small.model_copy(update={"backends": (), "classes": ()})
     plain = tuple(replace(entry, window=None) for entry in full.classes)
     assert with_built_in(plain) == with_built_in(small.classes)
@@ -80,8 +82,9 @@ def test_the_full_example_mentions_every_option_with_its_default(option: Option)
 def _written(value: Any, path: tuple[str, ...]) -> list[Any]:
     if not path:
         return [value]
-    if path[0] == "[]":
-        return [found for item in value for found in _written(item, path[1:])]
+    if path[0] in ("[]", "<name>"):
+        items = value.values() if isinstance(value, dict) else value
+        return [found for item in items for found in _written(item, path[1:])]
     return _written(value[path[0]], path[1:]) if path[0] in value else []
 
 
@@ -104,7 +107,9 @@ def test_the_schema_knows_every_option_its_words_and_its_default(option: Option)
     schema = json_schema()
     node = _resolved(schema, schema)
     for part in option.path:
-        node = _resolved(schema, node["items"] if part == "[]" else node["properties"][part])
+        inside = {"[]": "items", "<name>": "patternProperties"}.get(part)
+        node = node["properties"][part] if inside is None else node[inside]
+        node = _resolved(schema, next(iter(node.values())) if part == "<name>" else node)
     assert node["title"]
     assert node["description"]
     if not option.field.is_required() and not _computed(option):

@@ -6,7 +6,7 @@ import json
 import pytest
 from aiohttp import web
 
-from proxy.live.account import Account, Accounts
+from proxy.live.account import Account
 from proxy.live.downstream.reader import Message
 from proxy.model.faults import Kind, downstream
 from proxy.model.outcome import SERVED, Phase, failed_with
@@ -33,8 +33,7 @@ async def streams(request: web.Request, *events: bytes) -> web.StreamResponse:
 def account(one: House, message: Message) -> tuple[Account, ClientTransport]:
     connection, transport = one.edge.connection(), ClientTransport()
     connection.connection_made(transport)
-    told = Accounts(one.budget, one.builder, one.watch, one.scheduler.upstream_model, one.records.append, one.clock)
-    return Account(told, connection, message, one.response_headers), transport
+    return Account(one.accounts, connection, message, one.response_headers), transport
 
 
 async def test_a_request_that_could_not_be_read_has_a_record_of_what_is_known() -> None:

@@ -27,11 +27,14 @@ from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.serving import Serving
 from proxy.live.short_first import ShortFirst
+from proxy.live.timings import Timings
 from proxy.live.watch import Watch
 from proxy.model.classes import with_built_in
 from proxy.model.faults import Kind, internal
 from proxy.model.limits import Limits, MemoryLimits
+from proxy.model.timings import StageSettings, TimingSettings
 from proxy.obs.record import Record
+from proxy.obs.stage_metrics import StageMetrics
 from proxy.wire.cors import Cors
 from proxy.wire.headers import HeaderPolicy
 from proxy.wire.hops import Hops
@@ -68,12 +71,23 @@ class House(Bed):
         builder = self.builder = JobBuilder(Classifier(with_built_in(()), [], 2048), models, None, foresees=True)
         watch = self.watch = StreamWatch(self.running, self.driver, self.scheduler.gives_up, None, self.clock)
         self.response_headers = ResponseHeaders(self.scheduler.quota, "goodput", cors, self.clock)
+        self.stages = StageMetrics({"retrieval": StageSettings(budget=0.1)})
+        self.timings = Timings(TimingSettings(), self.stages, self.clock)
+        self.accounts = Accounts(
+            self.budget,
+            builder,
+            watch,
+            self.scheduler.upstream_model,
+            self.records.append,
+            self.clock,
+            self.timings,
+        )
         self.serving = Serving(
             RequestParser(limits, self.memory, Bodies(limits, self.budget, loop), Hops("me"), self.backends),
-            OwnAnswers(models, builder.models_of, self.backends.values(), why_not_ready, cors),
+            OwnAnswers(models, builder.models_of, self.backends.values(), why_not_ready, cors, self.timings),
             builder,
             self.jobs,
-            Accounts(self.budget, builder, watch, self.scheduler.upstream_model, self.records.append, self.clock),
+            self.accounts,
             self.response_headers,
             ShortFirst(self.clock, is_on=False),
         )

@@ -11,9 +11,12 @@ from proxy import __version__
 from proxy.config.schema import Config
 from proxy.live.catalogue import ModelList
 from proxy.live.own import OwnAnswers
+from proxy.live.timings import Timings
 from proxy.live.upstream import backends
 from proxy.live.watch import Watch
 from proxy.model.faults import FaultError, Kind
+from proxy.model.timings import TimingSettings
+from proxy.obs.stage_metrics import StageMetrics
 from proxy.wire.cors import Cors
 from proxy.wire.routes import route
 from tests.unit.wire.asking import head_of
@@ -37,7 +40,8 @@ def own(reason: str | None = None, *answers: bool) -> OwnAnswers:
     for backend, answered in zip(made, answers, strict=False):
         backend.answers = answered
     models = cast(ModelList, Models())
-    return OwnAnswers(models, lambda head: None, made, lambda: reason, Cors(("https://a.example",), 60.0))
+    timings = Timings(TimingSettings(), StageMetrics(), monotonic)
+    return OwnAnswers(models, lambda head: None, made, lambda: reason, Cors(("https://a.example",), 60.0), timings)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +54,16 @@ def own(reason: str | None = None, *answers: bool) -> OwnAnswers:
     ],
 )
 async def test_only_what_needs_no_engine_is_answered(target: bytes, status: int, body: bytes | None) -> None:
-    said = own("starting").to(head_of(method=b"GET", target=target), route(target))
+    said = own("starting").to(head_of(method=b"GET", target=target), route(target), b"")
     assert (said.status if said is not None else 0) == status
     assert body is None or (said is not None and said.body == body)
+
+
+async def test_where_the_time_of_an_unknown_request_went_is_told_nobody() -> None:
+    with pytest.raises(FaultError) as raised:
+        target = b"/v1/tidegate/requests/req-1"
+        own().to(head_of(method=b"GET", target=target), route(target), b"")
+    assert raised.value.fault.code == "request_not_found"
 
 
 async def test_options_name_the_methods_and_permit_a_page_of_a_known_origin() -> None:

@@ -16,11 +16,17 @@ def test_every_endpoint_has_its_row() -> None:
 
 
 def test_what_may_leave_something_behind_is_never_sent_twice() -> None:
-    assert named(repeatable=False) == {Endpoint.RESPONSES, Endpoint.HEALTH, Endpoint.MODELS, Endpoint.OTHER}
+    assert named(repeatable=False) == {
+        Endpoint.RESPONSES,
+        Endpoint.HEALTH,
+        Endpoint.TIMINGS,
+        Endpoint.MODELS,
+        Endpoint.OTHER,
+    }
 
 
 def test_where_nothing_works_nothing_is_learnt() -> None:
-    assert named(works=False) == {Endpoint.TOKENS, Endpoint.HEALTH, Endpoint.MODELS, Endpoint.OTHER}
+    assert named(works=False) == {Endpoint.TOKENS, Endpoint.HEALTH, Endpoint.TIMINGS, Endpoint.MODELS, Endpoint.OTHER}
     assert named(mixed=True) <= named(works=False)
 
 

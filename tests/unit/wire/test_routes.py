@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.model.endpoint import Endpoint
-from proxy.model.faults import Kind
+from proxy.model.faults import FaultError, Kind
 from proxy.wire.routes import route
 from tests.unit.wire.asking import fault_of
 
@@ -195,3 +195,24 @@ def test_a_message_echoes_at_most_64_safe_characters() -> None:
     assert "a" * 56 not in fault.message
     assert "/metrics/" + "a" * 55 in fault.message
     assert fault.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("target", "endpoint", "item", "methods"),
+    [
+        ("/v1/tidegate/requests/req-1", Endpoint.TIMINGS, "req-1", {"GET", "HEAD"}),
+        ("/tidegate/requests/a%2Fb", Endpoint.TIMINGS, "a/b", {"GET", "HEAD"}),
+        ("/v1/tidegate/requests/a/b/stages", Endpoint.TIMINGS, "a/b", {"POST"}),
+        ("/v1/tidegate/requests/stages", Endpoint.TIMINGS, "stages", {"GET", "HEAD"}),
+        ("/v1/tidegate/requests/req-1/expand", Endpoint.CHAT, "req-1", {"POST"}),
+    ],
+)
+def test_what_there_is_of_one_request(target: str, endpoint: Endpoint, item: str, methods: set[str]) -> None:
+    found = route(target.encode())
+    assert (found.endpoint, found.item, found.methods) == (endpoint, item, methods)
+
+
+@pytest.mark.parametrize("target", ["/v1/tidegate/requests/", "/v1/tidegate/requests/a%00", "/v1/tidegate/requests//x"])
+def test_no_request_has_such_an_id(target: str) -> None:
+    with pytest.raises(FaultError):
+        route(target.encode())
