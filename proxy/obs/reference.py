@@ -34,7 +34,7 @@ LABELS: Final = {
     "event": "Of the second level of the cache.",
     "how": "`merged` into another call, or `shared`: answered by it.",
     "kind": "Of a fault, or of what changes in a prompt: a closed set each.",
-    "log": "`access` or `operational`.",
+    "log": "`access`, `operational` or `csv`.",
     "measure": "`ttft`, `tpot`, `e2e` or `queue`.",
     "model": "Public name of the model that served, or was to: one of the configuration, or of those that engines "
     "list, up to `metrics.models`; `other`: any other; `none`: none was named.",
@@ -49,6 +49,7 @@ LABELS: Final = {
     "reason": "Why: a closed set each; of refusals see `proxy/obs/README.md`.",
     "result": "How it went: a closed set each, named in the text of the metric.",
     "source": "Whose fault it was: `downstream`, `internal`, `upstream`.",
+    "stage": "Of the pipeline around the model: those that are known or of `stages`; `other`: any other.",
     "state": "`healthy`, `ejected`, `probation`, `away`.",
     "status": "HTTP status of the answer; `0`: none, `499`: the client left before; `other`: no status that exists.",
     "tenant": "A tenant with an entry in `routing.tenants`, as it is called there; `other`: any other; `none`: no key.",
@@ -57,6 +58,7 @@ LABELS: Final = {
     "version": "Of a prompt, or of Tidegate.",
     "what": "A closed set each, named in the text of the metric.",
     "window": "`1m` or `5m`: a sliding window, which ends now and is up to 15 s longer.",
+    "why": "What was wrong with an entry: a closed set.",
 }
 """Of our own metrics; each is a closed set, or capped."""
 _UNITS: Final = ("tokens_per_second", "seconds", "bytes", "byte", "tokens", "jobs", "requests", "connections", "lines")

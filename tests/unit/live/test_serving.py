@@ -29,6 +29,7 @@ async def test_a_request_goes_on_with_what_it_began_with() -> None:
                 accounts.upstream_model,
                 told.append,
                 accounts.clock,
+                accounts.timings,
             ),
             first.response_headers,
             first.short_first,
