@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.live.admin import SLACK, Admin, is_own_name
+from proxy.live.admin import DELIVERED, SLACK, Admin, is_own_name
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection
 from proxy.live.scrapes import Scrapes
@@ -20,7 +20,7 @@ GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 class Port:
     """An admin port with room for two, on transports of ours."""
 
-    def __init__(self, metrics: Any = lambda is_open: iter(["m 1\n"])) -> None:
+    def __init__(self, metrics: Any = lambda is_open: iter(["m 1\n"]), most: int = 2) -> None:
         loop = asyncio.get_running_loop()
         self.explained: list[Any] = []
         self.reason: str | None = None
@@ -33,7 +33,7 @@ class Port:
             limits=Limits(),
             watch=Watch(loop, monotonic),
             loop=loop,
-            max_connections=2,
+            max_connections=most,
             budget=Budget(1 << 30),
         )
 
@@ -146,3 +146,15 @@ async def test_a_bug_is_one_500(caplog: pytest.LogCaptureFixture) -> None:
 )
 def test_own_names(host: str, is_own: bool) -> None:
     assert is_own_name(host) is is_own
+
+
+async def test_of_those_who_do_not_read_their_metrics_few_are_kept() -> None:
+    port, deaf = Port(lambda is_open: iter(["m 1\n" * 1000]), 9), []
+    for _ in range(DELIVERED + 3):
+        connection, transport = port.connect()
+        transport.unsent_b = 4000
+        connection.data_received(GET % b"/metrics")
+        for _ in range(9):
+            await asyncio.sleep(0)
+        deaf.append(transport)
+    assert [transport.is_closing() for transport in deaf] == [True] * 3 + [False] * DELIVERED

@@ -1,5 +1,6 @@
 """`/metrics`: the format parses, the numbers are those of the records, and no label comes from outside."""
 
+import random
 from collections.abc import Iterable
 
 import pytest
@@ -208,3 +209,38 @@ async def test_only_engines_that_generate_are_expected_to_tell_what_their_caches
         told.count(record(endpoint=endpoint, usage=Usage(25, 8, None)))
     told.count(record(usage=Usage(25, 8, 0)))
     assert told.silent() == {"alpha": 1}
+
+
+async def test_ten_thousand_names_of_strangers_are_no_series() -> None:
+    told, dice = metrics(), random.Random(11)
+
+    def anything(number: int) -> Record:
+        name = f"zz-user-{dice.getrandbits(96):x}"
+        return record(
+            model=name if number % 3 else "m",
+            model_asked=name,
+            path=f"/v1/{name}",
+            tenant=f"{dice.getrandbits(32):08x}" if number % 2 else "",
+            id=name,
+            client=name,
+            is_constrained=number % 5 == 0,
+            usage=Usage(25, 8, 16 if number % 7 else 0),
+        )
+
+    def series() -> set[tuple[str, ...]]:
+        return {(one.name, *sorted(one.labels.values())) for one in samples_of(told) if one.name.startswith("tidegate")}
+
+    for number in range(420):
+        told.count(anything(number))
+    before = series()
+    for number in range(10_000):
+        told.count(anything(number))
+    assert series() == before
+    assert "zz-user" not in text_of(told)
+    assert (
+        value_of(samples_of(told), "tidegate_usage_requests_total", model="other", tenant="none", verdict="served")
+        > 3000
+    )
+    assert (
+        value_of(samples_of(told), "tidegate_usage_requests_total", model="m", tenant="other", verdict="served") > 1500
+    )
