@@ -27,11 +27,12 @@ _LABELS: Final = "\0"
 class _Written:
     """The series of one histogram, as they were written last."""
 
-    __slots__ = ("seen", "text")
+    __slots__ = ("histogram", "seen", "text")
 
-    def __init__(self) -> None:
-        self.seen = 0
-        self.text = ""
+    def __init__(self, histogram: Histogram, seen: int, text: str) -> None:
+        self.histogram = histogram
+        self.seen = seen
+        self.text = text
 
 
 class Writer:
@@ -54,22 +55,21 @@ class Writer:
 
     def _histograms(self, family: Histograms) -> Iterator[str]:
         templates: dict[tuple[float, ...], str] = {}
-        written = self._written.setdefault(family.name, {})
+        before, written = self._written.get(family.name, {}), dict[tuple[str, ...], _Written]()
         for key, histogram in family.rows:
             seen = histogram.seen()
             if not seen:  # no series
                 continue
-            one = written.get(key)
-            if one is None:
-                one = written[key] = _Written()
-            if one.seen != seen:
+            one = before.get(key)
+            if one is None or one.seen != seen or one.histogram is not histogram:
                 template = templates.get(histogram.bounds)
                 if template is None:
                     template = templates[histogram.bounds] = _template(family, histogram)
                 labels = _labelled(zip(family.labels, key, strict=True))
-                one.text = _filled(template, histogram).replace(_LABELS, labels)
-                one.seen = seen
+                one = _Written(histogram, seen, _filled(template, histogram).replace(_LABELS, labels))
+            written[key] = one
             yield one.text
+        self._written[family.name] = written
 
 
 def _metric(family: Metric, is_open: bool) -> Iterator[str]:

@@ -113,6 +113,7 @@ class Metrics:
             forgotten = self._left.popleft()
             if all(view.name != forgotten for view in self._scheduler.backends(self._now())):
                 self._requests.forget(forgotten)
+                self.percentiles.forget("backend", forgotten)
 
     def silent(self) -> dict[str, int]:
         """Generated answers by backend that told the tokens of the prompt and not those of them that were cached."""

@@ -154,6 +154,11 @@ class Percentiles:
         counted = series.counted(self._slot_at(now), dict(WINDOWS).get(window, 0))
         return {at - first - _MIDDLE: count for at, count in counted.items() if first <= at < first + _STRIDE}
 
+    def forget(self, by: str, name: str) -> None:
+        """Nothing will count there any more."""
+        if self._series.pop((by, name), None) is not None:
+            self._together.clear()
+
     def _slot_at(self, now: float) -> int:
         """Never an earlier one than before: a clock that jumps back brings nothing into disorder."""
         self._slot = max(self._slot, int(now / SLOT_S))

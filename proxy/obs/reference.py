@@ -49,7 +49,8 @@ LABELS: Final = {
     "reason": "Why: a closed set each; of refusals see `proxy/obs/README.md`.",
     "result": "How it went: a closed set each, named in the text of the metric.",
     "source": "Whose fault it was: `downstream`, `internal`, `upstream`.",
-    "stage": "Of the pipeline around the model: those that are known or of `stages`; `other`: any other.",
+    "stage": "Of the pipeline around the model: those that are measured here, the usual ones, those of `stages` in the "
+    "configuration; `other`.",
     "state": "`healthy`, `ejected`, `probation`, `away`.",
     "status": "HTTP status of the answer; `0`: none, `499`: the client left before; `other`: no status that exists.",
     "tenant": "A tenant with an entry in `routing.tenants`, as it is called there; `other`: any other; `none`: no key.",
@@ -57,8 +58,8 @@ LABELS: Final = {
     "verdict": "`served`, `shed`, `failed`, `cancelled`.",
     "version": "Of a prompt, or of Tidegate.",
     "what": "A closed set each, named in the text of the metric.",
+    "why": "A closed set.",
     "window": "`1m` or `5m`: a sliding window, which ends now and is up to 15 s longer.",
-    "why": "What was wrong with an entry: a closed set.",
 }
 """Of our own metrics; each is a closed set, or capped."""
 _UNITS: Final = ("tokens_per_second", "seconds", "bytes", "byte", "tokens", "jobs", "requests", "connections", "lines")

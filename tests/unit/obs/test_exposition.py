@@ -93,3 +93,12 @@ def test_a_histogram_that_grew_is_written_anew_and_one_that_did_not_as_it_was() 
         assert {sample.value for sample in read.samples if sample.name == "a_seconds_count"} == {times}
     other.observe(5.0)
     assert "".join(writer.pieces([family], is_open=False)).count("_sum") == 2
+
+
+def test_another_histogram_of_the_same_labels_is_another_one() -> None:
+    writer, one, other = Writer(), Histogram(), Histogram()
+    one.observe(1.0)
+    other.observe(2.0)
+    texts = ["".join(writer.pieces([Histograms("a", "A.", (), [((), of)])], is_open=True)) for of in (one, other)]
+    assert "a_sum 1.0" in texts[0]
+    assert "a_sum 2.0" in texts[1]

@@ -126,3 +126,16 @@ def test_combinations_of_labels_are_forgotten() -> None:
     row = found(told, 1.0, "class", "ttft")
     assert row is not None
     assert row.values == 10_000
+
+
+def test_what_is_forgotten_may_come_again() -> None:
+    told = Percentiles()
+    told.add(KEY, 0.1, None, None, None, 1.0)
+    told.forget("backend", "alpha")
+    told.forget("backend", "nobody")
+    assert found(told, 1.0, "backend", "ttft") is None
+    told.add(KEY, 0.1, None, None, None, 1.0)
+    row, of_class = found(told, 1.0, "backend", "ttft"), found(told, 1.0, "class", "ttft")
+    assert row is not None
+    assert of_class is not None
+    assert (row.values, of_class.values) == (1, 2)
