@@ -26,6 +26,7 @@ class Goodput:
 
     def __init__(self) -> None:
         self._requests: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._promised: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._missed: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._tokens: defaultdict[str, int] = defaultdict(int)
         self._good_tokens: defaultdict[str, int] = defaultdict(int)
@@ -46,11 +47,19 @@ class Goodput:
         if record.outcome.verdict is not Verdict.SERVED:
             self._requests[name, _RESULTS[record.outcome.verdict]] += 1
             return
-        missed = missed_promises(record) if record.promise is not NOTHING_PROMISED else []
-        for promise in missed:
-            self._missed[name, promise] += 1
+        missed = 0 if record.promise is NOTHING_PROMISED else self._judge(name, record)
         self._requests[name, LATE if missed else KEPT] += 1
         self._good_tokens[name] += 0 if missed else tokens
+
+    def _judge(self, name: str, record: Record) -> int:
+        """How many promises a served request missed."""
+        missed = 0
+        for promise, actual, limit in promises_of(record):
+            self._promised[name, promise] += 1
+            if actual > limit:
+                self._missed[name, promise] += 1
+                missed += 1
+        return missed
 
     def families(self) -> Iterator[Metric]:
         """All series."""
@@ -66,6 +75,12 @@ class Goodput:
             "Served jobs that missed a promise, by which one.",
             ("class", "promise"),
             self._missed.items(),
+        )
+        yield counters(
+            "tidegate_slo_promised",
+            "Served jobs to which something was promised that they can tell, by which promise.",
+            ("class", "promise"),
+            self._promised.items(),
         )
         yield counters(
             "tidegate_throughput_tokens",
@@ -97,6 +112,12 @@ class Goodput:
             by_class,
             self._attainment(),
         )
+        yield gauges(
+            "tidegate_slo_promise_attainment",
+            "Share of served jobs that kept a promise, of those that can tell, since the start.",
+            ("class", "promise"),
+            [(key, 1 - self._missed.get(key, 0) / count) for key, count in self._promised.items()],
+        )
 
     def _attainment(self) -> Iterator[tuple[tuple[str, ...], float]]:
         for name in sorted({name for name, _ in self._requests}):
@@ -105,9 +126,9 @@ class Goodput:
                 yield (name,), self._requests.get((name, KEPT), 0) / ended
 
 
-def missed_promises(record: Record) -> list[str]:
-    """Which promises a served request missed. An answer in one piece has no first token, and can only
-    miss what is promised for the whole of it."""
+def promises_of(record: Record) -> list[tuple[str, float, float]]:
+    """What a served request can tell of its promises: name, what it was and what it may be, seconds. An answer in one
+    piece has no first token, and can only miss what is promised for the whole of it."""
     promise, meter, tokens = record.promise, record.meter, record.usage.completion_tokens
     received, done = record.timeline.received, record.timeline.done
     ttft_s = None if meter.first_token is None else meter.first_token - received
@@ -119,7 +140,12 @@ def missed_promises(record: Record) -> list[str]:
         ("e2e", took_s if is_short else None, promise.e2e_s),
         ("deadline", took_s, promise.deadline_s),
     )
-    return [name for name, actual, limit in checks if actual is not None and limit is not None and actual > limit]
+    return [(name, actual, limit) for name, actual, limit in checks if actual is not None and limit is not None]
+
+
+def missed_promises(record: Record) -> list[str]:
+    """Which promises a served request missed."""
+    return [name for name, actual, limit in promises_of(record) if actual > limit]
 
 
 def _is_wrong(outcome: Outcome) -> bool:

@@ -74,6 +74,17 @@ def test_goodput_is_what_was_kept() -> None:
     assert found["slo_attainment", "bulk"] == found["goodput_ratio", "bulk"] == 1
 
 
+def test_each_promise_has_a_share_of_those_that_can_tell() -> None:
+    promise = Promise(ttft_s=0.3, deadline_s=5.0)
+    whole = record(promise=promise, stream=False, meter=Meter())
+    late = record(promise=promise._replace(ttft_s=0.2))
+    found = counted(record(promise=promise), whole, late)
+    assert found["slo_promised_total", "interactive", "ttft"] == 2
+    assert found["slo_promised_total", "interactive", "deadline"] == 3
+    assert found["slo_promise_attainment", "interactive", "ttft"] == 0.5
+    assert found["slo_promise_attainment", "interactive", "deadline"] == 1
+
+
 def test_a_clock_that_never_reached_the_end_misses_nothing() -> None:
     assert missed_promises(record(promise=Promise(deadline_s=0.1), timeline=timeline(done=None))) == []
 
