@@ -16,8 +16,9 @@ moment sooner and found which of them free."""
 MAY_BE_REFUSED = 2
 MOST_APART = 0.05
 """Of all together, relative: who goes where after one choice that fell otherwise is another run."""
-MOST_APART_EACH = 0.01
-"""Of half of them each by itself: those went beside the same ones, and what is left is the network."""
+MOST_APART_EACH = 0.02
+"""Of half of them each by itself: those went beside the same ones, and what is left is the network (a quarter of this
+on a machine that has nothing else to do)."""
 TRIES = 4
 """A machine that is busy with something else is slow now and then; the scheduler is not another one for that."""
 

@@ -2,6 +2,7 @@
 
 from math import exp
 from random import Random
+from statistics import fmean
 
 import pytest
 
@@ -13,6 +14,7 @@ from proxy.sim.world.cluster import build_cluster, read_engines
 from proxy.sim.world.jobs import SeenByProxy
 from proxy.sim.world.world import World, build_scheduler
 from proxy.workload.arrival import Arrival, Slo
+from tests.benchmarks.simulate.bulk_bursts import arrivals_at, play
 
 ENGINES = "2xhigh_throughput"
 DUE_S = 30.0
@@ -49,3 +51,10 @@ def test_large_ones_are_not_left_where_all_can_be_in_time(seed: int) -> None:
     total = in_time(burst(50, seed), seed)
     assert total.refused == 0
     assert total.goodput == 1.0
+
+
+def test_bursts_that_are_due_soon_are_not_left_waiting_for_chats_that_may_come() -> None:
+    """Nearly all of it can be in time, and fast engines were kept for chats while it waited: 71 % of it was."""
+    played = [report_of(play("goodput", arrivals_at(1.0, seed), seed, 15.0)).by_class for seed in (3, 4, 5)]
+    assert fmean(one["bulk"].goodput for one in played) >= 0.75
+    assert fmean(one["interactive"].goodput for one in played) >= 0.85

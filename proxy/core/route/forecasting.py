@@ -5,7 +5,7 @@ Owns the formulas. Runs for every candidate of every decision, so it allocates n
 backend's `Forecast`, valid until the next job is looked at.
 """
 
-from math import sqrt
+from math import inf, sqrt
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
@@ -27,6 +27,8 @@ is left to the limits, since all engines become slower when they are full."""
 _FULL: Final = 4.0
 """A newcomer counts a backend for so many times worse when sessions that would be late without it hold all of its
 memory: its own will be there. The others cost a prefill at most, and are worth no detour to a slower engine."""
+_PRESSED: Final = 5.0
+"""Bulk is pressed that has no more time left than so many times what it takes alone."""
 _STILL_THERE: Final = 0.5
 """A session has its place as long as so much of its prompt is in the cache."""
 
@@ -89,8 +91,11 @@ def foresee(backend: Backend, demand: Demand) -> None:
 
 
 def disturbs(backend: Backend, demand: Demand) -> bool:
-    """Whether bulk on a backend that is kept for others would make them wait for a first token or for a seat."""
+    """Whether bulk on a backend that is kept for others would make them wait for a first token or for a seat. What is
+    pressed is as good as lost if it waits until nobody may come: it goes by what is promised to those who are there."""
     if not backend.in_flight and demand.waited > demand.patience_s:
+        return False
+    if demand.rest_s < inf and demand.rest_s < _PRESSED * least_s(backend, demand):
         return False
     out, seats = backend.forecast, backend.seats
     return out.backlog + out.cost > demand.kept_slack_s or (seats is not None and 2 * backend.in_flight >= seats)

@@ -8,7 +8,7 @@ from proxy.core.dials import Dials
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.headroom import DEMAND_S, Headroom, backends_needed, speed_s
-from proxy.core.route.forecasting import disturbs, foresee
+from proxy.core.route.forecasting import disturbs, foresee, least_s
 from proxy.core.route.limits import judge
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Reason
@@ -150,6 +150,14 @@ def test_bulk_that_has_waited_long_takes_an_idle_one() -> None:
     assert judge(one, kept_ask(10.0 + 61.0, 0.05, one, arrived=10.0)) is None
     one.in_flight = 1
     assert judge(one, kept_ask(10.0 + 61.0, 0.05, one, arrived=10.0)) is Reason.DUTY
+
+
+@pytest.mark.parametrize(("times", "stays_away"), [(4.5, False), (5.5, True)])
+def test_bulk_that_has_hardly_any_time_left_may_come(times: float, stays_away: bool) -> None:
+    one = backend(0, FAST)
+    demand = kept_ask(10.0, 0.05, one)
+    demand.rest_s = times * least_s(one, demand)
+    assert disturbs(one, demand) is stays_away
 
 
 def test_half_of_the_seats_are_left_free() -> None:
