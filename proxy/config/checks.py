@@ -17,6 +17,7 @@ from proxy.config.options import OptionPath
 from proxy.config.refusal import did_you_mean, quoted
 from proxy.config.rules import rule_findings
 from proxy.config.series import series_findings
+from proxy.config.slos import slo_findings
 from proxy.config.tenants import tenant_findings, weight_findings
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
@@ -52,6 +53,8 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
         yield from _window(("classes", index, "window"), entry.window)
     if isinstance(metrics := groups.get("metrics"), MetricsSettings) and "routing" in groups and classes is not None:
         yield from series_findings(classes, backends.values(), groups["routing"], metrics)
+    served = served_names(backends) if backends and "routing" in groups else None
+    yield from slo_findings(groups.get("slos") or (), classes or (), known, served)
     yield from _warm(groups)
     if isinstance(limits := groups.get("limits"), Limits):
         yield from _limits(limits)

@@ -1,4 +1,5 @@
-"""Files that options name: certificates and tokenizers. Owns what such a file must be, and telling what it is instead.
+"""Files that options name: certificates, tokenizers, what outlives a restart. Owns what such a file must be, and
+telling what it is instead.
 
 Keys are read by `secrets`.
 """
@@ -16,11 +17,14 @@ from proxy.config.backend import BackendOptions
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
+from proxy.config.slos import file_of
 
 MAX_TOKENIZER_B = 64 << 20
 """The largest tokenizer.json in use has 35 MB."""
 STATE_BEGINS = b'{"tidegate_state":'
 """How every file of `state` begins."""
+SQLITE_BEGINS = b"SQLite format 3\0"
+"""How every file of `slo_state` begins."""
 _MAX_CA_B = 4 << 20
 """The bundle of all public authorities has 0.2 MB."""
 
@@ -53,7 +57,7 @@ def file_findings(
 
 def state_findings(name: str, *, elsewhere: bool) -> Iterator[Finding]:
     """Why what is learned will not be kept there. The proxy starts all the same."""
-    if name != "off" and not elsewhere and (why := _unwritable(Path(name))):
+    if name != "off" and not elsewhere and (why := _unwritable(Path(name), STATE_BEGINS, "state", "state.json")):
         yield Finding(("state",), why[0], why[1], Severity.WARNING)
 
 
@@ -81,29 +85,38 @@ def _unopenable(path: Path) -> tuple[str, str] | None:
     return None
 
 
-def _unwritable(path: Path) -> tuple[str, str] | None:
+def slo_file_findings(slo_state: str | None, state: str | None, *, elsewhere: bool) -> Iterator[Finding]:
+    """The same for counts of objectives. What follows from `state` is said there."""
+    name = file_of(slo_state or "off", state or "off")
+    written = name is not None and name == slo_state
+    if written and not elsewhere and (why := _unwritable(Path(str(name)), SQLITE_BEGINS, "SLO", "slo.sqlite")):
+        yield Finding(("slo_state",), why[0], why[1], Severity.WARNING)
+
+
+def _unwritable(path: Path, begins: bytes, kind: str, example: str) -> tuple[str, str] | None:
     try:
         if path.is_dir():
-            return "is a directory", f"write {path / 'state.json'}"
+            return "is a directory", f"write {path / example}"
         if not path.parent.is_dir():
             return f"there is no directory {path.parent}", "make it, for the user that the proxy runs as"
         if not os.access(path.parent, os.W_OK | os.X_OK):
             return f"the directory {path.parent} cannot be written to", "files are made there; let its user write"
         if path.exists():
-            return _unreadable(path)
+            return _unreadable(path, begins, kind)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
         return f"the file cannot be looked at: {reason.lower()}", ""
     return None
 
 
-def _unreadable(path: Path) -> tuple[str, str] | None:
+def _unreadable(path: Path, begins: bytes, kind: str) -> tuple[str, str] | None:
     if not path.is_file():
         return "is not a file", "name one, or one that is not there yet"
     with path.open("rb") as file:
-        data = file.read(len(STATE_BEGINS))
-    if data.strip() and data != STATE_BEGINS:
-        return "the file is not a state file of Tidegate, and is left alone", "name another one"
+        data = file.read(len(begins))
+    if data.strip() and data != begins:
+        article = "an" if kind == "SLO" else "a"
+        return f"the file is not {article} {kind} file of Tidegate, and is left alone", "name another one"
     return None
 
 

@@ -28,6 +28,7 @@ from proxy.model.metrics import MetricsSettings
 from proxy.model.prompts import PromptSettings, WarmSettings
 from proxy.model.rules import MAX_RULES, RuleSettings
 from proxy.model.scheduling import DEFAULT_POLICY, PolicyName, SchedulingSettings
+from proxy.model.slos import MAX_SLOS, ServiceLevelObjective
 from proxy.model.timings import NAME_PATTERN, StageSettings, TimingSettings
 from proxy.model.units import MIB
 from proxy.model.windows import EndpointWindow
@@ -227,7 +228,7 @@ class Config(Settings):
     listen: ListenAddress = "127.0.0.1:8080"
     """Where clients connect, host:port. Port 0 lets the system choose."""
     admin: ListenAddress = "127.0.0.1:9090"
-    """Where /livez, /readyz, /metrics, /explain and /prefix are. Keep it away from clients."""
+    """Where /livez, /readyz, /metrics, /explain, /prefix and /slo are. Keep it away from clients."""
     log: LogSettings = LogSettings()
     """What is logged."""
     metrics: Annotated[MetricsSettings, PLAIN] = MetricsSettings()
@@ -264,6 +265,15 @@ class Config(Settings):
     state: StatePath = "off"
     """File in which what is learned outlives a restart, such as /var/lib/tidegate/state.json: numbers only, written
     each minute and at the drain. Read at the start, but for backends that are other engines now. `off`: none."""
+    slos: Annotated[tuple[Annotated[ServiceLevelObjective, PLAIN], ...], Field(max_length=MAX_SLOS)] = ()
+    """Service level objectives: error budgets and how fast they burn, in metrics and `tidegate slo status`. Bad are
+    requests that were refused, failed, or missed a threshold; what is the client's own doing (its 4xx, its quota, that
+    it left) does not count ([table](../proxy/obs/README.md#what-a-bad-event-is)). `tidegate slo rules` writes alerts
+    for Prometheus, and OpenSLO."""
+    slo_state: StatePath = "auto"
+    """File in which the counts of `slos` outlive a restart (SQLite, a tenth of a MB each), written each minute and at
+    the drain. Proxies may share one, and count together. `auto`: beside the file of `state`, `state.slo.sqlite`; `off`:
+    none."""
     limits: Annotated[Limits, PLAIN] = Limits()
     """All bounds on the data path."""
     retries: Annotated[RetrySettings, PLAIN] = RetrySettings()

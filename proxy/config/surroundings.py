@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config.backend import BackendOptions
-from proxy.config.files import file_findings, log_findings, state_findings
+from proxy.config.files import file_findings, log_findings, slo_file_findings, state_findings
 from proxy.config.finding import Finding
 from proxy.config.listeners import loop_findings, nobody_knows
 from proxy.config.prompt_files import prompt_findings
@@ -29,6 +29,8 @@ def looking_around(directory: Path, *, elsewhere: bool) -> Look:
         yield from prompt_findings(groups.get("prompts") or (), elsewhere=elsewhere)
         yield from state_findings(groups.get("state") or "off", elsewhere=elsewhere)
         yield from log_findings(groups.get("log"), elsewhere=elsewhere)
+        if groups.get("slos"):
+            yield from slo_file_findings(groups.get("slo_state"), groups.get("state"), elsewhere=elsewhere)
         if not elsewhere:
             known = {found.path for found in loop_findings(groups, backends, nobody_knows)}
             yield from (f for f in loop_findings(groups, backends, cache(is_own_host)) if f.path not in known)

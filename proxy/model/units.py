@@ -34,8 +34,9 @@ def parse_size_b(text: Any) -> Any:
 
 
 def format_duration(value_s: float) -> str:
-    """0.25 → `"250ms"`, in the largest unit that keeps it a whole number."""
-    return _format(value_s, {"s": 1.0, "m": 60.0, "h": 3600.0}, "ms", 1e-3)
+    """0.25 → `"250ms"`, in the largest unit that keeps it a whole number; a single day has 24h."""
+    days = {"d": 86400.0} if value_s > 86400.0 else {}
+    return _format(value_s, {"s": 1.0, "m": 60.0, "h": 3600.0, **days}, "ms", 1e-3)
 
 
 def format_size(value_b: float) -> str:

@@ -61,9 +61,10 @@ def test_the_full_example_changes_nothing_but_the_backends() -> None:
     assert [entry.window for entry in full.classes] == [WindowSettings()], "the same"
     assert [prompt.name for prompt in full.prompts] == ["support"], "only whoever asks for it gets it"
     assert full.stages == {"retrieval": StageSettings()}, "a name alone"
+    assert [slo.name for slo in full.slos] == ["chat"], "it is counted, and changes nothing"
     routing = replace(full.routing, rules=(), models=(), tenants=(), windows=())
     assert full.model_copy(
-        update={"backends": (), "classes": (), "prompts": (), "routing": routing, "stages": {}}
+        update={"backends": (), "classes": (), "prompts": (), "slos": (), "routing": routing, "stages": {}}
     ) == small.model_copy(update={"backends": (), "classes": ()})
     plain = tuple(replace(entry, window=None) for entry in full.classes)
     assert with_built_in(plain) == with_built_in(small.classes)

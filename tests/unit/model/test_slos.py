@@ -1,0 +1,25 @@
+"""Objectives as plain settings: their budget, their meaning, the thresholds that histograms want."""
+
+from dataclasses import replace
+
+from proxy.model.slos import ServiceLevelObjective, slo_thresholds
+
+CHAT = ServiceLevelObjective(name="chat", class_="interactive", objective=0.995, ttft=0.25, e2e=10.0)
+
+
+def test_the_budget_is_what_the_objective_leaves() -> None:
+    assert CHAT.budget == 0.005
+    assert replace(CHAT, objective=0.999999).budget == 0.000001
+
+
+def test_another_share_or_window_means_the_same_good() -> None:
+    assert replace(CHAT, objective=0.9, window=3600.0, name="x").meaning == CHAT.meaning
+    others = [replace(CHAT, class_="bulk"), replace(CHAT, model="m"), replace(CHAT, tenant="0123abcd")]
+    others += [replace(CHAT, ttft=0.3), replace(CHAT, tpot=0.05), replace(CHAT, e2e=None)]
+    assert len({CHAT.meaning, *(other.meaning for other in others)}) == 7
+
+
+def test_thresholds_are_told_once_and_in_order() -> None:
+    slos = [CHAT, replace(CHAT, name="b", ttft=0.1, tpot=0.04, e2e=None), replace(CHAT, name="c")]
+    assert slo_thresholds(slos) == {"ttft": (0.1, 0.25), "tpot": (0.04,), "e2e": (10.0,)}
+    assert slo_thresholds(iter(())) == {"ttft": (), "tpot": (), "e2e": ()}
