@@ -11,9 +11,12 @@ from pathlib import Path
 from time import monotonic
 
 from proxy.app.listeners import StartError
+from proxy.app.slos import Slos
 from proxy.app.state_file import Keeper
+from proxy.app.steady_clock import SteadyClock
 from proxy.config.prompt_files import PromptFileError, read_prompt
 from proxy.config.schema import Config
+from proxy.config.slos import file_of
 from proxy.core.cache.versions import Versions
 from proxy.core.retry.fallback_chain import FallbackChain
 from proxy.core.route.policies import POLICIES
@@ -37,6 +40,7 @@ from proxy.obs.labels import Labels
 from proxy.obs.logs import Logs
 from proxy.obs.metrics import Metrics
 from proxy.obs.process_metrics import Gauges
+from proxy.obs.slo.book import SloBook
 from proxy.obs.stage_metrics import StageMetrics
 from proxy.wire.prompts.lint import PrefixLint
 from proxy.wire.prompts.named import NamedPrompts
@@ -78,6 +82,12 @@ def scheduler(config: Config) -> Scheduler:
 def keeper(config: Config, learned: Scheduler) -> Keeper | None:
     """What writes down what was learned; None: that is switched off."""
     return None if config.state == "off" else Keeper(Path(config.state), learned.memento)
+
+
+def slos(config: Config) -> Slos:
+    """Objectives with a clock and a file."""
+    name = file_of(config.slo_state, config.state)
+    return Slos(SloBook(config.slos), SteadyClock(time.time, monotonic), None if name is None else Path(name))
 
 
 def response_cache(config: Config, tokenizers: Tokenizers, loop: asyncio.AbstractEventLoop) -> ResponseCache | None:
@@ -143,7 +153,7 @@ def metrics(
         monotonic,
         lint,
         stages,
-        promises=[entry.slo.promise() for entry in config.classes],
+        promises=[entry.slo.promise() for entry in config.classes] + [slo.promise() for slo in config.slos],
         models=Labels(named_models(config), settings.models, scheduler.listed_as),
         tenants=Labels(named_tenants(config), settings.tenants),
     )

@@ -61,6 +61,7 @@ class Proxy:
         self._cache = KeptAnswers(config, lasting.tokenizers, self._loop)
         self._warmer = parts.warmer(config, first.named, self._loop)
         self._keeper = parts.keeper(config, self._scheduler)
+        self._slos = parts.slos(config)
         self._not_ready: str | None = "starting"
         self._attendants = Attendants(
             lasting,
@@ -89,6 +90,7 @@ class Proxy:
             explain=lambda path, headers, body: self._explainer.explain(path, headers, body),
             cache=self._cache.now,
             prefix_report=self._prefix_report,
+            slo_report=self._slo_report,
             has_room=lasting.memory.has_room,
             limits=config.limits,
             watch=lasting.watch,
@@ -103,7 +105,12 @@ class Proxy:
         self.configured = Configured()
         """Who takes another configuration."""
         self.configured.register(
-            self._take_scheduling, self._take_serving, self._take_limits, self._take_logs, self._take_attendants
+            self._take_scheduling,
+            self._take_serving,
+            self._take_limits,
+            self._take_slos,
+            self._take_logs,
+            self._take_attendants,
         )
 
     # --- another configuration: how each part takes one
@@ -150,6 +157,9 @@ class Proxy:
 
         return commit
 
+    def _take_slos(self, new: Candidate) -> Commit:
+        return lambda: self._slos.configure(new.config.slos)
+
     def _take_logs(self, new: Candidate) -> Commit:
         def commit() -> None:
             self._flush()
@@ -185,6 +195,7 @@ class Proxy:
         """Open both listeners. StartError when a port is taken."""
         if self._keeper is not None:
             self._keeper.recall()
+        await self._slos.recall()
         admin = self._listener(self._config.admin, "admin", self._admin.connection)
         self.admin_url = admin.url
         await admin.open()
@@ -211,6 +222,7 @@ class Proxy:
         await self._drain.cut()
         if self._keeper is not None:
             await self._keeper.close()
+        await self._slos.close()
         await self._drain.delivery(self._edge.is_delivering, self._config.limits.connections.write_stall)
         tasks = [*self._background, *self._attendants.tasks()]
         for task in tasks:
@@ -250,6 +262,7 @@ class Proxy:
         self._start(self._lasting.flows.run())
         if self._keeper is not None:
             self._start(self._keeper.run())
+        self._start(self._slos.run())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self._background.append(watched(work))
@@ -259,6 +272,8 @@ class Proxy:
     def _record(self, record: Record) -> None:
         if self._config.metrics.requests:
             self._metrics.count(record)
+        if self._slos.is_on:
+            self._slos.count(record)
         for log in self._access:
             log.add(record)
 
@@ -270,6 +285,9 @@ class Proxy:
     def _prefix_report(self) -> bytes:
         told = {} if self._lint is None else self._lint.report()
         return orjson.dumps({**told, "silent": untold_caches(self._backends, self._metrics.silent())})
+
+    def _slo_report(self) -> bytes:
+        return orjson.dumps({"slos": self._slos.shown()})
 
     def _schedule_flush(self) -> None:
         self._loop.call_later(FLUSH_S, self._flush)
@@ -310,6 +328,7 @@ class Proxy:
             self._lasting.watch.lag,
             parts.gpu_memory_b(self._config),
             parts.config_info(self._config),
+            self._slos.status(),
         )
 
     def banner(self, source: str) -> tuple[str, ...]:
@@ -319,7 +338,7 @@ class Proxy:
         return (
             f"tidegate {__version__} ({build()}), configuration {source}",
             f"listening on {self.listen_url}   (base_url: {self.listen_url}/v1)",
-            f"admin on {self.admin_url}   (/livez, /readyz, /metrics, /explain, /prefix)",
+            f"admin on {self.admin_url}   (/livez, /readyz, /metrics, /explain, /prefix, /slo)",
             f"{count} backend{'s' if count != 1 else ''}: {', '.join(list(self._backends)[:6])}",
             f"models: {models}; policy {self._config.routing.policy}",
             "stop with Ctrl-C or SIGTERM: running answers are finished first; a second one ends at once",

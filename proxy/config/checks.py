@@ -52,7 +52,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
         yield from _hedge(index, entry)
         yield from _window(("classes", index, "window"), entry.window)
     if isinstance(metrics := groups.get("metrics"), MetricsSettings) and "routing" in groups and classes is not None:
-        yield from series_findings(classes, backends.values(), groups["routing"], metrics)
+        yield from series_findings(classes, backends.values(), groups["routing"], metrics, groups.get("slos") or ())
     served = served_names(backends) if backends and "routing" in groups else None
     yield from slo_findings(groups.get("slos") or (), classes or (), known, served)
     yield from _warm(groups)

@@ -17,6 +17,7 @@ RESTART: Final[Mapping[str, str]] = MappingProxyType(
         "listen": "the address is bound once, and clients are connected to it",
         "admin": "the address is bound once",
         "state": "the file is read at the start only",
+        "slo_state": "the file is read at the start only",
     }
 )
 """Option, groups with all that is below them → why."""

@@ -12,6 +12,7 @@ from proxy.config.finding import Finding
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.histogram import SECONDS
 from proxy.model.metrics import MetricsSettings
+from proxy.model.slos import ServiceLevelObjective
 
 _BUCKETS: Final = len(SECONDS) + 3
 """Lines of a histogram: bounds, infinity, count and sum."""
@@ -25,13 +26,18 @@ _OF_CLASS: Final = 14
 _OF_POOL: Final = 12
 _OF_USER: Final = 9
 """Lines per model and tenant."""
+_OF_SLO: Final = 18
 _RECENT: Final = 2 * 4 * 4
 """Lines of percentiles per value: windows, measures, three percentiles and their count."""
 _OTHERS: Final = 300
 
 
 def most_series(
-    classes: Sequence[ClassSettings], backends: Collection[Any], routing: Any, metrics: MetricsSettings
+    classes: Sequence[ClassSettings],
+    backends: Collection[Any],
+    routing: Any,
+    metrics: MetricsSettings,
+    slos: Sequence[ServiceLevelObjective] = (),
 ) -> int:
     """For one endpoint, about; each further one that is asked adds what depends on classes and backends."""
     kinds, engines = len(with_built_in(tuple(classes))), len(backends)
@@ -40,16 +46,20 @@ def most_series(
     names = {*(entry.name for entry in routing.models), *(name for one in backends for name in _named(one))}
     models = min(metrics.models, len(names)) + 1
     pools = len({one.pool for one in backends})
-    bounds = _BUCKETS * (rows * _OF_BOTH + (kinds + engines) * _OF_ONE) + rows * (2 * _promised(classes) + 2)
+    bounds = _BUCKETS * (rows * _OF_BOTH + (kinds + engines) * _OF_ONE) + rows * (2 * _promised(classes, slos) + 2)
     lines = engines * _OF_BACKEND + kinds * _OF_CLASS + pools * _OF_POOL + models * tenants * _OF_USER
-    return bounds + lines + _RECENT * (kinds + engines + models + 6) + _OTHERS
+    return bounds + lines + _RECENT * (kinds + engines + models + 6) + len(slos) * _OF_SLO + _OTHERS
 
 
 def series_findings(
-    classes: Sequence[ClassSettings], backends: Collection[Any], routing: Any, metrics: MetricsSettings
+    classes: Sequence[ClassSettings],
+    backends: Collection[Any],
+    routing: Any,
+    metrics: MetricsSettings,
+    slos: Sequence[ServiceLevelObjective] = (),
 ) -> Iterator[Finding]:
     """A warning where there are too many."""
-    most = most_series(classes, backends, routing, metrics)
+    most = most_series(classes, backends, routing, metrics, slos)
     if metrics.requests and most > metrics.series:
         message = f"is less than the {most:,} that are possible with these classes, backends, models and tenants"
         hint = "raise it if Prometheus has room, or write metrics: {requests: false}"
@@ -60,8 +70,8 @@ def _named(backend: Any) -> list[str]:
     return [*(backend.listed_models or ()), *backend.aliases]
 
 
-def _promised(classes: Sequence[ClassSettings]) -> int:
+def _promised(classes: Sequence[ClassSettings], slos: Sequence[ServiceLevelObjective]) -> int:
     """Bounds that are not there anyway."""
-    promises = [entry.slo.promise() for entry in classes]
+    promises = [entry.slo.promise() for entry in classes] + [slo.promise() for slo in slos]
     times = {time for one in promises for time in (one.ttft_s, one.tpot_s, one.e2e_s, one.deadline_s) if time}
     return len(times - set(SECONDS))

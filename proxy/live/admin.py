@@ -37,6 +37,7 @@ _METHODS: Final = {
     "/readyz": _READS,
     "/metrics": _READS,
     "/prefix": _READS,
+    "/slo": _READS,
     "/explain": ("POST",),
     "/cache/stats": _READS,
     "/cache/bump": ("POST",),
@@ -83,6 +84,7 @@ class Admin:
         scrapes: Scrapes,
         explain: Explain,
         prefix_report: Callable[[], bytes],
+        slo_report: Callable[[], bytes] = lambda: b'{"slos":[]}',
         cache: ResponseCache | None = None,
         has_room: Callable[[int], bool],
         limits: Limits,
@@ -98,6 +100,7 @@ class Admin:
         self._explain = explain
         self._cache = cache
         self._prefix_report = prefix_report
+        self._slo_report = slo_report
         self._has_room = has_room
         self._limits = limits
         self._max_connections = max_connections
@@ -194,6 +197,8 @@ class Admin:
             return self._of_cache(path, parse_qs(query))
         if path == "/prefix":
             return _Answer(200, _JSON, self._prefix_report())
+        if path == "/slo":
+            return _Answer(200, _JSON, self._slo_report())
         asked = parse_qs(query).get("path", [_EXPLAINED_PATH])[0]
         plain = bodies.decode(body, head.content_encoding, self._limits.body.size)
         if not self._has_room(len(plain)):

@@ -1,10 +1,10 @@
 """Service level objectives: which share of a class's requests has to be good, over which window."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 from proxy.model.bounds import Bounds, Duration, Form
+from proxy.model.classes import Promise
 
 MAX_SLOS: Final = 32
 MIN_WINDOW_S: Final = 3600.0
@@ -23,7 +23,7 @@ class ServiceLevelObjective:
     class_: Annotated[str, Bounds(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
     """Traffic class whose requests it speaks of."""
     model: Annotated[str, Bounds(min_length=1, max_length=256)] | None = None
-    """Only requests that ask for this model, by this name. null: all of the class."""
+    """Only requests that ask for this model, by this name, or for none and get it. null: all of the class."""
     tenant: Annotated[str, Form.TENANT] | None = None
     """Only requests of this tenant, as metrics call it. null: everybody's."""
     objective: Annotated[float, Form.PERCENT]
@@ -42,13 +42,11 @@ class ServiceLevelObjective:
         """Share of requests that may be bad, above 0."""
         return round(1.0 - self.objective, 12)
 
+    def promise(self) -> Promise:
+        """Its thresholds, as a class would promise them: histograms have bounds there."""
+        return Promise(self.ttft, self.tpot, self.e2e)
+
     @property
     def meaning(self) -> tuple[str, ...]:
         """What good is and of whom: counts of another meaning are no counts of this one."""
         return tuple(map(str, (self.class_, self.model, self.tenant, self.ttft, self.tpot, self.e2e)))
-
-
-def slo_thresholds(slos: Iterable[ServiceLevelObjective]) -> dict[str, tuple[float, ...]]:
-    """Measure → its thresholds, seconds, ascending and each once: bounds that a histogram needs to tell attainment."""
-    listed = tuple(slos)
-    return {name: tuple(sorted({limit for slo in listed if (limit := getattr(slo, name))})) for name in MEASURES}

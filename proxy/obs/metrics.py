@@ -26,6 +26,7 @@ from proxy.obs.prompt_metrics import PromptMetrics
 from proxy.obs.record import Record, Streaming
 from proxy.obs.request_metrics import Bounds, RequestMetrics
 from proxy.obs.scheduler_metrics import scheduler_families
+from proxy.obs.slo_metrics import slo_families
 from proxy.obs.stage_metrics import StageMetrics
 from proxy.obs.usage_metrics import UsageMetrics
 from proxy.wire.prompts.lint import PrefixLint
@@ -134,6 +135,7 @@ class Metrics:
         yield AT_END, self._goodput.families()
         yield AT_END, self._stages.families()
         yield AT_END, self._prompts.families(told.prompt_assembly)
+        yield AT_END, slo_families(told.slos)
         yield AT_END, percentile_families(self.percentiles.read(now))
         yield AT_DECISION, scheduler_families(self._scheduler, now, self._tenants)
         if self.lint is not None:

@@ -3,7 +3,7 @@
 Owns names and help texts of these; the numbers are read when somebody looks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from proxy import __version__
 from proxy.model.cache import CacheView
 from proxy.model.histogram import Histogram
 from proxy.obs.families import Family, Histograms, counter, counters, gauge, gauges
+from proxy.obs.slo.book import SloStatus
 
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 NO_PAIRS: Mapping[tuple[str, str], int] = MappingProxyType({})
@@ -54,6 +55,8 @@ class Gauges(NamedTuple):
     """By backend, where the configuration says it."""
     config: Mapping[str, str] = NO_WORDS
     """What runs here, by the label that says so."""
+    slos: Sequence[SloStatus] = ()
+    """Service level objectives."""
 
 
 def connection_families(now: Gauges) -> Iterator[Metric]:

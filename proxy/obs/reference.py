@@ -14,9 +14,11 @@ from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
 from proxy.model.cache import CacheView
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
+from proxy.model.slos import ServiceLevelObjective
 from proxy.obs.families import Family, Histograms
 from proxy.obs.metrics import Metrics
 from proxy.obs.process_metrics import Gauges
+from proxy.obs.slo.book import SloBook
 from proxy.wire.prompts.lint import PrefixLint
 
 FILE: Final = Path(__file__).resolve().parents[2] / "deploy" / "METRICS.md"
@@ -48,6 +50,7 @@ LABELS: Final = {
     "prompt": "A prompt's `name`, or a number for one that has none.",
     "reason": "Why: a closed set each; of refusals see `proxy/obs/README.md`.",
     "result": "How it went: a closed set each, named in the text of the metric.",
+    "slo": "The `name` of an objective in `slos`.",
     "source": "Whose fault it was: `downstream`, `internal`, `upstream`.",
     "stage": "Of the pipeline around the model: those that are measured here, the usual ones, those of `stages` in the "
     "configuration; `other`.",
@@ -59,7 +62,8 @@ LABELS: Final = {
     "version": "Of a prompt, or of Tidegate.",
     "what": "A closed set each, named in the text of the metric.",
     "why": "A closed set.",
-    "window": "`1m` or `5m`: a sliding window, which ends now and is up to 15 s longer.",
+    "window": "`1m` or `5m`: a sliding window, which ends now and is up to 15 s longer; of burn rates `5m` to `3d`, "
+    "up to 10 s shorter, above an hour 5 minutes.",
 }
 """Of our own metrics; each is a closed set, or capped."""
 _UNITS: Final = ("tokens_per_second", "seconds", "bytes", "byte", "tokens", "jobs", "requests", "connections", "lines")
@@ -94,7 +98,8 @@ def example() -> Metrics:
         rng=random.Random(0),  # noqa: S311 - nobody is sent anywhere
     )
     kept = CacheView(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, {})
-    gauges = Gauges(0, 0, {}, {}, cache=kept, config=dict.fromkeys(("policy", "admission", "config"), ""))
+    slos = SloBook([ServiceLevelObjective(name="a", class_="interactive", objective=0.99)]).status(0.0)
+    gauges = Gauges(0, 0, {}, {}, cache=kept, config=dict.fromkeys(("policy", "admission", "config"), ""), slos=slos)
     return Metrics(scheduler, lambda: gauges, lambda: 1.0, PrefixLint())
 
 

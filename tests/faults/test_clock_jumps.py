@@ -5,11 +5,15 @@ import csv
 import json
 from datetime import datetime
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 import pytest
 
 import proxy as product
+from proxy.app.slo_file import exchange
+from proxy.model.slos import ServiceLevelObjective
+from proxy.obs.slo.book import key_of
 from tests.faults.asking import PATH, chat, script
 from tests.support.bed import backend_entry
 from tests.support.odd_host import odd_host
@@ -20,6 +24,7 @@ import itertools, time
 real, jumps = time.time, itertools.cycle([0.0, 86400.0, -86400.0])
 time.time = lambda: real() + next(jumps)
 """
+KEYS = [key_of(ServiceLevelObjective(name="chat", class_="interactive", objective=0.9))]
 READERS = {
     "app/parts.py",
     "app/proxy.py",
@@ -72,6 +77,26 @@ def test_requests_streams_holding_and_the_drain_go_on(start_backend, jumping, tm
         assert all(0 <= float(row["e2e_ms"]) < 10_000 for row in rows)
         assert all(datetime.fromisoformat(row["timestamp"]) for row in rows)
         assert "Traceback" not in proxy.stderr
+
+
+def test_objectives_over_minutes_and_months_count_every_request(start_backend, jumping, tmp_path):
+    """At each look it is another day: no event is out of its window, in memory and in the file."""
+    engine = start_backend()
+    config = {
+        "backends": [backend_entry(engine, "alpha")],
+        "slos": [{"name": "chat", "class": "interactive", "objective": "90%"}],
+        "slo_state": str(tmp_path / "x.sqlite"),
+    }
+    with odd_host(config, "", "", "--log-format", "json", env=jumping) as proxy:
+        proxy.ready()
+        for _ in range(10):
+            assert proxy.ask("POST", PATH, chat(False), None).status == 200
+        metrics = proxy.metrics()
+        assert metrics.total("tidegate_slo_good_events_total") == 10
+        assert metrics.total("tidegate_slo_attainment_ratio") == 1
+        assert metrics.total("tidegate_slo_error_budget_left_ratio") == 1
+        assert proxy.stop() == 0
+    assert sum(row[3] for row in exchange(tmp_path / "x.sqlite", KEYS, [], -inf, 0.0) if row[1] == 3600) == 10
 
 
 def reads_the_wall_clock(file: Path) -> bool:

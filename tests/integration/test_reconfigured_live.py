@@ -116,3 +116,16 @@ async def test_a_cache_keeps_what_has_room_and_goes_with_its_size(tmp_path: Path
         assert (await live.ask(same)).headers.get("x-tidegate-cache") == "miss"
         replace(live, ("size: 2MiB, epoch: two", "size: 0"))
         assert "x-tidegate-cache" not in (await live.ask(same)).headers
+
+
+async def test_objectives_come_and_go_and_those_that_stay_go_on(tmp_path: Path) -> None:
+    async with running(
+        tmp_path, "slos:\n  - {name: x, class: interactive, objective: 99%}\n", [SimEngine("a")]
+    ) as live:
+        await live.ask()
+        replace(live, ("objective: 99%}", "objective: 90%}\n  - {name: y, class: interactive, objective: 80%}"))
+        await live.ask()
+        told = await live.metrics()
+        assert 'tidegate_slo_events_total{slo="x"} 2.0' in told
+        assert 'tidegate_slo_objective_ratio{slo="x"} 0.9' in told
+        assert 'tidegate_slo_events_total{slo="y"} 1.0' in told

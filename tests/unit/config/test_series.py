@@ -13,6 +13,7 @@ from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.obs.labels import Labels
 from proxy.obs.metrics import Metrics
 from proxy.obs.process_metrics import Gauges
+from proxy.obs.slo.book import SloBook
 from tests.unit.obs.records import meter, record, timeline
 
 
@@ -34,11 +35,12 @@ def written(told: Config) -> int:
         told.specs(), retries=RetrySettings(), hold=HoldSettings(), health=HealthSettings(), rng=random.Random(1)
     )
     names = [backend.name for backend in told.backends]
+    slos = SloBook(told.slos)
     metrics = Metrics(
         scheduler,
-        lambda: Gauges(0, 0, dict.fromkeys(names, 1), {}),
+        lambda: Gauges(0, 0, dict.fromkeys(names, 1), {}, slos=slos.status(110.0)),
         lambda: 110.0,
-        promises=[entry.slo.promise() for entry in told.classes],
+        promises=[*(entry.slo.promise() for entry in told.classes), *(slo.promise() for slo in told.slos)],
         tenants=Labels([entry.tenant for entry in told.routing.tenants], told.metrics.tenants),
     )
     tenants = ["", "ffffffff", *(entry.tenant for entry in told.routing.tenants)]
@@ -54,6 +56,7 @@ def written(told: Config) -> int:
                     meter=meter(),
                 )
                 metrics.count(asked)
+                slos.count(asked, 110.0)
     lines = "".join(metrics.pieces(is_open=False)).splitlines()
     return sum(not line.startswith("#") for line in lines)
 
@@ -62,6 +65,13 @@ def written(told: Config) -> int:
 def test_the_estimate_is_near_and_not_below(classes: int, backends: int, tenants: int) -> None:
     told = config(classes, backends, tenants)
     most = most_series(told.classes, told.backends, told.routing, told.metrics)
+    assert written(told) <= most <= 1.5 * written(told) + 200
+
+
+def test_objectives_and_their_bounds_are_in_the_estimate() -> None:
+    slos = [{"name": f"s{n}", "class": "interactive", "objective": "99%", "ttft": f"{123 + n}ms"} for n in range(32)]
+    told = config(1, 2, 0, slos=slos)
+    most = most_series(told.classes, told.backends, told.routing, told.metrics, told.slos)
     assert written(told) <= most <= 1.5 * written(told) + 200
 
 

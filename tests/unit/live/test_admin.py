@@ -96,7 +96,7 @@ async def test_there_is_an_end_to_it() -> None:
         (b"/readyz", b"503", b"draining\n"),
         (b"/metrics", b"200", b"m 1\n"),
         (b"/explain", b"405", b"/explain knows POST.\n"),
-        (b"/", b"404", b"Known here: /livez, /readyz, /metrics, /prefix, /explain, /cache/stats, /cache/bump.\n"),
+        (b"/", b"404", b"Known here: /livez, /readyz, /metrics, /prefix, /slo, /explain, /cache/stats, /cache/bump.\n"),
     ],
 )
 async def test_answers(target: bytes, status: bytes, body: bytes) -> None:

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from proxy.model.slos import ServiceLevelObjective, slo_thresholds
+from proxy.model.slos import ServiceLevelObjective
+from proxy.obs.request_metrics import Bounds
 
 CHAT = ServiceLevelObjective(name="chat", class_="interactive", objective=0.995, ttft=0.25, e2e=10.0)
 
@@ -19,7 +20,8 @@ def test_another_share_or_window_means_the_same_good() -> None:
     assert len({CHAT.meaning, *(other.meaning for other in others)}) == 7
 
 
-def test_thresholds_are_told_once_and_in_order() -> None:
-    slos = [CHAT, replace(CHAT, name="b", ttft=0.1, tpot=0.04, e2e=None), replace(CHAT, name="c")]
-    assert slo_thresholds(slos) == {"ttft": (0.1, 0.25), "tpot": (0.04,), "e2e": (10.0,)}
-    assert slo_thresholds(iter(())) == {"ttft": (), "tpot": (), "e2e": ()}
+def test_thresholds_are_bounds_of_histograms() -> None:
+    bounds = Bounds([CHAT.promise(), replace(CHAT, ttft=0.123, tpot=0.0456, e2e=None).promise()])
+    assert {0.123, 0.25} <= set(bounds.ttft)
+    assert 0.0456 in bounds.tpot
+    assert 10.0 in bounds.e2e
