@@ -169,6 +169,14 @@ def _help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", metavar="COMMAND", nargs="?", help="what to say more about (default: everything)")
 
 
+def _slo(parser: argparse.ArgumentParser) -> None:
+    from proxy.cli.slo import add_arguments
+
+    add_arguments(parser)
+    admin = "status: the admin port of the proxy (default: as in FILE)"
+    parser.add_argument("--admin", "--url", metavar="URL", type=_http_url, help=admin)
+
+
 def _cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("stats", "bump"), help="stats: what is kept; bump: make it void, at once")
     parser.add_argument("--model", metavar="NAME", help="bump: only answers of this model")
@@ -243,6 +251,14 @@ COMMANDS = {
         "  tidegate prefix report --admin http://127.0.0.1:9090 --json\n\n"
         "exit codes:\n  0  reported\n  1  the file is wrong, or no proxy answers\n  2  usage",
         _prefix,
+    ),
+    "slo": Command(
+        "write service level objectives as Prometheus rules or OpenSLO, read OpenSLO, or say how they stand",
+        "example:\n  tidegate slo rules routing.yaml > tidegate-slo.rules.yml\n"
+        "  tidegate slo rules routing.yaml --format openslo\n  tidegate slo import slo.yaml\n"
+        "  tidegate slo status --admin http://127.0.0.1:9090\n\n"
+        "exit codes:\n  0  done\n  1  a file is wrong, it has no slos, or no proxy answers\n  2  usage",
+        _slo,
     ),
     "plan": Command(
         "say how many tokens and requests fit into the memory of an engine (KV cache)",
