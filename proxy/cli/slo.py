@@ -5,13 +5,12 @@ Owns the text. What is asked for is in `obs.slo`, what is read in `config.opensl
 """
 
 import argparse
-import http.client
 import json
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from proxy.cli.asking import SilentError, ask
 from proxy.cli.check import load_file, show
 from proxy.config.openslo import read_openslo
 from proxy.config.source import UnreadableError, read_text
@@ -19,7 +18,6 @@ from proxy.model.units import format_duration
 from proxy.obs.slo.openslo import openslo
 from proxy.obs.slo.prometheus_rules import prometheus_rules
 
-TIMEOUT_S = 5.0
 _DEFAULT_FILE = "routing.yaml"
 _FORMATS = {"prometheus": prometheus_rules, "openslo": openslo}
 
@@ -89,42 +87,24 @@ def _status(arguments: argparse.Namespace) -> int:
             return 1
         url = f"http://{loaded.config.admin}"
     try:
-        told = _asked(url)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "its answer is no status"
-        print(f"tidegate slo: no proxy answers at {url}: {reason}", file=sys.stderr)
+        answer = ask(url, "/slo")
+        why = "" if answer.ok and isinstance(answer.told.get("slos"), list) else "its answer is no status"
+    except SilentError as silent:
+        why = str(silent)
+    if why:
+        print(f"tidegate slo: no proxy answers at {url}: {why}", file=sys.stderr)
         return 1
-    print(json.dumps(told, indent=2) if arguments.json else "\n".join(_lines(told["slos"])))
+    print(json.dumps(answer.told, indent=2) if arguments.json else _text(answer.told["slos"]))
     return 0
 
 
-def _asked(url: str) -> dict[str, Any]:
-    """ValueError for what is no status."""
-    parts = urlsplit(url)
-    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
-    try:
-        connection.request("GET", "/slo")
-        answer = connection.getresponse()
-        told = json.loads(answer.read())
-    finally:
-        connection.close()
-    if answer.status != http.client.OK or not isinstance(told, dict) or not isinstance(told.get("slos"), list):
-        raise ValueError
-    return told
-
-
-def _lines(slos: list[dict[str, Any]]) -> list[str]:
+def _text(slos: list[dict[str, Any]]) -> str:
     if not slos:
-        return ["the proxy has no slos"]
-    return [_line(("SLO", "objective", "attained", "budget left", "burn 1h", "exhausted in", "alert"))] + [
-        _line(_cells(one)) for one in slos
-    ]
+        return "the proxy has no slos"
+    from proxy.report.tables import table, width_of
 
-
-def _line(cells: tuple[str, ...]) -> str:
-    name, *rest = cells
-    return f"{name:<24}" + "".join(f"{cell:>14}" for cell in rest)
+    header = ("SLO", "objective", "attained", "budget left", "burn 1h", "exhausted in", "alert")
+    return table(header, [_cells(one) for one in slos], width=width_of(sys.stdout)).rstrip("\n")
 
 
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:

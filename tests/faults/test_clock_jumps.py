@@ -26,8 +26,8 @@ time.time = lambda: real() + next(jumps)
 """
 KEYS = [key_of(ServiceLevelObjective(name="chat", class_="interactive", objective=0.9))]
 READERS = {
+    "app/lasting.py",
     "app/parts.py",
-    "app/proxy.py",
     "config/files.py",
     "obs/access_log.py",
     "sim/http/responses.py",

@@ -26,6 +26,7 @@ _RINGS: Final = ((10, 3600.0), (300, 259_200.0), (3600, MAX_WINDOW_S))
 """Width of a bucket, seconds, and the longest window that is told by it."""
 Row = tuple[str, int, int, int, int]
 """Key of an objective, width of the bucket (seconds), number of its time, good events, all events."""
+_MOST: Final = 1 << 53
 PLACES: Final[dict[int, int]] = {width_s: int(longest_s) // width_s + 1 for width_s, longest_s in _RINGS}
 """Width of a bucket → how many there are of it, in memory and in the file."""
 
@@ -70,7 +71,11 @@ class _Tracked:
         raise ValueError("longer than any window")
 
     def take_unsaved(self) -> list[Row]:
-        return [(self.key, ring.width_s, *bucket) for ring in self.rings for bucket in ring.take_unsaved()]
+        return [
+            (self.key, ring.width_s, number, good, total)
+            for ring in self.rings
+            for number, good, total in ring.take_unsaved()
+        ]
 
     def status(self, now: float) -> SloStatus:
         slo = self.slo
@@ -160,24 +165,26 @@ class SloBook:
         for ring, buckets in self._sorted(rows):
             ring.give_back(buckets)
 
-    def load(self, rows: Iterable[Row]) -> None:
-        """What is saved, by whomever; rows that make no sense, or are of other objectives, are left out."""
-        for ring, buckets in self._sorted(row for row in rows if _makes_sense(row)):
+    def load(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """What is saved, by whomever: rows that make no sense, or are of other objectives, are left out."""
+        for ring, buckets in self._sorted([row for row in map(_sense_of, rows) if row is not None]):
             ring.load(buckets)
 
     def _sorted(self, rows: Iterable[Row]) -> list[tuple[Ring, list[Bucket]]]:
         rings = {(tracked.key, ring.width_s): ring for tracked in self._all for ring in tracked.rings}
         found: dict[tuple[str, int], list[Bucket]] = {}
-        for key, width_s, *bucket in rows:
+        for key, width_s, number, good, total in rows:
             if (key, width_s) in rings:
-                found.setdefault((key, width_s), []).append((bucket[0], bucket[1], bucket[2]))
+                found.setdefault((key, width_s), []).append((number, good, total))
         return [(rings[place], buckets) for place, buckets in found.items()]
 
 
-def _makes_sense(row: Row) -> bool:
-    numbers = row[2:]
-    whole = all(isinstance(number, int) and abs(number) < 1 << 53 for number in numbers)
-    return whole and 0 <= numbers[1] <= numbers[2]
+def _sense_of(row: tuple[Any, ...]) -> Row | None:
+    """SQLite holds any value in any column."""
+    key, width_s, number, good, total = row
+    if not isinstance(key, str) or not all(isinstance(one, int) and abs(one) < _MOST for one in row[1:]):
+        return None
+    return (key, width_s, number, good, total) if 0 <= good <= total else None
 
 
 def _shown(status: SloStatus) -> dict[str, Any]:

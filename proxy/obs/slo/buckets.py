@@ -66,11 +66,12 @@ class Ring:
         last = floor(now / self.width_s)
         known = self._sums.get(buckets)
         if known is None or known[0] != last or last != self._number:
-            known = last, *self._summed(last - buckets + 1, last)
+            good, total = self._summed(last - buckets + 1, last)
+            known = last, good, total
             if last == self._number:  # those before can only change by a turn
                 self._sums[buckets] = known
-        good, of_now = self._read(last)
-        return known[1] + good, known[2] + of_now
+        now_good, now_all = self._read(last)
+        return known[1] + now_good, known[2] + now_all
 
     def take_unsaved(self) -> list[Bucket]:
         """What was counted since the last time."""
