@@ -1,7 +1,7 @@
 """One proxy: everything put together, started, configured anew and stopped."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -21,16 +21,18 @@ from proxy.app.prefix_report import untold_caches
 from proxy.app.servings import Servings
 from proxy.app.tasks import watched
 from proxy.config.schema import Config
-from proxy.live.admin import Admin
+from proxy.live.admin import Admin, AdminRoute
 from proxy.live.downstream.connection import Edge
 from proxy.live.exchange import Exchanges
 from proxy.live.scrapes import Scrapes
 from proxy.live.timings import Timings
 from proxy.obs.access_log import FLUSH_S
+from proxy.obs.config_metrics import ConfigState
 from proxy.obs.logs import Logs
 from proxy.obs.process_metrics import Gauges
 from proxy.obs.record import Record
 from proxy.obs.stage_metrics import StageMetrics
+from proxy.obs.worsening import Tally
 from proxy.wire.headers import HeaderPolicy
 from proxy.wire.prompts.lint import PrefixLint
 
@@ -43,8 +45,16 @@ _SEND_BUFFER_B = 256 * 1024
 class Proxy:
     """One running proxy: `start`, then `stop`; in between `configured` takes other configurations."""
 
-    def __init__(self, config: Config, rule_lines: Sequence[int] = (), logs: Logs | None = None) -> None:
-        """StartError when a file that the configuration names cannot be used. Without `logs` there is no access log."""
+    def __init__(
+        self,
+        config: Config,
+        rule_lines: Sequence[int] = (),
+        logs: Logs | None = None,
+        config_state: ConfigState | None = None,
+    ) -> None:
+        """StartError when a file that the configuration names cannot be used. Without `logs` there is no access log;
+        `config_state`: told of in the metrics."""
+        self._config_state = config_state
         first = candidate(config, tuple(rule_lines))
         self._config = config
         self._loop = asyncio.get_running_loop()
@@ -112,6 +122,14 @@ class Proxy:
             self._take_logs,
             self._take_attendants,
         )
+
+    def add_admin_routes(self, routes: Mapping[str, AdminRoute]) -> None:
+        """More that the admin port knows."""
+        self._admin.add_routes(routes)
+
+    def tally(self) -> Tally:
+        """What a change of the configuration is judged by."""
+        return self._metrics.tally()
 
     # --- another configuration: how each part takes one
 
@@ -329,6 +347,7 @@ class Proxy:
             parts.gpu_memory_b(self._config),
             parts.config_info(self._config),
             self._slos.status(),
+            self._config_state,
         )
 
     def banner(self, source: str) -> tuple[str, ...]:
@@ -338,7 +357,7 @@ class Proxy:
         return (
             f"tidegate {__version__} ({build()}), configuration {source}",
             f"listening on {self.listen_url}   (base_url: {self.listen_url}/v1)",
-            f"admin on {self.admin_url}   (/livez, /readyz, /metrics, /explain, /prefix, /slo)",
+            f"admin on {self.admin_url}   (/livez, /readyz, /metrics, /explain, /prefix, /slo, /config)",
             f"{count} backend{'s' if count != 1 else ''}: {', '.join(list(self._backends)[:6])}",
             f"models: {models}; policy {self._config.routing.policy}",
             "stop with Ctrl-C or SIGTERM: running answers are finished first; a second one ends at once",

@@ -3,23 +3,36 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import time
+from typing import Any
 
 import uvloop
 
 from proxy.app import descriptors, signals
+from proxy.app.config_file import ConfigFile
+from proxy.app.config_life import ConfigLife
 from proxy.app.listeners import StartError
 from proxy.app.notify import Notifier
 from proxy.app.proxy import Proxy
+from proxy.config.loader import Loaded
 from proxy.config.schema import Config
 from proxy.live.background import address_space, memory
+from proxy.obs.config_metrics import ConfigState
 from proxy.obs.logs import Files, Logs
 
 _log = logging.getLogger("tidegate")
 
 
-def run(config: Config, source: str, rule_lines: Sequence[int] = (), warnings: Sequence[str] = ()) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code: 0 drained, 1 not started, 130 or 143 after a second signal."""
+def run(loaded: Loaded, source: str, overrides: Mapping[str, Any] | None = None, warnings: Sequence[str] = ()) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code: 0 drained, 1 not started, 130 or 143 after a second signal.
+    `loaded`: right; `source`: the file that it was read from; `overrides`: with which it is read from there again,
+    None: it is not."""
+    config = loaded.config
+    assert config is not None
+    file = None if overrides is None else ConfigFile(Path(source), os.environ, overrides)
     signals.survive()
     address_space.be_frugal()
     memory.return_large_blocks()
@@ -28,7 +41,7 @@ def run(config: Config, source: str, rule_lines: Sequence[int] = (), warnings: S
         _log.warning("%s", warning)
     try:
         _check_descriptors(config)
-        return uvloop.run(_serve(config, source, rule_lines, logs))
+        return uvloop.run(_serve(loaded, source, file, logs))
     except StartError as error:
         _log.error("%s", error)
         return 1
@@ -47,17 +60,25 @@ def refuse(lines: Sequence[str]) -> None:
     logs.close()
 
 
-async def _serve(config: Config, source: str, rule_lines: Sequence[int], logs: Logs) -> int:
+async def _serve(loaded: Loaded, source: str, file: ConfigFile | None, logs: Logs) -> int:
+    assert loaded.config is not None
     notifier = Notifier.of_environment()
-    proxy = Proxy(config, rule_lines, logs)
-    asked = signals.Signals(asyncio.get_running_loop(), proxy.hurry, logs.reopen)
+    state = ConfigState(source, loaded.digest, time())
+    proxy = Proxy(loaded.config, loaded.rule_lines, logs, state)
+    life = ConfigLife(proxy, file, loaded, state)
+    asked = signals.Signals(
+        asyncio.get_running_loop(), proxy.hurry, lambda: life.reloader.ask_soon("SIGHUP"), logs.reopen
+    )
+    life.begin()
     await proxy.start()
+    life.started()
     gc.collect()
     gc.freeze()  # what the start left will never be garbage: a full collection need not look at it
     for line in proxy.banner(source):
         logs.say(line)
     notifier.ready(f"listening on {proxy.listen_url}")
     await asked.stopping.wait()
+    await life.close()
     outlook = proxy.draining()
     _log.info("%s", outlook)
     notifier.stopping(outlook)

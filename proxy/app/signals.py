@@ -1,9 +1,9 @@
 """What signals ask of a running proxy.
 
-The first SIGTERM or SIGINT asks for a drain, a second one for the end at once. SIGUSR1 has log files opened anew, after
-logrotate has moved them away. SIGHUP and SIGUSR2, whose default is death, change nothing and are answered in the log.
-SIGPIPE is ignored, as Python does: a reader that left is
-an error where it is written to.
+The first SIGTERM or SIGINT asks for a drain, a second one for the end at once. SIGHUP asks for the configuration to be
+read anew. SIGUSR1 has log files opened anew, after logrotate has moved them away. SIGUSR2, whose default is death,
+changes nothing and is answered in the log. SIGPIPE is ignored, as Python does: a reader that left is an error where it
+is written to.
 """
 
 import asyncio
@@ -21,7 +21,6 @@ AT_ONCE_S: Final = 1.0
 still runs."""
 _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 _HARMLESS: Final = {
-    signal.SIGHUP: "SIGHUP does not reload: restart the proxy to read its configuration anew; nothing was changed",
     signal.SIGUSR2: "SIGUSR2 has no meaning here; nothing was changed",
 }
 _log = logging.getLogger("tidegate")
@@ -30,8 +29,15 @@ _log = logging.getLogger("tidegate")
 class Signals:
     """Handlers of one loop, from now on."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, hurry: Callable[[], None], reopen: Callable[[], int]) -> None:
-        """`hurry`: end at once; `reopen`: the log files, of which it says how many there are."""
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        hurry: Callable[[], None],
+        reload: Callable[[], None],
+        reopen: Callable[[], int],
+    ) -> None:
+        """`hurry`: end at once; `reload`: read the configuration anew; `reopen`: the log files, of which it says how
+        many there are."""
         self._loop = loop
         self._hurry = hurry
         self._reopen = reopen
@@ -40,6 +46,7 @@ class Signals:
         self.exit_code = 0
         for number in _STOP:
             loop.add_signal_handler(number, self._stop, number)
+        loop.add_signal_handler(signal.SIGHUP, reload)
         loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
         for number, text in _HARMLESS.items():
             loop.add_signal_handler(number, _log.warning, text)
@@ -60,5 +67,5 @@ class Signals:
 
 def survive() -> None:
     """Until a loop handles them, the signals that do not mean the end do not kill either."""
-    for number in (signal.SIGUSR1, *_HARMLESS):
+    for number in (signal.SIGHUP, signal.SIGUSR1, *_HARMLESS):
         signal.signal(number, signal.SIG_IGN)

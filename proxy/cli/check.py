@@ -15,6 +15,8 @@ from proxy.config.series import most_series
 def run(arguments: argparse.Namespace) -> int:
     """Print the diagnostics of every file; 0 when all are right, else 1."""
     loaded = {file: load_file(file, elsewhere=arguments.no_env) for file in arguments.files}
+    if arguments.resolved:
+        return _resolved(loaded)
     diagnostics = [d for one in loaded.values() for d in one.diagnostics]
     sys.stdout.write(render(diagnostics, arguments.format, colour=wants_colour(sys.stdout)))
     if arguments.format == "text":
@@ -22,6 +24,20 @@ def run(arguments: argparse.Namespace) -> int:
             print(_summary(file, one))
     failing = (Severity.ERROR, Severity.WARNING) if arguments.strict else (Severity.ERROR,)
     return 1 if any(d.severity in failing for d in diagnostics) else 0
+
+
+def _resolved(loaded: dict[str, Loaded]) -> int:
+    """The effective files, on standard output; what is wrong or doubtful, on the other one."""
+    from proxy.config.resolved import resolved
+    from proxy.config.restart import RESTART
+
+    for file, one in loaded.items():
+        show(one.diagnostics, sys.stderr)
+        if one.config is not None:
+            print(f"# {file}, every option with its value; secrets are masked")
+            print(f"# restart needed for changes of: {', '.join(RESTART)}; all else is reloaded")
+            print(resolved(one.config), end="")
+    return 1 if any(one.config is None for one in loaded.values()) else 0
 
 
 def load_file(file: str, *, elsewhere: bool = False) -> Loaded:

@@ -12,6 +12,7 @@ from proxy.cli import environment
 
 DEFAULT_FILE = "routing.yaml"
 DEFAULT_ADMIN_URL = "http://127.0.0.1:9090"
+_LONGEST_TRIAL_S = 3600
 DEFAULT_READY_URL = f"{DEFAULT_ADMIN_URL}/readyz"
 SHELLS = ("bash", "zsh", "fish")
 
@@ -82,10 +83,38 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_const", dest="format", const="json", help="the same as --format json")
     parser.add_argument("--strict", action="store_true", help="warnings fail too")
     parser.add_argument(
+        "--resolved", action="store_true", help="print the effective file: defaults filled in, secrets masked"
+    )
+    parser.add_argument(
         "--no-env",
         action="store_true",
         help="for a machine without the secrets, such as CI: variables and files that are not here are only noted",
     )
+
+
+def _diff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("old", metavar="OLD", help="configuration, YAML; - for standard input")
+    parser.add_argument("new", metavar="NEW", help="another one")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--no-env",
+        action="store_true",
+        help="for a machine without the secrets, such as CI: those that are not here compare as none",
+    )
+
+
+def _reload(parser: argparse.ArgumentParser) -> None:
+    port = "its admin port (default: %(default)s)"
+    parser.add_argument("--admin", metavar="URL", type=_http_url, default=DEFAULT_ADMIN_URL, help=port)
+    parser.add_argument(
+        "--confirm",
+        metavar="TIME",
+        type=_trial,
+        help="on trial, such as 60s: rolled back after it, and at once when errors or late first tokens grow",
+    )
+    parser.add_argument("--confirmed", action="store_true", help="keep what is on trial")
+    parser.add_argument("--rollback", action="store_true", help="put in place what was there before")
+    parser.add_argument("--json", action="store_true", help="everything, for programs")
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
@@ -231,6 +260,21 @@ COMMANDS = {
         "example:\n  tidegate check routing.yaml\n  tidegate check --strict --format github config/*.yaml\n\n"
         "exit codes:\n  0  right\n  1  wrong\n  2  usage",
         _check,
+    ),
+    "diff": Command(
+        "say what another configuration file changes in meaning",
+        "Comments, order of keys and defaults that are spelled out change nothing.\n\n"
+        "example:\n  tidegate diff routing.yaml new.yaml\n\n"
+        "exit codes:\n  0  they mean the same\n  1  they do not\n  2  one of them is wrong, or usage",
+        _diff,
+    ),
+    "reload": Command(
+        "make a running proxy read its file anew; on trial, if that is wanted",
+        "Requests under way are not touched. A file that is wrong changes nothing.\n\n"
+        "example:\n  tidegate reload\n"
+        "  tidegate reload --confirm 60s && ./smoke-test && tidegate reload --confirmed\n\n"
+        "exit codes:\n  0  done\n  1  the file is wrong, nothing is on trial, or no proxy answers\n  2  usage",
+        _reload,
     ),
     "explain": Command(
         "ask a running proxy what it would do with a request, and why",
@@ -413,6 +457,17 @@ def _one_of(text: str, known: tuple[str, ...]) -> str:
     raise argparse.ArgumentTypeError(
         f"{quoted(text)} is not one of {', '.join(known)}{f'; {hint}' if hint else ''}",
     )
+
+
+def _trial(text: str) -> str:
+    from proxy.model.units import parse_duration_s
+
+    try:
+        if not 0 < parse_duration_s(text) <= _LONGEST_TRIAL_S:
+            raise argparse.ArgumentTypeError("must be above 0 and at most 1h")
+    except ValueError as refused:
+        raise argparse.ArgumentTypeError(str(refused)) from None
+    return text
 
 
 def _header(text: str) -> tuple[str, str]:

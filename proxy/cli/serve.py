@@ -16,6 +16,7 @@ from proxy.config.loader import Loaded
 from proxy.config.named import COMMAND_LINE, load_urls
 from proxy.config.overrides import with_overrides
 from proxy.config.refusal import quoted
+from proxy.config.source import STDIN
 from proxy.live.background import address_space
 
 HOW = """\
@@ -58,20 +59,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _served(loaded: Loaded, source: str, arguments: argparse.Namespace) -> int:
     assert loaded.config is not None
+    overrides = {
+        "listen": arguments.listen,
+        "admin": arguments.admin,
+        "log_level": arguments.log_level,
+        "log_format": arguments.log_format,
+    }
     try:
-        config = with_overrides(
-            loaded.config,
-            listen=arguments.listen,
-            admin=arguments.admin,
-            log_level=arguments.log_level,
-            log_format=arguments.log_format,
-        )
+        config = with_overrides(loaded.config, **overrides)
     except ValueError as misfit:
         print(f"tidegate serve: {misfit}", file=sys.stderr)
         return 2
     from proxy.app import serve
 
-    return serve.run(config, source, loaded.rule_lines, _lines(loaded.diagnostics))
+    again = None if source in (COMMAND_LINE, STDIN) else overrides
+    return serve.run(replace(loaded, config=config), source, again, _lines(loaded.diagnostics))
 
 
 def _tell_wrong(diagnostics: Sequence[Diagnostic], source: str, arguments: argparse.Namespace) -> None:

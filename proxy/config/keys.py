@@ -34,7 +34,6 @@ FOREIGN: dict[tuple[str, ...], dict[str, str]] = {
         "addr": "listen",
         "listeners": "listen",
         "entrypoints": "listen",
-        "metrics": "admin",
         "log_level": "log.level",
         "logging": "log",
         "logger": "log",

@@ -7,6 +7,7 @@ file. Never raises for a bad file.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +39,7 @@ from proxy.config.surroundings import Look, looking_around, looking_nowhere
 from proxy.config.tree import Node, Problem, TreeEntry
 
 MAX_DIAGNOSTICS = 100
+_DIGITS = 16
 _KEYS = frozenset(option.path[-1] for option in all_options(Config))
 
 
@@ -49,6 +51,10 @@ class Loaded:
     diagnostics: list[Diagnostic]
     rule_lines: tuple[int, ...] = ()
     """Where each of `routing.rules` begins."""
+    digest: str = ""
+    """Of the text, 16 hex digits; empty where it could not be read."""
+    secret_files: frozenset[Path] = frozenset()
+    """Where its secrets were looked for."""
 
 
 def load(path: Path | Literal["-"], env: Mapping[str, str], *, elsewhere: bool = False) -> Loaded:
@@ -76,10 +82,12 @@ def load_text(text: str, name: str, secrets: SecretSource, look: Look = looking_
         )
     config = _understood(parsed.root, report, secrets, look) if parsed.root or not parsed.problems else None
     diagnostics = sorted(report.diagnostics, key=lambda d: (d.line, d.column))
+    digest, files = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS], frozenset(secrets.files)
     if config is None or has_errors(diagnostics):
-        return Loaded(None, diagnostics)
+        return Loaded(None, diagnostics, (), digest, files)
     paths = (("routing", "rules", index) for index in range(len(config.routing.rules)))
-    return Loaded(config, diagnostics, tuple(_position(parsed.root, path, at_key=False).line for path in paths))
+    lines = tuple(_position(parsed.root, path, at_key=False).line for path in paths)
+    return Loaded(config, diagnostics, lines, digest, files)
 
 
 def _problem_hint(problem: Problem, root: Node | None, secrets: SecretSource) -> str:

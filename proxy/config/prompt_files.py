@@ -20,6 +20,8 @@ from proxy.wire.prompts.template import Example, Template, in_order, text_with_v
 MAX_B = 1 << 20
 """Of a prompt with all that it includes."""
 _MAX_DEPTH = 8
+_MAX_FILES = 64
+"""Of one prompt, that are told of."""
 _INCLUDE = re.compile(r"\{\{>\s*([^{}\n]{1,512}?)\s*\}\}")
 _STRUCTURED = frozenset({".json", ".yaml", ".yml"})
 _KEYS = frozenset({"system", "messages", "tools"})
@@ -44,6 +46,25 @@ def prompt_findings(prompts: Sequence[PromptSettings], *, elsewhere: bool) -> It
                 is_noted = elsewhere and isinstance(error, _MissingError)
                 path = ("prompts", index, "versions", number, "file")
                 yield Finding(path, str(error), severity=Severity.NOTE if is_noted else Severity.ERROR)
+
+
+def files_of(version: PromptVersion) -> set[Path]:
+    """Its file and all that it includes, as far as they can be read."""
+    found: set[Path] = set()
+    _gather(Path(version.file), found)
+    return found
+
+
+def _gather(path: Path, found: set[Path]) -> None:
+    if path in found or len(found) >= _MAX_FILES:
+        return
+    found.add(path)
+    try:
+        text = _read(path.resolve())
+    except PromptFileError:
+        return
+    for include in _INCLUDE.finditer(text):
+        _gather((path.resolve().parent / include.group(1)).absolute(), found)
 
 
 def read_prompt(prompt: PromptSettings, version: PromptVersion) -> Template:

@@ -11,6 +11,7 @@ from typing import Any
 
 from proxy.config.json_schema import json_schema
 from proxy.config.options import X_DEFAULT, Option, all_options
+from proxy.config.restart import RESTART
 from proxy.config.schema import Config
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "config"
@@ -39,6 +40,10 @@ with a file, with line and column; `tidegate serve FILE` never starts with a bro
   unset one is an error), `${NAME:-default}`, or `${file:PATH}`, relative to the folder of the file. `${NAME:-}`: no key
   when unset.
   `tidegate check --no-env FILE` checks where the secrets are not, such as in CI: missing ones are noted.
+- **It is reloaded** by SIGHUP, `tidegate reload`, and when it changes, or a file that it names: requests under way go
+  on as they began, a file that is wrong changes nothing. `tidegate diff OLD NEW` says what changes; a change of these
+  waits for a restart, all others are taken at once:
+{restart}
 - **Editors** complete and explain every option with this first line: `# yaml-language-server: $schema=./schema.json`
 """
 
@@ -50,7 +55,10 @@ def readme() -> str:
         tables.setdefault(_dotted(option.path[:-1]), []).append(option)
     about = {_dotted(o.inside): _sentence(o) for o in all_options(Config) if o.group}
     sections = [_section(name, about.get(name, ""), options) for name, options in tables.items()]
-    return "\n".join([_INTRODUCTION, *sections])
+    restart = "\n".join(
+        f"  `{option}` ({why})" + "," * (at < len(RESTART)) for at, (option, why) in enumerate(RESTART.items(), 1)
+    )
+    return "\n".join([_INTRODUCTION.replace("{restart}", restart), *sections])
 
 
 def written_files() -> dict[str, str]:

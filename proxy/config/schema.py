@@ -86,6 +86,13 @@ LogPath = Annotated[
     Field(max_length=4096, json_schema_extra={"pattern": f"^{_LOG_PATH}$"}),
     AfterValidator(_log_path),
 ]
+_LONGEST_SETTLE_S = 60.0
+
+
+def _settle(value: float) -> float:
+    if value > _LONGEST_SETTLE_S:
+        raise refusal("must be at most 1m", "some 100ms are enough for editors; 2s for a slow file system")
+    return value
 
 
 class LogSettings(Settings):
@@ -163,6 +170,15 @@ class RoutingSettings(SchedulingSettings):
     def scheduling(self) -> SchedulingSettings:
         """What the scheduler needs of it."""
         return SchedulingSettings(**{field.name: getattr(self, field.name) for field in fields(SchedulingSettings)})
+
+
+class ReloadSettings(Settings):
+    """How this file is read anew while the proxy runs. SIGHUP and `tidegate reload` do it at any time."""
+
+    watch: bool = True
+    """When this file changes, or one that it names, all are read anew. false: only when that is asked for."""
+    settle: Annotated[Duration, AfterValidator(_settle)] = 0.5
+    """For so long nothing may have changed in them: editors write in steps."""
 
 
 class HeaderSettings(Settings):
@@ -284,6 +300,8 @@ class Config(Settings):
     """Ejection and return of backends."""
     drain: Annotated[DrainSettings, PLAIN] = DrainSettings()
     """What happens on SIGTERM."""
+    reload: ReloadSettings = ReloadSettings()
+    """How this file is read anew."""
     cors: CorsSettings = CorsSettings()
     """Pages of other origins that may use this proxy from a browser."""
     headers: HeaderSettings = HeaderSettings()

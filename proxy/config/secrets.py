@@ -35,6 +35,8 @@ class SecretSource:
     """`${file:PATH}` is relative to this: the folder of the configuration file."""
     elsewhere: bool = False
     """The proxy will run on another machine, which has what this one lacks: a missing secret is no error."""
+    files: set[Path] = field(default_factory=set, compare=False)
+    """Where secrets were looked for."""
 
     def expand(self, text: str) -> str:
         """Every reference replaced. Raises a refusal that names the reference, never the value."""
@@ -57,7 +59,9 @@ class SecretSource:
         if self.elsewhere and not self._has(reference):
             return ""
         if reference.startswith("file:"):
-            return _read_secret(_secret_path(self.directory, reference))
+            path = _secret_path(self.directory, reference)
+            self.files.add(path)
+            return _read_secret(path)
         match = _NAME.fullmatch(reference)
         if not match:
             raise refusal("this is not a reference to a secret", _FORMS)

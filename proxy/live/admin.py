@@ -8,9 +8,9 @@ longest time makes room, so that a probe or a scrape always gets in.
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 import orjson
@@ -31,16 +31,17 @@ from proxy.wire.headers import Head, HeaderPolicy
 _log = logging.getLogger("tidegate.admin")
 _TEXT: Final = b"text/plain; charset=utf-8"
 _JSON: Final = b"application/json"
-_READS: Final = ("GET", "HEAD")
+READS: Final = ("GET", "HEAD")
+WRITES: Final = ("POST",)
 _METHODS: Final = {
-    "/livez": _READS,
-    "/readyz": _READS,
-    "/metrics": _READS,
-    "/prefix": _READS,
-    "/slo": _READS,
-    "/explain": ("POST",),
-    "/cache/stats": _READS,
-    "/cache/bump": ("POST",),
+    "/livez": READS,
+    "/readyz": READS,
+    "/metrics": READS,
+    "/prefix": READS,
+    "/slo": READS,
+    "/explain": WRITES,
+    "/cache/stats": READS,
+    "/cache/bump": WRITES,
 }
 _EXPLAINED_PATH: Final = "/v1/chat/completions"
 _MAX_NAME: Final = 256
@@ -61,6 +62,19 @@ def is_own_name(host: str) -> bool:
     except ValueError:
         return bool(name) and "." not in name
     return True
+
+
+def is_same_origin(origin: bytes, host: bytes) -> bool:
+    """Whether who asks is no page, or one of this very port: a browser sends what any page wants, and says whose."""
+    return not origin or origin.partition(b"://")[2].lower() == host.lower()
+
+
+class AdminRoute(NamedTuple):
+    """One more path."""
+
+    methods: tuple[str, ...]
+    answer: Callable[[Mapping[str, list[str]]], Awaitable[tuple[int, Any]]]
+    """Of a query: status, and what becomes JSON."""
 
 
 class _Answer(NamedTuple):
@@ -101,6 +115,7 @@ class Admin:
         self._cache = cache
         self._prefix_report = prefix_report
         self._slo_report = slo_report
+        self._more: dict[str, AdminRoute] = {}
         self._has_room = has_room
         self._limits = limits
         self._max_connections = max_connections
@@ -120,6 +135,10 @@ class Admin:
         if len(self._edge.connections) >= self._max_connections:
             self._make_room()
         return self._edge.connection()
+
+    def add_routes(self, routes: Mapping[str, AdminRoute]) -> None:
+        """These are known, too."""
+        self._more |= routes
 
     def configure(self, limits: Limits, cache: ResponseCache | None, max_connections: int) -> None:
         """As another configuration has it."""
@@ -167,11 +186,17 @@ class Admin:
             told = {"error": "The Host header must be an address or a name without dots."}
             return _Answer(403, _JSON, orjson.dumps(told))
         path, _, query = head.target.decode("ascii", "replace").partition("?")
-        methods = _METHODS.get(path)
+        more = self._more.get(path)
+        methods = _METHODS.get(path) if more is None else more.methods
         if methods is None:
-            return _text(404, f"Known here: {', '.join(_METHODS)}.")
+            return _text(404, f"Known here: {', '.join((*_METHODS, *self._more))}.")
         if head.method not in methods:
             return _text(405, f"{path} knows {' and '.join(methods)}.")
+        if methods is WRITES and not is_same_origin(head.origin, head.host):
+            return _Answer(403, _JSON, orjson.dumps({"error": "Pages of other origins may change nothing here."}))
+        if more is not None:
+            status, told = await more.answer(parse_qs(query))
+            return _Answer(status, _JSON, orjson.dumps(told))
         if path == "/metrics":
             return await self._metrics(head)
         return self._of(path, query, head, message.body)

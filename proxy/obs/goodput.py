@@ -61,6 +61,14 @@ class Goodput:
                 missed += 1
         return missed
 
+    def first_tokens(self) -> tuple[int, int]:
+        """Served streams that were promised a time to first token; of them those that missed it."""
+        promised, missed = (
+            sum(count for (_, promise), count in of.items() if promise == "ttft")
+            for of in (self._promised, self._missed)
+        )
+        return promised, missed
+
     def families(self) -> Iterator[Metric]:
         """All series."""
         by_class = ("class",)

@@ -29,6 +29,7 @@ from proxy.obs.scheduler_metrics import scheduler_families
 from proxy.obs.slo_metrics import slo_families
 from proxy.obs.stage_metrics import StageMetrics
 from proxy.obs.usage_metrics import UsageMetrics
+from proxy.obs.worsening import Tally
 from proxy.wire.prompts.lint import PrefixLint
 
 MAX_NAMES: Final = 64
@@ -105,6 +106,10 @@ class Metrics:
         self._models.know(models)
         self._tenants.know(tenants)
 
+    def tally(self) -> Tally:
+        """What a change of the configuration is judged by. Clients that left say nothing about it."""
+        return Tally(*self._requests.ends(), *self._goodput.first_tokens())
+
     def left(self, backend: str) -> None:
         """It is configured no more. Its series stay, unless many have left since."""
         if backend in self._left:
@@ -145,6 +150,8 @@ class Metrics:
         yield AT_DECISION, edit_families(told)
         yield AT_LOOK, connection_families(told)
         yield AT_LOOK, process_families(told)
+        if told.config_state is not None:
+            yield AT_LOOK, told.config_state.families()
         yield AT_LOOK, self._process.collect()
 
     def pieces(self, *, is_open: bool) -> Iterator[str]:

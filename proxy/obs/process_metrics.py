@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from proxy import __version__
 from proxy.model.cache import CacheView
 from proxy.model.histogram import Histogram
+from proxy.obs.config_metrics import ConfigState
 from proxy.obs.families import Family, Histograms, counter, counters, gauge, gauges
 from proxy.obs.slo.book import SloStatus
 
@@ -57,6 +58,8 @@ class Gauges(NamedTuple):
     """What runs here, by the label that says so."""
     slos: Sequence[SloStatus] = ()
     """Service level objectives."""
+    config_state: ConfigState | None = None
+    """None: it is not a file's, and cannot change."""
 
 
 def connection_families(now: Gauges) -> Iterator[Metric]:

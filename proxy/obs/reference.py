@@ -15,6 +15,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.cache import CacheView
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.slos import ServiceLevelObjective
+from proxy.obs.config_metrics import ConfigState
 from proxy.obs.families import Family, Histograms
 from proxy.obs.metrics import Metrics
 from proxy.obs.process_metrics import Gauges
@@ -99,7 +100,16 @@ def example() -> Metrics:
     )
     kept = CacheView(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, {})
     slos = SloBook([ServiceLevelObjective(name="a", class_="interactive", objective=0.99)]).status(0.0)
-    gauges = Gauges(0, 0, {}, {}, cache=kept, config=dict.fromkeys(("policy", "admission", "config"), ""), slos=slos)
+    gauges = Gauges(
+        0,
+        0,
+        {},
+        {},
+        cache=kept,
+        config=dict.fromkeys(("policy", "admission", "config"), ""),
+        slos=slos,
+        config_state=ConfigState("", "", 0.0),
+    )
     return Metrics(scheduler, lambda: gauges, lambda: 1.0, PrefixLint())
 
 

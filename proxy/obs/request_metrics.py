@@ -133,6 +133,16 @@ class RequestMetrics:
         for pair in [pair for pair in self._of_backends if pair[1] == backend]:
             del self._of_backends[pair]
 
+    def ends(self) -> tuple[int, int]:
+        """Requests that ended but for those whose client left; of them those that were not served well."""
+        requests = errors = 0
+        for series in self._series.values():
+            for (verdict, _, status), count in series.endings.items():
+                if verdict != Verdict.CANCELLED:
+                    requests += count
+                    errors += count if verdict != Verdict.SERVED or status >= "4" else 0
+        return requests, errors
+
     def count(self, record: Record) -> Key:
         """One finished request; what it was counted as."""
         key = record.endpoint, record.traffic_class or _NO_CLASS, record.backend or _NO_BACKEND

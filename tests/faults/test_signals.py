@@ -1,4 +1,5 @@
-"""Signals: the first SIGTERM or SIGINT drains and says what, a second one ends at once, the others change nothing."""
+"""Signals: the first SIGTERM or SIGINT drains and says what, a second one ends at once, SIGHUP reloads, the others
+change nothing."""
 
 import json
 import signal
@@ -37,7 +38,7 @@ def start(engine):
     return started
 
 
-@pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1", "SIGUSR2"])
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2"])
 def test_what_has_no_meaning_is_answered_in_the_log(start, name):
     with start() as proxy:
         proxy.ready()
@@ -45,6 +46,16 @@ def test_what_has_no_meaning_is_answered_in_the_log(start, name):
         logged(proxy, name)
         assert proxy.ask("POST", PATH, chat(False)).status == 200
         assert proxy.stop() == 0
+
+
+def test_sighup_reloads_at_any_time_and_never_kills(start):
+    with start(backends=[{"url": "http://192.0.2.1:9", "name": "nowhere"}]) as proxy:
+        eventually(lambda: proxy.admin_is_open(), "the admin port", 15.0)
+        proxy.signal(signal.SIGHUP)  # it starts still
+        logged(proxy, "the configuration was reloaded (SIGHUP): nothing changed")
+        proxy.signal(signal.SIGTERM)
+        proxy.signal(signal.SIGHUP)  # it ends already
+        assert proxy.wait(10.0) == 0
 
 
 def test_a_broken_pipe_kills_nobody(start):

@@ -10,6 +10,7 @@ PROGRAM = """
 import sys
 from proxy.app import serve
 from proxy.app.listeners import StartError
+from proxy.config.loader import Loaded
 from proxy.config.schema import Config
 
 def broken(*_):
@@ -19,7 +20,7 @@ serve.Proxy = broken
 config = Config.model_validate(
     {{"version": 1, "backends": [{{"url": "http://a"}}], "log": {{"format": "json"}}}}
 )
-sys.exit(serve.run(config, "file", warnings=["a warning"]))
+sys.exit(serve.run(Loaded(config, []), "file", warnings=["a warning"]))
 """
 
 

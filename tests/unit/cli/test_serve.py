@@ -9,6 +9,7 @@ import pytest
 
 from proxy.app.demo import show
 from proxy.cli.main import main
+from proxy.config.loader import Loaded
 from proxy.config.schema import Config
 
 RIGHT = "version: 1\nlisten: h:1\nbackends:\n  - url: http://a\n"
@@ -46,9 +47,10 @@ def file(tmp_path: Path) -> Path:
 
 
 def served(app: Recorder) -> Config:
-    ((config, *_),) = app.calls
-    assert isinstance(config, Config)
-    return config
+    ((loaded, *_),) = app.calls
+    assert isinstance(loaded, Loaded)
+    assert loaded.config is not None
+    return loaded.config
 
 
 def test_the_file_is_served(app: Recorder, file: Path) -> None:

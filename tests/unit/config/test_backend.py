@@ -54,7 +54,7 @@ def test_refused_models(models: object) -> None:
 def test_spec_of_a_backend_that_lists_its_models() -> None:
     spec = backend(name="gpu1", pool="fast", models=["org/m1", "m2"], aliases={"gpt": "m2"}, max_concurrency=4).spec()
     assert spec == BackendSpec(
-        "gpu1", "fast", frozenset({"org/m1", "m2", "gpt"}), False, {"gpt": "m2"}, 4, frozenset({"pool=fast"})
+        "gpu1", "fast", frozenset({"org/m1", "m2", "gpt"}), False, {"gpt": "m2"}, 4, frozenset({"pool=fast"}), url=URL
     )
 
 
@@ -64,12 +64,13 @@ def test_spec_of_what_the_scheduler_weighs() -> None:
     assert (spec.speculative, spec.kv_tokens, spec.seats, spec.bias) == (True, 1000, 8, {"bulk": 2.0})
 
 
+URL = "http://gpu1:8001"
 POOL = frozenset({"pool=default"})
 
 
 def test_spec_of_auto_and_any() -> None:
-    assert backend().spec() == BackendSpec("gpu1:8001", labels=POOL)
-    assert backend(models="any").spec() == BackendSpec("gpu1:8001", any_model=True, labels=POOL)
+    assert backend().spec() == BackendSpec("gpu1:8001", labels=POOL, url=URL)
+    assert backend(models="any").spec() == BackendSpec("gpu1:8001", any_model=True, labels=POOL, url=URL)
 
 
 def test_served_names_are_known_only_when_all_list_them() -> None:
