@@ -1,6 +1,7 @@
 """Who looks after the backends: a prober and a scraper for each, and the end of those that leave.
 
-    configured ──▶ probed at once, then again and again
+    met        ──▶ probed once before it is configured, so that its first request finds it known
+    configured ──▶ probed again and again, its metrics read
     leaving    ──▶ neither probed nor scraped; its connections close as their answers end; known until the scheduler has
                    forgotten it
 
@@ -11,17 +12,23 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from proxy.app.acquaintances import Acquaintance, Notes, meet
 from proxy.app.candidate import Candidate
 from proxy.app.lasting import Lasting
 from proxy.app.tasks import watched
+from proxy.config.backend import BackendOptions
+from proxy.config.schema import Config
 from proxy.core.cache.versions import Versions
-from proxy.live.background.prober import Prober
+from proxy.live.background.prober import Hearer, Learner, Prober
 from proxy.live.background.scraper import Scraper
 from proxy.live.background.warmer import Warmer
+from proxy.live.upstream.address import SocketAddress
 from proxy.live.upstream.backends import Upstream
 from proxy.model.backend import BackendSpec
 
 _log = logging.getLogger("tidegate.backends")
+FIRST_PROBES_S = 0.8
+"""A start and a reload wait for the first answer of every backend for so long: a dead one must not delay them."""
 _LOOK_S = 0.2
 """Between two looks at whether those that leave are forgotten."""
 
@@ -39,8 +46,12 @@ class _Attendant:
     def probe(self) -> "asyncio.Task[None]":
         """Once; afterwards again and again."""
         first = asyncio.ensure_future(self.prober.probe())
-        self._probes = watched(self._after(first))
+        self.go_on_after(first)
         return first
+
+    def go_on_after(self, first: "asyncio.Task[None]") -> None:
+        """A first probe is out already."""
+        self._probes = watched(self._after(first))
 
     def probe_anew(self) -> None:
         """In another rhythm."""
@@ -85,6 +96,7 @@ class Attendants:
         self._specs: dict[str, BackendSpec] = {}
         """Of all that are in `lasting.backends`."""
         self._by_name: dict[str, _Attendant] = {}
+        self._met: dict[str, Acquaintance] = {}
         self._leaving: set[str] = set()
         self._seeing_off: asyncio.Task[None] | None = None
         self._versions: Versions | None = None
@@ -101,18 +113,22 @@ class Attendants:
             else:
                 if known is not None:
                     self._dismiss(known)
-                made = Upstream(
-                    options,
-                    config.limits.upstream,
-                    self._lasting.loop,
-                    self._lasting.watch,
-                    self._lasting.hops.line,
-                    address,
-                )
-                made.pool.on_opened = self._on_opened
-                backends[spec.name] = made
+                backends[spec.name] = self._upstream_of(options, spec, address, config)
             self._specs[spec.name] = spec
             self._leaving.discard(spec.name)
+
+    async def meet(self, candidate: Candidate, warmer: Warmer | None) -> None:
+        """Ask those that are new a first time, before anything is sent there."""
+        self._part()
+        config = candidate.config
+        for options, spec in zip(config.backends, config.specs(), strict=True):
+            if spec.name in self._lasting.backends and self._specs[spec.name].is_same_engine(spec):
+                continue
+            address, notes = candidate.addresses[spec.name], Notes()
+            upstream = self._upstream(options, address, config)
+            prober = self._prober(upstream, notes, notes, config, warmer)
+            self._met[spec.name] = Acquaintance(spec, address, upstream, prober, notes)
+        await meet(self._met.values(), FIRST_PROBES_S + (config.warm.timeout if warmer is not None else 0.0))
 
     async def begin(self, versions: Versions | None, warmer: Warmer | None, within_s: float) -> None:
         """The first probes, for so long at most; then everything else goes on by itself."""
@@ -135,12 +151,14 @@ class Attendants:
             self._leaving.add(name)
         for name in configured:
             self._look_after(self._lasting.backends[name], before)
+        self._part()
         self._see_off()
 
     def tasks(self) -> "Iterable[asyncio.Task[None]]":
         """That run, for whoever ends them."""
         if self._seeing_off is not None:
             yield self._seeing_off
+        yield from (met.first for met in self._met.values())
         for attendant in self._by_name.values():
             yield from attendant.tasks()
 
@@ -148,7 +166,15 @@ class Attendants:
 
     def _look_after(self, upstream: Upstream, before: Candidate) -> None:
         config, was = self._candidate.config, before.config
-        attendant = self._by_name.get(upstream.name)
+        attendant, met = self._by_name.get(upstream.name), self._met.get(upstream.name)
+        if met is not None and met.upstream is upstream:
+            del self._met[upstream.name]
+            met.prober.configure(config.health, config.limits.upstream, self._versions, self._warmer)
+            attendant = self._by_name[upstream.name] = _Attendant(upstream, met.prober)
+            attendant.go_on_after(met.first)
+            attendant.scrape(self._scraper(upstream))
+            met.notes.hand_over(self._lasting.driver, self._lasting.models)
+            return
         if attendant is None:
             attendant = self._attend(upstream)
             attendant.probe()
@@ -161,20 +187,47 @@ class Attendants:
             attendant.scrape(self._scraper(upstream))
 
     def _attend(self, upstream: Upstream) -> _Attendant:
-        config = self._candidate.config
-        prober = Prober(
+        lasting = self._lasting
+        prober = self._prober(upstream, lasting.driver, lasting.models, self._candidate.config, self._warmer)
+        made = self._by_name[upstream.name] = _Attendant(upstream, prober)
+        return made
+
+    def _prober(
+        self, upstream: Upstream, hearer: Hearer, learner: Learner, config: Config, warmer: Warmer | None
+    ) -> Prober:
+        return Prober(
             upstream,
-            self._lasting.driver,
-            self._lasting.models,
+            hearer,
+            learner,
             config.health,
             config.limits.upstream,
             self._lasting.loop,
             identifies=self._identifies,
             versions=self._versions,
-            warmer=self._warmer,
+            warmer=warmer,
         )
-        made = self._by_name[upstream.name] = _Attendant(upstream, prober)
+
+    def _upstream_of(
+        self, options: BackendOptions, spec: BackendSpec, address: SocketAddress, config: Config
+    ) -> Upstream:
+        """One that was met, else a new one."""
+        met = self._met.get(spec.name)
+        if met is not None and met.spec.is_same_engine(spec):
+            met.upstream.configure(options, address)
+            return met.upstream
+        return self._upstream(options, address, config)
+
+    def _upstream(self, options: BackendOptions, address: SocketAddress, config: Config) -> Upstream:
+        lasting = self._lasting
+        made = Upstream(options, config.limits.upstream, lasting.loop, lasting.watch, lasting.hops.line, address)
+        made.pool.on_opened = self._on_opened
         return made
+
+    def _part(self) -> None:
+        """Whoever was met and is not wanted."""
+        for met in self._met.values():
+            met.part()
+        self._met.clear()
 
     def _scraper(self, upstream: Upstream) -> Scraper | None:
         config = self._candidate.config

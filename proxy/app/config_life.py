@@ -21,7 +21,7 @@ class ConfigLife:
 
     def __init__(self, proxy: Proxy, file: ConfigFile | None, first: Loaded, state: ConfigState) -> None:
         self._file = file
-        self.reloader = Reloader(file, proxy.configured, first, state)
+        self.reloader = Reloader(file, proxy.configured, proxy.meet, first, state)
         self._trials = Trials(self.reloader, proxy.tally)
         self._watch: FileWatch | None = None
         self._watching: asyncio.Task[None] | None = None

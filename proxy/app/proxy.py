@@ -9,7 +9,7 @@ import orjson
 
 from proxy import __version__, build
 from proxy.app import descriptors, parts
-from proxy.app.attendants import Attendants
+from proxy.app.attendants import FIRST_PROBES_S, Attendants
 from proxy.app.candidate import Candidate, candidate
 from proxy.app.configured import Commit, Configured
 from proxy.app.drain import Drain
@@ -36,8 +36,6 @@ from proxy.obs.worsening import Tally
 from proxy.wire.headers import HeaderPolicy
 from proxy.wire.prompts.lint import PrefixLint
 
-_FIRST_PROBES_S = 0.8
-"""The listener opens after the first answer of every backend, or after this: a dead one must not delay the start."""
 _SEND_BUFFER_B = 256 * 1024
 """Kernel buffer per client: what a stalled reader takes before back-pressure shows (Linux grows its own to 4 MB)."""
 
@@ -130,6 +128,11 @@ class Proxy:
     def tally(self) -> Tally:
         """What a change of the configuration is judged by."""
         return self._metrics.tally()
+
+    async def meet(self, new: Candidate) -> None:
+        """The engines that it brings, before it is put in place."""
+        warmer = parts.warmer(new.config, new.named, self._loop, self._warmer)
+        await self._attendants.meet(new, warmer)
 
     # --- another configuration: how each part takes one
 
@@ -276,7 +279,7 @@ class Proxy:
 
     async def _probe_first(self) -> None:
         warm_s = self._config.warm.timeout if self._warmer is not None else 0.0
-        await self._attendants.begin(self._cache.versions, self._warmer, _FIRST_PROBES_S + warm_s)
+        await self._attendants.begin(self._cache.versions, self._warmer, FIRST_PROBES_S + warm_s)
         self._start(self._lasting.flows.run())
         if self._keeper is not None:
             self._start(self._keeper.run())

@@ -55,7 +55,7 @@ class ReloadRoutes:
         return 409, {"error": "no configuration is on trial: it was confirmed, rolled back, or never was"}
 
     async def _roll_back(self, _: Query) -> tuple[int, Any]:
-        why_not = self._trials.roll_back("somebody asked for it")
+        why_not = await self._trials.roll_back("somebody asked for it")
         if why_not is not None:
             return 409, {"error": why_not}
         return 200, {"rolled_back": True, "hash": self._reloader.now.digest}

@@ -10,7 +10,7 @@ it.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from time import monotonic, time
 from typing import Any, Final
@@ -68,13 +68,22 @@ class InPlace:
 class Reloader:
     """One per process, on the loop of its proxy."""
 
-    def __init__(self, file: ConfigFile | None, configured: Configured, first: Loaded, state: ConfigState) -> None:
-        """`file`: None: the engines were named on the command line, and there is nothing to read anew."""
+    def __init__(
+        self,
+        file: ConfigFile | None,
+        configured: Configured,
+        meet: Callable[[Candidate], Awaitable[None]],
+        first: Loaded,
+        state: ConfigState,
+    ) -> None:
+        """`file`: None: the engines were named on the command line, and there is nothing to read anew; `meet`: those
+        that a configuration brings are asked a first time."""
         assert first.config is not None
         self.file = file
         self.loaded = first
         """What was read last, right or wrong."""
         self._configured = configured
+        self._meet = meet
         self._state = state
         self.now = InPlace(candidate(first.config, first.rule_lines), first.digest)
         self.before: InPlace | None = None
@@ -85,6 +94,7 @@ class Reloader:
         self.is_ended = False
         """The drain has begun."""
         self._ended_at = 0.0
+        self._turn = asyncio.Lock()
         self._running: asyncio.Task[Reloaded] | None = None
         self._next: asyncio.Task[Reloaded] | None = None
         self.on_reloaded: list[Callable[[], None]] = []
@@ -105,9 +115,11 @@ class Reloader:
         else:
             asyncio.ensure_future(self.ask(trigger))  # noqa: RUF006 - its work is held above
 
-    def go_back(self, to: InPlace, reason: str) -> None:
+    async def go_back(self, to: InPlace, reason: str) -> None:
         """That one is in place again, whatever the file says. StartError where it cannot be."""
-        self._put(to.candidate)
+        async with self._turn:
+            await self._meet(to.candidate)
+            self._put(to.candidate)
         self.before, self.now, self.changed_at = None, to, monotonic()
         self._state.rolled_back(to.digest, reason, time())
         _log.warning("the configuration was rolled back to %s: %s", to.digest or "the one before", reason)
@@ -127,7 +139,8 @@ class Reloader:
             await asyncio.wait((running,))
         await asyncio.sleep(max(0.0, self._ended_at + PAUSE_S - monotonic()))
         self._running, self._next = self._next, None
-        reloaded = await self._reload(trigger)
+        async with self._turn:
+            reloaded = await self._reload(trigger)
         self._ended_at = monotonic()
         return reloaded
 
@@ -147,7 +160,7 @@ class Reloader:
             return self._refused(trigger, [f"{self.file.path} could not be read within {READ_S:g} s"])
         self.loaded = loaded
         if isinstance(prepared, Candidate):
-            return self._take(trigger, loaded, prepared)
+            return await self._take(trigger, loaded, prepared)
         return self._refused(trigger, prepared)
 
     def _read(self, file: ConfigFile) -> tuple[Loaded, Candidate | list[str]]:
@@ -160,14 +173,15 @@ class Reloader:
         except StartError as error:
             return loaded, [str(error)]
 
-    def _take(self, trigger: str, loaded: Loaded, wanted: Candidate) -> Reloaded:
+    async def _take(self, trigger: str, loaded: Loaded, wanted: Candidate) -> Reloaded:
         running = self.now.candidate.config
         found = changes(running, wanted.config)
+        in_place = InPlace(wanted._replace(config=as_running(wanted.config, running)), loaded.digest)
+        await self._meet(in_place.candidate)
         try:
-            self._put(wanted._replace(config=as_running(wanted.config, running)))
+            self._put(in_place.candidate)
         except StartError as error:
             return self._refused(trigger, [str(error)])
-        in_place = InPlace(wanted._replace(config=as_running(wanted.config, running)), loaded.digest)
         if any(not change.restart for change in found):
             self.before, self.changed_at = self.now, monotonic()
         self.now = in_place

@@ -68,14 +68,14 @@ class Trials:
         _log.info("the configuration is confirmed: it stays")
         return True
 
-    def roll_back(self, reason: str) -> str | None:
+    async def roll_back(self, reason: str) -> str | None:
         """To what was in place before the last change. None: done; else why not."""
         back = self._back or self._reloader.before
         if back is None:
             return "there is nothing to go back to: no change since the start, or it was confirmed"
         self._end()
         try:
-            self._reloader.go_back(back, reason)
+            await self._reloader.go_back(back, reason)
         except StartError as error:
             _log.exception("the configuration cannot be rolled back")
             return str(error)
@@ -115,9 +115,9 @@ class Trials:
             await asyncio.sleep(min(_JUDGE_S, max(0.0, end - monotonic())))
             reason = worse(before, self._counts().since(start))
             if reason is not None:
-                self.roll_back(reason)
+                await self.roll_back(reason)
                 return
-        self.roll_back(f"nobody confirmed it within {within_s:g} s")
+        await self.roll_back(f"nobody confirmed it within {within_s:g} s")
 
     def _at(self, moment: float) -> Tally:
         """The last mark before that moment."""

@@ -8,7 +8,7 @@ one route more, once, and again when another one may stand there.
 import asyncio
 import contextlib
 import logging
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -19,11 +19,9 @@ from proxy.engines.listing import Listing
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.live.background.questions import Questions
 from proxy.live.background.warmer import Warmer
-from proxy.live.catalogue import ModelList
-from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.live.upstream.backends import Upstream
-from proxy.model.commands import Identified, Load, Probed, Restarted
+from proxy.model.commands import Identified, Load, Probed, Report, Restarted
 from proxy.model.faults import Fault, FaultError, Kind
 from proxy.model.limits import HealthSettings, UpstreamLimits
 
@@ -38,14 +36,28 @@ _LOOK_S = 0.1
 _NO_LOOK = "", frozenset[str]()
 
 
+class Hearer(Protocol):
+    """Who hears what became of a probe."""
+
+    def report(self, report: Report) -> None:
+        """For the scheduler."""
+
+
+class Learner(Protocol):
+    """Who wants the descriptions of models."""
+
+    def learn(self, entries: list[dict[str, Any]]) -> None:
+        """Of one backend's own list."""
+
+
 class Prober:
     """Probes one backend, again and again."""
 
     def __init__(
         self,
         backend: Upstream,
-        driver: Driver,
-        models: ModelList,
+        driver: Hearer,
+        models: Learner,
         health: HealthSettings,
         limits: UpstreamLimits,
         loop: asyncio.AbstractEventLoop,
