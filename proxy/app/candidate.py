@@ -3,11 +3,13 @@
 Owns that reading, which blocks: at the start nobody waits, and a reload does it in a thread.
 """
 
+import ssl
 from typing import NamedTuple
 
 from proxy.app import parts
 from proxy.app.listeners import StartError
 from proxy.config.schema import Config
+from proxy.config.server_tls import UnusableTlsError, server_context
 from proxy.live.upstream.address import SocketAddress
 from proxy.live.upstream.backends import addresses_of
 from proxy.wire.prompts.named import NamedPrompts
@@ -23,6 +25,8 @@ class Candidate(NamedTuple):
     """Prompts with names; None: there are none."""
     addresses: dict[str, SocketAddress]
     """Of the backends."""
+    tls: ssl.SSLContext | None
+    """Towards clients; None: plain HTTP."""
 
 
 def candidate(config: Config, rule_lines: tuple[int, ...] = ()) -> Candidate:
@@ -31,4 +35,8 @@ def candidate(config: Config, rule_lines: tuple[int, ...] = ()) -> Candidate:
         addresses = addresses_of(config)
     except OSError as error:
         raise StartError(f"Cannot use a CA file of the backends: {error}") from error
-    return Candidate(config, rule_lines, parts.named_prompts(config), addresses)
+    try:
+        tls = server_context(config.tls)
+    except UnusableTlsError as error:
+        raise StartError(f"Cannot speak TLS: tls.{error.option}: {error}") from error
+    return Candidate(config, rule_lines, parts.named_prompts(config), addresses, tls)

@@ -60,6 +60,7 @@ def named_files(config: Config) -> set[Path]:
     """Files whose contents are a part of the configuration."""
     authorities = [backend.tls.ca_file for backend in config.backends if backend.tls.ca_file is not None]
     found = {Path(name) for name in (*authorities, *config.tokenizers.values())}
+    found |= {Path(name) for name in (config.tls.cert, config.tls.key) if name is not None}
     for prompt in config.prompts:
         for version in prompt.versions:
             found |= files_of(version)

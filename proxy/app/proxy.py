@@ -1,6 +1,7 @@
 """One proxy: everything put together, started, configured anew and stopped."""
 
 import asyncio
+import ssl
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any
@@ -55,6 +56,7 @@ class Proxy:
         self._config_state = config_state
         first = candidate(config, tuple(rule_lines))
         self._config = config
+        self._tls, self._admin_tls = first.tls, first.tls if config.tls.admin else None
         self._loop = asyncio.get_running_loop()
         self._lasting = lasting = lasting_of(config, self._loop, lambda: self._edge.close_idle())
         self._scheduler, self._backends, self._running = lasting.scheduler, lasting.backends, lasting.running
@@ -119,6 +121,7 @@ class Proxy:
             self._take_slos,
             self._take_logs,
             self._take_attendants,
+            self._take_tls,
         )
 
     def add_admin_routes(self, routes: Mapping[str, AdminRoute]) -> None:
@@ -200,6 +203,16 @@ class Proxy:
 
         return commit
 
+    def _take_tls(self, new: Candidate) -> Commit:
+        """For connections that come from then on."""
+
+        def commit() -> None:
+            self._tls, self._admin_tls = new.tls, new.tls if new.config.tls.admin else None
+            for listener, tls in zip(self._listeners, (self._admin_tls, self._tls), strict=False):
+                listener.use(tls)
+
+        return commit
+
     def _explains(self, new: Candidate) -> Explainer:
         return Explainer(self._exchanges.serving.job_builder, self._scheduler, new.config.limits, new.rule_lines)
 
@@ -217,10 +230,10 @@ class Proxy:
         if self._keeper is not None:
             self._keeper.recall()
         await self._slos.recall()
-        admin = self._listener(self._config.admin, "admin", self._admin.connection)
+        admin = self._listener(self._config.admin, "admin", self._admin.connection, self._admin_tls)
         self.admin_url = admin.url
         await admin.open()
-        clients = self._listener(self._config.listen, "listen", self._edge.connection)
+        clients = self._listener(self._config.listen, "listen", self._edge.connection, self._tls)
         clients.set_send_buffer(_SEND_BUFFER_B)
         self.listen_url = clients.url
         self._start(self._lasting.memory.run())
@@ -272,8 +285,10 @@ class Proxy:
 
     # --- start
 
-    def _listener(self, address: str, option: str, protocol: Callable[[], asyncio.Protocol]) -> Listener:
-        listener = Listener(address, option, self._loop, protocol)
+    def _listener(
+        self, address: str, option: str, protocol: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None
+    ) -> Listener:
+        listener = Listener(address, option, self._loop, protocol, tls)
         self._listeners.append(listener)
         return listener
 

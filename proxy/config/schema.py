@@ -19,6 +19,7 @@ from proxy.config.fallbacks import kept_pools
 from proxy.config.forwarded import ForwardedHeader
 from proxy.config.plain import PLAIN, Settings
 from proxy.config.refusal import quoted, refusal
+from proxy.config.server_tls import ServerTlsSettings
 from proxy.config.written import Duration, Size
 from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings
@@ -244,7 +245,9 @@ class Config(Settings):
     listen: ListenAddress = "127.0.0.1:8080"
     """Where clients connect, host:port. Port 0 lets the system choose."""
     admin: ListenAddress = "127.0.0.1:9090"
-    """Where /livez, /readyz, /metrics, /explain, /prefix and /slo are. Keep it away from clients."""
+    """Where /livez, /readyz, /metrics, /explain, /prefix, /slo and /config are. Keep it away from clients."""
+    tls: ServerTlsSettings = ServerTlsSettings()
+    """TLS towards clients."""
     log: LogSettings = LogSettings()
     """What is logged."""
     metrics: Annotated[MetricsSettings, PLAIN] = MetricsSettings()

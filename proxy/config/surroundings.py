@@ -14,6 +14,7 @@ from proxy.config.files import file_findings, log_findings, slo_file_findings, s
 from proxy.config.finding import Finding
 from proxy.config.listeners import loop_findings, nobody_knows
 from proxy.config.prompt_files import prompt_findings
+from proxy.config.server_tls import ServerTlsSettings, server_tls_findings
 
 Look = Callable[[Mapping[str, Any], Mapping[int, BackendOptions]], Iterator[Finding]]
 """Finds what is wrong with the valid top-level groups and backends where they are used."""
@@ -26,6 +27,8 @@ def looking_around(directory: Path, *, elsewhere: bool) -> Look:
 
     def look(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
         yield from file_findings(groups.get("tokenizers") or {}, backends, directory, elsewhere=elsewhere)
+        if isinstance(tls := groups.get("tls"), ServerTlsSettings):
+            yield from server_tls_findings(tls, elsewhere=elsewhere)
         yield from prompt_findings(groups.get("prompts") or (), elsewhere=elsewhere)
         yield from state_findings(groups.get("state") or "off", elsewhere=elsewhere)
         yield from log_findings(groups.get("log"), elsewhere=elsewhere)

@@ -161,6 +161,9 @@ _Version = Annotated[
 ]
 _File = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$"), AfterValidator(_beside)]
 
+PemFile = _File
+"""A name of a file, relative to the configuration."""
+
 if TYPE_CHECKING:
     _Policy = str
 else:
