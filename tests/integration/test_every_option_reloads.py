@@ -1,0 +1,252 @@
+"""Every option of the schema either waits for a restart, and says so, or a change of it is in place after a reload:
+what differs between a proxy started with the one file and one started with the other is as in the second."""
+
+import asyncio
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from proxy.app.candidate import Candidate, candidate
+from proxy.app.listeners import StartError
+from proxy.app.proxy import Proxy
+from proxy.config.options import Option, all_options
+from proxy.config.restart import needs_restart
+from proxy.config.schema import Config
+from proxy.config.secrets import SecretSource
+from tests.support.object_graph import values
+
+ELSEWHERE = {
+    "version": "there is one only",
+    "log.level": "of the process, not of the proxy: test_logs_are_reloaded",
+    "log.format": "the same",
+    "log.access": "the same",
+    "reload.watch": "of the watch over the files: test_reload_process",
+    "reload.settle": "the same",
+    **dict.fromkeys(("tls.cert", "tls.key", "tls.min_version", "tls.admin"), "test_tls_live"),
+    "backends[].tls.ca_file": "what is in it is compared, not its name: test_addresses",
+    "routing.scrape": "of the scrapers, which only a started proxy has: test_reconfigured_live",
+    "tokenizers": "a file that must be there: test_tokenizers",
+}
+"""Options that are looked at by other tests."""
+WORDS: list[Any] = [
+    *(True, False, 2, 3, 1, 0.3, 0.7, 1.5, 5, 7, 40, 5000, 0, 16),
+    *(
+        "7s",
+        "70ms",
+        "3KiB",
+        "77MiB",
+        "48MiB",
+        "2GiB",
+        "30%",
+        "off",
+        "any",
+        "other",
+        "vip",
+        "p95",
+        "cut",
+        "x-else",
+        "/else",
+    ),
+    *("redis://127.0.0.1:1/3", "paced 20/s", "http://127.0.0.1:9", "https://127.0.0.1:9", "${OTHER}", "m2", "chatbot"),
+    *(["x-else"], ["/else"], ["m2"], ["other"], ["https://else.example"], ["busy"], ["bulk"], ["vip"], ["embeddings"]),
+    *(
+        {"other": "m2"},
+        {"vip": 2.0},
+        {"0123abcd": 2.0},
+        ["0123abcd"],
+        "0123abcd",
+        ["q"],
+        "bulk",
+        "completions",
+        300,
+        100000,
+    ),
+]
+"""What options are changed to: the first that may stand there and is another one."""
+
+
+def base(folder: Path) -> dict[str, Any]:
+    """A file with an entry in every list, so that there is something to be changed."""
+    prompt = folder / "p.txt"
+    prompt.write_text("You are kind.")
+    return {
+        "version": 1,
+        "backends": [
+            {
+                "url": "https://127.0.0.1:7",
+                "name": "a",
+                "models": ["m", "m2"],
+                "api_key": "${KEY}",
+                "tls": {"verify": False},
+            },
+            {"url": "http://127.0.0.1:8", "name": "b", "models": ["m", "m2"], "pool": "other", "labels": ["other"]},
+            {
+                "url": "http://127.0.0.1:6",
+                "name": "c",
+                "models": ["m", "m2"],
+                "kv_cache": {"layers": 4, "kv_heads": 4, "head_dim": 4, "memory": "20GiB"},
+            },
+        ],
+        "classes": [
+            {"name": "vip", "slo": {"e2e_tokens": 40, "e2e": "3s"}, "window": {"mode": "adaptive"}},
+            {"name": "spare"},
+        ],
+        "cache": {"size": "48MiB", "remote": "redis://127.0.0.1:1/0", "remote_password": "${KEY}"},
+        "routing": {
+            "tenants": [{"tenant": "*"}],
+            "rules": [
+                {"when": {name: {"min": 1, "max": 9} for name in ("max_tokens", "prompt_tokens")}, "class": "vip"}
+            ],
+            "models": [{"name": "m", "fallback": {"model": "m2"}}],
+            "windows": [{"endpoint": "embeddings"}],
+        },
+        "prompts": [
+            {"name": "p", "versions": [{"version": "1", "file": str(prompt)}], "answer": {"first": 40}},
+            {"name": "q", "versions": [{"version": "1", "file": str(prompt)}]},
+        ],
+        "warm": {"prompts": ["p"]},
+    }
+
+
+def config(tree: dict[str, Any]) -> Config:
+    context = SecretSource({"KEY": "k", "OTHER": "o"}, Path())
+    return Config.model_validate_json(json.dumps(tree), strict=True, context=context)
+
+
+def options() -> list[Option]:
+    return [option for option in all_options(Config) if not option.group]
+
+
+def name_of(option: Option) -> str:
+    return ".".join(option.path).replace(".[]", "[]")
+
+
+def changed(tree: dict[str, Any], option: Option) -> Iterator[dict[str, Any]]:
+    """The same file with another value of this option, in every way that may be."""
+    before = config(tree)
+    for value in [*_literals(option.field.annotation), *(option.field.examples or ()), *WORDS]:
+        for place in range(3 if "[]" in option.path else 1):
+            other = copy.deepcopy(tree)
+            if not _put(other, option.path, value, place):
+                continue
+            try:
+                after = config(other)
+                candidate(after)
+            except (ValueError, StartError):
+                continue
+            if after != before:
+                yield other
+
+
+def _literals(annotation: Any) -> list[Any]:
+    found = [value for value in get_args(annotation) if isinstance(value, str | bool | int)]
+    return found + [value for inner in get_args(annotation) for value in _literals(inner)]
+
+
+def _put(tree: Any, path: tuple[str, ...], value: Any, place: int) -> bool:
+    """Whether there is room for it; `place`: in each list on the way, as far as it goes."""
+    for key in path[:-1]:
+        if key == "[]":
+            if not tree:
+                return False
+            tree = tree[min(place, len(tree) - 1)]
+        else:
+            tree = tree.setdefault(key, {})
+            if tree is None:
+                return False
+    if not isinstance(tree, dict) or (tree.get(path[-1]) == value and type(tree.get(path[-1])) is type(value)):
+        return False
+    tree[path[-1]] = value
+    return True
+
+
+class Bench:
+    """Proxies that are never started, and what can be reached from them."""
+
+    def __init__(self, tree: dict[str, Any]) -> None:
+        self.tree = tree
+        self.first = candidate(config(tree))
+        self.before = self.values(self.fresh(self.first))
+        again = self.values(self.fresh(self.first))
+        self.volatile = {way for way in self.before if self.before[way] != again.get(way)}
+
+    def fresh(self, made: Candidate) -> Proxy:
+        return Proxy(made.config, made.rule_lines)
+
+    def values(self, proxy: Proxy) -> dict[str, Any]:
+        roots = {
+            "backends": proxy._backends,
+            "scheduler": proxy._scheduler,
+            "serving": proxy._exchanges.serving,
+            "explainer": proxy._explainer,
+            "edge": proxy._edge,
+            "cache": proxy._cache.now,
+            "lasting": [proxy._lasting.memory, proxy._lasting.budget, proxy._lasting.bodies],
+            "drain": proxy._drain,
+            "warmer": proxy._warmer,
+            "lint": proxy._lint is None,
+        }
+        ways = ((name, values(root, (Config, Candidate))) for name, root in roots.items())
+        return {f"{name}{way}": value for name, below in ways for way, value in below.items()}
+
+    async def differences(self, tree: dict[str, Any]) -> tuple[int, dict[str, tuple[Any, Any]]]:
+        """In how many places the other file shows; and where it does not after a reload: what should be, what is."""
+        wanted = candidate(config(tree))
+        after = self.values(self.fresh(wanted))
+        ways = [way for way in after if way not in self.volatile and self.before.get(way, after) != after[way]]
+        proxy = self.fresh(self.first)
+        proxy.configured.prepare(wanted)()
+        is_now = self.values(proxy)
+        for task in proxy._attendants.tasks():
+            task.cancel()
+        told = {(_last(way), value) for way, value in is_now.items()}
+        return len(ways), {
+            way: (after[way], is_now.get(way))
+            for way in ways
+            if (is_now[way] != after[way] if way in is_now else (_last(way), after[way]) not in told)
+        }
+
+
+def _last(way: str) -> str:
+    """What was taken over may be reached by another way than what was made: then its name is what counts."""
+    return way.rpartition(".")[2]
+
+
+def test_every_option_is_in_one_of_the_two_lists(tmp_path: Path) -> None:
+    tree = base(tmp_path)
+    unchanged = [
+        name_of(option)
+        for option in options()
+        if name_of(option) not in ELSEWHERE and not needs_restart(option.path) and not any(changed(tree, option))
+    ]
+    assert unchanged == [], "nothing is known to change these to"
+
+
+@pytest.mark.parametrize(
+    "group",
+    sorted(
+        {option.path[0] for option in options()}
+        - {"version", "log", "reload", "tls", "tokenizers", "listen", "admin", "state"}
+    ),
+)
+async def test_a_change_of_it_is_in_place_after_a_reload(tmp_path: Path, group: str) -> None:
+    bench = Bench(base(tmp_path))
+    wrong: dict[str, Any] = {}
+    for option in options():
+        if option.path[0] != group or name_of(option) in ELSEWHERE or needs_restart(option.path):
+            continue
+        for tree in changed(bench.tree, option):
+            shows, differences = await bench.differences(tree)
+            if shows:
+                break
+        else:
+            wrong[name_of(option)] = "shows nowhere"
+            continue
+        if differences:
+            wrong[name_of(option)] = dict(list(differences.items())[:3])
+    await asyncio.sleep(0)
+    assert wrong == {}
