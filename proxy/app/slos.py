@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from proxy.app.slo_file import UnusableError, exchange
 from proxy.app.steady_clock import SteadyClock
@@ -19,6 +19,8 @@ from proxy.obs.record import Record
 from proxy.obs.slo.book import PLACES, Row, SloBook, SloStatus
 
 WRITE_EVERY_S: Final = 60.0
+_LATE_S: Final = 3 * WRITE_EVERY_S
+"""What others counted so long before a save of ours may have come into the file since."""
 _FIRST_READ_S: Final = 2.0
 _LAST_WRITE_S: Final = 3.0
 """A disk that hangs keeps neither the start nor the end of the process waiting for longer."""
@@ -27,6 +29,17 @@ _LEFT_MAX: Final = MAX_SLOS * sum(PLACES.values())
 _log = logging.getLogger("tidegate.slo")
 Answer = tuple[str, list[Row]]
 """Why the file is of no use, empty for nothing; what is in it."""
+
+
+class _Save(NamedTuple):
+    """One that is under way."""
+
+    answer: "asyncio.Future[Answer]"
+    rows: list[Row]
+    """What it adds to the file."""
+    keys: list[str]
+    """Of the objectives there were."""
+    at: float
 
 
 class Slos:
@@ -45,7 +58,7 @@ class Slos:
         """Of the last time that the file was of no use; said once."""
         self._saved_at = -inf
         """What others wrote before this is known."""
-        self._under_way: tuple[asyncio.Future[Answer], list[Row], float] | None = None
+        self._under_way: _Save | None = None
 
     def configure(self, slos: Sequence[ServiceLevelObjective]) -> None:
         """These from now on; what the file knows of new ones comes with the next save."""
@@ -82,20 +95,18 @@ class Slos:
         """What was counted goes into the file, what others counted comes out. While a write hangs no other is begun."""
         if self._path is None or not (self._book.keys or self._left):
             return
-        if self._under_way is None:
-            rows, now = self._book.take_unsaved() + self._left, self._clock.now()
-            self._left = []
-            self._under_way = _in_thread(self._path, self._book.keys, rows, self._saved_at, now), rows, now
-        future, rows, now = self._under_way
-        reason, read = await asyncio.shield(future)
+        save = self._under_way = self._under_way or self._begun(self._path)
+        reason, read = await asyncio.shield(save.answer)
+        if self._under_way is not save:  # who waited for it too was first
+            return
         self._under_way = None
+        keys = self._book.keys
         if reason:
-            self._book.give_back(rows)
-            keys = self._book.keys
-            self._left = [*self._left, *(row for row in rows if row[0] not in keys)][-_LEFT_MAX:]
+            self._book.give_back(save.rows)
+            self._left = [*self._left, *(row for row in save.rows if row[0] not in keys)][-_LEFT_MAX:]
         else:
             self._book.load(read)
-            self._saved_at = now
+            self._saved_at = save.at if keys == save.keys else -inf
         self._tell(reason)
 
     async def close(self) -> None:
@@ -107,6 +118,11 @@ class Slos:
                 await self.save()
         except TimeoutError:
             self._tell("the disk does not answer")
+
+    def _begun(self, path: Path) -> "_Save":
+        rows, now, keys = self._book.take_unsaved() + self._left, self._clock.now(), self._book.keys
+        self._left = []
+        return _Save(_in_thread(path, keys, rows, self._saved_at - _LATE_S, now), rows, keys, now)
 
     def _tell(self, reason: str) -> None:
         if reason and reason != self._said:

@@ -48,7 +48,7 @@ class Ring:
         self._unsaved: dict[int, Counts] = {}
         """Of buckets before; at most `places`."""
         self._sums: dict[int, tuple[int, int, int]] = {}
-        """So many buckets back → up to which, good, all of those that are over."""
+        """So many buckets back → up to which, good, all of those that cannot change before a turn."""
 
     def count(self, now: float, *, is_good: bool) -> None:
         """One event at `now`, seconds."""
@@ -64,14 +64,17 @@ class Ring:
     def over(self, now: float, buckets: int) -> Counts:
         """Events of so many buckets, the one of `now` included."""
         last = floor(now / self.width_s)
+        first = last - buckets + 1
         known = self._sums.get(buckets)
-        if known is None or known[0] != last or last != self._number:
-            good, total = self._summed(last - buckets + 1, last)
-            known = last, good, total
-            if last == self._number:  # those before can only change by a turn
-                self._sums[buckets] = known
-        now_good, now_all = self._read(last)
-        return known[1] + now_good, known[2] + now_all
+        if known is None or known[0] != last:
+            others_good, others = self._summed(first, last)
+            known = self._sums[buckets] = last, others_good, others
+        good, total = self._read(last)
+        good, total = known[1] + good, known[2] + total
+        if first <= self._number < last:  # nobody came since
+            at = self._at
+            good, total = good + self._good[at], total + self._all[at]
+        return good, total
 
     def take_unsaved(self) -> list[Bucket]:
         """What was counted since the last time."""
@@ -104,10 +107,11 @@ class Ring:
         return (self._good[at], self._all[at]) if self._numbers[at] == number else (0, 0)
 
     def _summed(self, first: int, last: int) -> Counts:
+        """Of those that only a turn can change: without the last one and the one that is counted into."""
         good = total = 0
         for number in range(max(first, last - self.places + 1), last):
             at = number % self.places
-            if self._numbers[at] == number:
+            if self._numbers[at] == number and number != self._number:
                 good += self._good[at]
                 total += self._all[at]
         return good, total

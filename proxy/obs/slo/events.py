@@ -6,13 +6,14 @@
     served, time per token above `tpot` (streams)                      yes        bad: tpot
     served, last byte later than `e2e`                                 yes        bad: e2e
     refused: admission, queue full, held too long, no backend,
-      draining, short of memory                                        yes        bad: refused
+      draining, bulk for want of memory                                yes        bad: refused
     failed: the backend's fault or ours, also in mid-stream            yes        bad: failed
     the client's own fault (400, 401, 404, 413, …), ours to say
       or the engine's                                                  no
     over its own tenant's quota (429)                                  no
     the client left, or read nothing any more                          no
-    no class was known yet (refused connections, no head)              no
+    no class was known yet (a connection refused, no whole head, no
+      memory for the body)                                             no
 
 Answers from memory are events: what counts is what the client got. The first threshold missed, in the order above, is
 the reason. A threshold that is met to the point is kept; an answer in one piece has no first token, and can only miss

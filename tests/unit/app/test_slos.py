@@ -200,3 +200,30 @@ async def test_without_objectives_no_file_is_made(path: Path) -> None:
     await one.recall()
     await one.close()
     assert not path.exists()
+
+
+async def test_two_that_wait_for_one_save_count_it_once(path: Path) -> None:
+    path.write_text("somebody else's notes")
+    one = counted(made(path), 3)
+    await asyncio.gather(one.save(), one.save(), one.close())
+    assert events(one) == 3
+    path.unlink()
+    await one.save()
+    other = made(path)
+    await other.recall()
+    assert events(other) == 3
+
+
+async def test_a_new_one_is_read_whole_though_a_save_was_under_way(path: Path) -> None:
+    late = replace(CHAT, name="late", ttft=9.0)
+    before = counted(made(path, late), 4)
+    before._clock._offset_s -= 86400.0
+    counted(before, 6)
+    await before.close()
+    one = made(path)
+    saving = asyncio.ensure_future(one.save())
+    await asyncio.sleep(0)
+    one.configure([CHAT, late])
+    await saving
+    await one.save()
+    assert [told.in_window[1] for told in one.status()] == [10, 10]

@@ -5,8 +5,10 @@ from math import inf
 from proxy.model.faults import Kind, upstream
 from proxy.model.outcome import Phase, failed_with
 from proxy.model.slos import ServiceLevelObjective
+from proxy.obs.exposition import Writer
 from proxy.obs.slo.book import SloBook
 from proxy.obs.slo_metrics import slo_families
+from tests.support.prometheus import needs_promtool, promtool
 from tests.unit.obs.records import record
 
 SLOS = [
@@ -53,3 +55,13 @@ def test_they_say_what_the_book_says() -> None:
     assert abs(samples["tidegate_slo_burn_rate", "chat", "5m"] - 2) < 1e-9
     assert samples["tidegate_slo_exhausted_in_seconds", "chat"] == 0
     assert samples["tidegate_slo_events_total", "bulk"] == 0
+
+
+@needs_promtool
+def test_promtool_finds_nothing_to_say_of_them() -> None:
+    book = SloBook(SLOS)
+    book.count(record(), 1e9)
+    text = "".join(Writer().pieces(slo_families(book.status(1e9)), is_open=False))
+    said = promtool("check", "metrics", stdin=text)
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+    assert 'tidegate_slo_exhausted_in_seconds{slo="bulk"} +Inf' in text

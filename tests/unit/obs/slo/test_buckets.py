@@ -129,3 +129,13 @@ def test_reading_at_another_time_than_counting_spoils_nothing() -> None:
     ring.count(1001.0, is_good=True)
     assert ring.over(1050.0, 10) == (2, 2)
     assert ring.over(1005.0, 10) == (2, 2)
+
+
+def test_a_scrape_of_one_that_nobody_counts_into_does_not_sum_it_again() -> None:
+    """Most objectives are quiet most of the time."""
+    ring = filled(Ring(10, 400), [1000.0 + second for second in range(0, 1000, 5)])
+    ring.over(2100.0, 360)
+    summed = ring._sums
+    before = dict(summed)
+    assert ring.over(2105.0, 360) == ring.over(2109.0, 360) == (200, 200)
+    assert ring._sums == before
