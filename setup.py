@@ -29,17 +29,19 @@ _LEFT_OUT = {
     "is read once, at the start": "*/__init__",
     "is plain settings: their types are read as marked, for the options that are made of them": "model/bounds"
     " model/cache model/classes model/fallback model/hedge model/kv_cache model/limits model/metrics model/prompts"
-    " model/rules model/scheduling model/slos model/tenants model/units model/windows",
+    " model/rules model/scheduling model/slos model/structured model/tenants model/timings model/units model/windows",
     "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/shown/explanation",
     "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/catalogue"
     " live/background/address_space live/background/memory live/background/prober live/background/questions"
-    " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/tokenizers live/upstream/tls",
+    " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/checker"
+    " live/tokenizers live/upstream/tls",
+    "runs in a process of its own": "live/check_worker wire/schema_check",
     "runs for large and packed bodies only, whose cost is that of parsing them": "live/downstream/bodies wire/weight",
 }
 """Why some are left to the interpreter: reason → names."""
 _ALSO = {
     "obs": "access_log batches csv_log exposition families goodput labels metrics percentiles record request_metrics"
-    " usage_metrics",
+    " stage_metrics usage_metrics",
     "obs/slo": "book buckets burn events",
     "report": "run stats",
     "sim/engine": "course decoding engine kv_pool plan sequence spec static",

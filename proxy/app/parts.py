@@ -154,9 +154,19 @@ def metrics(
         lint,
         stages,
         promises=[entry.slo.promise() for entry in config.classes] + [slo.promise() for slo in config.slos],
-        models=Labels(named_models(config), settings.models, scheduler.listed_as),
+        models=model_labels(config, scheduler),
         tenants=Labels(named_tenants(config), settings.tenants),
     )
+
+
+def model_labels(config: Config, scheduler: Scheduler) -> Labels:
+    """Models that are labels: those that the file names, and those that engines list."""
+    return Labels(named_models(config), config.metrics.models, scheduler.listed_as)
+
+
+def validates(config: Config) -> bool:
+    """Whether any class does."""
+    return any(entry.validate_.answers for entry in config.classes)
 
 
 def named_models(config: Config) -> list[str]:

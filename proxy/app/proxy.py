@@ -22,10 +22,13 @@ from proxy.app.prefix_report import untold_caches
 from proxy.app.servings import Servings
 from proxy.app.tasks import watched
 from proxy.config.schema import Config
+from proxy.core.jobs.retry_budget import RetryBudget
 from proxy.live.admin import Admin, AdminRoute
+from proxy.live.checker import Checker
 from proxy.live.downstream.connection import Edge
 from proxy.live.exchange import Exchanges
 from proxy.live.scrapes import Scrapes
+from proxy.live.structured import StructuredAnswers
 from proxy.live.timings import Timings
 from proxy.obs.access_log import FLUSH_S
 from proxy.obs.config_metrics import ConfigState
@@ -65,7 +68,10 @@ class Proxy:
         self._access = parts.access_logs(config, logs, self._schedule_flush)
         self._descriptors = descriptors.shares(config)
         self._lint = PrefixLint() if config.routing.prefix_lint else None
-        self._stages = StageMetrics(config.stages)
+        self._stages = StageMetrics(config.stages, parts.model_labels(config, self._scheduler))
+        self._structured = StructuredAnswers(
+            Checker(monotonic), self._stages.structured, RetryBudget(config.retries), monotonic
+        )
         self._timings = Timings(config.timings, self._stages, monotonic)
         self._metrics = parts.metrics(config, self._scheduler, self._gauges, self._lint, self._stages)
         self._cache = KeptAnswers(config, lasting.tokenizers, self._loop)
@@ -80,7 +86,7 @@ class Proxy:
             on_opened=self._spare_descriptors,
             on_gone=self._forget_backend,
         )
-        self._servings = Servings(lasting, self._record, lambda: self._not_ready, self._timings)
+        self._servings = Servings(lasting, self._record, lambda: self._not_ready, self._timings, self._structured)
         self._exchanges = Exchanges(self._servings.make(first, self._cache.now, self._lint), lasting.running)
         self._servings.short_first.is_on = parts.answers_short_first(config)
         self._explainer = self._explains(first)
@@ -159,6 +165,8 @@ class Proxy:
             keep()
             self._lint = self._metrics.lint = lint
             self._stages.configure(new.config.stages)
+            self._stages.structured.know(parts.named_models(new.config))
+            self._structured.configure(new.config.retries, is_on=parts.validates(new.config))
             self._timings.configure(new.config.timings)
             self._metrics.know(parts.named_models(new.config), parts.named_tenants(new.config))
             self._exchanges.serving = serving
@@ -238,6 +246,7 @@ class Proxy:
         self.listen_url = clients.url
         self._start(self._lasting.memory.run())
         self._cache.start()
+        self._structured.configure(self._config.retries, is_on=parts.validates(self._config))
         await self._probe_first()
         await clients.open()
         self._not_ready = None
@@ -270,6 +279,7 @@ class Proxy:
             listener.close()
         self._admin.close()
         await self._cache.close()
+        await self._structured.close()
         await self._lasting.tokenizers.close()
         self._lasting.bodies.close()
         self._flush()

@@ -19,6 +19,7 @@ from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.serving import Serving
 from proxy.live.short_first import ShortFirst
+from proxy.live.structured import StructuredAnswers
 from proxy.live.timings import Timings
 from proxy.obs.record import Record
 from proxy.wire.cors import Cors
@@ -34,11 +35,13 @@ class Servings:
         record: Callable[[Record], None],
         not_ready: Callable[[], str | None],
         timings: Timings,
+        structured: StructuredAnswers,
     ) -> None:
         self._lasting = lasting
         self._record = record
         self._not_ready = not_ready
         self._timings = timings
+        self._structured = structured
         self.short_first = ShortFirst(monotonic, is_on=False)
         """Answers that can be expanded, whichever configuration made them short."""
 
@@ -85,6 +88,7 @@ class Servings:
             ),
             self.short_first,
             cache,
+            self._structured,
         )
 
     def _jobs(self, candidate: Candidate, before: Serving | None, *, foresees: bool) -> Jobs:

@@ -128,7 +128,7 @@ def _short(kind: Any, option: str) -> BeforeValidator:
     """For a group, or none, that may be written as one of its options."""
 
     def whole(value: Any) -> Any:
-        return {option: value} if isinstance(value, str) else value
+        return {option: value} if isinstance(value, str | bool) else value
 
     group = next(one for one in (kind, *get_args(kind)) if is_dataclass(one))
     written = _read(get_type_hints(group, include_extras=True)[option])

@@ -16,6 +16,7 @@ from proxy.live.job import JobLoop
 from proxy.live.job_builder import BuiltJob, JobBuilder
 from proxy.live.relay import Relay
 from proxy.live.response_headers import ResponseHeaders
+from proxy.live.structured import Checked
 from proxy.live.timings import Timings
 from proxy.model.classes import NOTHING_PROMISED
 from proxy.model.endpoint import Endpoint
@@ -26,7 +27,7 @@ from proxy.obs.record import Record, Streaming
 from proxy.wire.meter import Meter
 from proxy.wire.prompt import tenant as tenant_of
 from proxy.wire.tokens import CountSource
-from proxy.wire.usage import NO_USAGE, Usage
+from proxy.wire.usage import NO_USAGE, Usage, both
 
 UpstreamModel = Callable[[str, str], str]
 """A backend's own name of a model."""
@@ -60,6 +61,7 @@ class Account:
     __slots__ = (
         "_accounts",
         "_charge_b",
+        "_checked",
         "_connection",
         "_job",
         "_message",
@@ -85,6 +87,8 @@ class Account:
         self._meter = Meter()
         self._use: CacheUse | None = None
         """Of the cache; None: it has nothing to do with it."""
+        self._checked: Checked | None = None
+        """What is found of its answer; None: nobody looks."""
         self._charge_b = connection.take_charge()
         """Of the budget for bodies."""
 
@@ -110,6 +114,8 @@ class Account:
         usage, source = self._usage()
         served = self._model_served()  # a backend that leaves may be forgotten with its permit
         self._give_back(outcome, usage)
+        if self._checked is not None:
+            usage = both(usage, self._checked.spent)
         self._tell(outcome, usage, source, served)
 
     def _give_back(self, outcome: Outcome, usage: Usage) -> None:
@@ -118,7 +124,8 @@ class Account:
         self._timeline.done = accounts.clock()
         if self._use is not None:
             left = outcome.verdict is Verdict.CANCELLED
-            self._use.ended(job, is_served=outcome is SERVED, has_left=left)
+            is_good = outcome is SERVED and (self._checked is None or self._checked.is_kept)
+            self._use.ended(job, is_served=is_good, has_left=left)
         served = job is not None and job.settle(outcome.fault, usage)
         if served and usage.completion_tokens is not None and self._taken is not None:
             accounts.job_builder.learn(self._taken.asked, usage.completion_tokens)
@@ -163,7 +170,9 @@ class Account:
         )
         self._accounts.record(record)
         if head is not None and self._taken is not None:
-            self._accounts.timings.keep(head, record)
+            timing = self._accounts.timings.keep(head, record)
+            if timing is not None and self._checked is not None:
+                self._checked.timing, timing.verdict = timing, self._checked.said
 
     def _tenant(self) -> str:
         if self._taken is not None:

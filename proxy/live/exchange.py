@@ -14,14 +14,15 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.core.refusals import short_of_memory
-from proxy.live.account import Account
 from proxy.live.attempt import Call
+from proxy.live.checked_account import CheckedAccount
 from proxy.live.downstream.bodies import INLINE_B
 from proxy.live.downstream.connection import ClientConnection
 from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop
 from proxy.live.serving import Serving
 from proxy.live.short_first import Tap
+from proxy.live.structured import may_be_looked_at
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
 from proxy.model.outcome import SERVED, Outcome, Phase, failed_with
@@ -33,14 +34,10 @@ from proxy.wire.prompts.expandable import ShortAnswer
 _log = logging.getLogger("tidegate.exchange")
 
 
-class Exchange(Account):
+class Exchange(CheckedAccount):
     """One request and its answer."""
 
-    __slots__ = ("_serving",)
-
-    def __init__(self, connection: ClientConnection, message: Message, serving: Serving) -> None:
-        super().__init__(serving.accounts, connection, message, serving.response_headers)
-        self._serving = serving
+    __slots__ = ()
 
     async def run(self) -> None:
         """From the message to its Outcome; never raises."""
@@ -58,6 +55,8 @@ class Exchange(Account):
             outcome = self._refuse(internal(Kind.BUG, "Tidegate failed internally; this is a bug, please report it."))
         finally:
             self.settle(outcome)
+            if self._checked is not None:
+                self._look_later(outcome)
 
     def cut(self, fault: Fault) -> None:
         """End now, with `fault` where the client can still be told: the drain's last resort."""
@@ -103,6 +102,8 @@ class Exchange(Account):
         self._meter = answer.meter
         if self._use is not None and self._use.replay is not None:
             self._timeline.is_from_memory = True
+        elif self._checked is not None and may_be_looked_at(answer):
+            job, answer = await self._looked_at(self._checked, job, answer)
         outcome = await self._writer.deliver(job, answer)
         if self._taken is not None and self._taken.first is not None:
             short_first.keep(outcome, head, self._taken, answer, self._writer.tap)
@@ -141,6 +142,10 @@ class Exchange(Account):
         resumes = settings.resume and request.stream and len(body) <= INLINE_B
         job = self._job = writer.job = JobLoop(serving.jobs, call, fields if resumes else {})
         timeline.understood = serving.jobs.clock()
+        if serving.structured is not None and taken.classified.traffic_class.validate is not None:
+            self._checked = serving.structured.begins(taken, request, fields)
+            if self._checked is not None and request.stream and writer.tap is None:
+                writer.tap = Tap(self._connection)
         if taken.job.bulk and serving.parser.refuses_bulk():
             raise FaultError(short_of_memory())
         return job

@@ -161,6 +161,19 @@ class JobBuilder:
         part = None if window is None else self._with_others(job, window, head, request, fields, kind)
         return BuiltJob(job, classified, asked, promise, request, body, said, first, part)
 
+    def again(self, taken: BuiltJob, body: bytes) -> Job:
+        """The job of the same request with another body, which goes alone."""
+        return replace(
+            taken.job,
+            id=next(self._ids),
+            body_bytes=len(body),
+            prompt_tokens=prompt.estimated_tokens(len(body)),
+            prefix=(),
+            gather=None,
+            window=None,
+            same=None,
+        )
+
     def _with_others(
         self,
         job: Job,

@@ -13,12 +13,23 @@ from proxy.live.own import OwnAnswers
 from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.short_first import ShortFirst
+from proxy.live.structured import StructuredAnswers
 
 
 class Serving:
     """One per configuration; never changed after it was made."""
 
-    __slots__ = ("accounts", "cache", "job_builder", "jobs", "own", "parser", "response_headers", "short_first")
+    __slots__ = (
+        "accounts",
+        "cache",
+        "job_builder",
+        "jobs",
+        "own",
+        "parser",
+        "response_headers",
+        "short_first",
+        "structured",
+    )
 
     def __init__(
         self,
@@ -30,8 +41,9 @@ class Serving:
         response_headers: ResponseHeaders,
         short_first: ShortFirst,
         cache: ResponseCache | None = None,
+        structured: StructuredAnswers | None = None,
     ) -> None:
-        """`cache`: None: no answer is kept."""
+        """`cache`: None: no answer is kept; `structured`: None: none is looked at."""
         self.parser = parser
         self.own = own
         self.job_builder = job_builder
@@ -40,3 +52,4 @@ class Serving:
         self.response_headers = response_headers
         self.short_first = short_first
         self.cache = cache
+        self.structured = structured

@@ -47,7 +47,11 @@ class Tap:
 
     def text(self) -> str:
         """Of the answer; empty where it is not whole, or too long."""
-        return short_first.text_of_stream(b"".join(self._parts)) if self._size_b <= _TAPPED_B else ""
+        return short_first.text_of_stream(self.events())
+
+    def events(self) -> bytes:
+        """All of it; empty where it was too long."""
+        return b"".join(self._parts) if self._size_b <= _TAPPED_B else b""
 
     def _remember(self, data: bytes) -> None:
         self._size_b += len(data)

@@ -8,6 +8,7 @@ from proxy.model.cache import ClassCacheSettings
 from proxy.model.fallback import FallbackSettings
 from proxy.model.hedge import HedgeSettings
 from proxy.model.prompts import AnswerSettings, ClassPromptSettings
+from proxy.model.structured import ValidateSettings
 from proxy.model.windows import WindowSettings
 
 DEFAULT_CLASS = "interactive"
@@ -123,6 +124,8 @@ class ClassSettings:
     """How long its jobs wait for others to go with them. null: as `routing.windows` says of their endpoint."""
     cache: Annotated[ClassCacheSettings, Short("mode")] = ClassCacheSettings()
     """Which of its answers are given again to the same request."""
+    validate_: Annotated[ValidateSettings, Short("answers")] = ValidateSettings()
+    """Whether answers that must have a form are checked to have it."""
 
     @property
     def is_bulk(self) -> bool:

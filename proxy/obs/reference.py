@@ -54,17 +54,16 @@ LABELS: Final = {
     "result": "How it went: a closed set each, named in the text of the metric.",
     "slo": "The `name` of an objective in `slos`.",
     "source": "Whose fault it was: `downstream`, `internal`, `upstream`.",
-    "stage": "Of the pipeline around the model: those that are measured here, the usual ones, those of `stages` in the "
-    "configuration; `other`.",
+    "stage": "Of the pipeline: `retrieval`, `rerank`, `prompt_assembly`, `post_process`, those of `stages`, and those "
+    "measured here (`queue`, `window`, `prefill`, `decode`, `engine`, `repair`, `total`); `other`: any other.",
     "state": "`healthy`, `ejected`, `probation`, `away`.",
     "status": "HTTP status of the answer; `0`: none, `499`: the client left before; `other`: no status that exists.",
     "tenant": "A tenant with an entry in `routing.tenants`, as it is called there; `other`: any other; `none`: no key.",
     "to": "What it was served by instead: `model:NAME`, `pool:NAME` or both.",
     "trigger": "What asked for a configuration to be loaded: `start`, `SIGHUP`, `file`, `admin`, `trial`.",
-    "verdict": "`served`, `shed`, `failed`, `cancelled`.",
+    "verdict": "`served`, `shed`, `failed`, `cancelled`; of structured answers what was found: `valid`, `mismatch`, …",
     "version": "Of a prompt, or of Tidegate.",
     "what": "A closed set each, named in the text of the metric.",
-    "why": "A closed set.",
     "window": "`1m` or `5m`: a sliding window, which ends now and is up to 15 s longer; of burn rates `5m` to `3d`, "
     "up to 10 s shorter, above an hour 5 minutes.",
 }

@@ -9,13 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
-
-from proxy.model.histogram import Histogram
+from proxy.model.histogram import Histogram, with_bounds
 from proxy.model.timings import KNOWN, OTHER, OURS, TOTAL, UNATTRIBUTED, Reported, StageSettings
-from proxy.obs.families import counters, gauges
+from proxy.obs.families import Family, Histograms, counters, gauges
+from proxy.obs.labels import Labels
 from proxy.obs.record import Record
+from proxy.obs.structured_metrics import StructuredMetrics
 from proxy.wire.server_timing import own_stages, reported_s
 
 _BUILT_IN: Final = (OURS | {*KNOWN, TOTAL}) - {UNATTRIBUTED}
@@ -24,9 +23,11 @@ _BUILT_IN: Final = (OURS | {*KNOWN, TOTAL}) - {UNATTRIBUTED}
 class StageMetrics:
     """One per proxy."""
 
-    def __init__(self, stages: Mapping[str, StageSettings] | None = None) -> None:
-        """`stages`: those of the configuration."""
-        self._spent: defaultdict[str, Histogram] = defaultdict(Histogram)
+    def __init__(self, stages: Mapping[str, StageSettings] | None = None, models: Labels | None = None) -> None:
+        """`stages`: those of the configuration; `models`: values of that label."""
+        self.structured = StructuredMetrics(models or Labels((), 0))
+        """Of what post-processing there is here."""
+        self._spent: dict[str, Histogram] = {}
         self._exceeded: dict[str, int] = {}
         self._found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
         self._ignored: defaultdict[str, int] = defaultdict(int)
@@ -67,16 +68,14 @@ class StageMetrics:
         for why, times in reported.ignored.items():
             self._ignored[why] += times
 
-    def families(self) -> Iterator[Metric]:
+    def families(self) -> Iterator[Family]:
         """All series of it."""
-        spent = HistogramMetricFamily(
+        yield Histograms(
             "tidegate_stage_seconds",
             "Time that requests spent in a stage of their pipeline, as their client reports it or as measured here.",
-            labels=("stage",),
+            ("stage",),
+            [((name,), histogram) for name, histogram in self._spent.items()],
         )
-        for name, histogram in self._spent.items():
-            spent.add_metric((name,), histogram.buckets(), histogram.sum)
-        yield spent
         yield gauges(
             "tidegate_stage_budget_seconds",
             "What a stage should take at most (stages).",
@@ -108,12 +107,16 @@ class StageMetrics:
         yield counters(
             "tidegate_stage_entries_ignored",
             "Entries of stage reports that said nothing sensible, by why.",
-            ("why",),
+            ("reason",),
             [((why,), float(times)) for why, times in self._ignored.items()],
         )
+        yield from self.structured.families()
 
     def _observe(self, name: str, seconds: float) -> None:
-        self._spent[name].observe(seconds)
+        spent = self._spent.get(name)
+        if spent is None:
+            spent = self._spent[name] = Histogram(with_bounds(self._budgets.get(name)))
+        spent.observe(seconds)
         self._budget(name, seconds)
 
     def _budget(self, name: str, seconds: float) -> None:

@@ -48,6 +48,15 @@ class Usage(NamedTuple):
 NO_USAGE = Usage()
 
 
+def both(one: Usage, other: Usage) -> Usage:
+    """Of two calls together."""
+    return Usage(*map(_sum, one, other))
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
+
+
 def of_body(body: bytes) -> Usage:
     """Usage of a whole JSON answer."""
     return _of_fields(_object(body))

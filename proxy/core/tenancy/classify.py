@@ -15,6 +15,7 @@ from proxy.model.classes import BULK_CLASS, DEFAULT_CLASS, ClassSettings, Promis
 from proxy.model.hedge import Hedge
 from proxy.model.prompts import PromptEdits
 from proxy.model.rules import POOL_LABEL, Between, RuleSettings, When
+from proxy.model.structured import ValidateSettings
 
 _TIERS: Final = {"priority": DEFAULT_CLASS, "flex": BULK_CLASS}
 """Unless the operator has a class of the tier's own name."""
@@ -59,7 +60,7 @@ class Classified(NamedTuple):
 class TrafficClass:
     """One class, read once."""
 
-    __slots__ = ("bulk", "cache", "demotable", "hedge", "name", "priority", "promise", "prompts", "stream")
+    __slots__ = ("bulk", "cache", "demotable", "hedge", "name", "priority", "promise", "prompts", "stream", "validate")
 
     def __init__(self, settings: ClassSettings) -> None:
         self.name = settings.name
@@ -71,6 +72,7 @@ class TrafficClass:
         self.prompts: PromptEdits | None = settings.prompts.edits(settings.answer.rule())
         self.hedge: Hedge | None = None if self.bulk else settings.hedge.rule()
         self.cache: CacheRule = settings.cache.rule()
+        self.validate: ValidateSettings | None = settings.validate_ if settings.validate_.answers else None
 
 
 class _Rule:

@@ -3,9 +3,8 @@
 import random
 import string
 
-from prometheus_client.metrics_core import Metric
-
 from proxy.model.timings import StageSettings
+from proxy.obs.families import Histograms
 from proxy.obs.stage_metrics import StageMetrics
 from proxy.wire.server_timing import of_fields, parse
 from tests.unit.obs.records import record, timeline
@@ -13,13 +12,19 @@ from tests.unit.obs.records import record, timeline
 
 def samples(metrics: StageMetrics) -> dict[tuple[str, ...], float]:
     """By name without prefix, and label values; of histograms the count and the sum."""
-    found: list[Metric] = list(metrics.families())
-    return {
-        (sample.name.removeprefix("tidegate_stage_"), *sample.labels.values()): sample.value
-        for family in found
-        for sample in family.samples
-        if "le" not in sample.labels
-    }
+    found: dict[tuple[str, ...], float] = {}
+    for family in metrics.families():
+        name = family.name.removeprefix("tidegate_stage_")
+        if name == family.name:
+            continue
+        if isinstance(family, Histograms):
+            for labels, histogram in family.rows:
+                found[f"{name}_count", *labels] = histogram.seen()
+                found[f"{name}_sum", *labels] = histogram.sum
+        else:
+            for sample in family.samples:
+                found[sample.name.removeprefix("tidegate_stage_"), *sample.labels.values()] = sample.value
+    return found
 
 
 def test_what_nobody_reports_is_not_looked_at() -> None:
