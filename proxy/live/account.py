@@ -27,6 +27,7 @@ from proxy.obs.record import Record, Streaming
 from proxy.wire.meter import Meter
 from proxy.wire.prompt import tenant as tenant_of
 from proxy.wire.tokens import CountSource
+from proxy.wire.trace_context import Tracing
 from proxy.wire.usage import NO_USAGE, Usage, both
 
 UpstreamModel = Callable[[str, str], str]
@@ -45,7 +46,9 @@ class Accounts:
         record: Callable[[Record], None],
         clock: Clock,
         timings: Timings,
+        tracing: Tracing | None = None,
     ) -> None:
+        """`tracing`: begins traces; None: there is no telemetry."""
         self.budget = budget
         self.job_builder = job_builder
         self.stream_watch = stream_watch
@@ -53,6 +56,7 @@ class Accounts:
         self.record = record
         self.clock = clock
         self.timings = timings
+        self.tracing = tracing
 
 
 class Account:
@@ -69,6 +73,7 @@ class Account:
         "_request",
         "_taken",
         "_timeline",
+        "_trace",
         "_use",
         "_writer",
     )
@@ -81,6 +86,8 @@ class Account:
         self._message = message
         self._timeline = Timeline(accounts.clock())
         self._writer = Writer(connection, message, self._timeline, response_headers)
+        tracing, head = accounts.tracing, message.head
+        self._trace = None if tracing is None or head is None else tracing.begin(head.fields)
         self._request: Request | None = None
         self._taken: BuiltJob | None = None
         self._job: JobLoop | None = None
@@ -133,7 +140,9 @@ class Account:
                 accounts.stream_watch.ended(job.backend, usage.completion_tokens, self._meter.tokens)
 
     def _tell(self, outcome: Outcome, usage: Usage, source: str, model_served: str) -> None:
-        request, head, job = self._request, self._message.head, self._job
+        request, head, job, trace = self._request, self._message.head, self._job, self._trace
+        if trace is not None:
+            trace.finish(self._timeline, job.reason if job else "")
         target = head.target.decode("ascii", "replace") if head else ""
         asked = self._taken.job if self._taken is not None else None
         record = Record(
@@ -167,6 +176,7 @@ class Account:
             is_constrained=asked is not None and asked.constrained,
             expected_prompt=asked.prompt_tokens if asked is not None else 0,
             in_flight=job.in_flight if job else 0,
+            trace=trace,
         )
         self._accounts.record(record)
         if head is not None and self._taken is not None:

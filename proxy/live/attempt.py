@@ -35,6 +35,7 @@ from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
 from proxy.wire.tap import Tap
+from proxy.wire.trace_context import Trace, TracedAttempt
 
 _REFUSED = frozenset({400, 422})
 _SAID_B = 2048
@@ -62,6 +63,8 @@ class Call:
     """What it adds to a call of several; None: it goes alone."""
     tap: Callable[[Relay], Tap] | None = None
     """Makes what holds an answer that may be kept; None: it may not."""
+    trace: Trace | None = None
+    """None: there is no telemetry."""
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Call:
         stream_options: Any = None,
         part: Part | None = None,
         tap: Callable[[Relay], Tap] | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self.request = request
         self.job = job
@@ -86,12 +90,25 @@ class Call:
         self.stream_options = stream_options
         self.part = part
         self.tap = tap
+        self.trace = trace
 
 
 class Try:
     """One attempt while it is carried out: what the scheduler calls by its id."""
 
-    __slots__ = ("_driver", "backend", "call", "hedge", "id", "in_flight", "is_aborted", "number", "relay", "task")
+    __slots__ = (
+        "_driver",
+        "backend",
+        "call",
+        "hedge",
+        "id",
+        "in_flight",
+        "is_aborted",
+        "number",
+        "relay",
+        "task",
+        "traced",
+    )
 
     def __init__(self, command: Dispatch, call: Call, backend: Upstream, relay: Relay, driver: Driver) -> None:
         self.id = command.attempt
@@ -106,6 +123,7 @@ class Try:
         """None: whoever pursues the job waits for it, and for nothing else."""
         self.is_aborted = False
         """Its place was needed for another job."""
+        self.traced: TracedAttempt | None = None
         self._driver = driver
 
     def tells_first_token(self) -> None:
@@ -170,8 +188,9 @@ class Caller:
         call, backend, relay = one.call, one.backend, one.relay
         request = call.request
         attempt_id = request.id if number < 2 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
+        headers = call.headers if call.trace is None else call.trace.told(call.headers, one.traced)
         message = backend.message(
-            request.method, request.target, attempt_id, call.headers, self._body(call, backend, relay.plan)
+            request.method, request.target, attempt_id, headers, self._body(call, backend, relay.plan)
         )
         pooled = backend.pool.take_idle() if number == 1 and ENDPOINTS[request.endpoint].repeatable else None
         if pooled is not None:

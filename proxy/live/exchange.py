@@ -135,6 +135,7 @@ class Exchange(CheckedAccount):
             meter=self._meter,
             stream_options=options,
             part=taken.part,
+            trace=self._trace,
         )
         if serving.cache is not None:
             use = self._use = writer.cached = serving.cache.use(head, request, taken, fields, body)

@@ -21,6 +21,7 @@ from proxy.model.commands import Dispatch, Failed, Finished, FirstByte, FirstTok
 from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Source
 from proxy.model.outcome import Phase
+from proxy.wire.trace_context import PREEMPTED
 from proxy.wire.usage import Usage
 
 
@@ -86,6 +87,8 @@ class JobLoop(Outstanding):
         if broken is None or continuation is None or self.cut_by is not None or not continuation.can_continue():
             return None
         broken.relay.release()
+        if broken.traced is not None:
+            broken.traced.end(self._jobs.clock(), fault.kind.value, broken.call.timeline)
         driver = self._jobs.driver
         driver.report(Failed(broken.id, fault, True))
         command = await self.next()
@@ -209,6 +212,8 @@ class JobLoop(Outstanding):
         """It brought no answer; what is held against its backend."""
         one.relay.release()
         fault = judge.blamed_for(fault, self.endpoint)
+        if one.traced is not None:
+            one.traced.end(self._jobs.clock(), fault.kind.value, one.call.timeline)
         self._count(one, fault)
         self._out = []
         self._jobs.driver.report(Failed(one.id, fault, self._may_repeat(fault)))
@@ -229,6 +234,10 @@ class JobLoop(Outstanding):
         if self._share is share:
             self._share = None
         fault = self.cut_by or share.fault
+        trace = self._call.trace
+        if trace is not None and trace.attempts:
+            reason = PREEMPTED if fault is None else fault.kind.value
+            trace.attempts[-1].end(self._jobs.clock(), reason, self._call.timeline)
         if fault is None:
             return None
         self._worked(share.of.backend.name, share.worked, fault)

@@ -31,6 +31,7 @@ from proxy.model.windows import Company
 from proxy.wire.continuation import Continuation
 from proxy.wire.meter import Meter
 from proxy.wire.resumable import is_resumable
+from proxy.wire.trace_context import LOST, PREEMPTED, TracedAttempt
 
 BEGINNINGS_B = 64 << 20
 """Of all streams that others may join."""
@@ -160,6 +161,9 @@ class Outstanding(Mailbox):
         """It lost against the attempt beside it; or its place is needed for another job, and it goes on elsewhere."""
         for one in self._out:
             if one.id == attempt_id:
+                if one.traced is not None:
+                    reason = LOST if len(self._out) > 1 else PREEMPTED
+                    one.traced.end(self._jobs.clock(), reason, one.call.timeline)
                 if len(self._out) > 1:
                     self._out.remove(one)
                     one.drop()
@@ -173,6 +177,8 @@ class Outstanding(Mailbox):
         shares nothing."""
         jobs = self._jobs
         self._goes(command)
+        if self._call.trace is not None:
+            self._traced(command)
         out = jobs.shared.get(command.attempt)
         joins = out is not None and len(command.jobs) == 1
         if out is None:
@@ -203,6 +209,22 @@ class Outstanding(Mailbox):
         line.connected = line.connected or now
         line.first_byte = line.first_byte or self._jobs.clock()
         return share.answer
+
+    def _traced(self, command: Dispatch) -> TracedAttempt | None:
+        """What is told of this attempt in its trace; None: it has none."""
+        trace = self._call.trace
+        if trace is None:
+            return None
+        return trace.sent(
+            command.backend,
+            command.number,
+            self._jobs.clock(),
+            hedge=command.hedge,
+            held_s=command.held_s,
+            ttft_s=command.ttft_s,
+            in_flight=command.in_flight,
+            way="" if command.way is None else command.way.said,
+        )
 
     def _released(self, line: Timeline, now: float) -> None:
         line.released = now
@@ -239,6 +261,8 @@ class Outstanding(Mailbox):
             if fields and is_resumable(fields, endpoint, backend.dialect):
                 going_on = Continuation(fields, endpoint, backend.dialect)
         one = Try(command, call, backend, self._jobs.caller.relay(call, backend, going_on), self._jobs.driver)
+        if call.trace is not None:
+            one.traced = self._traced(command)
         if call.request.stream and (self._jobs.foresees or call.job.hedge is not None) and call.meter.tokens == 0:
             one.tells_first_token()
         return one
@@ -273,6 +297,8 @@ class Outstanding(Mailbox):
             return True
         one.relay.release()
         one.let_go()
+        if one.traced is not None:
+            one.traced.end(self._jobs.clock(), fault.kind.value if fault is not None else LOST, one.call.timeline)
         self._out.remove(one)
         self._calls += one.relay.calls
         self.asked.add(one.backend.name)

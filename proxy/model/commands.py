@@ -33,6 +33,8 @@ class Dispatch:
     """The window that its jobs left; None: none."""
     in_flight: int = 0
     """Permits of the backend that are out, this one included."""
+    ttft_s: float = 0.0
+    """Predicted from here to the first token; 0: nothing was."""
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Dispatch:
         way: FallbackStep | None = None,
         gathered: Gathered | None = None,
         in_flight: int = 0,
+        ttft_s: float = 0.0,
     ) -> None:
         self.jobs = jobs
         self.backend = backend
@@ -55,6 +58,7 @@ class Dispatch:
         self.way = way
         self.gathered = gathered
         self.in_flight = in_flight
+        self.ttft_s = ttft_s
 
 
 class Reason(StrEnum):

@@ -8,6 +8,7 @@ from proxy.model.outcome import Outcome
 from proxy.model.timeline import Timeline
 from proxy.model.windows import Company
 from proxy.wire.meter import Meter
+from proxy.wire.trace_context import Trace
 from proxy.wire.usage import Usage
 
 
@@ -73,6 +74,8 @@ class Record:
     """Prompt tokens as estimated before it was sent; 0: unknown."""
     in_flight: int = 0
     """Calls on its backend when it was sent there, its own included; 0: it was sent nowhere."""
+    trace: Trace | None = None
+    """None: there is no telemetry."""
 
     def __init__(
         self,
@@ -107,6 +110,7 @@ class Record:
         is_constrained: bool = False,
         expected_prompt: int = 0,
         in_flight: int = 0,
+        trace: Trace | None = None,
     ) -> None:
         self.id = id
         self.method = method
@@ -138,6 +142,7 @@ class Record:
         self.is_constrained = is_constrained
         self.expected_prompt = expected_prompt
         self.in_flight = in_flight
+        self.trace = trace
 
     @property
     def is_from_memory(self) -> bool:
@@ -151,3 +156,9 @@ class Record:
         if self.is_from_memory:
             return "kept"
         return "prefix" if self.usage.cached_tokens else "cold"
+
+    @property
+    def exemplar(self) -> str:
+        """The trace that it is an example of, 32 hex digits; empty: none that anybody keeps."""
+        trace = self.trace
+        return trace.trace_id if trace is not None and trace.is_sampled else ""

@@ -16,11 +16,10 @@ from typing import Final
 
 from proxy.model.units import MIB
 from proxy.obs.log_file import Descriptor
+from proxy.obs.trouble import Trouble
 
 MAX_WAITING_B: Final = 4 * MIB
 """Waiting to be written, some 10,000 access-log lines: minutes of a busy proxy whose log's reader stands still."""
-TELL_EVERY_S: Final = 60.0
-"""Trouble is said when it begins, and not more often than this."""
 _PATIENCE_MS: Final = 1000
 """Between two looks at a non-blocking descriptor that takes nothing."""
 
@@ -51,8 +50,7 @@ class LineWriter:
         the first write that failed, and with None of the first that did not."""
         self._to = to
         self.lost_line = lost_line
-        self._tell = tell
-        self._clock = clock
+        self._trouble = None if tell is None else Trouble(tell, clock)
         self._max_waiting_b = max_waiting_b
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._offered_b = self._done_b = 0  # each has one writer, so neither needs a lock
@@ -60,10 +58,6 @@ class LineWriter:
         self._untold_from = 0
         self._torn = False
         """The last write broke off inside a line."""
-        self._told = False
-        """That it is in trouble, and not yet that it no longer is."""
-        self._tell_again = 0.0
-        self._telling = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"log-{to.name}", daemon=True)
         self._thread.start()
 
@@ -76,7 +70,8 @@ class LineWriter:
         """Have whole lines written; never waits."""
         if self._offered_b - self._done_b + len(lines) > self._max_waiting_b:
             self._refused += lines.count(b"\n")
-            self._set_trouble(OSError(errno.EAGAIN, "nobody takes its lines"))
+            if self._trouble is not None:
+                self._trouble.begins(OSError(errno.EAGAIN, "nobody takes its lines"))
             return
         self._offered_b += len(lines)
         self._queue.put(lines)
@@ -123,10 +118,12 @@ class LineWriter:
                 self._failed += lines[max(0, done_b - head_b) :].count(b"\n")
             is_whole = self._to.failed(whole[:done_b])
             self._torn = not is_whole if done_b else self._torn
-            self._set_trouble(error)
+            if self._trouble is not None:
+                self._trouble.begins(error)
             return False
         self._torn = False
-        self._set_trouble(None)
+        if self._trouble is not None:
+            self._trouble.ends()
         return True
 
     def _write_some(self, data: memoryview) -> int:
@@ -139,19 +136,3 @@ class LineWriter:
                 poll = select.poll()
                 poll.register(self._to.fd, select.POLLOUT)
                 poll.poll(_PATIENCE_MS)
-
-    # --- both
-
-    def _set_trouble(self, error: OSError | None) -> None:
-        """Told when it is news: at once when it begins, once per interval while it lasts or comes and goes."""
-        if self._tell is None or (error is None and not self._told):
-            return
-        with self._telling:
-            if error is None:
-                self._told = False
-            else:
-                now = self._clock()
-                if now < self._tell_again:
-                    return
-                self._told, self._tell_again = True, now + TELL_EVERY_S
-        self._tell(error)

@@ -67,7 +67,7 @@ class Attempts:
         held_s = 0.0 if open_job.held_at is None else demand.now - open_job.held_at
         open_job.held_at = None
         command = Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, held_s=held_s, way=open_job.way)
-        command.in_flight = backend.in_flight
+        command.in_flight, command.ttft_s = backend.in_flight, attempt.entry.ttft
         return command
 
     def dispatch_all(
@@ -112,7 +112,7 @@ class Attempts:
         self._tally.joined += 1
         way, backend = attempt.open_job.way, attempt.backend
         command = Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, held_s=held_s, way=way)
-        command.in_flight = backend.in_flight
+        command.in_flight, command.ttft_s = backend.in_flight, attempt.entry.ttft
         return command
 
     def gets_off(self, open_job: OpenJob, attempt: Attempt) -> bool:
@@ -134,7 +134,7 @@ class Attempts:
         self.hedging += 1
         self._tally.hedges += 1
         command = Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, hedge=True, way=open_job.way)
-        command.in_flight = backend.in_flight
+        command.in_flight, command.ttft_s = backend.in_flight, attempt.entry.ttft
         return command
 
     def began(self, attempt: Attempt, now: float) -> Attempt | None:

@@ -27,7 +27,10 @@ def test_a_late_attempt_gets_a_second_one_elsewhere():
     assert play.scheduler.wakeup_at() == play.now + 0.3
     assert play.later(0.29) == []
     second = "b" if first == "a" else "a"
-    assert play.later(0.01) == [Dispatch((1,), second, play.attempt(1, second), 2, hedge=True, in_flight=1)]
+    (hedge,) = play.later(0.01)
+    expected = Dispatch((1,), second, play.attempt(1, second), 2, hedge=True, in_flight=1, ttft_s=hedge.ttft_s)
+    assert hedge == expected
+    assert hedge.ttft_s > 0
     assert [play.view(name).in_flight for name in "ab"] == [1, 1]
     counts = play.counts
     assert (counts.in_flight, counts.hedging, counts.hedges, counts.late, counts.retries) == (1, 1, 1, 1, 0)
@@ -101,7 +104,9 @@ def test_held_jobs_get_the_permit_of_the_loser():
     assert play.submit(2) == []
     late = play.attempt(1, first)
     commands = play.scheduler.observe(FirstByte(hedge.attempt), play.now)
-    assert commands == [Abort((1,), late, first), Dispatch((2,), first, play.attempt(2), 1, held_s=0.0, in_flight=1)]
+    abort, sent_now = commands
+    assert abort == Abort((1,), late, first)
+    assert sent_now == Dispatch((2,), first, play.attempt(2), 1, held_s=0.0, in_flight=1, ttft_s=sent_now.ttft_s)
 
 
 def test_nobody_is_hedged_without_a_rule_after_its_first_byte_or_for_bulk():

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.obs import writer as writers
 from proxy.obs.log_file import Descriptor
+from proxy.obs.trouble import TELL_EVERY_S
 from proxy.obs.writer import LineWriter, parts
 from tests.support.patience import eventually, never
 
@@ -181,7 +182,7 @@ def test_trouble_that_comes_and_goes_is_said_once_per_interval(pipe: Pipe, monke
         writer.offer(b"a\n")
     eventually(lambda: len(fails) == 90, "ten writes")
     assert [error is None for error in told] == [False, True]
-    now[0] += writers.TELL_EVERY_S
+    now[0] += TELL_EVERY_S
     for _ in range(10):
         writer.offer(b"a\n")
     writer.close(5.0)
