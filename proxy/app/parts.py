@@ -5,11 +5,12 @@ import itertools
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 
+from proxy import __version__
 from proxy.app.listeners import StartError
 from proxy.app.slos import Slos
 from proxy.app.state_file import Keeper
@@ -30,20 +31,27 @@ from proxy.live.catalogue import ModelList
 from proxy.live.job_builder import JobBuilder
 from proxy.live.prompts import Prompts
 from proxy.live.tokenizers import Tokenizers
+from proxy.live.upstream.backends import Upstream
 from proxy.model.classes import with_built_in
 from proxy.model.scheduling import CoreSettings
 from proxy.model.tenants import OTHERS
 from proxy.model.windows import Windows
 from proxy.obs.access_log import AccessLog, line_of
 from proxy.obs.csv_log import CsvRows
+from proxy.obs.genai import Engine, Engines
+from proxy.obs.genai_metrics import GenAiMetrics
 from proxy.obs.labels import Labels
 from proxy.obs.logs import Logs
 from proxy.obs.metrics import Metrics
+from proxy.obs.otlp import Otlp
 from proxy.obs.process_metrics import Gauges
 from proxy.obs.slo.book import SloBook
+from proxy.obs.spans import Spans
 from proxy.obs.stage_metrics import StageMetrics
+from proxy.obs.telemetry import Telemetry
 from proxy.wire.prompts.lint import PrefixLint
 from proxy.wire.prompts.named import NamedPrompts
+from proxy.wire.trace_context import Tracing
 
 
 def access_logs(config: Config, logs: Logs | None, schedule: Callable[[], None]) -> tuple[AccessLog, ...]:
@@ -64,6 +72,52 @@ def core_settings(config: Config) -> CoreSettings:
     return CoreSettings(
         retries=config.retries, hold=config.hold, health=config.health, scheduling=config.routing.scheduling()
     )
+
+
+def tracing(config: Config) -> Tracing | None:
+    """None: nothing is sent anywhere, and what clients say of traces passes as it comes."""
+    if config.telemetry.endpoint is None:
+        return None
+    return Tracing(random.Random().getrandbits, config.telemetry.sampling)  # noqa: S311 - names of spans, not secrets
+
+
+def telemetry(config: Config, backends: Mapping[str, Upstream]) -> Telemetry | None:
+    """What sends spans and metrics; None: nothing does. StartError where it cannot."""
+    settings = config.telemetry
+    if settings.endpoint is None:
+        return None
+    headers = {one.name: one.value.get_secret_value() for one in settings.headers if one.value is not None}
+    try:
+        receiver = Otlp(
+            settings.endpoint,
+            headers,
+            service=settings.service_name,
+            version=__version__,
+            instance=secrets.token_hex(8),
+            timeout_s=settings.timeout,
+            started_ns=time.time_ns(),
+        )
+    except RuntimeError as error:
+        raise StartError(str(error)) from error
+    engines = _engines(backends)
+    return Telemetry(
+        receiver,
+        Spans(engines, config.routing.policy),
+        GenAiMetrics(engines, settings.semconv),
+        time.time,
+        monotonic,
+        settings.interval,
+    )
+
+
+def _engines(backends: Mapping[str, Upstream]) -> Engines:
+    """Those that there are when somebody asks."""
+
+    def engine(name: str) -> Engine | None:
+        backend = backends.get(name)
+        return None if backend is None else Engine(*backend.authority, backend.kind)
+
+    return engine
 
 
 def scheduler(config: Config) -> Scheduler:

@@ -78,6 +78,7 @@ class Proxy:
         self._warmer = parts.warmer(config, first.named, self._loop)
         self._keeper = parts.keeper(config, self._scheduler)
         self._slos = parts.slos(config)
+        self._telemetry = parts.telemetry(config, self._backends)
         self._not_ready: str | None = "starting"
         self._attendants = Attendants(
             lasting,
@@ -126,6 +127,7 @@ class Proxy:
             self._take_limits,
             self._take_slos,
             self._take_logs,
+            self._take_telemetry,
             self._take_attendants,
             self._take_tls,
         )
@@ -198,6 +200,19 @@ class Proxy:
             self._access = parts.access_logs(new.config, self._logs, self._schedule_flush)
             if self._logs is not None:
                 self._logs.configure(new.config.log.level, new.config.log.format)
+
+        return commit
+
+    def _take_telemetry(self, new: Candidate) -> Commit:
+        """What is the same goes on with its counts; another one begins anew, and the old one sends what it has."""
+        if new.config.telemetry == self._config.telemetry:
+            return lambda: None
+        telemetry = parts.telemetry(new.config, self._backends)
+
+        def commit() -> None:
+            before, self._telemetry = self._telemetry, telemetry
+            if before is not None:
+                before.close_aside()
 
         return commit
 
@@ -283,6 +298,8 @@ class Proxy:
         await self._lasting.tokenizers.close()
         self._lasting.bodies.close()
         self._flush()
+        if self._telemetry is not None:
+            await asyncio.to_thread(self._telemetry.close)
         return how
 
     def hurry(self) -> None:
@@ -316,6 +333,8 @@ class Proxy:
     # --- accounting
 
     def _record(self, record: Record) -> None:
+        if self._telemetry is not None:
+            self._telemetry.add(record)
         if self._config.metrics.requests:
             self._metrics.count(record)
         if self._slos.is_on:
@@ -376,6 +395,7 @@ class Proxy:
             parts.config_info(self._config),
             self._slos.status(),
             self._config_state,
+            None if self._telemetry is None else self._telemetry.exports(),
         )
 
     def banner(self, source: str) -> tuple[str, ...]:

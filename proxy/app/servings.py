@@ -82,6 +82,7 @@ class Servings:
                 self._record,
                 monotonic,
                 self._timings,
+                parts.tracing(config),
             ),
             ResponseHeaders(
                 scheduler.quota, config.routing.policy, cors, monotonic, tells_timing=config.timings.server_timing

@@ -18,6 +18,7 @@ from proxy.config.refusal import did_you_mean, quoted
 from proxy.config.rules import rule_findings
 from proxy.config.series import series_findings
 from proxy.config.slos import slo_findings
+from proxy.config.telemetry import telemetry_findings
 from proxy.config.tenants import tenant_findings, weight_findings
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
@@ -30,6 +31,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
     """Every broken rule among the valid top-level groups and the valid backends, by their place in the list."""
     yield from listener_findings(groups, backends)
     yield from _logs(groups.get("log"))
+    yield from telemetry_findings(groups.get("telemetry"))
     yield from _names(backends)
     yield from _urls(backends)
     yield from _aliases(backends)

@@ -20,6 +20,7 @@ from proxy.config.forwarded import ForwardedHeader
 from proxy.config.plain import PLAIN, Settings
 from proxy.config.refusal import quoted, refusal
 from proxy.config.server_tls import ServerTlsSettings
+from proxy.config.telemetry import TelemetrySettings
 from proxy.config.written import Duration, Size
 from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings
@@ -252,6 +253,8 @@ class Config(Settings):
     """What is logged."""
     metrics: Annotated[MetricsSettings, PLAIN] = MetricsSettings()
     """What is counted."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """What a collector of OpenTelemetry is sent."""
     backends: Annotated[
         tuple[BackendOptions, ...], Field(min_length=1, max_length=MAX_BACKENDS), AfterValidator(with_unique_names)
     ]

@@ -22,6 +22,8 @@ _FOREIGN = re.compile(
     re.ASCII,
 )
 """How other programs name a variable: of shells, LiteLLM, Caddy, Windows."""
+_SCHEMES = frozenset({"bearer", "basic"})
+"""What may stand beside a reference without being a part of the secret."""
 _MAX_SECRET_BYTES = 16 * 1024
 _FORMS = "write ${NAME}, ${NAME:-default} or ${file:PATH}"
 
@@ -87,7 +89,10 @@ def is_literal(text: str) -> bool:
     if _FOREIGN.fullmatch(text):
         return False
     defaults = "".join(_default_of(m[1]) for m in _REFERENCE.finditer(text))
-    return bool(_REFERENCE.sub("", text) + defaults)
+    around = _REFERENCE.sub("", text)
+    if around != text and around.strip().lower() in _SCHEMES:
+        around = ""
+    return bool(around + defaults)
 
 
 def _default_of(reference: str) -> str:
@@ -111,6 +116,20 @@ def _read_secret(path: Path) -> str:
 
 
 def _expand(value: Any, info: ValidationInfo) -> Any:
+    value = _expanded(value, info)
+    if isinstance(value, str) and any(not "!" <= c <= "~" for c in value):
+        raise refusal("must be printable ASCII without spaces", "give the bare key, without Bearer")
+    return value or None
+
+
+def _expand_line(value: Any, info: ValidationInfo) -> Any:
+    value = _expanded(value, info)
+    if isinstance(value, str) and (any(not " " <= c <= "~" for c in value) or value != value.strip()):
+        raise refusal("must be printable ASCII without spaces around it", "give what follows the colon of the header")
+    return value or None
+
+
+def _expanded(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str):
         return value
     if foreign := _FOREIGN.fullmatch(value):
@@ -120,11 +139,9 @@ def _expand(value: Any, info: ValidationInfo) -> Any:
         value = info.context.expand(value)
     elif "${" in value:
         raise refusal("a reference is expanded only when a file is loaded")
-    if any(not "!" <= c <= "~" for c in value):
-        raise refusal("must be printable ASCII without spaces", "give the bare key, without Bearer")
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         raise refusal("the key stands in quotes, which would be sent too", "take them away where the key is set")
-    return value or None
+    return value
 
 
 SecretReference = Annotated[
@@ -133,3 +150,9 @@ SecretReference = Annotated[
     Field(json_schema_extra={"examples": ["${ENGINE_API_KEY}", "${file:/run/secrets/engine_key}"]}),
 ]
 """A secret by reference; one that expands to nothing is none at all."""
+SecretLine = Annotated[
+    SecretStr | None,
+    BeforeValidator(_expand_line),
+    Field(json_schema_extra={"examples": ["${OTLP_AUTHORIZATION}", "Bearer ${OTLP_TOKEN}"]}),
+]
+"""The same, of a whole line with spaces, such as the value of a header."""

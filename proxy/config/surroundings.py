@@ -15,6 +15,7 @@ from proxy.config.finding import Finding
 from proxy.config.listeners import loop_findings, nobody_knows
 from proxy.config.prompt_files import prompt_findings
 from proxy.config.server_tls import ServerTlsSettings, server_tls_findings
+from proxy.config.telemetry import telemetry_package_findings
 
 Look = Callable[[Mapping[str, Any], Mapping[int, BackendOptions]], Iterator[Finding]]
 """Finds what is wrong with the valid top-level groups and backends where they are used."""
@@ -35,6 +36,7 @@ def looking_around(directory: Path, *, elsewhere: bool) -> Look:
         if groups.get("slos"):
             yield from slo_file_findings(groups.get("slo_state"), groups.get("state"), elsewhere=elsewhere)
         if not elsewhere:
+            yield from telemetry_package_findings(groups.get("telemetry"))
             known = {found.path for found in loop_findings(groups, backends, nobody_knows)}
             yield from (f for f in loop_findings(groups, backends, cache(is_own_host)) if f.path not in known)
 

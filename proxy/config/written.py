@@ -130,13 +130,14 @@ _Delay = Annotated[
         }
     ),
 ]
-_Percent = Annotated[
+Percent = Annotated[
     float,
     BeforeValidator(_percent),
     AfterValidator(float),
     PlainSerializer(lambda share: f"{share * 100:.10g}%", return_type=str),
     WithJsonSchema({"type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]*)?%$", "examples": ["5%"]}),
 ]
+"""A share, written as `5%`."""
 _Tenant = Annotated[str, AfterValidator(_tenant), Field(json_schema_extra={"pattern": r"^([0-9a-f]{8}|\*)$"})]
 _Pace = Annotated[
     str,
@@ -172,7 +173,7 @@ else:
 WRITTEN: Final[dict[Form, Any]] = {
     Form.DURATION: Duration,
     Form.SIZE: Size,
-    Form.PERCENT: _Percent,
+    Form.PERCENT: Percent,
     Form.DELAY: _Delay,
     Form.TENANT: _Tenant,
     Form.POLICY: _Policy,

@@ -28,6 +28,7 @@ from proxy.obs.request_metrics import Bounds, RequestMetrics
 from proxy.obs.scheduler_metrics import scheduler_families
 from proxy.obs.slo_metrics import slo_families
 from proxy.obs.stage_metrics import StageMetrics
+from proxy.obs.telemetry import telemetry_families
 from proxy.obs.usage_metrics import UsageMetrics
 from proxy.obs.worsening import Tally
 from proxy.wire.prompts.lint import PrefixLint
@@ -142,6 +143,8 @@ class Metrics:
         yield AT_END, self._prompts.families(told.prompt_assembly)
         yield AT_END, slo_families(told.slos)
         yield AT_END, percentile_families(self.percentiles.read(now))
+        if told.telemetry is not None:
+            yield AT_END, telemetry_families(told.telemetry)
         yield AT_DECISION, scheduler_families(self._scheduler, now, self._tenants)
         if self.lint is not None:
             yield AT_DECISION, prefix_families(self.lint, self._tenants)

@@ -15,6 +15,7 @@ from proxy.model.histogram import Histogram
 from proxy.obs.config_metrics import ConfigState
 from proxy.obs.families import Family, Histograms, counter, counters, gauge, gauges
 from proxy.obs.slo.book import SloStatus
+from proxy.obs.telemetry import Exports
 
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 NO_PAIRS: Mapping[tuple[str, str], int] = MappingProxyType({})
@@ -60,6 +61,8 @@ class Gauges(NamedTuple):
     """Service level objectives."""
     config_state: ConfigState | None = None
     """None: it is not a file's, and cannot change."""
+    telemetry: Exports | None = None
+    """None: nothing is sent to a collector."""
 
 
 def connection_families(now: Gauges) -> Iterator[Metric]:

@@ -20,6 +20,7 @@ from proxy.obs.families import Family, Histograms
 from proxy.obs.metrics import Metrics
 from proxy.obs.process_metrics import Gauges
 from proxy.obs.slo.book import SloBook
+from proxy.obs.telemetry import Exports
 from proxy.wire.prompts.lint import PrefixLint
 
 FILE: Final = Path(__file__).resolve().parents[2] / "deploy" / "METRICS.md"
@@ -52,6 +53,7 @@ LABELS: Final = {
     "prompt": "A prompt's `name`, or a number for one that has none.",
     "reason": "Why: a closed set each; of refusals see `proxy/obs/README.md`.",
     "result": "How it went: a closed set each, named in the text of the metric.",
+    "signal": "`spans` or `metrics`.",
     "slo": "The `name` of an objective in `slos`.",
     "source": "Whose fault it was: `downstream`, `internal`, `upstream`.",
     "stage": "Of the pipeline: `retrieval`, `rerank`, `prompt_assembly`, `post_process`, those of `stages`, and those "
@@ -110,6 +112,7 @@ def example() -> Metrics:
         config=dict.fromkeys(("policy", "admission", "config"), ""),
         slos=slos,
         config_state=ConfigState("", "", 0.0),
+        telemetry=Exports(0, {}, {}),
     )
     return Metrics(scheduler, lambda: gauges, lambda: 1.0, PrefixLint())
 

@@ -121,7 +121,7 @@ class Trace:
     ) -> TracedAttempt:
         """A new attempt."""
         attempt = TracedAttempt(
-            _hex(self._bits, 64),
+            self.new_id(),
             backend,
             number,
             now,
@@ -134,6 +134,10 @@ class Trace:
         if len(self.attempts) < _MAX_ATTEMPTS:
             self.attempts.append(attempt)
         return attempt
+
+    def new_id(self) -> str:
+        """Of another span of this trace."""
+        return _hex(self._bits, 64)
 
     def finish(self, line: Timeline, reason: str) -> None:
         """The request is over; `reason`: why it was refused. The last attempt that is not has had the answer."""
