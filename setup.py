@@ -32,6 +32,7 @@ _LEFT_OUT = {
     " model/rules model/scheduling model/slos model/structured model/tenants model/timings model/units model/windows",
     "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/shown/explanation",
     "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/catalogue"
+    " live/page/assets live/page/console live/page/feed live/page/playground"
     " live/background/address_space live/background/memory live/background/prober live/background/questions"
     " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/checker"
     " live/tokenizers live/upstream/tls",
@@ -41,7 +42,7 @@ _LEFT_OUT = {
 """Why some are left to the interpreter: reason → names."""
 _ALSO = {
     "obs": "access_log batches csv_log exposition families genai genai_metrics goodput labels metrics percentiles"
-    " record request_metrics stage_metrics usage_metrics",
+    " rates recent record request_metrics stage_metrics usage_metrics",
     "obs/slo": "book buckets burn events",
     "report": "run stats",
     "sim/engine": "course decoding engine kv_pool plan sequence spec static",

@@ -16,8 +16,10 @@ _OWN: Final = 48
 """The loop, logs, listeners, files, and connections on their way in or out."""
 _PER_BACKEND: Final = 2
 """A probe and a scrape."""
-_ADMIN: Final = 64
+_ADMIN: Final = 120
 _ADMIN_LEAST: Final = 8
+_NOT_VIEWERS: Final = 20
+"""Of the admin port's, so many at least are left to probes, scrapes and questions by those who watch its page."""
 LEAST: Final = 128
 """Below it there is nothing to share."""
 
@@ -43,6 +45,11 @@ def shared(limit: int, clients: int, backends: int, others: int = 0) -> Descript
 def shares(config: Config) -> Descriptors:
     """The shares of what this process may open now, as the configuration wants them."""
     return shared(current_limit(), config.limits.connections.max, len(config.backends), of_second_level(config.cache))
+
+
+def viewers(admin: int) -> int:
+    """How many of `admin` connections may watch the page."""
+    return max(admin // 2, admin - _NOT_VIEWERS)
 
 
 def needed(clients: int, backends: int, others: int = 0) -> int:

@@ -13,6 +13,7 @@ from proxy.app import descriptors, parts
 from proxy.app.attendants import FIRST_PROBES_S, Attendants
 from proxy.app.candidate import Candidate, candidate
 from proxy.app.configured import Commit, Configured
+from proxy.app.console import Shown
 from proxy.app.drain import Drain
 from proxy.app.explain import Explainer
 from proxy.app.kept_answers import KeptAnswers
@@ -80,6 +81,9 @@ class Proxy:
         self._slos = parts.slos(config)
         self._telemetry = parts.telemetry(config, self._backends)
         self._not_ready: str | None = "starting"
+        self._shown = Shown(
+            config, self._scheduler, self._metrics, self._gauges, self._slos.shown, lambda: self._not_ready
+        )
         self._attendants = Attendants(
             lasting,
             first,
@@ -91,11 +95,12 @@ class Proxy:
         self._exchanges = Exchanges(self._servings.make(first, self._cache.now, self._lint), lasting.running)
         self._servings.short_first.is_on = parts.answers_short_first(config)
         self._explainer = self._explains(first)
+        new_id = parts.id_maker()
         self._edge = Edge(
             self._exchanges.handle,
             limits=config.limits,
             policy=HeaderPolicy(config.headers.forward),
-            new_id=parts.id_maker(),
+            new_id=new_id,
             watch=lasting.watch,
             loop=self._loop,
             max_connections=self._descriptors.clients,
@@ -114,6 +119,9 @@ class Proxy:
             loop=self._loop,
             max_connections=self._descriptors.admin,
             budget=lasting.budget,
+            console=self._shown.console(self._exchanges.handle, self._loop, self._descriptors.admin),
+            hosts=config.console.hosts,
+            new_id=new_id,
         )
         self._background: list[asyncio.Task[None]] = []
         self._listeners: list[Listener] = []
@@ -130,6 +138,7 @@ class Proxy:
             self._take_telemetry,
             self._take_attendants,
             self._take_tls,
+            self._shown.take,
         )
 
     def add_admin_routes(self, routes: Mapping[str, AdminRoute]) -> None:
@@ -186,7 +195,7 @@ class Proxy:
             lasting.bodies.configure(limits)
             lasting.tokenizers.configure(files_of(new.config))
             self._edge.configure(limits, HeaderPolicy(new.config.headers.forward), shares.clients)
-            self._admin.configure(limits, self._cache.now, shares.admin)
+            self._admin.configure(limits, self._cache.now, shares.admin, new.config.console.hosts)
             self._drain.configure(new.config.drain)
 
         return commit
@@ -258,7 +267,7 @@ class Proxy:
         await admin.open()
         clients = self._listener(self._config.listen, "listen", self._edge.connection, self._tls)
         clients.set_send_buffer(_SEND_BUFFER_B)
-        self.listen_url = clients.url
+        self.listen_url = self._shown.listen = clients.url
         self._start(self._lasting.memory.run())
         self._cache.start()
         self._structured.configure(self._config.retries, is_on=parts.validates(self._config))
@@ -337,6 +346,7 @@ class Proxy:
             self._telemetry.add(record)
         if self._config.metrics.requests:
             self._metrics.count(record)
+        self._shown.recent.add(record)
         if self._slos.is_on:
             self._slos.count(record)
         for log in self._access:
@@ -405,7 +415,7 @@ class Proxy:
         return (
             f"tidegate {__version__} ({build()}), configuration {source}",
             f"listening on {self.listen_url}   (base_url: {self.listen_url}/v1)",
-            f"admin on {self.admin_url}   (/livez, /readyz, /metrics, /explain, /prefix, /slo, /config)",
+            f"admin on {self.admin_url}   (the page; /status, /livez, /readyz, /metrics, /explain, /prefix, /slo, /config)",
             f"{count} backend{'s' if count != 1 else ''}: {', '.join(list(self._backends)[:6])}",
             f"models: {models}; policy {self._config.routing.policy}",
             "stop with Ctrl-C or SIGTERM: running answers are finished first; a second one ends at once",

@@ -15,7 +15,7 @@ from proxy.config.written import Count, Duration
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.model.backend import BackendSpec
 from proxy.model.kv_cache import KvCacheSettings
-from proxy.model.rules import NOT_POOL_LABEL, POOL_LABEL
+from proxy.model.rules import BACKEND_LABEL, NOT_POOL_LABEL, POOL_LABEL
 
 _ENGINES = tuple(dialect for dialect in DIALECTS.values() if dialect.selectable)
 _NAMES = ("auto", *(dialect.kind for dialect in _ENGINES))
@@ -177,7 +177,7 @@ class BackendOptions(Settings):
             any_model=self.models == "any",
             aliases=dict(self.aliases),
             max_concurrency=self.max_concurrency,
-            labels=frozenset((*self.labels, POOL_LABEL + self.pool, *not_in)),
+            labels=frozenset((*self.labels, POOL_LABEL + self.pool, BACKEND_LABEL + self.name, *not_in)),
             speculative=self.speculative,
             kv_tokens=self.kv_tokens if self.kv_cache is None else self.kv_cache.tokens,
             seats=self.seats,

@@ -92,6 +92,12 @@ def _open_to_all(groups: Mapping[str, Any], backends: Mapping[int, BackendOption
             yield Finding((name,), message, hint, Severity.WARNING)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a listener there."""
+    places = _places(host)
+    return bool(places) and all(place.is_loopback for place in places)
+
+
 def _is_wildcard(host: str) -> bool:
     return any(place.is_unspecified for place in _places(host))
 

@@ -14,6 +14,7 @@ from proxy.config.address import ListenAddress
 from proxy.config.backend import BackendOptions, ModelName, with_unique_names
 from proxy.config.cache import CacheOptions
 from proxy.config.checks import cross_check
+from proxy.config.console import ConsoleSettings
 from proxy.config.diagnostics import Severity
 from proxy.config.fallbacks import kept_pools
 from proxy.config.forwarded import ForwardedHeader
@@ -246,7 +247,10 @@ class Config(Settings):
     listen: ListenAddress = "127.0.0.1:8080"
     """Where clients connect, host:port. Port 0 lets the system choose."""
     admin: ListenAddress = "127.0.0.1:9090"
-    """Where /livez, /readyz, /metrics, /explain, /prefix, /slo and /config are. Keep it away from clients."""
+    """Where the page is (/), and /status, /livez, /readyz, /metrics, /explain, /prefix, /slo and /config. Keep it away
+    from clients."""
+    console: ConsoleSettings = ConsoleSettings()
+    """The page on the admin port, and by which names that port may be asked."""
     tls: ServerTlsSettings = ServerTlsSettings()
     """TLS towards clients."""
     log: LogSettings = LogSettings()

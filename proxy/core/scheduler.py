@@ -30,6 +30,7 @@ from proxy.core.retry.stalls import Stalls
 from proxy.core.rng import Rng
 from proxy.core.route.forecasting import foresee
 from proxy.core.shown.explanation import Explanation, explain
+from proxy.core.shown.lanes import LaneView, lanes
 from proxy.core.shown.views import BackendView, Counts, PoolView, backend_view, pool_view
 from proxy.core.state import State
 from proxy.core.tenancy.quotas import Reservation
@@ -270,6 +271,10 @@ class Scheduler:
     def pools(self, now: float) -> list[PoolView]:
         """Every pool, in the order of the configuration."""
         return [pool_view(pool, self._router.mode, now) for pool in self._fleet.pools.values()]
+
+    def lanes(self, now: float) -> dict[str, LaneView]:
+        """Every traffic class that has an open job."""
+        return lanes(self._attempts, self._held, now)
 
     def tenants(self, now: float) -> dict[str, float]:
         """Seconds of service lately, by tenant; those long gone are missing."""

@@ -177,6 +177,9 @@ class Account:
             expected_prompt=asked.prompt_tokens if asked is not None else 0,
             in_flight=job.in_flight if job else 0,
             trace=trace,
+            reason=job.reason if job else "",
+            job=asked,
+            classified=self._taken.classified if self._taken is not None else None,
         )
         self._accounts.record(record)
         if head is not None and self._taken is not None:

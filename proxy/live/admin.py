@@ -1,4 +1,4 @@
-"""The admin listener: liveness, readiness, metrics, explanations, the prefix report.
+"""The admin listener: liveness, readiness, metrics, explanations, the prefix report, and the page for people.
 
 Its own port, loopback by default, with a Host allow-list, on the same edge as the data port: heads, bodies and idle
 connections have the same limits. Few connections at once; where those are open, the one that has said nothing for the
@@ -8,7 +8,7 @@ longest time makes room, so that a probe or a scrape always gets in.
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
@@ -20,7 +20,8 @@ from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection, Edge
 from proxy.live.downstream.reader import Message
-from proxy.live.scrapes import Form, Scrapes, form_for
+from proxy.live.page.console import PATHS, Answer, Console, Flow
+from proxy.live.scrapes import Scrapes, form_for
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import FaultError
 from proxy.model.limits import Limits
@@ -69,23 +70,18 @@ def is_same_origin(origin: bytes, host: bytes) -> bool:
     return not origin or origin.partition(b"://")[2].lower() == host.lower()
 
 
+def is_listed(host: str, hosts: Sequence[str]) -> bool:
+    """Whether the operator named this Host: exactly, or by `*.` and the rest of it."""
+    name = host.partition(":")[0].lower()
+    return any(name == one or (one[:2] == "*." and name.endswith(one[1:])) for one in hosts)
+
+
 class AdminRoute(NamedTuple):
     """One more path."""
 
     methods: tuple[str, ...]
     answer: Callable[[Mapping[str, list[str]]], Awaitable[tuple[int, Any]]]
     """Of a query: status, and what becomes JSON."""
-
-
-class _Answer(NamedTuple):
-    status: int
-    content_type: bytes
-    body: bytes
-    form: Form | None = None
-    """Of metrics."""
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        return [(b"content-type", self.content_type)] if self.form is None else self.form.headers()
 
 
 class Admin:
@@ -106,7 +102,13 @@ class Admin:
         loop: asyncio.AbstractEventLoop,
         max_connections: int,
         budget: Budget,
+        console: Console | None = None,
+        hosts: Sequence[str] = (),
+        new_id: Callable[[], str] = lambda: "admin",
     ) -> None:
+        """`hosts`: names to be asked by beside addresses and names without dots; `new_id`: for requests."""
+        self._console = console
+        self._hosts = hosts
         self._why_not_ready = why_not_ready
         self._scrapes = scrapes
         self._scraped: list[ClientConnection] = []
@@ -123,7 +125,7 @@ class Admin:
             self._handle,
             limits=limits,
             policy=HeaderPolicy(),
-            new_id=lambda: "admin",
+            new_id=new_id,
             watch=watch,
             loop=loop,
             max_connections=SLACK * max_connections,
@@ -140,8 +142,11 @@ class Admin:
         """These are known, too."""
         self._more |= routes
 
-    def configure(self, limits: Limits, cache: ResponseCache | None, max_connections: int) -> None:
+    def configure(
+        self, limits: Limits, cache: ResponseCache | None, max_connections: int, hosts: Sequence[str] = ()
+    ) -> None:
         """As another configuration has it."""
+        self._hosts = hosts
         self._limits = limits
         self._cache = cache
         self._max_connections = max_connections
@@ -161,49 +166,67 @@ class Admin:
     # --- one request
 
     async def _handle(self, connection: ClientConnection, message: Message) -> None:
+        answer = await self._answered(connection, message)
+        if not isinstance(answer, Answer):
+            await answer(connection)
+            return
         try:
-            answer = await self._answer(message)
+            connection.respond(answer.status, [(b"content-type", answer.content_type), *answer.headers], answer.body)
+        finally:
+            connection.finished()
+        if answer.is_large:
+            self._bound_delivery(connection)
+
+    async def _answered(self, connection: ClientConnection, message: Message) -> Answer | Flow:
+        try:
+            return await self._answer(message)
         except FaultError as error:
             refused = errors.answer(error.fault)
             connection.closing |= refused.closes
-            answer = _Answer(refused.status, _JSON, refused.body)
+            return Answer(refused.status, _JSON, refused.body)
         except Exception:  # noqa: BLE001 - the last line: a bug becomes one 500 and one traceback
             _log.exception("internal error")
-            answer = _text(500, "Tidegate failed internally; this is a bug, please report it.")
-        try:
-            connection.respond(answer.status, answer.headers(), answer.body)
-        finally:
-            connection.finished()
-        if answer.form is not None:
-            self._bound_delivery(connection)
+            return _text(500, "Tidegate failed internally; this is a bug, please report it.")
 
-    async def _answer(self, message: Message) -> _Answer:
+    async def _answer(self, message: Message) -> Answer | Flow:
         if message.fault is not None:
             raise FaultError(message.fault)
         head = message.head
         assert head is not None
-        if not is_own_name(head.host.decode("latin-1")):
-            told = {"error": "The Host header must be an address or a name without dots."}
-            return _Answer(403, _JSON, orjson.dumps(told))
+        refused = self._refused(head)
+        if refused:
+            return Answer(403, _JSON, orjson.dumps({"error": refused}))
         path, _, query = head.target.decode("ascii", "replace").partition("?")
         more = self._more.get(path)
-        methods = _METHODS.get(path) if more is None else more.methods
+        of_console = None if self._console is None else self._console.methods(path)
+        methods = of_console or (_METHODS.get(path) if more is None else more.methods)
         if methods is None:
-            return _text(404, f"Known here: {', '.join((*_METHODS, *self._more))}.")
+            of_page = PATHS if self._console is not None else ()
+            return _text(404, f"Known here: {', '.join((*of_page, *_METHODS, *self._more))}.")
         if head.method not in methods:
             return _text(405, f"{path} knows {' and '.join(methods)}.")
-        if methods is WRITES and not is_same_origin(head.origin, head.host):
-            return _Answer(403, _JSON, orjson.dumps({"error": "Pages of other origins may change nothing here."}))
+        if self._console is not None and of_console is not None:
+            return self._console.answer(path, query, head, message)
         if more is not None:
             status, told = await more.answer(parse_qs(query))
-            return _Answer(status, _JSON, orjson.dumps(told))
+            return Answer(status, _JSON, orjson.dumps(told))
         if path == "/metrics":
             return await self._metrics(head)
         return self._of(path, query, head, message.body)
 
-    async def _metrics(self, head: Head) -> _Answer:
+    def _refused(self, head: Head) -> str:
+        """Why nobody who asks so gets an answer; empty: they may."""
+        host = head.host.decode("latin-1")
+        if not is_own_name(host) and not is_listed(host, self._hosts):
+            return "The Host header must be an address, a name without dots, or one that console.hosts lists."
+        if head.method == "POST" and not is_same_origin(head.origin, head.host):
+            return "Pages of other origins may change nothing here."
+        return ""
+
+    async def _metrics(self, head: Head) -> Answer:
         form = form_for(head.fields.get(b"accept", b""), head.fields.get(b"accept-encoding", b""))
-        return _Answer(200, _TEXT, await self._scrapes.body(form), form)
+        (_, content_type), *others = form.headers()
+        return Answer(200, content_type, await self._scrapes.body(form), tuple(others), is_large=True)
 
     def _bound_delivery(self, latest: ClientConnection) -> None:
         """Metrics may be megabytes: few who read them slowly may hold them, and the first of those goes."""
@@ -212,7 +235,7 @@ class Admin:
         while len(self._scraped) > DELIVERED:
             self._scraped.pop(0).abort()
 
-    def _of(self, path: str, query: str, head: Head, body: bytes) -> _Answer:
+    def _of(self, path: str, query: str, head: Head, body: bytes) -> Answer:
         if path == "/livez":
             return _text(200, "ok")
         if path == "/readyz":
@@ -221,27 +244,27 @@ class Admin:
         if path.startswith("/cache/"):
             return self._of_cache(path, parse_qs(query))
         if path == "/prefix":
-            return _Answer(200, _JSON, self._prefix_report())
+            return Answer(200, _JSON, self._prefix_report())
         if path == "/slo":
-            return _Answer(200, _JSON, self._slo_report())
+            return Answer(200, _JSON, self._slo_report())
         asked = parse_qs(query).get("path", [_EXPLAINED_PATH])[0]
         plain = bodies.decode(body, head.content_encoding, self._limits.body.size)
         if not self._has_room(len(plain)):
             raise FaultError(short_of_memory())
         status, told = self._explain(asked, list(head.fields.items()), plain)
-        return _Answer(status, _JSON, told)
+        return Answer(status, _JSON, told)
 
-    def _of_cache(self, path: str, query: dict[str, list[str]]) -> _Answer:
+    def _of_cache(self, path: str, query: dict[str, list[str]]) -> Answer:
         if self._cache is None:
-            return _Answer(404, _JSON, orjson.dumps({"error": "No answers are kept: cache.size is 0."}))
+            return Answer(404, _JSON, orjson.dumps({"error": "No answers are kept: cache.size is 0."}))
         if path == "/cache/stats":
-            return _Answer(200, _JSON, orjson.dumps(self._cache.view()._asdict()))
+            return Answer(200, _JSON, orjson.dumps(self._cache.view()._asdict()))
         model, prompt = _name(query, "model"), _name(query, "prompt")
         if model and prompt:
-            return _Answer(400, _JSON, orjson.dumps({"error": "Either of a model or of a prompt, not of both."}))
+            return Answer(400, _JSON, orjson.dumps({"error": "Either of a model or of a prompt, not of both."}))
         count = self._cache.bump(model, prompt)
         _log.info("kept answers are void: model %r, prompt %r (empty: all)", model, prompt)
-        return _Answer(200, _JSON, orjson.dumps({"model": model, "prompt": prompt, "epoch": count}))
+        return Answer(200, _JSON, orjson.dumps({"model": model, "prompt": prompt, "epoch": count}))
 
 
 def _name(query: dict[str, list[str]], key: str) -> str:
@@ -252,5 +275,5 @@ def _deadline(connection: ClientConnection) -> float:
     return connection.deadline
 
 
-def _text(status: int, line: str) -> _Answer:
-    return _Answer(HTTPStatus(status), _TEXT, line.encode() + b"\n")
+def _text(status: int, line: str) -> Answer:
+    return Answer(HTTPStatus(status), _TEXT, line.encode() + b"\n")

@@ -20,6 +20,7 @@ from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.prompts import NO_EDITS
 from proxy.model.request import Job, Request
+from proxy.model.rules import BACKEND_LABEL
 from proxy.model.windows import Window, Windows
 from proxy.wire import batching, needs, prompt
 from proxy.wire import body as bodies
@@ -113,6 +114,8 @@ class JobBuilder:
             hints.ttft_s is not None or hints.tpot_s is not None,
         )
         classified = self._classifier.classify(asked)
+        if head.pin:
+            classified = classified._replace(require=classified.require | {BACKEND_LABEL + head.pin})
         kind = classified.traffic_class
         said: Said = ()
         first: First | None = None

@@ -24,6 +24,8 @@ _Some = Bounds(max_length=256)
 MAX_RULES = 256
 POOL_LABEL = "pool="
 """Every backend has this label with the name of its pool; no operator can write it, since `=` is not allowed there."""
+BACKEND_LABEL = "backend="
+"""… and this one with its own name."""
 NOT_POOL_LABEL = "pool!="
 """… and this one with the name of every other pool that something falls back to."""
 

@@ -6,6 +6,7 @@ kept; requests that were wrong in themselves are no jobs and do not count.
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from prometheus_client.metrics_core import Metric
 
@@ -13,12 +14,28 @@ from proxy.model.classes import NOTHING_PROMISED
 from proxy.model.faults import Kind
 from proxy.model.outcome import Outcome, Verdict
 from proxy.obs.families import counters, gauges
+from proxy.obs.rates import Rates
 from proxy.obs.record import Record
 
 KEPT, LATE = "kept", "late"
 CACHED = "cached"
 """Answered from memory: a source of its own, no merit of any engine."""
 _RESULTS = {Verdict.SHED: "refused", Verdict.FAILED: "failed", Verdict.CANCELLED: "left"}
+RESULTS = (KEPT, LATE, "refused", "failed", "left", CACHED)
+
+
+class ClassGoodput(NamedTuple):
+    """What one class has come to since the start."""
+
+    ended: dict[str, int]
+    """Jobs by result."""
+    missed: dict[str, int]
+    """Served jobs that missed a promise, by which one."""
+    throughput_tokens: int
+    goodput_tokens: int
+    cached_tokens: int
+    attainment: float | None
+    """None: none has ended yet that counts."""
 
 
 class Goodput:
@@ -32,6 +49,8 @@ class Goodput:
         self._good_tokens: defaultdict[str, int] = defaultdict(int)
         self._kept_tokens: defaultdict[str, int] = defaultdict(int)
         """Of answers from memory, which no engine made again."""
+        self.rates: dict[str, Rates] = {}
+        """Of the last minutes, by class."""
 
     def count(self, record: Record) -> None:
         """One finished request."""
@@ -39,17 +58,41 @@ class Goodput:
         if not name or _is_wrong(record.outcome):
             return
         tokens = record.usage.completion_tokens or 0
+        rates = self.rates.get(name)
+        if rates is None:
+            rates = self.rates[name] = Rates()
+        done = record.timeline.done or record.timeline.received
         if record.is_from_memory:
+            rates.count(done, 0, 0)
             self._requests[name, CACHED] += 1
             self._kept_tokens[name] += tokens
             return
         self._tokens[name] += tokens
         if record.outcome.verdict is not Verdict.SERVED:
+            rates.count(done, tokens, 0)
             self._requests[name, _RESULTS[record.outcome.verdict]] += 1
             return
         missed = 0 if record.promise is NOTHING_PROMISED else self._judge(name, record)
         self._requests[name, LATE if missed else KEPT] += 1
-        self._good_tokens[name] += 0 if missed else tokens
+        good = 0 if missed else tokens
+        self._good_tokens[name] += good
+        rates.count(done, tokens, good)
+
+    def shown(self) -> dict[str, "ClassGoodput"]:
+        """The counters of every class that had a job, for people."""
+        attained = {key[0]: share for key, share in self._attainment()}
+        names = sorted({name for name, _ in self._requests})
+        return {
+            name: ClassGoodput(
+                {result: self._requests[name, result] for result in RESULTS if (name, result) in self._requests},
+                {promise: count for (missed_by, promise), count in self._missed.items() if missed_by == name},
+                self._tokens.get(name, 0),
+                self._good_tokens.get(name, 0),
+                self._kept_tokens.get(name, 0),
+                attained.get(name),
+            )
+            for name in names
+        }
 
     def _judge(self, name: str, record: Record) -> int:
         """How many promises a served request missed."""

@@ -70,7 +70,7 @@ class Metrics:
         self._stages = stages or StageMetrics()
         self._left: deque[str] = deque()
         """Backends, by when they left."""
-        self._goodput = Goodput()
+        self.goodput = Goodput()
         self._prompts = PromptMetrics()
         self._batches = Batches()
         self._scheduler = scheduler
@@ -85,7 +85,7 @@ class Metrics:
 
     def count(self, record: Record) -> None:
         """Count one finished request."""
-        self._goodput.count(record)
+        self.goodput.count(record)
         self._stages.count(record)
         key = self._requests.count(record)
         if record.company is not None:
@@ -138,7 +138,7 @@ class Metrics:
         yield AT_END, self._requests.families(counts.hedge_tokens, counts.retry_tokens)
         yield AT_END, self._usage.families()
         yield AT_END, self._batches.families()
-        yield AT_END, self._goodput.families()
+        yield AT_END, self.goodput.families()
         yield AT_END, self._stages.families()
         yield AT_END, self._prompts.families(told.prompt_assembly)
         yield AT_END, slo_families(told.slos)

@@ -136,10 +136,11 @@ class Percentiles:
             for number in bins:
                 current[number] = current.get(number, 0) + 1
 
-    def read(self, now: float) -> Iterator[Percentile]:
-        """Every series that has something in a window, one after the other: take as many at a time as there is time."""
+    def read(self, now: float, only: str | None = None) -> Iterator[Percentile]:
+        """Every series that has something in a window, one after the other: take as many at a time as there is time.
+        `only`: of this dimension."""
         slot = self._slot_at(now)
-        for series in list(self._series.values()):
+        for series in [one for one in self._series.values() if only is None or one.by == only]:
             for window, whole in WINDOWS:
                 counted = series.counted(slot, whole)
                 if counted:

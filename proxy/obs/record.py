@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from proxy.core.tenancy.classify import Classified
 from proxy.model.classes import NOTHING_PROMISED, Promise
 from proxy.model.outcome import Outcome
+from proxy.model.request import Job
 from proxy.model.timeline import Timeline
 from proxy.model.windows import Company
 from proxy.wire.meter import Meter
@@ -76,6 +78,12 @@ class Record:
     """Calls on its backend when it was sent there, its own included; 0: it was sent nowhere."""
     trace: Trace | None = None
     """None: there is no telemetry."""
+    reason: str = ""
+    """Why it waited, was sent on or refused, in the scheduler's word; empty: nothing but the policy had a say."""
+    job: Job | None = None
+    """As the scheduler saw it, so that it can be asked again; None: it never became one."""
+    classified: Classified | None = None
+    """How its class was found."""
 
     def __init__(
         self,
@@ -111,6 +119,9 @@ class Record:
         expected_prompt: int = 0,
         in_flight: int = 0,
         trace: Trace | None = None,
+        reason: str = "",
+        job: Job | None = None,
+        classified: Classified | None = None,
     ) -> None:
         self.id = id
         self.method = method
@@ -143,6 +154,9 @@ class Record:
         self.expected_prompt = expected_prompt
         self.in_flight = in_flight
         self.trace = trace
+        self.reason = reason
+        self.job = job
+        self.classified = classified
 
     @property
     def is_from_memory(self) -> bool:

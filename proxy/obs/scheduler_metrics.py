@@ -130,6 +130,10 @@ def _backend_families(views: list[BackendView]) -> Iterator[Metric]:
     yield per_backend("backlog_seconds", "Predicted prefill outstanding.", lambda v: v.backlog_s)
     yield per_backend("decoding", "Requests past their first token.", lambda v: v.decoding)
     yield per_backend("prefill_tokens_per_second", "Prompt tokens computed a second.", lambda v: v.prefill_rate)
+    yield per_backend(
+        "learned_prefill_tokens_per_second", "Learned: a prompt of 1,000 tokens alone.", lambda v: v.learned_prefill
+    )
+    yield per_backend("learned_tpot_seconds", "Learned: TPOT of one more there.", lambda v: v.learned_tpot_s)
     yield per_backend("kv_used_tokens", "KV tokens promised, expected answers included.", lambda v: v.kv_used)
     yield per_backend("kv_tokens", "KV budget: configured, told by the engine, or learned.", lambda v: v.kv_tokens)
     yield per_backend(

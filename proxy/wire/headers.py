@@ -89,6 +89,8 @@ class Head:
     """`x-tidegate-class`; empty: not asked for."""
     fields: Mapping[bytes, bytes]
     """Every header by its lower-case name, keys and cookies too: not to be shown."""
+    pin: str = ""
+    """Name of the only backend that may answer; no client can say so. Empty: any."""
 
     def __init__(
         self,
@@ -106,6 +108,7 @@ class Head:
         client_timeout_s: float | None,
         traffic_class: str,
         fields: Mapping[bytes, bytes],
+        pin: str = "",
     ) -> None:
         self.method = method
         self.target = target
@@ -120,6 +123,7 @@ class Head:
         self.client_timeout_s = client_timeout_s
         self.traffic_class = traffic_class
         self.fields = fields
+        self.pin = pin
 
 
 class HeaderPolicy:

@@ -1,12 +1,16 @@
 """What the core shows of itself, as frozen values: for metrics, readiness and the start banner."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.health import HealthState
 from proxy.core.fleet.pool import Pool
 from proxy.core.tally import Tally
 from proxy.model.commands import Reason
+
+TYPICAL_PROMPT: Final = 1000.0
+"""Tokens for which a learned speed is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,10 @@ class BackendView:
     """Metrics that were nonsense."""
     leaving: bool = False
     """It is configured no more, and has attempts out."""
+    learned_prefill: float = 0.0
+    """Prompt tokens a second of a prompt of `TYPICAL_PROMPT` that is computed alone, by what is learned,"""
+    learned_tpot_s: float = 0.0
+    """and seconds per output token for one more beside what is there. Both as slow as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,8 @@ class Counts(Tally):
 
 def backend_view(backend: Backend, now: float, *, leaving: bool = False) -> BackendView:
     """The view of `backend` at `now`."""
-    health = backend.health
+    health, model = backend.health, backend.model
+    prefill_s = model.prefill_s(TYPICAL_PROMPT)
     return BackendView(
         name=backend.name,
         pool=backend.spec.pool,
@@ -160,6 +169,8 @@ def backend_view(backend: Backend, now: float, *, leaving: bool = False) -> Back
         prefix_trust=backend.record.trust,
         scrapes_ignored=backend.ledger.scrapes_ignored,
         leaving=leaving,
+        learned_prefill=TYPICAL_PROMPT / prefill_s if prefill_s > 0.0 else 0.0,
+        learned_tpot_s=model.step_s(backend.ledger.decoding + 1.0, backend.ledger.kv) * model.slow_decode,
     )
 
 

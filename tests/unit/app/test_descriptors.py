@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.app import descriptors
-from proxy.app.descriptors import LEAST, current_limit, needed, raise_limit, shared
+from proxy.app.descriptors import LEAST, current_limit, needed, raise_limit, shared, viewers
 from proxy.model.cache import CacheSettings
 
 
@@ -19,6 +19,12 @@ def test_together_no_more_than_there_are(limit: int, clients: int, backends: int
     assert shares.clients <= shares.upstream, "every client may need a connection to an engine"
     for_probes = min(2 * backends, limit // 2 - 48)  # a small limit reserves for few of them
     assert shares.clients + shares.upstream + 2 * shares.admin + for_probes <= limit
+
+
+@given(st.integers(8, 120))
+def test_whoever_watches_the_page_leaves_room_for_probes(admin: int) -> None:
+    assert 0 < viewers(admin) < admin
+    assert viewers(120) == 100
 
 
 @pytest.mark.parametrize("limit", [LEAST, 256, 1024])

@@ -54,18 +54,25 @@ def test_refused_models(models: object) -> None:
 def test_spec_of_a_backend_that_lists_its_models() -> None:
     spec = backend(name="gpu1", pool="fast", models=["org/m1", "m2"], aliases={"gpt": "m2"}, max_concurrency=4).spec()
     assert spec == BackendSpec(
-        "gpu1", "fast", frozenset({"org/m1", "m2", "gpt"}), False, {"gpt": "m2"}, 4, frozenset({"pool=fast"}), url=URL
+        "gpu1",
+        "fast",
+        frozenset({"org/m1", "m2", "gpt"}),
+        False,
+        {"gpt": "m2"},
+        4,
+        frozenset({"pool=fast", "backend=gpu1"}),
+        url=URL,
     )
 
 
 def test_spec_of_what_the_scheduler_weighs() -> None:
     spec = backend(labels=["fp8"], speculative=True, kv_tokens=1000, seats=8, bias={"bulk": 2.0}).spec()
-    assert spec.labels == {"fp8", "pool=default"}
+    assert spec.labels == {"fp8", "pool=default", "backend=gpu1:8001"}
     assert (spec.speculative, spec.kv_tokens, spec.seats, spec.bias) == (True, 1000, 8, {"bulk": 2.0})
 
 
 URL = "http://gpu1:8001"
-POOL = frozenset({"pool=default"})
+POOL = frozenset({"pool=default", "backend=gpu1:8001"})
 
 
 def test_spec_of_auto_and_any() -> None:

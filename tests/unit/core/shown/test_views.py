@@ -25,6 +25,8 @@ def test_a_backend_of_which_nothing_is_known_yet() -> None:
         ttft_factors=view.ttft_factors,
         ttft_coverage=view.ttft_coverage,
         prefix_cap=view.prefix_cap,
+        learned_prefill=view.learned_prefill,
+        learned_tpot_s=view.learned_tpot_s,
     )
 
 
