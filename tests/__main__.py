@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-WAITS = ("engines", "faults", "integration")
+WAITS = ("engines", "faults", "integration", "page")
 """Folders whose tests look at the clock while proxies and engines run in processes of their own; all others compute."""
 _HERE = Path(__file__).parent
 _NOTHING_RAN = 5

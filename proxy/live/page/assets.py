@@ -13,7 +13,16 @@ from typing import Final, NamedTuple
 
 _FOLDER: Final = Path(__file__).parent / "static"
 STYLES: Final = ("uPlot.min.css", "page.css")
-SCRIPTS: Final = ("uPlot.iife.min.js", "format.js", "charts.js", "feed.js", "views.js", "playground.js", "page.js")
+SCRIPTS: Final = (
+    "uPlot.iife.min.js",
+    "format.js",
+    "charts.js",
+    "feed.js",
+    "views.js",
+    "decisions.js",
+    "playground.js",
+    "page.js",
+)
 
 
 class Page(NamedTuple):
