@@ -157,6 +157,7 @@ def test_screenshots_of_every_size(start_backend, start_proxy, open_page, tmp_pa
     at_rest(page, proxy, 3)
     page.check("#play-two")
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.evaluate("scrollTo(0, 0)")
     folder = Path(os.environ.get("TIDEGATE_SCREENSHOTS") or tmp_path)
     picture = page.screenshot(path=folder / f"page-{scheme}-{width}.png", full_page=True)
     assert len(picture) > 20_000
