@@ -109,7 +109,7 @@ class Metrics:
 
     def tally(self) -> Tally:
         """What a change of the configuration is judged by. Clients that left say nothing about it."""
-        return Tally(*self._requests.ends(), *self._goodput.first_tokens())
+        return Tally(*self._requests.ends(), *self.goodput.first_tokens())
 
     def left(self, backend: str) -> None:
         """It is configured no more. Its series stay, unless many have left since."""
