@@ -9,7 +9,7 @@ longer. Bounded: series come from closed sets of labels, slots are forgotten, bi
 """
 
 from collections.abc import Iterator
-from math import ceil, exp2, log, log1p, log2
+from math import ceil, exp2, inf, log, log1p, log2
 from typing import Final, NamedTuple
 
 ACCURACY: Final = 0.005
@@ -32,6 +32,8 @@ _MIDDLE: Final = _STRIDE // 2
 """Bin of a second."""
 _GAMMA: Final = 1.0 + 2.0 * ACCURACY / (1.0 - ACCURACY)
 _PER_OCTAVE: Final = log(2.0) / log1p(2.0 * ACCURACY / (1.0 - ACCURACY))
+_MOST_WAITING: Final = 512
+"""Requests that are counted together before they are in each of their series: in one go, below a millisecond."""
 _MOST_KEYS: Final = 4096
 """Combinations of labels that are remembered with their series."""
 
@@ -85,6 +87,14 @@ class _Series:
         for old in [number for number in self.slots if number < slot - WINDOWS[-1][1]]:
             del self.slots[old]
 
+    def add(self, slot: int, bins: dict[int, int]) -> None:
+        """Count them in this slot."""
+        if self.at != slot:
+            self.begin(slot)
+        current = self.current
+        for at, count in bins.items():
+            current[at] = current.get(at, 0) + count
+
     def counted(self, slot: int, whole: int) -> dict[int, int]:
         """All that was counted in this slot and the `whole` ones before it."""
         found: dict[int, int] = {}
@@ -98,13 +108,19 @@ class _Series:
 class Percentiles:
     """One per proxy."""
 
-    __slots__ = ("_series", "_slot", "_together")
+    __slots__ = ("_series", "_slot", "_together", "_until", "_waiting", "_waits")
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], _Series] = {}
         self._together: dict[Key, list[_Series]] = {}
         """The series that one request counts in."""
+        self._waiting: dict[Key, dict[int, int]] = {}
+        """Counted in this slot, and in none of the series yet."""
+        self._waits = 0
+        """Requests of which that is made."""
         self._slot = 0
+        self._until = -inf
+        """When the slot ends."""
 
     def add(
         self,
@@ -116,30 +132,30 @@ class Percentiles:
         now: float,
     ) -> None:
         """Count one request; None: it has no such time. `now`: monotonic seconds."""
-        slot = self._slot_at(now)
-        bins = []
+        if now >= self._until or self._waits >= _MOST_WAITING:
+            self._turn(now)
+        self._waits += 1
+        bins = self._waiting.get(key)
+        if bins is None:
+            bins = self._waiting[key] = {}
         if ttft_s is not None:
-            bins.append(_MIDDLE + bin_of(ttft_s))
+            at = _MIDDLE + bin_of(ttft_s)
+            bins[at] = bins.get(at, 0) + 1
         if tpot_s is not None:
-            bins.append(_STRIDE + _MIDDLE + bin_of(tpot_s))
+            at = _STRIDE + _MIDDLE + bin_of(tpot_s)
+            bins[at] = bins.get(at, 0) + 1
         if e2e_s is not None:
-            bins.append(2 * _STRIDE + _MIDDLE + bin_of(e2e_s))
+            at = 2 * _STRIDE + _MIDDLE + bin_of(e2e_s)
+            bins[at] = bins.get(at, 0) + 1
         if queue_s is not None:
-            bins.append(3 * _STRIDE + _MIDDLE + bin_of(queue_s))
-        together = self._together.get(key)
-        if together is None:
-            together = self._find(key)
-        for series in together:
-            if series.at != slot:
-                series.begin(slot)
-            current = series.current
-            for number in bins:
-                current[number] = current.get(number, 0) + 1
+            at = 3 * _STRIDE + _MIDDLE + bin_of(queue_s)
+            bins[at] = bins.get(at, 0) + 1
 
     def read(self, now: float, only: str | None = None) -> Iterator[Percentile]:
         """Every series that has something in a window, one after the other: take as many at a time as there is time.
         `only`: of this dimension."""
-        slot = self._slot_at(now)
+        self._turn(now)
+        slot = self._slot
         for series in [one for one in self._series.values() if only is None or one.by == only]:
             for window, whole in WINDOWS:
                 counted = series.counted(slot, whole)
@@ -148,22 +164,31 @@ class Percentiles:
 
     def bins(self, by: str, name: str, measure: str, window: str, now: float) -> dict[int, int]:
         """Bin → count of one series, as a sketch takes it. Empty: nothing was counted, or there is no such thing."""
+        self._turn(now)
         series = self._series.get((by, name))
         if series is None or measure not in MEASURES:
             return {}
         first = MEASURES.index(measure) * _STRIDE
-        counted = series.counted(self._slot_at(now), dict(WINDOWS).get(window, 0))
+        counted = series.counted(self._slot, dict(WINDOWS).get(window, 0))
         return {at - first - _MIDDLE: count for at, count in counted.items() if first <= at < first + _STRIDE}
 
     def forget(self, by: str, name: str) -> None:
         """Nothing will count there any more."""
+        self._turn(self._slot * SLOT_S)
         if self._series.pop((by, name), None) is not None:
             self._together.clear()
 
-    def _slot_at(self, now: float) -> int:
-        """Never an earlier one than before: a clock that jumps back brings nothing into disorder."""
+    def _turn(self, now: float) -> None:
+        """What waits gets into its series, and a new slot begins where it is time. Never an earlier one than before: a
+        clock that jumps back brings nothing into disorder."""
+        for key, bins in self._waiting.items():
+            together = self._together.get(key)
+            for series in self._find(key) if together is None else together:
+                series.add(self._slot, bins)
+        self._waiting.clear()
+        self._waits = 0
         self._slot = max(self._slot, int(now / SLOT_S))
-        return self._slot
+        self._until = (self._slot + 1) * SLOT_S
 
     def _find(self, key: Key) -> list[_Series]:
         found = [self._one(by, name) for by, name in zip(DIMENSIONS, key, strict=True) if name]

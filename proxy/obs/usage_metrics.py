@@ -9,7 +9,7 @@ from typing import Final
 
 from prometheus_client.metrics_core import Metric
 
-from proxy.model.outcome import Verdict
+from proxy.model.outcome import SERVED, Verdict
 from proxy.obs.families import counters
 from proxy.obs.record import Record
 
@@ -19,12 +19,16 @@ _LABELS: Final = ("model", "tenant")
 class _Used:
     """By one tenant of one model."""
 
-    __slots__ = ("cached", "completion", "kept", "prompt", "queue_s", "service_s", "verdicts")
+    __slots__ = ("cached", "completion", "kept", "prompt", "queue_s", "served", "service_s", "verdicts")
 
     def __init__(self) -> None:
         self.verdicts = dict.fromkeys(map(str, Verdict), 0)
-        self.prompt = self.completion = self.cached = self.kept = 0
+        self.served = self.prompt = self.completion = self.cached = self.kept = 0
         self.queue_s = self.service_s = 0.0
+
+    def ends(self) -> dict[str, int]:
+        """Requests by verdict."""
+        return {**self.verdicts, Verdict.SERVED.value: self.verdicts[Verdict.SERVED.value] + self.served}
 
     def tokens(self) -> tuple[tuple[str, int], ...]:
         """By direction."""
@@ -43,7 +47,10 @@ class UsageMetrics:
         used = self._used.get((model, tenant))
         if used is None:
             used = self._used[model, tenant] = _Used()
-        used.verdicts[str(record.outcome.verdict)] += 1
+        if record.outcome is SERVED:
+            used.served += 1
+        else:
+            used.verdicts[str(record.outcome.verdict)] += 1
         prompt, completion, cached = record.usage
         if record.is_from_memory:
             used.kept += completion or 0
@@ -63,7 +70,7 @@ class UsageMetrics:
             "tidegate_usage_requests",
             "Requests ended, by the model asked for and the tenant, as the configuration names them.",
             (*_LABELS, "verdict"),
-            [((*key, verdict), float(n)) for key, one in used for verdict, n in one.verdicts.items() if n],
+            [((*key, verdict), float(n)) for key, one in used for verdict, n in one.ends().items() if n],
         )
         yield counters(
             "tidegate_usage_tokens",
