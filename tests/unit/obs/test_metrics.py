@@ -244,3 +244,33 @@ async def test_ten_thousand_names_of_strangers_are_no_series() -> None:
     assert (
         value_of(samples_of(told), "tidegate_usage_requests_total", model="m", tenant="other", verdict="served") > 1500
     )
+
+
+async def test_requests_that_end_while_somebody_scrapes_break_nothing() -> None:
+    """Between two pieces anything may be counted that was never seen before."""
+    told, dice = metrics(), random.Random(23)
+    for number in range(30):
+        told.count(record(endpoint="chat.completions", backend=f"b{number}"))
+    written = []
+    for piece in told.pieces(is_open=False):
+        written.append(piece)
+        if len(written) > 150:
+            continue
+        number = dice.randrange(10_000)
+        told.count(
+            record(
+                endpoint=dice.choice(list(Endpoint)).value,
+                backend=f"new{number}",
+                traffic_class=f"class{number}",
+                cache=dice.choice(["", "hit", "miss"]),
+                prompt_version=dice.choice(["", f"p{number}@1"]),
+                fallback=dice.choice(["", f"pool:{number}"]),
+                outcome=dice.choice([SERVED, failed_with(upstream(Kind.CUT, "x"), Phase.STREAM)]),
+            )
+        )
+    families = {family.name: family for family in text_string_to_metric_families("".join(written))}
+    assert len(written) > 100
+    for name in ("tidegate_e2e_seconds", "tidegate_ttft_seconds"):
+        sizes = [one.value for one in families[name].samples if one.name.endswith("_count")]
+        bounds = [one.value for one in families[name].samples if one.labels.get("le") == "+Inf"]
+        assert sizes == bounds
