@@ -23,18 +23,22 @@ class Labels:
     """One set. Names that are told stand for themselves; those that `listed` knows (name → name, None: unknown) come in
     as they are asked for, until there are `most`."""
 
-    __slots__ = ("_known", "_listed", "_most", "_values")
+    __slots__ = ("_is_told", "_known", "_listed", "_most", "_values")
 
     def __init__(self, names: Iterable[str], most: int, listed: Callable[[str], str | None] = nowhere) -> None:
         self._most = most
         self._listed = listed
+        self._is_told = listed is nowhere
+        """There are no names but those that were told."""
         self._values = dict.fromkeys(list(dict.fromkeys(names))[:most])
         self._known = {"": NONE} | {name: name for name in self._values}
 
     def of(self, name: str) -> str:
         """The value of the label for `name`."""
         known = self._known.get(name)
-        return self._new(name) if known is None else known
+        if known is not None:
+            return known
+        return OTHER if self._is_told else self._new(name)
 
     def know(self, names: Iterable[str]) -> None:
         """More names that stand for themselves, while there is room."""
