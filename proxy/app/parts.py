@@ -110,12 +110,16 @@ def telemetry(config: Config, backends: Mapping[str, Upstream]) -> Telemetry | N
     )
 
 
+_USUAL_PROVIDER = "openai"
+"""Of an engine that nobody recognises: its API is what is known of it."""
+
+
 def _engines(backends: Mapping[str, Upstream]) -> Engines:
     """Those that there are when somebody asks."""
 
     def engine(name: str) -> Engine | None:
         backend = backends.get(name)
-        return None if backend is None else Engine(*backend.authority, backend.kind)
+        return None if backend is None else Engine(*backend.authority, backend.kind or _USUAL_PROVIDER)
 
     return engine
 

@@ -90,8 +90,7 @@ async def _serve(loaded: Loaded, source: str, file: ConfigFile | None, logs: Log
 
 def _files(config: Config) -> Files:
     log = config.log
-    access = log.file if log.access else None
-    return Files(access or "", log.csv or "", log.rotate, log.keep)
+    return Files(log.file or "", log.csv or "", log.rotate, log.keep)
 
 
 def _check_descriptors(config: Config) -> None:

@@ -22,7 +22,7 @@ def with_bounds(*more: float | None) -> tuple[float, ...]:
 class Histogram:
     """Counts of one series by bucket, and the sum of what was counted in seconds."""
 
-    __slots__ = ("_above", "_at", "_bounds", "_counts", "_up_to", "sum")
+    __slots__ = ("_above", "_at", "_bounds", "_counts", "_up_to", "exemplars", "sum")
 
     def __init__(self, bounds: tuple[float, ...] = SECONDS) -> None:
         """`bounds`: upper ones, seconds, ascending."""
@@ -32,6 +32,16 @@ class Histogram:
         self._at = 0
         """The bucket last counted into: above `_above`, up to `_up_to`."""
         self._above = self._up_to = -inf
+        self.exemplars: dict[int, tuple[float, str]] | None = None
+        """By bucket: a value in it, and the trace that it is of. None: nobody keeps any."""
+
+    def exemplify(self, value_s: float, trace_id: str) -> None:
+        """A value that was counted is that of this trace; each bucket keeps the last one."""
+        if self.exemplars is None:
+            self.exemplars = {}
+        if not self._above < value_s <= self._up_to:
+            self._find(value_s)
+        self.exemplars[self._at] = value_s, trace_id
 
     def observe(self, value_s: float, times: int = 1) -> None:
         """Count one value, seconds, so many times."""

@@ -5,7 +5,7 @@ all of it at once, which takes a second for a large fleet. A piece takes well be
 writes it down can let streams through between two of them. Histograms, nine tenths of the text, are made of templates.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client.metrics_core import Metric
@@ -47,13 +47,13 @@ class Writer:
         for family in families:
             if isinstance(family, Histograms):
                 yield _head(family.name, "histogram", family.documentation, is_open)
-                yield from self._histograms(family)
+                yield from self._histograms(family, is_open)
             else:
                 yield from _metric(family, is_open)
         if is_open:
             yield "# EOF\n"
 
-    def _histograms(self, family: Histograms) -> Iterator[str]:
+    def _histograms(self, family: Histograms, is_open: bool) -> Iterator[str]:
         templates: dict[tuple[float, ...], str] = {}
         before, written = self._written.get(family.name, {}), dict[tuple[str, ...], _Written]()
         for key, histogram in family.rows:
@@ -68,7 +68,7 @@ class Writer:
                 labels = _labelled(zip(family.labels, key, strict=True))
                 one = _Written(histogram, seen, _filled(template, histogram).replace(_LABELS, labels))
             written[key] = one
-            yield one.text
+            yield _exemplified(one.text, histogram.exemplars) if is_open and histogram.exemplars else one.text
         self._written[family.name] = written
 
 
@@ -93,6 +93,14 @@ def _template(family: Histograms, histogram: Histogram) -> str:
 def _filled(template: str, histogram: Histogram) -> str:
     counts = histogram.cumulative()
     return template % (*counts, counts[-1], _number(histogram.sum))
+
+
+def _exemplified(text: str, exemplars: Mapping[int, tuple[float, str]]) -> str:
+    """With the traces of some values: OpenMetrics alone has them. The lines of buckets come first, in their order."""
+    lines = text.split("\n")
+    for bucket, (value_s, trace_id) in exemplars.items():
+        lines[bucket] += f' # {{trace_id="{trace_id}"}} {_number(value_s)}'
+    return "\n".join(lines)
 
 
 def _head(name: str, kind: str, text: str, is_open: bool) -> str:

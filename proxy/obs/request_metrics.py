@@ -285,6 +285,24 @@ def _time(series: _Series, record: Record) -> None:
         if tpot_s is not None:
             series.tpot.observe(tpot_s)
         meter.hand_over(series.itl, series.of_backend.event_gap)
+    if record.trace is not None and (trace_id := record.exemplar):
+        _exemplify(series, record, trace_id)
+
+
+def _exemplify(series: _Series, record: Record, trace_id: str) -> None:
+    """The trace to look at for what was just counted."""
+    timeline, meter = record.timeline, record.meter
+    received, released, done = timeline.received, timeline.released, timeline.done
+    if released is not None and timeline.understood is not None:
+        held_until = released if timeline.gathered is None else timeline.gathered
+        series.of_class.queue.exemplify(held_until - timeline.understood, trace_id)
+    if done is not None:
+        series.e2e.exemplify(done - received, trace_id)
+    if meter.first_token is not None:
+        series.ttft.exemplify(meter.first_token - received, trace_id)
+        tpot_s = meter.tpot_s(record.usage.completion_tokens)
+        if tpot_s is not None:
+            series.tpot.exemplify(tpot_s, trace_id)
 
 
 def _observe(histogram: Histogram, value_s: float) -> None:

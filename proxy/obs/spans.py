@@ -84,6 +84,10 @@ class Spans:
         error = attempt.end_reason or (genai.error_type(record) if is_last else "")
         attributes: dict[str, Value] = {genai.OPERATION: operation, "tidegate.attempt": attempt.number}
         _put(attributes, genai.REQUEST_MODEL, asked)
+        _put(attributes, "gen_ai.request.stream", record.stream)
+        prompt, _, version = record.prompt_version.partition("@")
+        _put(attributes, "gen_ai.prompt.name", prompt)
+        _put(attributes, "gen_ai.prompt.version", version)
         _put(attributes, "tidegate.backend", attempt.backend)
         _put(attributes, "tidegate.route.hedge", attempt.hedge)
         _put(attributes, "tidegate.route.fallback", attempt.way)

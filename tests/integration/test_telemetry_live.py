@@ -1,11 +1,18 @@
 """Spans and GenAI metrics at a receiver of OTLP: names, units, parents, what engines are told, what is never sent."""
 
+import asyncio
 import itertools
 import re
+from urllib.request import Request, urlopen
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from proxy.app.candidate import candidate
+from proxy.config.loader import load
 from tests.support.bed import backend_entry
+from tests.support.engine_scripts import SCRIPTS
+from tests.support.live_proxy import SimEngine, running
 from tests.support.otlp_receiver import attributes, otlp_receiver
 from tests.support.patience import eventually
 from tests.support.raw_client import request_bytes
@@ -283,6 +290,72 @@ def test_without_telemetry_the_clients_headers_pass_as_they_came(start_pair):
         headers = told_to(engine)
         assert {name: headers[name] for name, _ in traced} == dict(traced)
         assert ("traceparent" in headers) is bool(traced)
+
+
+def test_exemplars_name_the_trace(start, receiver):
+    proxy, _ = start()
+    header, trace = parent()
+    proxy.ask("POST", PATH, STREAM, [header])
+    unsampled, other = parent("00")
+    proxy.ask("POST", PATH, STREAM, [unsampled])
+    wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    with urlopen(Request(f"{proxy.admin_url}/metrics", headers=wanted), timeout=5.0) as answer:
+        shown = answer.read().decode()
+    exemplars = {
+        family.name
+        for family in text_string_to_metric_families(shown)
+        for sample in family.samples
+        if sample.exemplar is not None and sample.exemplar.labels == {"trace_id": trace}
+    }
+    assert exemplars == {f"tidegate_{name}_seconds" for name in ("queue", "ttft", "tpot", "e2e")}
+    assert other not in shown
+    assert trace not in proxy.metrics().text
+
+
+async def first_hangs(exchange):
+    second = exchange.request.header("x-request-id").endswith("-2")
+    exchange.arguments = ["0"] if second else []
+    await SCRIPTS["slow" if second else "hang"](exchange)
+
+
+def test_a_hedge_is_two_calls_and_one_of_them_lost(start, start_backend, receiver):
+    engines = [start_backend(), start_backend()]
+    for engine in engines:
+        engine.scripts["first-hangs"] = first_hangs
+    entries = [backend_entry(engine, name) for engine, name in zip(engines, ("alpha", "beta"), strict=True)]
+    classes = [{"name": "interactive", "hedge": {"after": "100ms", "budget": "50%"}}]
+    proxy, _ = start(entries=entries, classes=classes)
+    header, trace = parent()
+    answer = proxy.ask("POST", PATH, CHAT, [header, ("x-fake", "first-hangs"), ("x-request-id", "hedged")])
+    assert answer.status == 200
+    calls = [span for span in spans_of(receiver, trace, 4) if span.kind == CLIENT]
+    told = {attributes(span.attributes)["tidegate.attempt"]: attributes(span.attributes) for span in calls}
+    assert told[2]["tidegate.route.reason"] == "hedge"
+    assert sorted(one.get("error.type", "") for one in told.values()) == ["", "lost"]
+
+
+def put_in_place(live, old, new):
+    live.file.write_text(live.file.read_text().replace(old, new))
+    loaded = load(live.file, {})
+    assert loaded.config is not None, loaded.diagnostics
+    live.proxy.configured.prepare(candidate(loaded.config, loaded.rule_lines))()
+
+
+async def test_another_configuration_sends_elsewhere_and_the_old_receiver_gets_what_was_counted(tmp_path, receiver):
+    text = "telemetry: {endpoint: 'URL', interval: 1h}\n"
+    with otlp_receiver() as another:
+        async with running(tmp_path, text.replace("URL", receiver.url), [SimEngine("a")]) as live:
+            assert (await live.ask()).status == 200
+            put_in_place(live, receiver.url, receiver.url)
+            assert (await live.ask()).status == 200
+            put_in_place(live, receiver.url, another.url)
+            assert (await live.ask()).status == 200
+        for one, requests in ((receiver, 2), (another, 1)):
+            await asyncio.to_thread(eventually, lambda one=one: one.exports, "the last totals")
+            _, (point,) = points(one, "gen_ai.server.request.duration")
+            assert point.count == requests
+            own = [span for span in one.spans if span.kind == SERVER]
+            assert len(own) == requests
 
 
 def test_a_prompts_window_is_a_span(start, start_backend, receiver):

@@ -102,3 +102,25 @@ def test_another_histogram_of_the_same_labels_is_another_one() -> None:
     texts = ["".join(writer.pieces([Histograms("a", "A.", (), [((), of)])], is_open=True)) for of in (one, other)]
     assert "a_sum 1.0" in texts[0]
     assert "a_sum 2.0" in texts[1]
+
+
+def test_exemplars_are_read_by_the_library_and_stand_in_openmetrics_alone() -> None:
+    histogram = Histogram((0.1, 1.0))
+    for value_s, trace_id in ((0.1, "a" * 32), (0.5, "b" * 32), (0.7, "c" * 32), (9.0, "d" * 32)):
+        histogram.observe(value_s)
+        histogram.exemplify(value_s, trace_id)
+    families: list[Family] = [Histograms("a_seconds", "About.", ("x",), [(("1",), histogram)])]
+    (family,) = read_open(text(families, is_open=True))
+    found = {
+        sample.labels["le"]: (sample.exemplar.labels, sample.exemplar.value)
+        for sample in family.samples
+        if sample.exemplar is not None
+    }
+    assert found == {
+        "0.1": ({"trace_id": "a" * 32}, 0.1),
+        "1.0": ({"trace_id": "c" * 32}, 0.7),
+        "+Inf": ({"trace_id": "d" * 32}, 9.0),
+    }
+    assert "trace_id" not in text(families, is_open=False)
+    (plain,) = read_text(text(families, is_open=False))
+    assert [sample.value for sample in plain.samples] == [sample.value for sample in family.samples]

@@ -8,12 +8,14 @@ from proxy.model.classes import NOTHING_PROMISED, Promise
 from proxy.model.faults import Kind, downstream
 from proxy.model.outcome import Phase, failed_with
 from proxy.obs.exposition import Writer
+from proxy.obs.families import Histograms
 from proxy.obs.record import Streaming
 from proxy.obs.request_metrics import Bounds, RequestMetrics
 from proxy.wire.event import Event
 from proxy.wire.meter import Meter
 from proxy.wire.usage import NO_USAGE, Usage
 from tests.unit.obs.records import record, timeline
+from tests.unit.obs.traces import TRACE, traced
 
 WHO = 'endpoint="chat.completions",class="interactive",backend="alpha"'
 CLASS = 'endpoint="chat.completions",class="interactive"'
@@ -110,3 +112,19 @@ def test_streams_that_run_show_their_gaps_and_count_them_once() -> None:
     assert read(metrics)[f"itl_seconds_count{{{WHO}}}"] == 4
     metrics.count(record(meter=meter))
     assert read(metrics)[f"itl_seconds_count{{{WHO}}}"] == 4
+
+
+@pytest.mark.parametrize(("flags", "kept"), [("01", True), ("00", False)])
+def test_what_is_sampled_is_an_example_of_its_times(flags: str, kept: bool) -> None:
+    counts = RequestMetrics(Bounds())
+    counts.count(traced(flags))
+    rows = {
+        family.name: histogram.exemplars
+        for family in counts.families()
+        if isinstance(family, Histograms)
+        for _, histogram in family.rows
+        if histogram.exemplars
+    }
+    expected = {"tidegate_queue_seconds", "tidegate_e2e_seconds", "tidegate_ttft_seconds", "tidegate_tpot_seconds"}
+    assert rows.keys() == (expected if kept else set())
+    assert all(trace_id == TRACE for found in rows.values() if found for _, trace_id in found.values())

@@ -46,7 +46,7 @@ def test_times_are_those_of_the_stopwatch() -> None:
 
 
 def test_the_routing_decision_is_in_the_attempts() -> None:
-    _, _, first, second, _ = spans_of(traced())
+    _, _, first, second, _ = spans_of(traced(prompt_version="support@3"))
     assert first.error == first.attributes["error.type"] == "reset"
     assert (first.attributes["tidegate.backend"], first.attributes["tidegate.route.reason"]) == ("beta", "first")
     assert first.attributes["tidegate.predicted_ttft_s"] == 0.2
@@ -55,7 +55,10 @@ def test_the_routing_decision_is_in_the_attempts() -> None:
     expected = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "vllm",
+        "gen_ai.prompt.name": "support",
+        "gen_ai.prompt.version": "3",
         "gen_ai.request.model": "alias",
+        "gen_ai.request.stream": True,
         "gen_ai.response.model": "model",
         "gen_ai.usage.input_tokens": 25,
         "gen_ai.usage.output_tokens": 8,
