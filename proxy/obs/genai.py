@@ -49,20 +49,22 @@ Engines = Callable[[str], Engine | None]
 """By the name of its backend; None: it is there no more."""
 
 
-def is_work(record: Record) -> bool:
-    """Whether a model works there: all else (health, lists, unknown routes) is no GenAI operation."""
-    return ENDPOINTS[Endpoint(record.endpoint)].works
+class Facts(NamedTuple):
+    """Of an endpoint."""
 
-
-def generates(record: Record) -> bool:
-    """Whether it is an inference in the words of the conventions."""
-    return ENDPOINTS[Endpoint(record.endpoint)].generates
-
-
-def operation(record: Record) -> str:
+    operation: str
     """One of the well-known names, or the endpoint's own."""
-    endpoint = Endpoint(record.endpoint)
-    return _OPERATIONS.get(endpoint, endpoint.value)
+    works: bool
+    """A model works there: all else (health, lists, unknown routes) is no GenAI operation."""
+    generates: bool
+    """It is an inference in the words of the conventions."""
+
+
+FACTS: Final = {
+    endpoint.value: Facts(_OPERATIONS.get(endpoint, endpoint.value), facts.works, facts.generates)
+    for endpoint, facts in ENDPOINTS.items()
+}
+"""By the endpoint of a Record."""
 
 
 def error_type(record: Record) -> str:

@@ -16,9 +16,8 @@ from proxy.wire.trace_context import TracedAttempt
 
 CURRENT: Final = "current"
 LEGACY: Final = "legacy"
-MAX_POINTS: Final = 2000
-"""Of one metric; what would be more is one point, as the SDKs do it."""
-_OVERFLOW: Final = (("otel.metric.overflow", "true"),)
+MAX_ROWS: Final = 2000
+"""Sets of attributes; what would be more is one, as the SDKs do it."""
 
 _SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _FIRST_TOKEN: Final = (*(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),)
@@ -31,6 +30,7 @@ _TOKENS: Final = (
 
 Key = tuple[tuple[str, str | int], ...]
 """Attributes."""
+_OVERFLOW: Final[Key] = (("otel.metric.overflow", "true"),)
 
 
 class Metric(NamedTuple):
@@ -39,7 +39,51 @@ class Metric(NamedTuple):
     name: str
     unit: str
     about: str
-    bounds: tuple[float, ...]
+    bounds: tuple[float, ...] = ()
+
+
+def _seconds(name: str, about: str, bounds: tuple[float, ...] = _SECONDS) -> Metric:
+    return Metric(name, "s", about, bounds)
+
+
+def _tokens(name: str, about: str, bounds: tuple[float, ...] = ()) -> Metric:
+    return Metric(name, "{token}", about, bounds)
+
+
+_CALL: Final = "Duration of one call to an engine."
+_FIRST: Final = "From the call to the first event with output."
+_GAP: Final = "Between events with output; those of one stream count with their mean."
+_METRICS: Final = (
+    _seconds("gen_ai.client.inference.duration", _CALL),
+    _seconds("gen_ai.client.inference.time_to_first_chunk", _FIRST),
+    _seconds("gen_ai.client.inference.time_per_output_chunk", _GAP),
+    _tokens("gen_ai.client.inference.usage.input_tokens", "Input tokens, cached ones included."),
+    _tokens("gen_ai.client.inference.usage.output_tokens", "Output tokens."),
+    _tokens("gen_ai.client.inference.usage.cache_read.input_tokens", "Input tokens found in an engine's cache."),
+    _seconds("gen_ai.server.request.duration", "From the request to the last byte of its answer."),
+    _seconds("gen_ai.server.time_to_first_token", "From the request to its first token.", _FIRST_TOKEN),
+    _seconds("gen_ai.server.time_per_output_token", "Per output token after the first.", _PER_TOKEN),
+    _seconds("gen_ai.client.operation.duration", _CALL),
+    _seconds("gen_ai.client.operation.time_to_first_chunk", _FIRST),
+    _seconds("gen_ai.client.operation.time_per_output_chunk", _GAP),
+    _tokens("gen_ai.client.token.usage", "Tokens of one call, input or output.", _TOKENS),
+    _tokens("gen_ai.client.token.usage", "Tokens of one call, input or output.", _TOKENS),
+)
+_DURATION: Final = 0
+_FIRST_CHUNK: Final = 1
+_PER_CHUNK: Final = 2
+_INPUT: Final = 3
+_OUTPUT: Final = 4
+_CACHED: Final = 5
+_REQUEST: Final = 6
+_TTFT: Final = 7
+_TPOT: Final = 8
+_OLD_DURATION: Final = 9
+_OLD_FIRST_CHUNK: Final = 10
+_OLD_PER_CHUNK: Final = 11
+_OLD_INPUT: Final = 12
+_OLD_OUTPUT: Final = 13
+"""Places of the metrics; from the first of the old ones on they have the attributes of older conventions, too."""
 
 
 class Point:
@@ -56,28 +100,27 @@ class Point:
         """One value, so many times."""
         self.counts[bisect_left(bounds, value)] += times
         self.total += value * times
-        self.low = min(self.low, value)
-        self.high = max(self.high, value)
+        if value < self.low:
+            self.low = value
+        if value > self.high:
+            self.high = value
 
 
-class _Counted:
-    """One metric and its points."""
+class _Row:
+    """All metrics with the same attributes."""
 
-    def __init__(self, name: str, unit: str, about: str, bounds: tuple[float, ...] = ()) -> None:
-        self.metric = Metric(name, unit, about, bounds)
-        self._points: dict[Key, Point] = {}
+    __slots__ = ("key", "points")
 
-    def count(self, key: Key, value: float, times: int = 1) -> None:
-        point = self._points.get(key)
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.points: list[Point | None] = [None] * len(_METRICS)
+
+    def count(self, place: int, value: float, times: int = 1) -> None:
+        bounds = _METRICS[place].bounds
+        point = self.points[place]
         if point is None:
-            if len(self._points) >= MAX_POINTS:
-                key = _OVERFLOW
-            point = self._points.setdefault(key, Point(len(self.metric.bounds) + 1))
-        point.count(value, self.metric.bounds, times)
-
-    def points(self) -> list[tuple[Key, Point]]:
-        """As they are; another thread may go on counting."""
-        return list(self._points.items())
+            point = self.points[place] = Point(len(bounds) + 1)
+        point.count(value, bounds, times)
 
 
 class GenAiMetrics:
@@ -88,161 +131,123 @@ class GenAiMetrics:
         self._engines = engines
         self._is_current = semconv != LEGACY
         self._is_legacy = semconv != CURRENT
-        seconds, tokens = "s", "{token}"
-        client, server = "gen_ai.client", "gen_ai.server"
-        inference = f"{client}.inference"
-        self._duration = _Counted(f"{inference}.duration", seconds, "Duration of one call to an engine.", _SECONDS)
-        self._first_chunk = _Counted(
-            f"{inference}.time_to_first_chunk", seconds, "From the call to the first event with output.", _SECONDS
-        )
-        self._per_chunk = _Counted(
-            f"{inference}.time_per_output_chunk",
-            seconds,
-            "Between events with output; those of one stream count with their mean.",
-            _SECONDS,
-        )
-        self._input = _Counted(f"{inference}.usage.input_tokens", tokens, "Input tokens, cached ones included.")
-        self._output = _Counted(f"{inference}.usage.output_tokens", tokens, "Output tokens.")
-        self._cached = _Counted(
-            f"{inference}.usage.cache_read.input_tokens", tokens, "Input tokens that an engine found in its cache."
-        )
-        self._operation = _Counted(
-            f"{client}.operation.duration", seconds, "Duration of one call to an engine.", _SECONDS
-        )
-        self._old_first_chunk = _Counted(
-            f"{client}.operation.time_to_first_chunk",
-            seconds,
-            "From the call to the first event with output.",
-            _SECONDS,
-        )
-        self._old_per_chunk = _Counted(
-            f"{client}.operation.time_per_output_chunk",
-            seconds,
-            "Between events with output; those of one stream count with their mean.",
-            _SECONDS,
-        )
-        self._old_usage = _Counted(f"{client}.token.usage", tokens, "Tokens of one call, input or output.", _TOKENS)
-        self._request = _Counted(
-            f"{server}.request.duration", seconds, "From the request to the last byte of its answer.", _SECONDS
-        )
-        self._first_token = _Counted(
-            f"{server}.time_to_first_token", seconds, "From the request to its first token.", _FIRST_TOKEN
-        )
-        self._per_token = _Counted(
-            f"{server}.time_per_output_token", seconds, "Per output token after the first.", _PER_TOKEN
-        )
+        self._rows: dict[tuple[str, str, str, str, str, str], _Row] = {}
+        self._overflow = _Row(_OVERFLOW)
 
     def all(self) -> list[tuple[Metric, list[tuple[Key, Point]]]]:
-        """Every metric that has been counted, with its points."""
-        found = (
-            *(self._duration, self._first_chunk, self._per_chunk, self._input, self._output, self._cached),
-            *(self._operation, self._old_first_chunk, self._old_per_chunk, self._old_usage),
-            *(self._request, self._first_token, self._per_token),
-        )
-        return [(one.metric, points) for one in found if (points := one.points())]
+        """Every metric that has been counted, with its points. Another thread may go on counting."""
+        found: dict[str, tuple[Metric, list[tuple[Key, Point]]]] = {}
+        for row in [*self._rows.values(), self._overflow]:
+            for place, point in enumerate(row.points):
+                if point is not None:
+                    metric = _METRICS[place]
+                    _, points = found.setdefault(metric.name, (metric, []))
+                    points.append((self._attributes(row.key, place), point))
+        return list(found.values())
 
     def count(self, record: Record) -> None:
         """One finished request; what no model works at is none of these."""
-        if not genai.is_work(record):
+        facts = genai.FACTS[record.endpoint]
+        if not facts.works:
             return
         asked, served = genai.models(record)
-        operation = genai.operation(record)
-        self._count_server(record, operation, asked, served)
+        error = genai.error_type(record)
+        self._count_server(record, facts.operation, asked, served, error)
         trace = record.trace
         if trace is None or not trace.attempts or (record.company is not None and record.company.joins):
             return
-        for attempt in trace.attempts:
-            self._count_attempt(record, attempt, self._key(attempt.backend, operation, asked, served))
         last = trace.attempts[-1]
-        key = self._key(last.backend, operation, asked, served)
-        if genai.generates(record):
-            self._count_stream(record, last, key)
-        self._count_tokens(record, key)
+        for attempt in trace.attempts:
+            failed = attempt.end_reason or (error if attempt is last else "")
+            if attempt.ended is not None:
+                row = self._row(attempt.backend, facts.operation, asked, served, failed)
+                self._count_attempt(row, attempt.ended - attempt.sent, is_inference=facts.generates)
+        row = self._row(last.backend, facts.operation, asked, served, "")
+        if facts.generates and record.stream and not last.end_reason:
+            self._count_stream(row, record, last)
+        self._count_tokens(row, record)
 
-    def _key(self, backend: str, operation: str, asked: str, served: str) -> Key:
-        engine = self._engines(backend)
-        attributes: list[tuple[str, str | int]] = [(genai.OPERATION, operation)]
-        if engine is not None:
-            attributes += (
-                (genai.PROVIDER, engine.kind),
-                (genai.ADDRESS, engine.address),
-                (genai.PORT, engine.port),
-            )
-        return _with_models(attributes, asked, served)
-
-    def _count_server(self, record: Record, operation: str, asked: str, served: str) -> None:
+    def _count_server(self, record: Record, operation: str, asked: str, served: str, error: str) -> None:
         line, meter = record.timeline, record.meter
         engine = self._engines(record.backend)
         provider = genai.US if engine is None else engine.kind
-        key = _with_models([(genai.OPERATION, operation), (genai.PROVIDER, provider)], asked, served)
         if line.done is not None:
-            self._request.count(_with_error(key, genai.error_type(record)), line.done - line.received)
+            row = self._server_row(provider, operation, asked, served, error)
+            row.count(_REQUEST, line.done - line.received)
         if record.outcome.verdict is not Verdict.SERVED or meter.first_token is None:
             return
-        self._first_token.count(key, meter.first_token - line.received)
+        row = self._server_row(provider, operation, asked, served, "")
+        row.count(_TTFT, meter.first_token - line.received)
         tpot_s = meter.tpot_s(record.usage.completion_tokens)
         if tpot_s is not None:
-            self._per_token.count(key, tpot_s)
+            row.count(_TPOT, tpot_s)
 
-    def _count_attempt(self, record: Record, attempt: TracedAttempt, key: Key) -> None:
-        if attempt.ended is None:
-            return
-        trace = record.trace
-        is_last = trace is not None and attempt is trace.attempts[-1]
-        failed = attempt.end_reason or (genai.error_type(record) if is_last else "")
-        key, took_s = _with_error(key, failed), attempt.ended - attempt.sent
-        inference = genai.generates(record)
-        if self._is_current and inference:
-            self._duration.count(key, took_s)
-        if self._is_legacy:
-            self._operation.count(_as_before(key), took_s)
-        elif not inference:
-            self._operation.count(key, took_s)
+    def _count_attempt(self, row: _Row, took_s: float, *, is_inference: bool) -> None:
+        if self._is_current and is_inference:
+            row.count(_DURATION, took_s)
+        if self._is_legacy or not is_inference:
+            row.count(_OLD_DURATION, took_s)
 
-    def _count_stream(self, record: Record, last: TracedAttempt, key: Key) -> None:
+    def _count_stream(self, row: _Row, record: Record, last: TracedAttempt) -> None:
         meter = record.meter
         first, end = meter.first_token, meter.last_token
-        if not record.stream or first is None or end is None or last.end_reason:
+        if first is None or end is None:
             return
         first_s, gaps = first - last.sent, meter.events - 1
-        for wanted, first_chunk, per_chunk, one in (
-            (self._is_current, self._first_chunk, self._per_chunk, key),
-            (self._is_legacy, self._old_first_chunk, self._old_per_chunk, _as_before(key)),
-        ):
-            if wanted and first_s >= 0:  # a stream that was resumed has its first token from another call
-                first_chunk.count(one, first_s)
-            if wanted and gaps > 0:
-                per_chunk.count(one, (end - first) / gaps, gaps)
+        if first_s >= 0:  # a stream that was resumed has its first token from another call
+            self._both(row, _FIRST_CHUNK, _OLD_FIRST_CHUNK, first_s)
+        if gaps > 0:
+            self._both(row, _PER_CHUNK, _OLD_PER_CHUNK, (end - first) / gaps, gaps)
 
-    def _count_tokens(self, record: Record, key: Key) -> None:
-        usage = record.usage
+    def _count_tokens(self, row: _Row, record: Record) -> None:
+        prompt, completion, cached = record.usage
+        if prompt is not None:
+            self._both(row, _INPUT, _OLD_INPUT, prompt)
+        if completion is not None:
+            self._both(row, _OUTPUT, _OLD_OUTPUT, completion)
+        if cached is not None and self._is_current:
+            row.count(_CACHED, cached)
+
+    def _both(self, row: _Row, current: int, old: int, value: float, times: int = 1) -> None:
         if self._is_current:
-            for counted, tokens in (
-                (self._input, usage.prompt_tokens),
-                (self._output, usage.completion_tokens),
-                (self._cached, usage.cached_tokens),
-            ):
-                if tokens:
-                    counted.count(key, tokens)
+            row.count(current, value, times)
         if self._is_legacy:
-            old = _as_before(key)
-            for kind, tokens in (("input", usage.prompt_tokens), ("output", usage.completion_tokens)):
-                if tokens is not None:
-                    self._old_usage.count((*old, (genai.COUNTED, kind)), tokens)
+            row.count(old, value, times)
 
+    # --- whose they are
 
-def _with_models(attributes: list[tuple[str, str | int]], asked: str, served: str) -> Key:
-    if asked:
-        attributes.append((genai.REQUEST_MODEL, asked))
-    if served:
-        attributes.append((genai.RESPONSE_MODEL, served))
-    return tuple(attributes)
+    def _row(self, backend: str, operation: str, asked: str, served: str, error: str) -> _Row:
+        """Of calls to one engine."""
+        engine = self._engines(backend)
+        kind = "" if engine is None else engine.kind
+        row = self._rows.get((backend, kind, operation, asked, served, error))
+        if row is None:
+            address: Key = ()
+            if engine is not None:
+                address = ((genai.PROVIDER, kind), (genai.ADDRESS, engine.address), (genai.PORT, engine.port))
+            row = self._new((backend, kind, operation, asked, served, error), address)
+        return row
 
+    def _server_row(self, provider: str, operation: str, asked: str, served: str, error: str) -> _Row:
+        """Of requests of clients."""
+        row = self._rows.get(("", provider, operation, asked, served, error))
+        if row is None:
+            row = self._new(("", provider, operation, asked, served, error), ((genai.PROVIDER, provider),))
+        return row
 
-def _with_error(key: Key, error: str) -> Key:
-    return (*key, (genai.ERROR, error)) if error else key
+    def _new(self, whose: tuple[str, str, str, str, str, str], engine: Key) -> _Row:
+        if len(self._rows) >= MAX_ROWS:
+            return self._overflow
+        _, _, operation, asked, served, error = whose
+        named = ((genai.REQUEST_MODEL, asked), (genai.RESPONSE_MODEL, served), (genai.ERROR, error))
+        key: Key = ((genai.OPERATION, operation), *engine, *[pair for pair in named if pair[1]])
+        row = self._rows[whose] = _Row(key)
+        return row
 
-
-def _as_before(key: Key) -> Key:
-    """With the attribute by which older dashboards tell providers apart."""
-    return (*key, *[(genai.SYSTEM, value) for name, value in key if name == genai.PROVIDER])
+    def _attributes(self, key: Key, place: int) -> Key:
+        """With those by which older dashboards tell providers and tokens apart."""
+        if place >= _OLD_DURATION and self._is_legacy:
+            key = (*key, *[(genai.SYSTEM, value) for name, value in key if name == genai.PROVIDER])
+        if place >= _OLD_INPUT:
+            key = (*key, (genai.COUNTED, "input" if place == _OLD_INPUT else "output"))
+        return key

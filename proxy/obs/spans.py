@@ -78,7 +78,7 @@ class Spans:
             yield maker.part("window", gathered, line.released, attributes)
 
     def _attempt(self, record: Record, attempt: TracedAttempt, maker: "_Maker") -> Span:
-        operation, (asked, served) = genai.operation(record), genai.models(record)
+        operation, (asked, served) = genai.FACTS[record.endpoint].operation, genai.models(record)
         is_last = record.trace is not None and attempt is record.trace.attempts[-1]
         has_answer = not attempt.end_reason and is_last
         error = attempt.end_reason or (genai.error_type(record) if is_last else "")
@@ -124,8 +124,9 @@ def _of_request(record: Record, trace: Trace, policy: str) -> dict[str, Value]:
         "tidegate.route.policy": policy,
         "tidegate.request_id": record.id,
     }
-    if genai.is_work(record):
-        attributes[genai.OPERATION] = genai.operation(record)
+    facts = genai.FACTS[record.endpoint]
+    if facts.works:
+        attributes[genai.OPERATION] = facts.operation
         attributes |= _of_answer(record, served, record.timeline.received)
     _put(attributes, genai.REQUEST_MODEL, asked)
     for name, value in (

@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import re
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.request import Request, urlopen
 
 import pytest
@@ -369,3 +371,20 @@ def test_a_prompts_window_is_a_span(start, start_backend, receiver):
     assert attributes(window.attributes)["tidegate.window.jobs"] == 1
     assert "embeddings fake-model" in spans
     assert re.fullmatch("[0-9a-f]{16}", window.span_id.hex())
+
+
+def test_two_that_go_as_one_call_have_a_tree_each_and_the_engine_is_told_of_the_first(start, receiver):
+    proxy, engine = start(routing={"windows": [{"endpoint": "embeddings", "mode": "fixed", "max_wait": "300ms"}]})
+    engine.forget()
+    asked = [parent() for _ in range(2)]
+    body = {"model": "fake-model", "input": "x"}
+    with ThreadPoolExecutor(2) as pool:
+        send = partial(proxy.ask, "POST", "/v1/embeddings", body)
+        answers = list(pool.map(lambda one: send([one[0]]), asked))
+    assert [answer.status for answer in answers] == [200, 200]
+    trees = [by_name(spans_of(receiver, trace, 4)) for _, trace in asked]
+    assert [attributes(tree["window"].attributes)["tidegate.window.jobs"] for tree in trees] == [2, 2]
+    (call,) = [request for request in engine.requests if not request.is_probe]
+    told = call.header("traceparent").split("-")[1:3]
+    spans = [tree["embeddings fake-model"] for tree in trees]
+    assert told in [[span.trace_id.hex(), span.span_id.hex()] for span in spans]
