@@ -18,8 +18,8 @@ from proxy.obs.record import Record
 from proxy.obs.spans import Span, Spans
 from proxy.obs.trouble import Trouble
 
-MAX_WAITING: Final = 4096
-"""Sampled requests that wait to be sent, about 3 KB each."""
+MAX_WAITING: Final = 2048
+"""Sampled requests that wait to be sent, 3 KB each and the hashes of their prompts (16 KB of 64k tokens)."""
 BATCH: Final = 256
 """Requests in one export; so many do not wait for the next look."""
 LOOK_S: Final = 1.0
