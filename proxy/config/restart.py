@@ -16,10 +16,6 @@ RESTART: Final[Mapping[str, str]] = MappingProxyType(
     {
         "listen": "the address is bound once, and clients are connected to it",
         "admin": "the address is bound once",
-        "log.file": "log files are opened once, and anew by SIGUSR1",
-        "log.csv": "log files are opened once, and anew by SIGUSR1",
-        "log.rotate": "it is that of the files that are open",
-        "log.keep": "it is that of the files that are open",
         "state": "the file is read at the start only",
         "slo_state": "the file is read at the start only",
     }
