@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload asked for too early is no reason to die
     if (why := address_space.why_not()) is not None:
-        _tell_too_small(why, arguments)
+        _tell(why, arguments.log_format)
         return 1
     urls = _is_url(targets[0])
     source = COMMAND_LINE if urls else targets[0]
@@ -68,7 +68,7 @@ def _served(loaded: Loaded, source: str, arguments: argparse.Namespace) -> int:
     try:
         config = with_overrides(loaded.config, **overrides)
     except ValueError as misfit:
-        print(f"tidegate serve: {misfit}", file=sys.stderr)
+        _tell(str(misfit), arguments.log_format or loaded.config.log.format)
         return 2
     from proxy.app import serve
 
@@ -88,10 +88,10 @@ def _tell_wrong(diagnostics: Sequence[Diagnostic], source: str, arguments: argpa
         print(f"tidegate: {why}", file=sys.stderr)
 
 
-def _tell_too_small(why: str, arguments: argparse.Namespace) -> None:
-    """Nothing of the proxy can be loaded here, its log neither."""
+def _tell(why: str, form: str | None) -> None:
+    """In the form of the log, of which nothing is loaded yet."""
     as_json = json.dumps({"level": "error", "logger": "tidegate", "message": why})
-    print(as_json if arguments.log_format == "json" else f"tidegate: {why}", file=sys.stderr)
+    print(as_json if form == "json" else f"tidegate: {why}", file=sys.stderr)
 
 
 def _lines(diagnostics: Sequence[Diagnostic]) -> list[str]:

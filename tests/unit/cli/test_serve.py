@@ -1,6 +1,7 @@
 """tidegate serve, demo and sim: what reaches the application, and that a broken configuration never does."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -101,6 +102,8 @@ def test_an_override_that_does_not_fit_is_a_usage_error(
 ) -> None:
     assert main(["serve", str(file), "--admin", "h:1"]) == 2
     assert "admin is the same address as listen" in capsys.readouterr().err
+    assert main(["serve", str(file), "--admin", "h:1", "--log-format", "json"]) == 2
+    assert "admin is the same address as listen" in json.loads(capsys.readouterr().err)["message"]
     assert app.calls == []
 
 

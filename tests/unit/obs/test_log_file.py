@@ -237,3 +237,15 @@ def test_many_lines_at_once_fill_several_files(tmp_path: Path) -> None:
     aside = sorted(tmp_path.glob("rows.csv.*"), key=lambda file: -int(file.suffix[1:]))
     assert all(file.stat().st_size <= 100 for file in (path, *aside))
     assert rows(*aside, path) == [b"%03d,0\n" % number for number in range(200)]
+
+
+def test_a_device_that_is_always_full(tmp_path: Path) -> None:
+    told: list[OSError | None] = []
+    path = tmp_path / "full"
+    path.symlink_to("/dev/full")
+    one = told_to(told, path)
+    for _ in range(3):
+        one.offer(b"1,0\n2,0\n")
+    one.close(5.0)
+    assert one.lost == 6
+    assert [error and error.errno for error in told] == [errno.ENOSPC]
