@@ -17,6 +17,12 @@ RESTART: Final[Mapping[str, str]] = MappingProxyType(
         "listen": "the address is bound once, and clients are connected to it",
         "admin": "the address is bound once",
         "state": "the file is read at the start only",
+        "log.file": "the file is opened at the start",
+        "log.csv": "the file is opened at the start",
+        "log.rotate": "its writers are made at the start",
+        "log.keep": "its writers are made at the start",
+        "metrics.models": "what labels may be is fixed at the start",
+        "metrics.tenants": "what labels may be is fixed at the start",
         "slo_state": "the file is read at the start only",
     }
 )
