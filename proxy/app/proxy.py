@@ -415,7 +415,7 @@ class Proxy:
         return (
             f"tidegate {__version__} ({build()}), configuration {source}",
             f"listening on {self.listen_url}   (base_url: {self.listen_url}/v1)",
-            f"admin on {self.admin_url}   (the page; also /status, /livez, /readyz, /metrics, /explain, /config)",
+            f"admin on {self.admin_url}   (the page; /status, /config, /livez, /readyz, /metrics, /explain, /slo)",
             f"{count} backend{'s' if count != 1 else ''}: {', '.join(list(self._backends)[:6])}",
             f"models: {models}; policy {self._config.routing.policy}",
             "stop with Ctrl-C or SIGTERM: running answers are finished first; a second one ends at once",

@@ -129,3 +129,15 @@ async def test_objectives_come_and_go_and_those_that_stay_go_on(tmp_path: Path) 
         assert 'tidegate_slo_events_total{slo="x"} 2.0' in told
         assert 'tidegate_slo_objective_ratio{slo="x"} 0.9' in told
         assert 'tidegate_slo_events_total{slo="y"} 1.0' in told
+
+
+async def test_scrapes_come_in_another_rhythm_or_not_at_all(tmp_path: Path) -> None:
+    async with running(tmp_path, "routing: {scrape: 30s}\n", [SimEngine("a")]) as live:
+        attendant = live.proxy._attendants._by_name["a"]
+        first = attendant.scraper
+        replace(live, ("scrape: 30s", "scrape: 2s"))
+        assert attendant.scraper is not first
+        await until(lambda: attendant.scraper is not None and attendant.scraper.reads, "it is read")
+        replace(live, ("scrape: 2s", "scrape: 0"))
+        assert attendant.scraper is None
+        assert len(attendant.tasks()) == 1, "the prober's"

@@ -1,11 +1,13 @@
 """Where a backend is, and which of its limits are its own."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.config.schema import Config
 from proxy.live.upstream.address import SocketAddress, address_of
+from tests.support.certificates import self_signed
 
 
 def address(limits: Any = None, **entry: Any) -> SocketAddress:
@@ -46,3 +48,18 @@ def test_a_key_is_there_or_not() -> None:
 def test_a_ca_file_that_is_not_there_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         address(url="https://engine", tls={"ca_file": "/nowhere/ca.pem"})
+
+
+def test_two_that_are_made_of_the_same_are_the_same(tmp_path: Path) -> None:
+    def secured(**tls: Any) -> SocketAddress:
+        return address(url="https://engine", tls=tls)
+
+    assert secured() == secured()
+    assert secured() != secured(verify=False)
+    one, other = (self_signed(tmp_path, name, name, "DNS:engine", ca=True) for name in ("one", "other"))
+    file = tmp_path / "ca.pem"
+    file.write_bytes(one.path.read_bytes())
+    before = secured(ca_file=str(file))
+    assert before == secured(ca_file=str(file)) != secured()
+    file.write_bytes(other.path.read_bytes())
+    assert before != secured(ca_file=str(file)), "the name is the same, what is in it is not"
