@@ -96,7 +96,7 @@ class Shown:
 
     def console(self, handle: Handler, loop: asyncio.AbstractEventLoop, admin_connections: int) -> Console:
         """The page's paths, where so many connections may be open at once."""
-        feed = Feed(self.status, loop, most=min(MOST_VIEWERS, viewers(admin_connections)))
+        feed = Feed(self.status, loop, monotonic, most=min(MOST_VIEWERS, viewers(admin_connections)))
         find = _finder(self.recent, self._scheduler)
         return Console(self.status, feed, find, Playground(handle, lambda: self._facts.playground))
 

@@ -173,6 +173,8 @@ def test_without_a_compiler_it_is_pure_python_and_says_so(source: Path, tmp_path
     version = run(sys.executable, "-c", asked, at=tmp_path, PYTHONPATH=str(folder)).stdout
     assert "pure Python" in version
     assert "1.8 times the CPU" in version
+    static = "proxy/live/page/static"
+    assert {path.name for path in (folder / static).iterdir()} == {path.name for path in (CLONE / static).iterdir()}
 
 
 @pytest.mark.parametrize(

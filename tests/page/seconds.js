@@ -16,6 +16,6 @@ async (count) => {
       at: feed.state.at + 1, decisions_seq: seq, decisions: [one], notable: seq % 9 ? [] : [one],
       classes: { interactive }, backends: { alpha: { in_flight: seq % 7, kv_used_tokens: seq % 1000 } },
     });
-    if (at % 50 === 49) await new Promise((done) => setTimeout(done));
+    if (at % 30 === 29) await new Promise(requestAnimationFrame);
   }
 }

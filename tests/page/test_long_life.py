@@ -34,10 +34,10 @@ def test_eight_hours_do_not_make_it_grow(start_pair, open_page):
     page = open_page(proxy)
     page.set_default_timeout(150_000)
     page.evaluate("feed.close(); feed.look = () => {}")
-    page.evaluate(SECONDS, 1500)
+    page.evaluate(SECONDS, 7000)
     nodes = page.evaluate("document.querySelectorAll('*').length")
     before = heap_b(page)
-    page.evaluate(SECONDS, 8 * 3600 - 1500)
+    page.evaluate(SECONDS, 8 * 3600 - 7000)
     after = heap_b(page)
     assert after - before < 1_000_000, (before, after)
     assert page.evaluate("document.querySelectorAll('*').length") <= nodes + 20
@@ -62,7 +62,7 @@ def test_a_clock_that_jumps(start_pair, open_page):
     page = open_page(proxy)
     points = page.evaluate("tokens.x.length")
     for jump in (-86_400, 1e9, -2e9):
-        page.evaluate(f"feed.change({{ at: feed.state.at + {jump} }})")
+        page.evaluate(f"feed.change({{ at: feed.state.at + {jump} }}), new Promise(requestAnimationFrame)")
     later = page.evaluate("tokens.x")
     assert len(later) >= min(600, points + 3)
     assert later == sorted(later)

@@ -131,6 +131,7 @@ def test_hostile_names_are_only_text(start_backend, start_proxy, open_page):
         "(name) => feed.change({ decisions: [{ ...feed.state.decisions[0], seq: 1e6, model: name, why: name }] })",
         UNPRINTABLE,
     )
+    page.wait_for_selector("text=gnp.exe")
     shown = page.locator("#decision-rows").inner_text() + page.locator("#play-model").inner_text()
     assert HOSTILE[0] in shown
     assert "gnp.exe" in shown

@@ -14,9 +14,14 @@ from typing import Any, Final, Protocol
 import orjson
 
 from proxy.live.downstream.connection import ClientConnection
+from proxy.model.timeline import Clock
 from proxy.obs.merge_patch import difference
 
 EVERY_S: Final = 1.0
+SHARE: Final = 0.02
+"""Of the loop's time that statuses may take: those of a thousand backends come less often,"""
+SELDOM_S: Final = 5.0
+"""but not less often than this."""
 MOST_VIEWERS: Final = 100
 LAST: Final = 50
 """Decisions that a newcomer is told,"""
@@ -45,8 +50,9 @@ class Shown(Protocol):
 class Feed:
     """One per proxy."""
 
-    def __init__(self, shown: Shown, loop: asyncio.AbstractEventLoop, most: int = MOST_VIEWERS) -> None:
+    def __init__(self, shown: Shown, loop: asyncio.AbstractEventLoop, clock: Clock, most: int = MOST_VIEWERS) -> None:
         self._shown = shown
+        self._clock = clock
         self._loop = loop
         self._most = most
         self._viewers: dict[ClientConnection, bool] = {}
@@ -87,7 +93,14 @@ class Feed:
                 self._timer = None
 
     def _tick(self) -> None:
-        self._timer = self._loop.call_later(EVERY_S, self._tick)
+        began = self._clock()
+        try:
+            self._tell()
+        finally:
+            took_s = self._clock() - began
+            self._timer = self._loop.call_later(max(EVERY_S, min(SELDOM_S, took_s / SHARE)), self._tick)
+
+    def _tell(self) -> None:
         before, after = self._known, self._made()
         self._known = after
         self._number += 1

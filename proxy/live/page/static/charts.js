@@ -59,8 +59,8 @@ class Chart {
   show(series, now) {
     this.now = now;
     this.last = series.data(now);
-    if (this.holder.clientWidth === 0) return;
-    if (!this.plot) this.make(); else this.plot.setData(this.last);
+    if (this.plot) this.plot.setData(this.last);
+    else if (this.holder.clientWidth) this.make();
   }
   resize() { if (this.plot && this.holder.clientWidth) this.plot.setSize({ width: this.holder.clientWidth, height: this.height }); }
   destroy() { this.plot?.destroy(); charts.delete(this); }

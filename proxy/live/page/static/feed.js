@@ -1,6 +1,6 @@
 /* What the proxy says of itself, kept true: events while somebody looks, the whole after any gap. */
 
-const SILENT_MS = 5000;
+const SILENT_MS = 12000;
 const RETRY_MS = 30000;
 const POLL_MS = 5000;
 const MOST_KEPT = 200;

@@ -59,6 +59,17 @@ function remember(past, now) {
   }
 }
 
+/* A burst of events, such as after a sleep, is drawn once. */
+let frame = 0, wholeWaits = false;
+function showSoon(state, whole) {
+  wholeWaits ||= whole;
+  frame ||= requestAnimationFrame(() => {
+    const isWhole = wholeWaits;
+    frame = 0; wholeWaits = false;
+    showState(feed.state, isWhole);
+  });
+}
+
 function showState(state, whole) {
   const now = pageSeconds(), total = sums(state);
   if (whole) remember(state.past, now);
@@ -75,4 +86,4 @@ function showState(state, whole) {
   document.documentElement.dataset.ready ||= String(Math.round(performance.now()));
 }
 
-const feed = new Feed(showState, showLink);
+const feed = new Feed(showSoon, showLink);

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import re
+import tomllib
 from hashlib import sha256
 from pathlib import Path
 
@@ -51,6 +52,15 @@ def test_no_script_writes_markup() -> None:
         text = (FOLDER / name).read_text()
         for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser"):
             assert way not in text, (name, way)
+
+
+def test_an_installation_has_all_of_it() -> None:
+    """Wheels and images hold what is package data; `tests/deploy/test_wheel.py` builds one."""
+    told = tomllib.loads((FOLDER.parents[3] / "pyproject.toml").read_text())
+    package = FOLDER.parents[2]
+    data = {found for glob in told["tool"]["setuptools"]["package-data"]["proxy"] for found in package.glob(glob)}
+    assert set(FOLDER.iterdir()) <= data
+    assert {FOLDER / name for name in (*SCRIPTS, *STYLES, "index.html")} <= data
 
 
 def test_the_library_has_its_licence() -> None:

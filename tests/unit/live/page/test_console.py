@@ -1,6 +1,7 @@
 """What the admin port has for people, path by path."""
 
 import gzip
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ async def nobody(connection: Any, message: Message) -> None:
 
 def console(playground: bool = False, most: int = 1) -> Console:
     numbers = Numbers()
-    feed = Feed(numbers, None, most=most)  # type: ignore[arg-type]  # nobody watches here
+    feed = Feed(numbers, None, monotonic, most=most)  # type: ignore[arg-type]  # nobody watches here
 
     def find(seq: int, request_id: str) -> dict[str, Any] | None:
         return {"seq": seq, "id": request_id} if seq == 7 or request_id == "req-1" else None

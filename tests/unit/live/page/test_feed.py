@@ -44,7 +44,7 @@ class Port:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.numbers = Numbers()
-        self.feed = Feed(self.numbers, loop)
+        self.feed = Feed(self.numbers, loop, monotonic)
         self.edge = Edge(
             lambda connection, message: self.feed.watch(connection),
             limits=Limits(),
@@ -161,9 +161,24 @@ async def test_only_new_decisions_are_told_and_not_too_many() -> None:
     connection.connection_lost(None)
 
 
+async def test_a_status_that_takes_long_is_made_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    port, loop = Port(), asyncio.get_running_loop()
+    pauses: list[float] = []
+    later = loop.call_later
+    monkeypatch.setattr(loop, "call_later", lambda s, call, *more: pauses.append(s) or later(min(s, 0.01), call, *more))
+    for took_s, pause_s in ((0.0001, 0.01), (0.01, 0.5), (0.08, 4.0), (3.0, 5.0)):
+        moments = iter(range(1 << 20))
+        port.feed = Feed(port.numbers, loop, lambda took_s=took_s, moments=moments: next(moments) * took_s)
+        connection, transport = await port.viewer()
+        await until(lambda transport=transport: len(events(transport)) >= 3)
+        assert any(pause == pytest.approx(pause_s) for pause in pauses)
+        connection.connection_lost(None)
+        await asyncio.sleep(0)
+
+
 async def test_there_is_an_end_to_viewers() -> None:
     port = Port()
-    port.feed = Feed(port.numbers, asyncio.get_running_loop(), most=2)
+    port.feed = Feed(port.numbers, asyncio.get_running_loop(), monotonic, most=2)
     assert not port.feed.is_full
     viewers = [await port.viewer() for _ in range(2)]
     assert port.feed.is_full
