@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from hashlib import sha256
 from time import monotonic
 from typing import Any
 
@@ -25,6 +24,7 @@ from proxy.live.page.feed import MOST_VIEWERS, Feed
 from proxy.live.page.playground import Handler, Playground
 from proxy.model.classes import with_built_in
 from proxy.model.request import Job
+from proxy.obs.config_metrics import ConfigState
 from proxy.obs.decision import detail
 from proxy.obs.metrics import Metrics
 from proxy.obs.process_metrics import Gauges
@@ -34,16 +34,13 @@ from proxy.obs.status import Facts, Sources, Status
 
 def facts(config: Config) -> Facts:
     """What a status says of `config`, which was read just now."""
-    now = time.time()
-    text = config.model_dump_json(exclude={"tokenizers"})  # keys are hidden in it
     return Facts(
         version=__version__,
         build=build(),
         instance=secrets.token_hex(4),
         listen="",
         policy=config.routing.policy,
-        started_at=now,
-        config={"hash": sha256(text.encode()).hexdigest()[:12], "loaded_at": now, "reloads": 0, "last_reload": None},
+        started_at=time.time(),
         classes={
             name: {
                 "bulk": settings.is_bulk,
@@ -74,7 +71,9 @@ class Shown:
         gauges: Callable[[], Gauges],
         slos: Callable[[], list[dict[str, Any]]],
         why_not_ready: Callable[[], str | None],
+        config_state: ConfigState | None = None,
     ) -> None:
+        """`config_state`: None: there is no file."""
         self._scheduler = scheduler
         self._facts = facts(config)
         self.listen = ""
@@ -86,6 +85,7 @@ class Shown:
             goodput=metrics.goodput,
             percentiles=metrics.percentiles,
             recent=self.recent,
+            config_state=config_state or ConfigState("", "", time.time()),
             gauges=gauges,
             slos=lambda: {slo["name"]: slo for slo in slos()},
             why_not_ready=why_not_ready,
@@ -105,10 +105,7 @@ class Shown:
         made = facts(new.config)
 
         def commit() -> None:
-            known = self._facts
-            reloads, at = known.config["reloads"] + 1, made.config["loaded_at"]
-            told = {**made.config, "reloads": reloads, "last_reload": {"at": at, "result": "taken"}}
-            self._facts = made._replace(instance=known.instance, started_at=known.started_at, config=told)
+            self._facts = made._replace(instance=self._facts.instance, started_at=self._facts.started_at)
 
         return commit
 

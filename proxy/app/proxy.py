@@ -82,7 +82,13 @@ class Proxy:
         self._telemetry = parts.telemetry(config, self._backends)
         self._not_ready: str | None = "starting"
         self._shown = Shown(
-            config, self._scheduler, self._metrics, self._gauges, self._slos.shown, lambda: self._not_ready
+            config,
+            self._scheduler,
+            self._metrics,
+            self._gauges,
+            self._slos.shown,
+            lambda: self._not_ready,
+            config_state,
         )
         self._attendants = Attendants(
             lasting,

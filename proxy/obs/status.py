@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from proxy.core.scheduler import Scheduler
 from proxy.core.shown.lanes import LaneView
 from proxy.core.shown.views import BackendView, Counts, PoolView
+from proxy.obs.config_metrics import ConfigState
 from proxy.obs.decision import told
 from proxy.obs.goodput import ClassGoodput, Goodput
 from proxy.obs.percentiles import Percentile, Percentiles
@@ -38,8 +39,6 @@ class Facts(NamedTuple):
     policy: str
     started_at: float
     """Unix seconds."""
-    config: Mapping[str, Any]
-    """Its hash, and when it was read."""
     classes: Mapping[str, Mapping[str, Any]]
     """What is configured of each: promise, priority, bulk."""
     playground: bool
@@ -53,6 +52,7 @@ class Sources(NamedTuple):
     goodput: Goodput
     percentiles: Percentiles
     recent: Recent
+    config_state: ConfigState
     gauges: Callable[[], Gauges]
     slos: Callable[[], Mapping[str, Any]]
     """Error budgets by name."""
@@ -84,7 +84,7 @@ class Status:
             "at": wall,
             "started_at": facts.started_at,
             "not_ready": read.why_not_ready(),
-            "config": facts.config,
+            "config": read.config_state.view(),
             "totals": _totals(counts, gauges),
             "classes": self._classes(facts.classes, now),
             "slos": read.slos(),

@@ -175,3 +175,15 @@ def test_the_theme_can_be_chosen_and_is_kept(start_pair, open_page):
     assert text(page, "#theme") == "Theme: dark"
     page.reload()
     assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_a_reload_that_failed_is_told(start_pair, open_page):
+    _, proxy = start_pair()
+    page = open_page(proxy)
+    written = proxy.config_path.read_text()
+    proxy.config_path.write_text(written + "\nnonsense: '<b>1</b>'\n")
+    assert page.evaluate("fetch('/reload', { method: 'POST' }).then((answer) => answer.status)") >= 400
+    until(page, "document.querySelector('#config .trouble')?.textContent.includes('nonsense')")
+    proxy.config_path.write_text(written)
+    assert page.evaluate("fetch('/reload', { method: 'POST' }).then((answer) => answer.status)") == 200
+    until(page, "!document.querySelector('#config .trouble')")

@@ -11,6 +11,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.classes import Promise
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
+from proxy.obs.config_metrics import ConfigState
 from proxy.obs.metrics import Metrics
 from proxy.obs.process_metrics import Gauges
 from proxy.obs.recent import Recent
@@ -36,7 +37,7 @@ class Bed:
         gauges = Gauges(3, 0, {}, {})
         self.metrics = Metrics(self.scheduler, lambda: gauges, lambda: self.now)
         self.recent = Recent()
-        facts = Facts("1", "pure", "i", "http://x", "goodput", 1.0, {"hash": "h"}, CLASSES, playground=True)
+        facts = Facts("1", "pure", "i", "http://x", "goodput", 1.0, CLASSES, playground=True)
         self.status = Status(
             lambda: facts,
             Sources(
@@ -44,6 +45,7 @@ class Bed:
                 goodput=self.metrics.goodput,
                 percentiles=self.metrics.percentiles,
                 recent=self.recent,
+                config_state=ConfigState("file", "h", 1.0),
                 gauges=lambda: gauges,
                 slos=lambda: {"fast": {"left": 0.5}},
                 why_not_ready=lambda: None,
@@ -67,6 +69,7 @@ def test_the_shape_before_anything_happened() -> None:
     assert "ttft_s" not in shown["classes"]["interactive"]
     assert shown["backends"]["a"]["state"] == "healthy"
     assert shown["cache"] is None
+    assert shown["config"]["hash"] == "h"
     assert shown["slos"] == {"fast": {"left": 0.5}}
     assert shown["decisions_seq"] == 0
 

@@ -263,13 +263,20 @@ class Small {
     if (state.cache) this.kept(state.cache);
     const config = this.config.values;
     setText(config.policy, state.policy);
-    setText(config.hash, state.config.hash);
+    setText(config.hash, state.config.hash ? state.config.hash.slice(0, 12) : "no file");
     setText(config.read, day(state.config.loaded_at));
-    setNumber(config.reloads, state.config.reloads, count);
+    setNumber(config.reloads, Object.values(state.config.reloads || {}).reduce((sum, times) => sum + times, 0), count);
     setText(config.started, day(state.started_at));
-    const last = state.config.last_reload;
-    this.reload.hidden = !last;
-    if (last) setText(this.reload, typeof last === "object" ? Object.entries(last).map(([name, value]) => `${name}: ${name.endsWith("at") ? day(value) : typeof value === "object" ? JSON.stringify(value) : value}`).join(" · ") : last);
+    this.attempt(state.config.last_attempt, state.config.restart_needed || []);
+  }
+  attempt(last, waiting) {
+    const words = [];
+    if (last && !last.successful) words.push(`The last reload (${last.trigger}, ${clock(last.at)}) changed nothing: ${last.errors.join("; ")}`);
+    else if (last && last.trigger !== "start") words.push(`Last reload: ${last.trigger}, ${clock(last.at)}.`);
+    if (waiting.length) words.push(`Waits for a restart: ${waiting.join("; ")}`);
+    this.reload.hidden = !words.length;
+    setClass(this.reload, "trouble", last && !last.successful);
+    setText(this.reload, words.join(" "));
   }
   kept(cache) {
     const values = this.cache.values;
