@@ -80,9 +80,11 @@ def _collide(one: Address, other: Address) -> bool:
 
 def _open_to_all(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     keys = any(backend.api_key is not None for backend in backends.values())
+    console = groups.get("console")
+    plays = console is not None and console.playground
     what = {
         "listen": f"use the backends{', on your keys' if keys else ''}: API keys of clients are not checked here",
-        "admin": "read the metrics and ask /explain",
+        "admin": "read the metrics, see the page and ask /explain" + (", and send requests from it" if plays else ""),
     }
     for name in _LISTENERS:
         address = groups.get(name)

@@ -81,7 +81,7 @@ def test_every_number_is_that_of_the_metrics(start_pair, open_page):
         assert value(page, f"{lane} .share .pairs dd") == kept
         shown = page.evaluate(f"feed.state.classes['{name}']")
         assert value(page, f"{lane} .times b") == shown["ttft_s"]["p50"]
-    assert value(page, '[data-figure="kept"]') == 0.75
+    assert value(page, '[data-figure="kept"]') == 2 / 3, "of classes that promise something"
     assert value(page, '[data-figure="flight"]') == metrics.total("tidegate_backend_in_flight") == 0
     assert value(page, '[data-figure="waiting"]') == metrics.total("tidegate_held_jobs") == 0
     tile, labels = '[data-backend="alpha"]', {"backend": "alpha"}

@@ -4,9 +4,10 @@ import pytest
 
 from proxy.config.address import parse_address
 from proxy.config.backend import BackendOptions
+from proxy.config.console import ConsoleSettings
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
-from proxy.config.listeners import listener_findings, nobody_knows, reaches
+from proxy.config.listeners import is_loopback, listener_findings, nobody_knows, reaches
 
 
 def found(listen: str, admin: str = "127.0.0.1:9090", *urls: str) -> list[Finding]:
@@ -98,3 +99,17 @@ def test_the_warning_says_whose_keys_are_used() -> None:
     backends = {0: BackendOptions.model_validate({"url": "http://a", "api_key": "k"})}
     (told,) = listener_findings({"listen": "0.0.0.0:1"}, backends)
     assert "on your keys" in told.message
+
+
+@pytest.mark.parametrize(("playground", "told"), [(True, True), (False, False), (None, False)])
+def test_who_reaches_the_page_may_send_requests_where_that_is_allowed(playground: bool | None, told: bool) -> None:
+    groups = {"admin": "0.0.0.0:9090", "console": ConsoleSettings(playground=playground)}
+    (finding,) = listener_findings(groups, {})
+    assert ("send requests" in finding.message) is told
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("gpu1", False)]
+)
+def test_who_listens_on_loopback_alone(host: str, alone: bool) -> None:
+    assert is_loopback(host) is alone

@@ -43,7 +43,8 @@ function sum(classes, name) { return classes.reduce((total, one) => total + (one
 
 function sums(state) {
   const classes = Object.values(state.classes);
-  const ended = (name) => classes.reduce((total, one) => total + (one.ended?.[name] || 0), 0);
+  const promising = classes.filter((one) => Object.keys(one.promise || {}).length);
+  const ended = (name) => (promising.length ? promising : classes).reduce((total, one) => total + (one.ended?.[name] || 0), 0);
   const all = ended("kept") + ended("late") + ended("refused") + ended("failed");
   return { good: sum(classes, "good_tokens_per_s"), all: sum(classes, "tokens_per_s"), requests: sum(classes, "requests_per_s"), attainment: all ? ended("kept") / all : null };
 }
