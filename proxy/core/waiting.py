@@ -420,9 +420,13 @@ class Waiting:
         if hold is self._holds.hold and open_job.reason is not None and in_time and open_job.fault is None:
             demand = self._books.demand(open_job, now)
             backend = self._router.pick(candidates, demand, NOBODY)
+            reason = demand.reason or open_job.reason
+            if backend is None and not self.somebody:  # whoever is only late itself is in nobody's way
+                demand.ttft_left = inf
+                backend = self._router.pick(candidates, demand, NOBODY)
             if backend is not None:
                 return Send(backend, demand)
-            return self._decider.too_late(open_job, candidates, demand, demand.reason or open_job.reason)
+            return self._decider.too_late(open_job, candidates, demand, reason)
         nobody_there = not candidates.open and any(b.health.away for b in candidates.backends)
         timeout = open_job.fault or (unreachable() if nobody_there else hold_timeout(back_s))
         if open_job.started or not in_time:

@@ -188,3 +188,27 @@ def test_a_reload_takes_no_time_from_what_waits_for_its_promise() -> None:
     core = CoreSettings(hold=HoldSettings(max_wait=5.0), scheduling=read(SchedulingSettings, SETTINGS))
     one.reconfigure([SPEC], core, now + 1.0)
     assert seconds_until_refused(one, now) >= 83
+
+
+def behind_a_long_prompt(others: int) -> list[Command]:
+    """What becomes of one that waits for its first token until its time is over, while so many others still may."""
+    one, now = scheduler(seats=None), NOW + 40.0
+    one.observe(FirstToken(attempt_of(one, 1)), NOW + 0.2)
+    one.observe(Finished(attempt_of(one, 1), 1000, 0, 3000), now)
+    assert isinstance(one.submit(late(2, 20_000, 60.0), now)[0], Dispatch)
+    assert one.submit(late(3, 1000, 1.0), now) == []
+    for number in range(4, 4 + others):
+        assert one.submit(late(number, 1000, 2.0), now) == []
+    return [command for step in range(1, 5) for command in one.tick(now + 0.25 * step)]
+
+
+def late(number: int, tokens: int, ttft_s: float) -> Job:
+    return Job(number, "m", prompt_tokens=tokens, stream=True, slo_ttft_s=ttft_s)
+
+
+def test_who_is_late_while_nobody_else_waits_is_not_refused() -> None:
+    assert [c.jobs[0] for c in behind_a_long_prompt(0) if isinstance(c, Dispatch)] == [3]
+
+
+def test_who_is_late_while_others_wait_gives_way_to_them() -> None:
+    assert reasons(behind_a_long_prompt(1)) == [(3, Reason.TTFT)]
