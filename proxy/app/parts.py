@@ -86,7 +86,7 @@ def telemetry(config: Config, backends: Mapping[str, Upstream]) -> Telemetry | N
     settings = config.telemetry
     if settings.endpoint is None:
         return None
-    headers = {one.name: one.value.get_secret_value() for one in settings.headers if one.value is not None}
+    headers = {name: value.get_secret_value() for name, value in settings.headers.items() if value is not None}
     try:
         receiver = Otlp(
             settings.endpoint,

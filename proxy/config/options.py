@@ -120,8 +120,12 @@ def group_at(top: Group, path: OptionPath) -> Group | None:
 
 
 def is_secret(field: FieldInfo | None) -> bool:
-    """Whether a field holds a secret, so that references are expanded in it."""
-    return field is not None and SecretStr in (field.annotation, *get_args(field.annotation))
+    """Whether a field holds a secret, or a mapping of them, so that references are expanded in it."""
+    return field is not None and _holds_secrets(field.annotation)
+
+
+def _holds_secrets(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_holds_secrets, get_args(annotation)))
 
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)

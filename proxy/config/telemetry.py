@@ -26,8 +26,7 @@ _OURS = frozenset({"content-encoding", "content-length", "content-type", "host",
 
 def _endpoint(url: str) -> str:
     if not re.fullmatch(_URL, url) or not urlsplit(url).hostname:
-        hint = "write its base, http://127.0.0.1:4318; keys belong into telemetry.headers"
-        raise refusal("is not the URL of a collector", hint)
+        raise refusal("is not the URL of a collector, without a key", "write http://127.0.0.1:4318")
     for path in ("/v1/traces", "/v1/metrics"):
         if url.rstrip("/").endswith(path):
             raise refusal(f"must be without {path}", f"write {url.rstrip('/').removesuffix(path)}")
@@ -36,7 +35,7 @@ def _endpoint(url: str) -> str:
 
 def _header(name: str) -> str:
     if not re.fullmatch(_NAME, name):
-        raise refusal(f"{quoted(name)} is not the name of a header", "write it as authorization")
+        raise refusal(f"{quoted(name)} is not the name of a header", "write authorization")
     if name.lower() in _OURS:
         raise refusal(f"{name} is set by the exporter", "leave it out")
     return name.lower()
@@ -50,20 +49,14 @@ def _positive(value: float) -> float:
 
 def _share(value: float) -> float:
     if value > 1:
-        raise refusal("is more than all of them", "write 100% at most")
+        raise refusal("is more than all of them", "write 100%")
     return value
 
 
 Span = Annotated[Duration, AfterValidator(_positive)]
 
 
-class TelemetryHeader(Settings):
-    """One header of every export."""
-
-    name: Annotated[str, Field(json_schema_extra={"pattern": f"^{_NAME}$"}), AfterValidator(_header)]
-    """Such as `authorization`."""
-    value: SecretLine
-    """By reference: `${NAME}` or `${file:PATH}`, which may be a part of it: `Bearer ${TOKEN}`."""
+HeaderName = Annotated[str, Field(json_schema_extra={"pattern": f"^{_NAME}$"}), AfterValidator(_header)]
 
 
 class TelemetrySettings(Settings):
@@ -73,8 +66,9 @@ class TelemetrySettings(Settings):
     """Base URL of a receiver of OTLP, such as `http://127.0.0.1:4318`. null: nothing is sent."""
     protocol: Literal["http/protobuf"] = "http/protobuf"
     """How it is sent, with gzip."""
-    headers: Annotated[tuple[TelemetryHeader, ...], Field(max_length=32)] = ()
-    """Of every export."""
+    headers: Annotated[dict[HeaderName, SecretLine], Field(max_length=32)] = Field(default={})
+    """Of every export, by name, such as `authorization: Bearer ${OTLP_TOKEN}`: by reference, `${NAME}` or
+    `${file:PATH}`, which may be a part of it."""
     sampling: Annotated[Percent, AfterValidator(_share)] = 1.0
     """Share of the requests whose spans are sent. A client that sends `traceparent` decides for its own."""
     service_name: Annotated[str, Field(min_length=1, max_length=128)] = "tidegate"
@@ -92,13 +86,18 @@ def telemetry_findings(telemetry: TelemetrySettings | None) -> Iterator[Finding]
     """What is written as if anything were sent."""
     if telemetry is None:
         return
-    if telemetry.endpoint is None and (written := sorted(telemetry.model_fields_set - {"endpoint"})):
+    if telemetry.endpoint is None and (written := sorted(_changed(telemetry) - {"endpoint"})):
         message = "has no effect: telemetry.endpoint says nowhere to send anything"
         hint = "write endpoint: http://127.0.0.1:4318, or leave it out"
         yield Finding(("telemetry", written[0]), message, hint, Severity.WARNING)
-    for index, header in enumerate(telemetry.headers):
-        if header.value is None:
-            yield Finding(("telemetry", "headers", index, "value"), "is empty", "set it, or leave the header out")
+    for name, value in telemetry.headers.items():
+        if value is None:
+            yield Finding(("telemetry", "headers", name), "is empty", "set it, or leave the header out")
+
+
+def _changed(telemetry: TelemetrySettings) -> set[str]:
+    usual = TelemetrySettings()
+    return {name for name in telemetry.model_fields_set if getattr(telemetry, name) != getattr(usual, name)}
 
 
 def telemetry_package_findings(telemetry: TelemetrySettings | None) -> Iterator[Finding]:

@@ -258,7 +258,7 @@ def test_the_secret_of_a_header_comes_there_and_nowhere_else(start_proxy, start_
     options = {
         "endpoint": receiver.url,
         "service_name": "edge",
-        "headers": [{"name": "Authorization", "value": "Bearer ${OTLP_TOKEN}"}],
+        "headers": {"Authorization": "Bearer ${OTLP_TOKEN}"},
     }
     config = {"backends": [backend_entry(start_backend(), "alpha")], "telemetry": options}
     proxy = start_proxy(config, env={"OTLP_TOKEN": "s3cret-token"})

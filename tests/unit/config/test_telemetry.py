@@ -31,16 +31,16 @@ def test_off_by_default() -> None:
 def test_everything_at_once() -> None:
     text = (
         '{endpoint: "http://127.0.0.1:4318", sampling: 5%, semconv: both, service_name: edge, interval: 30s,'
-        ' headers: [{name: Authorization, value: "Bearer ${TOKEN}"}]}'
+        ' headers: {Authorization: "Bearer ${TOKEN}"}}'
     )
     found = loaded(text, TOKEN="s3cret")
     assert found.diagnostics == []
     assert found.config is not None
     telemetry = found.config.telemetry
     assert (telemetry.sampling, telemetry.interval, telemetry.semconv) == (0.05, 30.0, "both")
-    (header,) = telemetry.headers
-    assert header.value is not None
-    assert (header.name, header.value.get_secret_value()) == ("authorization", "Bearer s3cret")
+    ((name, value),) = telemetry.headers.items()
+    assert value is not None
+    assert (name, value.get_secret_value()) == ("authorization", "Bearer s3cret")
     assert "s3cret" not in repr(found.config)
 
 
@@ -55,11 +55,11 @@ def test_everything_at_once() -> None:
         ("{endpoint: 'http://a', protocol: grpc}", "http/protobuf"),
         ("{endpoint: 'http://a', sampling: 101%}", "sampling"),
         ("{endpoint: 'http://a', interval: 0}", "must be above 0"),
-        ("{endpoint: 'http://a', headers: [{name: 'a b', value: '${A}'}]}", "is not the name of a header"),
-        ("{endpoint: 'http://a', headers: [{name: host, value: '${A}'}]}", "is set by the exporter"),
-        ("{endpoint: 'http://a', headers: [{name: x, value: '${NONE}'}]}", "NONE is not set"),
-        ("{endpoint: 'http://a', headers: [{name: x, value: '${EMPTY:-}'}]}", "is empty"),
-        ("{endpoint: 'http://a', headers: [{name: x, value: '${ODD}'}]}", "printable ASCII"),
+        ("{endpoint: 'http://a', headers: {'a b': '${A}'}}", "is not the name of a header"),
+        ("{endpoint: 'http://a', headers: {host: '${A}'}}", "is set by the exporter"),
+        ("{endpoint: 'http://a', headers: {x: '${NONE}'}}", "NONE is not set"),
+        ("{endpoint: 'http://a', headers: {x: '${EMPTY:-}'}}", "is empty"),
+        ("{endpoint: 'http://a', headers: {x: '${ODD}'}}", "printable ASCII"),
         ("{endpoint: 'http://a', semconv: old}", "semconv"),
         ("{endpoint: 'http://a', compression: gzip}", "compression"),
     ],
@@ -71,7 +71,7 @@ def test_mistakes(telemetry: str, words: str) -> None:
 
 
 def test_a_secret_in_the_file_warns_and_is_not_shown() -> None:
-    (only,) = messages("{endpoint: 'http://a', headers: [{name: x, value: 's3cret in the file'}]}")
+    (only,) = messages("{endpoint: 'http://a', headers: {x: 's3cret in the file'}}")
     assert "a secret stands in the file itself" in only
     assert "s3cret" not in only
 
