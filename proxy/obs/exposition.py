@@ -14,6 +14,7 @@ from prometheus_client.utils import floatToGoString
 
 from proxy.model.histogram import Histogram
 from proxy.obs.families import Family, Histograms
+from proxy.obs.numbers import Numbers
 
 TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8"
 OPEN_METRICS: Final = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -48,6 +49,8 @@ class Writer:
             if isinstance(family, Histograms):
                 yield _head(family.name, "histogram", family.documentation, is_open)
                 yield from self._histograms(family, is_open)
+            elif isinstance(family, Numbers):
+                yield from _numbers(family, is_open)
             else:
                 yield from _metric(family, is_open)
         if is_open:
@@ -81,6 +84,26 @@ def _metric(family: Metric, is_open: bool) -> Iterator[str]:
             yield "".join(lines)
             lines = []
     yield "".join(lines)
+
+
+def _numbers(family: Numbers, is_open: bool) -> Iterator[str]:
+    name = family.sample_name
+    lines = [_head(family.name if is_open else name, family.type, family.documentation, is_open)]
+    order = sorted(range(len(family.labels)), key=family.labels.__getitem__)
+    named = ",".join([f'{family.labels[place]}="%s"' for place in order])
+    template = f"{name}{{{named}}} %s\n" if order else f"{name} %s\n"
+    for key, value in family.rows:
+        lines.append(template % (*[_quoted(key[place]) for place in order], _told(value)))
+        if len(lines) > _LINES:
+            yield "".join(lines)
+            lines = []
+    yield "".join(lines)
+
+
+def _told(value: float) -> str:
+    """As the library writes numbers; those that it writes as Python does without asking it."""
+    number = float(value)
+    return repr(number) if -1e5 < number < 1e5 else _number(number)
 
 
 def _template(family: Histograms, histogram: Histogram) -> str:

@@ -3,38 +3,32 @@
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from proxy.model.histogram import Histogram
+from proxy.obs.numbers import Numbers
 
 T = TypeVar("T")
 
 
 def gauge(name: str, text: str, value: float) -> Metric:
     """One number that goes up and down."""
-    return GaugeMetricFamily(name, text, value=value)
+    return Numbers(name, "gauge", text, (), [((), value)])
 
 
 def counter(name: str, text: str, value: float) -> Metric:
     """One number that only grows."""
-    return CounterMetricFamily(name, text, value=value)
+    return Numbers(name, "counter", text, (), [((), value)])
 
 
 def gauges(name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
     """A gauge with labels."""
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for key, value in values:
-        family.add_metric(key, value)
-    return family
+    return Numbers(name, "gauge", text, labels, values)
 
 
 def counters(name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
     """A counter with labels."""
-    family = CounterMetricFamily(name, text, labels=labels)
-    for key, value in values:
-        family.add_metric(key, value)
-    return family
+    return Numbers(name, "counter", text, labels, values)
 
 
 def read(

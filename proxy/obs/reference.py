@@ -18,6 +18,7 @@ from proxy.model.slos import ServiceLevelObjective
 from proxy.obs.config_metrics import ConfigState
 from proxy.obs.families import Family, Histograms
 from proxy.obs.metrics import Metrics
+from proxy.obs.numbers import Numbers
 from proxy.obs.process_metrics import Gauges
 from proxy.obs.slo.book import SloBook
 from proxy.obs.telemetry import Exports
@@ -119,7 +120,9 @@ def example() -> Metrics:
 
 def labels_of(family: Family) -> tuple[str, ...]:
     """Names of the labels that its samples have."""
-    return family.labels if isinstance(family, Histograms) else tuple(getattr(family, "_labelnames", ()))
+    if isinstance(family, Histograms | Numbers):
+        return family.labels
+    return tuple(getattr(family, "_labelnames", ()))
 
 
 def main(argv: list[str] | None = None) -> int:
