@@ -78,7 +78,10 @@ class CheckedAccount(Account):
             settings=taken.classified.traffic_class.stream,
             timeline=Timeline(now),
             meter=Meter(),
+            trace=self._trace,
         )
+        if self._trace is not None:
+            self._trace.end_open(now, self._timeline)
         job = self._job = self._writer.job = JobLoop(self._serving.jobs, call, {})
         try:
             second = await job.answer()

@@ -171,6 +171,8 @@ def _reason(record: Record, attempt: TracedAttempt) -> str:
         return "joined"
     if attempt.number > 1:
         return "retry"
+    if record.trace is not None and attempt is not record.trace.attempts[0]:
+        return "again"
     return "held" if attempt.held_s else "first"
 
 

@@ -142,9 +142,12 @@ class Trace:
     def finish(self, line: Timeline, reason: str) -> None:
         """The request is over; `reason`: why it was refused. The last attempt that is not has had the answer."""
         self.reason = reason
-        done = line.received if line.done is None else line.done
+        self.end_open(line.received if line.done is None else line.done, line)
+
+    def end_open(self, now: float, line: Timeline) -> None:
+        """Attempts that have brought their answer are over."""
         for attempt in self.attempts:
-            attempt.end(done, "", line)
+            attempt.end(now, "", line)
 
     def told(self, headers: Headers, attempt: TracedAttempt | None) -> Headers:
         """The headers that an engine gets with this attempt."""

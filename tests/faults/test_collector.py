@@ -1,6 +1,7 @@
 """A collector that is down, slow, refuses or comes back: requests and the drain go on, it is said once, and counted."""
 
 import json
+import signal
 import threading
 import time
 
@@ -74,6 +75,19 @@ def test_one_that_stands_still_keeps_neither_requests_nor_the_end(start):
             serves(proxy)
             stops(proxy, 7.0)
             assert any("took too long at the end" in line for line in said(proxy))
+
+
+def test_a_second_signal_waits_for_no_collector(start):
+    with otlp_receiver() as receiver:
+        receiver.delay_s = 60.0
+        with start(receiver.url, telemetry={"endpoint": receiver.url, "timeout": "60s"}) as proxy:
+            proxy.ready()
+            serves(proxy)
+            eventually(lambda: receiver.asked, "an export that hangs", 5.0)
+            proxy.signal(signal.SIGTERM)
+            eventually(lambda: "draining" in proxy.stderr, "the drain")
+            proxy.signal(signal.SIGTERM)
+            assert proxy.wait(4.0) in (0, 143)
 
 
 def test_one_that_comes_later_gets_all_that_is_counted(start):

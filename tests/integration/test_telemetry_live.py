@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from proxy.app.candidate import candidate
 from proxy.config.loader import load
+from tests.integration.test_structured_live import BY_SCHEMA, REPAIRS, Engine, proxied
 from tests.support.bed import backend_entry
 from tests.support.engine_scripts import SCRIPTS
 from tests.support.live_proxy import SimEngine, running
@@ -388,3 +389,29 @@ def test_two_that_go_as_one_call_have_a_tree_each_and_the_engine_is_told_of_the_
     told = call.header("traceparent").split("-")[1:3]
     spans = [tree["embeddings fake-model"] for tree in trees]
     assert told in [[span.trace_id.hex(), span.span_id.hex()] for span in spans]
+
+
+class Told(Engine):
+    """Remembers what it was told of traces."""
+
+    def __init__(self, *texts):
+        super().__init__(*texts)
+        self.parents = []
+
+    async def chat(self, request):
+        self.parents.append(request.headers["traceparent"])
+        return await super().chat(request)
+
+
+async def test_an_answer_that_is_repaired_is_two_attempts_of_one_tree(tmp_path, receiver):
+    engine = Told("{}")
+    async with proxied(tmp_path, engine, f"{REPAIRS}telemetry: {{endpoint: '{receiver.url}'}}\n") as live:
+        engine.texts, engine.parents = ['{"n": "one"}', '{"n": 1}'], []
+        header, trace = parent()
+        answer = await live.ask({"stream": False, "response_format": BY_SCHEMA}, **dict([header]))
+        assert answer.headers["x-tidegate-structured"] == "valid; repair=done"
+        spans = await asyncio.to_thread(spans_of, receiver, trace, 4)
+    calls = [span for span in spans if span.kind == CLIENT]
+    assert engine.parents == [f"00-{trace}-{span.span_id.hex()}-01" for span in calls]
+    assert [attributes(span.attributes)["tidegate.route.reason"] for span in calls] == ["first", "again"]
+    assert calls[0].end_time_unix_nano <= calls[1].start_time_unix_nano

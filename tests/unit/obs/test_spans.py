@@ -77,6 +77,18 @@ def test_the_routing_decision_is_in_the_attempts() -> None:
     assert second.attributes["gen_ai.response.time_to_first_chunk"] == pytest.approx(0.19)
 
 
+def test_a_second_job_of_the_same_request_is_asked_again() -> None:
+    """An answer that is to be repaired: the first attempt has ended well, and is not the last."""
+    told = traced()
+    assert told.trace is not None
+    told.trace.sent("alpha", 1, 101.0)
+    told.trace.finish(told.timeline, "")
+    *_, second, third, _ = spans_of(told)
+    assert [span.attributes["tidegate.route.reason"] for span in (second, third)] == ["retry", "again"]
+    assert "gen_ai.usage.output_tokens" not in second.attributes
+    assert third.attributes["gen_ai.usage.output_tokens"] == 8
+
+
 def test_a_refusal_was_held_until_its_end_and_says_why() -> None:
     fault = internal(Kind.HOLD_TIMEOUT, "words of ours")
     told = untried("ttft", outcome=failed_with(fault, Phase.QUEUE), status=503, stream=False, meter=Meter())
