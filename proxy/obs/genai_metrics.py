@@ -16,7 +16,7 @@ from proxy.wire.trace_context import TracedAttempt
 
 CURRENT: Final = "current"
 LEGACY: Final = "legacy"
-MAX_ROWS: Final = 2000
+MAX_ROWS = 2000
 """Sets of attributes; what would be more is one, as the SDKs do it."""
 
 _SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
