@@ -137,7 +137,6 @@ def _of_request(record: Record, trace: Trace, policy: str) -> dict[str, Value]:
         ("fallback", record.fallback),
         ("hedge", record.hedge),
         ("resumed", record.resumed),
-        ("reason", record.reason),
         ("refused", trace.reason if outcome.verdict is Verdict.SHED else ""),
     ):
         _put(attributes, f"tidegate.{name}", value)

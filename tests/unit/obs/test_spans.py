@@ -91,11 +91,9 @@ def test_a_second_job_of_the_same_request_is_asked_again() -> None:
 
 def test_a_refusal_was_held_until_its_end_and_says_why() -> None:
     fault = internal(Kind.HOLD_TIMEOUT, "words of ours")
-    told = untried(
-        "ttft", reason="ttft", outcome=failed_with(fault, Phase.QUEUE), status=503, stream=False, meter=Meter()
-    )
+    told = untried("ttft", outcome=failed_with(fault, Phase.QUEUE), status=503, stream=False, meter=Meter())
     own, queue = spans_of(told)
-    assert own.attributes["tidegate.refused"] == own.attributes["tidegate.reason"] == "ttft"
+    assert own.attributes["tidegate.refused"] == "ttft"
     assert own.error == own.attributes["error.type"] == "hold_timeout"
     assert (queue.start_ns, queue.end_ns) == (at(100.001), at(102.0))
     assert "words of ours" not in str((own, queue))
