@@ -30,6 +30,9 @@ _ENTRY: Final = re.compile(rb'(?:[^",]|"(?:[^"\\]|\\.)*"?)+', re.DOTALL)
 _PARAMETER: Final = re.compile(rb'(?:[^";]|"(?:[^"\\]|\\.)*"?)+', re.DOTALL)
 _NUMBER: Final = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{0,12})?\Z")
 _NO_TOKENS: Final = Meter()
+_KNOWN: Final = 1000
+_WHOLES: Final = tuple([str(number) for number in range(_KNOWN)])
+"""Nearly all of the numbers that are written."""
 _TENTHS: Final = ("", ".1", ".2", ".3", ".4", ".5", ".6", ".7", ".8", ".9")
 
 
@@ -150,6 +153,9 @@ def own_stages(line: Timeline, meter: Meter, end: float) -> dict[str, float]:
 
 def of_whole(line: Timeline, now: float) -> bytes:
     """The header's value for an answer that is complete."""
+    understood, released = line.understood, line.released
+    if understood is not None and released is not None and _is_usual(line):
+        return _of_usual(line.received, understood, released, now)
     words, told_s = _told(line)
     spent = own_stages(line, _NO_TOKENS, now)
     for name in spent:
@@ -159,6 +165,20 @@ def of_whole(line: Timeline, now: float) -> bytes:
     words.append("unattributed;dur=" + _ms(max(0.0, total - told_s)))
     words.append("total;dur=" + _ms(total))
     return ", ".join(words).encode()
+
+
+def _is_usual(line: Timeline) -> bool:
+    """Nothing was reported, waited for others or checked."""
+    return line.reported is None and line.gathered is None and line.answered is None
+
+
+def _of_usual(received: float, understood: float, released: float, now: float) -> bytes:
+    """The same for nearly all answers, at a fifth of the cost."""
+    queue = released - understood
+    if queue < 0.0:
+        queue = 0.0
+    engine, rest, total = _ms(now - released), _ms(understood - received), _ms(now - received)
+    return f"queue;dur={_ms(queue)}, engine;dur={engine}, unattributed;dur={rest}, total;dur={total}".encode()
 
 
 def of_beginning(line: Timeline, meter: Meter, now: float) -> bytes:
@@ -199,4 +219,5 @@ def reported_s(reported: Reported) -> float:
 def _ms(seconds: float) -> str:
     """Milliseconds with at most one digit behind the point; compiled, a format costs ten times as much."""
     tenths = int(seconds * 1e4 + 0.5)
-    return str(tenths // 10) + _TENTHS[tenths % 10]
+    whole = tenths // 10
+    return (_WHOLES[whole] if 0 <= whole < _KNOWN else str(whole)) + _TENTHS[tenths % 10]

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from proxy.app.candidate import candidate
+from proxy.config.loader import load
 from tests.support.live_proxy import Answer, Live, before
 from tests.support.route_engine import RouteEngine, route_engine
 
@@ -213,6 +215,28 @@ async def test_no_schema_holds_anybody_up(tmp_path: Path) -> None:
                     answer = await ask(live, response_format=form)
             assert (answer.status, answer.headers["x-tidegate-structured"]) == (200, found)
             assert text(answer) == engine.texts[0]
+
+
+def reloaded(live: Live, before: str, after: str) -> None:
+    live.file.write_text(live.file.read_text().replace(before, after))
+    loaded = load(live.file, {})
+    assert loaded.config is not None, loaded.diagnostics
+    live.proxy.configured.prepare(candidate(loaded.config, loaded.rule_lines))()
+
+
+async def test_another_configuration_switches_it_off_and_on(tmp_path: Path) -> None:
+    engine = Engine("{}")
+    async with proxied(tmp_path, engine, CHECKS) as live:
+        engine.texts = ["wrong"]
+        reloaded(live, "validate: true", "validate: false")
+        assert "x-tidegate-structured" not in (await ask(live, response_format=BY_SCHEMA)).headers
+        reloaded(live, "validate: false", "validate: true")
+        await checking(live)
+        assert (await ask(live, response_format=BY_SCHEMA)).headers["x-tidegate-structured"] == "not_json"
+        reloaded(live, "validate: true", "validate: {answers: true, repair: true}")
+        engine.texts = ["wrong", '{"n": 1}']
+        repaired = await ask(live, response_format=BY_SCHEMA)
+        assert repaired.headers["x-tidegate-structured"] == "valid; repair=done"
 
 
 async def test_what_is_wrong_is_not_kept_and_what_is_repaired_neither(tmp_path: Path) -> None:

@@ -161,3 +161,20 @@ def test_the_stages_of_a_stream_add_up() -> None:
     assert spent == pytest.approx({"queue": 0.1, "window": 0.2, "prefill": 0.4, "decode": 0.8})
     joined_late = own_stages(line(understood=100.0, released=101.0), tokens(100.7, 101.5), 101.6)
     assert joined_late == pytest.approx({"queue": 1.0, "prefill": 0.0, "decode": 0.5})
+
+
+def test_the_usual_answer_is_told_as_any_other() -> None:
+    dice = random.Random(38)
+    for _ in range(500):
+        understood = 100.001 + dice.expovariate(1000)
+        released = understood + dice.choice((0.0, dice.expovariate(10), -0.0005))
+        now = released + dice.expovariate(0.5)
+        usual, other = line(understood=understood, released=released), line(understood=understood, released=released)
+        other.reported = parse(b"")
+        told = dict(part.split(";dur=") for part in of_whole(usual, now).decode().split(", "))
+        assert told.keys() == {"queue", "engine", "unattributed", "total"}
+        as_any = dict(part.split(";dur=") for part in of_whole(other, now).decode().split(", "))
+        assert {name: float(ms) for name, ms in told.items()} == pytest.approx(
+            {name: float(ms) for name, ms in as_any.items()}, abs=0.6 if released < understood else 0.1001
+        )
+        assert float(told["total"]) == pytest.approx((now - 100) * 1e3, abs=0.0501)
