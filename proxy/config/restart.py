@@ -4,6 +4,7 @@ Owns this table, of which the reference, `check`, `diff` and the log of a reload
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -47,5 +48,6 @@ def _with(wanted: Any, running: Any, keys: list[str]) -> Any:
     value = getattr(running, first)
     if rest:
         value = _with(getattr(wanted, first), value, rest)
-    assert isinstance(wanted, BaseModel)
-    return wanted.model_copy(update={first: value})
+    if isinstance(wanted, BaseModel):
+        return wanted.model_copy(update={first: value})
+    return replace(wanted, **{first: value})  # plain settings

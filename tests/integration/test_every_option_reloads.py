@@ -82,14 +82,20 @@ def base(folder: Path) -> dict[str, Any]:
             {
                 "url": "http://127.0.0.1:7",
                 "name": "a",
-                "models": ["m", "m2"],
+                "models": ["m", "m2", "m3"],
                 "api_key": "${KEY}",
             },
-            {"url": "http://127.0.0.1:8", "name": "b", "models": ["m", "m2"], "pool": "other", "labels": ["other"]},
+            {
+                "url": "http://127.0.0.1:8",
+                "name": "b",
+                "models": ["m", "m2", "m3"],
+                "pool": "other",
+                "labels": ["other"],
+            },
             {
                 "url": "http://127.0.0.1:6",
                 "name": "c",
-                "models": ["m", "m2"],
+                "models": ["m", "m2", "m3"],
                 "kv_cache": {"layers": 4, "kv_heads": 4, "head_dim": 4, "memory": "20GiB"},
             },
         ],

@@ -39,3 +39,16 @@ def test_what_waits_stays_and_the_rest_is_taken() -> None:
     made = as_running(wanted, running)
     assert (made.listen, made.state, made.retries.attempts) == ("127.0.0.1:1", "/a", 5)
     assert wanted.listen == "127.0.0.1:2", "nothing is changed in place"
+
+
+def test_every_entry_stays_as_it_runs_in_whatever_group_it_is() -> None:
+    running = config(log={"csv": "/a.csv"}, metrics={"models": 3})
+    wanted = config(log={"csv": "/b.csv", "level": "error"}, metrics={"models": 4, "requests": False})
+    made = as_running(wanted, running)
+    assert (made.log.csv, made.log.level) == ("/a.csv", "error")
+    assert (made.metrics.models, made.metrics.requests) == (3, False)
+    for option in RESTART:
+        one, other = made, running
+        for key in option.split("."):
+            one, other = getattr(one, key), getattr(other, key)
+        assert one == other
