@@ -19,6 +19,7 @@ from proxy.app.candidate import Candidate, candidate
 from proxy.app.config_file import ConfigFile
 from proxy.app.configured import Configured
 from proxy.app.listeners import StartError
+from proxy.app.tasks import watched
 from proxy.config.changes import Change, changes
 from proxy.config.diagnostics import render
 from proxy.config.loader import Loaded
@@ -113,7 +114,7 @@ class Reloader:
         if self._next is not None:
             self._state.merged += 1
         else:
-            asyncio.ensure_future(self.ask(trigger))  # noqa: RUF006 - its work is held above
+            watched(self._asked(trigger))
 
     async def go_back(self, to: InPlace, reason: str) -> None:
         """That one is in place again, whatever the file says. StartError where it cannot be."""
@@ -131,6 +132,9 @@ class Reloader:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _asked(self, trigger: str) -> None:
+        await self.ask(trigger)
 
     # --- one reload
 

@@ -68,14 +68,17 @@ WORDS: list[Any] = [
         300,
         100000,
     ),
+    "m3",
+    "14d",
 ]
 """What options are changed to: the first that may stand there and is another one."""
 
 
 def base(folder: Path) -> dict[str, Any]:
     """A file with an entry in every list, so that there is something to be changed."""
-    prompt = folder / "p.txt"
+    prompt, other = folder / "p.txt", folder / "q.txt"
     prompt.write_text("You are kind.")
+    other.write_text("You are short.")
     return {
         "version": 1,
         "backends": [
@@ -114,9 +117,11 @@ def base(folder: Path) -> dict[str, Any]:
         },
         "prompts": [
             {"name": "p", "versions": [{"version": "1", "file": str(prompt)}], "answer": {"first": 40}},
-            {"name": "q", "versions": [{"version": "1", "file": str(prompt)}]},
+            {"name": "q", "versions": [{"version": "1", "file": str(other)}]},
         ],
         "warm": {"prompts": ["p"]},
+        "slos": [{"name": "fast", "class": "vip", "objective": "99%", "ttft": "1s"}],
+        "stages": {"retrieval": {"budget": "90ms"}},
     }
 
 
@@ -141,8 +146,8 @@ def name_of(option: Option) -> str:
 
 def changed(tree: dict[str, Any], option: Option) -> Iterator[dict[str, Any]]:
     """The same file with another value of this option, in every way that may be."""
-    before = config(tree)
-    for value in [*_literals(option.field.annotation), *(option.field.examples or ()), *WORDS]:
+    before, file = config(tree), tree["prompts"][1]["versions"][0]["file"]
+    for value in [*_literals(option.field.annotation), *(option.field.examples or ()), *WORDS, file]:
         for place in range(3 if "[]" in option.path else 1):
             other = copy.deepcopy(tree)
             if not _put(other, option.path, value, place):
@@ -168,10 +173,12 @@ def _put(tree: Any, path: tuple[str, ...], value: Any, place: int) -> bool:
             if not tree:
                 return False
             tree = tree[min(place, len(tree) - 1)]
+        elif key == "<name>":
+            tree = next(iter(tree.values()), None)
         else:
             tree = tree.setdefault(key, {})
-            if tree is None:
-                return False
+        if tree is None:
+            return False
     if not isinstance(tree, dict) or (tree.get(path[-1]) == value and type(tree.get(path[-1])) is type(value)):
         return False
     tree[path[-1]] = value
@@ -240,6 +247,7 @@ def test_every_option_is_in_one_of_the_two_lists(tmp_path: Path) -> None:
     assert unchanged == [], "nothing is known to change these to"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "group",
     sorted({option.path[0] for option in options()}),
