@@ -1,4 +1,4 @@
-"""A headless Chromium for the session, and pages of it that must not report any error."""
+"""A headless Chromium, and pages of it that must not report any error."""
 
 import asyncio
 import os
@@ -40,9 +40,10 @@ async def talks(exchange: Exchange) -> None:
     await end_stream(exchange)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """Skips without one, or fails where it is said to be there (`TIDEGATE_BROWSER_REQUIRED=1`)."""
+    """For this folder alone: while it is there a loop runs in this thread, and no test that is a coroutine could run.
+    Skips without one, or fails where it is said to be there (`TIDEGATE_BROWSER_REQUIRED=1`)."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
     if CHROMIUM is None:
         reason = "no Chromium here: apt-get install chromium"
