@@ -421,7 +421,7 @@ class Waiting:
             demand = self._books.demand(open_job, now)
             backend = self._router.pick(candidates, demand, NOBODY)
             reason = demand.reason or open_job.reason
-            if backend is None and not self.somebody:  # whoever is only late itself is in nobody's way
+            if backend is None and not self.somebody and not open_job.fallbacks:  # late by itself, in nobody's way
                 demand.ttft_left = inf
                 backend = self._router.pick(candidates, demand, NOBODY)
             if backend is not None:
