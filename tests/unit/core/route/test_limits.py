@@ -149,6 +149,6 @@ def test_each_has_words_for_the_client(limit: Limit) -> None:
 
 def test_the_documentation_of_metrics_tells_of_every_reason_in_order() -> None:
     text = (Path(proxy.obs.__file__).parent / "README.md").read_text()
-    rows = _ROW.findall(text.split("## Reasons")[1])
+    rows = _ROW.findall(text.split("## Reasons")[1].split("\n## ")[0])
     assert rows[: len(LIMITS)] == [(limit.reason.value, limit.doc) for limit in LIMITS]
     assert [name for name, _ in rows] == [reason.value for reason in Reason]
