@@ -27,6 +27,7 @@ ELSEWHERE = {
     **dict.fromkeys(("backends[].tls.verify", "backends[].tls.ca_file"), "of connections: test_address"),
     "log": "of the process, not of the proxy",
     **dict.fromkeys(("backends[].hardware", "backends[].precision"), "of rows of CSV, which only a process writes"),
+    **dict.fromkeys(("cache.remote", "cache.remote_password"), "of connections: test_kept_answers"),
     "metrics.requests": "asked of the configuration for each request: test_reconfigured_live",
     "metrics.series": "of `tidegate check` alone",
     "routing.scrape": "of the scrapers, which only a started proxy has: test_reconfigured_live",
