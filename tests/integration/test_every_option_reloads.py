@@ -34,8 +34,11 @@ ELSEWHERE = {
     "tokenizers": "a file that must be there: test_tokenizers",
 }
 """Options that are looked at by other tests."""
-ARTEFACTS = {"share", "_ramp_base", "_ramp_since", "number", "mask", "version", "generation", "_created"}
-"""What shows that a reload came: who is new starts slowly, and has the next number; and when a proxy was made."""
+ARTEFACTS = {
+    *("share", "_ramp_base", "_ramp_since", "number", "mask", "version", "generation"),
+    *("_created", "_offset_s", "_awake_since", "_looked", "started_at", "config['loaded_at']"),
+}
+"""What shows that a reload came: who is new starts slowly, and has the next number. And when a proxy was made."""
 WORDS: list[Any] = [
     *(True, False, 2, 3, 1, 0.3, 0.7, 1.5, 5, 7, 40, 5000, 0, 16),
     *(
