@@ -28,6 +28,9 @@ ELSEWHERE = {
     "log": "of the process, not of the proxy",
     **dict.fromkeys(("backends[].hardware", "backends[].precision"), "of rows of CSV, which only a process writes"),
     **dict.fromkeys(("cache.remote", "cache.remote_password"), "of connections: test_kept_answers"),
+    **dict.fromkeys(
+        ("classes[].validate.answers", "classes[].validate.repair"), "starts a process: test_structured_live"
+    ),
     "metrics.requests": "asked of the configuration for each request: test_reconfigured_live",
     "metrics.series": "of `tidegate check` alone",
     "routing.scrape": "of the scrapers, which only a started proxy has: test_reconfigured_live",
@@ -81,7 +84,7 @@ WORDS: list[Any] = [
 def base(folder: Path) -> dict[str, Any]:
     """A file with an entry in every list, so that there is something to be changed."""
     prompt, other = folder / "p.txt", folder / "q.txt"
-    prompt.write_text("You are kind.")
+    prompt.write_text("Today is {{day}}.\n\nYou are kind.\n")
     other.write_text("You are short.")
     return {
         "version": 1,
@@ -107,7 +110,14 @@ def base(folder: Path) -> dict[str, Any]:
             },
         ],
         "classes": [
-            {"name": "vip", "slo": {"e2e_tokens": 40, "e2e": "3s"}, "window": {"mode": "adaptive"}},
+            {
+                "name": "vip",
+                "slo": {"e2e_tokens": 40, "e2e": "3s"},
+                "window": {"mode": "adaptive"},
+                "fallback": {"model": "m2"},
+                "hedge": {"after": "p95"},
+                "answer": {"first": 40},
+            },
             {"name": "spare"},
         ],
         "cache": {"size": "48MiB", "remote": "redis://127.0.0.1:1/0", "remote_password": "${KEY}"},
@@ -117,7 +127,7 @@ def base(folder: Path) -> dict[str, Any]:
                 {"when": {name: {"min": 1, "max": 9} for name in ("max_tokens", "prompt_tokens")}, "class": "vip"}
             ],
             "models": [{"name": "m", "fallback": {"model": "m2"}}],
-            "windows": [{"endpoint": "embeddings"}],
+            "windows": [{"endpoint": "embeddings", "max_wait": "30ms"}],
         },
         "prompts": [
             {"name": "p", "versions": [{"version": "1", "file": str(prompt)}], "answer": {"first": 40}},
