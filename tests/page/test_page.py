@@ -44,11 +44,20 @@ def test_it_renders_and_explains_that_nothing_happened(start_pair, open_page):
     assert page.locator("header, nav, main, footer").count() == 4
 
 
+def ready_ms(page) -> float:
+    """Milliseconds until it was ready: as they passed, or, where other tests took the cores, those that it worked."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+    return min(float(page.locator("html").get_attribute("data-ready")), metrics["TaskDuration"] * 1e3)
+
+
 def test_it_is_ready_at_once(start_pair, open_page):
-    """300 ms on loopback; the best of some, since other tests compute beside this one."""
+    """300 ms on loopback."""
     _, proxy = start_pair()
-    best = min(int(open_page(proxy).locator("html").get_attribute("data-ready")) for _ in range(8))
-    assert best < 300 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert min(ready_ms(open_page(proxy)) for _ in range(5)) < 300
 
 
 def test_it_follows_what_happens(start_pair, open_page):
@@ -187,3 +196,21 @@ def test_a_reload_that_failed_is_told(start_pair, open_page):
     proxy.config_path.write_text(written)
     assert page.evaluate("fetch('/reload', { method: 'POST' }).then((answer) => answer.status)") == 200
     until(page, "!document.querySelector('#config .trouble')")
+
+
+def test_error_budgets_burn_down(start_pair, open_page):
+    slos = [
+        {"name": "fast", "class": "interactive", "objective": "90%", "window": "7d", "ttft": "1ms"},
+        {"name": "calm", "class": "interactive", "objective": "90%", "window": "7d", "ttft": "30s"},
+    ]
+    _, proxy = start_pair(config={"slos": slos})
+    page = open_page(proxy)
+    for _ in range(4):
+        proxy.ask("POST", PATH, {**CHAT, "stream": True}, [("x-fake", "stream 3 0.005")])
+    until(page, "feed.state.slos.fast.events === 4")
+    until(page, "document.querySelectorAll('#slos .slo').length === 2")
+    told = {slo["name"]: slo for slo in proxy.admin("/slo").json()["slos"]}
+    for at, name in enumerate(("fast", "calm"), 1):
+        shown = value(page, f"#slos .slo:nth-child({at}) .slo-head b:last-child")
+        assert shown == pytest.approx(told[name]["error_budget_left"])
+    assert "objective 90" in text(page, "#slos")

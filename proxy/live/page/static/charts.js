@@ -26,7 +26,13 @@ class Series {
 
 function color(name) { return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim(); }
 
-const charts = new Set();
+const charts = new Set(), unmade = new Set();
+
+/* Asked for together: each width asked between two changes would lay out the page once more. */
+function makeCharts() {
+  const found = [...unmade].map((chart) => [chart, chart.holder.clientWidth]).filter(([, width]) => width > 0);
+  for (const [chart, width] of found) { unmade.delete(chart); chart.make(width); }
+}
 
 class Chart {
   /* lines: [{color, fill, width}] by names of the style sheet. */
@@ -34,13 +40,14 @@ class Chart {
     Object.assign(this, { holder, height, lines, axes, zero, plot: null, last: null });
     charts.add(this);
   }
-  make() {
+  make(width) {
     this.plot?.destroy();
+    this.width = Math.max(40, width);
     const font = "11px system-ui, sans-serif";
     const grid = { stroke: color("line"), width: 1 };
     const axis = { stroke: color("muted"), font, ticks: { show: false } };
     const options = {
-      width: Math.max(40, this.holder.clientWidth), height: this.height, legend: { show: false }, cursor: { show: false },
+      width: this.width, height: this.height, legend: { show: false }, cursor: { show: false },
       padding: this.axes ? [8, 18, 0, 0] : [3, 0, 3, 0],
       scales: { x: { time: false, range: () => [this.from(), this.now] }, y: { range: (u, low, high) => [this.zero ? 0 : Math.min(0, low || 0), (high || 1) * 1.12] } },
       series: [{}, ...this.lines.map((line) => ({ stroke: color(line.color), width: line.width ?? 1.5, fill: line.fill ? color(line.fill) : undefined, points: { show: false }, spanGaps: false }))],
@@ -60,11 +67,13 @@ class Chart {
     this.now = now;
     this.last = series.data(now);
     if (this.plot) this.plot.setData(this.last);
-    else if (this.holder.clientWidth) this.make();
+    else unmade.add(this);
   }
-  resize() { if (this.plot && this.holder.clientWidth) this.plot.setSize({ width: this.holder.clientWidth, height: this.height }); }
-  destroy() { this.plot?.destroy(); charts.delete(this); }
+  resize(width) { if (this.plot && width) { this.width = width; this.plot.setSize({ width, height: this.height }); } }
+  destroy() { this.plot?.destroy(); charts.delete(this); unmade.delete(this); }
 }
 
-function redrawAll() { for (const chart of charts) if (chart.plot) chart.make(); }
-addEventListener("resize", () => { for (const chart of charts) chart.resize(); });
+function redrawAll() { for (const chart of charts) if (chart.plot) chart.make(chart.width); }
+addEventListener("resize", () => {
+  for (const [chart, width] of [...charts].map((one) => [one, one.holder.clientWidth])) chart.resize(width);
+});

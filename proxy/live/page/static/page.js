@@ -84,6 +84,7 @@ function showState(state, whole) {
   byId("tide").setAttribute("aria-label", `Goodput against throughput, last 5 minutes; now ${rate(total.good)} of ${rate(total.all)} output tokens per second`);
   slos.show(state); lanes.show(state, now, whole); backends.show(state); small.show(state); decisions.show(state); playground.show(state);
   setText(byId("footer-line"), `Tidegate ${plain(state.version)}, ${plain(state.build)} · clients connect to ${plain(state.listen)}/v1 · up ${seconds(Math.max(0, state.at - state.started_at))}`);
+  makeCharts();
   document.documentElement.dataset.ready ||= String(Math.round(performance.now()));
 }
 
