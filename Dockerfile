@@ -32,5 +32,5 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
 # Exec form: tidegate is process 1 and gets SIGTERM itself.
 ENTRYPOINT ["tidegate"]
 # Inside a container 127.0.0.1 is the container's own, so both listeners are on all of its addresses. What is reachable from
-# outside is what `-p` publishes: publish 9090 (readiness, metrics) to nobody but your monitoring.
+# outside is what `-p` publishes; the file says whether clients need an API key (auth: keys, or auth: none). Publish 9090 (readiness, metrics) to nobody but your monitoring.
 CMD ["serve", "/etc/tidegate/routing.yaml", "--listen", "0.0.0.0:8080", "--admin", "0.0.0.0:9090"]

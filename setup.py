@@ -27,11 +27,13 @@ _WHOLE = ("core", "engines", "live", "model", "wire")
 """Packages of which every module is compiled, new ones too, but for these."""
 _LEFT_OUT = {
     "is read once, at the start": "*/__init__",
-    "is plain settings: their types are read as marked, for the options that are made of them": "model/bounds"
-    " model/cache model/classes model/fallback model/hedge model/kv_cache model/limits model/metrics model/prompts"
-    " model/rules model/scheduling model/slos model/structured model/tenants model/timings model/units model/windows",
+    "is plain settings: their types are read as marked, for the options that are made of them": "model/auth"
+    " model/bounds model/cache model/classes model/fallback model/hedge model/kv_cache model/limits model/metrics"
+    " model/prompts model/rules model/scheduling model/slos model/structured model/tenants model/timings model/units"
+    " model/windows",
     "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/shown/explanation",
-    "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/catalogue"
+    "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/guard"
+    " live/catalogue"
     " live/page/assets live/page/console live/page/feed live/page/playground"
     " live/background/address_space live/background/memory live/background/prober live/background/questions"
     " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/checker"

@@ -103,7 +103,7 @@ def _scheduling(config: Config, word: str | None) -> SchedulingSettings | None:
     if word in REFERENCES:
         return None
     policy, *changes = (word or "").split("/")
-    settings = as_written(config.routing.scheduling())
+    settings = as_written(config.scheduling())
     settings["policy"] = policy or config.routing.policy
     for change in changes:
         option, equals, value = change.partition("=")

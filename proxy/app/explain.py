@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from proxy.core.scheduler import Scheduler
+from proxy.live.gate import Gate
 from proxy.live.job_builder import BuiltJob, JobBuilder
 from proxy.model.commands import Reason
 from proxy.model.faults import FaultError
@@ -31,23 +32,27 @@ class Explainer:
     """One per proxy."""
 
     def __init__(
-        self, job_builder: JobBuilder, scheduler: Scheduler, limits: Limits, rule_lines: Sequence[int]
+        self, job_builder: JobBuilder, scheduler: Scheduler, limits: Limits, rule_lines: Sequence[int], gate: Gate
     ) -> None:
         self._intake = job_builder
         self._scheduler = scheduler
         self._limits = limits
+        self._gate = gate
         self._rule_lines = rule_lines
         """Where the rules stand in the configuration file."""
 
-    def explain(self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> tuple[int, bytes]:
-        """Status and JSON for a request that would come so; an answer of 4xx is the one that it would get."""
+    def explain(
+        self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes, tenant: str = ""
+    ) -> tuple[int, bytes]:
+        """Status and JSON for a request that would come so, of this tenant or of whoever the headers say; an answer of
+        4xx is the one that it would get."""
         try:
-            return 200, orjson.dumps(self._explained(path, headers, body))
+            return 200, orjson.dumps(self._explained(path, headers, body, tenant))
         except FaultError as error:
             refused = errors.answer(error.fault)
             return refused.status, refused.body
 
-    def _explained(self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> dict[str, Any]:
+    def _explained(self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes, tenant: str) -> dict[str, Any]:
         head = check_head(
             b"POST",
             path.encode(),
@@ -57,6 +62,10 @@ class Explainer:
             policy=HeaderPolicy(),
             new_id=lambda: "explain",
         )
+        if tenant:
+            head.tenant = tenant
+        else:
+            self._gate.recognise(head)
         now = monotonic()
         request, fields = bodies.read(head, route(head.target), body, self._limits.parameters)
         taken = self._intake.take(head, request, fields, now, body)

@@ -69,9 +69,23 @@ def access_logs(config: Config, logs: Logs | None, schedule: Callable[[], None])
 
 def core_settings(config: Config) -> CoreSettings:
     """What the scheduler is told, beside its backends."""
-    return CoreSettings(
-        retries=config.retries, hold=config.hold, health=config.health, scheduling=config.routing.scheduling()
-    )
+    return CoreSettings(retries=config.retries, hold=config.hold, health=config.health, scheduling=config.scheduling())
+
+
+def admin_key(config: Config) -> str:
+    """What whoever asks the admin port must say; empty: nothing."""
+    return "" if config.admin_key is None else config.admin_key.get_secret_value()
+
+
+def who_comes_in(config: Config) -> str:
+    """In a few words, for the banner."""
+    auth, keys = config.auth, sum(len(entry.keys) for entry in config.tenants)
+    if not auth.asks:
+        return f"no API key is asked for (auth: {auth.mode}{', though tenants have some' if keys else ''})"
+    ways = [f"with {keys} API keys of {sum(bool(entry.keys) for entry in config.tenants)} tenants"]
+    if auth.header is not None:
+        ways = [*(ways if auth.mode == "keys" else ()), f"named by {auth.header} from {', '.join(auth.from_)}"]
+    return "clients come in " + " or ".join(ways)
 
 
 def tracing(config: Config) -> Tracing | None:
@@ -182,9 +196,9 @@ def job_builder(
     """With the classes, rules and models of the configuration."""
     routing = config.routing
     classes = with_built_in(config.classes)
-    classifier = Classifier(classes, routing.rules, routing.bulk_tokens)
+    classifier = Classifier(classes, routing.rules, routing.bulk_tokens, config.tenants)
     fallbacks = FallbackChain(config.classes, routing.models)
-    permitted = Permitted(routing.tenants)
+    permitted = Permitted(config.tenants)
     return JobBuilder(
         classifier,
         models,
@@ -235,8 +249,7 @@ def named_models(config: Config) -> list[str]:
 
 def named_tenants(config: Config) -> list[str]:
     """That the file names."""
-    routing = config.routing
-    names = (*(entry.tenant for entry in routing.tenants), *routing.fairness.weights)
+    names = (*(entry.tenant for entry in config.tenants), *config.routing.fairness.weights)
     return [name for name in names if name != OTHERS]
 
 

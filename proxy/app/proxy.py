@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any
@@ -28,6 +29,7 @@ from proxy.live.admin import Admin, AdminRoute
 from proxy.live.checker import Checker
 from proxy.live.downstream.connection import Edge
 from proxy.live.exchange import Exchanges
+from proxy.live.gate import Gate
 from proxy.live.scrapes import Scrapes
 from proxy.live.structured import StructuredAnswers
 from proxy.live.timings import Timings
@@ -80,6 +82,7 @@ class Proxy:
         self._keeper = parts.keeper(config, self._scheduler)
         self._slos = parts.slos(config)
         self._telemetry = parts.telemetry(config, self._backends)
+        self._gate = Gate(config.auth, config.tenants, time.time)
         self._not_ready: str | None = "starting"
         self._shown = Shown(
             config,
@@ -111,11 +114,13 @@ class Proxy:
             loop=self._loop,
             max_connections=self._descriptors.clients,
             budget=lasting.budget,
+            gate=self._gate.admit,
         )
         self._admin = Admin(
             why_not_ready=lambda: self._not_ready,
             scrapes=Scrapes(self._metric_pieces, self._loop, monotonic),
-            explain=lambda path, headers, body: self._explainer.explain(path, headers, body),
+            explain=lambda path, headers, body, tenant: self._explainer.explain(path, headers, body, tenant),
+            key=parts.admin_key(config),
             cache=self._cache.now,
             prefix_report=self._prefix_report,
             slo_report=self._slo_report,
@@ -187,6 +192,7 @@ class Proxy:
             self._timings.configure(new.config.timings)
             self._metrics.know(parts.named_models(new.config), parts.named_tenants(new.config))
             self._exchanges.serving = serving
+            self._gate.configure(new.config.auth, new.config.tenants)
             self._servings.short_first.is_on = parts.answers_short_first(new.config)
             self._explainer = self._explains(new)
 
@@ -201,7 +207,9 @@ class Proxy:
             lasting.bodies.configure(limits)
             lasting.tokenizers.configure(files_of(new.config))
             self._edge.configure(limits, HeaderPolicy(new.config.headers.forward), shares.clients)
-            self._admin.configure(limits, self._cache.now, shares.admin, new.config.console.hosts)
+            self._admin.configure(
+                limits, self._cache.now, shares.admin, new.config.console.hosts, parts.admin_key(new.config)
+            )
             self._drain.configure(new.config.drain)
 
         return commit
@@ -252,7 +260,8 @@ class Proxy:
         return commit
 
     def _explains(self, new: Candidate) -> Explainer:
-        return Explainer(self._exchanges.serving.job_builder, self._scheduler, new.config.limits, new.rule_lines)
+        job_builder = self._exchanges.serving.job_builder
+        return Explainer(job_builder, self._scheduler, new.config.limits, new.rule_lines, self._gate)
 
     def _forget_backend(self, name: str) -> None:
         """Nothing is out there any more."""
@@ -423,6 +432,6 @@ class Proxy:
             f"listening on {self.listen_url}   (base_url: {self.listen_url}/v1)",
             f"admin on {self.admin_url}   (the page; /status, /config, /livez, /readyz, /metrics, /explain, /slo)",
             f"{count} backend{'s' if count != 1 else ''}: {', '.join(list(self._backends)[:6])}",
-            f"models: {models}; policy {self._config.routing.policy}",
+            f"models: {models}; policy {self._config.routing.policy}; {parts.who_comes_in(self._config)}",
             "stop with Ctrl-C or SIGTERM: running answers are finished first; a second one ends at once",
         )

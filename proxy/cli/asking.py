@@ -9,6 +9,8 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from proxy.cli.admin_key import admin_key
+
 TIMEOUT_S = 5.0
 
 
@@ -46,13 +48,15 @@ def ask(
     headers: dict[str, str] | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Answer:
-    """The answer to one request; `target` is appended to the URL's path. Raises SilentError."""
+    """The answer to one request; `target` is appended to the URL's path, and asked with the key of the admin port that
+    the environment gives. Raises SilentError."""
+    headers = {**(admin_key(None) if target else {}), **(headers or {})}
     parts = urlsplit(url)
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = connect(parts.hostname or "", parts.port, timeout=timeout_s)
     path = parts.path.rstrip("/") + target if target else parts.path or "/"
     try:
-        connection.request(method, f"{path}?{parts.query}" if parts.query else path, body, headers or {})
+        connection.request(method, f"{path}?{parts.query}" if parts.query else path, body, headers)
         answer = connection.getresponse()
         return Answer(answer.status, answer.read())
     except TimeoutError:

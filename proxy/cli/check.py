@@ -57,7 +57,7 @@ def _summary(file: str, loaded: Loaded) -> str:
     if loaded.config is None:
         return f"{file}: {', '.join([_counted(count[Severity.ERROR], 'error'), *rest])}"
     config = loaded.config
-    series = most_series(config.classes, config.backends, config.routing, config.metrics, config.slos)
+    series = most_series(config.classes, config.backends, config.routing, config.tenants, config.metrics, config.slos)
     told = ["ok", _counted(len(config.backends), "backend"), *rest]
     return f"{file}: {', '.join(told)} (up to {series:,} series of metrics for one endpoint)"
 

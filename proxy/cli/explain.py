@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from urllib.parse import quote
 
+from proxy.cli.admin_key import admin_key
 from proxy.cli.asking import Answer, SilentError, ask
 from proxy.cli.check import load_file, show
 
@@ -25,9 +26,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"tidegate explain: {arguments.request}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
         return 1
     url = arguments.admin or f"http://{loaded.config.admin}"
-    headers = {"Content-Type": "application/json", **dict(arguments.header)}
+    headers = {"Content-Type": "application/json", **dict(arguments.header), **admin_key(loaded.config)}
+    target = f"/explain?path={quote(arguments.path)}" + (
+        f"&tenant={quote(arguments.tenant)}" if arguments.tenant else ""
+    )
     try:
-        answer = ask(url, f"/explain?path={quote(arguments.path)}", method="POST", body=body, headers=headers)
+        answer = ask(url, target, method="POST", body=body, headers=headers)
     except SilentError as silent:
         print(f"tidegate explain: no proxy answers at {url}: {silent}", file=sys.stderr)
         return 1

@@ -34,6 +34,7 @@ def _serve(parser: argparse.ArgumentParser) -> None:
         "targets", metavar="FILE", nargs="*", help="configuration, YAML, - for standard input; or the URLs of engines"
     )
     _add_listeners(parser)
+    parser.add_argument("--auth", metavar="MODE", type=_auth, help="who may come in: off, none or keys")
     parser.add_argument("--log-level", metavar="LEVEL", type=_log_level, help="debug, info, warning or error")
     parser.add_argument("--log-format", metavar="FORMAT", type=_log_format, help="text or json")
 
@@ -121,6 +122,7 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="configuration of the running proxy, YAML; - for standard input")
     parser.add_argument("request", metavar="REQUEST", help="body of the request, JSON; - for standard input")
     parser.add_argument("--admin", metavar="URL", type=_http_url, help="its admin port (default: as in FILE)")
+    parser.add_argument("--tenant", metavar="NAME", type=_tenant, help="as if it came from this tenant")
     parser.add_argument("--path", metavar="PATH", default="/v1/chat/completions", help="default: /v1/chat/completions")
     parser.add_argument(
         "--header",
@@ -144,6 +146,16 @@ def _prefix(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--admin", metavar="URL", type=_http_url, help="its admin port (default: as in FILE)")
     parser.add_argument("--json", action="store_true", help="everything, for programs")
+
+
+def _key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("new",), help="a new API key, and what stands in the configuration for it")
+    parser.add_argument("--tenant", metavar="NAME", type=_tenant, help="whose it is: prints a whole entry of tenants")
+    parser.add_argument("--id", metavar="NAME", type=_tenant, help="what people call the key")
+    parser.add_argument(
+        "--expires", metavar="DATE", type=_moment, help="from then on it is refused, such as 2027-01-01"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
@@ -282,6 +294,14 @@ COMMANDS = {
         "  tidegate explain routing.yaml - --header 'x-slo-ttft-ms: 200' < request.json\n\n"
         "exit codes:\n  0  explained\n  1  a file is wrong, no proxy answers, or the request is refused\n  2  usage",
         _explain,
+    ),
+    "key": Command(
+        "make an API key for a client, and say what to write into the configuration",
+        "The key is printed once and kept nowhere; the configuration holds its SHA-256 alone.\n\n"
+        "example:\n  tidegate key new --tenant team-a\n"
+        "  tidegate key new --tenant team-a --id ci --expires 2027-01-01\n\n"
+        "exit codes:\n  0  printed\n  2  usage",
+        _key,
     ),
     "cache": Command(
         "say what a running proxy keeps of answers, or make it void",
@@ -436,10 +456,34 @@ def _address(text: str) -> str:
         raise argparse.ArgumentTypeError(str(refused)) from None
 
 
+def _tenant(text: str) -> str:
+    from proxy.model.tenants import OTHERS, is_tenant
+
+    if text == OTHERS or not is_tenant(text):
+        raise argparse.ArgumentTypeError("must be up to 64 of A-Z a-z 0-9 . _ @ + -, such as team-a, and no API key")
+    return text
+
+
+def _moment(text: str) -> str:
+    from proxy.config.written import moment_s
+
+    try:
+        moment_s(text)
+    except ValueError as refused:
+        raise argparse.ArgumentTypeError(str(refused)) from None
+    return text
+
+
 def _log_level(text: str) -> str:
     from proxy.config.schema import LogLevel
 
     return _one_of(text, get_args(LogLevel))
+
+
+def _auth(text: str) -> str:
+    from proxy.model.auth import AuthMode
+
+    return _one_of(text, get_args(AuthMode))
 
 
 def _log_format(text: str) -> str:

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 
+from proxy.cli.admin_key import admin_key
 from proxy.cli.asking import SilentError, ask
 from proxy.cli.check import load_file, show
 
@@ -12,15 +13,15 @@ _NOTHING = "no prompt was seen to change at its front ({} requests, {} looked at
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when there is a report, else 1 with the reason."""
-    url = arguments.admin
+    url, headers = arguments.admin, admin_key(None)
     if url is None:
         loaded = load_file(arguments.file, elsewhere=True)
         if loaded.config is None:
             show(loaded.diagnostics, sys.stderr)
             return 1
-        url = f"http://{loaded.config.admin}"
+        url, headers = f"http://{loaded.config.admin}", admin_key(loaded.config)
     try:
-        answer = ask(url, "/prefix")
+        answer = ask(url, "/prefix", headers=headers)
         why = "" if answer.ok and answer.told else "its answer is not a report"
     except SilentError as silent:
         why = str(silent)

@@ -64,6 +64,7 @@ def _served(loaded: Loaded, source: str, arguments: argparse.Namespace) -> int:
         "admin": arguments.admin,
         "log_level": arguments.log_level,
         "log_format": arguments.log_format,
+        "auth": arguments.auth,
     }
     try:
         config = with_overrides(loaded.config, **overrides)
@@ -100,7 +101,7 @@ def _lines(diagnostics: Sequence[Diagnostic]) -> list[str]:
 
 
 def _addresses(arguments: argparse.Namespace) -> dict[str, str]:
-    named = {"listen": arguments.listen, "admin": arguments.admin}
+    named = {"listen": arguments.listen, "admin": arguments.admin, "auth": arguments.auth}
     return {name: address for name, address in named.items() if address is not None}
 
 

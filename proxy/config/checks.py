@@ -7,6 +7,7 @@ Owns no position in a file: a finding names a path, and `loader` finds its line.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from proxy.config.auth import auth_findings, named_findings
 from proxy.config.backend import BackendOptions, served_names
 from proxy.config.cache import CacheOptions, cache_findings, salt_findings
 from proxy.config.diagnostics import Severity
@@ -20,7 +21,7 @@ from proxy.config.rules import rule_findings
 from proxy.config.series import series_findings
 from proxy.config.slos import slo_findings
 from proxy.config.telemetry import telemetry_findings
-from proxy.config.tenants import tenant_findings, weight_findings
+from proxy.config.tenants import class_findings, model_findings, tenant_findings
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
 from proxy.model.metrics import MetricsSettings
@@ -45,6 +46,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
     known = None if classes is None else frozenset(with_built_in(classes))
     if "routing" in groups:
         yield from _routing(groups["routing"], classes or (), known, backends)
+    yield from _tenancy(groups, classes or (), backends)
     if isinstance(cache := groups.get("cache"), CacheOptions):
         yield from cache_findings(cache, classes or (), groups.get("routing"), groups.get("limits"), backends)
     yield from salt_findings(backends)
@@ -55,7 +57,8 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
         yield from _hedge(index, entry)
         yield from _window(("classes", index, "window"), entry.window)
     if isinstance(metrics := groups.get("metrics"), MetricsSettings) and "routing" in groups and classes is not None:
-        yield from series_findings(classes, backends.values(), groups["routing"], metrics, groups.get("slos") or ())
+        of_tenants, of_slos = groups.get("tenants") or (), groups.get("slos") or ()
+        yield from series_findings(classes, backends.values(), groups["routing"], of_tenants, metrics, of_slos)
     served = served_names(backends) if backends and "routing" in groups else None
     yield from slo_findings(groups.get("slos") or (), classes or (), known, served)
     yield from pipeline_findings(classes or (), groups.get("stages") or ())
@@ -72,10 +75,7 @@ def _routing(
     known: frozenset[str] | None,
     backends: Mapping[int, BackendOptions],
 ) -> Iterator[Finding]:
-    served = served_names(backends) if backends else None
     yield from rule_findings(routing.rules, known, backends)
-    yield from tenant_findings(routing.tenants, served, routing.default_model, routing.models, classes)
-    yield from weight_findings(routing.fairness.weights)
     yield from fallback_findings(classes, routing.models, backends)
     for index, entry in enumerate(routing.windows):
         yield from _window(("routing", "windows", index), entry)
@@ -88,6 +88,20 @@ def _logs(log: Any) -> Iterator[Finding]:
         yield Finding(("log", "csv"), "is log.file too: lines of two logs would go into one file", "name another one")
     if log.file is not None and not log.access:
         yield Finding(("log", "file"), "has no effect: log.access is false", "leave it out", Severity.WARNING)
+
+
+def _tenancy(
+    groups: Mapping[str, Any], classes: tuple[ClassSettings, ...], backends: Mapping[int, BackendOptions]
+) -> Iterator[Finding]:
+    tenants, auth, routing = groups.get("tenants") or (), groups.get("auth"), groups.get("routing")
+    if auth is not None:
+        yield from auth_findings(auth, tenants, groups.get("listen"), backends)
+    yield from tenant_findings(tenants)
+    yield from class_findings(tenants, frozenset(with_built_in(classes)))
+    if routing is not None:
+        served = served_names(backends) if backends else None
+        yield from model_findings(tenants, served, routing.default_model, routing.models, classes)
+        yield from named_findings(tenants, auth, routing)
 
 
 def _names(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:

@@ -34,7 +34,7 @@ def listener_findings(groups: Mapping[str, Any], backends: Mapping[int, BackendO
         same = "is the same address as listen" if listen == admin else f"takes the port of listen ({listen})"
         yield Finding(("admin",), same, "give the two listeners different ports")
     yield from loop_findings(groups, backends, nobody_knows)
-    yield from _open_to_all(groups, backends)
+    yield from _admin_open_to_all(groups)
 
 
 def loop_findings(
@@ -78,26 +78,19 @@ def _collide(one: Address, other: Address) -> bool:
     return bool(set(_places(one.host)) & set(_places(other.host)))
 
 
-def _open_to_all(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
-    keys = any(backend.api_key is not None for backend in backends.values())
-    console = groups.get("console")
-    plays = console is not None and console.playground
-    what = {
-        "listen": f"use the backends{', on your keys' if keys else ''}: API keys of clients are not checked here",
-        "admin": "read the metrics, see the page and ask /explain" + (", and send requests from it" if plays else ""),
-    }
-    for name in _LISTENERS:
-        address = groups.get(name)
-        if address and _is_wildcard(parse_address(address).host):
-            message = f"{quoted(address)} is every network of this machine, and whoever reaches it may {what[name]}"
-            hint = "listen on 127.0.0.1, or let a firewall or a proxy that asks for keys stand in front"
-            yield Finding((name,), message, hint, Severity.WARNING)
-
-
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a listener there."""
+    """Whether only this machine itself reaches a listener on `host`; False too where that is not known."""
     places = _places(host)
     return bool(places) and all(place.is_loopback for place in places)
+
+
+def _admin_open_to_all(groups: Mapping[str, Any]) -> Iterator[Finding]:
+    address, console = groups.get("admin"), groups.get("console")
+    if address and _is_wildcard(parse_address(address).host) and groups.get("admin_key") is None:
+        plays = ", and send requests from it" if console is not None and console.playground else ""
+        who = f"{quoted(address)} is every network of this machine, and whoever reaches it may read the metrics"
+        hint = "listen on 127.0.0.1, write admin_key, or let a firewall stand in front"
+        yield Finding(("admin",), f"{who}, see the page and ask /explain{plays}", hint, Severity.WARNING)
 
 
 def _is_wildcard(host: str) -> bool:

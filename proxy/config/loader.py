@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from proxy.config.hints import Hints
 from proxy.config.keys import unknown_key_hint
 from proxy.config.mending import Mended, understand
 from proxy.config.messages import MISSING, SILENT, hint_of, message_of
+from proxy.config.older import moved
 from proxy.config.options import OptionPath, all_options, is_secret, option_holding, shown
 from proxy.config.parts import parts_of, valid_parts
 from proxy.config.schema import Config
@@ -75,11 +76,14 @@ def load_text(text: str, name: str, secrets: SecretSource, look: Look = looking_
     """The same for text at hand; `name` stands for the file in the diagnostics, `look` looks at the machine."""
     understood = understand(text, _KEYS)
     parsed = understood.parsed
+    parsed.root, notes = moved(parsed.root)
     report = _Report(text, name, understood)
     for problem in parsed.problems:
         report.at(
             problem.position, Finding(problem.path, problem.message, _problem_hint(problem, parsed.root, secrets))
         )
+    for note in notes:
+        report.finding(note, at_key=True)
     config = _understood(parsed.root, report, secrets, look) if parsed.root or not parsed.problems else None
     diagnostics = sorted(report.diagnostics, key=lambda d: (d.line, d.column))
     digest, files = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS], frozenset(secrets.files)
@@ -135,10 +139,11 @@ class _Report:
 
 
 def _without_secret_keys(path: OptionPath) -> OptionPath:
-    """A key below a secret may be the secret itself."""
+    """A key below a secret may be the secret itself, unless an option is called so."""
     for depth, part in enumerate(path):
         if isinstance(part, str) and looks_secret(part):
-            return (*path[:depth], part.partition(":")[0])
+            below = takewhile(lambda one: isinstance(one, int) or one in _KEYS, path[depth + 1 :])
+            return (*path[:depth], part.partition(":")[0], *below)
     return path
 
 

@@ -117,17 +117,19 @@ def _group(kind: Any) -> Any:
 
 def _mark(mark: Any, kind: Any) -> Any:
     if isinstance(mark, Short):
-        return _short(kind, mark.option)
+        return short(kind, mark.option)
     if not isinstance(mark, Bounds):
         return mark
     bounds = {field.name: getattr(mark, field.name) for field in fields(mark)}
     return pydantic.Field(**{name: bound for name, bound in bounds.items() if bound is not None})
 
 
-def _short(kind: Any, option: str) -> BeforeValidator:
+def short(kind: Any, option: str) -> BeforeValidator:
     """For a group, or none, that may be written as one of its options."""
 
     def whole(value: Any) -> Any:
+        if isinstance(value, dict):  # what is behind here is strict, and has no lists
+            return {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
         return {option: value} if isinstance(value, str | bool) else value
 
     group = next(one for one in (kind, *get_args(kind)) if is_dataclass(one))

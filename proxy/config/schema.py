@@ -5,7 +5,7 @@ the rules across groups are in `checks`, lines and columns in `loader`.
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
@@ -18,11 +18,13 @@ from proxy.config.console import ConsoleSettings
 from proxy.config.diagnostics import Severity
 from proxy.config.fallbacks import kept_pools
 from proxy.config.forwarded import ForwardedHeader
-from proxy.config.plain import PLAIN, Settings
+from proxy.config.plain import PLAIN, Settings, short
 from proxy.config.refusal import quoted, refusal
+from proxy.config.secrets import SecretReference
 from proxy.config.server_tls import ServerTlsSettings
 from proxy.config.telemetry import TelemetrySettings
 from proxy.config.written import Duration, Size
+from proxy.model.auth import AuthSettings
 from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import ModelSettings
@@ -30,8 +32,9 @@ from proxy.model.limits import DrainSettings, HealthSettings, HoldSettings, Limi
 from proxy.model.metrics import MetricsSettings
 from proxy.model.prompts import PromptSettings, WarmSettings
 from proxy.model.rules import MAX_RULES, RuleSettings
-from proxy.model.scheduling import DEFAULT_POLICY, PolicyName, SchedulingSettings
+from proxy.model.scheduling import DEFAULT_POLICY, DispatchSettings, PolicyName, SchedulingSettings
 from proxy.model.slos import MAX_SLOS, ServiceLevelObjective
+from proxy.model.tenants import MAX_TENANT_ENTRIES, TenantSettings
 from proxy.model.timings import NAME_PATTERN, StageSettings, TimingSettings
 from proxy.model.units import MIB
 from proxy.model.windows import EndpointWindow
@@ -144,7 +147,7 @@ def _unique_windows(windows: tuple[EndpointWindow, ...]) -> tuple[EndpointWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingSettings(SchedulingSettings):
+class RoutingSettings(DispatchSettings):
     """Which backend gets a job, which jobs wait and which are refused."""
 
     policy: PolicyName = DEFAULT_POLICY
@@ -169,10 +172,6 @@ class RoutingSettings(SchedulingSettings):
     """How long jobs of single endpoints wait for others to go with them, where their class does not say."""
     default_model: ModelName | None = None
     """Model of a request that names none. null: the only model there is, else 400."""
-
-    def scheduling(self) -> SchedulingSettings:
-        """What the scheduler needs of it."""
-        return SchedulingSettings(**{field.name: getattr(self, field.name) for field in fields(SchedulingSettings)})
 
 
 class ReloadSettings(Settings):
@@ -249,10 +248,17 @@ class Config(Settings):
     admin: ListenAddress = "127.0.0.1:9090"
     """Where the page is (/), and /status, /livez, /readyz, /metrics, /explain, /prefix, /slo and /config. Keep it away
     from clients."""
+    admin_key: SecretReference = None
+    """What whoever asks `admin` must say as `Authorization: Bearer`, or in a browser as the password, but for /livez
+    and /readyz. null: nothing, and only from this machine itself may anything be changed there."""
     console: ConsoleSettings = ConsoleSettings()
     """The page on the admin port, and by which names that port may be asked."""
     tls: ServerTlsSettings = ServerTlsSettings()
     """TLS towards clients."""
+    auth: Annotated[AuthSettings, PLAIN, short(AuthSettings, "mode")] = AuthSettings()
+    """Who may come in; its mode alone may be written for it."""
+    tenants: Annotated[tuple[Annotated[TenantSettings, PLAIN], ...], Field(max_length=MAX_TENANT_ENTRIES)] = ()
+    """Whose keys are whose, and what each may use."""
     log: LogSettings = LogSettings()
     """What is logged."""
     metrics: Annotated[MetricsSettings, PLAIN] = MetricsSettings()
@@ -318,6 +324,14 @@ class Config(Settings):
     """Request headers on their way to the backend."""
     routes: RouteSettings = RouteSettings()
     """Which paths are passed to the engines."""
+
+    def scheduling(self) -> SchedulingSettings:
+        """What the scheduler needs of it."""
+        routing = self.routing
+        told = {field.name: getattr(routing, field.name) for field in fields(DispatchSettings)}
+        weights = {entry.tenant: entry.weight for entry in self.tenants if entry.weight != 1.0}
+        told["fairness"] = replace(routing.fairness, weights={**weights, **routing.fairness.weights})
+        return SchedulingSettings(**told, tenants=self.tenants)
 
     def specs(self) -> list[BackendSpec]:
         """The backends as the scheduler needs to know them."""

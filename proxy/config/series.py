@@ -13,6 +13,7 @@ from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.histogram import SECONDS
 from proxy.model.metrics import MetricsSettings
 from proxy.model.slos import ServiceLevelObjective
+from proxy.model.tenants import TenantSettings
 
 _BUCKETS: Final = len(SECONDS) + 3
 """Lines of a histogram: bounds, infinity, count and sum."""
@@ -36,13 +37,14 @@ def most_series(
     classes: Sequence[ClassSettings],
     backends: Collection[Any],
     routing: Any,
+    entries: Sequence[TenantSettings],
     metrics: MetricsSettings,
     slos: Sequence[ServiceLevelObjective] = (),
 ) -> int:
     """For one endpoint, about; each further one that is asked adds what depends on classes and backends."""
     kinds, engines = len(with_built_in(tuple(classes))), len(backends)
     rows = kinds * engines
-    tenants = min(metrics.tenants, len({entry.tenant for entry in routing.tenants})) + 2
+    tenants = min(metrics.tenants, len({entry.tenant for entry in entries})) + 2
     names = {*(entry.name for entry in routing.models), *(name for one in backends for name in _named(one))}
     models = min(metrics.models, len(names)) + 1
     pools = len({one.pool for one in backends})
@@ -55,11 +57,12 @@ def series_findings(
     classes: Sequence[ClassSettings],
     backends: Collection[Any],
     routing: Any,
+    entries: Sequence[TenantSettings],
     metrics: MetricsSettings,
     slos: Sequence[ServiceLevelObjective] = (),
 ) -> Iterator[Finding]:
     """A warning where there are too many."""
-    most = most_series(classes, backends, routing, metrics, slos)
+    most = most_series(classes, backends, routing, entries, metrics, slos)
     if metrics.requests and most > metrics.series:
         message = f"is less than the {most:,} that are possible with these classes, backends, models and tenants"
         hint = "raise it if Prometheus has room, or write metrics: {requests: false}"

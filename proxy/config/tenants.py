@@ -1,9 +1,9 @@
-"""Entries of tenants that contradict each other, or the models there are.
+"""Entries of tenants that contradict each other, or the models and classes there are.
 
-Owns the comparison; what a tenant may use is applied by `core.permitted` and `core.quotas`.
+Owns the comparison; what a tenant may use is applied by `core.tenancy`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
@@ -13,27 +13,52 @@ from proxy.core.tenancy.access import may_use
 from proxy.core.tenancy.classify import names
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import FallbackSettings, ModelSettings
-from proxy.model.tenants import OTHERS, TenantSettings, is_tenant
+from proxy.model.tenants import OTHERS, TenantSettings
 
 Served = set[str] | None
 """Every name that a backend takes; None: not known."""
 
 
-def tenant_findings(
+def tenant_findings(tenants: Sequence[TenantSettings]) -> Iterator[Finding]:
+    """Entries for one tenant, and keys of two."""
+    first: dict[str, int] = {}
+    holders: dict[str, OptionPath] = {}
+    for index, entry in enumerate(tenants):
+        other = first.setdefault(entry.tenant, index)
+        if other != index:
+            message = f"{quoted(entry.tenant)} has an entry already: tenants[{other}]"
+            yield Finding(("tenants", index, "tenant"), message, "put all of its limits into one")
+        if entry.keys and entry.tenant == OTHERS:
+            message = "belong to nobody: * stands for those without an entry"
+            yield Finding(("tenants", index, "keys"), message, "give them to an entry with a name")
+        yield from _keys(index, entry, holders)
+
+
+def class_findings(tenants: Sequence[TenantSettings], known: frozenset[str]) -> Iterator[Finding]:
+    """Classes that there are not."""
+    for index, entry in enumerate(tenants):
+        named: list[tuple[OptionPath, str | None]] = [(("tenants", index, "highest_class"), entry.highest_class)]
+        named += [(("tenants", index, "limits", at, "class"), one.class_) for at, one in enumerate(entry.limits)]
+        for path, name in named:
+            if name is not None and name not in known:
+                hint = did_you_mean(name, known) or f"known: {', '.join(sorted(known))}"
+                yield Finding(path, f"there is no class {quoted(name)}", hint)
+
+
+def model_findings(
     tenants: Sequence[TenantSettings],
     served: Served,
     default_model: str | None,
     models: Sequence[ModelSettings],
     classes: Sequence[ClassSettings],
 ) -> Iterator[Finding]:
-    """What is wrong with the entries of tenants."""
-    first: dict[str, int] = {}
+    """Models that there are not, or that a tenant would miss."""
     for index, entry in enumerate(tenants):
-        path: OptionPath = ("routing", "tenants", index)
-        other = first.setdefault(entry.tenant, index)
-        if other != index:
-            message = f"{quoted(entry.tenant)} has an entry already: routing.tenants[{other}]"
-            yield Finding((*path, "tenant"), message, "put all of its limits into one")
+        path: OptionPath = ("tenants", index)
+        for at, scope in enumerate(entry.limits):
+            if scope.model is not None:
+                for found in _unserved((*path, "limits", at, "model"), (scope.model,), served):
+                    yield Finding((*path, "limits", at, "model"), found.message, found.hint, Severity.WARNING)
         if entry.models is not None:
             yield from _unserved((*path, "models"), entry.models, served)
             left_out = _left_out(entry.models, default_model, models, classes)
@@ -42,21 +67,17 @@ def tenant_findings(
                 yield Finding((*path, "models"), message, hint, Severity.WARNING)
 
 
-def weight_findings(weights: Iterable[str]) -> Iterator[Finding]:
-    """Weights of what no tenant can be called."""
-    for tenant in weights:
-        if not is_tenant(tenant) or tenant == OTHERS:
-            path: OptionPath = ("routing", "fairness", "weights", tenant)
-            message = "names no tenant: they are called by the first 8 hex digits of the SHA-256 of their API key"
-            yield Finding(path, message, _digest_hint(tenant))
-
-
-def _digest_hint(tenant: str) -> str:
-    if tenant == OTHERS:
-        return "leave it out: the others have 1"
-    if is_tenant(tenant.lower()):
-        return f"write {tenant.lower()}, in small letters"
-    return 'take it from the metrics, or of: printf %s "$API_KEY" | sha256sum'
+def _keys(index: int, entry: TenantSettings, holders: dict[str, OptionPath]) -> Iterator[Finding]:
+    ids: set[str] = set()
+    for place, key in enumerate(entry.keys):
+        path: OptionPath = ("tenants", index, "keys", place)
+        other = holders.setdefault(key.digest, path)
+        if other != path:
+            message = f"is the key of tenants[{other[1]}].keys[{other[3]}] already"
+            yield Finding((*path, "digest"), message, "one key belongs to one tenant, once")
+        if key.id and key.id in ids:
+            yield Finding((*path, "id"), f"{quoted(key.id)} is the id of another key of this tenant")
+        ids.add(key.id)
 
 
 def _unserved(path: OptionPath, patterns: Sequence[str], served: Served) -> Iterator[Finding]:

@@ -4,11 +4,14 @@ Owns what pydantic has to know of each `Form`, which are also the types of the o
 """
 
 import re
+from datetime import UTC, date, datetime, time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
+from proxy.config.refusal import quoted, refusal
 from proxy.core.route.policies import POLICIES
 from proxy.model.bounds import Form
 from proxy.model.cache import INSTANT, pace_of
@@ -16,10 +19,17 @@ from proxy.model.hedge import OFF, QUANTILES
 from proxy.model.line_pattern import line_pattern
 from proxy.model.tenants import is_tenant
 from proxy.model.units import format_duration, format_size, parse_duration_s, parse_size_b
+from proxy.wire.headers import NEVER_FORWARDED
 
 _PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{0,6})?)%", re.ASCII)
 
 _TOKENS: Final = re.compile(r"([0-9]{1,9}) tokens?", re.ASCII)
+_DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII)
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_TIME: Final = re.compile(_DATE.pattern + r"T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII)
+_HEADER: Final = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
+_TAKEN: Final = frozenset({"authorization", "api-key", "x-api-key", "content-type", "origin", "x-tidegate-class"})
+"""Headers that cannot say who a proxy in front means."""
 _STORE: Final = re.compile(
     r"(?:rediss?|valkeys?)://[A-Za-z0-9.\[\]:_-]{1,255}(?:/[0-9]{1,4})?|unix:///[^\s?#@]{1,255}", re.ASCII
 )
@@ -62,7 +72,56 @@ def _store(text: str) -> str:
 
 def _tenant(text: str) -> str:
     if not is_tenant(text):
-        raise ValueError("must be the first 8 hex digits of the SHA-256 of an API key, as metrics show them, or *")
+        hint = "such as team-a; * stands for all others"
+        raise refusal("must be a name of up to 64 of A-Z a-z 0-9 . _ @ + -, which is no API key", hint)
+    return text
+
+
+def _digest(text: str) -> str:
+    """In small letters. What is none may be the key itself: it is not shown."""
+    found = _DIGEST.fullmatch(text.strip().lower())
+    if found is None:
+        hint = '`tidegate key new` prints it; of a key that exists: printf %s "$API_KEY" | sha256sum'
+        raise refusal("must be sha256: and the 64 hex digits of the SHA-256 of an API key, never the key", hint)
+    return "sha256:" + found.group(1)
+
+
+def moment_s(value: Any) -> float:
+    """`2027-01-01` → seconds since 1970 at its midnight UTC. Raises a refusal."""
+    if not isinstance(value, str):
+        raise refusal("must be a date such as 2027-01-01, or a time such as 2027-01-01T12:00:00Z")
+    try:
+        if _DATE.fullmatch(value):
+            return datetime.combine(date.fromisoformat(value), time(), UTC).timestamp()
+        at = datetime.fromisoformat(value) if _TIME.fullmatch(value) else None
+    except ValueError:
+        at = None
+    if at is None:
+        raise refusal("must be a date such as 2027-01-01, or a time such as 2027-01-01T12:00:00Z, in UTC")
+    return at.timestamp()
+
+
+def written_moment(seconds: float) -> str:
+    """`2027-01-01`, or with the time where it is not midnight UTC."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    return at.date().isoformat() if not seconds % 86400 else at.isoformat().replace("+00:00", "Z")
+
+
+def _network(text: str) -> str:
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise refusal(f"{quoted(text)} is not an address or a range of them", "such as 10.0.0.0/8 or ::1") from None
+    if not network.prefixlen:
+        raise refusal(f"{quoted(text)} is everybody, who could then be anybody", "name the proxies in front alone")
+    return str(network.network_address if network.num_addresses == 1 else network)
+
+
+def _header_name(text: str) -> str:
+    if not _HEADER.fullmatch(text):
+        raise refusal(f"{quoted(text)} is not a header name in lower case", "such as x-forwarded-user")
+    if text.encode() in NEVER_FORWARDED or text in _TAKEN:
+        raise refusal(f"{text} has another meaning", "such as x-forwarded-user")
     return text
 
 
@@ -138,7 +197,28 @@ Percent = Annotated[
     WithJsonSchema({"type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]*)?%$", "examples": ["5%"]}),
 ]
 """A share, written as `5%`."""
-_Tenant = Annotated[str, AfterValidator(_tenant), Field(json_schema_extra={"pattern": r"^([0-9a-f]{8}|\*)$"})]
+_Tenant = Annotated[
+    str,
+    AfterValidator(_tenant),
+    Field(json_schema_extra={"pattern": r"^([A-Za-z0-9][A-Za-z0-9._@+-]{0,63}|\*)$", "examples": ["team-a", "*"]}),
+]
+_Digest = Annotated[
+    str,
+    AfterValidator(_digest),
+    Field(json_schema_extra={"pattern": r"^(sha256:)?[0-9A-Fa-f]{64}$"}),
+]
+_Moment = Annotated[
+    float,
+    BeforeValidator(moment_s),
+    PlainSerializer(written_moment, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}", "examples": ["2027-01-01"]}),
+]
+_Network = Annotated[str, AfterValidator(_network), Field(examples=["10.0.0.0/8", "::1"])]
+_HeaderName = Annotated[
+    str,
+    AfterValidator(_header_name),
+    Field(json_schema_extra={"pattern": rf"^{_HEADER.pattern}$", "examples": ["x-forwarded-user"]}),
+]
 _Pace = Annotated[
     str,
     BeforeValidator(_pace),
@@ -176,6 +256,10 @@ WRITTEN: Final[dict[Form, Any]] = {
     Form.PERCENT: Percent,
     Form.DELAY: _Delay,
     Form.TENANT: _Tenant,
+    Form.DIGEST: _Digest,
+    Form.MOMENT: _Moment,
+    Form.NETWORK: _Network,
+    Form.HEADER: _HeaderName,
     Form.POLICY: _Policy,
     Form.PACE: _Pace,
     Form.STORE: _Store,

@@ -24,8 +24,8 @@ from proxy.model.outcome import SERVED, Outcome, Verdict
 from proxy.model.request import Request
 from proxy.model.timeline import Clock, Timeline
 from proxy.obs.record import Record, Streaming
+from proxy.wire import identity
 from proxy.wire.meter import Meter
-from proxy.wire.prompt import tenant as tenant_of
 from proxy.wire.tokens import CountSource
 from proxy.wire.trace_context import Tracing
 from proxy.wire.usage import NO_USAGE, Usage, both
@@ -191,7 +191,7 @@ class Account:
         if self._taken is not None:
             return self._taken.job.tenant
         head = self._message.head
-        return tenant_of(head.fields) if head is not None else ""
+        return identity.tenant(head) if head is not None else ""
 
     def _model(self) -> str:
         if self._job is not None:

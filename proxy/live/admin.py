@@ -1,8 +1,9 @@
 """The admin listener: liveness, readiness, metrics, explanations, the prefix report, and the page for people.
 
 Its own port, loopback by default, with a Host allow-list, on the same edge as the data port: heads, bodies and idle
-connections have the same limits. Few connections at once; where those are open, the one that has said nothing for the
-longest time makes room, so that a probe or a scrape always gets in.
+connections have the same limits. Where there is a key, all but the probes ask for it; without one only this machine
+itself may change anything; who may try the engines from the page, says the page. Few connections at once; where those are open, the one that has said
+nothing for the longest time makes room, so that a probe or a scrape always gets in.
 """
 
 import asyncio
@@ -20,11 +21,13 @@ from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection, Edge
 from proxy.live.downstream.reader import Message
+from proxy.live.guard import Guard
 from proxy.live.page.console import PATHS, Answer, Console, Flow
 from proxy.live.scrapes import Scrapes, form_for
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import FaultError
 from proxy.model.limits import Limits
+from proxy.model.tenants import is_tenant
 from proxy.wire import body as bodies
 from proxy.wire import errors
 from proxy.wire.headers import Head, HeaderPolicy
@@ -50,8 +53,8 @@ SLACK: Final = 2
 """So many times the connections that stay open may be there for the moment in which those that make room close."""
 DELIVERED: Final = 4
 """Scrapes at most that have not been read to the end."""
-Explain = Callable[[str, list[tuple[bytes, bytes]], bytes], tuple[int, bytes]]
-"""Path, headers and body of a request → status and JSON."""
+Explain = Callable[[str, list[tuple[bytes, bytes]], bytes, str], tuple[int, bytes]]
+"""Path, headers and body of a request, and its tenant if that is given → status and JSON."""
 
 
 def is_own_name(host: str) -> bool:
@@ -105,8 +108,11 @@ class Admin:
         console: Console | None = None,
         hosts: Sequence[str] = (),
         new_id: Callable[[], str] = lambda: "admin",
+        key: str = "",
     ) -> None:
-        """`hosts`: names to be asked by beside addresses and names without dots; `new_id`: for requests."""
+        """`hosts`: names to be asked by beside addresses and names without dots; `new_id`: for requests; `key`: what
+        whoever asks must say, empty: nothing."""
+        self._guard = Guard(key)
         self._console = console
         self._hosts = hosts
         self._why_not_ready = why_not_ready
@@ -143,9 +149,15 @@ class Admin:
         self._more |= routes
 
     def configure(
-        self, limits: Limits, cache: ResponseCache | None, max_connections: int, hosts: Sequence[str] = ()
+        self,
+        limits: Limits,
+        cache: ResponseCache | None,
+        max_connections: int,
+        hosts: Sequence[str] = (),
+        key: str = "",
     ) -> None:
         """As another configuration has it."""
+        self._guard = Guard(key)
         self._hosts = hosts
         self._limits = limits
         self._cache = cache
@@ -179,16 +191,16 @@ class Admin:
 
     async def _answered(self, connection: ClientConnection, message: Message) -> Answer | Flow:
         try:
-            return await self._answer(message)
+            return await self._answer(message, connection.client)
         except FaultError as error:
             refused = errors.answer(error.fault)
             connection.closing |= refused.closes
-            return Answer(refused.status, _JSON, refused.body)
+            return Answer(refused.status, _JSON, refused.body, tuple(refused.headers[1:]))
         except Exception:  # noqa: BLE001 - the last line: a bug becomes one 500 and one traceback
             _log.exception("internal error")
             return _text(500, "Tidegate failed internally; this is a bug, please report it.")
 
-    async def _answer(self, message: Message) -> Answer | Flow:
+    async def _answer(self, message: Message, peer: str) -> Answer | Flow:
         if message.fault is not None:
             raise FaultError(message.fault)
         head = message.head
@@ -205,6 +217,8 @@ class Admin:
             return _text(404, f"Known here: {', '.join((*of_page, *_METHODS, *self._more))}.")
         if head.method not in methods:
             return _text(405, f"{path} knows {' and '.join(methods)}.")
+        if not self._guard.lets_in(head, path, peer, is_page=of_console is not None):
+            return self._guard.refusal()
         if self._console is not None and of_console is not None:
             return self._console.answer(path, query, head, message)
         if more is not None:
@@ -247,11 +261,14 @@ class Admin:
             return Answer(200, _JSON, self._prefix_report())
         if path == "/slo":
             return Answer(200, _JSON, self._slo_report())
-        asked = parse_qs(query).get("path", [_EXPLAINED_PATH])[0]
+        said = parse_qs(query)
+        asked, tenant = said.get("path", [_EXPLAINED_PATH])[0], _name(said, "tenant")
+        if tenant and not is_tenant(tenant):
+            return Answer(400, _JSON, orjson.dumps({"error": "This is no name of a tenant."}))
         plain = bodies.decode(body, head.content_encoding, self._limits.body.size)
         if not self._has_room(len(plain)):
             raise FaultError(short_of_memory())
-        status, told = self._explain(asked, list(head.fields.items()), plain)
+        status, told = self._explain(asked, list(head.fields.items()), plain, tenant)
         return Answer(status, _JSON, told)
 
     def _of_cache(self, path: str, query: dict[str, list[str]]) -> Answer:

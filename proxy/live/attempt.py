@@ -65,6 +65,8 @@ class Call:
     """Makes what holds an answer that may be kept; None: it may not."""
     trace: Trace | None = None
     """None: there is no telemetry."""
+    named: str = ""
+    """Its tenant, where the configuration names it; empty: it has none, or one known by its key."""
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class Call:
         part: Part | None = None,
         tap: Callable[[Relay], Tap] | None = None,
         trace: Trace | None = None,
+        named: str = "",
     ) -> None:
         self.request = request
         self.job = job
@@ -91,6 +94,7 @@ class Call:
         self.part = part
         self.tap = tap
         self.trace = trace
+        self.named = named
 
 
 class Try:
@@ -244,7 +248,7 @@ class Caller:
         if request.model is not None and name != request.model:
             body = splice.replace_value(body, "model", name)
         if backend.salts_cache and backend.dialect.salts_cache and ENDPOINTS[request.endpoint].generates:
-            body = salt.salted(body, call.headers)
+            body = salt.salted(body, call.headers, call.named)
         if plan.undo is not Undo.NOTHING:
             continuous = _adds_continuous(call, backend, plan.continuation)
             body = accounting.with_usage(body, call.stream_options, continuous=continuous)

@@ -136,6 +136,7 @@ class Exchange(CheckedAccount):
             stream_options=options,
             part=taken.part,
             trace=self._trace,
+            named=head.tenant,
         )
         if serving.cache is not None:
             use = self._use = writer.cached = serving.cache.use(head, request, taken, fields, body)

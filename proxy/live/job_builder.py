@@ -22,7 +22,7 @@ from proxy.model.prompts import NO_EDITS
 from proxy.model.request import Job, Request
 from proxy.model.rules import BACKEND_LABEL
 from proxy.model.windows import Window, Windows
-from proxy.wire import batching, needs, prompt
+from proxy.wire import batching, identity, needs, prompt
 from proxy.wire import body as bodies
 from proxy.wire.batching import Part, Who
 from proxy.wire.headers import Head
@@ -91,9 +91,9 @@ class JobBuilder:
         """The job of a request whose last byte came at `received`. FaultError for what cannot be meant. What is done to
         its prompt is done to `fields` too."""
         template: Template | None = None
+        tenant = identity.tenant(head)
         if self.prompts.named is not None and not request.expands:
-            request, body, template = self.prompts.assembled(head.fields, request, fields, body)
-        tenant = prompt.tenant(head.fields)
+            request, body, template = self.prompts.assembled(head.fields, tenant, request, fields, body)
         patterns = self._permitted.of(tenant)
         model = self._model(request, patterns)
         also = self._spellings(model)
@@ -209,7 +209,7 @@ class JobBuilder:
 
     def models_of(self, head: Head) -> Patterns:
         """The models there are for whoever asks."""
-        return self._permitted.of(prompt.tenant(head.fields))
+        return self._permitted.of(identity.tenant(head))
 
     def learn(self, asked: RequestTraits, output_tokens: int) -> None:
         """An answer had so many tokens."""

@@ -85,7 +85,7 @@ class Prompts:
         return prompts
 
     def assembled(
-        self, headers: Mapping[bytes, bytes], request: Request, fields: dict[str, Any], body: bytes
+        self, headers: Mapping[bytes, bytes], tenant: str, request: Request, fields: dict[str, Any], body: bytes
     ) -> Assembled:
         """FaultError for a prompt that there is not, and for variables that are missing. `fields` are changed alike."""
         named = self.named
@@ -95,7 +95,7 @@ class Prompts:
         if wanted is None:
             return Assembled(request, body)
         start = self._clock()
-        whose = conversation(prompt.session(headers, fields), prompt.tenant(headers), fields)
+        whose = conversation(prompt.session(headers, fields), tenant, fields)
         template = named.find(wanted, whose)
         body = assembled(body, fields, request.endpoint, template.filled(wanted.variables))
         histogram = self.assembly.get(template.label)

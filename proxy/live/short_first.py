@@ -15,7 +15,7 @@ from proxy.live.job_builder import BuiltJob
 from proxy.model.faults import FaultError, Kind, downstream
 from proxy.model.outcome import Outcome
 from proxy.model.timeline import Clock
-from proxy.wire import prompt
+from proxy.wire import identity
 from proxy.wire.body import invalid
 from proxy.wire.headers import Head
 from proxy.wire.prompts import short_first
@@ -79,7 +79,7 @@ class ShortFirst:
         text = short_first.text_of_whole(answer.body) if tap is None else tap.text()
         if not text:
             return
-        now, whose = self._clock(), prompt.whose(head.fields)
+        now, whose = self._clock(), identity.whose(head)
         version, until = taken.request.prompt_version, now + first.rule.keep_s
         self._answers.keep((whose, head.request_id), ShortAnswer(taken.body, text, first.limit, version, until), now)
 
@@ -89,7 +89,7 @@ class ShortFirst:
         wanted = item or head.fields.get(short_first.HEADER, b"").decode("latin-1").strip()
         if not wanted:
             return None, head, body
-        found = self._answers.find((prompt.whose(head.fields), wanted), self._clock())
+        found = self._answers.find((identity.whose(head), wanted), self._clock())
         if found is None:
             self.unknown += 1
             text = "There is no answer of this id that could be expanded, or no more."

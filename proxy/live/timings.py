@@ -15,7 +15,7 @@ from proxy.model.timeline import Clock
 from proxy.model.timings import NOTHING_REPORTED, Stage, TimingSettings
 from proxy.obs.record import Record
 from proxy.obs.stage_metrics import StageMetrics
-from proxy.wire import prompt, server_timing
+from proxy.wire import identity, server_timing
 from proxy.wire.body import invalid
 from proxy.wire.headers import Head
 from proxy.wire.server_timing import reported_s
@@ -64,7 +64,7 @@ class Timings:
             return None
         done = record.timeline.done
         now = self._clock() if done is None else done
-        kept, name = self._kept, (prompt.whose(head.fields), record.id)
+        kept, name = self._kept, (identity.whose(head), record.id)
         timing = kept[name] = Timing(record, now + self._max_age_s)
         kept.move_to_end(name)
         while len(kept) > self._most or (kept and next(iter(kept.values())).until <= now):
@@ -86,7 +86,7 @@ class Timings:
         return orjson.dumps({**told(request_id, timing), "ignored": more.ignored})
 
     def _find(self, head: Head, request_id: str) -> Timing:
-        name = prompt.whose(head.fields), request_id
+        name = identity.whose(head), request_id
         found = self._kept.get(name)
         if found is not None and found.until <= self._clock():
             del self._kept[name]

@@ -16,7 +16,7 @@ class MetricsSettings:
     """Values that the label `model` may have: those named here first, then those that engines list, in the order in
     which they are asked for. All others are `other`."""
     tenants: Count = 64
-    """Values that the label `tenant` may have: those with an entry in `routing.tenants`, in this order. All others are
+    """Values that the label `tenant` may have: those with an entry in `tenants`, in this order. All others are
     `other`."""
     series: Count = 200_000
     """`tidegate check` warns when the file makes more series than this possible."""

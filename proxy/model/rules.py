@@ -18,6 +18,7 @@ EndpointName = Literal[
     "other",
 ]
 ClassName = Annotated[str, Bounds(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
+TenantName = Annotated[str, Bounds(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")]
 RuleLabel = Annotated[str, Bounds(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 _Text = Annotated[str, Bounds(min_length=1, max_length=256)]
 _Some = Bounds(max_length=256)
@@ -48,8 +49,9 @@ class When:
     """Routes: `chat.completions`, `completions`, `embeddings`, …"""
     model: Annotated[tuple[_Text, ...], _Some] = ()
     """Names asked for; a `*` at the end stands for any rest."""
-    tenant: Annotated[tuple[Annotated[str, Bounds(pattern=r"^[0-9a-f]{8}$")], ...], _Some] = ()
-    """Tenants: the first 8 hex digits of the SHA-256 of the API key, as metrics show them."""
+    tenant: Annotated[tuple[TenantName, ...], _Some] = ()
+    """Tenants, by their names in `tenants`; where no key is asked for, also by the first 8 hex digits of the SHA-256 of
+    an API key, as metrics show them."""
     asked_class: Annotated[tuple[ClassName, ...], _Some] = ()
     """What the header `x-tidegate-class` says."""
     service_tier: Annotated[tuple[_Text, ...], _Some] = ()

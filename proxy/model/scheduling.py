@@ -79,8 +79,8 @@ class FairnessSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulingSettings:
-    """All of it."""
+class DispatchSettings:
+    """All but what is about single tenants."""
 
     policy: PolicyName = DEFAULT_POLICY
     """Which of the fitting backends gets a job."""
@@ -90,10 +90,16 @@ class SchedulingSettings:
     """Where bulk waits."""
     fairness: FairnessSettings = FairnessSettings()
     """Between tenants."""
-    tenants: Annotated[tuple[TenantSettings, ...], Bounds(max_length=MAX_TENANT_ENTRIES)] = ()
-    """Hard limits of tenants, beside fairness between them."""
     explore: Annotated[float, Bounds(ge=0, le=0.2)] = 0.01
     """Share of requests with time to spare that go to a random fitting backend, to learn about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulingSettings(DispatchSettings):
+    """All of it."""
+
+    tenants: Annotated[tuple[TenantSettings, ...], Bounds(max_length=MAX_TENANT_ENTRIES)] = ()
+    """Hard limits of tenants, beside fairness between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ LABELS: Final = {
     "measured here (`queue`, `window`, `prefill`, `decode`, `engine`, `repair`, `total`); `other`: any other.",
     "state": "`healthy`, `ejected`, `probation`, `away`.",
     "status": "HTTP status of the answer; `0`: none, `499`: the client left before; `other`: no status that exists.",
-    "tenant": "A tenant with an entry in `routing.tenants`, as it is called there; `other`: any other; `none`: no key.",
+    "tenant": "A tenant with an entry in `tenants`, as it is called there; `other`: any other; `none`: no key.",
     "to": "What it was served by instead: `model:NAME`, `pool:NAME` or both.",
     "trigger": "What asked for a configuration to be loaded: `start`, `SIGHUP`, `file`, `admin`, `trial`.",
     "verdict": "`served`, `shed`, `failed`, `cancelled`; of structured answers what was found: `valid`, `mismatch`, …",

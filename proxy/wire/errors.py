@@ -41,6 +41,7 @@ _SHAPES = {
     Kind.UNKNOWN_ROUTE: Shape(404, _INVALID, "unknown_url"),
     Kind.METHOD: Shape(405, _INVALID, "method_not_allowed", closes=True),
     Kind.MODEL_NOT_FOUND: Shape(404, _INVALID, "model_not_found"),
+    Kind.UNAUTHORIZED: Shape(401, _INVALID, "invalid_api_key", closes=True),
     Kind.LEFT: Shape(499, _INVALID, closes=True),
     Kind.WRITE_STALL: Shape(499, _INVALID, closes=True),
     Kind.NOT_KEPT: Shape(504, _INVALID, "not_cached"),
@@ -73,6 +74,7 @@ _SHAPES = {
 
 DO_NOT_RETRY = (b"x-should-retry", b"false")
 """The SDKs obey it whatever the status."""
+_CHALLENGE = (b"www-authenticate", b'Bearer realm="tidegate"')
 _RETRY_AFTER_MAX_S = 120
 """openai-python gives up above it, openai-node sleeps whatever it is told."""
 _HOPELESS = frozenset({Kind.EVENT_TOO_LARGE, Kind.LOOP, Kind.MISCONFIGURED, Kind.NOT_KEPT, Kind.TLS})
@@ -128,6 +130,8 @@ def answer(fault: Fault, api: Api = Api.OPENAI, request_id: str = "", *, spent: 
         headers.append(DO_NOT_RETRY)
     if fault.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % round(min(max(1, fault.retry_after_s), _RETRY_AFTER_MAX_S))))
+    if shape.status == 401:
+        headers.append(_CHALLENGE)
     if shape.status == 405:
         headers.append((b"allow", b"GET, POST"))
     if shape.status == 426:  # it must name a protocol: what is spoken here is all there is

@@ -89,6 +89,8 @@ class Head:
     """`x-tidegate-class`; empty: not asked for."""
     fields: Mapping[bytes, bytes]
     """Every header by its lower-case name, keys and cookies too: not to be shown."""
+    tenant: str
+    """The name of whoever it belongs to; empty: nobody whom the configuration names, or nobody has looked."""
     pin: str = ""
     """Name of the only backend that may answer; no client can say so. Empty: any."""
 
@@ -108,6 +110,7 @@ class Head:
         client_timeout_s: float | None,
         traffic_class: str,
         fields: Mapping[bytes, bytes],
+        tenant: str = "",
         pin: str = "",
     ) -> None:
         self.method = method
@@ -123,6 +126,7 @@ class Head:
         self.client_timeout_s = client_timeout_s
         self.traffic_class = traffic_class
         self.fields = fields
+        self.tenant = tenant
         self.pin = pin
 
 

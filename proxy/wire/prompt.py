@@ -1,5 +1,4 @@
-"""What a request says about its prompt and its wishes: prefix blocks, session, constraint, tier, tenant, promises asked
-for.
+"""What a request says about its prompt and its wishes: prefix blocks, session, constraint, tier, promises asked for.
 
 Owns the reading of these; a request without the fields and headers costs a few lookups. The block hashes are those of
 this process: they are compared with each other and never leave it.
@@ -8,7 +7,6 @@ this process: they are compared with each other and never leave it.
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -110,36 +108,6 @@ def _checked_ms(name: str, value: bytes, low: float, high: float) -> float:
     if not low <= milliseconds <= high:
         raise invalid(f"`{name}` must be from {low:g} to {high:.0f} milliseconds.", name)
     return milliseconds
-
-
-def tenant(headers: Mapping[bytes, bytes]) -> str:
-    """Who asks: the first 8 hex digits of the SHA-256 of the API key; empty without one."""
-    key = _key(headers)
-    return _name_of(key) if key else ""
-
-
-def whose(headers: Mapping[bytes, bytes]) -> bytes:
-    """The whole digest of the API key, which nobody can find another key for; empty without one."""
-    key = _key(headers)
-    return _whole_digest(key) if key else b""
-
-
-def _key(headers: Mapping[bytes, bytes]) -> bytes | None:
-    key = headers.get(b"authorization")
-    if key is not None:
-        scheme, _, rest = key.partition(b" ")
-        key = rest.strip() if scheme.lower() == b"bearer" else key.strip()
-    return key or headers.get(b"x-api-key")
-
-
-@lru_cache(maxsize=1024)
-def _name_of(key: bytes) -> str:
-    return hashlib.sha256(key).hexdigest()[:8]
-
-
-@lru_cache(maxsize=1024)
-def _whole_digest(key: bytes) -> bytes:
-    return hashlib.sha256(key).digest()
 
 
 def session(headers: Mapping[bytes, bytes], fields: Mapping[str, Any]) -> str:

@@ -132,6 +132,7 @@ def _config(listen: str, admin: str, **routing: str) -> dict[str, Any]:
         "version": 1,
         "listen": listen,
         "admin": admin,
+        "auth": "none",
         "classes": [{"name": "interactive", "slo": promised}],
         "log": {"level": "error", "access": False},
     } | ({"routing": routing} if routing else {})

@@ -1,6 +1,6 @@
 """Which traffic class a request belongs to, and which backends its rule wants.
 
-    rules ──none──▶ x-tidegate-class ──none──▶ service_tier ──none──▶ expected work
+    rules ──none──▶ x-tidegate-class ──none──▶ service_tier ──none──▶ expected work ──▶ the tenant's ceiling
 
 Owns that order, the matching of rules, and what is learned of how long answers get. Reads no header and no body.
 """
@@ -16,6 +16,7 @@ from proxy.model.hedge import Hedge
 from proxy.model.prompts import PromptEdits
 from proxy.model.rules import POOL_LABEL, Between, RuleSettings, When
 from proxy.model.structured import ValidateSettings
+from proxy.model.tenants import OTHERS, TenantSettings
 
 _TIERS: Final = {"priority": DEFAULT_CLASS, "flex": BULK_CLASS}
 """Unless the operator has a class of the tier's own name."""
@@ -49,7 +50,7 @@ class Classified(NamedTuple):
 
     traffic_class: "TrafficClass"
     by: str
-    """`rule`, `header`, `tier`, `work` or `default`: what decided on the class."""
+    """`rule`, `header`, `tier`, `work`, `default` or `ceiling`: what decided on the class."""
     rule: int | None = None
     """Place of the rule that fitted, from 0."""
     priority: int = 0
@@ -74,6 +75,10 @@ class TrafficClass:
         self.cache: CacheRule = settings.cache.rule()
         self.validate: ValidateSettings | None = settings.validate_ if settings.validate_.answers else None
 
+    def is_above(self, other: "TrafficClass") -> bool:
+        """Whether its requests go before those of the other one."""
+        return other.bulk if self.bulk != other.bulk else self.priority > other.priority
+
 
 class _Rule:
     __slots__ = ("class_name", "index", "prefer", "require", "when")
@@ -91,12 +96,21 @@ class Classifier:
     """One per configuration."""
 
     def __init__(
-        self, classes: dict[str, ClassSettings], rules: Sequence[RuleSettings], bulk_tokens: int | None
+        self,
+        classes: dict[str, ClassSettings],
+        rules: Sequence[RuleSettings],
+        bulk_tokens: int | None,
+        tenants: Sequence[TenantSettings] = (),
     ) -> None:
+        """`tenants`: those of the configuration, whose ceilings hold."""
         self.classes = {name: TrafficClass(settings) for name, settings in classes.items()}
         self._rules = [_Rule(index, rule) for index, rule in enumerate(rules)]
         self._bulk_tokens = bulk_tokens
         self._work = Work()
+        entries = {entry.tenant: entry.highest_class for entry in tenants}
+        self._highest_of_others = entries.pop(OTHERS, None)
+        self._highest = entries
+        self._has_ceilings = self._highest_of_others is not None or any(entries.values())
 
     def goes_on_from(self, before: "Classifier") -> None:
         """What another configuration's has learned holds here."""
@@ -104,6 +118,15 @@ class Classifier:
 
     def classify(self, asked: RequestTraits) -> Classified:
         """The class of a request. KeyError: the header names a class that does not exist."""
+        found = self._by_request(asked)
+        if not self._has_ceilings:
+            return found
+        name = self._highest.get(asked.tenant, self._highest_of_others)
+        if name is None or not found.traffic_class.is_above(self.classes[name]):
+            return found
+        return found._replace(traffic_class=self.classes[name], by="ceiling", priority=0)
+
+    def _by_request(self, asked: RequestTraits) -> Classified:
         rule = next((rule for rule in self._rules if fits(rule.when, asked)), None)
         if rule is None:
             return self._without_rule(asked)

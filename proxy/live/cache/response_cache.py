@@ -15,7 +15,7 @@ from proxy.model.cache import CacheSettings, CacheView
 from proxy.model.endpoint import Endpoint
 from proxy.model.request import Request
 from proxy.model.timeline import Clock
-from proxy.wire import cache_key, items, prompt
+from proxy.wire import cache_key, identity, items
 from proxy.wire.body import WHOLE_B
 from proxy.wire.cacheable import directives, may_be_kept
 from proxy.wire.headers import Head
@@ -46,7 +46,7 @@ class ResponseCache:
 
     def use(self, head: Head, request: Request, taken: BuiltJob, fields: Mapping[str, Any], body: bytes) -> CacheUse:
         """What this request has to do with it."""
-        memory, whose = self._memory, prompt.whose(head.fields)
+        memory, whose = self._memory, identity.whose(head)
         wants = directives(head.fields.get(b"cache-control"))
         mode = taken.classified.traffic_class.cache.mode
         if wants.no_store or len(body) > WHOLE_B or not may_be_kept(request, fields, mode):

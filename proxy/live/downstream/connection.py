@@ -28,7 +28,7 @@ from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import Fault, Kind, downstream, internal
 from proxy.model.limits import Limits
 from proxy.wire import answers, errors
-from proxy.wire.headers import HeaderPolicy
+from proxy.wire.headers import Head, HeaderPolicy
 
 _LINGER_S = 1.0
 """After our FIN what the client still sends is read and dropped as long as it sends: no reset destroys the answer."""
@@ -59,7 +59,9 @@ class Edge:
         loop: asyncio.AbstractEventLoop,
         max_connections: int,
         budget: Budget,
+        gate: Callable[[Head, str], None] | None = None,
     ) -> None:
+        """`gate`: as in `Terms`."""
         self.handler = handler
         self.limits = limits
         self.new_id = new_id
@@ -68,7 +70,7 @@ class Edge:
         self.loop = loop
         self.max_connections = max_connections
         self.budget = budget
-        self.terms = Terms(limits, policy, new_id, budget, watch.ran)
+        self.terms = Terms(limits, policy, new_id, budget, watch.ran, gate)
         self.connections: set[ClientConnection] = set()
         self.refused = 0
         self.draining = False
@@ -143,7 +145,7 @@ class ClientConnection(ResponseWriter):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.client = _address(transport)
+        self.client = self._reader.peer = _address(transport)
         edge = self._edge
         if len(edge.connections) >= edge.max_connections:
             edge.refused += 1

@@ -29,7 +29,8 @@ _SEPARATORS_B = 4
 
 
 class Message(NamedTuple):
-    """One request as read: head checked, body whole; or the fault that ended the reading."""
+    """One request as read: head checked, body whole; or the fault that ended the reading, with the head of whoever may
+    not come in."""
 
     head: Head | None
     body: bytes
@@ -49,7 +50,7 @@ class Terms:
     """What all readers share. `clock`: seconds for which this process has run. Limits and policy of another
     configuration hold for the next request of every connection."""
 
-    __slots__ = ("budget", "clock", "limits", "new_id", "policy")
+    __slots__ = ("budget", "clock", "gate", "limits", "new_id", "policy")
 
     def __init__(
         self,
@@ -58,12 +59,15 @@ class Terms:
         new_id: Callable[[], str],
         budget: Budget,
         clock: Callable[[], float],
+        gate: Callable[[Head, str], None] | None = None,
     ) -> None:
+        """`gate`: lets a head in that came from an address, or raises FaultError; None: everybody may come in."""
         self.limits = limits
         self.policy = policy
         self.new_id = new_id
         self.budget = budget
         self.clock = clock
+        self.gate = gate
 
 
 class Reader:
@@ -86,6 +90,7 @@ class Reader:
         "_upgrade",
         "body_b",
         "body_start",
+        "peer",
         "state",
         "wants_continue",
     )
@@ -101,6 +106,8 @@ class Reader:
         self._head_b = self._raw_b = self._barren_b = self._trailers = self._charge_b = 0
         self._chunked = self._upgrade = False
         self.state = BETWEEN
+        self.peer = ""
+        """Address from which the bytes come."""
         self.body_b = 0
         """Of the body being read."""
         self.body_start = 0.0
@@ -129,7 +136,8 @@ class Reader:
     def refuse(self, fault: Fault) -> Message:
         """A request that cannot be read: the last message."""
         self.close()
-        return Message(None, b"", False, False, fault, target=self._target)
+        head = self._head if fault.kind is Kind.UNAUTHORIZED else None
+        return Message(head, b"", False, False, fault, target=self._target)
 
     def close(self) -> None:
         """Read nothing more, and give back what the unfinished request holds. The parser knows us by our methods: a
@@ -184,6 +192,8 @@ class Reader:
             policy=terms.policy,
             new_id=terms.new_id,
         )
+        if terms.gate is not None:
+            terms.gate(self._head, self.peer)
         length = self._content_length()
         self._chunked = length < 0
         if length == 0:

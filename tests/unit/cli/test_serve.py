@@ -13,7 +13,7 @@ from proxy.cli.main import main
 from proxy.config.loader import Loaded
 from proxy.config.schema import Config
 
-RIGHT = "version: 1\nlisten: h:1\nbackends:\n  - url: http://a\n"
+RIGHT = "version: 1\nlisten: localhost:1\nbackends:\n  - url: http://a\n"
 
 
 class Recorder:
@@ -56,7 +56,7 @@ def served(app: Recorder) -> Config:
 
 def test_the_file_is_served(app: Recorder, file: Path) -> None:
     assert main(["serve", str(file)]) == 7
-    assert served(app).listen == "h:1"
+    assert served(app).listen == "localhost:1"
     assert app.calls[0][1] == str(file)
 
 
@@ -100,7 +100,7 @@ def test_a_warning_goes_to_the_log_and_the_file_is_served(app: Recorder, file: P
 def test_an_override_that_does_not_fit_is_a_usage_error(
     app: Recorder, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["serve", str(file), "--admin", "h:1"]) == 2
+    assert main(["serve", str(file), "--admin", "localhost:1"]) == 2
     assert "admin is the same address as listen" in capsys.readouterr().err
     assert main(["serve", str(file), "--admin", "h:1", "--log-format", "json"]) == 2
     assert "admin is the same address as listen" in json.loads(capsys.readouterr().err)["message"]
@@ -135,7 +135,9 @@ def test_urls_without_a_file(app: Recorder) -> None:
         "http://127.0.0.1:8001",
         "https://h/v1",
         "--listen",
-        "h:1",
+        "0.0.0.0:1",
+        "--auth",
+        "none",
         "--admin",
         "h:2",
         "--log-format",
@@ -144,7 +146,8 @@ def test_urls_without_a_file(app: Recorder) -> None:
     assert main([*argv, "--log-level", "error"]) == 7
     config = served(app)
     assert [backend.url for backend in config.backends] == ["http://127.0.0.1:8001", "https://h"]
-    assert (config.listen, config.admin, config.log.format, config.log.level) == ("h:1", "h:2", "json", "error")
+    assert (config.listen, config.admin, config.log.format, config.log.level) == ("0.0.0.0:1", "h:2", "json", "error")
+    assert config.auth.mode == "none"
     assert app.calls[0][1] == "the command line"
 
 
@@ -162,6 +165,9 @@ def test_urls_without_a_file(app: Recorder) -> None:
         (["http://a", "routing.yaml"], '"routing.yaml" is one word too many'),
         (["routing.yaml", "http://a"], '"routing.yaml" is one word too many'),
         (["http://a", "--admin", "127.0.0.1:8080"], "admin: is the same address as listen"),
+        (["http://a", "--listen", "0.0.0.0:1"], "serve --auth none"),
+        (["http://a", "--auth", "keys"], "nobody could come in"),
+        (["http://a", "--auth", "nobody"], "is not one of off, none, keys"),
     ],
 )
 def test_wrong_urls_are_usage_errors(

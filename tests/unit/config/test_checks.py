@@ -13,6 +13,7 @@ from proxy.config.plain import read
 from proxy.config.schema import Config
 from proxy.model.classes import ClassSettings
 from proxy.model.limits import Limits
+from proxy.model.tenants import TenantSettings
 
 
 def findings(**options: object) -> list[Finding]:
@@ -30,7 +31,7 @@ def findings(**options: object) -> list[Finding]:
 
 
 def _built(default: object, given: object) -> object:
-    if isinstance(given, tuple):
+    if isinstance(given, tuple) and given and isinstance(given[0], dict):
         return tuple(read(ClassSettings, entry) for entry in given)
     if isinstance(default, BaseModel) and isinstance(given, dict):
         return type(default)(**given)
@@ -48,8 +49,8 @@ def test_the_defaults_break_no_rule() -> None:
 
 
 def test_one_address_for_two_listeners() -> None:
-    assert only(listen="h:1", admin="h:1").path == ("admin",)
-    assert findings(listen="h:0", admin="h:0") == []
+    assert only(listen="localhost:1", admin="localhost:1").path == ("admin",)
+    assert findings(listen="localhost:0", admin="localhost:0") == []
 
 
 def test_duplicate_names() -> None:
@@ -192,13 +193,13 @@ def test_fallbacks_that_come_back() -> None:
 
 def test_tenants() -> None:
     def entries(*tenants: dict[str, object]) -> dict[str, object]:
-        return {"routing": {"tenants": list(tenants)}, "backends": TWO_POOLS}
+        return {"tenants": tuple(read(TenantSettings, one) for one in tenants), "backends": TWO_POOLS}
 
     assert findings(**entries({"tenant": "aaaaaaaa"}, {"tenant": "*", "models": ["sm*", "large"]})) == []
     found = only(**entries({"tenant": "aaaaaaaa"}, {"tenant": "aaaaaaaa", "max_concurrent": 1}))
-    assert found.path == ("routing", "tenants", 1, "tenant")
+    assert found.path == ("tenants", 1, "tenant")
     found = only(**entries({"tenant": "*", "models": ["large", "smal"]}))
-    assert (found.path, found.severity) == (("routing", "tenants", 0, "models", 1), Severity.WARNING)
+    assert (found.path, found.severity) == (("tenants", 0, "models", 1), Severity.WARNING)
     assert found.hint == 'did you mean "small"?'
 
 

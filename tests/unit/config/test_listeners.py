@@ -89,16 +89,10 @@ def test_own_addresses_behind_a_wildcard(host: str, wildcard: str, own: bool, ex
 
 
 @pytest.mark.parametrize(("address", "warns"), [("0.0.0.0:1", True), ("[::]:1", True), ("10.0.0.1:1", False)])
-def test_every_network_is_warned_of(address: str, warns: bool) -> None:
-    for name in ("listen", "admin"):
-        told = list(listener_findings({name: address}, {}))
-        assert [(f.path, f.severity) for f in told] == ([((name,), Severity.WARNING)] if warns else [])
-
-
-def test_the_warning_says_whose_keys_are_used() -> None:
-    backends = {0: BackendOptions.model_validate({"url": "http://a", "api_key": "k"})}
-    (told,) = listener_findings({"listen": "0.0.0.0:1"}, backends)
-    assert "on your keys" in told.message
+@pytest.mark.parametrize("key", [None, "k"])
+def test_every_network_is_warned_of(address: str, warns: bool, key: str | None) -> None:
+    told = list(listener_findings({"admin": address, "admin_key": key}, {}))
+    assert [(f.path, f.severity) for f in told] == ([(("admin",), Severity.WARNING)] if warns and key is None else [])
 
 
 @pytest.mark.parametrize(("playground", "told"), [(True, True), (False, False), (None, False)])
@@ -109,7 +103,18 @@ def test_who_reaches_the_page_may_send_requests_where_that_is_allowed(playground
 
 
 @pytest.mark.parametrize(
-    ("host", "alone"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("gpu1", False)]
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("gpu1", False),
+    ],
 )
-def test_who_listens_on_loopback_alone(host: str, alone: bool) -> None:
-    assert is_loopback(host) is alone
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

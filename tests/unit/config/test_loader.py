@@ -113,9 +113,9 @@ CASES = [
     (ONE + "routing: {models: [{name: ''}]}\n", ["4:27: routing.models[0].name: must not be empty"]),
     (ONE + "    pool: a\nclasses: [{name: chat, fallback: {pool: b}}]\n", ['5:41: classes[0].fallback.pool: no backend is in the pool "b"']),
     (ONE + "classes: [{name: chat, fallback: {modle: b}}]\n", ['4:35: classes[0].fallback.modle: unknown key; did you mean "model"?']),
-    (ONE + "routing: {tenants: [{tenant: '*', requests_per_minute: -1}]}\n", ["4:56: routing.tenants[0].requests_per_minute: must be at least 1; write null (no limit)"]),
-    (ONE + "routing: {tenants: [{tenant: '*', max_concurrent: 0, tokens_per_minute: 1.5}]}\n", ["4:51: routing.tenants[0].max_concurrent: must be at least 1; write null (no limit)", "4:73: routing.tenants[0].tokens_per_minute: must be a whole number"]),
-    (ONE + "routing: {tenants: [{tenant: sk-secret}]}\n", ["4:30: routing.tenants[0].tenant: must be the first 8 hex digits of the SHA-256 of an API key, as metrics show them, or *"]),
+    (ONE + "tenants: [{tenant: '*', requests_per_minute: -1}]\n", ["4:46: tenants[0].requests_per_minute: must be at least 1; write null (no limit)"]),
+    (ONE + "tenants: [{tenant: '*', max_concurrent: 0, tokens_per_minute: 1.5}]\n", ["4:41: tenants[0].max_concurrent: must be at least 1; write null (no limit)", "4:63: tenants[0].tokens_per_minute: must be a whole number"]),
+    (ONE + "tenants: [{tenant: sk-secret}]\n", ["4:20: tenants[0].tenant: must be a name of up to 64 of A-Z a-z 0-9 . _ @ + -, which is no API key; such as team-a; * stands for all others"]),
     (ONE + "cors: {origins: ['https://a.b/']}\n", ['4:18: cors.origins[0]: "https://a.b/" is not an origin; write https://a.b']),
     (ONE + "limits: {head: {total: 1KiB}}\n", ["4:10: limits.head.field: must not be above limits.head.total (1KiB)"]),
     # YAML

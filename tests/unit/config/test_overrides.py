@@ -13,8 +13,8 @@ def test_nothing_given_changes_nothing() -> None:
 
 
 def test_given_values_win_and_the_rest_stays() -> None:
-    changed = with_overrides(CONFIG, listen="h:1", admin="h:2", log_level="debug", log_format="json")
-    assert (changed.listen, changed.admin) == ("h:1", "h:2")
+    changed = with_overrides(CONFIG, listen="[::1]:1", admin="h:2", log_level="debug", log_format="json")
+    assert (changed.listen, changed.admin) == ("[::1]:1", "h:2")
     assert changed.log == CONFIG.log.model_copy(update={"level": "debug", "format": "json"})
     assert not changed.log.access
     assert changed.backends == CONFIG.backends

@@ -16,7 +16,7 @@ from proxy.model.hedge import HedgeSettings
 from proxy.model.kv_cache import KvCacheSettings
 from proxy.model.limits import Limits
 from proxy.model.rules import RuleSettings
-from proxy.model.scheduling import SchedulingSettings
+from proxy.model.scheduling import DispatchSettings, SchedulingSettings
 
 CONFIG = Config.model_validate({"version": 1, "backends": [{"url": "http://a"}]})
 
@@ -106,7 +106,7 @@ def test_docstrings_and_defaults_are_those_of_the_settings() -> None:
 
 
 def test_a_subclass_has_the_options_of_both_and_its_own_words() -> None:
-    routing, scheduling = options_of(RoutingSettings).model_fields, options_of(SchedulingSettings).model_fields
+    routing, scheduling = options_of(RoutingSettings).model_fields, options_of(DispatchSettings).model_fields
     assert list(routing)[: len(scheduling)] == list(scheduling)
     assert routing["backfill"].description == scheduling["backfill"].description
     assert routing["policy"].description != scheduling["policy"].description
@@ -132,6 +132,7 @@ def test_a_short_form_stands_for_a_group() -> None:
 def test_the_groups_of_a_configuration_are_plain() -> None:
     groups = [CONFIG.limits, CONFIG.routing, CONFIG.hold, CONFIG.health, CONFIG.retries, CONFIG.drain]
     assert all(is_dataclass(group) for group in groups)
-    scheduling = CONFIG.routing.scheduling()
+    scheduling = CONFIG.scheduling()
     assert type(scheduling) is SchedulingSettings
-    assert all(getattr(scheduling, f.name) == getattr(CONFIG.routing, f.name) for f in fields(scheduling))
+    assert all(getattr(scheduling, f.name) == getattr(CONFIG.routing, f.name) for f in fields(DispatchSettings))
+    assert scheduling.tenants == CONFIG.tenants

@@ -16,7 +16,7 @@ from proxy.config.tree import parse
 from proxy.model.classes import with_built_in
 from proxy.model.fallback import FallbackSettings
 from proxy.model.rules import RuleSettings
-from proxy.model.tenants import TenantSettings
+from proxy.model.tenants import ScopeSettings, TenantSettings
 from proxy.model.timings import StageSettings
 from proxy.model.units import format_duration, format_size, parse_duration_s, parse_size_b
 from proxy.model.windows import EndpointWindow, WindowSettings
@@ -56,16 +56,18 @@ def test_the_full_example_changes_nothing_but_the_backends() -> None:
     assert small is not None
     assert full.routing.rules == (RuleSettings(),), "an example of every option, which changes nothing"
     assert [entry.fallback for entry in full.routing.models] == [FallbackSettings()], "the same"
-    assert full.routing.tenants == (TenantSettings(tenant="*"),), "the same"
+    assert full.tenants[0] == TenantSettings(tenant="*", limits=(ScopeSettings(),)), "the same"
+    assert [entry.tenant for entry in full.tenants[1:]] == ["team-a"], "whose key is nobody's"
     assert full.routing.windows == (EndpointWindow(endpoint="embeddings"),), "the same"
     assert [entry.window for entry in full.classes] == [WindowSettings()], "the same"
     assert [prompt.name for prompt in full.prompts] == ["support"], "only whoever asks for it gets it"
     assert full.stages == {"retrieval": StageSettings()}, "a name alone"
     assert [slo.name for slo in full.slos] == ["chat"], "it is counted, and changes nothing"
-    routing = replace(full.routing, rules=(), models=(), tenants=(), windows=())
-    assert full.model_copy(
-        update={"backends": (), "classes": (), "prompts": (), "slos": (), "routing": routing, "stages": {}}
-    ) == small.model_copy(update={"backends": (), "classes": ()})
+    routing = replace(full.routing, rules=(), models=(), windows=())
+    update = {"backends": (), "classes": (), "prompts": (), "slos": (), "tenants": (), "stages": {}}
+    assert full.model_copy(update={**update, "routing": routing}) == small.model_copy(
+        update={"backends": (), "classes": ()}
+    )
     plain = tuple(replace(entry, window=None) for entry in full.classes)
     assert with_built_in(plain) == with_built_in(small.classes)
 

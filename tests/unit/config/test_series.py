@@ -24,7 +24,7 @@ def config(classes: int, backends: int, tenants: int, **more: Any) -> Config:
             {"url": f"http://gpu{n}:8001", "pool": f"p{n % 3}", "models": [f"m{n % 5}"]} for n in range(backends)
         ],
         classes=[{"name": f"c{n}", "slo": {"ttft": f"{200 + n}ms", "e2e": "30s"}} for n in range(classes)],
-        routing={"tenants": [{"tenant": f"{n:08x}"} for n in range(tenants)]},
+        tenants=[{"tenant": f"{n:08x}"} for n in range(tenants)],
         **more,
     )
 
@@ -41,9 +41,9 @@ def written(told: Config) -> int:
         lambda: Gauges(0, 0, dict.fromkeys(names, 1), {}, slos=slos.status(110.0)),
         lambda: 110.0,
         promises=[*(entry.slo.promise() for entry in told.classes), *(slo.promise() for slo in told.slos)],
-        tenants=Labels([entry.tenant for entry in told.routing.tenants], told.metrics.tenants),
+        tenants=Labels([entry.tenant for entry in told.tenants], told.metrics.tenants),
     )
-    tenants = ["", "ffffffff", *(entry.tenant for entry in told.routing.tenants)]
+    tenants = ["", "ffffffff", *(entry.tenant for entry in told.tenants)]
     for backend in told.backends:
         for name in with_built_in(told.classes):
             for tenant in tenants:
@@ -64,7 +64,7 @@ def written(told: Config) -> int:
 @pytest.mark.parametrize(("classes", "backends", "tenants"), [(0, 1, 0), (3, 2, 5), (1, 24, 2), (8, 8, 12), (14, 3, 1)])
 def test_the_estimate_is_near_and_not_below(classes: int, backends: int, tenants: int) -> None:
     told = config(classes, backends, tenants)
-    most = most_series(told.classes, told.backends, told.routing, told.metrics)
+    most = most_series(told.classes, told.backends, told.routing, told.tenants, told.metrics)
     assert written(told) <= most <= 1.5 * written(told) + 200
 
 
@@ -77,7 +77,7 @@ def test_objectives_and_their_bounds_are_in_the_estimate() -> None:
 
 def test_too_many_are_a_warning_at_the_option() -> None:
     told = config(8, 64, 0, metrics={"series": 10_000})
-    (finding,) = series_findings(told.classes, told.backends, told.routing, told.metrics)
+    (finding,) = series_findings(told.classes, told.backends, told.routing, told.tenants, told.metrics)
     assert finding.path == ("metrics", "series")
     assert "possible" in finding.message
     few = config(1, 2, 0, metrics={"series": 10_000})
@@ -86,9 +86,9 @@ def test_too_many_are_a_warning_at_the_option() -> None:
 
 def test_where_nothing_is_counted_nothing_is_too_much() -> None:
     told = config(8, 64, 0, metrics={"series": 1, "requests": False})
-    assert not list(series_findings(told.classes, told.backends, told.routing, told.metrics))
+    assert not list(series_findings(told.classes, told.backends, told.routing, told.tenants, told.metrics))
 
 
 def test_a_large_fleet_is_within_the_default() -> None:
     told = config(6, 64, 10)
-    assert not list(series_findings(told.classes, told.backends, told.routing, told.metrics))
+    assert not list(series_findings(told.classes, told.backends, told.routing, told.tenants, told.metrics))

@@ -103,7 +103,7 @@ def test_no_word_of_the_parser_reaches_a_person() -> None:
 
 def test_all_slips_at_once_and_what_is_behind_them() -> None:
     text = (
-        "version: 1\nlisten:h:1\nbackends\n  - url:http://a\n    name:x\n    models: [a\n    max_concurrency: many\n"
+        "version: 1\nlisten:localhost:1\nbackends\n  - url:http://a\n    name:x\n    models: [a\n    max_concurrency: many\n"
         "log: {level: loud}\n"
     )
     assert [line.partition("; ")[0] for line in told(text)] == [

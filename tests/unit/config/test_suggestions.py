@@ -65,7 +65,8 @@ REQUIRED: dict[tuple[str, ...], dict[str, str]] = {
     ("backends", "[]"): {"url": "https://gpu1:8001"},
     ("backends", "[]", "kv_cache"): {"layers": "32", "kv_heads": "8", "head_dim": "128", "memory": "24GiB"},
     ("classes", "[]"): {"name": "chat"},
-    ("routing", "tenants", "[]"): {"tenant": "'*'"},
+    ("tenants", "[]"): {"tenant": "team-a"},
+    ("tenants", "[]", "keys", "[]"): {"digest": "1" * 64},
     ("routing", "models", "[]"): {"name": "m"},
     (): {"version": "1", "backends": "[{url: 'http://a'}]"},
 }
@@ -155,7 +156,7 @@ def test_any_text(option: Option, wrong: str) -> None:
         ("listen", "127.0.0.1;8080", "write 127.0.0.1:8080"),
         ("listen", "'9000:8080'", "write 127.0.0.1:8080"),
         ("listen", "localhost", "write localhost:8080"),
-        ("listen", "':8080'", "write 0.0.0.0:8080"),
+        ("listen", "':8080'", "write 127.0.0.1:8080"),
         ("listen", "'::1:8080'", 'write "[::1]:8080"'),
         ("admin", "9091", "write 127.0.0.1:9091"),
         ("admin", "localhost", "write localhost:9090"),

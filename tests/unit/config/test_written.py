@@ -28,6 +28,14 @@ def test_every_form_is_read() -> None:
         (Form.DELAY, "300ms", "300ms"),
         (Form.TENANT, "0123abcd", "0123abcd"),
         (Form.TENANT, "*", "*"),
+        (Form.TENANT, "Team-A", "Team-A"),
+        (Form.DIGEST, "sha256:" + "a" * 64, "sha256:" + "a" * 64),
+        (Form.DIGEST, "sha256:" + "0" * 64, "sha256:" + "0" * 64),
+        (Form.MOMENT, "2027-01-01", 1798761600.0),
+        (Form.MOMENT, "2027-01-01T01:00:00Z", 1798765200.0),
+        (Form.NETWORK, "10.0.0.0/8", "10.0.0.0/8"),
+        (Form.NETWORK, "::1", "::1"),
+        (Form.HEADER, "x-user", "x-user"),
         (Form.POLICY, "goodput", "goodput"),
         (Form.PACE, "paced 50/s", "paced 50/s"),
         (Form.PACE, "instant", "instant"),
@@ -42,6 +50,19 @@ def test_it_is_read_and_written_again(form: Form, written: str, value: object) -
 
 
 @pytest.mark.parametrize(
+    ("form", "written", "value"),
+    [
+        (Form.DIGEST, "A" * 64, "sha256:" + "a" * 64),
+        (Form.MOMENT, "2027-01-01T01:00+01:00", 1798761600.0),
+        (Form.NETWORK, "10.1.2.3/8", "10.0.0.0/8"),
+        (Form.NETWORK, "10.1.2.3/32", "10.1.2.3"),
+    ],
+)
+def test_other_spellings(form: Form, written: str, value: object) -> None:
+    assert adapter(form).validate_python(written) == value
+
+
+@pytest.mark.parametrize(
     ("form", "written"),
     [
         (Form.DURATION, "5"),
@@ -49,7 +70,24 @@ def test_it_is_read_and_written_again(form: Form, written: str, value: object) -
         (Form.PERCENT, "5 %"),
         (Form.DELAY, "p94"),
         (Form.DELAY, "0s"),
-        (Form.TENANT, "0123ABCD"),
+        (Form.TENANT, "team a"),
+        (Form.TENANT, "sk-0123456789"),
+        (Form.TENANT, "tg-0123456789"),
+        (Form.TENANT, "a" * 65),
+        (Form.TENANT, "é"),
+        (Form.TENANT, ""),
+        (Form.DIGEST, "a" * 63),
+        (Form.DIGEST, "sk-secret"),
+        (Form.MOMENT, "2027-13-01"),
+        (Form.MOMENT, "2027-01-01T12:00"),
+        (Form.MOMENT, "soon"),
+        (Form.NETWORK, "0.0.0.0/0"),
+        (Form.NETWORK, "::/0"),
+        (Form.NETWORK, "proxy.local"),
+        (Form.HEADER, "X-User"),
+        (Form.HEADER, "authorization"),
+        (Form.HEADER, "host"),
+        (Form.HEADER, "x_user"),
         (Form.POLICY, "goodputt"),
         (Form.PACE, "paced 0/s"),
         (Form.STORE, "http://h"),

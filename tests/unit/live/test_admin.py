@@ -20,7 +20,7 @@ GET = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 class Port:
     """An admin port with room for two, on transports of ours."""
 
-    def __init__(self, metrics: Any = lambda is_open: iter(["m 1\n"]), most: int = 2) -> None:
+    def __init__(self, metrics: Any = lambda is_open: iter(["m 1\n"]), most: int = 2, key: str = "") -> None:
         loop = asyncio.get_running_loop()
         self.explained: list[Any] = []
         self.reason: str | None = None
@@ -28,6 +28,7 @@ class Port:
             why_not_ready=lambda: self.reason,
             scrapes=Scrapes(metrics, loop, monotonic),
             explain=self._explain,
+            key=key,
             prefix_report=lambda: b'{"findings":[]}',
             has_room=lambda body_b: body_b < 1000,
             limits=Limits(),
@@ -37,8 +38,8 @@ class Port:
             budget=Budget(1 << 30),
         )
 
-    def _explain(self, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> tuple[int, bytes]:
-        self.explained.append((path, dict(headers), body))
+    def _explain(self, path: str, headers: list[tuple[bytes, bytes]], body: bytes, tenant: str) -> tuple[int, bytes]:
+        self.explained.append((path, dict(headers), body, tenant))
         return 200, b"{}"
 
     def connect(self) -> tuple[ClientConnection, ClientTransport]:
@@ -46,8 +47,9 @@ class Port:
         connection.connection_made(transport)
         return connection, transport
 
-    async def ask(self, request: bytes) -> bytes:
+    async def ask(self, request: bytes, peer: str = "") -> bytes:
         connection, transport = self.connect()
+        connection.client = peer or connection.client
         connection.data_received(request)
         for _ in range(9):
             await asyncio.sleep(0)
@@ -116,11 +118,11 @@ async def test_head_has_no_body() -> None:
 async def test_explain_gets_path_headers_and_body() -> None:
     port = Port()
     body = b'{"model":"m"}'
-    head = b"POST /explain?path=%2Fv1%2Fcompletions HTTP/1.1\r\nHost: a\r\nX-Tidegate-Class: bulk\r\n"
+    head = b"POST /explain?path=%2Fv1%2Fcompletions&tenant=team-a HTTP/1.1\r\nHost: a\r\nX-Tidegate-Class: bulk\r\n"
     answer = await port.ask(head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
     assert answer.endswith(b"{}")
-    ((path, headers, told),) = port.explained
-    assert (path, headers[b"x-tidegate-class"], told) == ("/v1/completions", b"bulk", body)
+    ((path, headers, told, tenant),) = port.explained
+    assert (path, headers[b"x-tidegate-class"], told, tenant) == ("/v1/completions", b"bulk", body, "team-a")
 
 
 async def test_a_bug_is_one_500(caplog: pytest.LogCaptureFixture) -> None:
@@ -158,3 +160,50 @@ async def test_of_those_who_do_not_read_their_metrics_few_are_kept() -> None:
             await asyncio.sleep(0)
         deaf.append(transport)
     assert [transport.is_closing() for transport in deaf] == [True] * 3 + [False] * DELIVERED
+
+
+POST = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("peer", "status"),
+    [("127.0.0.1", b"404"), ("::1", b"404"), ("172.17.0.1", b"403"), ("10.0.0.1", b"403"), ("nowhere", b"403")],
+)
+async def test_without_a_key_only_this_machine_changes_anything(peer: str, status: bytes) -> None:
+    answer = await Port().ask(POST % b"/cache/bump", peer)
+    assert answer.startswith(b"HTTP/1.1 " + status), "404: no answers are kept here"
+    assert (await Port().ask(GET % b"/metrics", peer)).startswith(b"HTTP/1.1 200"), "reading is another thing"
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"Authorization: Bearer wrong\r\n", b"Authorization: Bearer \xff\r\n", b"x: key\r\n"]
+)
+async def test_with_a_key_all_but_the_probes_ask_for_it(said: bytes) -> None:
+    for target, status in ((b"/livez", b"200"), (b"/readyz", b"200"), (b"/metrics", b"401"), (b"/prefix", b"401")):
+        answer = await Port(key="key").ask((GET % target)[:-2] + said + b"\r\n", "127.0.0.1")
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        assert (b"www-authenticate: Bearer" in answer) is (status == b"401")
+    changed = await Port(key="key").ask((POST % b"/cache/bump")[:-2] + said + b"\r\n", "127.0.0.1")
+    assert changed.startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize("said", [b"Authorization: Bearer key\r\n", b"x-tidegate-admin-key: key\r\n"])
+async def test_with_its_key_everything_may_be_done_from_anywhere(said: bytes) -> None:
+    answer = await Port(key="key").ask((GET % b"/metrics")[:-2] + said + b"\r\n", "10.0.0.1")
+    assert answer.endswith(b"m 1\n")
+    changed = await Port(key="key").ask((POST % b"/cache/bump")[:-2] + said + b"\r\n", "10.0.0.1")
+    assert changed.startswith(b"HTTP/1.1 404"), "no answers are kept here"
+
+
+async def test_the_key_of_the_port_is_not_that_of_the_request_in_question() -> None:
+    port = Port(key="key")
+    head = b"POST /explain HTTP/1.1\r\nHost: a\r\nx-tidegate-admin-key: key\r\nAuthorization: Bearer tg-1\r\n"
+    assert (await port.ask(head + b"Content-Length: 2\r\n\r\n{}")).endswith(b"{}")
+    assert port.explained[0][1][b"authorization"] == b"Bearer tg-1"
+
+
+@pytest.mark.parametrize("name", [b"a%20b", b"sk-secret", b"x" * 80])
+async def test_a_tenant_that_nobody_can_be_is_not_explained(name: bytes) -> None:
+    answer = await Port().ask(POST % (b"/explain?tenant=" + name))
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert name not in answer

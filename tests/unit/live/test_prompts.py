@@ -32,7 +32,7 @@ def test_all_of_it_in_order() -> None:
     messages = [{"role": "system", "content": SYSTEM}, *TURN, *TURN, *TURN, TURN[0]]
     body = json.dumps({"messages": messages, "prompt": {"id": "p", "variables": {"x": SYSTEM}}}).encode()
     fields = orjson.loads(body)
-    built, body, template = prompts.assembled({}, request(body), fields, body)
+    built, body, template = prompts.assembled({}, "", request(body), fields, body)
     assert (built.prompt_version, built.body_bytes) == ("p@1", len(body))
     assert prompts.assembly["p@1"].sum == 0.5
     body, said, first = prompts.edited("chat", EDITS, template, built, fields, body)
@@ -60,9 +60,9 @@ def test_a_request_for_the_rest_is_not_made_short_again() -> None:
 def test_without_a_reference_nothing_is_put_in_front() -> None:
     body = b'{"messages":[]}'
     asked = request(body)
-    assert Prompts(None, named()).assembled({}, asked, {}, body) == (asked, body, None)
+    assert Prompts(None, named()).assembled({}, "", asked, {}, body) == (asked, body, None)
     form = Request("r", "POST", "/v1/audio", Endpoint.AUDIO, "m")
-    assert Prompts(None, named()).assembled({b"x-tidegate-prompt": b"nobody"}, form, {}, b"x").template is None
+    assert Prompts(None, named()).assembled({b"x-tidegate-prompt": b"nobody"}, "", form, {}, b"x").template is None
 
 
 def test_the_lint_sees_what_is_asked_but_not_what_is_too_large() -> None:
@@ -80,5 +80,5 @@ def test_what_is_no_conversation_is_left_alone() -> None:
         asked = Request("r", "POST", "/", endpoint, "m", json=True)
         fields = {"input": inputs, "prompt": {"prompt_string": "x"}}
         body = json.dumps(fields).encode()
-        assert Prompts(None, named()).assembled({}, asked, fields, body) == (asked, body, None)
+        assert Prompts(None, named()).assembled({}, "", asked, fields, body) == (asked, body, None)
         assert Prompts().edited("chat", EDITS, None, asked, fields, body) == (body, (), None)

@@ -17,7 +17,7 @@ from proxy.model.outcome import SERVED, Outcome, Phase, failed_with
 from proxy.model.prompts import FirstAnswer
 from proxy.model.request import Job, Request
 from proxy.wire.headers import Head
-from proxy.wire.prompt import tenant
+from proxy.wire.identity import digits
 
 KEY = {b"authorization": b"Bearer k"}
 BODY = b'{"messages":[{"role":"user","content":"x"}],"max_tokens":12}'
@@ -44,8 +44,8 @@ class Whole:
 def taken() -> BuiltJob:
     request = Request("r", "POST", "/v1/chat/completions", Endpoint.CHAT, "m", json=True, prompt_version="p@1")
     classified = Classified(TrafficClass(ClassSettings(name="chat")), "default")
-    asked = RequestTraits("chat.completions", "m", tenant(KEY), False, "", "", None, 1, False)
-    job = Job(1, "m", tenant=tenant(KEY))
+    asked = RequestTraits("chat.completions", "m", digits(b"k"), False, "", "", None, 1, False)
+    job = Job(1, "m", tenant=digits(b"k"))
     return BuiltJob(
         job,
         classified,

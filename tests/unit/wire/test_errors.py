@@ -27,6 +27,7 @@ STATUSES = {
     Kind.METHOD: 405,
     Kind.UPGRADE: 426,
     Kind.MODEL_NOT_FOUND: 404,
+    Kind.UNAUTHORIZED: 401,
     Kind.LEFT: 499,
     Kind.WRITE_STALL: 499,
     Kind.NOT_KEPT: 504,
@@ -83,6 +84,7 @@ def test_every_kind_of_every_source(kind: Kind, source: Source, spent: bool) -> 
     hopeless = (Kind.QUOTA, Kind.MISCONFIGURED, Kind.TLS, Kind.LOOP, Kind.EVENT_TOO_LARGE, Kind.NOT_KEPT)
     for_ever = (spent and source is Source.UPSTREAM) or kind in hopeless
     assert (headers.get(b"x-should-retry") == b"false") is for_ever
+    assert (b"www-authenticate" in headers) is (shown.status == HTTPStatus.UNAUTHORIZED)
     assert (b"allow" in headers) is (shown.status == HTTPStatus.METHOD_NOT_ALLOWED)
     error = envelope_of(shown.body)
     assert error["message"] == "What happened."

@@ -1,6 +1,5 @@
 """What is read of a request beside its body: prefix blocks, wishes, tenant, constraints."""
 
-import hashlib
 from typing import Any
 
 import pytest
@@ -156,14 +155,6 @@ def test_bad_wishes_name_their_header(name: str, value: str) -> None:
     with pytest.raises(FaultError) as caught:
         prompt.hints({name.encode(): value.encode()})
     assert caught.value.fault.param == name
-
-
-def test_the_tenant_is_a_digest_of_the_key_however_it_is_sent() -> None:
-    digest = hashlib.sha256(b"sk-1").hexdigest()[:8]
-    assert prompt.tenant({b"authorization": b"Bearer sk-1"}) == digest
-    assert prompt.tenant({b"authorization": b"bearer  sk-1 "}) == digest
-    assert prompt.tenant({b"x-api-key": b"sk-1"}) == digest
-    assert prompt.tenant({b"authorization": b"Bearer "}) == prompt.tenant({}) == ""
 
 
 @pytest.mark.parametrize(

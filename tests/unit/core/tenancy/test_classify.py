@@ -8,6 +8,7 @@ from proxy.config.plain import read
 from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.rules import RuleSettings
+from proxy.model.tenants import TenantSettings
 
 CLASSES = with_built_in((read(ClassSettings, {"name": "gold", "slo": "chatbot", "priority": 5}),))
 
@@ -121,3 +122,46 @@ def test_a_rule_names_a_model_in_any_spelling() -> None:
     assert names(classified(rule, model="llama", also=("llama:latest",))) == ("gold", "rule", 0)
     assert names(classified(rule, model="Qwen3", also=("qwen3:latest", "qwen3"))) == ("gold", "rule", 0)
     assert names(classified(rule, model="llama")) == ("interactive", "default", None)
+
+
+RANKED = [
+    {"name": "urgent", "priority": 5},
+    {"name": "interactive"},
+    {"name": "bulk"},
+    {"name": "night", "bulk": True, "priority": 9},
+]
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "wanted", "got"),
+    [
+        ("interactive", "urgent", "interactive"),
+        ("interactive", "interactive", "interactive"),
+        ("interactive", "bulk", "bulk"),
+        ("bulk", "urgent", "bulk"),
+        ("bulk", "interactive", "bulk"),
+        ("bulk", "night", "bulk"),
+        ("night", "interactive", "night"),
+        ("urgent", "interactive", "interactive"),
+        (None, "urgent", "urgent"),
+    ],
+)
+def test_nobody_gets_above_the_ceiling(ceiling: str | None, wanted: str, got: str) -> None:
+    classes = with_built_in(tuple(read(ClassSettings, one) for one in RANKED))
+    for entry in ("t", "*"):
+        tenants = [read(TenantSettings, {"tenant": entry, "highest_class": ceiling})]
+        found = Classifier(classes, [], None, tenants).classify(asked(asked_class=wanted, tenant="t"))
+        assert found.traffic_class.name == got
+        assert (found.by == "ceiling") is (got != wanted)
+
+
+def test_a_rule_and_a_tier_do_not_lift_anybody_above_it() -> None:
+    classes = with_built_in(())
+    rules = [read(RuleSettings, {"class": "interactive", "require": ["x"]})]
+    tenants = [read(TenantSettings, {"tenant": "t", "highest_class": "bulk"}), read(TenantSettings, {"tenant": "u"})]
+    by_rule = Classifier(classes, rules, None, tenants).classify(asked(tenant="t"))
+    assert (by_rule.traffic_class.name, by_rule.require) == ("bulk", frozenset({"x"})), "the rest of the rule holds"
+    by_tier = Classifier(classes, [], None, tenants).classify(asked(tenant="t", service_tier="priority"))
+    assert (by_tier.traffic_class.name, by_tier.priority) == ("bulk", 0)
+    other = Classifier(classes, [], None, tenants).classify(asked(tenant="u", service_tier="priority"))
+    assert (other.traffic_class.name, other.priority) == ("interactive", 1)
