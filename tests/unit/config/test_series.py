@@ -81,7 +81,7 @@ def test_too_many_are_a_warning_at_the_option() -> None:
     assert finding.path == ("metrics", "series")
     assert "possible" in finding.message
     few = config(1, 2, 0, metrics={"series": 10_000})
-    assert not list(series_findings(few.classes, few.backends, few.routing, few.metrics))
+    assert not list(series_findings(few.classes, few.backends, few.routing, few.tenants, few.metrics))
 
 
 def test_where_nothing_is_counted_nothing_is_too_much() -> None:
