@@ -24,7 +24,7 @@ from proxy.wire.routes import route
 DEFAULT_PATH = "/v1/chat/completions"
 _LIMITS = frozenset(Reason)
 """What keeps a request away only where admission is enforced."""
-_PER_MINUTE = ("requests", "tokens")
+_BUDGETS = ("requests", "tokens", "input_tokens", "output_tokens", "day_tokens")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"expect", b"connection"})
 
 
@@ -157,9 +157,12 @@ def _window_lines(decision: Mapping[str, Any]) -> Iterator[str]:
 def _quota_lines(quota: Mapping[str, Any] | None) -> Iterator[str]:
     if quota is None:
         return
-    parts = [f"{quota[what]['left']} of {quota[what]['limit']} {what}" for what in _PER_MINUTE if quota[what]]
+    budgets = [(what.replace("_", " "), quota[what]) for what in _BUDGETS if quota[what]]
+    parts = [f"{budget['left']} of {budget['limit']} {what}" for what, budget in budgets]
     if quota["max_concurrent"] is not None:
         parts.append(f"{quota['concurrent']} of {quota['max_concurrent']} at once open")
+    if quota["max_streams"] is not None:
+        parts.append(f"{quota['streams']} of {quota['max_streams']} streams open")
     yield "quota     " + ", ".join(parts)
 
 

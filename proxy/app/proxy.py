@@ -43,6 +43,7 @@ from proxy.obs.worsening import Tally
 from proxy.wire.headers import HeaderPolicy
 from proxy.wire.prompts.lint import PrefixLint
 
+_TELL_TIME_S = 10.0
 _SEND_BUFFER_B = 256 * 1024
 """Kernel buffer per client: what a stalled reader takes before back-pressure shows (Linux grows its own to 4 MB)."""
 
@@ -274,6 +275,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Open both listeners. StartError when a port is taken."""
+        self._scheduler.tell_time(time.time(), monotonic())
         if self._keeper is not None:
             self._keeper.recall()
         await self._slos.recall()
@@ -284,6 +286,7 @@ class Proxy:
         clients.set_send_buffer(_SEND_BUFFER_B)
         self.listen_url = self._shown.listen = clients.url
         self._start(self._lasting.memory.run())
+        self._start(self._tell_time())
         self._cache.start()
         self._structured.configure(self._config.retries, is_on=parts.validates(self._config))
         await self._probe_first()
@@ -333,6 +336,12 @@ class Proxy:
     def draining(self) -> str:
         """What there is to drain, and how long that may take."""
         return self._drain.outlook()
+
+    async def _tell_time(self) -> None:
+        """Days of budgets follow the clock on the wall, which is set anew and goes on while a machine sleeps."""
+        while True:
+            await asyncio.sleep(_TELL_TIME_S)
+            self._scheduler.tell_time(time.time(), monotonic())
 
     # --- start
 

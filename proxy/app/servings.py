@@ -3,6 +3,7 @@
 Owns how they are put together, and what of the one before they go on from.
 """
 
+import time
 from collections.abc import Callable
 from time import monotonic
 
@@ -85,7 +86,12 @@ class Servings:
                 parts.tracing(config),
             ),
             ResponseHeaders(
-                scheduler.quota, config.routing.policy, cors, monotonic, tells_timing=config.timings.server_timing
+                scheduler.quota_for,
+                config.routing.policy,
+                cors,
+                monotonic,
+                time.time,
+                tells_timing=config.timings.server_timing,
             ),
             self.short_first,
             cache,

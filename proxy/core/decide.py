@@ -147,7 +147,7 @@ class Decider:
 
     def _over_quota(self, demand: Demand) -> Shed | None:
         account = self._quotas.account(demand.job.tenant, demand.now)
-        shortage = None if account is None else account.shortage(demand.prompt, demand.answer, demand.now)
+        shortage = None if account is None else account.shortage(demand.job, demand.prompt, demand.answer, demand.now)
         return None if shortage is None else Shed(quota(shortage), Reason.QUOTA)
 
     # ---- nobody has room

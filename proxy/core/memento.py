@@ -1,14 +1,14 @@
 """What the scheduler has learned, as plain numbers that outlive it, and back into a new one.
 
-    learned() ──> {"tidegate_state": 1, "backends": …, "pools": …, "answers": …, "scales": …}
+    learned() ──> {"tidegate_state": 1, "backends": …, "pools": …, "answers": …, "scales": …, "days": …}
                         │ a file, perhaps another one than was written
-    recall(document) <──┘      pools, answers, scales: at once
+    recall(document) <──┘      pools, answers, scales, what tenants used of a day: at once
     identified(…)              a backend: when its engine says that it is still the one that it was
 
 Owns the form of the document and the doubt about it: whatever is not as it was written reads as not learned, and is
-counted. Holds counts, seconds, tokens and names of backends, models, classes and tenants (digits of a digest, as in the
-log). What was learned of prompts (prefixes, sessions) is never in it: it would tell of texts, and the engines' caches
-are what it is about.
+counted. Holds counts, seconds, tokens and names of backends, models, classes and tenants, as in the log. What was
+learned of prompts (prefixes, sessions) is never in it: it would tell of texts, and the engines' caches are what it is
+about.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.pool import Pool
 from proxy.core.jobs.learning import Learning
+from proxy.core.tenancy.quotas import Quotas
 
 FORM: Final = "tidegate_state"
 VERSION: Final = 1
@@ -38,10 +39,11 @@ _CHECKED: Final = 0.9
 class Memento:
     """One per scheduler."""
 
-    def __init__(self, fleet: Fleet, learning: Learning, dials: Dials) -> None:
+    def __init__(self, fleet: Fleet, learning: Learning, dials: Dials, quotas: Quotas) -> None:
         self._fleet = fleet
         self._books = learning
         self._dials = dials
+        self._quotas = quotas
         self._engines: dict[str, str] = {}
         """What stands behind each backend, as far as it said."""
         self._kept: dict[str, Mapping[str, Any]] = {}
@@ -56,8 +58,10 @@ class Memento:
     def learned(self) -> dict[str, Any]:
         """All of it: JSON's types only, and never an infinity."""
         backends = {b.name: self._kept.get(b.name) or self._of(b) for b in self._fleet.backends}
+        days = self._quotas.used_of_days()
         return {
             FORM: VERSION,
+            **({"days": [list(row) for row in days]} if days else {}),
             "backends": {name: found for name, found in backends.items() if found},
             "pools": {name: self._kept_pools.get(name) or _of_pool(p) for name, p in self._fleet.pools.items()},
             "answers": self._books.lengths.numbers(),
@@ -87,6 +91,7 @@ class Memento:
             self._recall_answer(row)
         for row in _rows(document.get("scales")):
             self._recall_scale(row)
+        self._recall_days(_rows(document.get("days")))
         self._kept = _named(document.get("backends"), self._fleet.by_name)
         self._kept_pools = _named(document.get("pools"), self._fleet.pools)
         return len(self._kept)
@@ -147,6 +152,16 @@ class Memento:
             self.dropped += 1
         else:
             self._books.lengths.restore(tuple(key), numbers[0], numbers[1], numbers[2])
+
+    def _recall_days(self, rows: list[list[Any]]) -> None:
+        found = []
+        for row in rows:
+            numbers = _numbers(row[2:], 2)
+            if numbers is None or not _is_key(row[:2]) or min(numbers) < 0 or max(numbers) > _MOST_TOKENS:
+                self.dropped += 1
+            else:
+                found.append((row[0], row[1], int(numbers[0]), numbers[1]))
+        self._quotas.recall(found)
 
     def _recall_scale(self, row: list[Any]) -> None:
         numbers = _numbers(row[1:], 2)

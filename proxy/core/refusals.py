@@ -8,9 +8,9 @@ from math import ceil
 
 from proxy.core.fleet.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S
 from proxy.core.route.limits import limit_of
-from proxy.core.tenancy.quotas import Shortage
+from proxy.core.tenancy.accounts import Shortage
 from proxy.model.commands import Reason
-from proxy.model.faults import Fault, Kind, Source, internal
+from proxy.model.faults import OUT_OF_CREDIT, Fault, Kind, Source, internal
 
 
 def draining() -> Fault:
@@ -66,7 +66,8 @@ def overloaded(reason: Reason, wait_s: float) -> Fault:
 
 def quota(shortage: Shortage) -> Fault:
     """The tenant has used up what it may."""
-    per = "" if shortage.what.startswith("concurrent") else " per minute"
+    per = f" per {shortage.per}" if shortage.per else ""
+    per += f" for {shortage.scope}" if shortage.scope else ""
     if shortage.wait_s is None:
         text = (
             f"Request too large for this API key: about {shortage.wanted} {shortage.what}, while the limit is "
@@ -74,6 +75,12 @@ def quota(shortage: Shortage) -> Fault:
         )
         return internal(Kind.QUOTA, text)
     after_s = max(MIN_RETRY_AFTER_S, float(ceil(shortage.wait_s)))
+    if shortage.per == "day":
+        text = (
+            f"This API key has used up its {shortage.what}{per}: limit {shortage.limit}, used {shortage.used}, "
+            f"requested {shortage.wanted}. The next day begins in {after_s:.0f} s, at midnight UTC."
+        )
+        return Fault(Source.INTERNAL, Kind.QUOTA, text, code=OUT_OF_CREDIT, retry_after_s=after_s)
     text = (
         f"Rate limit reached for this API key on {shortage.what}{per}: limit {shortage.limit}, used {shortage.used}, "
         f"requested {shortage.wanted}. Please try again in {after_s:.0f} s."

@@ -33,7 +33,6 @@ from proxy.core.shown.explanation import Explanation, explain
 from proxy.core.shown.lanes import LaneView, lanes
 from proxy.core.shown.views import BackendView, Counts, PoolView, backend_view, pool_view
 from proxy.core.state import State
-from proxy.core.tenancy.quotas import Reservation
 from proxy.core.waiting import Waiting
 from proxy.core.windows import Windows
 from proxy.model.abilities import Lack
@@ -84,7 +83,7 @@ class Scheduler:
         self._fleet, self._learning, self._quotas = state.fleet, state.learning, state.quotas
         self._attempts, self._held, self._router = state.attempts, state.holds, state.router
         self._budget, self._hedge_timers, self._outbox = state.budget, state.hedge_timers, state.outbox
-        self.memento = Memento(state.fleet, state.learning, state.dials)
+        self.memento = Memento(state.fleet, state.learning, state.dials, state.quotas)
         """What is learned, to be kept for a later life."""
         self._windows = Windows(state.holds)
         self._decider = Decider(state, state.router, rng, self._windows)
@@ -284,6 +283,14 @@ class Scheduler:
         """What a tenant may still use; None: it has no limits."""
         return self._quotas.view(tenant, now) if self._quotas.limits_anybody else None
 
+    def quota_for(self, job: Job, now: float) -> QuotaView | None:
+        """What its tenant may still use for jobs like this one; None: it has no limits."""
+        return self._quotas.view(job.tenant, now, job) if self._quotas.limits_anybody else None
+
+    def tell_time(self, wall_s: float, now: float) -> None:
+        """It is `wall_s` seconds since 1970, at `now`: days begin and end by that. To be told again and again."""
+        self._quotas.days.tell(wall_s, now)
+
     def quotas(self, now: float) -> dict[str, QuotaView]:
         """The same of every tenant that the configuration names and limits."""
         return self._quotas.views(now)
@@ -321,7 +328,7 @@ class Scheduler:
         demand, chosen = judged.demand or self._learning.demand(open_job, now), judged.chosen
         account = self._quotas.account(open_job.job.tenant, now) if self._quotas.limits_anybody else None
         if account is not None:
-            open_job.reserved = Reservation(account, demand.prompt, demand.answer, now)
+            open_job.reserved = account.reserve(open_job.job, demand.prompt, demand.answer, now)
         self._budget.request(now)
         self._progress.hedging.arrived(open_job.job)
         open_job.due = _due(open_job, demand)

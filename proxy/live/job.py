@@ -90,6 +90,7 @@ class JobLoop(Outstanding):
         if broken.traced is not None:
             broken.traced.end(self._jobs.clock(), fault.kind.value, broken.call.timeline)
         driver = self._jobs.driver
+        self._note_metered()
         driver.report(Failed(broken.id, fault, True))
         command = await self.next()
         self.settled = True
@@ -104,6 +105,7 @@ class JobLoop(Outstanding):
                 return one.relay
             one.relay.release()
             self._try, self.settled = broken, True
+        self._note_metered()
         driver.left(self._call.job.id)
         return None
 
@@ -183,11 +185,13 @@ class JobLoop(Outstanding):
             one.drop()
         self._out = []
         if self._share is not None:
+            self._note_metered()
             self._leave()
             return fault is None
         if self.settled:
             return False
         self.settled = True
+        self._note_metered()
         driver, job_id = self._jobs.driver, self._call.job.id
         is_answered = fault is None or fault.kind is Kind.INVALID
         if is_answered:
@@ -199,6 +203,11 @@ class JobLoop(Outstanding):
         else:
             driver.left(job_id)
         return fault is None
+
+    def _note_metered(self) -> None:
+        """What it is charged for, should this be its end: only events show how much of an answer there was."""
+        if self._call.request.stream:
+            self._call.job.metered = self._call.meter.tokens
 
     # --- what became of them
 

@@ -6,7 +6,9 @@ from typing import Final
 
 from proxy.live.job import JobLoop
 from proxy.live.job_builder import BuiltJob
+from proxy.model.endpoint import ENDPOINTS
 from proxy.model.fallback import printable
+from proxy.model.request import Job
 from proxy.model.tenants import QuotaView
 from proxy.model.timeline import Clock, Timeline
 from proxy.model.windows import Company
@@ -22,17 +24,20 @@ _OWN: Final = (b"x-tidegate-route", b"backend=none")
 
 
 class ResponseHeaders:
-    """One per proxy. `quota`: what a tenant may still use, None: it has no limits."""
+    """One per proxy. `quota`: what the tenant of a job may still use, None: it has no limits; `wall`: seconds since
+    1970."""
 
     def __init__(
         self,
-        quota: Callable[[str, float], QuotaView | None],
+        quota: Callable[[Job, float], QuotaView | None],
         policy: str,
         cors: Cors,
         clock: Clock,
+        wall: Clock,
         *,
         tells_timing: bool = True,
     ) -> None:
+        self._wall = wall
         self._tells_timing = tells_timing
         self._quota = quota
         self._policy = policy
@@ -53,9 +58,10 @@ class ResponseHeaders:
         """`headers` and ours. `taken` and `job` are None for what never became a job; `source`: where the answer comes
         from, if from no backend; `flows`: the meter of a stream that begins, None: the answer is whole."""
         if taken is not None:
-            quota = self._quota(taken.job.tenant, self._clock())
+            quota = self._quota(taken.job, self._clock())
             if quota is not None:
-                headers = ratelimit.replaced(headers, quota)
+                api = ENDPOINTS[taken.job.endpoint].api
+                headers = ratelimit.replaced(headers, quota, api, self._wall())
         headers.append((b"x-request-id", request_id.encode()))
         if taken is None:
             headers.append(_OWN)

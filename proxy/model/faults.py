@@ -105,6 +105,8 @@ NOT_REACHED = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT, Kind.TLS})
 """Nothing was sent: no attempt at all."""
 CONTEXT_TOO_LONG = "context_length_exceeded"
 """The code, as OpenAI's, of a prompt that does not fit."""
+OUT_OF_CREDIT = "insufficient_quota"
+"""The code, as OpenAI's, of a budget that is used up: to ask again soon is of no use."""
 DECLINED = frozenset({Kind.BUSY, Kind.MISCONFIGURED, Kind.CANNOT})
 """The engine said no before it did any work."""
 

@@ -142,6 +142,8 @@ class Job:
     same: bytes | None = None
     """Jobs of equal ones get the same answer, so that one attempt is enough for all who wait for it. None: it has its
     own."""
+    metered: int | None = None
+    """Tokens of its answer that had come when it was cut off, which may be changed; None: nobody counted."""
 
     def __init__(
         self,
@@ -176,6 +178,7 @@ class Job:
         window: bytes | None = None,
         items: int = 1,
         same: bytes | None = None,
+        metered: int | None = None,
     ) -> None:
         self.id = id
         self.model = model
@@ -207,3 +210,4 @@ class Job:
         self.window = window
         self.items = items
         self.same = same
+        self.metered = metered

@@ -37,18 +37,26 @@ def scheduler_families(scheduler: Scheduler, now: float, tenants: Labels | None 
 def _quota_families(views: dict[str, QuotaView]) -> Iterator[Metric]:
     yield gauges(
         "tidegate_tenant_quota_left",
-        "What a tenant with an entry of its own may still use now: requests, tokens, requests at once.",
+        "What a tenant with an entry of its own may still use now, of its limits for all requests.",
         ("tenant", "what"),
         [((tenant, what), left) for tenant, view in views.items() for what, left in _left(view)],
     )
 
 
 def _left(view: QuotaView) -> Iterator[tuple[str, float]]:
-    for what, allowance in (("requests", view.requests), ("tokens", view.tokens)):
+    for what, allowance in (
+        ("requests", view.requests),
+        ("tokens", view.tokens),
+        ("input_tokens", view.input_tokens),
+        ("output_tokens", view.output_tokens),
+        ("day_tokens", view.day_tokens),
+    ):
         if allowance is not None:
             yield what, allowance.left
     if view.max_concurrent is not None:
         yield "concurrent", view.max_concurrent - view.concurrent
+    if view.max_streams is not None:
+        yield "streams", view.max_streams - view.streams
 
 
 def _count_families(counts: Counts) -> Iterator[Metric]:

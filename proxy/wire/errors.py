@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.model.endpoint import Api
-from proxy.model.faults import Blame, Fault, Kind, Retry, Source, downstream, upstream
+from proxy.model.faults import OUT_OF_CREDIT, Blame, Fault, Kind, Retry, Source, downstream, upstream
 from proxy.wire import error_shapes, sse
 from proxy.wire.error_shapes import Words
 
@@ -121,7 +121,8 @@ def answer(fault: Fault, api: Api = Api.OPENAI, request_id: str = "", *, spent: 
     """The HTTP answer for a fault known before the head was sent, as the asked API writes it.
 
     `spent`: more than one backend was tried, so that the SDKs are told not to repeat all of it; nor what is above a
-    quota at any time, what ends the same way whenever it is tried, nor what the operator must mend first.
+    quota at any time or until tomorrow, what ends the same way whenever it is tried, nor what the operator must mend
+    first.
     """
     shape = _SHAPES[fault.kind]
     status = error_shapes.status_of(shape.status, shape.type, api)
@@ -129,7 +130,8 @@ def answer(fault: Fault, api: Api = Api.OPENAI, request_id: str = "", *, spent: 
     if fault.kind in _HOPELESS or _is_above_quota(fault) or (spent and fault.source is Source.UPSTREAM):
         headers.append(DO_NOT_RETRY)
     if fault.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % round(min(max(1, fault.retry_after_s), _RETRY_AFTER_MAX_S))))
+        most_s = fault.retry_after_s if fault.code == OUT_OF_CREDIT else _RETRY_AFTER_MAX_S  # nobody retries by itself
+        headers.append((b"retry-after", b"%d" % round(min(max(1, fault.retry_after_s), most_s))))
     if shape.status == 401:
         headers.append(_CHALLENGE)
     if shape.status == 405:
@@ -179,7 +181,7 @@ def _status(fault: Fault, api: Api) -> int:
 
 
 def _is_above_quota(fault: Fault) -> bool:
-    return fault.kind is Kind.QUOTA and fault.retry_after_s is None
+    return fault.kind is Kind.QUOTA and (fault.retry_after_s is None or fault.code == OUT_OF_CREDIT)
 
 
 def normalised(status: int, body: bytes, api: Api = Api.OPENAI) -> bytes | None:

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from hashlib import sha256
 
 import pytest
 
@@ -109,3 +110,22 @@ def test_a_backend_that_is_down_at_the_start(start_backend, start_proxy, path):
     assert second.stop() == 0
     assert json.loads(path.read_text())["backends"]["beta"] == before["beta"]
     assert port
+
+
+def test_what_a_tenant_used_of_the_day_is_not_forgotten(start_backend, start_proxy, path):
+    tenant = sha256(b"sk-a-secret-key").hexdigest()[:8]
+    engine = start_backend()
+    limited = {**config(engine, path), "tenants": [{"tenant": tenant, "tokens_per_day": 100_000}]}
+    first = start_proxy(limited)
+    serve(first, 2)
+    assert first.stop() == 0
+    ((whose, scope, day, used),) = json.loads(path.read_text())["days"]
+    assert (whose, scope) == (tenant, "")
+    assert used > 0
+    if int(time.time() // 86_400) != day:
+        pytest.skip("it is midnight")
+    second = start_proxy(limited)
+    answer = second.ask("POST", "/v1/chat/completions", CHAT, KEY)
+    left = int(answer.head.get("x-ratelimit-remaining-day-tokens") or 0)
+    assert left < 100_000 - used
+    assert second.stop() == 0

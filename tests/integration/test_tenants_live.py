@@ -7,9 +7,11 @@ from pathlib import Path
 from time import monotonic
 
 import aiohttp
+import anthropic
 import openai
 import pytest
 
+from proxy.sim.engine.spec import PRESETS
 from tests.support.live_proxy import CHAT, Live, SimEngine, running
 from tests.support.patience import eventually
 
@@ -132,3 +134,93 @@ async def test_an_sdk_raises_its_rate_limit_error(tmp_path: Path) -> None:
             with pytest.raises(openai.RateLimitError) as refused:
                 await client.chat.completions.create(**body)  # type: ignore[call-overload]
         assert refused.value.code == "rate_limit_exceeded"
+
+
+async def test_each_api_is_told_in_its_own_words(tmp_path: Path) -> None:
+    limits = limited(requests_per_minute=10, input_tokens_per_minute=50_000, output_tokens_per_minute=5_000)
+    async with running(tmp_path, limits, ENGINES) as live:
+        answer = await live.ask(authorization=f"Bearer {KEY}")
+        assert answer.headers["x-ratelimit-remaining-requests"] == "9"
+        assert answer.headers["x-ratelimit-limit-input-tokens"] == "50000"
+        assert answer.headers["x-ratelimit-limit-output-tokens"] == "5000"
+        assert not any(name.startswith("anthropic") for name in answer.headers)
+        body = {"model": "m", "max_tokens": 4, "messages": [{"role": "user", "content": "hi"}]}
+        answer = await live.send("POST", "/v1/messages", body, x_api_key=KEY)
+        assert answer.headers["anthropic-ratelimit-requests-limit"] == "10"
+        assert answer.headers["anthropic-ratelimit-output-tokens-reset"].endswith("Z")
+        assert not any(name.startswith("x-ratelimit") for name in answer.headers)
+
+
+async def test_a_stream_that_is_cut_pays_for_what_had_come(tmp_path: Path) -> None:
+    limits = limited(output_tokens_per_minute=100_000, max_streams=1)
+    async with running(tmp_path, limits, (SimEngine("a", spec=PRESETS["low_latency"]),)) as live:
+        scheduler = live.proxy._scheduler
+        url, headers = f"{live.proxy.listen_url}/v1/chat/completions", {"authorization": f"Bearer {KEY}"}
+        async with aiohttp.ClientSession() as session:
+            body = {**CHAT, "max_tokens": 20_000}
+            async with session.post(url, json=body, headers=headers) as answer:
+                for _ in range(10):
+                    await answer.content.readany()
+                assert (await live.ask(**headers)).status == 429, "one stream at once"
+                assert (await live.ask({"stream": False}, **headers)).status == 200
+                view = scheduler.quota(tenant(KEY), monotonic())
+                assert view is not None
+                assert view.output_tokens is not None
+                reserved = 100_000 - view.output_tokens.left
+                answer.close()
+        await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 0, "it has gone")
+        view = scheduler.quota(tenant(KEY), monotonic())
+        assert view is not None
+        assert view.output_tokens is not None
+        assert view.streams == 0
+        assert 100_000 - view.output_tokens.left < max(1, reserved), "what had not come is given back"
+        assert (await live.ask(**headers)).status == 200
+
+
+async def test_a_day_that_is_used_up(tmp_path: Path) -> None:
+    async with running(tmp_path, limited(tokens_per_day=700), ENGINES) as live:
+        client = openai.AsyncOpenAI(base_url=f"{live.proxy.listen_url}/v1", api_key=KEY)
+        async with client:
+            body = {**CHAT, "stream": False}
+            await client.chat.completions.create(**body)  # type: ignore[call-overload]
+            with pytest.raises(openai.RateLimitError) as refused:
+                await client.chat.completions.create(**body)  # type: ignore[call-overload]
+        assert refused.value.code == "insufficient_quota"
+        assert int(refused.value.response.headers["retry-after"]) <= 86_400
+        assert refused.value.response.headers["x-should-retry"] == "false"
+        told = await live.metrics()
+        assert 'tidegate_refusals_total{reason="quota"} 1.0' in told, "it was asked once"
+        assert len(live.sims["a"].recorder.as_json()) - _probes(live) == 1
+
+
+async def test_an_sdk_that_waits_as_it_is_told_is_served(tmp_path: Path) -> None:
+    async with running(tmp_path, limited(requests_per_minute=60, max_concurrent=1), ENGINES) as live:
+        client = openai.AsyncOpenAI(base_url=f"{live.proxy.listen_url}/v1", api_key=KEY, max_retries=2)
+        other = anthropic.AsyncAnthropic(base_url=live.proxy.listen_url, api_key=KEY, max_retries=0)
+        headers = {"x-sim-delay-ms": "300"}
+        async with client, other:
+            body = {**CHAT, "stream": False}
+            slow = asyncio.ensure_future(client.chat.completions.create(**body, extra_headers=headers))  # type: ignore[call-overload]
+            scheduler = live.proxy._scheduler
+            await asyncio.to_thread(eventually, lambda: scheduler.counts(monotonic()).in_flight == 1, "one is open")
+            with pytest.raises(anthropic.RateLimitError) as refused:
+                await other.messages.create(model="m", max_tokens=2, messages=[{"role": "user", "content": "hi"}])
+            assert refused.value.body["error"]["type"] == "rate_limit_error"  # type: ignore[index]
+            assert (await client.chat.completions.create(**body)).choices  # type: ignore[call-overload]
+            assert (await slow).choices
+
+
+async def test_limits_of_one_model_and_class(tmp_path: Path) -> None:
+    limits = limited(limits="[{model: hidden, requests_per_minute: 1}, {class: bulk, requests_per_minute: 1}]")
+    async with running(tmp_path, limits, ENGINES) as live:
+        ask = {"authorization": f"Bearer {KEY}"}
+        assert (await live.ask({"model": "hidden"}, **ask)).status == 200
+        refused = await live.ask({"model": "hidden"}, **ask)
+        assert refused.status == 429
+        assert b"for model hidden" in refused.body
+        assert (await live.ask(**ask)).status == 200
+        assert (await live.ask(x_tidegate_class="bulk", **ask)).status == 200
+        assert b"for class bulk" in (await live.ask(x_tidegate_class="bulk", **ask)).body
+        status, told = await live.explain({**CHAT, "model": "hidden"}, **ask)
+        assert (status, told["decision"]["reason"]) == (200, "quota")
+        assert told["decision"]["quota"]["requests"]["left"] == 0

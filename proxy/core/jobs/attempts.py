@@ -283,10 +283,12 @@ class Attempts:
 
 
 def _free_quota(open_job: OpenJob, *, out: bool = False) -> None:
-    """All of it, unless an answer had begun, or a client left while an engine was at it (`out`)."""
+    """All of it, unless an answer had begun, or a client left while an engine was at it (`out`): then the prompt, and
+    what of the answer was counted, is used."""
     if open_job.reserved is not None:
         if open_job.started or out:
-            open_job.reserved.kept()
+            metered = open_job.job.metered
+            open_job.reserved.cut(None if metered is None else float(metered))
         else:
             open_job.reserved.unused()
 
@@ -294,11 +296,9 @@ def _free_quota(open_job: OpenJob, *, out: bool = False) -> None:
 def _settle(reserved: Reservation, ok: bool, prompt: int | None, output: int | None, now: float) -> None:
     """By the usage that the engine told, if it did. An answer that was an error used none."""
     if not ok:
-        reserved.used(0.0, now)
-    elif prompt is None and output is None:
-        reserved.kept()
+        reserved.used(0.0, 0.0, now)
     else:
-        reserved.used(float((prompt or 0) + (output or 0)), now)
+        reserved.used(None if prompt is None else float(prompt), None if output is None else float(output), now)
 
 
 def _question(job: Job) -> tuple[str, bytes | None]:

@@ -117,7 +117,7 @@ def explain(
         tpot_margin=demand.tpot_margin,
         duty_limit=demand.duty_limit,
         answer_tokens=demand.answer,
-        quota=None if account is None else account.view(now),
+        quota=None if account is None else account.view(now, job),
         candidates=views,
     )
 

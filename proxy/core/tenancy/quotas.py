@@ -1,151 +1,134 @@
-"""Hard quotas of tenants: taken when a job comes, settled when it ends.
+"""Hard limits of tenants: who has which, for all of its requests and for some of them.
 
-Owns the buckets. Knows no header and no answer: what is short, by how much and for how long is said, and that is all.
+Owns whose account is whose, and what of them outlives a configuration and a restart. Knows no header and no answer:
+what is short, by how much and for how long is said, and that is all.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from math import ceil
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from proxy.model.tenants import OTHERS, Allowance, QuotaView, TenantSettings
+from proxy.core.tenancy.accounts import Account, Ask, Holding, Shortage
+from proxy.core.tenancy.buckets import DayBudget, Days
+from proxy.core.tenancy.classify import names
+from proxy.model.request import Job
+from proxy.model.tenants import OTHERS, Allowance, QuotaView, ScopeSettings, TenantSettings
 
 MAX_TENANTS: Final = 4096
-"""Tenants without an entry that are remembered; the longest unseen is forgotten, and has its quota whole again."""
-_MINUTE_S: Final = 60.0
-_BUSY_S: Final = 1.0
-"""When to come back after too many at once: nobody knows which of them ends first."""
+"""Tenants without an entry that are remembered; the longest unseen is forgotten, and has its limits whole again."""
+DayRow = tuple[str, str, int, float]
+"""Tenant, scope, day since 1970, tokens used of it."""
 
 
-class Bucket:
-    """Fills evenly, a whole minute's worth at most; in debt after more was used than had been expected."""
+class Scope:
+    """Some requests of a tenant, and their limits."""
 
-    __slots__ = ("_at", "_left", "limit")
+    __slots__ = ("account", "label", "model", "traffic_class")
 
-    def __init__(self, limit: int, now: float) -> None:
-        self.limit = limit
-        self._left = float(limit)
-        self._at = now
+    def __init__(self, settings: ScopeSettings, account: Account) -> None:
+        self.model = settings.model
+        self.traffic_class = settings.class_
+        self.label = label_of(settings)
+        self.account = account
 
-    def left(self, now: float) -> float:
-        """What may be taken now; negative: debt."""
-        elapsed = max(0.0, now - self._at)
-        return min(float(self.limit), self._left + elapsed * self.limit / _MINUTE_S)
-
-    def take(self, amount: float, now: float) -> None:
-        """Below 0: give back."""
-        self._left = min(float(self.limit), self.left(now) - amount)
-        self._at = max(self._at, now)
-
-    def give(self, amount: float) -> None:
-        """Back, whenever: what comes back and what fills up are one sum."""
-        self._left = min(float(self.limit), self._left + amount)
-
-    def wait_s(self, amount: float, now: float) -> float:
-        """Seconds until so much is there."""
-        return max(0.0, amount - self.left(now)) * _MINUTE_S / self.limit
-
-    def resize(self, limit: int, now: float) -> None:
-        """Another limit; what was used of the one before is used of this one."""
-        self._left = self.left(now) + limit - self.limit
-        self._at = max(self._at, now)
-        self.limit = limit
-
-    def view(self, now: float) -> Allowance:
-        """As it is shown."""
-        return Allowance(self.limit, max(0, int(self.left(now))), self.wait_s(self.limit, now))
+    def fits(self, job: Job) -> bool:
+        """Whether a job is one of them."""
+        if self.traffic_class is not None and self.traffic_class != job.traffic_class:
+            return False
+        return self.model is None or names(self.model, job.model)
 
 
-class Shortage(NamedTuple):
-    """What a job does not get."""
-
-    what: str
-    """`requests`, `tokens` or `concurrent requests`."""
-    limit: int
-    used: int
-    wanted: int
-    wait_s: float | None
-    """Until there is enough; None: there never will be."""
-
-
-class Account:
+class TenantAccount:
     """One tenant."""
 
-    __slots__ = ("concurrent", "most", "requests", "tokens")
+    __slots__ = ("_days", "own", "scopes")
 
-    def __init__(self, settings: TenantSettings, now: float) -> None:
-        self.requests = _bucket(None, settings.requests_per_minute, now)
-        self.tokens = _bucket(None, settings.tokens_per_minute, now)
-        self.most = settings.max_concurrent
-        self.concurrent = 0
+    def __init__(self, settings: TenantSettings, days: Days, now: float) -> None:
+        self._days = days
+        self.own = Account(settings, days, now)
+        """For all of its requests."""
+        self.scopes: list[Scope] = []
+        self.configure(settings, now)
 
     def configure(self, settings: TenantSettings, now: float) -> None:
-        """Other limits; what was used counts on."""
-        self.requests = _bucket(self.requests, settings.requests_per_minute, now)
-        self.tokens = _bucket(self.tokens, settings.tokens_per_minute, now)
-        self.most = settings.max_concurrent
+        """Other limits; what was used counts on, by what they are for."""
+        self.own.configure(settings, now)
+        known = {scope.label: scope.account for scope in self.scopes}
+        self.scopes = []
+        for entry in settings.limits:
+            account = known.pop(label_of(entry), None)
+            if account is None:
+                account = Account(entry, self._days, now)
+            else:
+                account.configure(entry, now)
+            self.scopes.append(Scope(entry, account))
 
-    def shortage(self, prompt: float, answer: float, now: float) -> Shortage | None:
-        """What is short for a job of about so many tokens; None: nothing."""
-        if self.most is not None and self.concurrent >= self.most:
-            return Shortage("concurrent requests", self.most, self.concurrent, 1, _BUSY_S)
-        requests, tokens = self.requests, self.tokens
-        if requests is not None and requests.left(now) < 1.0:
-            return _short("requests", requests, 1.0, requests.wait_s(1.0, now), now)
-        if tokens is None:
-            return None
-        if prompt > tokens.limit:
-            return _short("tokens", tokens, prompt, None, now)
-        wanted = min(prompt + answer, float(tokens.limit))
-        wait_s = tokens.wait_s(wanted, now)
-        return _short("tokens", tokens, wanted, wait_s, now) if wait_s else None
+    def shortage(self, job: Job, prompt: float, answer: float, now: float) -> Shortage | None:
+        """What is short for longest, for a job of about so many tokens; None: nothing."""
+        ask = Ask(prompt, answer, job.stream)
+        worst = self.own.shortage(ask, now)
+        for scope in self.scopes:
+            if scope.fits(job):
+                found = scope.account.shortage(ask, now)
+                if found is not None and (worst is None or _lasts_longer(found, worst)):
+                    worst = found._replace(scope=scope.label)
+        return worst
 
-    def view(self, now: float) -> QuotaView:
-        """As it is shown."""
-        requests, tokens = self.requests, self.tokens
+    def reserve(self, job: Job, prompt: float, answer: float, now: float) -> "Reservation":
+        """For a job that has come."""
+        ask = Ask(prompt, answer, job.stream)
+        return Reservation([Holding(account, ask, now) for account in self._of(job)])
+
+    def view(self, now: float, job: Job | None = None) -> QuotaView:
+        """As it is shown: of each limit the one of which the least is left for `job`; None: of all of its requests."""
+        if job is None or not self.scopes:
+            return self.own.view(now)
+        views = [account.view(now) for account in self._of(job)]
+        busiest = min(views, key=_room)
+        in_streams = min(views, key=_room_for_streams)
         return QuotaView(
-            None if requests is None else requests.view(now),
-            None if tokens is None else tokens.view(now),
-            self.concurrent,
-            self.most,
+            _least([view.requests for view in views]),
+            _least([view.tokens for view in views]),
+            busiest.concurrent,
+            busiest.max_concurrent,
+            _least([view.input_tokens for view in views]),
+            _least([view.output_tokens for view in views]),
+            _least([view.day_tokens for view in views]),
+            in_streams.streams,
+            in_streams.max_streams,
         )
+
+    def budgets(self) -> list[tuple[str, DayBudget]]:
+        """By scope, those of days."""
+        found = [("", self.own.day), *((scope.label, scope.account.day) for scope in self.scopes)]
+        return [(label, day) for label, day in found if day is not None]
+
+    def _of(self, job: Job) -> list[Account]:
+        return [self.own, *[scope.account for scope in self.scopes if scope.fits(job)]]
 
 
 class Reservation:
-    """What one open job holds of its tenant's quota."""
+    """What one open job holds of its tenant's limits."""
 
-    __slots__ = ("_account", "_bucket", "_requests", "_tokens")
+    __slots__ = ("_holdings",)
 
-    def __init__(self, account: Account, prompt: float, answer: float, now: float) -> None:
-        self._account = account
-        self._requests, self._bucket = account.requests, account.tokens
-        """What it was taken from, and is settled with: the limits may be others by then."""
-        self._tokens = 0.0
-        account.concurrent += 1
-        if self._requests is not None:
-            self._requests.take(1.0, now)
-        if self._bucket is not None:
-            self._tokens = min(prompt + answer, float(self._bucket.limit))
-            self._bucket.take(self._tokens, now)
+    def __init__(self, holdings: list[Holding]) -> None:
+        self._holdings = holdings
 
-    def used(self, tokens: float, now: float) -> None:
-        """The job is over and used so many."""
-        self.kept()
-        if self._bucket is not None:
-            self._bucket.take(tokens - self._tokens, now)
+    def used(self, prompt: float | None, answer: float | None, now: float) -> None:
+        """The job is over and used so many tokens; None: as many as was expected."""
+        for holding in self._holdings:
+            holding.used(prompt, answer, now)
 
-    def kept(self) -> None:
-        """The job is over and nobody knows what it used: as much as was expected."""
-        self._account.concurrent -= 1
-        assert self._account.concurrent >= 0
+    def cut(self, answer: float | None) -> None:
+        """The job is over before its answer was, of which so many tokens had come; None: nobody counted."""
+        for holding in self._holdings:
+            holding.cut(answer)
 
     def unused(self) -> None:
-        """The job is over, and no answer to it had begun."""
-        self.kept()
-        if self._bucket is not None:
-            self._bucket.give(self._tokens)
-        if self._requests is not None:
-            self._requests.give(1.0)
+        """The job is over, and no engine had begun with it."""
+        for holding in self._holdings:
+            holding.unused()
 
 
 class Quotas:
@@ -154,11 +137,12 @@ class Quotas:
     def __init__(self, tenants: Sequence[TenantSettings]) -> None:
         self.limits_anybody = False
         """Else nobody need be asked about."""
+        self.days = Days()
         self._others: TenantSettings | None = None
         self._settings: dict[str, TenantSettings] = {}
         self._named: frozenset[str] = frozenset()
-        self._accounts: OrderedDict[str, Account] = OrderedDict()
-        self._strangers: OrderedDict[str, Account] = OrderedDict()
+        self._accounts: OrderedDict[str, TenantAccount] = OrderedDict()
+        self._strangers: OrderedDict[str, TenantAccount] = OrderedDict()
         self.configure(tenants, 0.0)
 
     def configure(self, tenants: Sequence[TenantSettings], now: float) -> None:
@@ -167,7 +151,7 @@ class Quotas:
         self._others = limited.pop(OTHERS, None)
         self._settings = limited
         self._named = frozenset(entry.tenant for entry in tenants)
-        self.limits_anybody = bool(tenants)
+        self.limits_anybody = bool(limited) or self._others is not None
         known = {**self._accounts, **self._strangers}
         self._accounts.clear()
         self._strangers.clear()
@@ -178,47 +162,83 @@ class Quotas:
                 account.configure(settings, now)
                 (self._accounts if is_named else self._strangers)[tenant] = account
 
-    def account(self, tenant: str, now: float) -> Account | None:
+    def account(self, tenant: str, now: float) -> TenantAccount | None:
         """None: no limits."""
         settings = self._settings.get(tenant)
         if settings is not None:
-            return _found(self._accounts, tenant, settings, now)
+            return self._found(self._accounts, tenant, settings, now)
         if self._others is None or tenant in self._named:
             return None
         while len(self._strangers) >= MAX_TENANTS and tenant not in self._strangers:
             self._strangers.popitem(last=False)
-        return _found(self._strangers, tenant, self._others, now)
+        return self._found(self._strangers, tenant, self._others, now)
 
-    def view(self, tenant: str, now: float) -> QuotaView | None:
+    def view(self, tenant: str, now: float, job: Job | None = None) -> QuotaView | None:
         """None: no limits."""
         account = self.account(tenant, now)
-        return None if account is None else account.view(now)
+        return None if account is None else account.view(now, job)
 
     def views(self, now: float) -> dict[str, QuotaView]:
         """Of the tenants that the configuration names."""
-        return {tenant: _found(self._accounts, tenant, s, now).view(now) for tenant, s in self._settings.items()}
+        return {t: self._found(self._accounts, t, s, now).view(now) for t, s in self._settings.items()}
+
+    def used_of_days(self) -> list[DayRow]:
+        """For a later life."""
+        known = [*self._strangers.items(), *self._accounts.items()]
+        return [
+            (tenant, label, day, used)
+            for tenant, account in known
+            for label, budget in account.budgets()
+            for day, used in budget.rows()
+        ]
+
+    def recall(self, rows: Iterable[DayRow]) -> None:
+        """What was used in an earlier one; of limits that are no more, nothing."""
+        for tenant, label, day, used in rows:
+            account = self.account(tenant, self.days.told_at)
+            for known, budget in account.budgets() if account is not None else ():
+                if known == label:
+                    budget.recall(day, used)
+
+    def _found(
+        self, accounts: "OrderedDict[str, TenantAccount]", tenant: str, settings: TenantSettings, now: float
+    ) -> TenantAccount:
+        account = accounts.get(tenant)
+        if account is None:
+            account = accounts[tenant] = TenantAccount(settings, self.days, now)
+        accounts.move_to_end(tenant)
+        return account
 
 
-def _found(accounts: "OrderedDict[str, Account]", tenant: str, settings: TenantSettings, now: float) -> Account:
-    account = accounts.get(tenant)
-    if account is None:
-        account = accounts[tenant] = Account(settings, now)
-    accounts.move_to_end(tenant)
-    return account
-
-
-def _bucket(known: Bucket | None, limit: int | None, now: float) -> Bucket | None:
-    """Of a limit per minute, with what was used of the one before."""
-    if limit is None or known is None:
-        return None if limit is None else Bucket(limit, now)
-    known.resize(limit, now)
-    return known
+def label_of(scope: ScopeSettings) -> str:
+    """In words, the same for the same requests."""
+    of_model = "" if scope.model is None else f"model {scope.model}"
+    of_class = "" if scope.class_ is None else f"class {scope.class_}"
+    return f"{of_model}, {of_class}" if of_model and of_class else of_model or of_class or "all requests"
 
 
 def _limits(entry: TenantSettings) -> bool:
-    limits = (entry.requests_per_minute, entry.tokens_per_minute, entry.max_concurrent)
-    return any(limit is not None for limit in limits)
+    return entry.is_limited or any(scope.is_limited for scope in entry.limits)
 
 
-def _short(what: str, bucket: Bucket, wanted: float, wait_s: float | None, now: float) -> Shortage:
-    return Shortage(what, bucket.limit, bucket.limit - int(bucket.left(now)), ceil(wanted), wait_s)
+def _lasts_longer(one: Shortage, other: Shortage) -> bool:
+    if one.wait_s is None or other.wait_s is None:
+        return one.wait_s is None and other.wait_s is not None
+    return one.wait_s > other.wait_s
+
+
+def _least(allowances: list[Allowance | None]) -> Allowance | None:
+    found = [one for one in allowances if one is not None]
+    return min(found, key=_left_of) if found else None
+
+
+def _left_of(allowance: Allowance) -> int:
+    return allowance.left
+
+
+def _room(view: QuotaView) -> float:
+    return float("inf") if view.max_concurrent is None else view.max_concurrent - view.concurrent
+
+
+def _room_for_streams(view: QuotaView) -> float:
+    return float("inf") if view.max_streams is None else view.max_streams - view.streams

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config.plain import read
 from proxy.core.learn.cost_model import decode_features, prefill_features
 from proxy.core.memento import FORM, VERSION
 from proxy.core.scheduler import Scheduler
@@ -17,6 +18,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.commands import Dispatch, Finished, FirstToken, Identified, Load, Probed
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
+from proxy.model.scheduling import SchedulingSettings
 
 PREFILL = (0.02, 0.57, 0.44, 0.1)
 DECODE = (0.0106, 0.00419, 0.0142, 0.8)
@@ -217,6 +219,43 @@ def test_nothing_of_texts_or_keys_is_in_it() -> None:
     written = json.dumps(made.memento.learned())
     assert not any(str(block) in written for block in chain)
     assert set(made.memento.learned()) == {FORM, "backends", "pools", "answers", "scales"}
+
+
+def with_budgets(document: dict[str, Any] | None = None, day: int = 20_000) -> Scheduler:
+    tenants = [{"tenant": "t", "tokens_per_day": 100_000, "limits": [{"model": "m", "tokens_per_day": 50_000}]}]
+    made = Scheduler(
+        [spec("a")],
+        retries=RetrySettings(),
+        hold=HoldSettings(),
+        health=HealthSettings(),
+        rng=Random(1),
+        scheduling=read(SchedulingSettings, {"tenants": tenants}),
+    )
+    made.tell_time(day * 86_400.0 + 100.0, 0.0)
+    made.memento.recall(document or {})
+    return made
+
+
+@pytest.mark.parametrize(("day", "left"), [(20_000, 49_580), (20_001, 50_000), (19_999, 50_000)])
+def test_what_was_used_of_a_day_comes_back_on_that_day(day: int, left: int) -> None:
+    before = with_budgets()
+    identify(before)
+    serve(before, 2, answer=10, prompt=200)
+    document = through_a_file(before)
+    assert document["days"] == [["t", "", 20_000, 420.0], ["t", "model m", 20_000, 420.0]]
+    view = with_budgets(document, day).quota_for(Job(1, "m", tenant="t"), 0.0)
+    assert view is not None
+    assert view.day_tokens is not None
+    assert view.day_tokens.left == left
+
+
+@pytest.mark.parametrize(
+    "row",
+    [[], ["t"], ["t", "", 1], ["t", "", -1, 5.0], ["t", "", 1, math.inf], ["t", 5, 1, 5.0], ["t", "", True, 5.0], 7],
+)
+def test_days_that_cannot_be_are_dropped(row: Any) -> None:
+    made = with_budgets({"days": [row]})
+    assert "days" not in made.memento.learned()
 
 
 # ---- nonsense

@@ -3,9 +3,9 @@
 import pytest
 
 from proxy.core import refusals
-from proxy.core.tenancy.quotas import Shortage
+from proxy.core.tenancy.accounts import Shortage
 from proxy.model.commands import Reason
-from proxy.model.faults import Fault, Kind, Source
+from proxy.model.faults import OUT_OF_CREDIT, Fault, Kind, Source
 
 ALL = [
     (refusals.draining(), Kind.DRAINING),
@@ -46,7 +46,21 @@ def test_a_reason_that_is_no_limit_has_words_too() -> None:
     ("shortage", "text", "retry_after_s"),
     [
         (Shortage("requests", 10, 10, 1, 5.2), "on requests per minute: limit 10, used 10, requested 1. Please", 6.0),
-        (Shortage("concurrent requests", 2, 2, 1, 1.0), "on concurrent requests: limit 2, used 2, requested 1.", 1.0),
+        (
+            Shortage("input tokens", 10, 9, 2, 5.2, scope="model q*, class bulk"),
+            "on input tokens per minute for model q*, class bulk: limit 10, used 9, requested 2.",
+            6.0,
+        ),
+        (
+            Shortage("tokens", 10, 9, 2, 4000.2, "day"),
+            "used up its tokens per day: limit 10, used 9, requested 2. The next day begins in 4001 s",
+            4001.0,
+        ),
+        (
+            Shortage("concurrent requests", 2, 2, 1, 1.0, ""),
+            "on concurrent requests: limit 2, used 2, requested 1.",
+            1.0,
+        ),
         (
             Shortage("tokens", 10, 0, 99, None),
             "about 99 tokens, while the limit is 10 per minute; make it shorter",
@@ -59,3 +73,4 @@ def test_a_quota_says_what_is_short(shortage: Shortage, text: str, retry_after_s
     assert fault.kind is Kind.QUOTA
     assert text in fault.message
     assert fault.retry_after_s == retry_after_s
+    assert (fault.code == OUT_OF_CREDIT) is (shortage.per == "day")

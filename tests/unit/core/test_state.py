@@ -21,7 +21,9 @@ def made(**scheduling: object) -> State:
 
 
 def test_each_part_is_configured() -> None:
-    state = made(policy="random", backfill=BackfillSettings(max_wait=7.0), tenants=(TenantSettings(tenant="*"),))
+    state = made(
+        policy="random", backfill=BackfillSettings(max_wait=7.0), tenants=(TenantSettings(tenant="*", max_streams=1),)
+    )
     assert list(state.fleet.by_name) == ["a", "b"]
     assert (state.holds.hold.max_wait_s, state.holds.backfill.max_wait_s) == (3.0, 7.0)
     assert state.router.policy_name == "random"

@@ -72,7 +72,7 @@ class Desk:
     def __init__(self, answer: Remembered, ping_s: float = 0.0, wait_s: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
         self._answer, self._ping_s, self._wait_s = answer, ping_s, wait_s
-        self._marks = ResponseHeaders(lambda tenant, now: None, "goodput", Cors((), 60.0), monotonic)
+        self._marks = ResponseHeaders(lambda tenant, now: None, "goodput", Cors((), 60.0), monotonic, monotonic)
         self.outcome: Outcome | None = None
         edge = Edge(
             self._handle,

@@ -70,7 +70,7 @@ class House(Bed):
         models = ModelList(self.scheduler, 0)
         builder = self.builder = JobBuilder(Classifier(with_built_in(()), [], 2048), models, None, foresees=True)
         watch = self.watch = StreamWatch(self.running, self.driver, self.scheduler.gives_up, None, self.clock)
-        self.response_headers = ResponseHeaders(self.scheduler.quota, "goodput", cors, self.clock)
+        self.response_headers = ResponseHeaders(self.scheduler.quota_for, "goodput", cors, self.clock, self.clock)
         self.stages = StageMetrics({"retrieval": StageSettings(budget=0.1)})
         self.timings = Timings(TimingSettings(), self.stages, self.clock)
         self.accounts = Accounts(

@@ -7,7 +7,7 @@ from proxy.wire.meter import Meter
 
 
 def marks(*origins: str) -> ResponseHeaders:
-    return ResponseHeaders(lambda tenant, now: None, "goodput", Cors(origins, 60.0), lambda: 5.0)
+    return ResponseHeaders(lambda tenant, now: None, "goodput", Cors(origins, 60.0), lambda: 5.0, lambda: 0.0)
 
 
 def added(to: Headers, origin: bytes = b"", *origins: str) -> dict[bytes, bytes]:
@@ -24,7 +24,9 @@ def test_what_never_became_a_job_comes_from_here() -> None:
 
 
 def test_no_timing_where_none_is_wanted() -> None:
-    quiet = ResponseHeaders(lambda tenant, now: None, "goodput", Cors((), 60.0), lambda: 5.0, tells_timing=False)
+    quiet = ResponseHeaders(
+        lambda tenant, now: None, "goodput", Cors((), 60.0), lambda: 5.0, lambda: 0.0, tells_timing=False
+    )
     assert b"server-timing" not in dict(quiet.added([], "r-1", b"", None, None, Timeline(1.0)))
 
 

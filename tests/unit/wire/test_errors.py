@@ -1,13 +1,14 @@
 """Faults as clients see them, and engines' errors brought into the one shape that SDKs read."""
 
 import json
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 
 from proxy.model.endpoint import Api
-from proxy.model.faults import Blame, Fault, Kind, Retry, Source, downstream, internal, upstream
+from proxy.model.faults import OUT_OF_CREDIT, Blame, Fault, Kind, Retry, Source, downstream, internal, upstream
 from proxy.wire import errors, sse
 from proxy.wire.event import Event
 from tests.engines_captures.reading import ERRORS, STREAMS, capture
@@ -92,6 +93,14 @@ def test_every_kind_of_every_source(kind: Kind, source: Source, spent: bool) -> 
     assert shown.body == errors.envelope(fault)
     assert sse.payload(errors.event(fault)) == shown.body
     assert Event(errors.event(fault)).is_error
+
+
+def test_a_day_that_is_used_up_is_not_asked_again_by_itself() -> None:
+    fault = replace(internal(Kind.QUOTA, "x", 40_000.0), code=OUT_OF_CREDIT)
+    headers = dict(errors.answer(fault).headers)
+    assert headers[b"retry-after"] == b"40000", "the truth, which nobody waits for by itself"
+    assert headers[b"x-should-retry"] == b"false"
+    assert envelope_of(errors.answer(fault).body)["code"] == "insufficient_quota"
 
 
 def test_a_quota_that_fills_again_may_be_asked_again() -> None:

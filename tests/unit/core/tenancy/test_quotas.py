@@ -1,4 +1,4 @@
-"""Hard quotas: buckets, reservations, and how each ending of a job settles them."""
+"""Hard limits: who has which, of which requests, and how each ending of a job settles them."""
 
 import random
 
@@ -6,7 +6,7 @@ import pytest
 
 from proxy.config.plain import read
 from proxy.core.scheduler import Scheduler
-from proxy.core.tenancy.quotas import MAX_TENANTS, Account, Bucket, Quotas, Reservation
+from proxy.core.tenancy.quotas import MAX_TENANTS, Quotas
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Command, Dispatch, Failed, Finished, FirstToken, Reason, Refuse
 from proxy.model.faults import Fault, Kind
@@ -22,79 +22,6 @@ A, B = "aaaaaaaa", "bbbbbbbb"
 
 def entry(tenant: str = A, **limits: object) -> TenantSettings:
     return read(TenantSettings, {"tenant": tenant, **limits})
-
-
-def test_a_bucket_fills_evenly_and_no_further() -> None:
-    bucket = Bucket(60, 0.0)
-    bucket.take(60, 0.0)
-    assert bucket.left(0.0) == 0
-    assert bucket.wait_s(1, 0.0) == 1.0
-    assert bucket.left(2.5) == 2.5
-    assert bucket.left(1000.0) == 60
-    assert bucket.left(2.5) == 2.5, "looking changes nothing"
-    bucket.take(1, 1000.0)
-    assert bucket.left(999.0) == 59, "time does not go back"
-
-
-def test_a_debt_is_paid_off_first() -> None:
-    bucket = Bucket(60, 0.0)
-    bucket.take(90, 0.0)
-    assert bucket.view(0.0) == Allowance(60, 0, 90.0)
-    assert bucket.wait_s(1, 0.0) == 31.0
-    bucket.give(20)
-    assert bucket.left(0.0) == -10
-    bucket.give(1000)
-    assert bucket.left(0.0) == 60, "no more comes back than fits"
-
-
-def test_what_is_used_above_what_was_expected_is_used_when_it_is_known() -> None:
-    account = Account(entry(tokens_per_minute=60), 0.0)
-    reserved = Reservation(account, 5, 5, 0.0)
-    reserved.used(30, 60.0)
-    assert account.tokens is not None
-    assert account.tokens.left(60.0) == 40, "the minute between filled it up first"
-
-
-@pytest.mark.parametrize(("left", "short"), [(1, False), (0, True)])
-def test_requests_at_the_limit(left: int, short: bool) -> None:
-    account = Account(entry(requests_per_minute=3), 0.0)
-    for _ in range(3 - left):
-        Reservation(account, 1, 1, 0.0)
-    found = account.shortage(1, 1, 0.0)
-    assert (found is not None) is short
-    if found is not None:
-        assert found == ("requests", 3, 3, 1, 20.0)
-
-
-@pytest.mark.parametrize(("prompt", "answer", "short"), [(899, 100, False), (900, 100, False), (900, 101, True)])
-def test_tokens_at_the_limit(prompt: int, answer: int, short: bool) -> None:
-    account = Account(entry(tokens_per_minute=2000), 0.0)
-    Reservation(account, 900, 100, 0.0)
-    found = account.shortage(prompt, answer, 0.0)
-    assert (found is not None) is short
-    if found is not None:
-        assert (found.what, found.limit, found.used, found.wanted) == ("tokens", 2000, 1000, 1001)
-        assert found.wait_s == pytest.approx(1 * 60 / 2000)
-
-
-def test_a_prompt_above_the_limit_never_fits_a_long_answer_does_when_all_is_there() -> None:
-    account = Account(entry(tokens_per_minute=1000), 0.0)
-    found = account.shortage(1001, 1, 0.0)
-    assert found is not None
-    assert found.wait_s is None
-    assert account.shortage(1000, 5000, 0.0) is None
-    Reservation(account, 1000, 5000, 0.0).used(1500, 0.0)
-    assert account.tokens is not None
-    assert account.tokens.left(0.0) == -500
-
-
-def test_at_once() -> None:
-    account = Account(entry(max_concurrent=2), 0.0)
-    one, _ = Reservation(account, 1, 1, 0.0), Reservation(account, 1, 1, 0.0)
-    found = account.shortage(1, 1, 0.0)
-    assert found == ("concurrent requests", 2, 2, 1, 1.0)
-    one.used(5, 0.0)
-    assert account.shortage(1, 1, 0.0) is None
 
 
 def test_who_has_which_limits() -> None:
@@ -233,3 +160,108 @@ def test_what_is_refused_for_anything_else_costs_nothing() -> None:
     told = play.scheduler.explain(Job(99, "m", tenant=A), 0.0)
     assert (told.outcome, told.quota) == ("dispatch", play.quota())
     assert play.scheduler.explain(Job(99, "m", tenant=B), 0.0).quota is None
+
+
+SCOPED = {
+    "requests_per_minute": 100,
+    "limits": [
+        {"model": "large*", "requests_per_minute": 2},
+        {"class": "bulk", "tokens_per_day": 500},
+        {"model": "m", "class": "bulk", "max_streams": 1},
+    ],
+}
+
+
+def job(model: str = "m", traffic_class: str = "interactive", stream: bool = True) -> Job:
+    return Job(1, model, traffic_class=traffic_class, tenant=A, stream=stream)
+
+
+def test_limits_of_single_models_and_classes() -> None:
+    quotas = Quotas([entry(A, **SCOPED)])
+    account = quotas.account(A, 0.0)
+    assert account is not None
+    for _ in range(2):
+        assert account.shortage(job("large-1"), 10, 10, 0.0) is None
+        account.reserve(job("large-1"), 10, 10, 0.0)
+    found = account.shortage(job("large-2"), 10, 10, 0.0)
+    assert found is not None
+    assert (found.what, found.scope, found.wait_s) == ("requests", "model large*", 30.0)
+    assert account.shortage(job("m"), 10, 10, 0.0) is None
+    account.reserve(job("m", "bulk"), 10, 10, 0.0)
+    found = account.shortage(job("m", "bulk"), 10, 10, 0.0)
+    assert found is not None
+    assert (found.what, found.scope) == ("concurrent streams", "model m, class bulk")
+    assert account.shortage(job("m", "bulk", stream=False), 10, 10, 0.0) is None
+    found = account.shortage(job("m", "bulk"), 10, 480, 0.0)
+    assert found is not None
+    assert (found.per, found.scope) == ("day", "class bulk"), "what lasts longer is said"
+
+
+def test_the_least_of_what_is_left_is_shown() -> None:
+    quotas = Quotas([entry(A, **SCOPED)])
+    account = quotas.account(A, 0.0)
+    assert account is not None
+    account.reserve(job("large-1"), 10, 10, 0.0)
+    shown = quotas.view(A, 0.0, job("large-1"))
+    assert shown is not None
+    assert shown.requests == Allowance(2, 1, 30.0)
+    plain = quotas.view(A, 0.0, job("m"))
+    assert plain is not None
+    assert plain.requests is not None
+    assert plain.requests.left == 99
+    of_bulk = quotas.view(A, 0.0, job("m", "bulk"))
+    assert of_bulk is not None
+    assert (of_bulk.day_tokens, of_bulk.max_streams) == (Allowance(500, 500, 0.0), 1)
+
+
+def test_another_configuration_forgets_nothing_that_stays() -> None:
+    quotas = Quotas([entry(A, **SCOPED, tokens_per_day=1000), entry(B, requests_per_minute=1)])
+    account = quotas.account(A, 0.0)
+    assert account is not None
+    held = account.reserve(job("m", "bulk"), 100, 100, 0.0)
+    limits = [{"class": "bulk", "tokens_per_day": 600}, {"model": "other", "tokens_per_day": 5}]
+    quotas.configure([entry("*", requests_per_minute=9), entry(A, limits=limits)], 0.0)
+    assert quotas.account(A, 0.0) is account
+    found = account.shortage(job("m", "bulk"), 401, 0, 0.0)
+    assert found is not None
+    assert (found.used, found.limit) == (200, 600)
+    assert account.own.concurrent == 1
+    held.used(50, 50, 0.0)
+    assert account.shortage(job("m", "bulk"), 401, 0, 0.0) is None
+    assert account.own.concurrent == 0
+
+
+def test_days_outlive_a_restart() -> None:
+    first, second = Quotas([entry(A, **SCOPED, tokens_per_day=1000)]), Quotas([entry(A, **SCOPED, tokens_per_day=1000)])
+    for quotas in (first, second):
+        quotas.days.tell(86_400.0 * 10, 0.0)
+    account = first.account(A, 0.0)
+    assert account is not None
+    account.reserve(job("m", "bulk"), 100, 100, 0.0).used(100, 100, 0.0)
+    rows = first.used_of_days()
+    assert rows == [(A, "", 10, 200.0), (A, "class bulk", 10, 200.0)]
+    second.recall([*rows, ("nobody", "", 10, 5.0), (A, "class gone", 10, 5.0)])
+    view = second.view(A, 0.0, job("m", "bulk"))
+    assert view is not None
+    assert view.day_tokens is not None
+    assert view.day_tokens.left == 300
+
+
+@pytest.mark.parametrize(("metered", "left"), [(None, 800), (0, 900), (30, 870), (250, 650)])
+def test_who_leaves_pays_for_what_had_come(metered: int | None, left: int) -> None:
+    play = Play(**LIMITS)
+    play.submit()
+    play.scheduler._attempts.open[play.count].job.metered = metered
+    play.scheduler.cancel(play.count, 0.0)
+    assert play.left() == (9, left)
+
+
+def test_a_day_that_is_used_up_says_so() -> None:
+    play = Play(tokens_per_day=300)
+    play.scheduler.tell_time(86_400.0 - 600.0, 0.0)
+    assert isinstance(play.submit(), Dispatch)
+    found = play.refused()
+    assert (found.kind, found.code, found.retry_after_s) == (Kind.QUOTA, "insufficient_quota", 600.0)
+    assert "used up its tokens per day: limit 300, used 200, requested 200" in found.message
+    play.now = 600.0
+    assert isinstance(play.submit(), Dispatch)
