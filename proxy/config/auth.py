@@ -13,8 +13,11 @@ from proxy.config.finding import Finding
 from proxy.config.listeners import is_loopback
 from proxy.config.options import OptionPath
 from proxy.config.refusal import quoted
+from proxy.config.written import written_moment
 from proxy.model.auth import AuthSettings
 from proxy.model.tenants import OTHERS, TenantSettings, is_digits
+
+_SOON_S = 14 * 86_400.0
 
 
 def auth_findings(
@@ -48,6 +51,20 @@ def named_findings(tenants: Sequence[TenantSettings], auth: AuthSettings | None,
             yield from _nobody(("routing", "rules", index, "when", "tenant", place), tenant, known, auth)
     for tenant in routing.fairness.weights:
         yield from _nobody(("routing", "fairness", "weights", tenant), tenant, known, auth)
+
+
+def expiry_findings(tenants: Sequence[TenantSettings], now_s: float) -> Iterator[Finding]:
+    """Keys that are refused by now, or will be soon; `now_s`: seconds since 1970."""
+    for index, entry in enumerate(tenants):
+        for place, key in enumerate(entry.keys):
+            if key.expires is None or key.expires > now_s + _SOON_S:
+                continue
+            path: OptionPath = ("tenants", index, "keys", place, "expires")
+            if key.expires <= now_s:
+                yield Finding(path, "is past: the key is refused", "take it out", Severity.WARNING)
+            else:
+                hint = "`tidegate key new` makes the next one"
+                yield Finding(path, f"is soon ({written_moment(key.expires)})", hint, Severity.NOTE)
 
 
 def _header(auth: AuthSettings) -> Iterator[Finding]:

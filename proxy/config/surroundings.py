@@ -1,14 +1,16 @@
-"""What a configuration expects of the machine it runs on: files that it names, and addresses that are not its own.
+"""What a configuration expects of the machine it runs on: files that it names, addresses that are not its own, a time.
 
 Owns how a machine tells which addresses it has; sends nothing and resolves no name.
 """
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from proxy.config.auth import expiry_findings
 from proxy.config.backend import BackendOptions
 from proxy.config.files import file_findings, log_findings, slo_file_findings, state_findings
 from proxy.config.finding import Finding
@@ -30,6 +32,7 @@ def looking_around(directory: Path, *, elsewhere: bool) -> Look:
         yield from file_findings(groups.get("tokenizers") or {}, backends, directory, elsewhere=elsewhere)
         if isinstance(tls := groups.get("tls"), ServerTlsSettings):
             yield from server_tls_findings(tls, elsewhere=elsewhere)
+        yield from expiry_findings(groups.get("tenants") or (), time.time())
         yield from prompt_findings(groups.get("prompts") or (), elsewhere=elsewhere)
         yield from state_findings(groups.get("state") or "off", elsewhere=elsewhere)
         yield from log_findings(groups.get("log"), elsewhere=elsewhere)

@@ -1,9 +1,9 @@
 """The admin listener: liveness, readiness, metrics, explanations, the prefix report, and the page for people.
 
 Its own port, loopback by default, with a Host allow-list, on the same edge as the data port: heads, bodies and idle
-connections have the same limits. Where there is a key, all but the probes ask for it; without one only this machine
-itself may change anything; who may try the engines from the page, says the page. Few connections at once; where those are open, the one that has said
-nothing for the longest time makes room, so that a probe or a scrape always gets in.
+connections have the same limits. Who may ask what, and change anything, says the guard. Few connections at once; where
+those are open, the one that has said nothing for the longest time makes room, so that a probe or a scrape always gets
+in.
 """
 
 import asyncio

@@ -36,8 +36,8 @@ class Guard:
         self._digest = sha256(key.encode()).digest() if key else b""
 
     def lets_in(self, head: Head, path: str, peer: str, *, is_page: bool = False) -> bool:
-        """Whether who asks so from the address `peer` may; `is_page`: something of the page, which has a rule of its own
-        for those without a key. Takes the key out of `head`."""
+        """Whether who asks so from the address `peer` may; `is_page`: something of the page, which has a rule of its
+        own where there is no key. Takes the key out of `head`."""
         if not self._digest:
             reads = is_page or head.method in ("GET", "HEAD") or path in _CHANGES_NOTHING
             return reads or _is_this_machine(peer)

@@ -94,7 +94,7 @@ async def test_a_large_body_is_not_awaited(tmp_path: Path) -> None:
         assert asked.startswith(b"HTTP/1.1 401"), "nobody is told to go on"
         chunked = head.replace(b"Content-Length: 30000000", b"Transfer-Encoding: chunked")
         assert (await _raw(live, chunked + b"\r\n")).startswith(b"HTTP/1.1 401")
-        assert live.proxy._budget.taken_b == 0
+        assert live.proxy._lasting.budget.taken_b == 0
 
 
 async def test_every_key_of_a_connection_is_looked_at(tmp_path: Path) -> None:

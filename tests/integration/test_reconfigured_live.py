@@ -1,14 +1,17 @@
 """Another configuration in a running proxy: who is served goes on, who leaves drains, what is off stops."""
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import aiohttp
+
 from proxy.app.candidate import candidate
 from proxy.config.loader import load
 from proxy.sim.engine.spec import LOW_LATENCY
-from tests.support.live_proxy import CHAT, Live, SimEngine, running
+from tests.support.live_proxy import CHAT, Answer, Live, SimEngine, running
 from tests.support.patience import eventually
 
 LONG = {"max_tokens": 400}
@@ -141,3 +144,43 @@ async def test_scrapes_come_in_another_rhythm_or_not_at_all(tmp_path: Path) -> N
         replace(live, ("scrape: 2s", "scrape: 0"))
         assert attendant.scraper is None
         assert len(attendant.tasks()) == 1, "the prober's"
+
+
+def _digest(key: str) -> str:
+    return "sha256:" + sha256(key.encode()).hexdigest()
+
+
+def _left(answer: Answer) -> int:
+    return int(answer.headers["x-ratelimit-remaining-day-tokens"])
+
+
+async def test_a_key_that_is_taken_away_is_refused_on_connections_that_are_open(tmp_path: Path) -> None:
+    one, two = _digest("tg-1"), _digest("tg-2")
+    tenants = f"auth: keys\ntenants: [{{tenant: team-a, tokens_per_day: 500000, keys: [{one}]}}]\n"
+    async with running(tmp_path, tenants, [SimEngine("a")]) as live:
+        first = _left(await live.ask(x_api_key="tg-1"))
+        replace(live, (f"keys: [{one}]", f"keys: [{one}, {two}]"))
+        second = _left(await live.ask(x_api_key="tg-2"))
+        assert second < first < 500_000, "both are keys of one tenant"
+        stream = asyncio.ensure_future(live.ask(LONG, x_api_key="tg-1"))
+        await until(lambda: _flows(live, "a"), "it streams")
+        replace(live, (f"keys: [{one}, ", "keys: ["), ("tokens_per_day: 500000", "tokens_per_day: 600000"))
+        assert (await live.ask(x_api_key="tg-1")).status == 401
+        assert _left(await live.ask(x_api_key="tg-2")) < second + 100_000, "what was used counts on"
+        assert (await stream).body.endswith(b"data: [DONE]\n\n"), "who was let in is served"
+        replace(live, ("auth: keys", "auth: none"))
+        assert (await live.ask()).status == 200
+
+
+async def test_the_admin_port_takes_another_key_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path, "admin_key: '${A:-one-key}'\n", [SimEngine("a")]) as live:
+
+        async def status(key: str) -> int:
+            headers = {"authorization": f"Bearer {key}"}
+            url = f"{live.proxy.admin_url}/metrics"
+            async with aiohttp.ClientSession(headers=headers) as asker, asker.get(url) as answer:
+                return answer.status
+
+        assert [await status(key) for key in ("one-key", "two-key")] == [200, 401]
+        replace(live, ("one-key", "two-key"))
+        assert [await status(key) for key in ("one-key", "two-key")] == [401, 200]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.auth import auth_findings, named_findings
+from proxy.config.auth import auth_findings, expiry_findings, named_findings
 from proxy.config.backend import BackendOptions
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
@@ -97,3 +97,20 @@ def test_tenants_that_nobody_can_be(auth: dict[str, Any], name: str, hint: str) 
     ]
     assert [f.path for f in told] == (paths if hint else [])
     assert all(hint in f.hint and f.severity is Severity.WARNING for f in told)
+
+
+@pytest.mark.parametrize(
+    ("expires", "severity"),
+    [
+        (None, None),
+        ("2027-01-01", Severity.WARNING),
+        ("2027-01-02", Severity.NOTE),
+        ("2027-01-15", Severity.NOTE),
+        ("2027-01-16", None),
+    ],
+)
+def test_keys_that_are_refused_or_soon_will_be(expires: str | None, severity: Severity | None) -> None:
+    entry = {"tenant": "a", "keys": ["1" * 64, {"digest": "2" * 64, "expires": expires}]}
+    told = list(expiry_findings(tenants(entry), 1798761600.0))  # 2027-01-01
+    path = ("tenants", 0, "keys", 1, "expires")
+    assert [(f.path, f.severity) for f in told] == ([] if severity is None else [(path, severity)])
