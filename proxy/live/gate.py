@@ -35,8 +35,8 @@ class Gate:
 
     def configure(self, auth: AuthSettings, tenants: Sequence[TenantSettings]) -> None:
         """From the next request on."""
-        self._keys = KeyTable(tenants)
-        self._has_keys = len(self._keys) > 0
+        by_key = auth.mode == "keys" or not auth.asks
+        self._keys = KeyTable(tenants if by_key else ())
         self._asks = auth.asks
         self._header = b"" if auth.header is None else auth.header.encode()
         self._networks = tuple(ip_network(text) for text in auth.from_)
@@ -44,7 +44,7 @@ class Gate:
         self._withholds_named = not forwards
         self._withholds_all = forwards is False or (forwards is None and auth.asks)
         self._hidden = identity.CREDENTIALS | ({self._header} if self._header else frozenset())
-        self.is_open = not (self._asks or self._has_keys or self._withholds_all)
+        self.is_open = not (self._asks or len(self._keys) or self._withholds_all)
         """Nobody need be looked at."""
 
     def admit(self, head: Head, peer: str) -> None:

@@ -204,6 +204,12 @@ def test_either_is_enough_where_both_are_asked_for() -> None:
     refused(both, head(x_user="alice"), STRANGER)
 
 
+def test_a_key_alone_is_not_enough_where_a_header_alone_is_asked_for() -> None:
+    for peer in (PEER, STRANGER):
+        refused(gate(**HEADER), head(x_api_key=GOOD), peer)
+    refused(gate(**HEADER), head(x_user="alice", x_api_key=GOOD), STRANGER)
+
+
 def test_a_header_of_a_stranger_never_reaches_an_engine() -> None:
     asked = head(("X-User", "admin"), ("x_user", "admin"), x_api_key=GOOD)
     gate(mode="keys", forward_authorization=True, **HEADER).admit(asked, STRANGER)
