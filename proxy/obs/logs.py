@@ -19,6 +19,9 @@ from proxy.obs.csv_log import HEADER
 from proxy.obs.log_file import Descriptor, LogFile
 from proxy.obs.writer import LineWriter
 
+_CHATTY = ("urllib3", "watchfiles")
+"""Libraries that tell of each thing they do. A line per change of a watched folder would, in a log in that folder, be
+the next change."""
 _LAST_LINES_S = 1.0
 """At the end each log may take so long for what still waits."""
 _MISFITS = (TypeError, ValueError, LookupError, AttributeError)
@@ -51,6 +54,8 @@ class Logs:
         self._handler = _Handler(self._errors)
         self._handler.setFormatter(formatter)
         logging.basicConfig(level=level.upper(), handlers=[self._handler], force=True)
+        for name in _CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
         _catch_strays()
         for writer in self._files:
             writer.begin()

@@ -13,7 +13,7 @@ from proxy.obs.csv_log import COLUMNS
 from tests.faults.asking import CHAT, PATH
 from tests.support.bed import backend_entry
 from tests.support.odd_host import odd_host
-from tests.support.patience import eventually
+from tests.support.patience import eventually, never
 from tests.support.raw_client import RawConnection, request_bytes
 
 REQUESTS = 200
@@ -152,3 +152,14 @@ def test_what_a_row_says(engine, tmp_path):
     assert float(stream["tpot_ms"]) > 0
     assert (refused["server"], refused["concurrency"], refused["success"]) == ("", "", "0")
     assert refused["end_code"] == "CR"
+
+
+def test_logs_beside_the_configuration_that_is_watched_make_no_lines_of_their_own(engine):
+    """What is written to a watched folder is a change of it: a line about that would be the next one."""
+    with odd_host({"backends": [engine]}, "", "", "--log-format", "json", "--log-level", "debug") as proxy:
+        proxy.ready()
+        ask_often(proxy, 20)
+        before = eventually(lambda: proxy.stderr.count("\n"), "the banner")
+        never(lambda: proxy.stderr.count("\n") > before + 5, "lines without end", 1.5)
+        assert "change detected" not in proxy.stderr
+        assert proxy.stop() == 0

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "metrics.requests": "asked of the configuration for each request: test_reconfigured_live",
     "metrics.series": "of `tidegate check` alone",
     "routing.scrape": "of the scrapers, which only a started proxy has: test_reconfigured_live",
+    **dict.fromkeys(("auth.mode", "auth.from"), "of the gate, which then knows fewer, or networks: test_gate"),
     "tokenizers": "a file that must be there: test_tokenizers",
 }
 """Options that are looked at by other tests."""
@@ -69,6 +70,9 @@ WORDS: list[Any] = [
         {"0123abcd": 2.0},
         ["0123abcd"],
         "0123abcd",
+        ["10.0.0.6"],
+        "2" * 64,
+        "2030-01-01",
         ["q"],
         "bulk",
         "completions",
@@ -121,8 +125,9 @@ def base(folder: Path) -> dict[str, Any]:
             {"name": "spare"},
         ],
         "cache": {"size": "48MiB", "remote": "redis://127.0.0.1:1/0", "remote_password": "${KEY}"},
+        "auth": {"mode": "keys", "header": "x-user", "from": ["10.0.0.5"]},
+        "tenants": [{"tenant": "t", "keys": [{"digest": "1" * 64}], "limits": [{}]}],
         "routing": {
-            "tenants": [{"tenant": "*"}],
             "rules": [
                 {"when": {name: {"min": 1, "max": 9} for name in ("max_tokens", "prompt_tokens")}, "class": "vip"}
             ],
@@ -225,6 +230,7 @@ class Bench:
             "warmer": proxy._warmer,
             "lint": proxy._lint is None,
             "admin": proxy._admin,
+            "gate": proxy._gate,
             "shown": proxy._shown,
             "slos": proxy._slos,
             "timings": [proxy._timings, proxy._stages],

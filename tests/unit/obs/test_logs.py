@@ -179,3 +179,12 @@ def test_files_have_a_writer_each_and_are_opened_anew(tmp_path: Path, hooks: Non
     assert "no such file or directory" in eventually(lambda: said, "what was wrong")[0]
     assert "can be written again; lines lost since the start: 1" in said[-1]
     assert len(said) == 2
+
+
+@pytest.mark.parametrize("name", ["watchfiles.main", "urllib3.connectionpool"])
+def test_what_libraries_tell_of_all_they_do_is_left_out(make: Callable[[str, str], Lines], name: str) -> None:
+    lines = make("debug", "json")
+    logging.getLogger(name).info("1 change detected")
+    assert lines.offered == []
+    logging.getLogger(name).warning("something is wrong")
+    assert len(lines.offered) == 1
