@@ -57,6 +57,8 @@ class Hints:
 
     def of_surprise(self, path: OptionPath, text: str, known: str) -> str:
         """For an unquoted value that YAML tools read differently; `known`: the hint where no option is known."""
+        if is_secret(option_holding(Config, path)):
+            return ""  # nothing is said that could be a part of it
         if not self._may_guess(path):
             return known
         errors = errors_with(self._root, path, text, self._secrets)

@@ -89,7 +89,7 @@ class Head:
     """`x-tidegate-class`; empty: not asked for."""
     fields: Mapping[bytes, bytes]
     """Every header by its lower-case name, keys and cookies too: not to be shown."""
-    tenant: str
+    tenant: str = ""
     """The name of whoever it belongs to; empty: nobody whom the configuration names, or nobody has looked."""
     pin: str = ""
     """Name of the only backend that may answer; no client can say so. Empty: any."""

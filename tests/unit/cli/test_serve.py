@@ -102,7 +102,7 @@ def test_an_override_that_does_not_fit_is_a_usage_error(
 ) -> None:
     assert main(["serve", str(file), "--admin", "localhost:1"]) == 2
     assert "admin is the same address as listen" in capsys.readouterr().err
-    assert main(["serve", str(file), "--admin", "h:1", "--log-format", "json"]) == 2
+    assert main(["serve", str(file), "--admin", "localhost:1", "--log-format", "json"]) == 2
     assert "admin is the same address as listen" in json.loads(capsys.readouterr().err)["message"]
     assert app.calls == []
 

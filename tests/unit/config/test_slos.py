@@ -78,7 +78,7 @@ def test_what_is_not_written() -> None:
         ({"e2e": "0"}, "slos[0].e2e: must be above 0"),
         ({"ttft": "250"}, "slos[0].ttft: 250 has no unit"),
         ({"tenant": '"*"'}, "slos[0].tenant: must name one tenant; leave it out"),
-        ({"tenant": "sk-secret"}, "slos[0].tenant: must be the first 8 hex digits"),
+        ({"tenant": "sk-secret"}, "slos[0].tenant: must be a name"),
         ({"name": "a b"}, "slos[0].name: "),
         ({"objektive": "1"}, 'slos[0].objektive: unknown key; did you mean "objective"?'),
     ],
