@@ -26,16 +26,25 @@ time.time = lambda: real() + next(jumps)
 """
 KEYS = [key_of(ServiceLevelObjective(name="chat", class_="interactive", objective=0.9))]
 READERS = {
+    "app/console.py",
     "app/lasting.py",
     "app/parts.py",
+    "app/proxy.py",
+    "app/reloader.py",
+    "app/serve.py",
+    "app/servings.py",
+    "app/trial.py",
+    "cli/reload.py",
     "config/files.py",
+    "config/server_tls.py",
+    "config/surroundings.py",
     "obs/access_log.py",
     "sim/http/responses.py",
     "sim/http/pooling.py",
     "sim/http/shapes.py",
 }
-"""Who reads the wall clock: the creation time in lists, ends of certificates, and time stamps of log lines; `logging`
-itself does too."""
+"""Who reads the wall clock: the creation time in lists, ends of certificates and keys, days of budgets, when something
+was loaded, and time stamps of log lines and of the page; `logging` itself does too. Nobody waits by it."""
 WALL = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "ctime"}
 
 
