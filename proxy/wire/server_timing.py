@@ -23,7 +23,8 @@ _OF_HEADERS: Final = OURS | {TOTAL}
 _MOST_B: Final = 8192
 _MOST_ENTRIES: Final = 256
 """Looked at, of one report."""
-_MOST_MS: Final = 86_400_000.0
+_MOST_WHOLE_MS: Final = 86_400_000
+_MOST_MS: Final = float(_MOST_WHOLE_MS)
 """A day."""
 _NAME: Final = re.compile(timings.NAME_PATTERN)
 _ENTRY: Final = re.compile(rb'(?:[^",]|"(?:[^"\\]|\\.)*"?)+', re.DOTALL)
@@ -127,7 +128,7 @@ def _number(value: Any) -> float | None:
         return value
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return float(value) if 0 <= value <= _MOST_MS else -1.0
+    return float(value) if 0 <= value <= _MOST_WHOLE_MS else -1.0
 
 
 # --- what is written

@@ -44,7 +44,7 @@ def test_stop_reaches_the_engine(start_pair, open_page):
     page.click("#play-stop")
     eventually(lambda: engine.requests[-1].aborted_at is not None, "the abort at the engine")
     page.wait_for_selector("text=by you")
-    assert page.locator("#play-send").is_enabled()
+    eventually(page.locator("#play-send").is_enabled, "the next question may be sent")
 
 
 def test_two_backends_side_by_side(start_backend, start_proxy, open_page):

@@ -190,12 +190,19 @@ class World:
             sum(engine.open_requests for engine in self.engines),
         )
 
+    def forget(self) -> None:
+        """What is kept of some hundred requests that ended, on purpose: the page's last ones, and their times."""
+        recent, timings = self.proxy._shown.recent, self.proxy._timings
+        for kept in (recent._all, recent._notable, timings._kept):
+            kept.clear()
+
     async def rest(self, most: Left | None = None) -> Left:
         """Waits until nothing runs, and there is no more than `most`."""
         end = monotonic() + REST_S
         while True:
             for backend in self.proxy._backends.values():
                 backend.pool.close()
+            self.forget()
             await asyncio.sleep(0.02)
             now = self.left()
             if not self.proxy._edge.connections and not now.watched and (most is None or now.is_within(most)):
