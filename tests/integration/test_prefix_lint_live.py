@@ -35,7 +35,7 @@ async def test_it_names_the_line_within_ten_requests(tmp_path: Path, capsys: pyt
         (one,) = json.loads(capsys.readouterr().out)["findings"]
         assert one["saved"] > 0.9 * len(RULES) / 4
         told = await live.metrics()
-        labels = f'kind="counter",part="the system prompt",prompt="#1",tenant="other"'
+        labels = 'kind="counter",part="the system prompt",prompt="#1",tenant="other"'
         assert f"tidegate_prefix_break_byte{{{labels}}} 7.0" in told
         assert "secretive" not in told + said
 
