@@ -4,7 +4,6 @@ Owns the map: its count and age. Found by whoever has the key that asked, and th
 overwrite another key's, and is told of it what is told of one that there never was.
 """
 
-from collections import OrderedDict
 from typing import Any, Final
 
 import orjson
@@ -45,18 +44,24 @@ class Timings:
     def __init__(self, settings: TimingSettings, metrics: StageMetrics, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
-        self._kept: OrderedDict[Name, Timing] = OrderedDict()
+        self._young: dict[Name, Timing] = {}
+        self._old: dict[Name, Timing] = {}
+        """Those before. They go when the young ones have got old, by number or age: no oldest is looked for."""
+        self._turns_at = 0.0
         self.configure(settings)
 
     def configure(self, settings: TimingSettings) -> None:
         """How many are kept, and how long, from now on."""
         self._most = settings.keep
         self._max_age_s = settings.max_age
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+        self._most_young = max(1, self._most // 2)
+        if len(self) > self._most:
+            self._old = {}
+        if len(self) > self._most:
+            self._young = {}
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._young) + len(self._old)
 
     def keep(self, head: Head, record: Record) -> Timing | None:
         """A request is over. None: nothing is kept of any."""
@@ -64,11 +69,9 @@ class Timings:
             return None
         done = record.timeline.done
         now = self._clock() if done is None else done
-        kept, name = self._kept, (identity.whose(head), record.id)
-        timing = kept[name] = Timing(record, now + self._max_age_s)
-        kept.move_to_end(name)
-        while len(kept) > self._most or (kept and next(iter(kept.values())).until <= now):
-            kept.popitem(last=False)
+        if len(self._young) >= self._most_young or now >= self._turns_at:
+            self._old, self._young, self._turns_at = self._young, {}, now + self._max_age_s
+        timing = self._young[identity.whose(head), record.id] = Timing(record, now + self._max_age_s)
         return timing
 
     def tell(self, head: Head, request_id: str) -> bytes:
@@ -87,11 +90,8 @@ class Timings:
 
     def _find(self, head: Head, request_id: str) -> Timing:
         name = identity.whose(head), request_id
-        found = self._kept.get(name)
-        if found is not None and found.until <= self._clock():
-            del self._kept[name]
-            found = None
-        if found is None:
+        found = self._young.get(name) or self._old.get(name)
+        if found is None or found.until <= self._clock():
             raise FaultError(_unknown())
         return found
 

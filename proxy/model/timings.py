@@ -69,6 +69,7 @@ class TimingSettings:
     server_timing: bool = True
     """Every answer carries the header `Server-Timing`: a whole one complete, a stream what is known when it begins."""
     keep: Annotated[int, Bounds(ge=0, le=1_000_000)] = 1024
-    """Requests whose complete timing `GET /v1/tidegate/requests/{id}` tells, with the key that asked. 0: of none."""
+    """Requests whose complete timing `GET /v1/tidegate/requests/{id}` tells, with the key that asked: so many of the
+    last ones at most, half of them always. 0: of none."""
     max_age: Duration = 600.0
     """After so long it is told no more."""

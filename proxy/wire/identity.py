@@ -48,7 +48,12 @@ def whose_of(name: str, headers: Mapping[bytes, bytes]) -> bytes:
     if name:
         return hashlib.sha256(_NAMED + name.encode()).digest()
     shown = _shown(headers)
-    return hashlib.sha256(shown).digest() if shown else b""
+    return _digest(shown) if shown else b""
+
+
+@lru_cache(maxsize=1024)
+def _digest(shown: bytes) -> bytes:
+    return hashlib.sha256(shown).digest()
 
 
 @lru_cache(maxsize=1024)

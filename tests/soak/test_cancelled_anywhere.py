@@ -193,7 +193,7 @@ class World:
     def forget(self) -> None:
         """What is kept of some hundred requests that ended, on purpose: the page's last ones, and their times."""
         recent, timings = self.proxy._shown.recent, self.proxy._timings
-        for kept in (recent._all, recent._notable, timings._kept):
+        for kept in (recent._all, recent._notable, timings._young, timings._old):
             kept.clear()
 
     async def rest(self, most: Left | None = None) -> Left:

@@ -83,7 +83,8 @@ class CountedProxy:
 def counted_proxy(folder: Path, engine_url: str) -> Iterator[CountedProxy]:
     """One for the length of a block; whatever it writes lies in `folder`."""
     address = ("127.0.0.1", free_port())
-    config = folder / "routing.yaml"
+    config = folder / "config" / "routing.yaml"  # apart from what is written here: its folder is watched
+    config.parent.mkdir()
     config.write_text(_CONFIG.format(port=address[1], admin=free_port(), engine=engine_url))
     tool = [
         "valgrind",

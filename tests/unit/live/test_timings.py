@@ -100,18 +100,25 @@ def test_another_key_finds_what_nobody_would() -> None:
 
 
 def test_it_is_bounded_and_ages() -> None:
-    desk = Desk(keep=3, max_age=60.0)
-    for number in range(5):
+    desk = Desk(keep=4, max_age=60.0)
+    for number in range(9):
         desk.timings.keep(NOBODY, record(id=f"r{number}"))
-    assert [desk.is_unknown(NOBODY, f"r{number}") for number in range(5)] == [True, True, False, False, False]
-    desk.timings.keep(NOBODY, record(id="r2"))
-    desk.timings.keep(NOBODY, record(id="r5"))
-    assert not desk.is_unknown(NOBODY, "r2")
+        known = [n for n in range(number + 1) if not desk.is_unknown(NOBODY, f"r{n}")]
+        assert known == [*range(number + 1)][-len(known) :], "the last ones"
+        assert min(2, number + 1) <= len(known) == len(desk.timings) <= 4
     desk.now = 162.0
-    assert desk.is_unknown(NOBODY, "r2")
-    late = record(id="late", timeline=timeline(1000.0))
-    desk.timings.keep(NOBODY, late)
-    assert len(desk.timings) == 1
+    assert desk.is_unknown(NOBODY, "r8")
+    for later in (1000.0, 2000.0):
+        desk.timings.keep(NOBODY, record(id="late", timeline=timeline(later)))
+    assert len(desk.timings) == 2, "one of each age"
+
+
+def test_fewer_are_kept_when_fewer_are_to_be() -> None:
+    desk = Desk(keep=100)
+    for number in range(90):
+        desk.timings.keep(NOBODY, record(id=f"r{number}"))
+    desk.timings.configure(TimingSettings(keep=10))
+    assert len(desk.timings) <= 10
 
 
 def test_none_is_kept_where_none_is_to_be() -> None:
@@ -120,7 +127,8 @@ def test_none_is_kept_where_none_is_to_be() -> None:
     assert desk.is_unknown(NOBODY, "req-1")
     young = Desk(max_age=0.0)
     young.timings.keep(NOBODY, record())
-    assert len(young.timings) == 0
+    young.now = 1000.0
+    assert young.is_unknown(NOBODY, "req-1")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"post_process;dur=1", b"{", b"[" * 5000, b"null", b'"x"'])
