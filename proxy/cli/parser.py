@@ -93,6 +93,11 @@ def _check(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="configuration, YAML; - for standard input")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
 def _diff(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", help="configuration, YAML; - for standard input")
     parser.add_argument("new", metavar="NEW", help="another one")
@@ -272,6 +277,12 @@ COMMANDS = {
         "example:\n  tidegate check routing.yaml\n  tidegate check --strict --format github config/*.yaml\n\n"
         "exit codes:\n  0  right\n  1  wrong\n  2  usage",
         _check,
+    ),
+    "doctor": Command(
+        "say what is wrong around a configuration: engines, names, certificates, clocks, this machine",
+        "It only reads, and takes 10 s at most.\n\nexample:\n  tidegate doctor routing.yaml\n\n"
+        "exit codes:\n  0  nothing is an error\n  1  something is, or the file is wrong\n  2  usage",
+        _doctor,
     ),
     "diff": Command(
         "say what another configuration file changes in meaning",

@@ -1,0 +1,88 @@
+"""`tidegate doctor` before engines that are well, skewed, self-signed, or not there."""
+
+import asyncio
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.main import main
+from tests.support.certificates import self_signed
+
+OLD = "Thu, 01 Jan 2026 00:00:00 GMT"
+MODELS = b'{"object":"list","data":[{"id":"m","owned_by":"vllm"}]}'
+
+
+@contextmanager
+def engine(tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Lists one model, has no metrics, and lives in the past."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = await reader.readline()
+        found = line.startswith(b"GET /v1/models")
+        body = MODELS if found else b""
+        status = "200 OK" if found else "404 Not Found"
+        head = f"HTTP/1.1 {status}\r\ndate: {OLD}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        writer.close()
+
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        loop.close()
+
+
+def examined(folder: Path, capsys: pytest.CaptureFixture[str], backend: str) -> tuple[int, list[str]]:
+    file = folder / "routing.yaml"
+    file.write_text(f"version: 1\nadmin: 127.0.0.1:1\nbackends:\n  - {{name: a, {backend}}}\n")
+    code = main(["doctor", str(file), "--json"])
+    told = capsys.readouterr().out
+    assert "secret" not in told
+    return code, [one["seen"] for one in json.loads(told) if one["about"] == "a"]
+
+
+def test_an_engine_in_the_past_without_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with engine() as port:
+        code, seen = examined(tmp_path, capsys, f'url: "http://127.0.0.1:{port}"')
+    assert code == 0
+    assert "behind ours" in seen[0]
+    assert seen[1] == "vllm, serves m"
+    assert "/metrics does not answer" in seen[2]
+
+
+def test_models_that_it_does_not_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with engine() as port:
+        code, seen = examined(tmp_path, capsys, f'url: "http://127.0.0.1:{port}", models: [m, other]')
+    assert code == 1
+    assert "it does not list the model other" in seen
+
+
+def test_a_certificate_that_nobody_vouches_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    certificate = self_signed(tmp_path, "own", "own", "IP:127.0.0.1")
+    with engine(certificate.server_context()) as port:
+        code, seen = examined(tmp_path, capsys, f'url: "https://127.0.0.1:{port}"')
+        assert code == 1
+        assert seen == ["certificate: self-signed certificate"]
+        assert examined(tmp_path, capsys, f'url: "https://127.0.0.1:{port}", tls: {{verify: false}}')[0] == 0
+
+
+def test_a_name_that_does_not_resolve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, seen = examined(tmp_path, capsys, 'url: "http://no-such-host.invalid:8000"')
+    assert (code, seen) == (1, ["the name no-such-host.invalid does not resolve"])
+
+
+def test_a_port_where_nobody_listens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, seen = examined(tmp_path, capsys, 'url: "http://127.0.0.1:2"')
+    assert code == 1
+    assert "cannot be reached" in seen[0]
