@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = {file: load_file(file, elsewhere=arguments.no_env) for file in arguments.files}
     if arguments.resolved:
         return _resolved(loaded)
+    if arguments.live:
+        loaded = {file: _with_live(file, one) for file, one in loaded.items()}
     diagnostics = [d for one in loaded.values() for d in one.diagnostics]
     sys.stdout.write(render(diagnostics, arguments.format, colour=wants_colour(sys.stdout)))
     if arguments.format == "text":
@@ -24,6 +28,19 @@ def run(arguments: argparse.Namespace) -> int:
             print(_summary(file, one))
     failing = (Severity.ERROR, Severity.WARNING) if arguments.strict else (Severity.ERROR,)
     return 1 if any(d.severity in failing for d in diagnostics) else 0
+
+
+def _with_live(file: str, loaded: Loaded) -> Loaded:
+    return replace(loaded, diagnostics=[*loaded.diagnostics, *_live(file, loaded)])
+
+
+def _live(file: str, loaded: Loaded) -> Iterator[Diagnostic]:
+    """What the doctor finds wrong around a file."""
+    from proxy.app.doctor.examine import examine
+
+    for one in examine(loaded.config) if loaded.config is not None else ():
+        if one.severity is not Severity.NOTE:
+            yield Diagnostic(one.severity, file, 1, 1, one.about, one.seen, one.do)
 
 
 def _resolved(loaded: dict[str, Loaded]) -> int:
@@ -58,7 +75,8 @@ def _summary(file: str, loaded: Loaded) -> str:
         return f"{file}: {', '.join([_counted(count[Severity.ERROR], 'error'), *rest])}"
     config = loaded.config
     series = most_series(config.classes, config.backends, config.routing, config.tenants, config.metrics, config.slos)
-    told = ["ok", _counted(len(config.backends), "backend"), *rest]
+    wrong = _counted(count[Severity.ERROR], "error") if count[Severity.ERROR] else "ok"
+    told = [wrong, _counted(len(config.backends), "backend"), *rest]
     return f"{file}: {', '.join(told)} (up to {series:,} series of metrics for one endpoint)"
 
 

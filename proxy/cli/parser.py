@@ -86,6 +86,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resolved", action="store_true", help="print the effective file: defaults filled in, secrets masked"
     )
+    parser.add_argument("--live", action="store_true", help="ask the engines, too, as doctor does; not with --resolved")
     parser.add_argument(
         "--no-env",
         action="store_true",

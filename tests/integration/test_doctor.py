@@ -86,3 +86,14 @@ def test_a_port_where_nobody_listens(tmp_path: Path, capsys: pytest.CaptureFixtu
     code, seen = examined(tmp_path, capsys, 'url: "http://127.0.0.1:2"')
     assert code == 1
     assert "cannot be reached" in seen[0]
+
+
+def test_check_says_it_beside_what_is_wrong_in_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "routing.yaml"
+    file.write_text('version: 1\nbackends:\n  - {url: "http://no-such-host.invalid:8000", name: dead}\n')
+    assert main(["check", str(file)]) == 0
+    capsys.readouterr()
+    assert main(["check", "--live", str(file)]) == 1
+    told = capsys.readouterr().out
+    assert "does not resolve" in told
+    assert "1 error, 1 backend" in told
