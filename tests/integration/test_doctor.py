@@ -18,11 +18,16 @@ MODELS = b'{"object":"list","data":[{"id":"m","owned_by":"vllm"}]}'
 
 
 @contextmanager
-def engine(tls: ssl.SSLContext | None = None) -> Iterator[int]:
+def engine(tls: ssl.SSLContext | None = None, key: str = "") -> Iterator[int]:
     """Lists one model, has no metrics, and lives in the past."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await reader.readline()
+        head_of_request = await reader.readuntil(b"\r\n\r\n")
+        if key and f"authorization: bearer {key}\r\n".encode() not in head_of_request.lower():
+            writer.write(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            writer.close()
+            return
         found = line.startswith(b"GET /v1/models")
         body = MODELS if found else b""
         status = "200 OK" if found else "404 Not Found"
@@ -97,3 +102,14 @@ def test_check_says_it_beside_what_is_wrong_in_the_file(tmp_path: Path, capsys: 
     told = capsys.readouterr().out
     assert "does not resolve" in told
     assert "1 error, 1 backend" in told
+
+
+def test_a_key_reaches_the_engine_and_nobody_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENGINE_KEY", "secret-of-a")
+    with engine(key="secret-of-a") as port:
+        assert examined(tmp_path, capsys, f'url: "http://127.0.0.1:{port}"') == (1, ["it answers 401"])
+        code, seen = examined(tmp_path, capsys, f'url: "http://127.0.0.1:{port}", api_key: "${{ENGINE_KEY}}"')
+    assert code == 0
+    assert "vllm, serves m" in seen

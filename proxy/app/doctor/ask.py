@@ -67,7 +67,7 @@ def _why(error: BaseException) -> str:
 async def _asked(backend: BackendOptions) -> Seen:
     headers = {"accept-encoding": "identity"}
     if backend.api_key is not None:
-        headers["authorization"] = f"Bearer {backend.api_key}"
+        headers["authorization"] = f"Bearer {backend.api_key.get_secret_value()}"
     connector = aiohttp.TCPConnector(ssl=_context(backend))
     async with aiohttp.ClientSession(headers=headers, connector=connector, auto_decompress=False) as session:
         status, answered, body = await _get(session, backend, "/v1/models")
