@@ -27,6 +27,7 @@ admin: 127.0.0.1:{admin}
 backends: [{{url: '{engine}', name: alpha}}]
 health: {{probe_interval: 1h}}
 routing: {{scrape: 0}}
+reload: {{watch: false}}
 """
 """Everything at its default, but for what runs by the clock: a busy machine would have more of it per request."""
 _TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
@@ -83,8 +84,7 @@ class CountedProxy:
 def counted_proxy(folder: Path, engine_url: str) -> Iterator[CountedProxy]:
     """One for the length of a block; whatever it writes lies in `folder`."""
     address = ("127.0.0.1", free_port())
-    config = folder / "config" / "routing.yaml"  # apart from what is written here: its folder is watched
-    config.parent.mkdir()
+    config = folder / "routing.yaml"
     config.write_text(_CONFIG.format(port=address[1], admin=free_port(), engine=engine_url))
     tool = [
         "valgrind",
