@@ -27,6 +27,8 @@ time.time = lambda: real() + next(jumps)
 KEYS = [key_of(ServiceLevelObjective(name="chat", class_="interactive", objective=0.9))]
 READERS = {
     "app/console.py",
+    "app/doctor/ask.py",
+    "app/doctor/examine.py",
     "app/lasting.py",
     "app/parts.py",
     "app/proxy.py",
@@ -44,7 +46,8 @@ READERS = {
     "sim/http/shapes.py",
 }
 """Who reads the wall clock: the creation time in lists, ends of certificates and keys, days of budgets, when something
-was loaded, and time stamps of log lines and of the page; `logging` itself does too. Nobody waits by it."""
+was loaded, how far clocks are apart, and time stamps of log lines and of the page; `logging` itself does too. Nobody
+waits by it."""
 WALL = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "ctime"}
 
 

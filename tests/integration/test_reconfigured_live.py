@@ -15,6 +15,11 @@ from tests.support.live_proxy import CHAT, Answer, Live, SimEngine, running
 from tests.support.patience import eventually
 
 LONG = {"max_tokens": 400}
+"""Two seconds of a `slow()` engine: a fast one may have answered before anybody looks."""
+
+
+def slow(name: str, options: str = "") -> SimEngine:
+    return SimEngine(name, spec=LOW_LATENCY, options=options)
 
 
 def replace(live: Live, *pairs: tuple[str, str]) -> None:
@@ -44,7 +49,7 @@ async def until(condition: Any, what: str) -> None:
 
 
 async def test_a_stream_outlives_its_backend_in_the_file_and_then_nothing_is_left(tmp_path: Path) -> None:
-    async with running(tmp_path, "", [SimEngine("a"), SimEngine("b")]) as live:
+    async with running(tmp_path, "", [slow("a"), slow("b")]) as live:
         view = {v.name: v for v in live.proxy._scheduler.backends(monotonic())}
         assert set(view) == {"a", "b"}
         streams = [asyncio.ensure_future(live.ask(LONG)) for _ in range(4)]
@@ -67,7 +72,7 @@ def _flows(live: Live, name: str) -> bool:
 
 
 async def test_another_url_under_a_name_is_another_engine(tmp_path: Path) -> None:
-    async with running(tmp_path, "", [SimEngine("a"), SimEngine("b")]) as live:
+    async with running(tmp_path, "", [slow("a"), slow("b")]) as live:
         await asyncio.gather(*[live.ask() for _ in range(8)])
         stream = asyncio.ensure_future(live.ask(LONG))
         await until(lambda: _flows(live, "a") or _flows(live, "b"), "it streams")
@@ -157,7 +162,7 @@ def _left(answer: Answer) -> int:
 async def test_a_key_that_is_taken_away_is_refused_on_connections_that_are_open(tmp_path: Path) -> None:
     one, two = _digest("tg-1"), _digest("tg-2")
     tenants = f"auth: keys\ntenants: [{{tenant: team-a, tokens_per_day: 500000, keys: [{one}]}}]\n"
-    async with running(tmp_path, tenants, [SimEngine("a")]) as live:
+    async with running(tmp_path, tenants, [slow("a")]) as live:
         first = _left(await live.ask(x_api_key="tg-1"))
         replace(live, (f"keys: [{one}]", f"keys: [{one}, {two}]"))
         second = _left(await live.ask(x_api_key="tg-2"))
