@@ -144,6 +144,9 @@ class BackendOptions(Settings):
     """Requests the engine runs at once; more wait inside it. null: told by its metrics, or learned."""
     bias: Annotated[dict[Label, Annotated[float, Field(ge=0, le=100)]], Field(max_length=64)] = Field(default={})
     """Traffic class: how strongly other backends are preferred for it, in prefill times of the request."""
+    order: Annotated[int, Field(ge=0, le=99)] = 0
+    """Its turn among those that serve the same model: 0 first; higher ones are sent a request only while no backend
+    before them can take it, being down, full, unable, or too late for what is promised."""
     cache_salt: Literal["off", "tenant"] = "off"
     """`tenant`: the engine's own prefix cache is kept apart by API key: requests carry a `cache_salt` that is made of
     it, instead of the client's. vLLM and SGLang know it."""
@@ -183,6 +186,7 @@ class BackendOptions(Settings):
             seats=self.seats,
             traits=DIALECTS.get(self.kind, UNKNOWN).traits,
             bias=dict(self.bias),
+            order=self.order,
             url=str(self.address),
         )
 

@@ -51,6 +51,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
         yield from cache_findings(cache, classes or (), groups.get("routing"), groups.get("limits"), backends)
     yield from salt_findings(backends)
     yield from _bias(known, backends)
+    yield from _order(backends)
     yield from _tokenizers(groups.get("tokenizers") or (), backends if "routing" in groups else {})
     for index, entry in enumerate(classes or ()):
         yield from _promises(index, entry)
@@ -156,6 +157,17 @@ def _bias(classes: frozenset[str] | None, backends: Mapping[int, BackendOptions]
             if classes is not None and name not in classes:
                 hint = did_you_mean(name, classes) or f"known: {', '.join(sorted(classes))}"
                 yield Finding(("backends", index, "bias", name), f"there is no class {quoted(name)}", hint)
+
+
+def _order(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
+    """A higher order than everybody's waits for nobody."""
+    lowest = min([backend.order for backend in backends.values()], default=0)
+    for index, backend in backends.items():
+        if backend.order and lowest == backend.order == max(b.order for b in backends.values()):
+            message = f"has no effect: all backends have the order {backend.order}"
+            hint = "those without it have 0 and come first"
+            yield Finding(("backends", index, "order"), message, hint, Severity.WARNING)
+            return
 
 
 def _tokenizers(models: Iterable[str], backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:

@@ -137,7 +137,7 @@ class Batches:
         if line is None or open_job.job.gather is None:
             return None
         demand = self._books.demand(open_job, now)
-        if not self._router.fits(backend, line.candidates, demand):
+        if not self._router.fits(backend, line.candidates, demand, line.avoid):
             return None
         return _Asked(open_job, demand, backend.forecast.cost)
 

@@ -334,7 +334,7 @@ class Scheduler:
         open_job.due = _due(open_job, demand)
         if judged.demand is None:
             return
-        usable = candidates.open or candidates.backends
+        usable = candidates.first or candidates.backends
         seen = chosen or usable[0]
         if chosen is None:
             self._learning.tenants.waits(open_job.job.tenant, demand.promised, now)

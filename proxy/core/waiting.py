@@ -233,7 +233,7 @@ class Waiting:
                     break
                 open_job.follows = None
                 demand = self._books.demand(open_job, now)
-                there = computed and self._router.fits(backend, line.candidates, demand)
+                there = computed and self._router.fits(backend, line.candidates, demand, line.avoid)
                 self._holds.gathering.remove(open_job)
                 if there:
                     self._followers.went(leader, backend, demand)
@@ -300,8 +300,9 @@ class Waiting:
             if line is None or rule is None or not rule.adaptive or not self._windows.is_idle(open_job.job, backend):
                 continue
             demand = self._books.demand(open_job, now)
-            if self._router.fits(backend, line.candidates, demand):
-                commands.append(self._go(gathering, open_job, backend, demand))
+            place = self._router.place(backend, line.candidates, demand, line.avoid)
+            if place is not None:
+                commands.append(self._go(gathering, open_job, place, demand))
 
     def _feed_held(self, backend: Backend, commands: list[Command], now: float) -> None:
         """Send whoever fits; those of whom it is known that they do not are passed over."""
@@ -313,8 +314,9 @@ class Waiting:
             if looks > _MOST_LOOKS or not backend.has_room(open_job.job, bulk=open_job.job.bulk or open_job.demoted):
                 return
             demand = self._books.demand(open_job, now)
-            if self._router.fits(backend, open_job.line.candidates, demand):
-                commands.append(self._go(hold, open_job, backend, demand))
+            place = self._router.place(backend, open_job.line.candidates, demand, open_job.line.avoid)
+            if place is not None:
+                commands.append(self._go(hold, open_job, place, demand))
             else:
                 passing.kept_out(demand, backend.forecast)
 
@@ -330,8 +332,9 @@ class Waiting:
             [open_job] = open_jobs
             demand = self._books.demand(open_job, now)
             assert open_job.line is not None
-            if self._router.fits(backend, open_job.line.candidates, demand):
-                commands.append(self._go(hold, open_job, backend, demand))
+            place = self._router.place(backend, open_job.line.candidates, demand, open_job.line.avoid)
+            if place is not None:
+                commands.append(self._go(hold, open_job, place, demand))
             elif backend.forecast.reason is Reason.DEADLINE:
                 due = max(nextafter(turn_of(open_job), inf), now + in_all_s(backend, demand))
             else:

@@ -31,6 +31,8 @@ class BackendSpec:
     """Of its kind of engine, as far as the configuration tells it."""
     bias: dict[str, float] = field(default_factory=dict)
     """Of its pool: traffic class → prefill times of the request by which others are preferred. 0: no opinion."""
+    order: int = 0
+    """Taken only when no backend of a lower one can take the request."""
     url: str = ""
     """Where it is. Nobody connects by it here: another one tells that another engine has the name now."""
 

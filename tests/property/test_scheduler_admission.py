@@ -41,13 +41,14 @@ from proxy.model.windows import Window
 OVERLOADS = frozenset(limit.reason for limit in LIMITS) - {Reason.DEADLINE}
 shapes = st.lists(
     st.builds(
-        lambda permits, seats, kv, labels, speculative, pool: {
+        lambda permits, seats, kv, labels, speculative, pool, order: {
             "max_concurrency": permits,
             "seats": seats,
             "kv_tokens": kv,
             "labels": frozenset(labels),
             "speculative": speculative,
             "pool": pool,
+            "order": order,
         },
         st.sampled_from([None, None, 2]),
         st.sampled_from([None, 2]),
@@ -55,6 +56,7 @@ shapes = st.lists(
         st.sampled_from(["", "g"]),
         st.booleans(),
         st.sampled_from(["p", "q"]),
+        st.sampled_from([0, 0, 0, 1]),
     ),
     min_size=1,
     max_size=4,

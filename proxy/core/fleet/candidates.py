@@ -2,6 +2,7 @@
 
 Owns the panic rule: ejection is ignored when too few of those that are there are healthy, so that it never leaves a
 model without a backend. Panic opens those that failed, never those that cannot be reached or asked to be left alone.
+Where backends have an order, enough healthy ones of any one order are enough: who comes later is there for that.
 """
 
 from collections.abc import Sequence
@@ -21,12 +22,17 @@ MAX_RETRY_AFTER_S: Final = 60.0
 class Candidates:
     """Models served by the same backends share one."""
 
-    __slots__ = ("backends", "drain", "headroom", "healthy", "open", "panic", "unlike")
+    __slots__ = ("backends", "drain", "first", "headroom", "healthy", "open", "ordered", "panic", "unlike")
 
     def __init__(self, backends: Sequence[Backend]) -> None:
         self.backends = tuple(backends)
         self.open = self.backends
         """Those that may get traffic, in the order of the configuration; none when nobody is there."""
+        parts = by_order(self.open)
+        self.ordered = len(parts) > 1
+        """Not all of those have the same `order`."""
+        self.first = tuple(parts[0]) if self.ordered else self.open
+        """Those of the lowest."""
         self.healthy = len(self.backends)
         self.panic = False
         self.unlike = False
@@ -38,8 +44,11 @@ class Candidates:
         """Look at everybody's health again."""
         there = [b for b in self.backends if not b.is_shut]
         self.healthy = sum(b.health.state is HealthState.HEALTHY for b in there)
-        self.panic = not self.healthy or self.healthy < panic_threshold * len(there)
+        self.panic = not self.healthy or all(_too_few(some, panic_threshold) for some in by_order(there))
         self.open = tuple(there if self.panic else (b for b in there if b.health.takes_traffic))
+        parts = by_order(self.open)
+        self.ordered = len(parts) > 1
+        self.first = tuple(parts[0]) if self.ordered else self.open
 
     def includes(self, backend: Backend) -> bool:
         """Whether a member may get traffic now."""
@@ -69,6 +78,19 @@ class Candidates:
         """Seconds until so many jobs have gone before, by what the permits served lately: advice for Retry-After."""
         rate = sum(_places(b) / b.service_s for b in self.open if b.service_s)
         return min(MAX_RETRY_AFTER_S, max(MIN_RETRY_AFTER_S, ahead / rate)) if rate else MIN_RETRY_AFTER_S
+
+
+def by_order(some: Sequence[Backend]) -> list[list[Backend]]:
+    """Apart by `order`, the lowest first."""
+    parts: dict[int, list[Backend]] = {}
+    for backend in some:
+        parts.setdefault(backend.spec.order, []).append(backend)
+    return [parts[order] for order in sorted(parts)]
+
+
+def _too_few(some: Sequence[Backend], panic_threshold: float) -> bool:
+    """Whether too few of these are healthy."""
+    return sum(b.health.state is HealthState.HEALTHY for b in some) < panic_threshold * len(some)
 
 
 def _places(backend: Backend) -> int:

@@ -72,7 +72,10 @@ class Hedging:
         # long as predictions are unproven the operator's word counts, and whoever looks as good as it did will do.
         soonest_s = max(spent_s, usual * entry.first_byte_s - (0.0 if known is None else spent_s))
         fastest: Backend | None = None
-        for backend in self._router.free(candidates, demand, avoid):
+        free = self._router.free(candidates, demand, avoid)
+        for backend in sorted(free, key=_order) if candidates.ordered else free:
+            if fastest is not None and backend.spec.order > fastest.spec.order:
+                break
             if backend in avoid or backend.health.state is not HealthState.HEALTHY or backend.share < 1.0:
                 continue
             foresee(backend, demand)
@@ -84,3 +87,7 @@ class Hedging:
             if usual * first_byte_s <= soonest_s:
                 fastest, soonest_s = backend, usual * first_byte_s
         return fastest
+
+
+def _order(backend: Backend) -> int:
+    return backend.spec.order

@@ -1,7 +1,8 @@
 """One choice: which backend gets this job now, if any, and why not.
 
-Owns the order of the filters (open, labels, able, better not tried yet, a permit left), slow start, and how
-admission and policy are put together; the taste is the policy's, the limits are those of `limits`.
+Owns the order of the filters (open, labels, able, better not tried yet, a permit left), whose turn it is where backends
+have an order, slow start, and how admission and policy are put together; the taste is the policy's, the limits are
+those of `limits`.
 """
 
 from copy import deepcopy
@@ -9,7 +10,7 @@ from math import inf
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.candidates import Candidates, by_order
 from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.rng import NoChance, Rng
@@ -62,9 +63,12 @@ class Router:
         demand.looked = free
         if not free:
             return None
-        if len(free) > 1 and self._fleet.ramping:
-            free = self._thin(free, demand.now)
-        chosen = self._choose(candidates, free, demand)
+        if candidates.ordered:
+            chosen = self._in_turn(candidates, free, demand)
+        else:
+            if len(free) > 1 and self._fleet.ramping:
+                free = self._thin(free, demand.now)
+            chosen = self._choose(candidates, free, demand)
         if chosen is not None and not self._foresees:
             foresee(chosen, demand)
         return chosen
@@ -77,14 +81,25 @@ class Router:
         copy._counts = False
         return copy
 
-    def fits(self, backend: Backend, candidates: Candidates, demand: Demand) -> bool:
+    def place(
+        self, backend: Backend, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]
+    ) -> Backend | None:
+        """Where a held job may go now that something cleared on this one of its candidates: there, or, where backends
+        have an order, to one whose turn it is rather."""
+        if candidates.ordered:
+            return self.pick(candidates, demand, avoid)
+        return backend if self.fits(backend, candidates, demand, avoid) else None
+
+    def fits(self, backend: Backend, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]) -> bool:
         """Whether a held job may go to this one of its candidates now."""
         if not backend.has_room(demand.job, bulk=demand.bulk) or not demand.job.require <= backend.spec.labels:
             return False
         if candidates.unlike and not self._may(backend, candidates, demand):
             return False
+        if candidates.ordered and self._comes_later(backend, candidates, demand, avoid):
+            return False
         if self.judges and demand.bulk:
-            candidates.headroom.bind(demand, candidates.open)
+            candidates.headroom.bind(demand, candidates.first)
         foresee(backend, demand)
         return not self.judges or judge(backend, demand) is None or not self.bars(backend, demand)
 
@@ -109,11 +124,12 @@ class Router:
     def free(self, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]) -> list[Backend]:
         """Those that could take it as far as permits, labels and abilities go."""
         usable = self._usable(candidates, demand)
-        if candidates.unlike and len(usable) <= SAMPLED:
+        few = len(usable) <= SAMPLED or candidates.ordered
+        if candidates.unlike and few:
             usable = ablest(usable, demand)
         if avoid and not avoid.issuperset(usable):
             usable = tuple(b for b in usable if b not in avoid)
-        if len(usable) <= SAMPLED:
+        if few or len(usable) <= SAMPLED:
             return [b for b in usable if b.has_room(demand.job, bulk=demand.bulk)]
         looked = self._sample(usable, demand)
         if candidates.unlike:
@@ -141,9 +157,31 @@ class Router:
         """Until the cheapest limit clears, by what the last `pick` saw."""
         return min([clears_in_s(b, demand) for b in demand.looked], default=0.0)
 
+    def _in_turn(self, candidates: Candidates, free: list[Backend], demand: Demand) -> Backend | None:
+        """The choice among those of the lowest order, or the next where none of them can take it, and so on."""
+        looked: list[Backend] = []
+        for some in by_order(free):
+            if len(some) > SAMPLED:
+                some = self._sample(tuple(some), demand)
+            if len(some) > 1 and self._fleet.ramping:
+                some = self._thin(some, demand.now)
+            chosen = self._choose(candidates, some, demand)
+            if chosen is not None:
+                demand.reason, demand.looked = None, some
+                return chosen
+            looked += some
+        demand.looked = looked
+        demand.reason = _nearest(looked, demand).forecast.reason
+        return None
+
+    def _comes_later(self, backend: Backend, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]) -> bool:
+        """Whether one before it would take the job."""
+        earlier = [b for b in self.free(candidates, demand, avoid) if b.spec.order < backend.spec.order]
+        return bool(earlier) and self._in_turn(candidates, earlier, demand) is not None
+
     def _choose(self, candidates: Candidates, free: list[Backend], demand: Demand) -> Backend | None:
         if self.judges and demand.bulk:
-            candidates.headroom.bind(demand, candidates.open)
+            candidates.headroom.bind(demand, candidates.first)
         plain = [b for b in free if not b.spec.speculative] if demand.job.constrained else free
         if self._foresees:
             if demand.chain and demand.depths is None:
@@ -177,12 +215,7 @@ class Router:
             chosen = self._preferred(lenient, demand)
             self._count_shadow(chosen)
             return chosen
-        nearest, least_s = free[0], inf
-        for backend in free:
-            clears_s = clears_in_s(backend, demand)
-            if clears_s < least_s:
-                nearest, least_s = backend, clears_s
-        demand.reason = nearest.forecast.reason
+        demand.reason = _nearest(free, demand).forecast.reason
         return None
 
     def asked(
@@ -199,6 +232,8 @@ class Router:
         if demand.bulk or not self._probes or self._rng.random() >= self._probes:
             return None
         free = self.free(candidates, demand, frozenset())
+        if candidates.ordered and free:
+            free = by_order(free)[0]
         for backend in free:
             foresee(backend, demand)
         return self._preferred(free, demand) if free else None
@@ -236,6 +271,16 @@ class Router:
             if idle is not None:
                 chosen.add(idle)
         return sorted(chosen, key=_index)
+
+
+def _nearest(some: list[Backend], demand: Demand) -> Backend:
+    """The one whose limit gives way first, of those just judged."""
+    nearest, least_s = some[0], inf
+    for backend in some:
+        clears_s = clears_in_s(backend, demand)
+        if clears_s < least_s:
+            nearest, least_s = backend, clears_s
+    return nearest
 
 
 def is_able(backend: Backend, demand: Demand) -> bool:

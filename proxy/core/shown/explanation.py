@@ -30,9 +30,11 @@ class CandidateView:
 
     backend: str
     pool: str
+    order: int
+    """Whose turn it is: the lowest that can take the job."""
     removed_by: str | None
     """What keeps the job away: `away`, `asleep`, `ejected`, `full` (it says), `permits`, `labels`, `unable` (others are
-    not), `speculative`, or the limit it would break; None: fits."""
+    not), `speculative`, `order` (one before it takes the job), or the limit it would break; None: fits."""
     enforced: bool
     """Whether a broken limit counts there."""
     prompt_tokens: float
@@ -96,7 +98,8 @@ def explain(
     way = open_job.way if sent is None or sent.detour is None else sent.detour.way
     account = quotas.account(job.tenant, now)
     all_of_it = fleet.catalogue.find(job.model)
-    views = () if all_of_it is None else tuple(_view(b, all_of_it, demand, router) for b in all_of_it.backends)
+    turn = _turn(decision, all_of_it)
+    views = () if all_of_it is None else tuple(_view(b, all_of_it, demand, router, turn) for b in all_of_it.backends)
     company = list(decision.others or ()) if isinstance(decision, Send | Gather) else []
     return Explanation(
         outcome=_outcome(decision, way),
@@ -152,15 +155,26 @@ def _outcome(decision: Decision, way: FallbackStep | None) -> str:
     return "unserved" if decision.unserved else "refuse"
 
 
-def _view(backend: Backend, candidates: Candidates, demand: Demand, router: Router) -> CandidateView:
+def _turn(decision: Decision, candidates: Candidates | None) -> int | None:
+    """The order of the backend that takes the job; None: nobody's turn keeps others from it."""
+    if not isinstance(decision, Send) or candidates is None or decision.backend not in candidates.backends:
+        return None
+    return decision.backend.spec.order
+
+
+def _view(backend: Backend, candidates: Candidates, demand: Demand, router: Router, turn: int | None) -> CandidateView:
     foresee(backend, demand)
     broken = judge(backend, demand)
     out = backend.forecast
+    removed_by = _removed_by(backend, candidates, demand, broken if router.judges else None)
+    if removed_by is None and turn is not None and backend.spec.order > turn:
+        removed_by = "order"
     return CandidateView(
         backend=backend.name,
         pool=backend.spec.pool,
-        removed_by=_removed_by(backend, candidates, demand, broken if router.judges else None),
-        enforced=router.bars(backend, demand),
+        order=backend.spec.order,
+        removed_by=removed_by,
+        enforced=removed_by == "order" or router.bars(backend, demand),
         prompt_tokens=demand.prompt,
         hit_tokens=out.hit,
         prefill_s=out.cost,

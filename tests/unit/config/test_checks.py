@@ -214,6 +214,15 @@ def test_bias_names_classes() -> None:
     assert findings(backends=[{"url": "http://a", "bias": {"chat": 1}}], classes=({"name": "chat"},)) == []
 
 
+def test_an_order_that_all_have() -> None:
+    one, other = {"url": "http://a", "order": 2}, {"url": "http://b", "order": 2}
+    found = only(backends=[one, other])
+    assert (found.path, found.severity) == (("backends", 0, "order"), Severity.WARNING)
+    assert "all backends have the order 2" in found.message
+    assert findings(backends=[one, {"url": "http://b"}]) == []
+    assert findings(backends=[{"url": "http://a", "order": 0}]) == []
+
+
 def test_weights_name_tenants() -> None:
     assert only(routing={"fairness": {"weights": {"team-a": 2}}}).path[-1] == "team-a"
 

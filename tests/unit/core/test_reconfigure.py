@@ -402,3 +402,10 @@ def test_while_draining_it_may_still_change() -> None:
     assert refused(play.submit(2)) == [(2, Kind.DRAINING)]
     play.finish(1)
     assert names(play) == [("b", False)]
+
+
+def test_another_order_holds_from_the_next_request() -> None:
+    play = Play(spec("a", order=1), spec("b"))
+    assert gone(play.submit(1))[0][1] == "b"
+    assert changed(play, spec("a"), spec("b", order=1)) == []
+    assert gone(play.submit(2))[0][1] == "a"

@@ -173,7 +173,7 @@ def test_bulk_is_kept_off_what_is_reserved_and_chats_are_not() -> None:
         stage.router.asked(stage.candidates, asked, None, stage.candidates.open)
     bulk = stage.demand(20_000, bulk=True)
     bulk.now = 60.0
-    (kept,) = [b for b in stage.fleet.backends if not stage.router.fits(b, stage.candidates, bulk)]
+    (kept,) = [b for b in stage.fleet.backends if not stage.router.fits(b, stage.candidates, bulk, NOBODY)]
     other = stage[1 - kept.index]
     assert stage.pick(bulk) is other
     other.in_flight = other.limit = 1

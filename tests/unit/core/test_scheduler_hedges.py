@@ -213,3 +213,15 @@ def test_a_hedge_is_not_paid_by_its_tenant():
     play.later(0.3)
     assert play.counts.hedges == 1
     assert play.scheduler.tenants(play.now)["t"] <= before
+
+
+def test_the_second_attempt_goes_to_those_whose_turn_it_is():
+    for orders, both in (
+        ({"a": 0, "b": 1, "c": 0}, {"a", "c"}),
+        ({"a": 0, "b": 2, "c": 1}, {"a", "c"}),
+        ({"a": 0, "b": 1, "c": 2}, {"a", "b"}),
+    ):
+        play = Play(*(spec(name, order=order) for name, order in orders.items()))
+        first = sent(play, 1)
+        (hedge,) = play.later(0.3)
+        assert {first, hedge.backend} == both

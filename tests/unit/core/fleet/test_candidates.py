@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.fleet.backend import Backend
-from proxy.core.fleet.candidates import Candidates
+from proxy.core.fleet.candidates import Candidates, by_order
 from proxy.model.backend import BackendSpec
 from proxy.model.limits import HealthSettings
 
@@ -77,3 +77,33 @@ def test_service_time_is_smoothed() -> None:
     backend.took(10.0)
     backend.took(0.0)
     assert backend.service_s == pytest.approx(9.0)
+
+
+def ordered(*backends: tuple[int, bool]) -> Candidates:
+    """Each with its order, and whether it is ejected."""
+    made = [Backend(BackendSpec(f"b{i}", order=order), i, HealthSettings()) for i, (order, _) in enumerate(backends)]
+    for backend, (_, out) in zip(made, backends, strict=True):
+        if out:
+            backend.health.eject(0.0)
+    return Candidates(made)
+
+
+def test_the_lowest_order_comes_first() -> None:
+    candidates = ordered((1, False), (0, False), (0, False))
+    assert candidates.ordered
+    assert [b.name for b in candidates.first] == ["b1", "b2"]
+    alike = ordered((3, False), (3, False))
+    assert not alike.ordered
+    assert alike.first is alike.open
+
+
+def test_where_one_order_is_well_the_sick_of_another_are_left_out() -> None:
+    candidates = ordered((0, True), (0, True), (0, True), (1, False))
+    assert usable(candidates) == ["b3"], "one of four is healthy, and all of order 1"
+    assert not candidates.ordered, "of those that are open"
+    assert usable(ordered((0, True), (1, True))) == ["b0", "b1"], "nobody is: all are tried"
+
+
+def test_apart_by_order() -> None:
+    candidates = ordered((2, False), (0, False), (2, False))
+    assert [[b.name for b in part] for part in by_order(candidates.backends)] == [["b1"], ["b0", "b2"]]

@@ -93,3 +93,71 @@ def test_slow_starts_end() -> None:
     assert (fleet.ramping, backend.share) == ([backend], 0.1)
     router(fleet).pick(candidates, at(110.0), NOBODY)
     assert (fleet.ramping, backend.share) == ([], 1.0)
+
+
+# ---- backends with an order
+
+
+def ordered_fleet(*orders: int, permits: int = 1) -> tuple[Fleet, Candidates]:
+    specs = [
+        BackendSpec(f"b{i}", models=frozenset({"m"}), max_concurrency=permits, order=order)
+        for i, order in enumerate(orders)
+    ]
+    fleet = Fleet(specs, HealthSettings(slow_start=10.0))
+    candidates = fleet.catalogue.find("m")
+    assert candidates is not None
+    return fleet, candidates
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_next_order_is_taken_when_the_one_before_is_full(policy: str) -> None:
+    fleet, candidates = ordered_fleet(1, 0, 2, 0)
+    pick = router(fleet, policy).pick
+    taken = []
+    while (backend := pick(candidates, at(0.0), NOBODY)) is not None:
+        backend.in_flight += 1
+        taken.append(backend.spec.order)
+    assert taken == [0, 0, 1, 2]
+
+
+def test_a_next_attempt_goes_to_another_of_its_order_first() -> None:
+    fleet, candidates = ordered_fleet(0, 0, 1)
+    a, b, c = fleet.backends
+    pick = router(fleet).pick
+    assert pick(candidates, at(0.0), frozenset({a})) is b
+    assert pick(candidates, at(0.0), frozenset({a, b})) is c
+
+
+def test_one_that_starts_slowly_is_not_passed_for_a_later_order() -> None:
+    fleet, candidates = ordered_fleet(0, 1, permits=9)
+    first = fleet.backends[0]
+    first.health.eject(90.0)
+    first.health.start_probation()
+    fleet.probed(first, Probed(first.name, ok=True), 100.0)
+    pick = router(fleet).pick
+    assert {pick(candidates, at(100.0), NOBODY) for _ in range(50)} == {first}
+
+
+def test_of_many_those_of_the_first_order_are_looked_at() -> None:
+    fleet, candidates = ordered_fleet(*[1] * 60, *[0] * 40, *[1] * 60)
+    pick = router(fleet, "least_outstanding").pick
+    for _ in range(40):
+        backend = pick(candidates, at(0.0), NOBODY)
+        assert backend is not None
+        assert backend.spec.order == 0
+        backend.in_flight += 1
+    backend = pick(candidates, at(0.0), NOBODY)
+    assert backend is not None
+    assert backend.spec.order == 1
+
+
+def test_a_held_job_goes_to_whose_turn_it_is() -> None:
+    fleet, candidates = ordered_fleet(0, 1)
+    first, later = fleet.backends
+    chooser = router(fleet)
+    assert chooser.place(later, candidates, at(0.0), NOBODY) is first
+    assert not chooser.fits(later, candidates, at(0.0), NOBODY)
+    assert chooser.fits(later, candidates, at(0.0), frozenset({first})), "it was tried there"
+    first.in_flight = 1
+    assert chooser.place(later, candidates, at(0.0), NOBODY) is later
+    assert chooser.fits(later, candidates, at(0.0), NOBODY)

@@ -62,3 +62,20 @@ def test_who_is_not_there_is_away() -> None:
     core = scheduler()
     core.observe(Probed("a", False, None, reached=False), 1.0)
     assert removed(core.explain(Job(1, "m"), 1.0)) == {"a": "away"}
+
+
+def test_whose_turn_it_is() -> None:
+    core = Scheduler(
+        [BackendSpec("cloud", models=M, order=1), BackendSpec("home", models=M, max_concurrency=1)],
+        retries=RetrySettings(),
+        hold=HoldSettings(),
+        health=HealthSettings(),
+        rng=random.Random(1),
+        policy="goodput",
+    )
+    told = core.explain(Job(1, "m"), 1.0)
+    assert (told.backend, removed(told)) == ("home", {"home": None, "cloud": "order"})
+    assert [(view.backend, view.order) for view in told.candidates] == [("cloud", 1), ("home", 0)]
+    core.submit(Job(1, "m"), 1.0)
+    told = core.explain(Job(2, "m"), 1.0)
+    assert (told.backend, removed(told)) == ("cloud", {"home": "permits", "cloud": None})
