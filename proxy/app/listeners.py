@@ -16,7 +16,7 @@ from typing import Final
 
 from proxy.config.address import parse_address
 
-_BACKLOG: Final = 1024
+BACKLOG: Final = 1024
 """Wait in the kernel to be accepted. They cost no descriptor: the loop accepts one by one, and refuses at the limit."""
 _AT_ONCE: Final = 64
 """Accepted in one step of the loop."""
@@ -74,7 +74,7 @@ class Listener:
 
     async def open(self) -> None:
         """Begin to accept."""
-        self._socket.listen(_BACKLOG)
+        self._socket.listen(BACKLOG)
         self._is_open = True
         if self._tls is None:
             await self._open_plain()
@@ -105,7 +105,7 @@ class Listener:
 
     async def _open_plain(self) -> None:
         """On a descriptor of its own: closing the loop's server must not close the address."""
-        server = await self._loop.create_server(self._protocol, sock=self._socket.dup(), backlog=_BACKLOG)
+        server = await self._loop.create_server(self._protocol, sock=self._socket.dup(), backlog=BACKLOG)
         if self._is_open and self._tls is None:
             self._plain = server
         else:

@@ -40,7 +40,7 @@ def _live(file: str, loaded: Loaded) -> Iterator[Diagnostic]:
 
     for one in examine(loaded.config) if loaded.config is not None else ():
         if one.severity is not Severity.NOTE:
-            yield Diagnostic(one.severity, file, 1, 1, one.about, one.seen, one.do)
+            yield Diagnostic(one.severity, file, 1, 1, one.where, f"{one.what} [{one.id}]", one.do)
 
 
 def _resolved(loaded: dict[str, Loaded]) -> int:

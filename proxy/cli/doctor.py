@@ -2,35 +2,44 @@
 
 import argparse
 import json
-import sys
 import textwrap
+from collections.abc import Sequence
 
+from proxy.app.doctor import rules
 from proxy.app.doctor.examine import examine
-from proxy.app.doctor.judge import Found
-from proxy.cli.check import load_file, show
-from proxy.config.diagnostics import Severity
+from proxy.app.doctor.finding import Finding
+from proxy.cli.check import load_file
+from proxy.config.diagnostics import Diagnostic, Severity
 
 _WIDTH = 80
+_OF_FILE = {Severity.ERROR: rules.FILE_ERROR, Severity.WARNING: rules.FILE_WARNING, Severity.NOTE: rules.FILE_NOTE}
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when nothing is an error, else 1."""
     loaded = load_file(arguments.file)
-    show(loaded.diagnostics, sys.stderr)
-    if loaded.config is None:
-        return 1
-    found = examine(loaded.config)
-    print(json.dumps([one._asdict() for one in found], indent=2) if arguments.json else told(found), end="\n")
+    found = [_of_file(one) for one in loaded.diagnostics]
+    if loaded.config is not None:
+        found += examine(loaded.config)
+    print(json.dumps([one._asdict() for one in found], indent=2) if arguments.json else told(found))
     return 1 if any(one.severity is Severity.ERROR for one in found) else 0
 
 
-def told(found: list[Found]) -> str:
+def told(found: Sequence[Finding]) -> str:
     """Lines for people, grouped, within 80 columns."""
-    groups = dict.fromkeys(one.about for one in found)
-    return "\n".join("\n".join([group, *(_lines(one) for one in found if one.about == group)]) for group in groups)
+    groups = dict.fromkeys(one.where for one in found)
+    return "\n".join("\n".join([group, *(_lines(one) for one in found if one.where == group)]) for group in groups)
 
 
-def _lines(one: Found) -> str:
-    seen = textwrap.fill(f"{one.severity.value}: {one.seen}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
-    do = textwrap.fill(f"do: {one.do}", _WIDTH, initial_indent="    ", subsequent_indent="      ")
-    return f"{seen}\n{do}" if one.do else seen
+def _of_file(one: Diagnostic) -> Finding:
+    what = f"{one.path}: {one.message}" if one.path else one.message
+    return _OF_FILE[one.severity].found(f"{one.file}:{one.line}:{one.column}", what, one.hint)
+
+
+def _lines(one: Finding) -> str:
+    seen = f"{one.severity.value}: {one.what} [{one.id}]"
+    lines = textwrap.fill(seen, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    do = textwrap.fill(
+        f"do: {one.do}", _WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False
+    )
+    return f"{lines}\n{do}" if one.do else lines

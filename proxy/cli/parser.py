@@ -280,7 +280,7 @@ COMMANDS = {
         _check,
     ),
     "doctor": Command(
-        "say what is wrong around a configuration: engines, names, certificates, clocks, this machine",
+        "say what is wrong around a configuration: engines, names, certificates, clocks, Redis, this machine",
         "It only reads, and takes 10 s at most.\n\nexample:\n  tidegate doctor routing.yaml\n\n"
         "exit codes:\n  0  nothing is an error\n  1  something is, or the file is wrong\n  2  usage",
         _doctor,

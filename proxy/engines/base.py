@@ -3,11 +3,12 @@
 Owns the questions, not the answers. What a kind does not say is as the defaults have it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from proxy.engines.load import LoadSource
+from proxy.engines.trap import Trap
 from proxy.model.abilities import PLAIN, Lack, Traits
 from proxy.model.endpoint import ENDPOINTS, Endpoint
 
@@ -31,13 +32,6 @@ class Sign(NamedTuple):
     is_worth_asking: Callable[[list[Any], str], bool]
     """Whether an engine with these model names and `Server` header may be one. Of most others nothing is asked: vendors
     count requests."""
-
-
-class Trap(NamedTuple):
-    """How an engine is set up that makes it worse behind a proxy."""
-
-    seen: str
-    do: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +96,9 @@ class Dialect:
     """Where it tells which weights its models are of, where its model list does not; empty: nowhere."""
     revisions: Callable[[bytes], dict[str, str]] | None = None
     """Reads the body of a 200 there: model → anything that changes with its weights."""
-    traps: Callable[[Mapping[str, bytes]], Iterator[Trap]] | None = None
-    """From the bodies of 200s at the routes of `loads`: what of its set-up is worth a word."""
+    traps: tuple[Trap, ...] = ()
+    """What of its set-up is worth a word; its table stands in `traps/`."""
+    trap_routes: tuple[str, ...] = ()
+    """What is to be asked for them, beside `loads` and its version: routes that change nothing and wake nobody."""
     traits: Traits = PLAIN
     """What the core has to know of it."""

@@ -3,12 +3,12 @@
 It says 500 for invalid JSON. Its counts stand in `timings`, which move to another event when usage is asked for.
 """
 
-from collections.abc import Iterator, Mapping
 from typing import Final
 
-from proxy.engines.base import STATUS, TOKENS, Dialect, Trap
+from proxy.engines.base import STATUS, TOKENS, Dialect
 from proxy.engines.load import METRICS, NOTHING, LoadSource, Reading, parsed
 from proxy.engines.prometheus import total
+from proxy.engines.traps import llama_cpp
 from proxy.model.abilities import Lack, Traits
 from proxy.model.endpoint import Endpoint
 
@@ -45,15 +45,6 @@ def _slots(text: bytes) -> Reading:
     return Reading(running=float(sum(busy)), waiting=0.0 if not all(busy) else None, seats=float(len(slots)))
 
 
-def _traps(bodies: Mapping[str, bytes]) -> Iterator[Trap]:
-    """`/slots` is not asked: that would wake it."""
-    if METRICS not in bodies:
-        yield Trap("/metrics is off: what waits in it is not known", "start it with --metrics")
-    props = parsed(bodies.get("/props", b""))
-    if isinstance(props, dict) and props.get("endpoint_slots") is False:
-        yield Trap("/slots is off: which slots are busy is not known", "leave out --no-slots")
-
-
 LLAMA_CPP: Final = Dialect(
     "llama_cpp",
     spellings=("llama.cpp", "llama-cpp", "llamacpp", "llama-server"),
@@ -84,6 +75,6 @@ LLAMA_CPP: Final = Dialect(
     answers_500_to_bad_requests=True,
     one_token_per_event=True,
     continues_text=True,
-    traps=_traps,
+    traps=llama_cpp.TRAPS,
     traits=Traits(no_arrays=frozenset({Endpoint.COMPLETIONS})),  # its usage is that of the first prompt
 )

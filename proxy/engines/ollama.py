@@ -1,18 +1,16 @@
 """Ollama 0.33.0, by its source."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from proxy.engines.base import Dialect, Sign, Trap
+from proxy.engines.base import Dialect, Sign
 from proxy.engines.load import NOTHING, LoadSource, Reading, parsed, tokens
+from proxy.engines.traps import ollama
 from proxy.model.abilities import Lack, Traits
 from proxy.model.endpoint import Endpoint
 
 _LATEST: Final = ":latest"
 """What it adds to a name without a tag; requests may leave it out."""
 _MAX_DIGEST: Final = 128
-_LONG_ENOUGH: Final = 8192
-"""Tokens; its default is half of it on small machines."""
 
 
 def _in_memory(text: bytes) -> Reading:
@@ -54,12 +52,6 @@ def _digests(body: bytes) -> dict[str, str]:
     return found
 
 
-def _traps(bodies: Mapping[str, bytes]) -> Iterator[Trap]:
-    contexts = _in_memory(bodies.get("/api/ps", b"")).contexts or {}
-    if short := [context for context in contexts.values() if context < _LONG_ENOUGH]:
-        yield Trap(f"longer prompts than {min(short)} tokens are cut silently", "set OLLAMA_CONTEXT_LENGTH or num_ctx")
-
-
 OLLAMA: Final = Dialect(
     "ollama",
     owners=("library",),
@@ -82,6 +74,6 @@ OLLAMA: Final = Dialect(
     usage_on_request=frozenset({Endpoint.CHAT}),
     revision_route="/api/tags",
     revisions=_digests,
-    traps=_traps,
+    traps=ollama.TRAPS,
     traits=Traits(loose_names=True, no_arrays=frozenset({Endpoint.COMPLETIONS})),
 )

@@ -5,6 +5,7 @@ from typing import Final
 from proxy.engines.base import ASKED_FOR_USAGE, MAX_MODEL_LEN, RANKING, TOKENS, Dialect
 from proxy.engines.load import METRICS, LoadSource, Reading
 from proxy.engines.prometheus import mean, total
+from proxy.engines.traps import sglang
 from proxy.model.abilities import Lack, Traits
 
 
@@ -38,5 +39,7 @@ SGLANG: Final = Dialect(
     continues_chat=True,
     continues_text=True,
     salts_cache=True,
+    traps=sglang.TRAPS,
+    trap_routes=sglang.SETTINGS_ROUTES,
     traits=Traits(counts_answer=True),
 )

@@ -5,6 +5,7 @@ from typing import Final
 from proxy.engines.base import Dialect, Fields
 from proxy.engines.load import METRICS, LoadSource, Reading
 from proxy.engines.prometheus import total
+from proxy.engines.traps import tgi
 from proxy.model.abilities import Lack, Traits
 from proxy.model.endpoint import Endpoint
 
@@ -38,5 +39,7 @@ TGI: Final = Dialect(
     usage_on_request=frozenset({Endpoint.CHAT}),
     one_token_per_event=True,
     continues_text=True,
+    traps=tgi.TRAPS,
+    trap_routes=(tgi.INFO_ROUTE,),
     traits=Traits(counts_answer=True, no_arrays=frozenset({Endpoint.COMPLETIONS})),
 )

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from proxy.engines.base import STATUS, Dialect, Fields, Sign
 from proxy.engines.load import parsed
+from proxy.engines.traps import transformers
 from proxy.model.abilities import Traits
 from proxy.model.endpoint import Endpoint
 
@@ -38,5 +39,6 @@ TRANSFORMERS: Final = Dialect(
     says_done=False,
     answers_500_to_bad_requests=True,
     one_token_per_event=True,
+    traps=transformers.TRAPS,
     traits=Traits(no_arrays=frozenset({Endpoint.COMPLETIONS})),
 )

@@ -1,11 +1,11 @@
 """vLLM 0.33.0, by recorded exchanges and its source."""
 
-from collections.abc import Iterator, Mapping
 from typing import Final
 
-from proxy.engines.base import ASKED_FOR_USAGE, MAX_MODEL_LEN, RANKING, TOKENS, Dialect, Trap
+from proxy.engines.base import ASKED_FOR_USAGE, MAX_MODEL_LEN, RANKING, TOKENS, Dialect
 from proxy.engines.load import METRICS, LoadSource, Reading
 from proxy.engines.prometheus import Sample, labels_of, mean, number, samples, total
+from proxy.engines.traps import vllm
 from proxy.model.abilities import Lack, Traits
 
 
@@ -36,15 +36,6 @@ def _budget(sample: Sample) -> float | None:
         return whole
     blocks, size = values.get(b"num_gpu_blocks"), values.get(b"block_size")
     return blocks * size if blocks and size else None
-
-
-def _traps(bodies: Mapping[str, bytes]) -> Iterator[Trap]:
-    text = bodies.get(METRICS)
-    if text is None:
-        return (yield Trap("/metrics does not answer: its load is not known", "leave out --disable-log-stats"))
-    caches = (labels_of(sample) for sample in samples(text, b"vllm:cache_config_info"))
-    if any(labels.get(b"enable_prefix_caching") == b"False" for labels in caches):
-        yield Trap("its prefix cache is off: each turn is computed anew", "start it with --enable-prefix-caching")
 
 
 VLLM: Final = Dialect(
@@ -85,6 +76,7 @@ VLLM: Final = Dialect(
     continues_chat=True,
     continues_text=True,
     salts_cache=True,
-    traps=_traps,
+    traps=vllm.TRAPS,
+    trap_routes=(vllm.DEV_ROUTE,),
     traits=Traits(counts_answer=True),
 )

@@ -28,7 +28,7 @@ KEYS = [key_of(ServiceLevelObjective(name="chat", class_="interactive", objectiv
 READERS = {
     "app/console.py",
     "app/doctor/ask.py",
-    "app/doctor/examine.py",
+    "app/doctor/machine.py",
     "app/lasting.py",
     "app/parts.py",
     "app/proxy.py",

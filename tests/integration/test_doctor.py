@@ -1,8 +1,11 @@
-"""`tidegate doctor` before engines that are well, skewed, self-signed, or not there."""
+"""`tidegate doctor` before engines that are well, skewed, self-signed, or not there, and names that are ill."""
 
 import asyncio
 import json
+import os
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,7 +57,7 @@ def examined(folder: Path, capsys: pytest.CaptureFixture[str], backend: str) -> 
     code = main(["doctor", str(file), "--json"])
     told = capsys.readouterr().out
     assert "secret" not in told
-    return code, [one["seen"] for one in json.loads(told) if one["about"] == "a"]
+    return code, [one["what"] for one in json.loads(told) if one["where"] == "a"]
 
 
 def test_an_engine_in_the_past_without_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,6 +94,40 @@ def test_a_port_where_nobody_listens(tmp_path: Path, capsys: pytest.CaptureFixtu
     code, seen = examined(tmp_path, capsys, 'url: "http://127.0.0.1:2"')
     assert code == 1
     assert "cannot be reached" in seen[0]
+
+
+HANGING = """
+import socket, threading
+def hang(*_, **__): threading.Event().wait()
+socket.getaddrinfo = hang
+"""
+
+
+def test_a_resolver_that_hangs_keeps_nobody(tmp_path: Path) -> None:
+    """Neither while it looks, nor at the end of the process, which waits for threads of the loop."""
+    (tmp_path / "sitecustomize.py").write_text(HANGING)
+    file = tmp_path / "routing.yaml"
+    file.write_text('version: 1\nadmin: 127.0.0.1:1\nbackends: [{url: "http://engine.test:8000", name: a}]\n')
+    command = [sys.executable, "-m", "proxy.cli.main", "doctor", "--json", str(file)]
+    environ = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
+    done = subprocess.run(command, env=environ, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert [one["id"] for one in json.loads(done.stdout) if one["where"] == "a"] == ["name-silent"]
+
+
+def test_a_file_that_is_wrong_is_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "routing.yaml"
+    file.write_text("version: 1\nbackends: []\nretries: 3\n")
+    assert main(["doctor", str(file), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {one["id"] for one in found} == {"file-error"}
+    assert f"{file}:3:10" in [one["where"] for one in found]
+    assert main(["doctor", str(tmp_path / "absent.yaml"), "--json"]) == 1
+    assert [one["id"] for one in json.loads(capsys.readouterr().out)] == ["file-error"]
+    assert main(["doctor", str(file)]) == 1
+    told = capsys.readouterr().out
+    assert "[file-error]" in told
+    assert all(len(line) <= 80 or " " not in line.strip() for line in told.splitlines())
 
 
 def test_check_says_it_beside_what_is_wrong_in_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,9 @@
-"""Asks engines, names and the second level of the cache. Owns the time that each question may take.
+"""Asks engines. Owns the time that each question may take.
 
 Reads only: GETs of routes that change nothing and keep no engine awake; follows no redirect, shows no secret.
 """
 
 import asyncio
-import socket
 import ssl
 import time
 from typing import Any, Final
@@ -13,50 +12,51 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from proxy.app.doctor.judge import Found, Seen, of_engine, of_remote
-from proxy.config.address import parse_address
+from proxy.app.doctor.finding import Finding
+from proxy.app.doctor.judge import Seen, of_engine
+from proxy.app.doctor.names import Names, Place, Resolver, of_name
 from proxy.config.backend import BackendOptions
-from proxy.config.diagnostics import Severity
-from proxy.engines import recognition
+from proxy.engines import identity, recognition
+from proxy.engines.base import Dialect
 from proxy.engines.registry import DIALECTS
-from proxy.model.cache import CacheSettings
 
 TIMEOUT_S: Final = 2.0
 """Of one question."""
-ENGINE_S: Final = 7.0
+ENGINE_S: Final = 7.5
 """Of all to one engine."""
-_REDIS_PORT: Final = 6379
+_PORTS: Final = {"http": 80, "https": 443}
 _MAX_ANSWER_B: Final = 4 << 20
-_REFUSED: Final = Seen(None, 0, "", None, "", {})
+_SILENT: Final = Seen(None, 0, "", None, "", {})
 
 
-async def engine(backend: BackendOptions) -> list[Found]:
+async def engine(backend: BackendOptions, names: Names) -> list[Finding]:
     """What is found of one engine; takes ENGINE_S at most."""
+    parts = urlsplit(backend.url)
+    found: list[Finding] = []
     try:
         async with asyncio.timeout(ENGINE_S):
-            seen = await _seen(backend)
+            resolved = await names.reach(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+            found += of_name(backend.name, resolved)
+            if resolved.error:
+                return found
+            seen = await _seen(backend, list(resolved.reached), resolved.places)
     except TimeoutError:
-        seen = _REFUSED._replace(error=f"no answer within {TIMEOUT_S:g} s")
-    return list(of_engine(backend, seen, time.time()))
+        seen = _SILENT._replace(error=f"no answer within {ENGINE_S:g} s")
+    return [*found, *of_engine(backend, seen, time.time())]
 
 
-async def _seen(backend: BackendOptions) -> Seen:
-    parts = urlsplit(backend.url)
-    began = time.monotonic()
+async def _seen(backend: BackendOptions, reached: list[Place], places: tuple[Place, ...]) -> Seen:
+    if not reached:
+        why = places[0].error if places else "has no address"
+        return _SILENT._replace(error=f"cannot be reached: it {why}")
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, TimeoutError):
-        return _REFUSED._replace(error=f"the name {parts.hostname} does not resolve")
-    resolved_s = time.monotonic() - began
-    try:
-        return (await _asked(backend))._replace(resolved_s=resolved_s)
+        return await _asked(backend, reached)
     except TimeoutError:
-        return _REFUSED._replace(error=f"no answer within {TIMEOUT_S:g} s")
+        return _SILENT._replace(error=f"no answer within {TIMEOUT_S:g} s")
     except aiohttp.ClientConnectorCertificateError as error:
-        return _REFUSED._replace(error=f"certificate: {_why(error.certificate_error)}")
+        return _SILENT._replace(error=f"certificate: {_why(error.certificate_error)}", is_certificate=True)
     except (aiohttp.ClientError, OSError) as error:
-        return _REFUSED._replace(error=f"cannot be reached: {_why(getattr(error, 'os_error', error))}")
+        return _SILENT._replace(error=f"cannot be reached: {_why(getattr(error, 'os_error', error))}")
 
 
 def _why(error: BaseException) -> str:
@@ -64,11 +64,11 @@ def _why(error: BaseException) -> str:
     return str(said).lower()
 
 
-async def _asked(backend: BackendOptions) -> Seen:
+async def _asked(backend: BackendOptions, reached: list[Place]) -> Seen:
     headers = {"accept-encoding": "identity"}
     if backend.api_key is not None:
         headers["authorization"] = f"Bearer {backend.api_key.get_secret_value()}"
-    connector = aiohttp.TCPConnector(ssl=_context(backend))
+    connector = aiohttp.TCPConnector(ssl=_context(backend), resolver=Resolver(reached))
     async with aiohttp.ClientSession(headers=headers, connector=connector, auto_decompress=False) as session:
         status, answered, body = await _get(session, backend, "/v1/models")
         models = _parsed(body)
@@ -78,16 +78,43 @@ async def _asked(backend: BackendOptions) -> Seen:
             status_of_sign, _, told = await _get(session, backend, question.path)
             kind = question.reads(told) if status_of_sign == 200 else None
         dialect = DIALECTS.get(kind or "")
-        paths = [source.path for source in dialect.loads if not source.stirs] if dialect else []
-        answers = await asyncio.gather(*(_get(session, backend, path) for path in paths))
-        bodies = {path: told for path, (code, _, told) in zip(paths, answers, strict=True) if code == 200}
-        return Seen(kind, status, "", models, answered.get("date", ""), bodies)
+        paths = _paths(dialect) if dialect is not None else []
+        answers = await asyncio.gather(*(_tried(session, backend, path) for path in paths))
+        bodies = {path: told for path, (code, told) in zip(paths, answers, strict=True) if code == 200}
+        return Seen(
+            kind,
+            status,
+            "",
+            models,
+            answered.get("date", ""),
+            bodies,
+            {path: code for path, (code, _) in zip(paths, answers, strict=True) if code},
+            identity.version(bodies.get(identity.VERSION_ROUTES.get(kind or "", ""), b"")),
+            answered.get("location", ""),
+            reached[0].host,
+        )
+
+
+def _paths(dialect: Dialect) -> list[str]:
+    """What is asked of an engine of this kind."""
+    loads = [source.path for source in dialect.loads if not source.stirs]
+    version = identity.VERSION_ROUTES.get(dialect.kind)
+    return list(dict.fromkeys([*loads, *([version] if version else []), *dialect.trap_routes]))
 
 
 def _context(backend: BackendOptions) -> ssl.SSLContext | bool:
     if not backend.tls.verify:
         return False
     return ssl.create_default_context(cafile=backend.tls.ca_file) if backend.url.startswith("https") else True
+
+
+async def _tried(session: aiohttp.ClientSession, backend: BackendOptions, path: str) -> tuple[int, bytes]:
+    """Of a question beside the first; 0: it said nothing that could be read."""
+    try:
+        code, _, told = await _get(session, backend, path)
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return 0, b""
+    return code, told
 
 
 async def _get(session: aiohttp.ClientSession, backend: BackendOptions, path: str) -> tuple[int, Any, bytes]:
@@ -105,30 +132,3 @@ def _parsed(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-
-
-async def admin(address: str) -> Found | None:
-    """Whether somebody answers at the admin address; None: nobody, and it is free."""
-    if await connects(*parse_address(address)) is None:
-        return None
-    return Found(Severity.NOTE, "machine", f"somebody answers at the admin address {address}")
-
-
-async def remote(cache: CacheSettings) -> Found | None:
-    """How far the second level of the cache is; None: there is none, or it is a socket of this machine."""
-    parts = urlsplit(cache.remote or "")
-    if not cache.size or not parts.hostname:
-        return None
-    return of_remote(await connects(parts.hostname, parts.port or _REDIS_PORT), "cannot be reached")
-
-
-async def connects(host: str, port: int) -> float | None:
-    """Seconds until a connection stands; None: there is none."""
-    began = time.monotonic()
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError):
-        return None
-    writer.close()
-    return time.monotonic() - began

@@ -1,39 +1,53 @@
 """All questions of `tidegate doctor` at once."""
 
 import asyncio
-import time
+import os
 
-from proxy.app import descriptors
-from proxy.app.doctor import ask
-from proxy.app.doctor.judge import Found, of_clock, of_descriptors
-from proxy.config.diagnostics import Severity
+from proxy.app.doctor import ask, rules
+from proxy.app.doctor.finding import Finding
+from proxy.app.doctor.machine import look, of_machine
+from proxy.app.doctor.names import Names
+from proxy.app.doctor.second_level import second_level
+from proxy.config.address import parse_address
 from proxy.config.schema import Config
 
 _AT_ONCE = 64
 """Engines asked at the same time."""
 TOTAL_S = 10.0
+_CONNECT_S = 1.0
 
 
-def examine(config: Config) -> list[Found]:
+def examine(config: Config) -> list[Finding]:
     """What is found around this configuration; takes TOTAL_S at most."""
-    needed = descriptors.needed(config.limits.connections.max, len(config.backends))
-    found = [of_descriptors(needed, descriptors.raise_limit(needed)), *of_clock(time.time())]
+    found = list(of_machine(look(config, os.environ)))
     return found + asyncio.run(_asked(config))
 
 
-async def _asked(config: Config) -> list[Found]:
-    places = asyncio.Semaphore(_AT_ONCE)
+async def _asked(config: Config) -> list[Finding]:
+    names, places = Names(), asyncio.Semaphore(_AT_ONCE)
 
-    async def one(index: int) -> list[Found]:
+    async def one(index: int) -> list[Finding]:
         async with places:
-            return await ask.engine(config.backends[index])
+            return await ask.engine(config.backends[index], names)
 
     tasks = [asyncio.create_task(one(index)) for index in range(len(config.backends))]
     asked = asyncio.wait(tasks, timeout=TOTAL_S - ask.TIMEOUT_S)
-    running, far, (_, late) = await asyncio.gather(ask.admin(config.admin), ask.remote(config.cache), asked)
+    running, stored, (_, late) = await asyncio.gather(_admin(config.admin), second_level(config.cache, names), asked)
     for task in late:
         task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
     told = [found for task in tasks if task not in late for found in task.result()]
     if late:
-        told.append(Found(Severity.WARNING, "machine", f"no time was left for {len(late)} engines", "ask again"))
-    return [one for one in (running, far) if one is not None] + told
+        told.append(rules.NO_TIME.found("machine", f"no time was left for {len(late)} engines"))
+    return running + stored + told
+
+
+async def _admin(address: str) -> list[Finding]:
+    """Whether somebody answers at the admin address."""
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            _, writer = await asyncio.open_connection(*parse_address(address))
+    except (OSError, TimeoutError):
+        return []
+    writer.close()
+    return [rules.ADMIN_TAKEN.found("machine", f"somebody answers at the admin address {address}")]

@@ -1,33 +1,22 @@
-"""What was seen around a proxy, and what it means. Pure: reads no clock, asks nobody."""
+"""What was seen of an engine, and what it means. Pure: reads no clock, asks nobody."""
 
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
+from proxy.app.doctor import rules
+from proxy.app.doctor.finding import Finding, shown
 from proxy.config.backend import BackendOptions
 from proxy.config.diagnostics import Severity
 from proxy.engines import listing
 from proxy.engines.registry import DIALECTS
+from proxy.engines.trap import Sight, Trap, trap_id
 
 SKEW_S: Final = 5.0
 """A `Date` header has whole seconds, and answers take some."""
-_EARLIEST: Final = 1_735_689_600
-"""2025: a clock before it was never set."""
-_SLOW_NAME_S: Final = 0.5
-_SLOW_REMOTE_S: Final = 0.005
-"""Where requests go on without it."""
 _SHOWN_NAMES: Final = 5
-
-
-class Found(NamedTuple):
-    """One finding."""
-
-    severity: Severity
-    about: str
-    """Its group: a backend's name, or a part of this machine."""
-    seen: str
-    do: str = ""
-    """What helps; empty for what is right."""
 
 
 class Seen(NamedTuple):
@@ -42,80 +31,92 @@ class Seen(NamedTuple):
     """Its `Date` header."""
     bodies: Mapping[str, bytes]
     """What its other routes said with status 200."""
-    resolved_s: float = 0.0
+    statuses: Mapping[str, int] = {}
+    """Of those routes that answered."""
     version: str = ""
+    goes_to: str = ""
+    """Its `Location` header."""
+    address: str = ""
+    """Where it was reached; empty: not told."""
+    is_certificate: bool = False
+    """`error` is about its certificate."""
 
 
-def of_descriptors(needed: int, allowed: int) -> Found:
-    """`needed`: for the connections configured."""
-    if allowed >= needed:
-        return Found(Severity.NOTE, "machine", f"{allowed} descriptors allowed, {needed} needed")
-    seen = f"{allowed} descriptors allowed, {needed} needed"
-    return Found(Severity.WARNING, "machine", seen, f"ulimit -n {needed}, or LimitNOFILE={needed} in systemd")
-
-
-def of_clock(now: float) -> Iterator[Found]:
-    """`now`: Unix time."""
-    if now < _EARLIEST:
-        yield Found(Severity.ERROR, "machine", "the clock was never set", "switch on NTP: timedatectl set-ntp true")
-
-
-def of_engine(backend: BackendOptions, seen: Seen, now: float) -> Iterator[Found]:
+def of_engine(backend: BackendOptions, seen: Seen, now: float) -> Iterator[Finding]:
     """Of one backend; `now`: Unix time at its answer."""
+    name = backend.name
     if not seen.status:
-        return (yield Found(Severity.ERROR, backend.name, seen.error, "start the engine, or correct `url` or `tls`"))
-    if seen.resolved_s > _SLOW_NAME_S:
-        slow = f"its name took {seen.resolved_s:.1f} s to resolve"
-        yield Found(Severity.WARNING, backend.name, slow, "use a nearer resolver, or its address")
-    yield from _of_date(backend.name, seen.date, now)
+        return (yield (rules.CERTIFICATE if seen.is_certificate else rules.AWAY).found(name, seen.error))
+    yield from _of_date(name, seen.date, now)
+    if backend.api_key is not None and backend.url.startswith("http://") and _is_public(seen.address):
+        yield rules.KEY_IN_CLEAR.found(name)
     if seen.status in (401, 403):
-        return (yield Found(Severity.ERROR, backend.name, f"it answers {seen.status}", "give its key as `api_key`"))
+        return (yield rules.KEY.found(name, f"it answers {seen.status}"))
+    if 300 <= seen.status < 400:
+        return (yield rules.REDIRECTS.found(name, f"it answers {seen.status}, to {_place(seen.goes_to)}"))
     found = listing.read(seen.models) if seen.status == 200 else None
     if found is None:
-        seen_list = f"GET /v1/models answers {seen.status}, no list of models"
-        severity = Severity.WARNING if backend.models != "auto" else Severity.ERROR
-        return (yield Found(severity, backend.name, seen_list, "wait until it is loaded, or correct `url`"))
-    name = " ".join(filter(None, (seen.kind or "unknown engine", seen.version)))
-    yield Found(Severity.NOTE, backend.name, f"{name}, serves {_some(sorted(found.names))}")
+        rule = rules.LIST_UNREAD if backend.models != "auto" else rules.NO_LIST
+        return (yield rule.found(name, f"GET /v1/models answers {seen.status}, no list of models"))
+    engine = " ".join(filter(None, (seen.kind or "unknown engine", seen.version)))
+    yield rules.SEEN.found(name, f"{engine}, serves {_some(sorted(found.names))}")
     yield from _of_names(backend, found.names, loose=seen.kind == "ollama")
     yield from _of_kind(backend, seen)
+    yield from _of_traps(name, seen, now)
+
+
+def of_trap(kind: str, where: str, trap: Trap, sight: Sight) -> Finding | None:
+    """What is seen of one trap; None: nothing."""
+    seen = trap.look(sight)
+    severity = Severity.WARNING if trap.is_grave else Severity.NOTE
+    return Finding(trap_id(kind, trap.name), severity, where, shown(seen), trap.do) if seen else None
+
+
+def _of_traps(where: str, seen: Seen, now: float) -> Iterator[Finding]:
     dialect = DIALECTS.get(seen.kind or "")
-    for trap in dialect.traps(seen.bodies) if dialect is not None and dialect.traps is not None else ():
-        yield Found(Severity.WARNING, backend.name, trap.seen, trap.do)
+    sight = Sight(seen.statuses, seen.bodies, seen.models, seen.version, now)
+    for trap in () if dialect is None else dialect.traps:
+        found = of_trap(dialect.kind, where, trap, sight) if dialect is not None else None
+        if found is not None:
+            yield found
 
 
-def _of_date(name: str, date: str, now: float) -> Iterator[Found]:
+def _of_date(name: str, date: str, now: float) -> Iterator[Finding]:
     try:
         skew = parsedate_to_datetime(date).timestamp() - now
     except (ValueError, OverflowError):
         return
     if abs(skew) > SKEW_S:
-        seen = f"its clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours"
-        yield Found(Severity.WARNING, name, seen, "switch on NTP on both machines")
+        yield rules.CLOCK_SKEW.found(
+            name, f"its clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours"
+        )
 
 
-def _of_names(backend: BackendOptions, served: frozenset[str], *, loose: bool) -> Iterator[Found]:
+def _of_names(backend: BackendOptions, served: frozenset[str], *, loose: bool) -> Iterator[Finding]:
     known = served | {name.removesuffix(":latest") for name in served} if loose else served
     written = () if isinstance(backend.models, str) else backend.models
     for name in [name for name in written if name not in known and name not in backend.aliases][:_SHOWN_NAMES]:
-        yield Found(Severity.ERROR, backend.name, f"it does not list the model {name}", "correct `models`, or load it")
+        yield rules.NOT_LISTED.found(backend.name, f"it does not list the model {name}")
     for alias, name in [pair for pair in backend.aliases.items() if pair[1] not in known][:_SHOWN_NAMES]:
-        yield Found(Severity.ERROR, backend.name, f"alias {alias} leads to {name}, not listed", "correct `aliases`")
+        yield rules.ALIAS.found(backend.name, f"alias {alias} leads to {name}, not listed")
 
 
-def _of_kind(backend: BackendOptions, seen: Seen) -> Iterator[Found]:
+def _of_kind(backend: BackendOptions, seen: Seen) -> Iterator[Finding]:
     if backend.kind != "auto" and seen.kind not in (None, backend.kind):
-        yield Found(Severity.WARNING, backend.name, f"the file says {backend.kind}, it is {seen.kind}", "kind: auto")
+        yield rules.OTHER_KIND.found(backend.name, f"the file says {backend.kind}, it is {seen.kind}")
 
 
-def of_remote(latency_s: float | None, error: str = "") -> Found:
-    """Of the second level of the cache; None: it did not answer."""
-    if latency_s is None:
-        return Found(Severity.ERROR, "cache.remote", error, "start it, or correct `cache.remote`")
-    seen = f"connects in {latency_s * 1000:.1f} ms"
-    if latency_s > _SLOW_REMOTE_S:
-        return Found(Severity.WARNING, "cache.remote", seen, "use one that is nearer")
-    return Found(Severity.NOTE, "cache.remote", seen)
+def _is_public(address: str) -> bool:
+    try:
+        return ip_address(address).is_global
+    except ValueError:
+        return False
+
+
+def _place(location: str) -> str:
+    """Without what may be secret."""
+    parts = urlsplit(location)
+    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"
 
 
 def _some(names: list[str]) -> str:
