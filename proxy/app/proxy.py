@@ -430,6 +430,7 @@ class Proxy:
             self._slos.status(),
             self._config_state,
             None if self._telemetry is None else self._telemetry.exports(),
+            self._lasting.memory.limit_b,
         )
 
     def banner(self, source: str) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def most_series(
     models = min(metrics.models, len(names)) + 1
     pools = len({one.pool for one in backends})
     bounds = _BUCKETS * (rows * _OF_BOTH + (kinds + engines) * _OF_ONE) + rows * (2 * _promised(classes, slos) + 2)
-    lines = engines * _OF_BACKEND + kinds * _OF_CLASS + pools * _OF_POOL + models * tenants * _OF_USER
+    lines = engines * _OF_BACKEND + kinds * _OF_CLASS + pools * _OF_POOL + models * (tenants * _OF_USER + 1)
     return bounds + lines + _RECENT * (kinds + engines + models + 6) + len(slos) * _OF_SLO + _OTHERS
 
 

@@ -238,6 +238,10 @@ class Scheduler:
         """Every name known to be served, aliases included, sorted."""
         return self._fleet.catalogue.models()
 
+    def healthy(self, most: int) -> dict[str, int]:
+        """Healthy backends of each of the first `most` names that are listed."""
+        return self._fleet.catalogue.healthy(most)
+
     def serve_alike(self) -> bool:
         """Whether all backends that are known serve the same names."""
         return len(self._fleet.catalogue.candidates()) <= 1
@@ -307,6 +311,8 @@ class Scheduler:
             held=len(held),
             held_bytes=held.bytes,
             backfill=len(held.backfill),
+            hold_fill=held.hold.fill(self._attempts.in_flight),
+            bulk_fill=held.backfill.fill(0),
             retry_budget_left=self._budget.left(now),
             ejections=self._fleet.ejections,
             followed=self._windows.followers.followed,

@@ -40,6 +40,11 @@ class Labels:
             return known
         return OTHER if self._is_told else self._new(name)
 
+    @property
+    def most(self) -> int:
+        """Values that there may be."""
+        return self._most
+
     def know(self, names: Iterable[str]) -> None:
         """More names that stand for themselves, while there is room."""
         for name in names:

@@ -145,7 +145,7 @@ class Metrics:
         yield AT_END, percentile_families(self.percentiles.read(now))
         if told.telemetry is not None:
             yield AT_END, telemetry_families(told.telemetry)
-        yield AT_DECISION, scheduler_families(self._scheduler, now, self._tenants)
+        yield AT_DECISION, scheduler_families(self._scheduler, now, self._tenants, self._models)
         if self.lint is not None:
             yield AT_DECISION, prefix_families(self.lint, self._tenants)
         if told.cache is not None:

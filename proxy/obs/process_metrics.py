@@ -63,6 +63,8 @@ class Gauges(NamedTuple):
     """None: it is not a file's, and cannot change."""
     telemetry: Exports | None = None
     """None: nothing is sent to a collector."""
+    memory_limit_b: int = 0
+    """What the process may use; 0: nobody knows."""
 
 
 def connection_families(now: Gauges) -> Iterator[Metric]:
@@ -123,6 +125,12 @@ def process_families(now: Gauges) -> Iterator[Family]:
         "GPU memory of a backend, where the configuration tells it (kv_cache.memory).",
         ("backend",),
         [((backend,), float(memory_b)) for backend, memory_b in now.gpu_memory_b.items()],
+    )
+    yield gauges(
+        "tidegate_memory_limit_bytes",
+        "What this process may use: limits.memory.limit, else the container's or the machine's memory.",
+        (),
+        [((), float(now.memory_limit_b))] if now.memory_limit_b else [],
     )
     yield gauge("tidegate_tasks", "Tasks of the event loop.", now.tasks)
     yield Histograms(

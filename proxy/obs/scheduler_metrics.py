@@ -18,13 +18,22 @@ Reader = Callable[[BackendView], float | None]
 PoolReader = Callable[[PoolView], float | None]
 
 
-def scheduler_families(scheduler: Scheduler, now: float, tenants: Labels | None = None) -> Iterator[Metric]:
-    """All of them; `tenants`: those that are told by name."""
-    named = tenants or Labels((), 1)
+def scheduler_families(
+    scheduler: Scheduler, now: float, tenants: Labels | None = None, models: Labels | None = None
+) -> Iterator[Metric]:
+    """All of them; `tenants`, `models`: those that are told by name."""
+    named, listed = tenants or Labels((), 1), models or Labels((), 1)
     counts = scheduler.counts(now)
     yield from _count_families(counts)
     yield from _backend_families(scheduler.backends(now))
     yield from _pool_families(scheduler.pools(now))
+    yield gauges(
+        "tidegate_model_healthy_backends",
+        "Backends that serve a model and are healthy; 0: nobody can be asked for it. Of as many listed names as "
+        "metrics.models says.",
+        ("model",),
+        [((model,), count) for model, count in scheduler.healthy(listed.most).items()],
+    )
     yield gauges(
         "tidegate_tenant_service_seconds",
         "Backend seconds given to a tenant lately (decayed), of those with an entry and of all others together.",
@@ -63,6 +72,13 @@ def _count_families(counts: Counts) -> Iterator[Metric]:
     yield gauge("tidegate_held_jobs", "Jobs waiting here.", counts.held)
     yield gauge("tidegate_backfill_jobs", "Of the held jobs: bulk.", counts.backfill)
     yield gauge("tidegate_held_bytes", "Bodies of the held jobs.", counts.held_bytes)
+    yield gauges(
+        "tidegate_hold_fill_ratio",
+        "Held jobs or their bytes over their bound (hold), by what waits: short (to be in time, or for a permit) and "
+        "bulk; at 1 more are refused.",
+        ("what",),
+        [(("short",), counts.hold_fill), (("bulk",), counts.bulk_fill)],
+    )
     yield counter("tidegate_retries", "Attempts after the first.", counts.retries)
     yield gauge("tidegate_retry_budget_left", "Retries that may still be made now.", counts.retry_budget_left)
     yield counter("tidegate_ejections", "Backends taken out for failing.", counts.ejections)

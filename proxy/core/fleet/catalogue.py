@@ -62,6 +62,10 @@ class Catalogue:
         """Every name known to be served, aliases included, sorted."""
         return self._models
 
+    def healthy(self, most: int) -> dict[str, int]:
+        """Backends that are there and healthy, by name served; of the first `most` names."""
+        return {name: self._by_model[name].healthy for name in self._models[:most]}
+
     def candidates(self) -> tuple[Candidates, ...]:
         """All of them, each once."""
         return self._distinct

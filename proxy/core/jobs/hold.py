@@ -132,9 +132,18 @@ class Hold:
 
     def has_room(self, open_job: OpenJob, in_flight: int) -> bool:
         """Whether one more job keeps within the bounds."""
+        return len(self._open_jobs) < self._most(in_flight) and self.has_bytes(open_job)
+
+    def fill(self, in_flight: int) -> float:
+        """How full it is, of jobs or of bytes, whichever is nearer to its bound; 1: no room."""
+        most, most_b = self._most(in_flight), self._settings.bytes
+        jobs = len(self._open_jobs) / most if most else 1.0
+        return max(jobs, self.bytes / most_b if most_b else 1.0)
+
+    def _most(self, in_flight: int) -> int:
+        """Jobs that it may have."""
         settings = self._settings
-        most = max(settings.min_jobs, int(settings.per_in_flight * in_flight))
-        return len(self._open_jobs) < most and self.has_bytes(open_job)
+        return max(settings.min_jobs, int(settings.per_in_flight * in_flight))
 
     def has_bytes(self, open_job: OpenJob) -> bool:
         """Whether its body keeps within the bound of all of them."""

@@ -119,6 +119,10 @@ class Counts(Tally):
     held_bytes: int = 0
     backfill: int = 0
     """Of `held`: bulk."""
+    hold_fill: float = 0.0
+    """Of those that wait to be in time or for a permit: the share of their bound that they take;"""
+    bulk_fill: float = 0.0
+    """and of bulk. 1: no room."""
     retry_budget_left: int = 0
     ejections: int = 0
     followed: int = 0

@@ -47,6 +47,11 @@ class MemoryGuard:
         self._limits = limits
         self._limit_b = limit_b(limits)
 
+    @property
+    def limit_b(self) -> int:
+        """What this process may use at most, bytes."""
+        return self._limit_b
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:

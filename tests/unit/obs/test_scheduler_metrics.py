@@ -77,3 +77,10 @@ def test_tenants_are_those_with_an_entry() -> None:
     assert set(shown) == {"00000007", "00000009", "other"}
     assert min(shown.values()) > 0
     assert abs(sum(shown.values()) - sum(core.tenants(1.0).values())) < 1e-6
+
+
+def test_a_model_says_who_is_healthy_and_the_hold_how_full_it_is() -> None:
+    core = scheduler("off")
+    shown = told(core, 1.0)
+    assert shown["model_healthy_backends", "m"] == 2
+    assert (shown["hold_fill_ratio", "short"], shown["hold_fill_ratio", "bulk"]) == (0.0, 0.0)

@@ -211,3 +211,15 @@ def test_one_that_takes_any_name_takes_all_spellings() -> None:
     index, _ = catalogue(BackendSpec("x", any_model=True), ollama("m:latest"))
     assert names(index, "m") == ["x", "o"]
     assert names(index, "other") == ["x"]
+
+
+def test_it_counts_who_is_healthy_of_those_that_serve_a_name() -> None:
+    index, backends = catalogue(
+        BackendSpec("a", models=frozenset({"m", "n"})), BackendSpec("b", models=frozenset({"m"}))
+    )
+    assert index.healthy(9) == {"m": 2, "n": 1}
+    backends[0].health.leave()
+    for candidates in index.candidates():
+        candidates.reopen(0.5)
+    assert index.healthy(9) == {"m": 1, "n": 0}
+    assert index.healthy(1) == {"m": 1}

@@ -46,6 +46,19 @@ def test_so_many_jobs_per_job_in_flight(in_flight: int, room: bool) -> None:
     assert hold.has_room(open_job(99), in_flight) is room
 
 
+def test_it_says_how_full_it_is_by_whichever_bound_is_nearer() -> None:
+    hold = Hold(HoldSettings(min_jobs=4, per_in_flight=2, bytes=100), Peers())
+    candidates, _ = two()
+    assert hold.fill(0) == 0.0
+    for number in range(3):
+        hold.add(open_job(number, body_bytes=5), candidates, NOBODY, 0.0)
+    assert hold.fill(0) == 0.75
+    assert hold.fill(10) == 0.15
+    hold.add(open_job(9, body_bytes=75), candidates, NOBODY, 0.0)
+    assert hold.fill(10) == 0.9
+    assert Hold(HoldSettings(min_jobs=0, per_in_flight=0), Peers()).fill(0) == 1.0
+
+
 @pytest.mark.parametrize(("more", "room"), [(39, True), (40, True), (41, False)])
 def test_so_many_bytes(more: int, room: bool) -> None:
     hold = Hold(HoldSettings(bytes=100), Peers())

@@ -27,6 +27,11 @@ def test_what_happens_at_which_share(rss_b: int, closes: bool, tight: bool, full
     assert ("idle" in done, "bulk" in done) == (closes, tight)
 
 
+def test_it_tells_what_it_measures_against() -> None:
+    guard = MemoryGuard(read(MemoryLimits, {"limit": "10000B"}), lambda: None, lambda: None)
+    assert guard.limit_b == 10000
+
+
 def test_it_ends_when_memory_is_there_again() -> None:
     used = [9900, 5000]
     guard = MemoryGuard(read(MemoryLimits, {"limit": "10000B"}), lambda: None, lambda: None, lambda: used.pop(0))
