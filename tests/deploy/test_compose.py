@@ -61,7 +61,7 @@ def test_health_checks_are_valid_and_on_the_right_port(services: dict[str, Any],
 
 def test_what_it_mounts_is_there(deploy: Path, services: dict[str, Any]) -> None:
     mounted = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
-    assert len(mounted) == 4
+    assert len(mounted) == 5
     assert all((deploy / path).exists() for path in mounted)
 
 

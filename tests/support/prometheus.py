@@ -45,16 +45,20 @@ class PrometheusServer:
         found = self.query(expression)
         return found[0][1] if len(found) == 1 else None
 
+    def label_values(self, label: str, selector: str) -> list[str]:
+        """Of the series that it selects."""
+        found: list[str] = self._get(f"label/{label}/values", **{"match[]": selector})
+        return found
+
     def alerts(self) -> list[dict[str, Any]]:
         """Pending and firing ones."""
         found: list[dict[str, Any]] = self._get("alerts")["alerts"]
         return found
 
-    def _get(self, what: str, **parameters: str) -> dict[str, Any]:
+    def _get(self, what: str, **parameters: str) -> Any:
         url = f"{self._api}/{what}?{urllib.parse.urlencode(parameters)}"
         with urllib.request.urlopen(url, timeout=5.0) as answer:
-            data: dict[str, Any] = json.load(answer)["data"]
-        return data
+            return json.load(answer)["data"]
 
 
 @contextmanager
