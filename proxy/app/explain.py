@@ -138,9 +138,21 @@ def _decision_lines(decision: Mapping[str, Any]) -> Iterator[str]:
 
 def _candidates(decision: Mapping[str, Any], width: int) -> str:
     """The best first."""
-    header = ("backend", "pool", "score", "ttft", "tpot", "backlog", "load", "prefix", "in flight", "kept away by")
+    header = (
+        "backend",
+        "pool",
+        "engine",
+        "score",
+        "ttft",
+        "tpot",
+        "backlog",
+        "load",
+        "prefix",
+        "in flight",
+        "kept away by",
+    )
     best = sorted(decision["candidates"], key=lambda c: (c["removed_by"] is not None, c["score"] or 0.0))
-    return table(header, [_row(candidate) for candidate in best], width=width, left=2)
+    return table(header, [_row(candidate) for candidate in best], width=width, left=3)
 
 
 def _window_lines(decision: Mapping[str, Any]) -> Iterator[str]:
@@ -168,9 +180,12 @@ def _quota_lines(quota: Mapping[str, Any] | None) -> Iterator[str]:
 
 def _row(candidate: Mapping[str, Any]) -> tuple[str, ...]:
     removed = candidate["removed_by"] or "-"
+    if removed == "labels":
+        removed += f" (lacks {', '.join(candidate['lacks'])})"
     return (
         candidate["backend"],
         candidate["pool"],
+        " ".join(filter(None, (candidate["engine"], candidate["precision"]))) or "-",
         f"{candidate['score'] or 0.0:.4f}",
         _time(candidate["ttft_s"]),
         _time(candidate["tpot_s"]),

@@ -62,7 +62,9 @@ def access_logs(config: Config, logs: Logs | None, schedule: Callable[[], None])
     if config.log.access:
         made.append(AccessLog(line_of(config.log.format), logs.access.offer, time.time, schedule))
     if logs.csv is not None:
-        rows = CsvRows({backend.name: (backend.hardware, backend.precision) for backend in config.backends})
+        rows = CsvRows(
+            {backend.name: (backend.hardware or backend.gpu, backend.precision) for backend in config.backends}
+        )
         made.append(AccessLog(rows.row, logs.csv.offer, time.time, schedule))
     return tuple(made)
 

@@ -154,6 +154,13 @@ def _prefix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="everything, for programs")
 
 
+def _backends(parser: argparse.ArgumentParser) -> None:
+    about = "configuration of the proxy (default: %(default)s)"
+    parser.add_argument("file", metavar="FILE", nargs="?", default=DEFAULT_FILE, help=about)
+    parser.add_argument("--admin", metavar="URL", type=_http_url, help="its admin port (default: as in FILE)")
+    parser.add_argument("--json", action="store_true", help="everything, for programs")
+
+
 def _key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("new",), help="a new API key, and what stands in the configuration for it")
     parser.add_argument("--tenant", metavar="NAME", type=_tenant, help="whose it is: prints a whole entry of tenants")
@@ -306,6 +313,12 @@ COMMANDS = {
         "  tidegate explain routing.yaml - --header 'x-slo-ttft-ms: 200' < request.json\n\n"
         "exit codes:\n  0  explained\n  1  a file is wrong, no proxy answers, or the request is refused\n  2  usage",
         _explain,
+    ),
+    "backends": Command(
+        "say what stands behind a running proxy: engines, models, state, load, what was learned of them",
+        "example:\n  tidegate backends routing.yaml\n  tidegate backends --admin http://127.0.0.1:9090 --json\n\n"
+        "exit codes:\n  0  told\n  1  the file is wrong, or no proxy answers\n  2  usage",
+        _backends,
     ),
     "key": Command(
         "make an API key for a client, and say what to write into the configuration",

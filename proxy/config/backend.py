@@ -14,6 +14,7 @@ from proxy.config.secrets import SecretReference
 from proxy.config.written import Count, Duration
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.model.backend import BackendSpec
+from proxy.model.engine_facts import EngineFacts
 from proxy.model.kv_cache import KvCacheSettings
 from proxy.model.rules import BACKEND_LABEL, NOT_POOL_LABEL, POOL_LABEL
 
@@ -131,11 +132,16 @@ class BackendOptions(Settings):
     labels: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
     """What rules may require or prefer."""
     hardware: Annotated[str, Field(max_length=64)] = ""
-    """What it runs on, such as `2x L40S`, as rows of `log.csv` say it."""
+    """What it runs on, such as `2x L40S`. Rules may require it; rows of `log.csv` say it."""
+    gpu: Annotated[str, Field(max_length=64)] = ""
+    """Kind of card, such as `A100-80GB`. Rules may require it; rows of `log.csv` say it where `hardware` is empty."""
     precision: Annotated[str, Field(max_length=64)] = ""
-    """Of its weights, such as `fp16`, as rows of `log.csv` say it."""
+    """Of its weights, such as `fp16`, where the engine does not tell (llama.cpp, Ollama and SGLang do). Rules may
+    require it; rows of `log.csv` say it."""
+    attention: Annotated[str, Field(max_length=64)] = ""
+    """What computes attention, such as `flash`, where the engine does not tell (SGLang does). Rules may require it."""
     speculative: bool = False
-    """Decodes speculatively: structured output goes elsewhere when it can."""
+    """Decodes speculatively, where the engine does not tell: structured output goes elsewhere when it can."""
     kv_tokens: Count | None = None
     """KV budget of the engine in tokens. null: told by its metrics, or learned."""
     kv_cache: Annotated[KvCacheSettings, PLAIN] | None = None
@@ -169,6 +175,18 @@ class BackendOptions(Settings):
         """The names in `models`; None when they are `auto` or `any`."""
         return self.models if isinstance(self.models, tuple) else None
 
+    @property
+    def facts(self) -> EngineFacts:
+        """What is written of the engine. A default says nothing."""
+        return EngineFacts(
+            engine="" if self.kind == "auto" else self.kind,
+            precision=self.precision,
+            attention=self.attention,
+            speculative=self.speculative if self.speculative or "speculative" in self.model_fields_set else None,
+            gpu=self.gpu,
+            hardware=self.hardware,
+        )
+
     def spec(self, kept_pools: frozenset[str] = frozenset()) -> BackendSpec:
         """What the scheduler needs to know. `kept_pools`: those that something falls back to."""
         listed = self.listed_models
@@ -181,7 +199,7 @@ class BackendOptions(Settings):
             aliases=dict(self.aliases),
             max_concurrency=self.max_concurrency,
             labels=frozenset((*self.labels, POOL_LABEL + self.pool, BACKEND_LABEL + self.name, *not_in)),
-            speculative=self.speculative,
+            facts=self.facts,
             kv_tokens=self.kv_tokens if self.kv_cache is None else self.kv_cache.tokens,
             seats=self.seats,
             traits=DIALECTS.get(self.kind, UNKNOWN).traits,

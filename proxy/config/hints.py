@@ -11,6 +11,7 @@ from typing import Any
 from proxy.config.messages import choices_of, hint_of, message_of
 from proxy.config.options import OptionPath, field_at, fields_of, group_at, is_list, is_secret, option_holding
 from proxy.config.parts import Parts, broken_with, errors_with, valid_parts
+from proxy.config.refusal import REFUSED
 from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource
 from proxy.config.slips import in_scalar
@@ -39,7 +40,7 @@ class Hints:
     def of(self, error: Mapping[str, Any], path: OptionPath, value: Any) -> str:
         """For pydantic's error about the plain value at `path`."""
         known = hint_of(error, value)
-        if not self._may_guess(path):
+        if not self._may_guess(path) or (known and isinstance(value, dict) and error["type"] == REFUSED):
             return known
         rewrites = known.startswith(_REWRITES)
         if rewrites and holds(known, value, self._fits(path)):

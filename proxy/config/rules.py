@@ -11,11 +11,15 @@ from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
 from proxy.config.refusal import did_you_mean, quoted
+from proxy.engines.registry import DIALECTS
+from proxy.model.engine_facts import NAMED, labels_of
 from proxy.model.rules import Between, RuleSettings, When
 
 _LISTS = ("endpoint", "tenant", "asked_class", "service_tier")
 _FLAGS = ("stream", "constrained")
 _RANGES = ("max_tokens", "prompt_tokens")
+_TOLD_BY_SOME = frozenset[str]().union(*(dialect.tells for dialect in DIALECTS.values()))
+_OPTION_OF = {name: "kind" if name == "engine" else name for name in NAMED} | {"kv_precision": "the label you mean"}
 
 
 def rule_findings(
@@ -43,28 +47,68 @@ def _targets(
         return
     there = {i: b for i, b in backends.items() if rule.pool in (None, b.pool)}
     yield from _labels(path, rule, there, {label for backend in backends.values() for label in backend.labels})
+    yield from _facts(path, rule, there)
     yield from _served_there(path, rule, there)
 
 
 def _labels(
     path: OptionPath, rule: RuleSettings, there: Mapping[int, BackendOptions], labels: set[str]
 ) -> Iterator[Finding]:
-    unknown = [label for label in rule.require if label not in labels]
+    unknown = [label for label in rule.require if label not in labels and "=" not in label]
     for label in unknown:
         message = f"no backend has the label {quoted(label)}, so that what matches is refused"
         yield Finding((*path, "require"), message, did_you_mean(label, labels), Severity.WARNING)
-    if not unknown and there and not any(set(rule.require) <= set(backend.labels) for backend in there.values()):
+    if not unknown and there and not any(_plain(rule) <= set(backend.labels) for backend in there.values()):
         yield Finding((*path, "require"), *_nobody_has(rule))
     near = {label for backend in there.values() for label in backend.labels}
     for place, label in enumerate(rule.prefer):
-        if there and label not in near:
+        if there and label not in near and "=" not in label:
             message = f"has no effect: no backend{_of_pool(rule)} has the label {quoted(label)}"
             yield Finding((*path, "prefer", place), message, did_you_mean(label, near), Severity.WARNING)
 
 
+def _facts(path: OptionPath, rule: RuleSettings, there: Mapping[int, BackendOptions]) -> Iterator[Finding]:
+    """Facts that no engine there can have, as far as the file and the kinds of the engines tell."""
+    for option, wanted in (("require", rule.require), ("prefer", rule.prefer)):
+        for label in (label for label in wanted if "=" in label and there):
+            if not any(_may_have(backend, label) for backend in there.values()):
+                yield _nobody_is(path, option, label, rule, there)
+    needed = [label for label in rule.require if "=" in label]
+    if len(rule.require) < 2 or not all(any(_may_have(b, label) for b in there.values()) for label in needed):
+        return
+    able = [b for b in there.values() if all(_may_have(b, label) for label in needed)]
+    if needed and not any(_plain(rule) <= set(backend.labels) for backend in able):
+        message = f"no backend{_of_pool(rule)} has {', '.join(rule.require)} together, so that what matches is refused"
+        yield Finding((*path, "require"), message, severity=Severity.WARNING)
+
+
+def _nobody_is(
+    path: OptionPath, option: str, label: str, rule: RuleSettings, there: Mapping[int, BackendOptions]
+) -> Finding:
+    fact, _, value = label.partition("=")
+    then = "so that what matches is refused" if option == "require" else "so that it has no effect"
+    theirs = {str(getattr(backend.facts, fact)) for backend in there.values()} - {"", "None"}
+    hint = f"theirs: {', '.join(sorted(theirs))}" if theirs else f"write {_OPTION_OF[fact]} at a backend"
+    return Finding((*path, option), f"no backend{_of_pool(rule)} has {fact} {value}, {then}", hint, Severity.WARNING)
+
+
+def _may_have(backend: BackendOptions, label: str) -> bool:
+    """Whether it is written so, or its engine may still say so."""
+    fact = label.partition("=")[0]
+    kind = DIALECTS.get(backend.kind)
+    if label in labels_of(backend.facts):
+        return True
+    return kind is None if fact == "engine" else fact in (_TOLD_BY_SOME if kind is None else kind.tells)
+
+
+def _plain(rule: RuleSettings) -> set[str]:
+    return {label for label in rule.require if "=" not in label}
+
+
 def _nobody_has(rule: RuleSettings) -> tuple[str, str]:
-    wanted = ", ".join(quoted(label) for label in rule.require)
-    labels = f"the label {wanted}" if len(rule.require) == 1 else f"the labels {wanted} together"
+    plain = [label for label in rule.require if "=" not in label]
+    wanted = ", ".join(map(quoted, plain))
+    labels = f"the label {wanted}" if len(plain) == 1 else f"the labels {wanted} together"
     message = f"no backend{_of_pool(rule)} has {labels}, so that what matches is refused"
     return message, "require less, or give a backend these labels"
 
@@ -75,7 +119,11 @@ def _of_pool(rule: RuleSettings) -> str:
 
 def _served_there(path: OptionPath, rule: RuleSettings, there: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     """Models that the rule sends to where nobody has them."""
-    fit = {i: b for i, b in there.items() if set(rule.require) <= set(b.labels)}
+    fit = {
+        i: b
+        for i, b in there.items()
+        if _plain(rule) <= set(b.labels) and all("=" not in wanted or _may_have(b, wanted) for wanted in rule.require)
+    }
     served = served_names(fit) if fit and (rule.pool or rule.require) else None
     for place, pattern in enumerate(rule.when.model):
         if served and not _names_any(pattern, served):

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 
-from proxy.config.refusal import quoted, refusal
+from proxy.config.refusal import did_you_mean, quoted, refusal
 from proxy.core.route.policies import POLICIES
 from proxy.model.bounds import Form
 from proxy.model.cache import INSTANT, pace_of
+from proxy.model.engine_facts import MAX_CHARS, NAMED, fact_label
 from proxy.model.hedge import OFF, QUANTILES
 from proxy.model.line_pattern import line_pattern
 from proxy.model.tenants import is_tenant
@@ -27,6 +28,9 @@ _TOKENS: Final = re.compile(r"([0-9]{1,9}) tokens?", re.ASCII)
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _TIME: Final = re.compile(_DATE.pattern + r"T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII)
+_LABEL: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+_LABELS: Final = "labels"
+_FACT: Final = rf"^([A-Za-z0-9._:-]{{1,64}}|({'|'.join(NAMED)})=.{{1,{MAX_CHARS}}})$"
 _HEADER: Final = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
 _TAKEN: Final = frozenset({"authorization", "api-key", "x-api-key", "content-type", "origin", "x-tidegate-class"})
 """Headers that cannot say who a proxy in front means."""
@@ -105,6 +109,36 @@ def written_moment(seconds: float) -> str:
     """`2027-01-01`, or with the time where it is not midnight UTC."""
     at = datetime.fromtimestamp(seconds, UTC)
     return at.date().isoformat() if not seconds % 86400 else at.isoformat().replace("+00:00", "Z")
+
+
+def _labels(value: Any) -> Any:
+    """`{precision: fp16, labels: [eu]}` → `eu`, `precision=fp16`. Raises a refusal."""
+    if not isinstance(value, dict):  # what is behind here is strict, and has no lists
+        return tuple(value) if isinstance(value, list) else value
+    plain = value.get(_LABELS, ())
+    if not isinstance(plain, list | tuple):
+        raise refusal(f"{_LABELS} must be a list of labels", "such as [eu, fp8]")
+    return (*plain, *(_fact(name, written) for name, written in value.items() if name != _LABELS))
+
+
+def _fact(name: Any, value: Any) -> str:
+    if name not in NAMED:
+        hint = did_you_mean(str(name), NAMED) or f"facts are {', '.join(NAMED)}; labels: [...] for others"
+        raise refusal(f"{quoted(str(name))} is nothing that is known of engines", hint)
+    value = str(value).lower() if isinstance(value, bool) else value
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_CHARS:
+        raise refusal(f"{name} must be a word of up to {MAX_CHARS} characters", "such as precision: fp16")
+    return f"{name}={value}"
+
+
+def _label(text: str) -> str:
+    """As backends have it: facts in the one spelling that is compared."""
+    name, is_fact, value = text.partition("=")
+    if not is_fact:
+        if not _LABEL.fullmatch(text):
+            raise refusal(f"{quoted(text)} is not a label", "1 to 64 of the characters A-Z a-z 0-9 . _ : -")
+        return text
+    return fact_label(name, _fact(name, value).partition("=")[2])
 
 
 def _network(text: str) -> str:
@@ -219,6 +253,27 @@ _HeaderName = Annotated[
     AfterValidator(_header_name),
     Field(json_schema_extra={"pattern": rf"^{_HEADER.pattern}$", "examples": ["x-forwarded-user"]}),
 ]
+_Labels = Annotated[
+    tuple[Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pattern": _FACT})], ...],
+    BeforeValidator(_labels),
+    Field(max_length=256),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "string", "pattern": _FACT}, "maxItems": 256},
+                {
+                    "type": "object",
+                    "properties": {
+                        **{name: {"type": ["string", "boolean"], "maxLength": MAX_CHARS} for name in NAMED},
+                        _LABELS: {"type": "array", "items": {"type": "string", "pattern": f"^{_LABEL.pattern}$"}},
+                    },
+                    "additionalProperties": False,
+                },
+            ],
+            "examples": [["eu"], {"precision": "fp16"}],
+        }
+    ),
+]
 _Pace = Annotated[
     str,
     BeforeValidator(_pace),
@@ -262,6 +317,7 @@ WRITTEN: Final[dict[Form, Any]] = {
     Form.HEADER: _HeaderName,
     Form.POLICY: _Policy,
     Form.PACE: _Pace,
+    Form.LABELS: _Labels,
     Form.STORE: _Store,
     Form.LINE: _Line,
     Form.TOKENS: _Tokens,

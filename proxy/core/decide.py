@@ -141,8 +141,9 @@ class Decider:
             return Shed(self.unserved(job), unserved=True)
         if job.deadline is not None and now >= job.deadline:
             return Shed(hold_timeout(self.wait_s(candidates)), Reason.DEADLINE)
-        if job.require and not any(job.require <= b.spec.labels for b in candidates.backends):
-            return Shed(unlabelled(shown_name(job.model)), unserved=True)
+        if job.require and not any(job.require <= b.labels for b in candidates.backends):
+            missing = min((job.require - b.labels for b in candidates.backends), key=len)
+            return Shed(unlabelled(shown_name(job.model), missing), unserved=True)
         return None
 
     def _over_quota(self, demand: Demand) -> Shed | None:

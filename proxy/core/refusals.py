@@ -4,6 +4,7 @@ Owns the words; those of a limit stand in its table. Whether to refuse, and the 
 by the caller.
 """
 
+from collections.abc import Collection
 from math import ceil
 
 from proxy.core.fleet.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S
@@ -88,8 +89,8 @@ def quota(shortage: Shortage) -> Fault:
     return internal(Kind.QUOTA, text, after_s)
 
 
-def unlabelled(model: str) -> Fault:
-    """The rules require labels that no backend of the model has."""
-    return internal(
-        Kind.NO_BACKEND, f'No backend of "{model}" has the labels that the rules require.', MIN_RETRY_AFTER_S
-    )
+def unlabelled(model: str, missing: Collection[str] = ()) -> Fault:
+    """The rules require what no backend of the model has; `missing`: what the best of them lacks."""
+    facts = sorted(label.replace("=", " ") for label in missing if "=" in label and "!" not in label)
+    what = f"has the labels that the rules require{': ' if facts else ''}{', '.join(facts)}"
+    return internal(Kind.NO_BACKEND, f'No backend of "{model}" {what}.', MIN_RETRY_AFTER_S)

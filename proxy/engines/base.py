@@ -65,6 +65,9 @@ class Dialect:
     """Where it tells its load; each may be switched off in the engine. All are asked, in this order: what one tells, a
     later one need not."""
 
+    tells: frozenset[str] = frozenset()
+    """Facts of itself that it may tell, of those that rules may name (`engine_facts.NAMED`)."""
+
     routes: frozenset[str] = frozenset()
     """What it has for its clients beside the API that all are asked for: decoded paths."""
     has_other_routes: bool = False

@@ -6,11 +6,15 @@ It says 500 for invalid JSON. Its counts stand in `timings`, which move to anoth
 from typing import Final
 
 from proxy.engines.base import STATUS, TOKENS, Dialect
-from proxy.engines.load import METRICS, NOTHING, LoadSource, Reading, parsed
+from proxy.engines.load import METRICS, NOTHING, LoadSource, Reading, count, parsed, said, share, word
 from proxy.engines.prometheus import total
 from proxy.engines.traps import llama_cpp
 from proxy.model.abilities import Lack, Traits
 from proxy.model.endpoint import Endpoint
+from proxy.model.engine_facts import EngineFacts
+
+_POLL_S: Final = 2.0
+"""Its worker looks for clients that left after a second without a result of any task, and a scrape is one."""
 
 
 def _props(text: bytes) -> Reading:
@@ -18,10 +22,18 @@ def _props(text: bytes) -> Reading:
     props = parsed(text)
     if not isinstance(props, dict):
         return NOTHING
-    slots, is_sleeping = props.get("total_slots"), props.get("is_sleeping")
+    is_sleeping, usual = props.get("is_sleeping"), props.get("default_generation_settings")
+    parameters = usual.get("params") if isinstance(usual, dict) else None
+    drafts = parameters.get("speculative.types") if isinstance(parameters, dict) else None
+    told = said(
+        version=word(props.get("build_info")),
+        precision=word(props.get("model_ftype")),
+        speculative=drafts != "none" if isinstance(drafts, str) and drafts else None,
+    )
     return Reading(
-        seats=float(slots) if isinstance(slots, int) and slots > 0 else None,
+        seats=count(props.get("total_slots")),
         unloaded=is_sleeping if isinstance(is_sleeping, bool) else None,
+        facts=told,
     )
 
 
@@ -30,6 +42,18 @@ def _metrics(text: bytes) -> Reading:
         running=total(text, b"llamacpp:requests_processing"),
         waiting=total(text, b"llamacpp:requests_deferred"),
         odometer=total(text, b"llamacpp:prompt_tokens_total"),
+        facts=_facts(text),
+    )
+
+
+def _facts(text: bytes) -> EngineFacts | None:
+    """Drafts are counted, as 0, where there are none, too. Prompt tokens are counted without those from its cache."""
+    drafted = total(text, b"llamacpp:spec_decode_num_draft_tokens_total")
+    cached, computed = total(text, b"llamacpp:prompt_tokens_cached_total"), total(text, b"llamacpp:prompt_tokens_total")
+    return said(
+        speculative=True if drafted else None,
+        acceptance=share(total(text, b"llamacpp:spec_decode_num_accepted_tokens_total"), drafted),
+        prefix_hits=None if cached is None or computed is None else share(cached, cached + computed),
     )
 
 
@@ -54,7 +78,12 @@ LLAMA_CPP: Final = Dialect(
     ports=(8080,),
     context_at=("meta", "n_ctx"),  # of one slot
     state_at=STATUS,  # without a model of its own
-    loads=(LoadSource("/props", _props), LoadSource(METRICS, _metrics), LoadSource("/slots", _slots, stirs=True)),
+    loads=(
+        LoadSource("/props", _props),
+        LoadSource(METRICS, _metrics, every_s=_POLL_S),
+        LoadSource("/slots", _slots, stirs=True, every_s=_POLL_S),
+    ),
+    tells=frozenset({"precision", "speculative"}),
     routes=TOKENS
     | {"/v1/rerank", "/v1/reranking", "/rerank", "/reranking"}
     | {"/apply-template", "/completion", "/embedding", "/infill"},

@@ -8,10 +8,15 @@ import json
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from proxy.model.engine_facts import MAX_CHARS, UNKNOWN, EngineFacts, first_known
+
 MAX_B: Final = 4 << 20
 """Longest answer that is read."""
 METRICS: Final = "/metrics"
 _MAX_CONTEXT: Final = 1 << 32
+MAX_MEMORY_B: Final = 1 << 50
+SELDOM_S: Final = 60.0
+"""What changes only with a restart is asked for so often."""
 
 
 class Reading(NamedTuple):
@@ -31,6 +36,8 @@ class Reading(NamedTuple):
     """It takes requests, and leaves them alone until somebody wakes it."""
     unloaded: bool | None = None
     """Its model is out of memory since it was idle, and the next request brings it back. None: it never sleeps so."""
+    facts: EngineFacts | None = None
+    """What it says of itself beside its load."""
 
 
 NOTHING = Reading()
@@ -38,8 +45,10 @@ NOTHING = Reading()
 
 def merged(first: Reading, second: Reading) -> Reading:
     """What one of them tells; the first where both do."""
-    told: dict[str, Any] = first._asdict()
-    return second._replace(**{name: value for name, value in told.items() if value is not None})
+    told: dict[str, Any] = {name: value for name, value in first._asdict().items() if value is not None}
+    if first.facts is not None and second.facts is not None:
+        told["facts"] = first_known(first.facts, second.facts)
+    return second._replace(**told)
 
 
 class LoadSource(NamedTuple):
@@ -49,6 +58,8 @@ class LoadSource(NamedTuple):
     read: Callable[[bytes], Reading]
     stirs: bool = False
     """Asking keeps an idle engine from falling asleep, and wakes it: to be asked when it is at work anyway."""
+    every_s: float = 0.0
+    """Not to be asked more often. What it told holds until then, where that is `SELDOM_S`."""
 
 
 def parsed(text: bytes) -> Any:
@@ -57,6 +68,33 @@ def parsed(text: bytes) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def word(value: Any) -> str:
+    """A short text in one line; empty for anything else."""
+    return " ".join(value[:256].split())[:MAX_CHARS] if isinstance(value, str) else ""
+
+
+def said(**facts: Any) -> EngineFacts | None:
+    """Facts of an engine; None where it says none of them."""
+    told = EngineFacts(**facts)
+    return None if told == UNKNOWN else told
+
+
+def count(value: Any, most: int = _MAX_CONTEXT) -> float | None:
+    """A whole number above 0."""
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) and 0 < value < most else None
+
+
+def share(some: float | None, of: float | None) -> float | None:
+    """`some` ÷ `of`; None where nothing was counted, or more than all."""
+    return some / of if some is not None and of and some <= of else None
+
+
+def version(text: bytes) -> Reading:
+    """Of an answer that says `version` and may say more."""
+    fields = parsed(text)
+    return Reading(facts=said(version=word(fields.get("version")) if isinstance(fields, dict) else ""))
 
 
 def tokens(value: Any) -> int | None:

@@ -3,10 +3,23 @@
 from typing import Any, Final
 
 from proxy.engines.base import Dialect, Sign
-from proxy.engines.load import NOTHING, LoadSource, Reading, parsed, tokens
+from proxy.engines.load import (
+    MAX_MEMORY_B,
+    NOTHING,
+    SELDOM_S,
+    LoadSource,
+    Reading,
+    count,
+    parsed,
+    said,
+    tokens,
+    version,
+    word,
+)
 from proxy.engines.traps import ollama
 from proxy.model.abilities import Lack, Traits
 from proxy.model.endpoint import Endpoint
+from proxy.model.engine_facts import EngineFacts
 
 _LATEST: Final = ":latest"
 """What it adds to a name without a tag; requests may leave it out."""
@@ -23,6 +36,17 @@ def _in_memory(text: bytes) -> Reading:
     return Reading(
         loaded=frozenset((*named, *(name.removesuffix(_LATEST) for name in named))),
         contexts={name: context for name, context in contexts if context is not None} or None,
+        facts=_facts(list(named.values())),
+    )
+
+
+def _facts(entries: list[dict[str, Any]]) -> EngineFacts | None:
+    """Of what is in memory. Models of unlike precision have none together."""
+    details = [entry.get("details") for entry in entries]
+    precisions = {word(one.get("quantization_level")) if isinstance(one, dict) else "" for one in details}
+    memory = [count(entry.get("size_vram"), MAX_MEMORY_B) or 0.0 for entry in entries if "size_vram" in entry]
+    return said(
+        precision=precisions.pop() if len(precisions) == 1 else "", gpu_memory_b=sum(memory) if memory else None
     )
 
 
@@ -57,7 +81,8 @@ OLLAMA: Final = Dialect(
     owners=("library",),
     sign=Sign("/api/version", _is_version, _has_tags),
     ports=(11434,),
-    loads=(LoadSource("/api/ps", _in_memory),),
+    loads=(LoadSource("/api/ps", _in_memory), LoadSource("/api/version", version, every_s=SELDOM_S)),
+    tells=frozenset({"precision"}),
     refusals={
         Lack.CONTEXT: (
             r"the prompt is longer than the context length",

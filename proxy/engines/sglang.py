@@ -1,12 +1,17 @@
 """SGLang 0.5.23, by its source."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from proxy.engines.base import ASKED_FOR_USAGE, MAX_MODEL_LEN, RANKING, TOKENS, Dialect
-from proxy.engines.load import METRICS, LoadSource, Reading
+from proxy.engines.load import METRICS, NOTHING, SELDOM_S, LoadSource, Reading, count, parsed, said, word
 from proxy.engines.prometheus import mean, total
 from proxy.engines.traps import sglang
 from proxy.model.abilities import Lack, Traits
+from proxy.model.engine_facts import EngineFacts
+
+_GIB: Final = 1 << 30
+_MEMORY: Final = ("weight", "kvcache", "graph")
 
 
 def _load(text: bytes) -> Reading:
@@ -16,7 +21,50 @@ def _load(text: bytes) -> Reading:
         kv_usage=mean(text, b"sglang:token_usage"),
         kv_tokens=total(text, b"sglang:max_total_num_tokens"),
         odometer=total(text, b"sglang:prompt_tokens_total"),
+        facts=_rates(text),
     )
+
+
+def _rates(text: bytes) -> EngineFacts | None:
+    """As they were of late: gauges."""
+    accepted, found = mean(text, b"sglang:spec_accept_rate"), mean(text, b"sglang:cache_hit_rate")
+    return said(
+        speculative=True if accepted else None,
+        acceptance=accepted if accepted and accepted <= 1 else None,
+        prefix_hits=found if found is not None and found <= 1 else None,
+    )
+
+
+def _server_info(text: bytes) -> Reading:
+    """Its arguments, flat, and what its schedulers say."""
+    fields = parsed(text)
+    if not isinstance(fields, dict):
+        return NOTHING
+    ranks = fields.get("internal_states")
+    inside = ranks[0] if isinstance(ranks, list) and ranks and isinstance(ranks[0], dict) else {}
+    weights, drafts = word(fields.get("dtype")), fields.get("speculative_algorithm", "")
+    told = said(
+        version=word(fields.get("version")),
+        precision=word(fields.get("quantization")) or ("" if weights == "auto" else weights),
+        kv_precision="" if fields.get("kv_cache_dtype") == "auto" else word(fields.get("kv_cache_dtype")),
+        attention=word(fields.get("attention_backend")),
+        speculative=None if drafts == "" else drafts is not None,
+        revision=word(fields.get("revision")),
+        gpu_memory_b=_memory_b(inside),
+    )
+    return Reading(
+        kv_tokens=count(fields.get("max_total_num_tokens")),
+        seats=count(inside.get("effective_max_running_requests_per_dp")) or count(fields.get("max_running_requests")),
+        facts=told,
+    )
+
+
+def _memory_b(inside: Mapping[str, Any]) -> float | None:
+    """Of weights, KV cache and graphs, told in GiB."""
+    told = inside.get("memory_usage")
+    parts = [told.get(name) for name in _MEMORY] if isinstance(told, dict) else []
+    known = [part for part in parts if isinstance(part, int | float) and not isinstance(part, bool) and 0 < part < 1e6]
+    return sum(known) * _GIB if known else None
 
 
 SGLANG: Final = Dialect(
@@ -24,7 +72,12 @@ SGLANG: Final = Dialect(
     owners=("sglang",),
     ports=(30000,),
     context_at=MAX_MODEL_LEN,
-    loads=(LoadSource(METRICS, _load),),
+    loads=(
+        LoadSource(METRICS, _load),
+        LoadSource("/server_info", _server_info, every_s=SELDOM_S),
+        LoadSource("/get_server_info", _server_info, every_s=SELDOM_S),  # older
+    ),
+    tells=frozenset({"precision", "kv_precision", "attention", "speculative"}),
     routes=RANKING | TOKENS | {"/v1/classify", "/v1/tokenize", "/v1/detokenize", "/classify", "/encode", "/generate"},
     refusals={
         Lack.CONTEXT: (

@@ -3,7 +3,7 @@
 from typing import Final
 
 from proxy.engines.base import Dialect, Fields
-from proxy.engines.load import METRICS, LoadSource, Reading
+from proxy.engines.load import METRICS, NOTHING, SELDOM_S, LoadSource, Reading, parsed, said, tokens, word
 from proxy.engines.prometheus import total
 from proxy.engines.traps import tgi
 from proxy.model.abilities import Lack, Traits
@@ -18,6 +18,18 @@ def _load(text: bytes) -> Reading:
     )
 
 
+def _info(text: bytes) -> Reading:
+    """Any name is taken for its one model. How many it takes at once is no number of seats: the rest is refused."""
+    fields = parsed(text)
+    if not isinstance(fields, dict):
+        return NOTHING
+    model, context = word(fields.get("model_id")), tokens(fields.get("max_total_tokens"))
+    return Reading(
+        contexts={model: context} if model and context is not None else None,
+        facts=said(version=word(fields.get("version")), revision=word(fields.get("model_sha"))),
+    )
+
+
 def _is_entry(entry: Fields) -> bool:
     """Its one model belongs to itself, and was made in 1970."""
     created, owner = entry.get("created"), entry.get("owned_by")
@@ -28,7 +40,7 @@ TGI: Final = Dialect(
     "tgi",
     mistaken=("textgenerationinference",),
     is_entry=_is_entry,
-    loads=(LoadSource(METRICS, _load),),
+    loads=(LoadSource(METRICS, _load), LoadSource("/info", _info, every_s=SELDOM_S)),
     routes=frozenset({"/generate", "/generate_stream", "/tokenize", "/chat_tokenize", "/invocations"}),
     refusals={
         Lack.CONTEXT: (

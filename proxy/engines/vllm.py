@@ -3,10 +3,11 @@
 from typing import Final
 
 from proxy.engines.base import ASKED_FOR_USAGE, MAX_MODEL_LEN, RANKING, TOKENS, Dialect
-from proxy.engines.load import METRICS, LoadSource, Reading
+from proxy.engines.load import METRICS, SELDOM_S, LoadSource, Reading, said, share, version, word
 from proxy.engines.prometheus import Sample, labels_of, mean, number, samples, total
 from proxy.engines.traps import vllm
 from proxy.model.abilities import Lack, Traits
+from proxy.model.engine_facts import EngineFacts
 
 
 def _load(text: bytes) -> Reading:
@@ -19,6 +20,22 @@ def _load(text: bytes) -> Reading:
         kv_tokens=sum(known) if known else None,
         odometer=total(text, b"vllm:prompt_tokens_total"),
         asleep=_asleep(text),
+        facts=_facts(text),
+    )
+
+
+def _facts(text: bytes) -> EngineFacts | None:
+    """The drafts are counted only where it decodes speculatively. Of its weights it says nothing here."""
+    drafted = total(text, b"vllm:spec_decode_num_draft_tokens_total")
+    caches = samples(text, b"vllm:cache_config_info")
+    kv_type = labels_of(caches[0]).get(b"cache_dtype", b"").decode("latin-1") if caches else ""
+    return said(
+        kv_precision="" if kv_type == "auto" else word(kv_type),
+        speculative=None if drafted is None else True,
+        acceptance=share(total(text, b"vllm:spec_decode_num_accepted_tokens_total"), drafted),
+        prefix_hits=share(
+            total(text, b"vllm:prefix_cache_hits_total"), total(text, b"vllm:prefix_cache_queries_total")
+        ),
     )
 
 
@@ -44,7 +61,8 @@ VLLM: Final = Dialect(
     owners=("vllm",),
     ports=(8000, 8001),
     context_at=MAX_MODEL_LEN,
-    loads=(LoadSource(METRICS, _load),),
+    loads=(LoadSource(METRICS, _load), LoadSource("/version", version, every_s=SELDOM_S)),
+    tells=frozenset({"kv_precision", "speculative"}),
     routes=RANKING
     | TOKENS
     | {"/rerank", "/v2/rerank", "/score", "/pooling", "/classify", "/cohere/v2/chat", "/inference/v1/generate"}

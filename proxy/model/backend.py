@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from proxy.model.abilities import PLAIN, Traits
+from proxy.model.engine_facts import UNKNOWN, EngineFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,9 @@ class BackendSpec:
     max_concurrency: int | None = None
     """Permits: requests in flight at once; None: no bound of ours."""
     labels: frozenset[str] = frozenset()
-    """What rules may require or prefer."""
-    speculative: bool = False
-    """Decodes speculatively: structured output goes elsewhere when it can."""
+    """What rules may require or prefer, beside facts."""
+    facts: EngineFacts = UNKNOWN
+    """What its operator says of the engine. What it tells itself counts more."""
     kv_tokens: int | None = None
     """KV budget of the engine, tokens; None: told by its metrics, or learned."""
     seats: int | None = None

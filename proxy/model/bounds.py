@@ -42,6 +42,8 @@ class Form(Enum):
     """A short name, or a number."""
     FILE = "file"
     """Beside the configuration."""
+    LABELS = "labels"
+    """Labels and facts of backends: a list, or `{precision: fp16}`."""
     STORE = "store"
     """The address of a Redis or Valkey."""
 

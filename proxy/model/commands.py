@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from proxy.model.abilities import Cannot, Traits
+from proxy.model.engine_facts import EngineFacts
 from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Fault
 from proxy.model.windows import Gathered
@@ -225,6 +226,8 @@ class Probed:
     """Context lengths by the engine's own names, tokens; None: nothing is known of any."""
     traits: Traits | None = None
     """Of its kind of engine; None: as before."""
+    kind: str | None = None
+    """Of engine; empty: it did not tell. None: as before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +251,8 @@ class Load:
     """It takes no requests until somebody wakes it."""
     unloaded: bool | None = None
     """Its one model is not in memory, and is loaded again by the next request."""
+    facts: EngineFacts | None = None
+    """What it says of itself beside its load; None: as before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from proxy.model.bounds import Bounds
+from proxy.model.bounds import Bounds, Form
 
 EndpointName = Literal[
     "chat.completions",
@@ -20,6 +20,8 @@ EndpointName = Literal[
 ClassName = Annotated[str, Bounds(pattern=r"^[A-Za-z0-9._-]{1,32}$")]
 TenantName = Annotated[str, Bounds(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")]
 RuleLabel = Annotated[str, Bounds(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+RuleLabels = Annotated[tuple[str, ...], Form.LABELS]
+"""Labels as operators write them, and facts of engines as labels: `precision=fp16`."""
 _Text = Annotated[str, Bounds(min_length=1, max_length=256)]
 _Some = Bounds(max_length=256)
 MAX_RULES = 256
@@ -76,7 +78,10 @@ class RuleSettings:
     """Traffic class. null: as the header, the tier or the expected work says."""
     pool: RuleLabel | None = None
     """The only pool whose backends may take it. null: any."""
-    require: Annotated[tuple[RuleLabel, ...], _Some] = ()
-    """Labels a backend must have."""
-    prefer: Annotated[tuple[RuleLabel, ...], _Some] = ()
-    """Labels a backend should have."""
+    require: RuleLabels = ()
+    """Labels a backend must have, and what must be true of its engine: `[eu]`, `{precision: fp16}`, or both as
+    `{precision: fp16, labels: [eu]}`. Facts are `engine`, `precision`, `kv_precision`, `attention`, `speculative`,
+    `gpu` and `hardware`: as the engine tells, else as its backend says. A precision may be one (`q4_k_m`), a kind of
+    them (`int4`, `fp16`) or a width (`4bit`, `16bit`)."""
+    prefer: RuleLabels = ()
+    """Labels a backend should have, and what should be true of its engine; written as in `require`."""

@@ -27,6 +27,7 @@ from proxy.wire.prompts.lint import PrefixLint
 FILE: Final = Path(__file__).resolve().parents[2] / "deploy" / "METRICS.md"
 LABELS: Final = {
     "admission": "`routing.admission.mode` as it is written.",
+    "attention": "What computes attention in an engine, as it tells or as is configured.",
     "backend": "A backend's `name`; `none`: no backend was asked; `cache`: the answer was kept here.",
     "by": "What percentiles are of: `class`, `model`, `backend`, `warmth`, `output`, or `all`.",
     "cause": "Why tokens were wasted: `client_gone`, `hedge_lost`, `retry`.",
@@ -36,10 +37,14 @@ LABELS: Final = {
     "end_code": "Who ended a request (`C` the client, `U` the engine, `P` the proxy) and in which phase (`R` reading, "
     "`Q` queue, `H` until the engine's head, `S` stream); `--`: nobody, it was served.",
     "endpoint": "What was asked, such as `chat.completions`; `other`: routes that only pass.",
+    "engine": "Kind of engine; empty: it did not tell.",
     "event": "Of the second level of the cache.",
+    "gpu": "Kind of card, as is configured.",
+    "hardware": "What an engine runs on, as is configured.",
     "hash": "First digits of the SHA-256 of the text of the configuration file.",
     "how": "`merged` into another call, or `shared`: answered by it.",
     "kind": "Of a fault, or of what changes in a prompt: a closed set each.",
+    "kv_precision": "Of an engine's KV cache.",
     "log": "`access`, `operational` or `csv`.",
     "measure": "`ttft`, `tpot`, `e2e` or `queue`.",
     "model": "Public name of the model that served, or was to: one of the configuration, or of those that engines "
@@ -50,13 +55,16 @@ LABELS: Final = {
     "percentile": "`50`, `95` or `99`.",
     "policy": "`routing.policy`.",
     "pool": "Named set of backends.",
+    "precision": "Of an engine's weights, as it tells or as is configured.",
     "promise": "`ttft`, `tpot`, `e2e` or `deadline`.",
     "prompt": "A prompt's `name`, or a number for one that has none.",
     "reason": "Why: a closed set each; of refusals see `proxy/obs/README.md`.",
     "result": "How it went: a closed set each, named in the text of the metric.",
+    "revision": "Of an engine's weights.",
     "signal": "`spans` or `metrics`.",
     "slo": "The `name` of an objective in `slos`.",
     "source": "Whose fault it was: `downstream`, `internal`, `upstream`.",
+    "speculative": "`true`, `false`; empty: not known.",
     "stage": "Of the pipeline: `retrieval`, `rerank`, `prompt_assembly`, `post_process`, those of `stages`, and those "
     "measured here (`queue`, `window`, `prefill`, `decode`, `engine`, `repair`, `total`); `other`: any other.",
     "state": "`healthy`, `ejected`, `probation`, `away`.",
@@ -65,7 +73,7 @@ LABELS: Final = {
     "to": "What it was served by instead: `model:NAME`, `pool:NAME` or both.",
     "trigger": "What asked for a configuration to be loaded: `start`, `SIGHUP`, `file`, `admin`, `trial`.",
     "verdict": "`served`, `shed`, `failed`, `cancelled`; of structured answers what was found: `valid`, `mismatch`, …",
-    "version": "Of a prompt, or of Tidegate.",
+    "version": "Of a prompt, of Tidegate, or of an engine.",
     "what": "A closed set each, named in the text of the metric.",
     "window": "`1m` or `5m`: a sliding window, which ends now and is up to 15 s longer; of burn rates `5m` to `3d`, "
     "up to 10 s shorter, above an hour 5 minutes.",

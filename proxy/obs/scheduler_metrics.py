@@ -11,6 +11,7 @@ from proxy.core.fleet.health import HealthState
 from proxy.core.scheduler import Scheduler
 from proxy.core.shown.views import BackendView, Counts, PoolView
 from proxy.model.tenants import QuotaView
+from proxy.obs.engine_metrics import engine_families
 from proxy.obs.families import counter, counters, gauge, gauges, read
 from proxy.obs.labels import OTHER, Labels
 
@@ -25,7 +26,9 @@ def scheduler_families(
     named, listed = tenants or Labels((), 1), models or Labels((), 1)
     counts = scheduler.counts(now)
     yield from _count_families(counts)
-    yield from _backend_families(scheduler.backends(now))
+    backends = scheduler.backends(now)
+    yield from _backend_families(backends)
+    yield from engine_families(backends)
     yield from _pool_families(scheduler.pools(now))
     yield gauges(
         "tidegate_model_healthy_backends",

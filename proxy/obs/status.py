@@ -88,12 +88,17 @@ class Status:
             "totals": _totals(counts, gauges),
             "classes": self._classes(facts.classes, now),
             "slos": read.slos(),
-            "backends": {view.name: _backend(view, now) for view in scheduler.backends(now)},
+            "backends": self.backends(),
             "pools": {view.name: _pool(view) for view in scheduler.pools(now)},
             "models": list(scheduler.models()[:_MOST_MODELS]),
             "cache": None if gauges.cache is None else gauges.cache._asdict(),
             "decisions_seq": read.recent.seq,
         }
+
+    def backends(self) -> dict[str, Any]:
+        """Of the same, what is said of backends."""
+        now = self._from.monotonic()
+        return {view.name: _backend(view, now) for view in self._from.scheduler.backends(now)}
 
     def decisions(self, since: int, most: int) -> dict[str, Any]:
         """The newest `most` that came after number `since`, the newest first: of all, and of the notable ones."""
@@ -224,6 +229,23 @@ def _backend(view: BackendView, now: float) -> dict[str, Any]:
         "busy": view.busy,
         "misconfigured": view.misconfigured,
         "models": None if view.models is None else sorted(view.models)[:_MOST_MODELS],
+        "asleep": view.asleep,
+        "context_tokens": view.context,
+        "engine": _engine(view),
+    }
+
+
+def _engine(view: BackendView) -> dict[str, Any]:
+    """What is not known is null, texts included."""
+    told = {name: None if value == "" else value for name, value in view.facts._asdict().items()}
+    return {
+        "kind": told.pop("engine"),
+        **told,
+        "running": view.engine_running,
+        "waiting": view.engine_waiting,
+        "kv_usage": view.engine_kv_usage,
+        "unloaded": view.unloaded,
+        "scraped_s_ago": view.scraped_s,
     }
 
 

@@ -30,6 +30,7 @@ from proxy.model.commands import (
     Reason,
     Restarted,
 )
+from proxy.model.engine_facts import EngineFacts
 from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Kind, upstream
 from proxy.model.hedge import Hedge
@@ -46,7 +47,7 @@ shapes = st.lists(
             "seats": seats,
             "kv_tokens": kv,
             "labels": frozenset(labels),
-            "speculative": speculative,
+            "facts": EngineFacts(speculative=speculative),
             "pool": pool,
             "order": order,
         },

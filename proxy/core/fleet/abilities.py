@@ -62,6 +62,11 @@ class Abilities:
         """Whether anything may keep a request away."""
         return bool(self._contexts) or bool(self._lacks)
 
+    @property
+    def longest(self) -> int | None:
+        """Of the contexts that it tells, tokens."""
+        return max(self._contexts.values()) if self._contexts else None
+
     def alike(self, other: "Abilities") -> bool:
         """Whether both may be sent the same, as far as known."""
         return not self._lacks and not other._lacks and self._contexts == other._contexts

@@ -24,6 +24,8 @@ from proxy.core.learn.seats import SeatWatch
 from proxy.core.learn.sessions import Kept
 from proxy.model.abilities import Traits
 from proxy.model.backend import BackendSpec
+from proxy.model.commands import Load
+from proxy.model.engine_facts import UNKNOWN, EngineFacts, first_known, labels_of
 from proxy.model.faults import Fault
 from proxy.model.limits import HealthSettings
 from proxy.model.model_name import canonical
@@ -49,6 +51,7 @@ class Backend:
         "busy",
         "calls",
         "concurrency",
+        "facts",
         "flow",
         "forecast",
         "health",
@@ -57,6 +60,8 @@ class Backend:
         "kept",
         "known",
         "kv_tokens",
+        "labels",
+        "last_load",
         "leading",
         "ledger",
         "limit",
@@ -72,14 +77,17 @@ class Backend:
         "pressure",
         "record",
         "residence_s",
+        "scraped_at",
         "seat_watch",
         "seats",
         "service_s",
         "share",
         "shut_until",
         "spec",
+        "speculative",
         "takes_any",
         "tells_seats",
+        "told",
         "traits",
     )
 
@@ -144,8 +152,21 @@ class Backend:
         self.abilities = Abilities()
         self.asleep = False
         """It takes no requests until somebody wakes it."""
+        self.told: EngineFacts = UNKNOWN
+        """What the engine says of itself."""
+        self.facts: EngineFacts = UNKNOWN
+        """… and what its operator says where it does not."""
+        self.labels: frozenset[str] = frozenset()
+        """What rules may require or prefer: the operator's, and its facts."""
+        self.speculative = False
+        """Decodes speculatively: structured output goes elsewhere when it can."""
+        self.last_load: Load | None = None
+        """Its metrics, when they were last read,"""
+        self.scraped_at: float | None = None
+        """and when that was."""
         self.traits = spec.traits
         self.abilities.counts_answer = spec.traits.counts_answer
+        self._describe()
         self._listed: frozenset[str] | None = None
         """Its model list, as a probe found it; None: it lists none, or…"""
         self._asked = False
@@ -175,7 +196,27 @@ class Backend:
         if spec.traits != before.traits:
             self.traits = spec.traits
             self.abilities.counts_answer = spec.traits.counts_answer
+        self._describe()
         self._call()
+
+    def tells(self, told: EngineFacts) -> bool:
+        """What the engine says of itself now; returns whether other rules fit it."""
+        if told == self.told:
+            return False
+        before, self.told = self.labels, told
+        self._describe()
+        return before != self.labels
+
+    def is_of_kind(self, kind: str) -> bool:
+        """The kind of engine that a probe found; returns whether other rules fit it. Of another nothing is known."""
+        if kind == self.told.engine:
+            return False
+        return self.tells(UNKNOWN._replace(engine=kind))
+
+    def _describe(self) -> None:
+        self.facts = first_known(self.told, self.spec.facts)
+        self.labels = self.spec.labels | labels_of(self.facts)
+        self.speculative = self.facts.speculative is True
 
     def learn(self, listed: frozenset[str] | None, traits: Traits | None = None) -> bool:
         """Its model list as a probe found it (None: it lists none); returns whether that changed anything."""

@@ -189,6 +189,8 @@ class Fleet:
     def learn(self, backend: Backend, report: Probed) -> bool:
         """A probe was answered; returns whether any candidates changed."""
         changed = self.catalogue.learn(backend, report.models, report.traits)
+        if report.kind is not None and backend.is_of_kind(report.kind):
+            changed = True
         if changed:
             self._look_at_all()
         if report.contexts is not None and backend.abilities.tell(report.contexts):

@@ -233,6 +233,8 @@ class Learning:
         """A scrape; what is nonsense is counted and otherwise ignored."""
         if not backend.ledger.reconcile(report.running, report.waiting, now):
             return
+        if report.running is not None or report.facts is not None or report.loaded is None:
+            backend.last_load, backend.scraped_at = report, now
         backend.concurrency.told(report.running, report.waiting)
         if backend.spec.kv_tokens is None:
             if _within(report.kv_tokens, _MAX_KV_TOKENS):

@@ -92,7 +92,7 @@ class Router:
 
     def fits(self, backend: Backend, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]) -> bool:
         """Whether a held job may go to this one of its candidates now."""
-        if not backend.has_room(demand.job, bulk=demand.bulk) or not demand.job.require <= backend.spec.labels:
+        if not backend.has_room(demand.job, bulk=demand.bulk) or not demand.job.require <= backend.labels:
             return False
         if candidates.unlike and not self._may(backend, candidates, demand):
             return False
@@ -147,7 +147,7 @@ class Router:
     def _usable(self, candidates: Candidates, demand: Demand) -> tuple[Backend, ...]:
         """Those that are open and have its labels."""
         require = demand.job.require
-        return tuple(b for b in candidates.open if require <= b.spec.labels) if require else candidates.open
+        return tuple(b for b in candidates.open if require <= b.labels) if require else candidates.open
 
     def _may(self, backend: Backend, candidates: Candidates, demand: Demand) -> bool:
         """Whether it can serve the job, or nobody can rather."""
@@ -182,7 +182,7 @@ class Router:
     def _choose(self, candidates: Candidates, free: list[Backend], demand: Demand) -> Backend | None:
         if self.judges and demand.bulk:
             candidates.headroom.bind(demand, candidates.first)
-        plain = [b for b in free if not b.spec.speculative] if demand.job.constrained else free
+        plain = [b for b in free if not b.speculative] if demand.job.constrained else free
         if self._foresees:
             if demand.chain and demand.depths is None:
                 demand.depths = self._fleet.prefixes.depths(demand.chain)
@@ -192,7 +192,7 @@ class Router:
             return self._preferred(plain or free, demand)
         chosen = self._fitting(plain, demand)
         if chosen is None and len(plain) < len(free):
-            chosen = self._fitting([b for b in free if b.spec.speculative], demand)
+            chosen = self._fitting([b for b in free if b.speculative], demand)
         return chosen or self._unfitting(free, demand)
 
     def _fitting(self, some: list[Backend], demand: Demand) -> Backend | None:

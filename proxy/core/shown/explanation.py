@@ -37,6 +37,11 @@ class CandidateView:
     not), `speculative`, `order` (one before it takes the job), or the limit it would break; None: fits."""
     enforced: bool
     """Whether a broken limit counts there."""
+    engine: str
+    """Kind; empty: not known."""
+    precision: str
+    lacks: tuple[str, ...]
+    """Labels that its rule requires and it has not."""
     prompt_tokens: float
     hit_tokens: float
     prefill_s: float
@@ -175,6 +180,9 @@ def _view(backend: Backend, candidates: Candidates, demand: Demand, router: Rout
         order=backend.spec.order,
         removed_by=removed_by,
         enforced=removed_by == "order" or router.bars(backend, demand),
+        engine=backend.facts.engine,
+        precision=backend.facts.precision,
+        lacks=tuple(sorted(demand.job.require - backend.labels)),
         prompt_tokens=demand.prompt,
         hit_tokens=out.hit,
         prefill_s=out.cost,
@@ -197,10 +205,10 @@ def _removed_by(backend: Backend, candidates: Candidates, demand: Demand, broken
         return "ejected"
     if backend.pressure.paused or not backend.has_room(demand.job, bulk=demand.bulk):
         return "full" if backend.pressure.is_bound else "permits"
-    if not demand.job.require <= backend.spec.labels:
+    if not demand.job.require <= backend.labels:
         return "labels"
     if candidates.unlike and backend not in ablest(candidates.open, demand):
         return "unable"
-    if demand.job.constrained and backend.spec.speculative and not all(b.spec.speculative for b in candidates.open):
+    if demand.job.constrained and backend.speculative and not all(b.speculative for b in candidates.open):
         return "speculative"
     return None if broken is None else broken.value

@@ -8,6 +8,7 @@ from proxy.core.fleet.health import HealthState
 from proxy.core.fleet.pool import Pool
 from proxy.core.tally import Tally
 from proxy.model.commands import Reason
+from proxy.model.engine_facts import UNKNOWN, EngineFacts
 
 TYPICAL_PROMPT: Final = 1000.0
 """Tokens for which a learned speed is told."""
@@ -84,6 +85,21 @@ class BackendView:
     """Prompt tokens a second of a prompt of `TYPICAL_PROMPT` that is computed alone, by what is learned,"""
     learned_tpot_s: float = 0.0
     """and seconds per output token for one more beside what is there. Both as slow as it is now."""
+    facts: EngineFacts = UNKNOWN
+    """What it says of itself, and its operator where it does not."""
+    engine_running: float | None = None
+    """Its own metrics, as they were last read."""
+    engine_waiting: float | None = None
+    engine_kv_usage: float | None = None
+    """Share of its KV cache in use."""
+    scraped_s: float | None = None
+    """Seconds since it last told its load; None: it never did."""
+    asleep: bool = False
+    """It takes no requests until somebody wakes it."""
+    unloaded: bool = False
+    """Its model is out of memory since it was idle; the next request loads it."""
+    context: int | None = None
+    """Tokens of the longest context that it tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +149,7 @@ class Counts(Tally):
 
 def backend_view(backend: Backend, now: float, *, leaving: bool = False) -> BackendView:
     """The view of `backend` at `now`."""
-    health, model = backend.health, backend.model
+    health, model, load = backend.health, backend.model, backend.last_load
     prefill_s = model.prefill_s(TYPICAL_PROMPT)
     return BackendView(
         name=backend.name,
@@ -175,6 +191,14 @@ def backend_view(backend: Backend, now: float, *, leaving: bool = False) -> Back
         leaving=leaving,
         learned_prefill=TYPICAL_PROMPT / prefill_s if prefill_s > 0.0 else 0.0,
         learned_tpot_s=model.step_s(backend.ledger.decoding + 1.0, backend.ledger.kv) * model.slow_decode,
+        facts=backend.facts,
+        engine_running=None if load is None else load.running,
+        engine_waiting=None if load is None else load.waiting,
+        engine_kv_usage=None if load is None else load.kv_usage,
+        scraped_s=None if backend.scraped_at is None else now - backend.scraped_at,
+        asleep=backend.asleep,
+        unloaded=load is not None and load.unloaded is True,
+        context=backend.abilities.longest,
     )
 
 

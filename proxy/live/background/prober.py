@@ -159,8 +159,8 @@ class Prober:
     def _probed(self, found: Listing | None) -> Probed:
         name, traits = self._backend.name, self._backend.dialect.traits
         if found is None:
-            return Probed(name, ok=True, traits=traits)
-        return Probed(name, True, found.names, contexts=found.contexts or None, traits=traits)
+            return Probed(name, ok=True, traits=traits, kind=self._backend.kind)
+        return Probed(name, True, found.names, contexts=found.contexts or None, traits=traits, kind=self._backend.kind)
 
     def _learn(self, found: Listing) -> None:
         self._models.learn(found.entries)

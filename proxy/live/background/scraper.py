@@ -9,11 +9,12 @@ import logging
 from typing import Final
 
 from proxy.engines import load
-from proxy.engines.load import NOTHING, LoadSource, Reading, merged
+from proxy.engines.load import NOTHING, SELDOM_S, LoadSource, Reading, merged
 from proxy.live.background.questions import Questions
 from proxy.live.driver import Driver
 from proxy.live.upstream.backends import Upstream
 from proxy.model.commands import Load, Restarted
+from proxy.model.engine_facts import EngineFacts, denied
 from proxy.model.faults import FaultError
 from proxy.model.limits import UpstreamLimits
 
@@ -45,7 +46,11 @@ class Scraper:
         self._questions = Questions(backend, limits, loop, "tidegate-scrape")
         self._interval_s = interval_s
         self._silent: dict[LoadSource, float] = {}
-        """Sources that are not there, and when to look again."""
+        """Sources that are not there, or are not to be asked so soon, and when to look again."""
+        self._kept: dict[LoadSource, Reading] = {}
+        """Of those that are asked seldom."""
+        self._denied: set[str] = set()
+        """What the engine says otherwise than its operator."""
         self._odometer: float | None = None
         self._asleep = False
         self._rest = Rest(interval_s)
@@ -66,13 +71,19 @@ class Scraper:
         if not there:
             return
         reading = NOTHING
+        told = {source.read: source for source, kept in self._kept.items() if kept != NOTHING}
         for source in there:
-            if not source.stirs or self._may_stir(reading, now):
-                reading = merged(reading, await self._read(source))
+            if told.get(source.read, source) is source and (not source.stirs or self._may_stir(reading, now)):
+                read = await self._read(source)
+                reading = merged(reading, read)
+                if read != NOTHING:
+                    told[source.read] = source
         if reading == NOTHING:
             self.misses += 1
             return
         self.reads += 1
+        for source in sources:
+            reading = merged(reading, self._kept.get(source, NOTHING))
         self._tell(reading)
 
     def _may_stir(self, reading: Reading, now: float) -> bool:
@@ -87,11 +98,14 @@ class Scraper:
             self._odometer = reading.odometer
             if before is not None and reading.odometer < before:
                 _log.info("backend %s was restarted", name)
+                self._forget()
                 self._driver.report(Restarted(name))
                 self._backend.warm = frozenset()
         if bool(reading.asleep) != self._asleep:
             self._asleep = bool(reading.asleep)
             _log.info("backend %s %s", name, "sleeps and gets no requests" if self._asleep else "is awake")
+        if reading.facts is not None:
+            self._compare(reading.facts)
         self._driver.report(
             Load(
                 name,
@@ -104,19 +118,40 @@ class Scraper:
                 reading.contexts,
                 bool(reading.asleep) if was_asleep else reading.asleep,
                 reading.unloaded,
+                reading.facts,
             )
         )
 
+    def _compare(self, told: EngineFacts) -> None:
+        """Once per difference: what the engine says counts."""
+        written = self._backend.written
+        differing = {f"{name} {getattr(told, name)}, not {getattr(written, name)}" for name in denied(told, written)}
+        for difference in sorted(differing - self._denied):
+            _log.warning("backend %s says of itself: %s as the configuration says", self._backend.name, difference)
+        self._denied = differing
+
+    def _forget(self) -> None:
+        """Another engine may be there: it is asked at once what is asked seldom."""
+        self._kept.clear()
+        for source in self._backend.dialect.loads:
+            if source.every_s:
+                self._silent.pop(source, None)
+
     async def _read(self, source: LoadSource) -> Reading:
+        if source.every_s:
+            self._silent[source] = self._backend.clock() + source.every_s
         try:
             relay = await self._questions.get(source.path, load.MAX_B, _TIMEOUT_S)
         except (TimeoutError, FaultError):
             return NOTHING
         if relay.status in _NOT_THERE:
             self._silent[source] = self._backend.clock() + _TRY_AGAIN_S
+            self._kept.pop(source, None)
         if relay.fault is not None or not relay.complete or relay.status != 200:
             return NOTHING
         reading = source.read(relay.body)
+        if source.every_s >= SELDOM_S:
+            self._kept[source] = reading
         if source.stirs:
             self._rest.asked(self._backend.clock(), at_work=bool(reading.running))
         return reading

@@ -23,6 +23,7 @@ _METHODS: Final = {
     "/status": _READS,
     "/events": ("GET",),
     "/decisions": _READS,
+    "/backends": _READS,
 }
 PATHS: Final = tuple(_METHODS)
 _MOST_DECISIONS: Final = 200
@@ -72,6 +73,8 @@ class Console:
         if path == "/status":
             status = {**self._shown.now(), **self._shown.decisions(0, LAST)}
             return Answer(200, _JSON, orjson.dumps(status), _FRESH)
+        if path == "/backends":
+            return Answer(200, _JSON, orjson.dumps({"backends": self._shown.backends()}), _FRESH)
         if path == "/events":
             return self._events()
         if path == "/decisions":

@@ -40,6 +40,9 @@ class Shown(Protocol):
     def now(self) -> dict[str, Any]:
         """All of it but the decisions, whose last number is its `decisions_seq`."""
 
+    def backends(self) -> dict[str, Any]:
+        """Of the same, the backends alone."""
+
     def decisions(self, since: int, most: int) -> dict[str, Any]:
         """The newest that came after this number, the newest first."""
 

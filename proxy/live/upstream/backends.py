@@ -11,6 +11,7 @@ from proxy.engines.routes import UNRECOGNISED
 from proxy.live.upstream.address import SocketAddress, address_of
 from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
+from proxy.model.engine_facts import UNKNOWN as UNKNOWN_FACTS
 from proxy.model.limits import UpstreamLimits
 
 _log = logging.getLogger("tidegate.backends")
@@ -39,6 +40,8 @@ class Upstream:
         self.clock = watch.clock
         self.dialect: Dialect = DIALECTS.get(config.kind, UNKNOWN)
         self.kind_known = False
+        self.written = UNKNOWN_FACTS
+        """What its operator says of it."""
         self.takes_any = False
         """Every name is sent there: that it does not know one is the client's business."""
         self.aliases: dict[str, str] = {}
@@ -83,6 +86,7 @@ class Upstream:
         self.takes_any = config.models == "any"
         self.aliases = config.aliases
         self.salts_cache = config.cache_salt == "tenant"
+        self.written = config.facts
         self._asks_usage = config.usage == "ask"
         self._key_line = None if address.api_key is None else f"authorization: Bearer {address.api_key}\r\n".encode()
 

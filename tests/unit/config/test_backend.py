@@ -68,7 +68,7 @@ def test_spec_of_a_backend_that_lists_its_models() -> None:
 def test_spec_of_what_the_scheduler_weighs() -> None:
     spec = backend(labels=["fp8"], speculative=True, kv_tokens=1000, seats=8, bias={"bulk": 2.0}, order=1).spec()
     assert spec.labels == {"fp8", "pool=default", "backend=gpu1:8001"}
-    assert (spec.speculative, spec.kv_tokens, spec.seats, spec.bias) == (True, 1000, 8, {"bulk": 2.0})
+    assert (spec.facts.speculative, spec.kv_tokens, spec.seats, spec.bias) == (True, 1000, 8, {"bulk": 2.0})
     assert (spec.order, backend().spec().order) == (1, 0)
     with pytest.raises(ValidationError, match="order"):
         backend(order=-1)

@@ -94,6 +94,39 @@ def test_pools_labels_and_models_that_nobody_has_together(rule: str, expected: s
         assert found == expected
 
 
+FACTS = (
+    "version: 1\nbackends:\n  - {url: 'http://a:1', kind: vllm, precision: FP16, labels: [eu]}\n"
+    "  - {url: 'http://b:1', kind: llama.cpp}\nrouting:\n  rules:\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("{require: {precision: fp16}}", []),
+        ("{require: [eu, precision=16bit]}", []),
+        ("{require: {precision: int4}}", []),  # llama.cpp tells
+        ("{require: {engine: sglang}}", "warning 7:8 routing.rules[0].require: no backend has engine sglang, so that"),
+        ("{require: {gpu: H100}}", "warning 7:8 routing.rules[0].require: no backend has gpu h100, so that what"),
+        ("{prefer: {attention: flash}}", "warning 7:8 routing.rules[0].prefer: no backend has attention flash, so"),
+        (
+            "{require: {precision: int4, labels: [eu]}}",
+            "warning 7:8 routing.rules[0].require: no backend has eu, precision=int4 together, so that what",
+        ),
+        ("{require: {precise: fp16}}", 'error 7:8 routing.rules[0].require: "precise" is nothing that is known'),
+        ("{require: {precision: ''}}", "error 7:8 routing.rules[0].require: precision must be a word of up to 64"),
+        ("{require: {labels: eu}}", "error 7:8 routing.rules[0].require: labels must be a list of labels"),
+    ],
+)
+def test_facts_of_engines(rule: str, expected: str | list[str]) -> None:
+    found = told(FACTS + f"    - {rule}\n")
+    if isinstance(expected, str):
+        (only,) = found
+        assert only.startswith(expected)
+    else:
+        assert found == expected
+
+
 def test_promises() -> None:
     assert (
         told(HEAD + "classes:\n  - {name: chat, slo: chatbot}\n  - {name: c2, slo: {preset: copilot, ttft: 1s}}\n")

@@ -7,6 +7,7 @@ import pytest
 from proxy.engines.llama_cpp import LLAMA_CPP
 from proxy.engines.load import NOTHING, Reading
 from proxy.engines.recognition import recognise
+from proxy.model.engine_facts import EngineFacts
 from tests.engines_captures.reading import capture
 
 PROPS, METRICS, SLOTS = LLAMA_CPP.loads
@@ -27,7 +28,19 @@ def test_props(text: bytes, expected: Reading) -> None:
 
 
 def test_props_as_captured() -> None:
-    assert PROPS.read(capture("llama.cpp/props").body) == Reading(seats=2, unloaded=False)
+    facts = EngineFacts(version="b0-0c1e570", precision="all F32", speculative=False)
+    assert PROPS.read(capture("llama.cpp/props").body) == Reading(seats=2, unloaded=False, facts=facts)
+
+
+def test_its_drafts_and_its_cache_are_counted() -> None:
+    text = METRICS_TEXT + b"llamacpp:prompt_tokens_total 300\nllamacpp:prompt_tokens_cached_total 100\n"
+    draft = b"llamacpp:spec_decode_num_draft_tokens_total %d\nllamacpp:spec_decode_num_accepted_tokens_total 6\n"
+    assert METRICS.read(text + draft % 0).facts == EngineFacts(prefix_hits=0.25)
+    assert METRICS.read(text + draft % 8).facts == EngineFacts(prefix_hits=0.25, speculative=True, acceptance=0.75)
+
+
+def test_it_is_not_asked_so_often_that_clients_who_left_are_not_noticed() -> None:
+    assert [source.every_s >= 2 for source in LLAMA_CPP.loads] == [False, True, True], "its props come from no task"
 
 
 def test_metrics() -> None:

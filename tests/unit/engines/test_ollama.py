@@ -4,8 +4,9 @@ import pytest
 
 from proxy.engines.load import Reading
 from proxy.engines.ollama import OLLAMA
+from proxy.model.engine_facts import EngineFacts
 
-(IN_MEMORY,) = OLLAMA.loads
+IN_MEMORY, VERSION = OLLAMA.loads
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,14 @@ from proxy.engines.ollama import OLLAMA
 )
 def test_what_is_in_memory(text: bytes, expected: Reading) -> None:
     assert IN_MEMORY.read(text) == expected
+
+
+def test_its_precision_and_memory_where_what_is_loaded_agrees() -> None:
+    text = b'{"models":[{"name":"a","details":{"quantization_level":"Q4_K_M"},"size_vram":5368709120}%b]}'
+    assert IN_MEMORY.read(text % b"").facts == EngineFacts(precision="Q4_K_M", gpu_memory_b=5.0 * (1 << 30))
+    other = b',{"name":"b","details":{"quantization_level":"F16"},"size_vram":7}'
+    assert IN_MEMORY.read(text % other).facts == EngineFacts(gpu_memory_b=5.0 * (1 << 30) + 7)
+    assert VERSION.read(b'{"version":"0.33.0"}') == Reading(facts=EngineFacts(version="0.33.0"))
 
 
 def test_names_without_a_tag_are_taken() -> None:

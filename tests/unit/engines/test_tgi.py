@@ -6,13 +6,21 @@ import pytest
 
 from proxy.engines.load import Reading
 from proxy.engines.tgi import TGI
+from proxy.model.engine_facts import EngineFacts
 
-(METRICS,) = TGI.loads
+METRICS, INFO = TGI.loads
 TEXT = b"tgi_batch_current_size 8\ntgi_queue_size 2\ntgi_request_count 11\n"
 
 
 def test_its_load() -> None:
     assert METRICS.read(TEXT) == Reading(8, 2, odometer=11)
+
+
+def test_what_it_says_of_itself() -> None:
+    text = (
+        b'{"model_id":"org/m","model_sha":"abc","max_total_tokens":4096,"max_concurrent_requests":8,"version":"3.3.6"}'
+    )
+    assert INFO.read(text) == Reading(contexts={"org/m": 4096}, facts=EngineFacts(version="3.3.6", revision="abc"))
 
 
 @pytest.mark.parametrize(

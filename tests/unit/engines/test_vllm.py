@@ -7,9 +7,10 @@ import pytest
 from proxy.engines.load import Reading
 from proxy.engines.recognition import recognise
 from proxy.engines.vllm import VLLM
+from proxy.model.engine_facts import EngineFacts
 from tests.engines_captures.reading import capture
 
-(METRICS,) = VLLM.loads
+METRICS, VERSION = VLLM.loads
 TEXT = b"""# HELP vllm:num_requests_running Number of requests in model execution batches.
 # TYPE vllm:num_requests_running gauge
 vllm:num_requests_running{engine="0",model_name="org/m \\"} 7\\""} 3.0
@@ -28,6 +29,17 @@ vllm:cache_config_info{block_size="16",num_gpu_blocks="100"} 1.0
 @pytest.mark.parametrize("text", [TEXT, TEXT.replace(b"\n", b"\r\n")])
 def test_its_load(text: bytes) -> None:
     assert METRICS.read(text) == Reading(5, 4, 0.5, 18000, odometer=1500)
+
+
+def test_what_it_says_of_itself() -> None:
+    drafts = b"vllm:spec_decode_num_draft_tokens_total 8\nvllm:spec_decode_num_accepted_tokens_total 4\n"
+    cache = b"vllm:prefix_cache_queries_total 100\nvllm:prefix_cache_hits_total 40\n"
+    text = TEXT.replace(b'block_size="16",num_gpu_blocks="1025"', b'cache_dtype="fp8",block_size="16"')
+    assert METRICS.read(text + cache + drafts).facts == EngineFacts(
+        kv_precision="fp8", speculative=True, acceptance=0.5, prefix_hits=0.4
+    )
+    assert METRICS.read(text.replace(b"fp8", b"auto")).facts is None
+    assert VERSION.read(b'{"version":"0.33.0"}') == Reading(facts=EngineFacts(version="0.33.0"))
 
 
 def test_a_sleeping_engine_says_so() -> None:
