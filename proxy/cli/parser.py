@@ -254,6 +254,8 @@ COMMANDS = {
     "init": Command(
         "write a commented configuration file for the engines found on this machine",
         "It asks the ports of 127.0.0.1 that engines usually have (8000, 8001, 8080, 11434, 30000, 1234).\n\n"
+        "Whole files for a home, a team or Kubernetes, and for who comes from nginx, LiteLLM, Olla or llama-swap,\n"
+        "are in config/examples of the source.\n\n"
         "example:\n  tidegate init\n  tidegate init --stdout\n\n"
         "exit codes:\n  0  written, engines found or not\n  1  the file is there already, or cannot be written\n"
         "  2  usage",
@@ -392,6 +394,7 @@ def build_parser(command: str | None, *, whole: bool = False) -> argparse.Argume
         description="An OpenAI-compatible smart proxy in front of LLM engines.",
         epilog="start here:\n  tidegate demo\n  tidegate serve http://127.0.0.1:8001\n  tidegate init\n"
         "  tidegate check routing.yaml\n  tidegate serve routing.yaml\n\n"
+        "worked files: config/examples of the source, for a home, a team, Kubernetes, and after other proxies\n\n"
         "exit codes:\n  0, 1, 2  as the help of each command says\n"
         "  130      Ctrl-C before a command could end by itself\n  141      whoever read the output left\n\n"
         "environment:\n  TIDEGATE_CONFIG, TIDEGATE_LISTEN, …  what serve is not told otherwise, see its help\n"

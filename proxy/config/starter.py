@@ -60,6 +60,7 @@ def _lines(machine: Machine, name: str) -> Iterator[str]:
     yield f"#   tidegate check {name}    says everything that is wrong with this file"
     yield f"#   tidegate serve {name}    starts the proxy; with defaults alone, `tidegate serve URL` needs no file"
     yield "#   tidegate schema    is every option, for editors; config/README.md of the source lists them as tables"
+    yield "#   config/examples of the source has whole files: for a home, a team, Kubernetes, and after other proxies"
     yield ""
     yield "version: 1"
     yield ""

@@ -105,7 +105,16 @@ async def before(
         listeners = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nlog: {access: false}\n"
         file = tmp_path / "routing.yaml"
         file.write_text(f"version: 1\n{listeners}backends:\n{backends}{more}")
-        loaded = load(file, {})
+        yield await stack.enter_async_context(serving(file, sims=sims))
+
+
+@asynccontextmanager
+async def serving(
+    file: Path, environment: dict[str, str] | None = None, sims: dict[str, SimServer] | None = None
+) -> AsyncIterator[Live]:
+    """A proxy of this file."""
+    async with AsyncExitStack() as stack:
+        loaded = load(file, environment or {})
         assert loaded.config is not None, loaded.diagnostics
         proxy = Proxy(loaded.config, loaded.rule_lines)
         await proxy.start()

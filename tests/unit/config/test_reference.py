@@ -49,6 +49,13 @@ def test_examples_are_right_without_a_warning(name: str) -> None:
     assert (CONFIG / name).read_text().startswith("# yaml-language-server: $schema=./schema.json\n")
 
 
+def test_the_start_that_the_reference_shows_is_right(tmp_path: Path) -> None:
+    shown_there = (CONFIG / "README.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    assert len(shown_there.splitlines()) == 10
+    (tmp_path / "routing.yaml").write_text(shown_there)
+    assert load(tmp_path / "routing.yaml", {}).diagnostics == []
+
+
 def test_the_full_example_changes_nothing_but_the_backends() -> None:
     full = load(CONFIG / "routing.yaml", {}).config
     small = load(CONFIG / "minimal.yaml", {}).config
