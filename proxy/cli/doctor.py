@@ -2,12 +2,15 @@
 
 import argparse
 import json
+import os
 import textwrap
 from collections.abc import Sequence
 
 from proxy.app.doctor import rules
 from proxy.app.doctor.examine import examine
 from proxy.app.doctor.finding import Finding
+from proxy.app.doctor.front.trials import SILENCE_S
+from proxy.app.doctor.front.walk import KEY_VARIABLE, Front
 from proxy.cli.check import load_file
 from proxy.config.diagnostics import Diagnostic, Severity
 
@@ -20,9 +23,22 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = load_file(arguments.file)
     found = [_of_file(one) for one in loaded.diagnostics]
     if loaded.config is not None:
-        found += examine(loaded.config)
+        found += examine(loaded.config, _front(arguments))
     print(json.dumps([one._asdict() for one in found], indent=2) if arguments.json else told(found))
     return 1 if any(one.severity is Severity.ERROR for one in found) else 0
+
+
+def _front(arguments: argparse.Namespace) -> Front | None:
+    if arguments.public is None:
+        return None
+    key = os.environ.get(KEY_VARIABLE, "")
+    return Front(
+        arguments.public,
+        silence_s=SILENCE_S if arguments.silence is None else arguments.silence,
+        model=arguments.model,
+        key=key if key.isascii() and key.isprintable() else "",
+        verifies=not arguments.insecure,
+    )
 
 
 def told(found: Sequence[Finding]) -> str:

@@ -13,6 +13,7 @@ from proxy.cli import environment
 DEFAULT_FILE = "routing.yaml"
 DEFAULT_ADMIN_URL = "http://127.0.0.1:9090"
 _LONGEST_TRIAL_S = 3600
+_LONGEST_SILENCE_S = 900.0
 DEFAULT_READY_URL = f"{DEFAULT_ADMIN_URL}/readyz"
 SHELLS = ("bash", "zsh", "fish")
 
@@ -96,6 +97,22 @@ def _check(parser: argparse.ArgumentParser) -> None:
 
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="configuration, YAML; - for standard input")
+    parser.add_argument(
+        "--public",
+        metavar="URL",
+        type=_http_url,
+        help="by which clients come: sends itself streams through what stands there, and says what becomes of them",
+    )
+    parser.add_argument(
+        "--silence",
+        metavar="TIME",
+        type=_silence,
+        help="of a stream through --public, such as 70s, which many cut after 60s (default: 3s; takes as much longer)",
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", default="", help="what a running proxy is asked for (default: the first of its list)"
+    )
+    parser.add_argument("--insecure", action="store_true", help="whoever has the certificate of --public")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -290,7 +307,10 @@ COMMANDS = {
     ),
     "doctor": Command(
         "say what is wrong around a configuration: engines, names, certificates, clocks, Redis, this machine",
-        "It only reads, and takes 10 s at most.\n\nexample:\n  tidegate doctor routing.yaml\n\n"
+        "It only reads, and takes 10 s at most. With --public it answers itself at `listen` while no proxy runs\n"
+        "there; a running one is asked for 2 streams of 24 tokens, with the key in TIDEGATE_API_KEY.\n\n"
+        "example:\n  tidegate doctor routing.yaml\n"
+        "  tidegate doctor routing.yaml --public https://llm.example.com --silence 70s\n\n"
         "exit codes:\n  0  nothing is an error\n  1  something is, or the file is wrong\n  2  usage",
         _doctor,
     ),
@@ -529,6 +549,18 @@ def _one_of(text: str, known: tuple[str, ...]) -> str:
     raise argparse.ArgumentTypeError(
         f"{quoted(text)} is not one of {', '.join(known)}{f'; {hint}' if hint else ''}",
     )
+
+
+def _silence(text: str) -> float:
+    from proxy.model.units import parse_duration_s
+
+    try:
+        seconds = float(parse_duration_s(text))
+    except ValueError as refused:
+        raise argparse.ArgumentTypeError(str(refused)) from None
+    if not 0 < seconds <= _LONGEST_SILENCE_S:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 15m")
+    return seconds
 
 
 def _trial(text: str) -> str:

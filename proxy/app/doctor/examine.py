@@ -5,6 +5,9 @@ import os
 
 from proxy.app.doctor import ask, rules
 from proxy.app.doctor.finding import Finding
+from proxy.app.doctor.front.judge import of_walk
+from proxy.app.doctor.front.trials import SILENCE_S
+from proxy.app.doctor.front.walk import Front, walk
 from proxy.app.doctor.machine import look, of_machine
 from proxy.app.doctor.names import Names
 from proxy.app.doctor.second_level import second_level
@@ -15,15 +18,17 @@ _AT_ONCE = 64
 """Engines asked at the same time."""
 TOTAL_S = 10.0
 _CONNECT_S = 1.0
+_FRONT_S = TOTAL_S - SILENCE_S - 0.5
 
 
-def examine(config: Config) -> list[Finding]:
-    """What is found around this configuration; takes TOTAL_S at most."""
+def examine(config: Config, front: Front | None = None) -> list[Finding]:
+    """What is found around this configuration; takes TOTAL_S at most, and as much longer as `front` wants more silence
+    than usual. `front`: what stands before the proxy; None: it is not looked at."""
     found = list(of_machine(look(config, os.environ)))
-    return found + asyncio.run(_asked(config))
+    return found + asyncio.run(_asked(config, front))
 
 
-async def _asked(config: Config) -> list[Finding]:
+async def _asked(config: Config, front: Front | None) -> list[Finding]:
     names, places = Names(), asyncio.Semaphore(_AT_ONCE)
 
     async def one(index: int) -> list[Finding]:
@@ -32,14 +37,26 @@ async def _asked(config: Config) -> list[Finding]:
 
     tasks = [asyncio.create_task(one(index)) for index in range(len(config.backends))]
     asked = asyncio.wait(tasks, timeout=TOTAL_S - ask.TIMEOUT_S)
-    running, stored, (_, late) = await asyncio.gather(_admin(config.admin), second_level(config.cache, names), asked)
+    running, stored, before, (_, late) = await asyncio.gather(
+        _admin(config.admin), second_level(config.cache, names), _front(front, config, names), asked
+    )
     for task in late:
         task.cancel()
     await asyncio.gather(*late, return_exceptions=True)
     told = [found for task in tasks if task not in late for found in task.result()]
     if late:
         told.append(rules.NO_TIME.found("machine", f"no time was left for {len(late)} engines"))
-    return running + stored + told
+    return running + stored + told + before
+
+
+async def _front(front: Front | None, config: Config, names: Names) -> list[Finding]:
+    if front is None:
+        return []
+    try:
+        async with asyncio.timeout(_FRONT_S + front.silence_s):
+            return list(of_walk(await walk(front, config, names)))
+    except TimeoutError:
+        return [rules.FRONT_NOT_HERE.found(front.public, "no time was left for it", "ask again")]
 
 
 async def _admin(address: str) -> list[Finding]:

@@ -20,6 +20,7 @@ GROUPS: Final = (
     ("Names", rules.OF_NAMES),
     ("Engines, whichever they are", rules.OF_ENGINES),
     ("The second level of the cache", rules.OF_CACHE),
+    ("What stands in front: `--public URL`", rules.OF_FRONT),
 )
 _HEAD: Final = """# What `tidegate doctor` finds
 

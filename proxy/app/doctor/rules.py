@@ -157,3 +157,138 @@ OF_CACHE: Final = (
     *(STORE_WELL, STORE_AWAY, STORE_TLS, STORE_OTHER, STORE_KEY, STORE_DATABASE, STORE_SLOW, STORE_FULL, STORE_EVICTS),
     *(STORE_UNBOUNDED, STORE_REPLICA, STORE_CLUSTER, STORE_LOADING),
 )
+
+# What stands in front
+FRONT_WELL: Final = Rule("front-seen", _NOTE, "what came through the public URL, and how")
+FRONT_AWAY: Final = Rule(
+    "front-away", _ERROR, "the public URL does not answer", "correct it, its DNS or its certificate"
+)
+FRONT_ELSEWHERE: Final = Rule(
+    "front-elsewhere",
+    _ERROR,
+    "what is asked there does not arrive at `listen`",
+    "let what stands in front pass to `listen` (nginx: proxy_pass; HAProxy: server; Caddy: reverse_proxy)",
+)
+FRONT_REFUSES: Final = Rule(
+    "front-refuses", _ERROR, "it answers itself, and no stream comes through", "let /v1/ through; see its own log"
+)
+FRONT_PATH: Final = Rule(
+    "front-path",
+    _ERROR,
+    "it changes the path",
+    "nginx: proxy_pass without a path behind the port; Traefik: no stripPrefix; Caddy: handle, not handle_path",
+)
+FRONT_BUFFERS: Final = Rule(
+    "front-buffers",
+    _ERROR,
+    "it gathers the events of a stream: clients see them late, or all at once",
+    "nginx: proxy_buffering off, gzip off, and no proxy_ignore_headers X-Accel-Buffering; Caddy: flush_interval -1; "
+    "Apache: ProxyPass with flushpackets=on; Traefik: no buffering middleware; Envoy: no buffer filter",
+)
+FRONT_PACKS: Final = Rule(
+    "front-packs",
+    _WARNING,
+    "it compresses streams, which delays events",
+    "nginx: gzip off; Caddy: no encode for text/event-stream; HAProxy: no compression type text/event-stream",
+)
+FRONT_CUTS: Final = Rule(
+    "front-cuts",
+    _ERROR,
+    "it cuts streams that say nothing for a while: engines think longer",
+    "nginx: proxy_read_timeout 600s; HAProxy: timeout server 600s; AWS ALB: idle timeout 600; Caddy: read_timeout 10m; "
+    "or let the proxy say something meanwhile: `stream: {ping: 15s}` of a class",
+)
+FRONT_OLD_HTTP: Final = Rule(
+    "front-http-1.0",
+    _WARNING,
+    "it speaks HTTP/1.0 to the proxy: a connection for each request, and streams whose end is not known",
+    'nginx: proxy_http_version 1.1; proxy_set_header Connection ""',
+)
+FRONT_CLOSES: Final = Rule(
+    "front-closes",
+    _NOTE,
+    "it closes its connection to the proxy after each request",
+    'nginx: keepalive 64 in upstream; proxy_set_header Connection ""',
+)
+FRONT_UPGRADES: Final = Rule(
+    "front-upgrades",
+    _WARNING,
+    "it asks for an upgrade (WebSocket) with each request",
+    'nginx: proxy_set_header Connection "" and no Upgrade; the proxy speaks no WebSocket',
+)
+FRONT_EATS_KEY: Final = Rule(
+    "front-eats-key",
+    _ERROR,
+    "keys of clients do not arrive",
+    "let Authorization and x-api-key through (nginx: no proxy_set_header for them); where it checks keys itself, let "
+    "it name the client, and say so here: `auth: {header: x-forwarded-user, from: [ADDRESS]}`",
+)
+FRONT_EATS_ASKED: Final = Rule(
+    "front-eats-headers", _WARNING, "headers of requests do not arrive as they were sent", "let them through, unchanged"
+)
+FRONT_EATS_ANSWER: Final = Rule(
+    "front-eats-answers", _WARNING, "headers of answers do not come back", "nginx: no proxy_hide_header for them"
+)
+FRONT_SIZE: Final = Rule(
+    "front-size",
+    _WARNING,
+    "it refuses bodies that the proxy takes (limits.body.size): pictures and long prompts",
+    "nginx: client_max_body_size 32m; Caddy: request_body max_size; ingress-nginx: proxy-body-size; or lower "
+    "limits.body.size",
+)
+FRONT_EXPECT: Final = Rule(
+    "front-expect",
+    _WARNING,
+    "it refuses clients that ask before they send (Expect: 100-continue)",
+    "let it pass or answer Expect; curl: -H 'Expect:' meanwhile",
+)
+FRONT_WAITS: Final = Rule(
+    "front-no-continue",
+    _NOTE,
+    "clients that ask before they send (Expect: 100-continue) get no word: they wait a second",
+    "nothing has to be done for SDKs; curl: -H 'Expect:'",
+)
+FRONT_ERRORS: Final = Rule(
+    "front-replaces-errors",
+    _WARNING,
+    "it replaces errors, or their Retry-After: SDKs do not know what to do",
+    "nginx: proxy_intercept_errors off; Caddy: no handle_response; others: no error pages of their own for 429 and 503",
+)
+FRONT_REPEATS: Final = Rule(
+    "front-repeats",
+    _ERROR,
+    "it sends requests again: engines work twice",
+    "nginx: proxy_next_upstream off; HAProxy: retries 0, no retry-on; Envoy: no retry_policy",
+)
+FRONT_HIDES: Final = Rule(
+    "front-hides-leaving",
+    _ERROR,
+    "it does not tell that a client left: engines go on for nobody",
+    "nginx: proxy_ignore_client_abort off; HAProxy: option abortonclose",
+)
+FRONT_FAST: Final = Rule(
+    "front-too-fast",
+    _NOTE,
+    "the engine's own stream came at once: nothing can be said of gathering",
+    "ask while the proxy is stopped: the doctor answers itself then; or name a slower model: --model",
+)
+FRONT_NO_KEY: Final = Rule(
+    "front-no-key",
+    _NOTE,
+    "the proxy asks for a key: no stream was seen",
+    "set TIDEGATE_API_KEY, or ask while the proxy is stopped: the doctor answers itself then",
+)
+FRONT_NO_STREAM: Final = Rule(
+    "front-no-stream",
+    _NOTE,
+    "the proxy gave no stream to compare with",
+    "name a model: --model; or ask while the proxy is stopped: the doctor answers itself then",
+)
+FRONT_NOT_HERE: Final = Rule("front-not-looked-at", _WARNING, "the doctor could not look at it", "see what it says")
+KEEP_ID: Final = "nginx: proxy_set_header X-Request-Id $http_x_request_id, where clients may name their requests"
+OF_FRONT: Final = (
+    *(FRONT_WELL, FRONT_AWAY, FRONT_ELSEWHERE, FRONT_REFUSES, FRONT_PATH, FRONT_BUFFERS, FRONT_PACKS, FRONT_CUTS),
+    *(FRONT_OLD_HTTP, FRONT_CLOSES, FRONT_UPGRADES, FRONT_EATS_KEY, FRONT_EATS_ASKED, FRONT_EATS_ANSWER, FRONT_SIZE),
+    *(FRONT_EXPECT, FRONT_WAITS, FRONT_ERRORS, FRONT_REPEATS, FRONT_HIDES, FRONT_FAST, FRONT_NO_KEY, FRONT_NO_STREAM),
+    FRONT_NOT_HERE,
+)

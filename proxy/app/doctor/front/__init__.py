@@ -1,0 +1,1 @@
+"""What stands between clients and the proxy: asked through the public URL, answered by the doctor or the proxy."""
