@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = load_file(arguments.file)
     found = [_of_file(one) for one in loaded.diagnostics]
     if loaded.config is not None:
-        found += examine(loaded.config, _front(arguments))
+        found += examine(loaded.config, _front(arguments), tries=arguments.tries)
     print(json.dumps([one._asdict() for one in found], indent=2) if arguments.json else told(found))
     return 1 if any(one.severity is Severity.ERROR for one in found) else 0
 

@@ -98,6 +98,12 @@ def _check(parser: argparse.ArgumentParser) -> None:
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="configuration, YAML; - for standard input")
     parser.add_argument(
+        "--try",
+        dest="tries",
+        action="store_true",
+        help="ask each engine twice for one token, too; those that sleep, or have no model in memory, are left alone",
+    )
+    parser.add_argument(
         "--public",
         metavar="URL",
         type=_http_url,

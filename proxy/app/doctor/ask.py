@@ -1,6 +1,7 @@
 """Asks engines. Owns the time that each question may take.
 
-Reads only: GETs of routes that change nothing and keep no engine awake; follows no redirect, shows no secret.
+Reads only, unless it is to try: GETs of routes that change nothing and keep no engine awake; follows no redirect, shows
+no secret.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import orjson
 from proxy.app.doctor.finding import Finding
 from proxy.app.doctor.judge import Seen, of_engine
 from proxy.app.doctor.names import Names, Place, Resolver, of_name
+from proxy.app.doctor.taste import of_taste, taste
 from proxy.config.backend import BackendOptions
 from proxy.engines import identity, recognition
 from proxy.engines.base import Dialect
@@ -29,10 +31,11 @@ _MAX_ANSWER_B: Final = 4 << 20
 _SILENT: Final = Seen(None, 0, "", None, "", {})
 
 
-async def engine(backend: BackendOptions, names: Names) -> list[Finding]:
-    """What is found of one engine; takes ENGINE_S at most."""
+async def engine(backend: BackendOptions, names: Names, *, tries: bool = False) -> list[Finding]:
+    """What is found of one engine; takes ENGINE_S at most. `tries`: it is also asked for two tokens."""
     parts = urlsplit(backend.url)
     found: list[Finding] = []
+    until = time.monotonic() + ENGINE_S
     try:
         async with asyncio.timeout(ENGINE_S):
             resolved = await names.reach(parts.hostname or "", parts.port or _PORTS[parts.scheme])
@@ -42,7 +45,11 @@ async def engine(backend: BackendOptions, names: Names) -> list[Finding]:
             seen = await _seen(backend, list(resolved.reached), resolved.places)
     except TimeoutError:
         seen = _SILENT._replace(error=f"no answer within {ENGINE_S:g} s")
-    return [*found, *of_engine(backend, seen, time.time())]
+    found += of_engine(backend, seen, time.time())
+    if tries and seen.status == 200:
+        async with _session(backend, list(resolved.reached)) as session:
+            found += of_taste(backend, seen, await taste(session, backend, seen, until - time.monotonic()))
+    return found
 
 
 async def _seen(backend: BackendOptions, reached: list[Place], places: tuple[Place, ...]) -> Seen:
@@ -65,11 +72,7 @@ def _why(error: BaseException) -> str:
 
 
 async def _asked(backend: BackendOptions, reached: list[Place]) -> Seen:
-    headers = {"accept-encoding": "identity"}
-    if backend.api_key is not None:
-        headers["authorization"] = f"Bearer {backend.api_key.get_secret_value()}"
-    connector = aiohttp.TCPConnector(ssl=_context(backend), resolver=Resolver(reached))
-    async with aiohttp.ClientSession(headers=headers, connector=connector, auto_decompress=False) as session:
+    async with _session(backend, reached) as session:
         status, answered, body = await _get(session, backend, "/v1/models")
         models = _parsed(body)
         server = answered.get("server", "")
@@ -93,6 +96,14 @@ async def _asked(backend: BackendOptions, reached: list[Place]) -> Seen:
             answered.get("location", ""),
             reached[0].host,
         )
+
+
+def _session(backend: BackendOptions, reached: list[Place]) -> aiohttp.ClientSession:
+    headers = {"accept-encoding": "identity"}
+    if backend.api_key is not None:
+        headers["authorization"] = f"Bearer {backend.api_key.get_secret_value()}"
+    connector = aiohttp.TCPConnector(ssl=_context(backend), resolver=Resolver(reached))
+    return aiohttp.ClientSession(headers=headers, connector=connector, auto_decompress=False)
 
 
 def _paths(dialect: Dialect) -> list[str]:

@@ -21,19 +21,20 @@ _CONNECT_S = 1.0
 _FRONT_S = TOTAL_S - SILENCE_S - 0.5
 
 
-def examine(config: Config, front: Front | None = None) -> list[Finding]:
+def examine(config: Config, front: Front | None = None, *, tries: bool = False) -> list[Finding]:
     """What is found around this configuration; takes TOTAL_S at most, and as much longer as `front` wants more silence
-    than usual. `front`: what stands before the proxy; None: it is not looked at."""
+    than usual. `front`: what stands before the proxy; None: it is not looked at. `tries`: engines are asked for two
+    tokens each."""
     found = list(of_machine(look(config, os.environ)))
-    return found + asyncio.run(_asked(config, front))
+    return found + asyncio.run(_asked(config, front, tries))
 
 
-async def _asked(config: Config, front: Front | None) -> list[Finding]:
+async def _asked(config: Config, front: Front | None, tries: bool) -> list[Finding]:
     names, places = Names(), asyncio.Semaphore(_AT_ONCE)
 
     async def one(index: int) -> list[Finding]:
         async with places:
-            return await ask.engine(config.backends[index], names)
+            return await ask.engine(config.backends[index], names, tries=tries)
 
     tasks = [asyncio.create_task(one(index)) for index in range(len(config.backends))]
     asked = asyncio.wait(tasks, timeout=TOTAL_S - ask.TIMEOUT_S)

@@ -38,9 +38,35 @@ CLOCK_SKEW: Final = Rule(
     "engine-clock", _WARNING, "its clock differs by more than 5 s", "switch on NTP on both machines"
 )
 NO_TIME: Final = Rule("engine-not-asked", _WARNING, "no time was left for some engines", "ask again")
+TRIED: Final = Rule("engine-tried", _NOTE, "`--try`: a request was answered, and how fast")
+TRIED_REFUSED: Final = Rule("engine-try-refused", _WARNING, "`--try`: it refuses a short chat", "see what it says")
+TRIED_LATE: Final = Rule(
+    "engine-try-late",
+    _WARNING,
+    "`--try`: no answer to a short chat within 5 s",
+    "ask again; look at its load and its log",
+)
+NOT_TRIED: Final = Rule(
+    "engine-not-tried", _NOTE, "`--try`: it was left alone, so that it need not wake or load a model"
+)
+USAGE_REFUSED: Final = Rule(
+    "engine-refuses-usage", _WARNING, "`--try`: it refuses to be asked for token counts", "usage: never"
+)
+USAGE_UNTOLD: Final = Rule(
+    "engine-usage-untold",
+    _WARNING,
+    "`--try`: its streams tell no token counts: they are counted by events",
+    "update it; quotas and costs are estimates meanwhile",
+)
+CACHED_UNTOLD: Final = Rule(
+    "engine-cached-untold",
+    _WARNING,
+    "`--try`: it does not tell how much of a prompt it had: what is believed of its prefix cache is not checked",
+    "vLLM: --enable-prompt-tokens-details; SGLang: --enable-cache-report",
+)
 OF_ENGINES: Final = (
     *(SEEN, AWAY, CERTIFICATE, KEY, KEY_IN_CLEAR, REDIRECTS, NO_LIST, LIST_UNREAD, NOT_LISTED, ALIAS, OTHER_KIND),
-    *(CLOCK_SKEW, NO_TIME),
+    *(CLOCK_SKEW, NO_TIME, TRIED, TRIED_REFUSED, TRIED_LATE, NOT_TRIED, USAGE_REFUSED, USAGE_UNTOLD, CACHED_UNTOLD),
 )
 
 # Names
