@@ -37,6 +37,8 @@ LATER_LINE_EVERY_S = 60.0
 """Where lines stay, such as in a file, only the first ones of a scene come as often."""
 RECENT_S = 15.0
 """The live numbers cover what was asked in so many seconds."""
+OBJECTIVE = "90%"
+"""Of chats that keep their promise within an hour: a budget to be seen burning."""
 OURS, OTHER = "tidegate", "round_robin"
 _ANY_PORT = "127.0.0.1:0"
 
@@ -134,6 +136,7 @@ def _config(listen: str, admin: str, **routing: str) -> dict[str, Any]:
         "admin": admin,
         "auth": "none",
         "classes": [{"name": "interactive", "slo": promised}],
+        "slos": [{"name": "chats", "class": "interactive", "objective": OBJECTIVE, "window": "1h", **promised}],
         "log": {"level": "error", "access": False},
     } | ({"routing": routing} if routing else {})
 

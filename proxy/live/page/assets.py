@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _FOLDER: Final = Path(__file__).parent / "static"
+EARLY: Final = ("early.js",)
+"""Runs before the rest has come."""
 STYLES: Final = ("uPlot.min.css", "page.css")
+LIBRARY: Final = "uPlot.iife.min.js"
+"""Runs when the first chart is drawn: until then there is more to do."""
 SCRIPTS: Final = (
-    "uPlot.iife.min.js",
     "format.js",
     "charts.js",
     "feed.js",
@@ -38,12 +41,13 @@ class Page(NamedTuple):
 @lru_cache(maxsize=1)
 def page() -> Page:
     """The page of this version."""
-    style, script = _joined(STYLES), _joined(SCRIPTS)
-    markup = (_FOLDER / "index.html").read_bytes()
-    plain = markup.replace(b"/*STYLE*/", style).replace(b"/*SCRIPT*/", script)
+    parts = {b"/*EARLY*/": _joined(EARLY), b"/*STYLE*/": _joined(STYLES), b"/*SCRIPT*/": _library() + _joined(SCRIPTS)}
+    plain = (_FOLDER / "index.html").read_bytes()
+    for place, text in parts.items():
+        plain = plain.replace(place, text)
     etag = b'"%b"' % sha256(plain).hexdigest()[:24].encode()
     headers = (
-        (b"content-security-policy", _policy(style, script)),
+        (b"content-security-policy", _policy(*parts.values())),
         (b"x-content-type-options", b"nosniff"),
         (b"referrer-policy", b"no-referrer"),
         (b"cross-origin-opener-policy", b"same-origin"),
@@ -58,10 +62,14 @@ def _joined(names: tuple[str, ...]) -> bytes:
     return b"\n".join((_FOLDER / name).read_bytes() for name in names)
 
 
-def _policy(style: bytes, script: bytes) -> bytes:
+def _library() -> bytes:
+    return b"function loadPlotLibrary() {\n%b\nreturn uPlot;\n}\n" % (_FOLDER / LIBRARY).read_bytes()
+
+
+def _policy(early: bytes, style: bytes, script: bytes) -> bytes:
     rules = (
         b"default-src 'none'",
-        b"script-src " + _hash(script),
+        b"script-src " + _hash(early) + b" " + _hash(script),
         b"style-src " + _hash(style),
         b"img-src data:",
         b"connect-src 'self'",

@@ -26,6 +26,7 @@ class Series {
 
 function color(name) { return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim(); }
 
+let plotLibrary = null;
 const charts = new Set(), unmade = new Set();
 
 /* Asked for together: each width asked between two changes would lay out the page once more. */
@@ -56,7 +57,8 @@ class Chart {
            { ...axis, grid, size: 46, values: (u, found) => found.map((value) => short(value)) }]
         : [{ show: false }, { show: false }],
     };
-    this.plot = new uPlot(options, this.last, this.holder);
+    plotLibrary ||= loadPlotLibrary();
+    this.plot = new plotLibrary(options, this.last, this.holder);
   }
   /* A chart without an axis begins where its line does. */
   from() {

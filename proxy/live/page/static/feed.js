@@ -29,6 +29,7 @@ class Feed {
     document.addEventListener("visibilitychange", () => (document.hidden ? this.pause() : this.open()));
     addEventListener("pageshow", () => { if (!document.hidden) this.open(); });
     setInterval(() => this.look(), 1000);
+    early?.then((status) => { if (status && !this.state) this.begin(status); });
     if (document.hidden) this.link("paused"); else this.open();
   }
   open() {
@@ -41,6 +42,8 @@ class Feed {
   }
   close() { this.source?.close(); this.source = null; }
   pause() { this.close(); this.link("paused"); }
+  /* What was asked for before the stream: its first event tells all of it again, and the past. */
+  begin(status) { this.state = { ...status, past: null }; this.shown(this.state, true); }
   whole(status) {
     this.heard = performance.now();
     this.state = status;

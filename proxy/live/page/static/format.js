@@ -40,7 +40,8 @@ function percent(value) {
   if (!isNumber(value)) return ABSENT;
   const shown = value * 100;
   if (shown === 100 || shown === 0) return `${shown} %`;
-  return `${shown.toFixed(shown > 99.9 || shown < 0.1 ? 2 : 1)} %`;
+  if (Math.abs(shown) > 110) return `${count(shown)} %`;
+  return `${shown.toFixed((shown > 99.9 && shown < 100.1) || Math.abs(shown) < 0.1 ? 2 : 1)} %`;
 }
 
 function bytes(value) {

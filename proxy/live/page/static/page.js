@@ -60,9 +60,15 @@ function remember(past, now) {
   }
 }
 
-/* A burst of events, such as after a sleep, is drawn once. */
+/* The first state is shown whole and at once, so that one layout and one frame do; later a burst of events, such as after
+   a sleep, is drawn once. */
 let frame = 0, wholeWaits = false;
 function showSoon(state, whole) {
+  if (instance === null) {
+    showState(state, true);
+    document.documentElement.dataset.ready = String(Math.round(performance.now()));
+    return;
+  }
   wholeWaits ||= whole;
   frame ||= requestAnimationFrame(() => {
     const isWhole = wholeWaits;
@@ -85,7 +91,6 @@ function showState(state, whole) {
   slos.show(state); lanes.show(state, now, whole); backends.show(state); small.show(state); decisions.show(state); playground.show(state);
   setText(byId("footer-line"), `Tidegate ${plain(state.version)}, ${plain(state.build)} · clients connect to ${plain(state.listen)}/v1 · up ${seconds(Math.max(0, state.at - state.started_at))}`);
   makeCharts();
-  document.documentElement.dataset.ready ||= String(Math.round(performance.now()));
 }
 
 const feed = new Feed(showSoon, showLink);

@@ -76,12 +76,12 @@ class Slos {
   }
   budget(made, slo) {
     const left = slo.budget_left ?? slo.error_budget_left;
-    setNumber(made.value, left, (share) => `${percent(share)} of the budget left`);
-    setWidth(made.bar, left);
+    setNumber(made.value, left, (share) => (share < 0 ? `${percent(-share)} over the budget` : `${percent(share)} of the budget left`));
+    setWidth(made.bar, left < 0 ? 1 : left);
     setClass(made.bar, "good", left > 0.5); setClass(made.bar, "warn", left <= 0.5 && left > 0.1); setClass(made.bar, "bad", left <= 0.1);
     const parts = [`attained ${percent(slo.attainment)}`];
     if (isNumber(slo.objective)) parts.push(`objective ${percent(slo.objective)}`);
-    if (isNumber(slo.exhausted_in_s)) parts.push(`spent in ${seconds(slo.exhausted_in_s)} at this rate`);
+    if (slo.exhausted_in_s > 0) parts.push(`spent in ${seconds(slo.exhausted_in_s)} at this rate`);
     setText(made.note, parts.join(", "));
   }
   class(made, one) {

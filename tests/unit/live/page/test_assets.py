@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from proxy.live.page import assets
-from proxy.live.page.assets import SCRIPTS, STYLES, page
+from proxy.live.page.assets import EARLY, LIBRARY, SCRIPTS, STYLES, page
 
 MARKUP = page().plain.decode()
 FOLDER = Path(assets.__file__).parent / "static"
@@ -18,8 +18,7 @@ def test_it_is_whole_and_small() -> None:
     assert len(page().plain) <= 250 * 1024
     assert len(page().packed) <= 64 * 1024
     assert gzip.decompress(page().packed) == page().plain
-    assert "/*STYLE*/" not in MARKUP
-    assert "/*SCRIPT*/" not in MARKUP
+    assert not {"/*EARLY*/", "/*STYLE*/", "/*SCRIPT*/"} & set(re.findall(r"/\*[A-Z]+\*/", MARKUP))
 
 
 def test_nothing_comes_from_elsewhere() -> None:
@@ -37,10 +36,11 @@ def test_no_inline_handlers_or_styles() -> None:
 
 def test_the_policy_names_exactly_what_is_there() -> None:
     policy = dict(page().headers)[b"content-security-policy"].decode()
-    for tag in ("script", "style"):
-        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", MARKUP, flags=re.DOTALL)
-        digest = base64.b64encode(sha256(text.encode()).digest()).decode()
-        assert f"{tag}-src 'sha256-{digest}'" in policy
+    for tag, parts in (("script", 2), ("style", 1)):
+        texts = re.findall(rf"<{tag}>(.*?)</{tag}>", MARKUP, flags=re.DOTALL)
+        assert len(texts) == parts
+        digests = (base64.b64encode(sha256(text.encode()).digest()).decode() for text in texts)
+        assert f"{tag}-src {' '.join(f'{chr(39)}sha256-{digest}{chr(39)}' for digest in digests)};" in policy
     assert "unsafe" not in policy
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -48,7 +48,7 @@ def test_the_policy_names_exactly_what_is_there() -> None:
 
 def test_no_script_writes_markup() -> None:
     """Names of models, tenants and backends are others' words: they become text, never markup."""
-    for name in SCRIPTS[1:]:
+    for name in (*EARLY, *SCRIPTS):
         text = (FOLDER / name).read_text()
         for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser"):
             assert way not in text, (name, way)
@@ -60,11 +60,11 @@ def test_an_installation_has_all_of_it() -> None:
     package = FOLDER.parents[2]
     data = {found for glob in told["tool"]["setuptools"]["package-data"]["proxy"] for found in package.glob(glob)}
     assert set(FOLDER.iterdir()) <= data
-    assert {FOLDER / name for name in (*SCRIPTS, *STYLES, "index.html")} <= data
+    assert {FOLDER / name for name in (*EARLY, LIBRARY, *SCRIPTS, *STYLES, "index.html")} <= data
 
 
 def test_the_library_has_its_licence() -> None:
     assert "MIT License" in (FOLDER / "uPlot.LICENSE").read_text()
-    assert "(v1.6.32)" in (FOLDER / SCRIPTS[0]).read_text()[:100]
+    assert "(v1.6.32)" in (FOLDER / LIBRARY).read_text()[:100]
     assert "uPlot" in MARKUP[: MARKUP.index("<body")], "the licence is named in the page itself"
     assert STYLES[0] == "uPlot.min.css"
