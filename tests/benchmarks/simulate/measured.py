@@ -64,7 +64,7 @@ CAPACITY = 6.0
 93 to 96 % of 150 s, seeds 1 to 4; 95.5 % at least from 250 s on."""
 
 
-def _mixed(load: float) -> Measurement:
+def mixed(load: float) -> Measurement:
     rate = f"{CAPACITY * load:g}"
     arguments = (
         *("--engines", "2xlow_latency,2xhigh_throughput", "--workload", "mixed", "--rate", rate),
@@ -131,7 +131,7 @@ MEASUREMENTS = (
     ),
     _mooncake("metrics-silent", 1.0, "16xmooncake16:metrics=silent", against=_FEW, aim="as with metrics"),
     _mooncake("metrics-garbage", 1.0, "16xmooncake16:metrics=garbage", against=_FEW, aim="as with metrics"),
-    *(_mixed(load) for load in (0.5, 1.0, 1.5, 2.0)),
+    *(mixed(load) for load in (0.5, 1.0, 1.5, 2.0)),
     *(_servegen(name, load) for name, (*_, loads) in SERVEGEN.items() for load in loads),
     Measurement(
         "chat-and-bulk",
