@@ -37,7 +37,7 @@ _LEFT_OUT = {
     " live/page/assets live/page/console live/page/feed live/page/playground"
     " live/background/address_space live/background/memory live/background/prober live/background/questions"
     " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/checker"
-    " live/tokenizers live/upstream/tls",
+    " live/tiktoken_files live/tokenizers live/upstream/tls",
     "runs in a process of its own": "live/check_worker wire/schema_check",
     "runs for large and packed bodies only, whose cost is that of parsing them": "live/downstream/bodies wire/weight",
 }

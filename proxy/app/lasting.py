@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from time import monotonic
 from proxy.app import parts
 from proxy.config.schema import Config
 from proxy.core.scheduler import Scheduler
+from proxy.live import tiktoken_files
 from proxy.live.background.memory import MemoryGuard, limit_b
 from proxy.live.background.stream_watch import StreamWatch
 from proxy.live.catalogue import ModelList
@@ -65,7 +67,7 @@ def lasting_of(config: Config, loop: asyncio.AbstractEventLoop, close_idle: Call
         memory=MemoryGuard(config.limits.memory, close_idle, driver.shed_bulk),
         budget=budget,
         bodies=Bodies(config.limits, budget, loop),
-        tokenizers=Tokenizers(files_of(config)),
+        tokenizers=Tokenizers(files_of(config), tiktoken_files.caches(os.environ)),
         running=running,
         flows=StreamWatch(running, driver, scheduler.gives_up, scheduler.sleeps_on, monotonic),
     )

@@ -275,6 +275,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Open both listeners. StartError when a port is taken."""
+        self._lasting.tokenizers.preload()
         self._scheduler.tell_time(time.time(), monotonic())
         if self._keeper is not None:
             self._keeper.recall()

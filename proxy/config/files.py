@@ -4,6 +4,7 @@ telling what it is instead.
 Keys are read by `secrets`.
 """
 
+import hashlib
 import os
 import ssl
 import time
@@ -18,6 +19,7 @@ from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
 from proxy.config.slos import file_of
+from proxy.wire.vocabularies import BPE_FILES, BPE_SUFFIX
 
 MAX_TOKENIZER_B = 64 << 20
 """The largest tokenizer.json in use has 35 MB."""
@@ -177,13 +179,19 @@ class _Tokenizer(BaseModel):
 
 
 def check_tokenizer(name: str) -> None:
-    """Raises UnusableError for what is no Hugging Face tokenizer.json."""
+    """Raises UnusableError for what is neither a Hugging Face tokenizer.json nor one of OpenAI's vocabularies."""
     inside = Path(name) / "tokenizer.json"
     if _is_file(inside):
         raise UnusableFileError("is a directory", f"write {inside}")
     data = _read(name, MAX_TOKENIZER_B)
     if data.startswith(b"version https://git-lfs"):
         raise UnusableFileError("the file is a pointer of Git LFS, not the tokenizer", "fetch it: git lfs pull")
+    if Path(name).suffix == BPE_SUFFIX:
+        digest = hashlib.sha256(data).hexdigest()
+        if all(known.sha256 != digest for known in BPE_FILES):
+            hint = f"known are {', '.join(known.vocabularies[0] for known in BPE_FILES)}, byte for byte"
+            raise UnusableFileError("the file is no vocabulary as OpenAI publishes them", hint)
+        return
     try:
         _Tokenizer.model_validate_json(data)
     except ValidationError as invalid:

@@ -284,8 +284,9 @@ class Config(Settings):
     warm: Annotated[WarmSettings, PLAIN] = WarmSettings()
     """Named prompts that an engine computes before it takes traffic."""
     tokenizers: Annotated[dict[ModelName, str], Field(max_length=MAX_TOKENIZERS)] = Field(default={})
-    """Model: its Hugging Face tokenizer.json, relative to the working directory. Tells token borders where an engine
-    does not; families such as gpt-4o and qwen3 are known without a file."""
+    """Model: its Hugging Face tokenizer.json, relative to the working directory, or a vocabulary of OpenAI's such as
+    `o200k_base.tiktoken`. Tells token borders where an engine does not; families such as gpt-4o and qwen3 are known
+    without a file."""
     stages: Annotated[dict[StageName, Annotated[StageSettings, PLAIN]], Field(max_length=MAX_STAGES)] = Field(
         default={}
     )

@@ -1,20 +1,21 @@
 """Vocabularies at work: loaded in a thread, so that neither the start nor a request waits for one.
 
-Owns the library (splintr; proxy/decisions/0003-tokenizers.md says why), loading and counting long text off the event
-loop. A vocabulary that is missing, broken or still loading is no error: counts are estimates and say so.
+Owns which library is asked when (proxy/decisions/0043-who-counts-tokens.md), loading and counting long text off the
+event loop. A vocabulary that is missing, broken or still loading is no error: counts are estimates and say so.
 """
 
 import asyncio
 import importlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from proxy.live import tiktoken_files
 from proxy.wire.tokens import TEXT_MAX, Count, CountSource, Estimator, Tokenizer
-from proxy.wire.vocabularies import vocabulary_of
+from proxy.wire.vocabularies import BPE_SUFFIX, vocabulary_of
 
 _log = logging.getLogger(__name__)
 _FILE_MAX_B = 64 * 1024 * 1024
@@ -26,12 +27,14 @@ _LOADED_MAX = 16
 
 
 class Vocabulary:
-    """A splintr tokenizer as `proxy.wire.tokens.Tokenizer`."""
+    """A tokenizer of splintr or tiktoken as `proxy.wire.tokens.Tokenizer`."""
 
-    __slots__ = ("_tokenizer",)
+    __slots__ = ("_bytes", "_encode_ordinary")
 
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Any, bytes_of: str = "decode_token_bytes") -> None:
+        """`bytes_of`: what its method for the bytes of one token is called."""
+        self._encode_ordinary: Callable[[str], list[int]] = tokenizer.encode_ordinary
+        self._bytes: Callable[[int], bytes] = getattr(tokenizer, bytes_of)
 
     def encode_count(self, text: str) -> int:
         """Number of tokens; special tokens in text are plain text."""
@@ -53,14 +56,11 @@ class Vocabulary:
 
     def _encode(self, text: str) -> list[int]:
         try:  # not the context manager below: it costs three times the call
-            return self._tokenizer.encode_ordinary(_encodable(text))  # type: ignore[no-any-return]
+            return self._encode_ordinary(_encodable(text))
         except BaseException as error:  # a panic is no Exception; everything else goes on its way
             if _is_panic(error):
                 raise ValueError(f"tokenizer failed: {error}") from error
             raise
-
-    def _bytes(self, token: int) -> bytes:
-        return self._tokenizer.decode_token_bytes(token)  # type: ignore[no-any-return]
 
 
 def _encodable(text: str) -> str:
@@ -124,19 +124,39 @@ def _read(path: Path) -> bytes:
 class Tokenizers:
     """Which tokenizer and which estimator a model has. One per process, used on the event loop."""
 
-    def __init__(self, files: dict[str, Path] | None = None) -> None:
+    def __init__(self, files: dict[str, Path] | None = None, caches: Sequence[Path] = ()) -> None:
+        """`caches`: where files of tiktoken's may be."""
         self._files = files or {}
-        """Model → its tokenizer.json, as configured."""
+        """Model → its tokenizer.json or file of tiktoken's, as configured."""
+        self._caches = caches
         self._loaded: dict[str, Tokenizer | None] = {}
         self._loading: set[str] = set()
         self._estimators: dict[str, Estimator] = {}
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tokenizers")
 
+    def preload(self) -> None:
+        """Load what tiktoken is to count with. Blocks for up to a second each: before anybody is served."""
+        named = [path for path in self._files.values() if path.suffix == BPE_SUFFIX]
+        encodings: dict[str, Vocabulary | None] = {}
+        for place, (entry, data) in tiktoken_files.at_hand(named, self._caches).items():
+            if entry.sha256 not in encodings:
+                made = tiktoken_files.load(entry, data)
+                encodings[entry.sha256] = None if made is None else Vocabulary(made, "decode_single_token_bytes")
+            vocabulary = encodings[entry.sha256]
+            if vocabulary is not None:
+                self._loaded |= dict.fromkeys((f"file:{place}", *entry.vocabularies), vocabulary)
+                _log.info("%s is counted by tiktoken, from %s", entry.vocabularies[0], place)
+
     def configure(self, files: dict[str, Path]) -> None:
-        """Other files. One that is named again is read again when it is needed; what nobody names is forgotten."""
+        """Other files. One that is named again is read again when it is needed; what nobody names is forgotten.
+        tiktoken's are read by `preload` alone."""
         self._files = files
         for source in [source for source in self._loaded if source.startswith("file:")]:
-            del self._loaded[source]
+            if not source.endswith(BPE_SUFFIX):
+                del self._loaded[source]
+        for path in files.values():
+            if path.suffix == BPE_SUFFIX and f"file:{path}" not in self._loaded:
+                _log.warning("%s is used from the next start on", path)
 
     def estimator(self, model: str) -> Estimator:
         """What is learned of a model's tokens per byte."""
@@ -177,7 +197,9 @@ class Tokenizers:
 
     def _source(self, model: str) -> str | None:
         path = self._files.get(model)
-        return f"file:{path}" if path is not None else vocabulary_of(model)
+        if path is None or (path.suffix == BPE_SUFFIX and f"file:{path}" not in self._loaded):
+            return vocabulary_of(model)
+        return f"file:{path}"
 
     def _start(self, source: str) -> None:
         if source in self._loading or len(self._loaded) + len(self._loading) >= _LOADED_MAX:

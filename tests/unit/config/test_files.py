@@ -108,6 +108,13 @@ def test_tokenizers(tmp_path: Path, content: str | None, words: str | None) -> N
         assert words in found[0]
 
 
+def test_a_vocabulary_that_openai_did_not_publish(tmp_path: Path) -> None:
+    path = tmp_path / "o200k_base.tiktoken"
+    path.write_text("aGVsbG8= 0\n")
+    (only,) = told(tmp_path, f"tokenizers: {{m: {path}}}\n")
+    assert "is no vocabulary as OpenAI publishes them; known are cl100k_base, o200k_base" in only
+
+
 def test_the_folder_of_a_tokenizer_leads_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(TOKENIZER)
     (only,) = told(tmp_path, f"tokenizers: {{m: {tmp_path}}}\n")
