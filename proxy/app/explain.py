@@ -5,7 +5,8 @@ Owns the answer's shape and its text for people. Decides nothing: head, body, in
 
 from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import orjson
 
@@ -15,16 +16,19 @@ from proxy.live.job_builder import BuiltJob, JobBuilder
 from proxy.model.commands import Reason
 from proxy.model.faults import FaultError
 from proxy.model.limits import Limits
+from proxy.model.parameters import ParameterSettings
 from proxy.report.tables import table
 from proxy.wire import body as bodies
 from proxy.wire import errors
 from proxy.wire.headers import HeaderPolicy, check_head
+from proxy.wire.parameters import CHANGES
 from proxy.wire.routes import route
 
 DEFAULT_PATH = "/v1/chat/completions"
 _LIMITS = frozenset(Reason)
 """What keeps a request away only where admission is enforced."""
 _BUDGETS = ("requests", "tokens", "input_tokens", "output_tokens", "day_tokens")
+NOTHING_CHANGED: Final[Mapping[str, ParameterSettings]] = MappingProxyType({})
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"expect", b"connection"})
 
 
@@ -32,14 +36,23 @@ class Explainer:
     """One per proxy."""
 
     def __init__(
-        self, job_builder: JobBuilder, scheduler: Scheduler, limits: Limits, rule_lines: Sequence[int], gate: Gate
+        self,
+        job_builder: JobBuilder,
+        scheduler: Scheduler,
+        limits: Limits,
+        rule_lines: Sequence[int],
+        gate: Gate,
+        of_models: Mapping[str, ParameterSettings] = NOTHING_CHANGED,
+        of_backends: Mapping[str, ParameterSettings] = NOTHING_CHANGED,
     ) -> None:
+        """`of_models`, `of_backends`: fields of requests that are changed, by name."""
         self._intake = job_builder
         self._scheduler = scheduler
         self._limits = limits
         self._gate = gate
         self._rule_lines = rule_lines
         """Where the rules stand in the configuration file."""
+        self._changes = of_models, of_backends
 
     def explain(
         self, path: str, headers: Sequence[tuple[bytes, bytes]], body: bytes, tenant: str = ""
@@ -69,7 +82,21 @@ class Explainer:
         now = monotonic()
         request, fields = bodies.read(head, route(head.target), body, self._limits.parameters)
         taken = self._intake.take(head, request, fields, now, body)
-        return {**self._classified(taken), "decision": self._scheduler.explain(taken.job, now)}
+        decision = self._scheduler.explain(taken.job, now)
+        changed = self._changed(taken.job.model, decision.backend or "")
+        return {**self._classified(taken), "fields": changed, "decision": decision}
+
+    def _changed(self, model: str, backend: str) -> dict[str, list[str]]:
+        """What is changed on the way to the backend that it would go to, by how."""
+        of_models, of_backends = self._changes
+        found: dict[str, list[str]] = {}
+        for settings in (of_models.get(model), of_backends.get(backend)):
+            if settings is not None:
+                for change in CHANGES:
+                    names = [name for name in getattr(settings, change) if name not in found.get(change, ())]
+                    if names:
+                        found.setdefault(change, []).extend(names)
+        return found
 
     def _classified(self, taken: BuiltJob) -> dict[str, Any]:
         job, classified = taken.job, taken.classified
@@ -116,6 +143,8 @@ def _request_lines(told: Mapping[str, Any], file: str) -> Iterator[str]:
     for name in ("require", "prefer", "fallbacks"):
         if told[name]:
             yield f"{name:<9} {', '.join(told[name])}"
+    if told["fields"]:
+        yield "fields    " + "; ".join(f"{change} {', '.join(names)}" for change, names in told["fields"].items())
     if told["hedged"]:
         after_s = told["decision"]["hedge_after_s"]
         yield "hedge     " + (

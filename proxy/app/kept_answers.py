@@ -77,7 +77,7 @@ class KeptAnswers:
 
     def _configure(self, now: ResponseCache, remote: RemoteCache | None, config: Config) -> None:
         before, self._config = now.remote, config
-        now.versions.configure(config.cache.epoch, parts.revisions(config))
+        now.versions.configure(parts.epoch(config), parts.revisions(config))
         now.configure(config.cache, config.limits.upstream.event, remote)
         if remote is not before:
             self._share(before)

@@ -33,6 +33,7 @@ from proxy.live.prompts import Prompts
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream.backends import Upstream
 from proxy.model.classes import with_built_in
+from proxy.model.parameters import ParameterSettings
 from proxy.model.scheduling import CoreSettings
 from proxy.model.tenants import OTHERS
 from proxy.model.windows import Windows
@@ -169,10 +170,24 @@ def response_cache(config: Config, tokenizers: Tokenizers, loop: asyncio.Abstrac
     settings = config.cache
     if not settings.size:
         return None
-    versions = Versions(settings.epoch, revisions(config))
+    versions = Versions(epoch(config), revisions(config))
     remote = second_level(config, versions)
     most_b = config.limits.upstream.event
     return ResponseCache(settings, versions, tokenizers, most_b, loop, monotonic, time.time, remote)
+
+
+def epoch(config: Config) -> str:
+    """What the operator calls the state of things. Fields that are changed on the way are part of it: with others, the
+    same requests have other answers."""
+    changed = parameters(config)
+    changed |= {f"backend {backend.name}": backend.parameters for backend in config.backends if backend.parameters}
+    said = config.cache.epoch
+    return f"{said} {sha256(repr(sorted(changed.items())).encode()).hexdigest()[:16]}" if changed else said
+
+
+def parameters(config: Config) -> dict[str, ParameterSettings]:
+    """Fields that are changed in requests for a model, by its name."""
+    return {model.name: model.parameters for model in config.routing.models if model.parameters}
 
 
 def revisions(config: Config) -> dict[str, str]:

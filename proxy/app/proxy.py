@@ -262,7 +262,9 @@ class Proxy:
 
     def _explains(self, new: Candidate) -> Explainer:
         job_builder = self._exchanges.serving.job_builder
-        return Explainer(job_builder, self._scheduler, new.config.limits, new.rule_lines, self._gate)
+        config = new.config
+        changes = parts.parameters(config), {backend.name: backend.parameters for backend in config.backends}
+        return Explainer(job_builder, self._scheduler, config.limits, new.rule_lines, self._gate, *changes)
 
     def _forget_backend(self, name: str) -> None:
         """Nothing is out there any more."""
@@ -430,6 +432,11 @@ class Proxy:
             parts.config_info(self._config),
             self._slos.status(),
             self._config_state,
+            {
+                (name, change): count
+                for name, backend in self._backends.items()
+                for change, count in backend.parameters_changed.items()
+            },
             None if self._telemetry is None else self._telemetry.exports(),
             self._lasting.memory.limit_b,
         )

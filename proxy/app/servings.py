@@ -101,10 +101,10 @@ class Servings:
     def _jobs(self, candidate: Candidate, before: Serving | None, *, foresees: bool) -> Jobs:
         config, lasting = candidate.config, self._lasting
         limits, attempts = config.limits.upstream, config.retries.attempts
-        if before is not None and before.jobs.caller.limits == limits:
-            caller = before.jobs.caller
-        else:
-            caller = Caller(lasting.scheduler, lasting.tokenizers, limits, lasting.loop, monotonic)
+        parameters = parts.parameters(config)
+        caller = None if before is None else before.jobs.caller
+        if caller is None or (caller.limits, caller.parameters) != (limits, parameters):
+            caller = Caller(lasting.scheduler, lasting.tokenizers, limits, lasting.loop, monotonic, parameters)
         if before is not None:
             return before.jobs.otherwise(caller, foresees=foresees, attempts=attempts)
         return Jobs(

@@ -16,6 +16,7 @@ from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.model.backend import BackendSpec
 from proxy.model.engine_facts import EngineFacts
 from proxy.model.kv_cache import KvCacheSettings
+from proxy.model.parameters import ParameterSettings
 from proxy.model.rules import BACKEND_LABEL, NOT_POOL_LABEL, POOL_LABEL
 
 _ENGINES = tuple(dialect for dialect in DIALECTS.values() if dialect.selectable)
@@ -153,6 +154,8 @@ class BackendOptions(Settings):
     order: Annotated[int, Field(ge=0, le=99)] = 0
     """Its turn among those that serve the same model: 0 first; higher ones are sent a request only while no backend
     before them can take it, being down, full, unable, or too late for what is promised."""
+    parameters: Annotated[ParameterSettings, PLAIN] = ParameterSettings()
+    """Fields of requests that are changed before it sees them; after those of `routing.models`."""
     cache_salt: Literal["off", "tenant"] = "off"
     """`tenant`: the engine's own prefix cache is kept apart by API key: requests carry a `cache_salt` that is made of
     it, instead of the client's. vLLM and SGLang know it."""

@@ -15,6 +15,7 @@ from proxy.config.fallbacks import fallback_findings
 from proxy.config.finding import Finding
 from proxy.config.listeners import listener_findings
 from proxy.config.options import OptionPath
+from proxy.config.parameters import parameter_findings
 from proxy.config.pipeline import pipeline_findings
 from proxy.config.refusal import did_you_mean, quoted
 from proxy.config.rules import rule_findings
@@ -63,6 +64,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
     served = served_names(backends) if backends and "routing" in groups else None
     yield from slo_findings(groups.get("slos") or (), classes or (), known, served)
     yield from pipeline_findings(classes or (), groups.get("stages") or ())
+    yield from parameter_findings(backends, getattr(groups.get("routing"), "models", ()))
     yield from _warm(groups)
     if isinstance(limits := groups.get("limits"), Limits):
         yield from _limits(limits)

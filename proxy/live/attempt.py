@@ -7,7 +7,7 @@ twice, and every repeat, gets a connection of its own: nothing can turn out dead
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from proxy.model.commands import Dispatch, FirstToken
 from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault, FaultError, Retry
 from proxy.model.limits import UpstreamLimits
+from proxy.model.parameters import ParameterSettings
 from proxy.model.request import Job, Request
 from proxy.model.timeline import Clock, Timeline
 from proxy.wire import accounting, salt, splice
@@ -167,13 +168,16 @@ class Caller:
         limits: UpstreamLimits,
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
+        parameters: Mapping[str, ParameterSettings] | None = None,
     ) -> None:
+        """`parameters`: fields of requests for a model, by its name, that are changed for all backends."""
         self._scheduler = scheduler
         self._tokenizers = tokenizers
         self.limits = limits
         self._loop = loop
         self._clock = clock
         self._allowance = AllowanceHeaders(limits.events)
+        self.parameters = parameters or {}
 
     def relay(self, call: Call, backend: Upstream, continuation: Continuation | None = None, pieces: int = 1) -> Relay:
         """The receiver of an attempt, whose answer may be `pieces` times as large as others."""
@@ -247,6 +251,9 @@ class Caller:
         name = self._scheduler.upstream_model(backend.name, call.job.model)
         if request.model is not None and name != request.model:
             body = splice.replace_value(body, "model", name)
+        if backend.parameters or self.parameters:
+            of_model = self.parameters.get(call.job.model)
+            body = backend.with_parameters(body, of_model, generates=ENDPOINTS[request.endpoint].generates)
         if backend.salts_cache and backend.dialect.salts_cache and ENDPOINTS[request.endpoint].generates:
             body = salt.salted(body, call.headers, call.named)
         if plan.undo is not Undo.NOTHING:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from proxy.model.bounds import Bounds
+from proxy.model.parameters import ParameterSettings
 from proxy.model.rules import RuleLabel
 
 _Model = Annotated[str, Bounds(min_length=1, max_length=256)]
@@ -52,6 +53,8 @@ class ModelSettings:
     before."""
     revision: Annotated[str, Bounds(min_length=1, max_length=256)] | None = None
     """Of its weights, in any words: answers that are kept are those of one revision. null: as its engines tell it."""
+    parameters: ParameterSettings = ParameterSettings()
+    """Fields of its requests that are changed, whatever backend takes them; those of the backend are changed after."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class Gauges(NamedTuple):
     """Service level objectives."""
     config_state: ConfigState | None = None
     """None: it is not a file's, and cannot change."""
+    fields_changed: Mapping[tuple[str, str], int] = NO_PAIRS
+    """Requests of which fields were changed, by backend and how."""
     telemetry: Exports | None = None
     """None: nothing is sent to a collector."""
     memory_limit_b: int = 0
@@ -109,6 +111,12 @@ def edit_families(now: Gauges) -> Iterator[Metric]:
         "Requests for named prompts to engines that were about to take traffic (warm), by result (ok, failed).",
         ("backend", "result"),
         [(pair, float(count)) for pair, count in now.warmed.items()],
+    )
+    yield counters(
+        "tidegate_request_fields_changed",
+        "Requests of which fields were changed for a backend (parameters), by change (set, default, drop).",
+        ("backend", "change"),
+        [(pair, float(count)) for pair, count in now.fields_changed.items()],
     )
 
 

@@ -31,6 +31,7 @@ LABELS: Final = {
     "backend": "A backend's `name`; `none`: no backend was asked; `cache`: the answer was kept here.",
     "by": "What percentiles are of: `class`, `model`, `backend`, `warmth`, `output`, or `all`.",
     "cause": "Why tokens were wasted: `client_gone`, `hedge_lost`, `retry`.",
+    "change": "Of fields of requests: `set`, `default` or `drop`, as in `parameters`.",
     "class": "Traffic class, built-in or of `classes`; `none`: it was no job.",
     "config": "First 8 hex digits of the SHA-256 of the configuration, without its secrets.",
     "direction": "Of tokens: `prompt`, `completion`, `cached` (part of prompt), `kept` (of answers from memory).",

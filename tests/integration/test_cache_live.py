@@ -137,6 +137,14 @@ async def test_cache_control_is_obeyed(tmp_path: Path) -> None:
         assert asked(live) == 4
 
 
+async def test_other_fields_for_the_engine_are_other_answers(tmp_path: Path) -> None:
+    async with running(tmp_path, ON, ENGINES) as live:
+        assert [said(await live.ask(GREEDY)) for _ in range(2)] == ["miss", "hit"]
+        live.file.write_text(live.file.read_text() + "routing: {models: [{name: m, parameters: {set: {top_k: 1}}}]}\n")
+        live.put_in_place()
+        assert [said(await live.ask(GREEDY)) for _ in range(2)] == ["miss", "hit"]
+
+
 async def test_identical_requests_at_once_are_one(tmp_path: Path) -> None:
     async with running(tmp_path, ON, ENGINES) as live:
         answers = await asyncio.gather(*(live.ask(GREEDY) for _ in range(60)))

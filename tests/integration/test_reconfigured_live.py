@@ -8,8 +8,6 @@ from typing import Any
 
 import aiohttp
 
-from proxy.app.candidate import candidate
-from proxy.config.loader import load
 from proxy.sim.engine.spec import LOW_LATENCY
 from tests.support.live_proxy import CHAT, Answer, Live, SimEngine, running
 from tests.support.patience import eventually
@@ -29,19 +27,13 @@ def replace(live: Live, *pairs: tuple[str, str]) -> None:
         assert old in text
         text = text.replace(old, new)
     live.file.write_text(text)
-    put_in_place(live)
-
-
-def put_in_place(live: Live) -> None:
-    loaded = load(live.file, {})
-    assert loaded.config is not None, loaded.diagnostics
-    live.proxy.configured.prepare(candidate(loaded.config, loaded.rule_lines))()
+    live.put_in_place()
 
 
 def without(live: Live, name: str) -> None:
     lines = [line for line in live.file.read_text().splitlines(keepends=True) if f"name: {name}," not in line]
     live.file.write_text("".join(lines))
-    put_in_place(live)
+    live.put_in_place()
 
 
 async def until(condition: Any, what: str) -> None:
@@ -80,7 +72,7 @@ async def test_another_url_under_a_name_is_another_engine(tmp_path: Path) -> Non
         one, two = live.sims["a"].url, live.sims["b"].url
         text = live.file.read_text().replace(one, "X").replace(two, one).replace("X", two)
         live.file.write_text(text)
-        put_in_place(live)
+        live.put_in_place()
         assert all(live.proxy._backends[name] is not before[name] for name in ("a", "b"))
         assert (await stream).body.endswith(b"data: [DONE]\n\n")
         assert (await live.ask()).status == 200
@@ -96,7 +88,7 @@ async def test_other_limits_rules_and_classes_hold_from_the_next_request_on(tmp_
         assert (await live.ask(big)).status == 413
         assert (await live.ask(x_tidegate_class="vip")).status == 400
         live.file.write_text(live.file.read_text() + "classes: [{name: vip}]\n")
-        put_in_place(live)
+        live.put_in_place()
         assert (await live.ask(x_tidegate_class="vip")).route["class"] == "vip"
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from proxy.app.candidate import candidate
 from proxy.app.proxy import Proxy
 from proxy.config.loader import load
 from proxy.sim.engine.spec import PRESETS, EngineSpec
@@ -51,6 +52,12 @@ class Live:
 
     def __init__(self, proxy: Proxy, file: Path, sims: dict[str, SimServer], session: aiohttp.ClientSession) -> None:
         self.proxy, self.file, self.sims, self._session = proxy, file, sims, session
+
+    def put_in_place(self) -> None:
+        """The file as it stands now, as a reload would."""
+        loaded = load(self.file, {})
+        assert loaded.config is not None, loaded.diagnostics
+        self.proxy.configured.prepare(candidate(loaded.config, loaded.rule_lines))()
 
     async def ask(self, body: dict[str, Any] | None = None, **headers: str) -> Answer:
         """One chat request; `_` stands for `-` in names of headers."""

@@ -13,6 +13,8 @@ from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
 from proxy.model.engine_facts import UNKNOWN as UNKNOWN_FACTS
 from proxy.model.limits import UpstreamLimits
+from proxy.model.parameters import ParameterSettings
+from proxy.wire.parameters import Changed
 
 _log = logging.getLogger("tidegate.backends")
 _WARN_S = 60.0
@@ -45,6 +47,10 @@ class Upstream:
         self.takes_any = False
         """Every name is sent there: that it does not know one is the client's business."""
         self.aliases: dict[str, str] = {}
+        self.parameters = ParameterSettings()
+        """Fields of requests that are changed before it sees them."""
+        self.parameters_changed: dict[str, int] = {}
+        """Requests so changed, by how."""
         self.salts_cache = False
         """Its own prefix cache is kept apart by tenant, if its kind can do that."""
         self.is_lost = asyncio.Event()
@@ -85,6 +91,7 @@ class Upstream:
         self.kind_known = config.kind != "auto"
         self.takes_any = config.models == "any"
         self.aliases = config.aliases
+        self.parameters = config.parameters
         self.salts_cache = config.cache_salt == "tenant"
         self.written = config.facts
         self._asks_usage = config.usage == "ask"
@@ -94,6 +101,16 @@ class Upstream:
     def has_key(self) -> bool:
         """Whether the operator's key replaces the client's."""
         return self._key_line is not None
+
+    def with_parameters(self, body: bytes, of_model: ParameterSettings | None, *, generates: bool) -> bytes:
+        """A JSON body with its fields as the operator wants them, for the model first; counted."""
+        changed = Changed(body)
+        for settings in (of_model, self.parameters):
+            if settings is not None:
+                changed.apply(settings, generates=generates)
+        for kind in changed.kinds:
+            self.parameters_changed[kind] = self.parameters_changed.get(kind, 0) + 1
+        return changed.body
 
     def tells_usage(self, model: str) -> bool:
         """Whether it may be asked for usage that the client did not ask for."""
