@@ -41,6 +41,7 @@ READERS = {
     "config/server_tls.py",
     "config/surroundings.py",
     "obs/access_log.py",
+    "report/screen/words.py",
     "sim/http/responses.py",
     "sim/http/pooling.py",
     "sim/http/shapes.py",
