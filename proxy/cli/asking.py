@@ -6,10 +6,12 @@ nobody answers.
 
 import http.client
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from proxy.cli.admin_key import admin_key
+from proxy.cli.admin_key import VARIABLE, admin_key
 
 TIMEOUT_S = 5.0
 
@@ -52,18 +54,40 @@ def ask(
     the environment gives. Raises SilentError."""
     headers = {**(admin_key(None) if target else {}), **(headers or {})}
     parts = urlsplit(url)
-    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=timeout_s)
+    connection = connection_to(url, timeout_s)
     path = parts.path.rstrip("/") + target if target else parts.path or "/"
     try:
-        connection.request(method, f"{path}?{parts.query}" if parts.query else path, body, headers)
-        answer = connection.getresponse()
-        return Answer(answer.status, answer.read())
+        with silence(timeout_s):
+            connection.request(method, f"{path}?{parts.query}" if parts.query else path, body, headers)
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read())
+    finally:
+        connection.close()
+
+
+def connection_to(url: str, timeout_s: float) -> http.client.HTTPConnection:
+    """Not opened yet; `timeout_s` is for each step."""
+    parts = urlsplit(url)
+    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return connect(parts.hostname or "", parts.port, timeout=timeout_s)
+
+
+@contextmanager
+def silence(timeout_s: float) -> Iterator[None]:
+    """What goes wrong within becomes a SilentError."""
+    try:
+        yield
     except TimeoutError:
         raise SilentError(f"no answer within {timeout_s:g} s") from None
     except OSError as error:
         raise SilentError((error.strerror or str(error) or "cannot be reached").lower()) from None
     except http.client.HTTPException:
         raise SilentError("its answer is not HTTP") from None
-    finally:
-        connection.close()
+
+
+def why_not(status: int, told: Mapping[str, Any]) -> str:
+    """What is said of an answer that is not 200."""
+    error = told.get("error")
+    text = error.get("message") if isinstance(error, dict) else error
+    hint = f" {VARIABLE} says it." if status == http.client.UNAUTHORIZED else ""
+    return f"it answered {status}" + (f": {text}{hint}" if text else "")

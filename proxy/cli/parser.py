@@ -246,6 +246,20 @@ def _help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", metavar="COMMAND", nargs="?", help="what to say more about (default: everything)")
 
 
+def _status(parser: argparse.ArgumentParser) -> None:
+    port = "its admin port (default: %(default)s)"
+    parser.add_argument("--admin", metavar="URL", type=_http_url, default=DEFAULT_ADMIN_URL, help=port)
+    parser.add_argument("--json", action="store_true", help="the document itself, for programs")
+
+
+def _top(parser: argparse.ArgumentParser) -> None:
+    port = "its admin port (default: %(default)s)"
+    parser.add_argument("--admin", metavar="URL", type=_http_url, default=DEFAULT_ADMIN_URL, help=port)
+    about = "between two pictures, such as 5s (default: 1s)"
+    parser.add_argument("--interval", metavar="TIME", type=_duration, default=1.0, help=about)
+    parser.add_argument("--once", action="store_true", help="one picture, in lines, and the end")
+
+
 def _slo(parser: argparse.ArgumentParser) -> None:
     from proxy.cli.slo import add_arguments
 
@@ -355,6 +369,22 @@ COMMANDS = {
         "  tidegate key new --tenant team-a --id ci --expires 2027-01-01\n\n"
         "exit codes:\n  0  printed\n  2  usage",
         _key,
+    ),
+    "status": Command(
+        "say what a running proxy is and does at this moment",
+        "It is what the page on the admin port shows. With an admin_key: TIDEGATE_ADMIN_KEY says it.\n\n"
+        "example:\n  tidegate status\n  tidegate status --admin http://10.0.0.7:9090 --json\n\n"
+        "exit codes:\n  0  it is ready\n  1  it is not, or no proxy answers\n  2  usage",
+        _status,
+    ),
+    "top": Command(
+        "watch a running proxy: goodput, classes, budgets, backends, decisions, as they happen",
+        "Keys: 1 2 3 choose what is seen, arrows scroll, s orders backends, n shows only notable decisions,\n"
+        "Space holds the picture, ? helps, q ends. Where nobody looks at a terminal, it prints lines.\n"
+        "With an admin_key: TIDEGATE_ADMIN_KEY says it.\n\n"
+        "example:\n  tidegate top\n  tidegate top --admin http://10.0.0.7:9090 --interval 5s\n\n"
+        "exit codes:\n  0  ended by q, Ctrl-C or SIGTERM\n  1  no proxy answers\n  2  usage",
+        _top,
     ),
     "cache": Command(
         "say what a running proxy keeps of answers, or make it void",

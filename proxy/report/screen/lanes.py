@@ -62,13 +62,13 @@ def lanes(watched: Watched, width: int, *, charts: bool) -> Section:
 def _lane(name: str, one: Mapping[str, Any], trend: Trend | None) -> list[list[Cell]]:
     promise = inner(one, "promise")
     word, said = Text(plain(name), "bold"), Text(promised(one, _PROMISES[2:]), DIM)
-    state = [whole(one.get("in_flight")), _held(one)]
+    state: list[Cell] = [whole(one.get("in_flight")), _held(one)]
     output = [_tokens(one), Text(f"{rate(one.get('requests_per_s'))} req/s", DIM)]
     share = [_kept(one), Text(_ended(one), DIM)]
     if not samples(one) and not amount(one.get("in_flight")) and not amount(one.get("held")):
         blank: list[Cell] = [""] * 4
-        label = promised(one, _PROMISES[:1])
-        return [[word, Text(label or said.plain, DIM), *blank, Text("idle", DIM), "", share[0]]]
+        first = promised(one, _PROMISES[:1])
+        return [[word, Text(first or said.plain, DIM), *blank, Text("idle", DIM), "", share[0]]]
     found: list[list[Cell]] = []
     for at, (key, measure) in enumerate(_PROMISES[:2]):
         most = number(promise.get(key))
