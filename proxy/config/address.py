@@ -9,6 +9,7 @@ from pydantic import AfterValidator, WithJsonSchema
 from proxy.config.refusal import quoted, refusal
 
 _MAX_PORT = 65535
+_MAX_BYTE = 255
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?", re.ASCII)
 _NUMBERS = re.compile(r"[0-9.]+", re.ASCII)
 _SHORT_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){1,3}[0-9]{1,3}", re.ASCII)
@@ -45,9 +46,14 @@ def parse_host(text: str) -> str:
         raise refusal(f"the IPv6 address {quoted(text)} needs brackets", "write it like [::1]:8080")
     if not _HOST.fullmatch(text):
         raise refusal(f"{quoted(text)} is not a host name or address" if text else "the host is missing", _EXAMPLES)
-    if _NUMBERS.fullmatch(text) and not _SHORT_IPV4.fullmatch(text):
+    if _NUMBERS.fullmatch(text) and not (_SHORT_IPV4.fullmatch(text) and _last_fits(text)):
         raise refusal(f"{quoted(text)} is not an IPv4 address", _EXAMPLES)
     return text.lower()
+
+
+def _last_fits(text: str) -> bool:
+    *others, last = text.split(".")
+    return len(others) < 3 or int(last) <= _MAX_BYTE
 
 
 def parse_port(text: str, *, lowest: int) -> int:
@@ -55,7 +61,7 @@ def parse_port(text: str, *, lowest: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_PORT))):
         raise refusal(f"{quoted(text)} is not a port number" if text else "the port is missing", _EXAMPLES)
     if not lowest <= int(text) <= _MAX_PORT:
-        raise refusal(f"port {int(text)} is not between {lowest} and {_MAX_PORT}")
+        raise refusal(f"port {int(text)} is not between {lowest} and {_MAX_PORT}", _EXAMPLES)
     return int(text)
 
 

@@ -12,7 +12,7 @@ from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.listeners import is_loopback
 from proxy.config.options import OptionPath
-from proxy.config.refusal import quoted
+from proxy.config.refusal import did_you_mean, quoted
 from proxy.config.written import written_moment
 from proxy.model.auth import AuthSettings
 from proxy.model.tenants import OTHERS, TenantSettings, is_digits
@@ -22,14 +22,14 @@ _SOON_S = 14 * 86_400.0
 
 def auth_findings(
     auth: AuthSettings,
-    tenants: Sequence[TenantSettings],
+    tenants: Sequence[TenantSettings] | None,
     listen: str | None,
     backends: Mapping[int, BackendOptions],
 ) -> Iterator[Finding]:
-    """What is wrong with `auth`, given the rest."""
-    has_keys = any(entry.keys for entry in tenants)
+    """What is wrong with `auth`, given the rest; `tenants`: None where they are not known."""
+    has_keys = any(entry.keys for entry in tenants or ())
     yield from _header(auth)
-    if auth.mode == "keys" and not has_keys:
+    if auth.mode == "keys" and tenants is not None and not has_keys:
         hint = "`tidegate key new --tenant NAME` prints the lines to put below tenants"
         yield Finding(("auth",), "asks for keys, and no tenant has one: nobody could come in", hint)
     if listen is not None and not auth.asks and not is_loopback(parse_address(listen).host):
@@ -93,5 +93,8 @@ def _nobody(path: OptionPath, tenant: str, known: set[str], auth: AuthSettings) 
     if is_digits(tenant.lower()) and not auth.asks:
         message, hint = "names no tenant: digits of a digest are in small letters", f"write {tenant.lower()}"
     else:
-        message, hint = f"no key belongs to a tenant {quoted(tenant)}", "`tidegate key new` makes one, and its lines"
+        message = f"no key belongs to a tenant {quoted(tenant)}"
+        near = did_you_mean(tenant, known)
+        hint = f"{near} Else `tidegate key new`" if near else "`tidegate key new`"
+        hint += " makes one, and its lines"
     yield Finding(path, message, hint, Severity.WARNING)

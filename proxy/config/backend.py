@@ -47,6 +47,8 @@ def _model_name(text: str) -> str:
             f"{quoted(text)} is not a model name",
             f"1 to {_MAX_MODEL_NAME} printable characters, no space at either end",
         )
+    if text == "*":
+        raise refusal("* is no name of a model", "write any, for one that takes every name")
     return text
 
 

@@ -43,7 +43,7 @@ def parse_backend_url(text: str) -> BackendUrl:
         raise refusal("must not hold a user name or password, nor any @", "put the key into api_key: ${NAME}")
     parts = _split(text)
     if parts.query or parts.fragment or "?" in text or "#" in text:
-        raise refusal("must hold neither a query (?…) nor a fragment (#…)")
+        raise refusal("must hold neither a query (?…) nor a fragment (#…)", "leave out what begins there")
     host, port = _host_and_port(parts.netloc, _DEFAULT_PORTS[parts.scheme])
     return BackendUrl(parts.scheme, host, port, _prefix(parts.path))
 
@@ -53,6 +53,8 @@ def _split(text: str) -> SplitResult:
         raise refusal(f"is longer than {_MAX_CHARACTERS} characters")
     if not text.isascii() or any(c.isspace() or not c.isprintable() for c in text):
         raise refusal("must be printable ASCII without spaces", "write an international host name in its xn-- form")
+    if "," in text or text.count("://") > 1:
+        raise refusal("is more than one URL", "write one, and one entry of backends for each engine")
     scheme, separator, rest = text.partition("://")
     if not separator:
         raise refusal("has no scheme", f'did you mean "http://{text}"?' if _looks_like_host(text) else _EXAMPLE)

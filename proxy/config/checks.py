@@ -17,12 +17,13 @@ from proxy.config.listeners import listener_findings
 from proxy.config.options import OptionPath
 from proxy.config.parameters import parameter_findings
 from proxy.config.pipeline import pipeline_findings
-from proxy.config.refusal import did_you_mean, quoted
+from proxy.config.refusal import quoted, which_there_are
 from proxy.config.rules import rule_findings
 from proxy.config.series import series_findings
 from proxy.config.slos import slo_findings
 from proxy.config.telemetry import telemetry_findings
 from proxy.config.tenants import class_findings, model_findings, tenant_findings
+from proxy.config.unique import unique_findings
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
 from proxy.model.metrics import MetricsSettings
@@ -35,8 +36,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
     yield from listener_findings(groups, backends)
     yield from _logs(groups.get("log"))
     yield from telemetry_findings(groups.get("telemetry"))
-    yield from _names(backends)
-    yield from _urls(backends)
+    yield from unique_findings(groups, backends)
     yield from _aliases(backends)
     yield from _overrides(backends)
     yield from _tls(backends)
@@ -96,34 +96,18 @@ def _logs(log: Any) -> Iterator[Finding]:
 def _tenancy(
     groups: Mapping[str, Any], classes: tuple[ClassSettings, ...], backends: Mapping[int, BackendOptions]
 ) -> Iterator[Finding]:
-    tenants, auth, routing = groups.get("tenants") or (), groups.get("auth"), groups.get("routing")
+    tenants, auth, routing = groups.get("tenants"), groups.get("auth"), groups.get("routing")
     if auth is not None:
         yield from auth_findings(auth, tenants, groups.get("listen"), backends)
+    if tenants is None:  # not understood: nothing can be said of whose keys there are
+        return
     yield from tenant_findings(tenants)
-    yield from class_findings(tenants, frozenset(with_built_in(classes)))
+    if "classes" in groups:
+        yield from class_findings(tenants, frozenset(with_built_in(classes)))
     if routing is not None:
         served = served_names(backends) if backends else None
         yield from model_findings(tenants, served, routing.default_model, routing.models, classes)
         yield from named_findings(tenants, auth, routing)
-
-
-def _names(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
-    first: dict[str, int] = {}
-    for index, backend in backends.items():
-        if "name" not in backend.model_fields_set:
-            continue
-        other = first.setdefault(backend.name, index)
-        if other != index:
-            yield Finding(("backends", index, "name"), f"{quoted(backend.name)} is the name of backends[{other}] too")
-
-
-def _urls(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
-    first: dict[str, int] = {}
-    for index, backend in backends.items():
-        other = first.setdefault(backend.url, index)
-        if other != index:
-            message = f"is the URL of backends[{other}] too: one engine, counted twice"
-            yield Finding(("backends", index, "url"), message, "drop one of the two", Severity.WARNING)
 
 
 def _aliases(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
@@ -132,7 +116,7 @@ def _aliases(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
         for public, own in backend.aliases.items():
             path: OptionPath = ("backends", index, "aliases", public)
             if listed is not None and own not in listed:
-                hint = did_you_mean(own, listed)
+                hint = which_there_are(own, listed)
                 yield Finding(path, f"{quoted(own)} is not among this backend's models", hint, Severity.WARNING)
 
 
@@ -157,7 +141,7 @@ def _bias(classes: frozenset[str] | None, backends: Mapping[int, BackendOptions]
     for index, backend in backends.items():
         for name in backend.bias:
             if classes is not None and name not in classes:
-                hint = did_you_mean(name, classes) or f"known: {', '.join(sorted(classes))}"
+                hint = which_there_are(name, classes)
                 yield Finding(("backends", index, "bias", name), f"there is no class {quoted(name)}", hint)
 
 
@@ -176,7 +160,7 @@ def _tokenizers(models: Iterable[str], backends: Mapping[int, BackendOptions]) -
     served = served_names(backends) if backends else None
     for model in models:
         if served is not None and model not in served:
-            message, hint = f"no backend serves {quoted(model)}", did_you_mean(model, served)
+            message, hint = f"no backend serves {quoted(model)}", which_there_are(model, served)
             yield Finding(("tokenizers", model), message, hint, Severity.WARNING)
 
 
@@ -190,7 +174,7 @@ def _capacity(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
 def _default_model(wanted: str | None, backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     names = served_names(backends)
     if wanted is not None and names is not None and wanted not in names:
-        hint = did_you_mean(wanted, names)
+        hint = which_there_are(wanted, names)
         yield Finding(("routing", "default_model"), f"no backend serves {quoted(wanted)}", hint)
 
 
@@ -217,7 +201,7 @@ def _warm(groups: Mapping[str, Any]) -> Iterator[Finding]:
     known = [prompt.name for prompt in groups["prompts"]]
     for index, name in enumerate(groups["warm"].prompts):
         if name not in known:
-            hint = did_you_mean(name, known) or f"known: {', '.join(known) or 'none'}"
+            hint = which_there_are(name, known)
             yield Finding(("warm", "prompts", index), f"there is no prompt {quoted(name)}", hint)
     if groups["warm"].prompts and not groups["warm"].timeout:
         yield Finding(("warm", "timeout"), "must be above 0: nothing would be computed")

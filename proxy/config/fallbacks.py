@@ -9,7 +9,7 @@ from proxy.config.backend import BackendOptions, served_names
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
-from proxy.config.refusal import did_you_mean, quoted
+from proxy.config.refusal import quoted, which_there_are
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import FallbackSettings, ModelSettings
 
@@ -36,7 +36,7 @@ def _targets(path: OptionPath, settings: FallbackSettings, backends: Mapping[int
     pools = {backend.pool for backend in backends.values()}
     if settings.pool is not None and pools and settings.pool not in pools:
         message = f"no backend is in the pool {quoted(settings.pool)}"
-        yield Finding((*path, "pool"), message, did_you_mean(settings.pool, pools))
+        yield Finding((*path, "pool"), message, which_there_are(settings.pool, pools))
         return
     if settings.pool is not None and not settings.names and pools == {settings.pool}:
         message = f"every backend is in the pool {quoted(settings.pool)}: kept for this, it leaves none to go to first"
@@ -48,7 +48,7 @@ def _targets(path: OptionPath, settings: FallbackSettings, backends: Mapping[int
     where = "" if settings.pool is None else f" of the pool {quoted(settings.pool)}"
     for option, model in _written(settings):
         if model not in names:
-            yield Finding((*path, *option), f"no backend{where} serves {quoted(model)}", did_you_mean(model, names))
+            yield Finding((*path, *option), f"no backend{where} serves {quoted(model)}", which_there_are(model, names))
 
 
 def _written(settings: FallbackSettings) -> Iterator[tuple[OptionPath, str]]:
@@ -62,7 +62,7 @@ def _written(settings: FallbackSettings) -> Iterator[tuple[OptionPath, str]]:
 def _unserved(path: OptionPath, model: ModelSettings, served: set[str]) -> Finding:
     then = "is answered by its fallback alone" if model.fallback.names else "cannot be had"
     message = f"no backend serves {quoted(model.name)}: it {then}"
-    return Finding(path, message, did_you_mean(model.name, served), Severity.WARNING)
+    return Finding(path, message, which_there_are(model.name, served), Severity.WARNING)
 
 
 def _circle(name: str, by_model: Mapping[str, FallbackSettings]) -> str:

@@ -25,6 +25,27 @@ class Slip(NamedTuple):
     """The whole text without it; None: what was meant is not sure enough to go on."""
 
 
+class Guess(NamedTuple):
+    """One way to mend one line."""
+
+    column: int
+    message: str
+    hint: str
+    line: str
+    goes_on: bool = True
+    """What was meant is plain."""
+    sure: bool = False
+    """It is a slip even where the parser comes no further: another one follows."""
+
+
+class Names(NamedTuple):
+    """What options are called."""
+
+    options: frozenset[str]
+    groups: frozenset[str]
+    """Those that have options below them."""
+
+
 _WORDS = {
     "mapping values are not allowed in this context": (
         "a colon stands where no key can be",

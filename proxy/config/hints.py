@@ -8,8 +8,19 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from annotated_types import Ge, Gt, Le, Lt
+
 from proxy.config.messages import choices_of, hint_of, message_of
-from proxy.config.options import OptionPath, field_at, fields_of, group_at, is_list, is_secret, option_holding
+from proxy.config.options import (
+    OptionPath,
+    field_at,
+    fields_of,
+    group_at,
+    holds_no_text,
+    is_list,
+    is_secret,
+    option_holding,
+)
 from proxy.config.parts import Parts, broken_with, errors_with, valid_parts
 from proxy.config.refusal import REFUSED
 from proxy.config.schema import Config
@@ -48,7 +59,7 @@ class Hints:
         guess = self._guess(error, path, value)
         if guess and message_of(error) == guess.replace("write", "must be", 1):
             return ""  # said already
-        return guess or ("" if rewrites else known)
+        return guess or ("" if rewrites else known) or _bounds(error, path)
 
     def message(self, error: Mapping[str, Any], path: OptionPath, value: Any) -> str:
         """What is wrong, in plain words."""
@@ -67,9 +78,11 @@ class Hints:
         return self._guess(error or {"type": ""}, path, text) or (message_of(error) if error else "")
 
     def _may_guess(self, path: OptionPath) -> bool:
-        if not path or any(isinstance(part, str) and looks_secret(part) for part in path):
-            return False
         field = option_holding(Config, path)
+        if not path or (
+            any(isinstance(part, str) and looks_secret(part) for part in path) and not holds_no_text(field)
+        ):
+            return False
         part = self._root.value.get(path[0])
         known = field is not None or group_at(Config, path) is not None
         return known and not is_secret(field) and part is not None and part.node.size <= _MAX_NODES
@@ -99,6 +112,23 @@ def _keys(path: OptionPath) -> tuple[str, ...]:
     group, field = group_at(Config, path), field_at(Config, path)
     listed = field is not None and is_list(field.annotation)
     return tuple(fields_of(group)) if group and not listed else ()
+
+
+def _bounds(error: Mapping[str, Any], path: OptionPath) -> str:
+    """Which numbers may stand there, where one should."""
+    field = field_at(Config, path) if error["type"] in ("int_type", "float_type", "int_from_float") else None
+    if field is None:
+        return ""
+    bounds = {type(one): one for one in field.metadata}
+    least, most = bounds.get(Ge) or bounds.get(Gt), bounds.get(Le) or bounds.get(Lt)
+    told = "" if least is None else f"from {_number(least):g}" + ("" if most is None else f" to {_number(most):g}")
+    default = None if field.is_required() else field.default
+    usual = f"such as {default:g}" if isinstance(default, int | float) and not isinstance(default, bool) else ""
+    return ", ".join(part for part in (told, usual) if part)
+
+
+def _number(bound: Any) -> float:
+    return float(next(getattr(bound, name) for name in ("ge", "gt", "le", "lt") if hasattr(bound, name)))
 
 
 def _is_about(loc: tuple[str | int, ...], path: OptionPath) -> bool:

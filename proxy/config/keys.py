@@ -6,147 +6,13 @@ Owns the order: an exact name at another level beats a near name at this one. Ev
 import re
 from collections.abc import Iterable
 
+from proxy.config.foreign import ADVICE, FOREIGN, NOT_HERE
 from proxy.config.options import OptionPath, all_options, fields_of, group_at, shown
 from proxy.config.refusal import closest, did_you_mean
 from proxy.config.schema import Config
 
-_BACKEND = ("backends", "[]")
-_MAX_HOMES = 3
+_MAX_HOMES = 5
 _GLUED = re.compile(r"(-?)([a-z_]+)(:?)(.*)", re.ASCII)
-
-FOREIGN: dict[tuple[str, ...], dict[str, str]] = {
-    (): {
-        "model_list": "backends",
-        "upstreams": "backends",
-        "upstream": "backends",
-        "servers": "backends",
-        "engines": "backends",
-        "endpoints": "backends",
-        "clusters": "backends",
-        "services": "backends",
-        "providers": "backends",
-        "reverse_proxy": "backends",
-        "targets": "backends",
-        "port": "listen",
-        "bind": "listen",
-        "address": "listen",
-        "host": "listen",
-        "addr": "listen",
-        "listeners": "listen",
-        "entrypoints": "listen",
-        "log_level": "log.level",
-        "logging": "log",
-        "logger": "log",
-        "router_settings": "routing",
-        "strategy": "routing.policy",
-        "routing_strategy": "routing.policy",
-        "retry": "retries",
-        "num_retries": "retries.attempts",
-        "max_retries": "retries.attempts",
-        "healthcheck": "health",
-        "health_check": "health",
-        "health_checks": "health",
-        "users": "tenants",
-        "rate_limits": "tenants",
-        "rate_limit": "tenants",
-        "authentication": "auth",
-        "consumers": "tenants",
-        "teams": "tenants",
-        "virtual_keys": "tenants",
-        "timeout": "limits.upstream.first_byte",
-        "timeouts": "limits.upstream",
-        "request_timeout": "limits.upstream.first_byte",
-        "max_body_size": "limits.body.size",
-        "client_max_body_size": "limits.body.size",
-        "shutdown": "drain",
-        "graceful_shutdown": "drain",
-        "fallbacks": "routing.models[].fallback",
-    },
-    _BACKEND: {
-        "api_base": "url",
-        "base_url": "url",
-        "baseurl": "url",
-        "endpoint": "url",
-        "address": "url",
-        "host": "url",
-        "server": "url",
-        "target": "url",
-        "upstream": "url",
-        "uri": "url",
-        "path": "url",
-        "key": "api_key",
-        "apikey": "api_key",
-        "token": "api_key",
-        "auth": "api_key",
-        "type": "kind",
-        "engine": "kind",
-        "provider": "kind",
-        "backend": "kind",
-        "model": "models",
-        "model_name": "models",
-        "max_parallel_requests": "max_concurrency",
-        "max_connections": "max_concurrency",
-        "max_requests": "max_concurrency",
-        "max_conns": "max_concurrency",
-        "concurrency": "max_concurrency",
-        "max_num_seqs": "seats",
-        "tags": "labels",
-        "group": "pool",
-        "cluster": "pool",
-        "id": "name",
-        "timeout": "first_byte",
-        "request_timeout": "first_byte",
-        "read_timeout": "idle",
-        "connect_timeout": "connect",
-        "insecure_skip_verify": "tls.verify",
-        "verify_ssl": "tls.verify",
-        "ssl": "tls",
-        "model_alias": "aliases",
-    },
-    ("backends", "[]", "tls"): {"ca": "ca_file", "cafile": "ca_file", "ca_cert": "ca_file", "cert": "ca_file"},
-    ("tenants", "[]"): {
-        "rpm": "requests_per_minute",
-        "tpm": "tokens_per_minute",
-        "tpd": "tokens_per_day",
-        "name": "tenant",
-        "id": "tenant",
-        "key": "keys",
-        "api_key": "keys",
-        "api_keys": "keys",
-        "allowed_models": "models",
-        "max_class": "highest_class",
-        "max_parallel_requests": "max_concurrent",
-        "concurrency": "max_concurrent",
-        "max_concurrency": "max_concurrent",
-    },
-    ("tenants", "[]", "keys", "[]"): {
-        "sha256": "digest",
-        "hash": "digest",
-        "key": "digest",
-        "name": "id",
-        "expiry": "expires",
-        "expires_at": "expires",
-    },
-    ("auth",): {"type": "mode", "cidr": "from", "trusted": "from", "networks": "from"},
-    ("routing", "rules", "[]"): {"if": "when", "match": "when", "conditions": "when", "labels": "require"},
-    ("routing", "models", "[]"): {"model": "name", "fallbacks": "fallback"},
-    ("log",): {"access_log": "access", "loglevel": "level", "type": "format"},
-    ("retries",): {"max": "attempts", "count": "attempts", "num_retries": "attempts", "max_retries": "attempts"},
-    ("health",): {"interval": "probe_interval", "timeout": "probe_timeout"},
-    ("cors",): {"allow_origins": "origins", "allowed_origins": "origins", "allow_origin": "origins"},
-}
-"""By group: what other proxies, gateways and engines call it → what it is called here, below that group."""
-
-
-_NOT_HERE = {
-    "weight": "shares follow from what each backend is predicted to do: leave it out",
-    "priority": "classes have priorities, backends have pools and labels: leave it out",
-    "order": "write pool, and a rule or a fallback that names it",
-    "api_keys": "keys of clients are digests below tenants: `tidegate key new` prints them",
-    "master_key": "keys of clients are digests below tenants: `tidegate key new` prints them",
-    "workers": "one process uses one core: start more of them",
-}
-"""What others have and this proxy has not, by any group."""
 
 
 def unknown_key_hint(path: OptionPath) -> str:
@@ -158,8 +24,9 @@ def unknown_key_hint(path: OptionPath) -> str:
     return (
         _glued(key, known)
         or _same_but_for_spelling(key, known)
+        or ADVICE.get(here, {}).get(key, "")
+        or NOT_HERE.get(key, "")
         or _said_elsewhere(here, key)
-        or _NOT_HERE.get(key, "")
         or _home(here, key)
         or did_you_mean(key, known)
         or (f"known here: {', '.join(known)}" if len(known) <= 8 else "")
@@ -173,7 +40,14 @@ def _generic(path: OptionPath) -> tuple[str, ...]:
 def _same_but_for_spelling(key: str, known: Iterable[str]) -> str:
     near = closest(key, known)
     same = near is not None and re.sub("[_-]", "", key).lower() == near.replace("_", "")
-    return did_you_mean(key, known) if same else ""
+    other = next((one for one in known if one in _numbers(key)), None)
+    return did_you_mean(key, known) if same else f'did you mean "{other}"?' if other else ""
+
+
+def _numbers(key: str) -> tuple[str, ...]:
+    """`class` → `classes`, and the other way."""
+    many = key[:-1] + "ies" if key.endswith("y") else key + ("es" if key.endswith("s") else "s")
+    return many, key.removesuffix("s"), key.removesuffix("es")
 
 
 def _said_elsewhere(here: tuple[str, ...], key: str) -> str:
@@ -184,6 +58,9 @@ def _said_elsewhere(here: tuple[str, ...], key: str) -> str:
 def _home(here: tuple[str, ...], key: str) -> str:
     """Where an option of exactly this name belongs: below this group first, then anywhere."""
     homes = [option.path[:-1] for option in all_options(Config) if option.path[-1] == key]
+    above = [home for home in homes if home and home == here[: len(home)]]
+    if above:
+        return f"it belongs below {_dotted(max(above, key=len))}: check the indentation"
     below = [home[len(here) :] for home in homes if home[: len(here)] == here and len(home) > len(here)]
     places = [_dotted(home) for home in below or homes]
     if not places or len(places) > _MAX_HOMES:

@@ -5,6 +5,7 @@ file. Never raises for a bad file.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,14 +17,16 @@ from pydantic import ValidationError
 
 from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Diagnostic, Severity, has_errors
+from proxy.config.faults import Names
 from proxy.config.finding import Finding
 from proxy.config.hints import Hints
 from proxy.config.keys import unknown_key_hint
 from proxy.config.mending import Mended, understand
-from proxy.config.messages import MISSING, SILENT, hint_of, message_of
+from proxy.config.messages import MISSING, SILENT, hint_of, message_of, missing_hint
 from proxy.config.older import moved
-from proxy.config.options import OptionPath, all_options, is_secret, option_holding, shown
-from proxy.config.parts import parts_of, valid_parts
+from proxy.config.options import OptionPath, all_options, holds_no_text, is_secret, option_holding, shown
+from proxy.config.parts import parts_of, valid_parts, without
+from proxy.config.scalars import Surprise, resolve
 from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource, is_literal
 from proxy.config.source import (
@@ -42,6 +45,7 @@ from proxy.config.tree import Node, Problem, TreeEntry
 MAX_DIAGNOSTICS = 100
 _DIGITS = 16
 _KEYS = frozenset(option.path[-1] for option in all_options(Config))
+_NAMES = Names(_KEYS, frozenset(option.path[-1] for option in all_options(Config) if option.group is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +78,13 @@ def load(path: Path | Literal["-"], env: Mapping[str, str], *, elsewhere: bool =
 
 def load_text(text: str, name: str, secrets: SecretSource, look: Look = looking_nowhere) -> Loaded:
     """The same for text at hand; `name` stands for the file in the diagnostics, `look` looks at the machine."""
-    understood = understand(text, _KEYS)
+    understood = understand(text, _NAMES)
     parsed = understood.parsed
     parsed.root, notes = moved(parsed.root)
     report = _Report(text, name, understood)
     for problem in parsed.problems:
-        report.at(
-            problem.position, Finding(problem.path, problem.message, _problem_hint(problem, parsed.root, secrets))
-        )
+        message, hint = _problem_words(problem, parsed.root, secrets)
+        report.at(problem.position, Finding(problem.path, message, hint))
     for note in notes:
         report.finding(note, at_key=True)
     config = _understood(parsed.root, report, secrets, look) if parsed.root or not parsed.problems else None
@@ -94,11 +97,15 @@ def load_text(text: str, name: str, secrets: SecretSource, look: Look = looking_
     return Loaded(config, diagnostics, lines, digest, files)
 
 
-def _problem_hint(problem: Problem, root: Node | None, secrets: SecretSource) -> str:
+def _problem_words(problem: Problem, root: Node | None, secrets: SecretSource) -> tuple[str, str]:
     if not problem.surprising or root is None or not isinstance(root.value, dict):
-        return problem.hint
+        return problem.message, problem.hint
     _, node = _resolved(root, problem.path)
-    return Hints(root, secrets).of_surprise(problem.path, str(node.value), problem.hint) if node else problem.hint
+    if node is None:
+        return problem.message, problem.hint
+    surprise = resolve(str(node.value)) if holds_no_text(option_holding(Config, problem.path)) else None
+    message, known = (surprise.message, surprise.hint) if isinstance(surprise, Surprise) else problem[2:4]
+    return message, Hints(root, secrets).of_surprise(problem.path, str(node.value), known)
 
 
 class _Report:
@@ -112,7 +119,17 @@ class _Report:
     def finding(self, finding: Finding, *, at_key: bool = False) -> None:
         """One finding, at the place of its option."""
         if at_key or finding.path not in self._refused:
-            self.at(_position(self._understood.parsed.root, finding.path, at_key=at_key), finding)
+            position = _position(self._understood.parsed.root, finding.path, at_key=at_key)
+            if finding.severity is not Severity.ERROR or not self._understood.is_slip(position):
+                self.at(position, finding)
+
+    def broken(self) -> Iterator[OptionPath]:
+        """Sections, or their entries, in which something was not even YAML, or is there twice."""
+        root = self._understood.parsed.root
+        for problem in self._understood.parsed.problems:
+            if problem.surprising:  # a value that is told, and read as text
+                continue
+            yield from _entry_at(root, problem.position.line)
 
     def at(self, position: Position, finding: Finding) -> None:
         """One finding, at a known place."""
@@ -156,8 +173,9 @@ def _understood(root: Node | None, report: _Report, secrets: SecretSource, look:
         return None
     for finding in _references(root, (), secrets):
         report.finding(finding)
-    config = _validated(root, report, secrets)
+    config, meant = _validated(root, report, secrets)
     parts = parts_of(config) if config else valid_parts(root, secrets)
+    parts = without(parts, {*report.broken(), *(path for path in meant if len(path) == 1)})
     for finding in chain(cross_check(*parts), look(*parts)):
         report.finding(finding)
     return config
@@ -183,21 +201,34 @@ def _reference(text: str, path: OptionPath, secrets: SecretSource) -> Iterator[F
         if "${" in text:
             yield Finding(path, "${…} is expanded in secrets only, such as api_key", "write the value itself")
         return
-    if is_literal(text):
+    if is_literal(text) and text.count("${") <= text.count("}"):
         hint = "put it into the environment and write ${ENGINE_API_KEY}, or into a file and write ${file:PATH}"
         yield Finding(path, "a secret stands in the file itself", hint, Severity.WARNING)
     if secrets.elsewhere and (missing := secrets.missing(text)):
         yield Finding(path, f"not here, and not looked at: {', '.join(missing)}", severity=Severity.NOTE)
 
 
-def _validated(root: Node, report: _Report, secrets: SecretSource) -> Config | None:
+def _validated(root: Node, report: _Report, secrets: SecretSource) -> tuple[Config | None, set[OptionPath]]:
+    """The configuration, or None; and which options misspelt keys stand for."""
     try:
-        return Config.model_validate_json(json.dumps(root.plain()), strict=True, context=secrets)
+        return Config.model_validate_json(json.dumps(root.plain()), strict=True, context=secrets), set()
     except ValidationError as invalid:
-        hints = Hints(root, secrets)
-        for error in invalid.errors(include_url=False, include_input=False):
-            _report_error(error, root, report, hints)
-        return None
+        hints, errors = Hints(root, secrets), invalid.errors(include_url=False, include_input=False)
+        meant = {path for error in errors for path in _meant(error, root)}
+        for error in errors:
+            path, node = _resolved(root, error["loc"])
+            stands_elsewhere = path in meant and (node is None or node.value is None)
+            if error["type"] == "extra_forbidden" or not stands_elsewhere:
+                _report_error(error, root, report, hints)
+        return None, meant
+
+
+def _meant(error: Mapping[str, Any], root: Node) -> Iterator[OptionPath]:
+    """What a key that no option has most likely stands for: it is not missing beside."""
+    if error["type"] == "extra_forbidden":
+        path, _ = _resolved(root, error["loc"])
+        for word in re.findall(r"[a-z_]+", unknown_key_hint(path)):
+            yield (*path[:-1], word)
 
 
 def _report_error(error: Mapping[str, Any], root: Node, report: _Report, hints: Hints) -> None:
@@ -208,7 +239,9 @@ def _report_error(error: Mapping[str, Any], root: Node, report: _Report, hints: 
         report.finding(Finding(path, "unknown key", unknown_key_hint(path)), at_key=True)
         return
     if node is None or error["loc"][-1] == "[key]":
-        report.finding(Finding(path, message_of(error), hint_of(error, MISSING)), at_key=node is not None)
+        report.finding(
+            Finding(path, message_of(error), hint_of(error, MISSING) or missing_hint(path)), at_key=node is not None
+        )
         return
     message, hint = hints.message(error, path, node.plain()), hints.of(error, path, node.plain())
     if hint.startswith("write "):
@@ -242,6 +275,18 @@ def _child(node: Node, part: str | int) -> Node | None:
         return entry.node if entry else None
     items: tuple[Node, ...] = node.value if isinstance(node.value, tuple) else ()
     return items[part] if isinstance(part, int) and part < len(items) else None
+
+
+def _entry_at(root: Node | None, line: int) -> Iterator[OptionPath]:
+    """The top-level option that a line belongs to, and the entry in it when it is a list."""
+    above = [(name, entry) for name, entry in (root.value if root else {}).items() if entry.key.start.line <= line]
+    if not above:
+        return
+    name, entry = max(above, key=lambda one: one[1].key.start.line)
+    yield (name,)
+    if isinstance(entry.node.value, tuple):
+        places = [index for index, item in enumerate(entry.node.value) if item.span.start.line <= line]
+        yield from ((name, index) for index in places[-1:])
 
 
 def _position(root: Node | None, path: OptionPath, *, at_key: bool) -> Position:

@@ -5,6 +5,7 @@ Owns the way from a place in the mended text back to the file.
 
 from typing import NamedTuple
 
+from proxy.config.faults import Names
 from proxy.config.slips import find
 from proxy.config.source import Position, Span
 from proxy.config.tree import Parsed, Problem, parse, reach
@@ -26,6 +27,11 @@ class Mended(NamedTuple):
 
     parsed: Parsed
     shifts: tuple[_Shift, ...] = ()
+    slips: frozenset[Position] = frozenset()
+
+    def is_slip(self, position: Position) -> bool:
+        """Whether a slip stands at a place of `parsed`: what else is wrong there only follows from it."""
+        return self.place(position) in self.slips
 
     def place(self, position: Position) -> Position:
         """Where in the file a place of `parsed` is."""
@@ -36,11 +42,11 @@ class Mended(NamedTuple):
         return Position(line, column)
 
 
-def understand(text: str, keys: frozenset[str]) -> Mended:
-    """The document in `text`; `keys`: names that options have. Never raises for bad text."""
+def understand(text: str, names: Names) -> Mended:
+    """The document in `text`; `names`: of options. Never raises for bad text."""
     parsed, slips, shifts = parse(text), list[Problem](), list[_Shift]()
     while parsed.fault is not None and len(slips) < MAX_SLIPS:
-        slip = find(text, parsed.fault, keys, reach)
+        slip = find(text, parsed.fault, names, reach)
         parsed.problems.pop()
         slips.append(Problem(slip.position, (), slip.message, slip.hint))
         if slip.mended is None:
@@ -48,8 +54,9 @@ def understand(text: str, keys: frozenset[str]) -> Mended:
         shifts.append(_shift(text, slip.mended))
         text = slip.mended
         parsed = parse(text)
-    understood = Mended(parsed, tuple(shifts))
-    parsed.problems[:0] = slips
+    lines = frozenset(slip.position.line for slip in slips)
+    understood = Mended(parsed, tuple(shifts), frozenset(slip.position for slip in slips))
+    parsed.problems[:] = [*slips, *(problem for problem in parsed.problems if problem.position.line not in lines)]
     parsed.secrets = [Span(understood.place(start), end) for start, end in parsed.secrets]
     return understood
 

@@ -1,7 +1,7 @@
 """Pydantic's errors in plain words. Owns the wording; echoes no value of the file."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from proxy.config.refusal import REFUSED, did_you_mean
@@ -36,6 +36,7 @@ _PLAIN_WORDS: dict[str, str | Callable[[Details], str]] = {
     "too_short": lambda ctx: f"needs at least {ctx['min_length']} {_entries(ctx['min_length'])}",
     "too_long": lambda ctx: f"takes at most {ctx['max_length']} {_entries(ctx['max_length'])}",
     "string_too_short": "must not be empty",
+    "string_pattern_mismatch": lambda ctx: _of_pattern(str(ctx.get("pattern", ""))),
     "string_too_long": lambda ctx: f"must not be longer than {ctx['max_length']} characters",
     "literal_error": lambda ctx: _one_of(choices_of(ctx)),
 }
@@ -47,6 +48,17 @@ _HINTS = {
     "model_type": "write key: value lines below it, indented; or leave it out",
     "dict_type": "write key: value lines below it, indented; or leave it out",
 }
+
+_EXAMPLES = {
+    "version": "1",
+    "backends": "and below it - url: http://127.0.0.1:8001",
+    "url": "http://127.0.0.1:8001",
+    "name": "and a name of its own",
+    "tenant": "and a name, such as team-a",
+    "digest": "and what `tidegate key new` prints",
+    "endpoint": "embeddings, or what else it is for",
+}
+"""What stands at options that must be written, when they do not."""
 
 
 def message_of(error: Details) -> str:
@@ -73,6 +85,12 @@ def hint_of(error: Details, value: Any) -> str:
     return _HINTS.get(error["type"], "")
 
 
+def missing_hint(path: Sequence[str | int]) -> str:
+    """How the line looks that is missing."""
+    name = next((part for part in reversed(path) if isinstance(part, str)), "")
+    return f"write {name}: {_EXAMPLES[name]}" if name in _EXAMPLES else f"add a line {name}: and its value"
+
+
 def _literal_hint(choices: list[str], value: Any) -> str:
     if isinstance(value, str):
         return "leave the quotes out" if value in choices else did_you_mean(value, choices)
@@ -87,6 +105,16 @@ def choices_of(ctx: Details) -> list[str]:
 
 def _one_of(choices: list[str]) -> str:
     return f"must be one of {', '.join(choices)}" if len(choices) > 1 else f"must be {choices[0]}"
+
+
+def _of_pattern(pattern: str) -> str:
+    """A pattern of plain characters in words."""
+    found = re.fullmatch(r"\^(?:\[[^\]]+\])?\[([^\]]+)\](?:\{([0-9]+),([0-9]+)\}|\*)\$", pattern)
+    if found is None:
+        return "must begin with /" if pattern.startswith("^/") else "is not written as it must be here"
+    characters = re.sub(r"(.-.|.)", r"\1 ", found[1]).strip()
+    most = f", at most {found[3]} of them" if found[3] else ""
+    return f"must be made of the characters {characters}{most}"
 
 
 def _entries(count: int) -> str:

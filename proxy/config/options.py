@@ -6,7 +6,8 @@ Owns the reading of pydantic's fields, so that messages, reference and tests sha
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
@@ -65,6 +66,25 @@ def all_options(group: Group, path: tuple[str, ...] = ()) -> Iterator[Option]:
 def fields_of(group: Group) -> dict[str, FieldInfo]:
     """Options by the key that stands in the file."""
     return {field.alias or name: field for name, field in group.model_fields.items()}
+
+
+def holds_no_text(field: FieldInfo | None) -> bool:
+    """Whether only numbers, true, false or given words may stand there: nothing that could be a secret."""
+    if field is None:
+        return False
+    kinds = {get_origin(one) or one for one in _members(field.annotation)}
+    return kinds <= {bool, int, float, Literal, type(None)}
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for one in get_args(annotation):
+            yield from _members(one)
+    else:
+        yield annotation
 
 
 def group_of(annotation: Any) -> Group | None:

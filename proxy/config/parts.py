@@ -4,6 +4,7 @@ Owns the validation of a single part, so that everything that is wrong is found 
 """
 
 import json
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -35,13 +36,22 @@ def valid_parts(root: Node, secrets: SecretSource) -> Parts:
         groups[name] = _valid(Config.model_fields[name].rebuild_annotation(), entries[name].node.plain(), secrets)
     backends = _backends(root)
     found = {index: _valid(BackendOptions, plain, secrets) for index, plain in enumerate(backends)}
-    if None in found.values():  # what the broken ones serve is not known
+    if None in found.values() or not found:  # what the broken ones serve is not known
         groups["routing"] = None
     rest = {index: backend or _valid_rest(backends[index], secrets) for index, backend in found.items()}
     return (
         {name: value for name, value in groups.items() if value is not None},
         {index: backend for index, backend in rest.items() if backend is not None},
     )
+
+
+def without(parts: Parts, broken: Collection[OptionPath]) -> Parts:
+    """What is left to compare with when some sections, or single backends, were not understood."""
+    groups, backends = parts
+    left = {name: value for name, value in groups.items() if (name,) not in broken}
+    if ("backends",) in broken:  # what they serve is not known
+        left.pop("routing", None)
+    return left, {index: backend for index, backend in backends.items() if ("backends", index) not in broken}
 
 
 def errors_with(root: Node, path: OptionPath, value: Any, secrets: SecretSource) -> list[ErrorDetails]:

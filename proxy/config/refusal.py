@@ -13,6 +13,7 @@ REFUSED = "refused"
 
 _SIMILAR = 0.6
 _SHOWN_CHARACTERS = 64
+_MAX_KNOWN = 12
 
 
 def refusal(message: str, hint: str = "") -> PydanticCustomError:
@@ -24,6 +25,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean "weight"?`, or nothing when no known word is close."""
     found = closest(word, known)
     return f"did you mean {quoted(found)}?" if found else ""
+
+
+def which_there_are(word: str, known: Iterable[str]) -> str:
+    """`did you mean "fast"?`, else `known: fast, small`: for a name that somebody has to have."""
+    there = sorted(known)
+    if found := did_you_mean(word, there):
+        return found
+    rest = f", and {len(there) - _MAX_KNOWN} more" if len(there) > _MAX_KNOWN else ""
+    return f"known: {', '.join(there[:_MAX_KNOWN]) or 'none'}{rest}"
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

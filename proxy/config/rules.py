@@ -10,7 +10,7 @@ from proxy.config.backend import BackendOptions, served_names
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
-from proxy.config.refusal import did_you_mean, quoted
+from proxy.config.refusal import quoted, which_there_are
 from proxy.engines.registry import DIALECTS
 from proxy.model.engine_facts import NAMED, labels_of
 from proxy.model.rules import Between, RuleSettings, When
@@ -40,31 +40,37 @@ def _targets(
     path: OptionPath, rule: RuleSettings, classes: frozenset[str] | None, backends: Mapping[int, BackendOptions]
 ) -> Iterator[Finding]:
     if rule.class_ is not None and classes is not None and rule.class_ not in classes:
-        yield Finding((*path, "class"), f"there is no class {quoted(rule.class_)}", did_you_mean(rule.class_, classes))
+        yield Finding(
+            (*path, "class"), f"there is no class {quoted(rule.class_)}", which_there_are(rule.class_, classes)
+        )
     pools = {backend.pool for backend in backends.values()}
     if rule.pool is not None and pools and rule.pool not in pools:
-        yield Finding((*path, "pool"), f"no backend is in the pool {quoted(rule.pool)}", did_you_mean(rule.pool, pools))
+        yield Finding(
+            (*path, "pool"), f"no backend is in the pool {quoted(rule.pool)}", which_there_are(rule.pool, pools)
+        )
         return
     there = {i: b for i, b in backends.items() if rule.pool in (None, b.pool)}
     yield from _labels(path, rule, there, {label for backend in backends.values() for label in backend.labels})
     yield from _facts(path, rule, there)
-    yield from _served_there(path, rule, there)
+    yield from _served_there(path, rule, there, served_names(backends) if backends else None)
 
 
 def _labels(
     path: OptionPath, rule: RuleSettings, there: Mapping[int, BackendOptions], labels: set[str]
 ) -> Iterator[Finding]:
     unknown = [label for label in rule.require if label not in labels and "=" not in label]
-    for label in unknown:
+    for place, label in enumerate(rule.require):
+        if label not in unknown:
+            continue
         message = f"no backend has the label {quoted(label)}, so that what matches is refused"
-        yield Finding((*path, "require"), message, did_you_mean(label, labels), Severity.WARNING)
+        yield Finding((*path, "require", place), message, which_there_are(label, labels), Severity.WARNING)
     if not unknown and there and not any(_plain(rule) <= set(backend.labels) for backend in there.values()):
         yield Finding((*path, "require"), *_nobody_has(rule))
     near = {label for backend in there.values() for label in backend.labels}
     for place, label in enumerate(rule.prefer):
         if there and label not in near and "=" not in label:
             message = f"has no effect: no backend{_of_pool(rule)} has the label {quoted(label)}"
-            yield Finding((*path, "prefer", place), message, did_you_mean(label, near), Severity.WARNING)
+            yield Finding((*path, "prefer", place), message, which_there_are(label, near), Severity.WARNING)
 
 
 def _facts(path: OptionPath, rule: RuleSettings, there: Mapping[int, BackendOptions]) -> Iterator[Finding]:
@@ -117,7 +123,9 @@ def _of_pool(rule: RuleSettings) -> str:
     return "" if rule.pool is None else f" of the pool {quoted(rule.pool)}"
 
 
-def _served_there(path: OptionPath, rule: RuleSettings, there: Mapping[int, BackendOptions]) -> Iterator[Finding]:
+def _served_there(
+    path: OptionPath, rule: RuleSettings, there: Mapping[int, BackendOptions], everywhere: set[str] | None
+) -> Iterator[Finding]:
     """Models that the rule sends to where nobody has them."""
     fit = {
         i: b
@@ -126,9 +134,11 @@ def _served_there(path: OptionPath, rule: RuleSettings, there: Mapping[int, Back
     }
     served = served_names(fit) if fit and (rule.pool or rule.require) else None
     for place, pattern in enumerate(rule.when.model):
+        if everywhere is not None and not _names_any(pattern, everywhere):
+            continue  # told already
         if served and not _names_any(pattern, served):
             message = f"no backend that this rule sends to serves {quoted(pattern)}, so that what matches is refused"
-            yield Finding((*path, "when", "model", place), message, did_you_mean(pattern, served), Severity.WARNING)
+            yield Finding((*path, "when", "model", place), message, which_there_are(pattern, served), Severity.WARNING)
 
 
 def _conditions(
@@ -141,8 +151,12 @@ def _conditions(
     if when.asked_class and classes is not None and not classes.intersection(when.asked_class):
         yield _never((*path, "when", "asked_class"), "no such class can be asked for")
     served = served_names(backends) if backends else None
-    if when.model and served is not None and not any(_names_any(pattern, served) for pattern in when.model):
-        yield _never((*path, "when", "model"), "no backend serves such a model")
+    unserved = [at for at, one in enumerate(when.model) if served is not None and not _names_any(one, served)]
+    never = "the rule never matches: " if len(unserved) == len(when.model) else ""
+    for at in unserved:
+        name, hint = when.model[at], which_there_are(when.model[at], served or ())
+        text = f"{never}no backend serves {quoted(name)}"
+        yield Finding((*path, "when", "model", at), text, hint, Severity.WARNING)
 
 
 def _never(path: OptionPath, why: str) -> Finding:

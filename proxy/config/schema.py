@@ -54,19 +54,8 @@ MAX_WINDOWS = 32
 MAX_STAGES = 32
 
 
-def _unique_classes(classes: tuple[ClassSettings, ...]) -> tuple[ClassSettings, ...]:
-    names = [entry.name for entry in classes]
-    for name in names:
-        if names.count(name) > 1:
-            raise refusal(f"two classes are named {name}")
-    return classes
-
-
-def _unique_prompts(prompts: tuple[PromptSettings, ...]) -> tuple[PromptSettings, ...]:
-    names = [prompt.name for prompt in prompts]
+def _usable_prompts(prompts: tuple[PromptSettings, ...]) -> tuple[PromptSettings, ...]:
     for prompt in prompts:
-        if names.count(prompt.name) > 1:
-            raise refusal(f"two prompts are named {prompt.name}")
         versions = [one.version for one in prompt.versions]
         if len(set(versions)) < len(versions):
             raise refusal(f"the prompt {prompt.name} has two versions of one name")
@@ -130,22 +119,6 @@ def _scrape(value: float) -> float:
     return value
 
 
-def _unique_models(models: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ...]:
-    names = [entry.name for entry in models]
-    for name in names:
-        if names.count(name) > 1:
-            raise refusal(f"two entries are for the model {quoted(name)}")
-    return models
-
-
-def _unique_windows(windows: tuple[EndpointWindow, ...]) -> tuple[EndpointWindow, ...]:
-    names = [entry.endpoint for entry in windows]
-    for name in names:
-        if names.count(name) > 1:
-            raise refusal(f"two entries are for the endpoint {quoted(name)}")
-    return windows
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingSettings(DispatchSettings):
     """Which backend gets a job, which jobs wait and which are refused."""
@@ -166,9 +139,9 @@ class RoutingSettings(DispatchSettings):
     prefix_lint: bool = True
     """Looks at a few of the prompts for what changes at their front, which spoils every engine's prefix cache: in
     metrics and in `tidegate prefix report`."""
-    models: Annotated[tuple[ModelSettings, ...], Field(max_length=MAX_MODELS), AfterValidator(_unique_models)] = ()
+    models: Annotated[tuple[ModelSettings, ...], Field(max_length=MAX_MODELS)] = ()
     """What is special about single models."""
-    windows: Annotated[tuple[EndpointWindow, ...], Field(max_length=MAX_WINDOWS), AfterValidator(_unique_windows)] = ()
+    windows: Annotated[tuple[EndpointWindow, ...], Field(max_length=MAX_WINDOWS)] = ()
     """How long jobs of single endpoints wait for others to go with them, where their class does not say."""
     default_model: ModelName | None = None
     """Model of a request that names none. null: the only model there is, else 400."""
@@ -271,14 +244,12 @@ class Config(Settings):
     """The engines behind this proxy."""
     routing: Annotated[RoutingSettings, PLAIN] = RoutingSettings()
     """Which backend gets a job."""
-    classes: Annotated[
-        tuple[Annotated[ClassSettings, PLAIN], ...], Field(max_length=MAX_CLASSES), AfterValidator(_unique_classes)
-    ] = ()
+    classes: Annotated[tuple[Annotated[ClassSettings, PLAIN], ...], Field(max_length=MAX_CLASSES)] = ()
     """Traffic classes: kinds of requests that are treated alike."""
     cache: Annotated[CacheOptions, PLAIN] = CacheOptions()
     """Answers that are kept in memory and given again to the same request; `size` switches it on."""
     prompts: Annotated[
-        tuple[Annotated[PromptSettings, PLAIN], ...], Field(max_length=MAX_PROMPTS), AfterValidator(_unique_prompts)
+        tuple[Annotated[PromptSettings, PLAIN], ...], Field(max_length=MAX_PROMPTS), AfterValidator(_usable_prompts)
     ] = ()
     """Named prompts with versions, which are put in front of what clients send."""
     warm: Annotated[WarmSettings, PLAIN] = WarmSettings()

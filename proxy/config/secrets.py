@@ -106,7 +106,8 @@ def _read_secret(path: Path) -> str:
             data = file.read(_MAX_SECRET_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a usable path"
-        raise refusal(f"the secret file cannot be read: {reason.lower()}") from None
+        hint = "its name is relative to this file, or begins with /"
+        raise refusal(f"the secret file cannot be read: {reason.lower()}", hint) from None
     if len(data) > _MAX_SECRET_BYTES:
         raise refusal(f"the secret file is larger than {_MAX_SECRET_BYTES // 1024} KiB")
     value = data.strip().decode("ascii", "replace")

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
-from proxy.config.refusal import did_you_mean, quoted
+from proxy.config.refusal import quoted, which_there_are
 from proxy.model.classes import ClassSettings, Promise
 from proxy.model.slos import MAX_WINDOW_S, MEASURES, MIN_WINDOW_S, ServiceLevelObjective
 from proxy.model.tenants import OTHERS
@@ -34,7 +34,7 @@ def slo_findings(
         if other != index:
             yield Finding((*path, "name"), f"{quoted(slo.name)} is the name of slos[{other}] too", "each has its own")
         if known is not None and slo.class_ not in known:
-            hint = did_you_mean(slo.class_, known) or f"known: {', '.join(sorted(known))}"
+            hint = which_there_are(slo.class_, known)
             yield Finding((*path, "class"), f"there is no class {quoted(slo.class_)}", hint)
         yield from _of_whom(path, slo, served)
         yield from _objective((*path, "objective"), slo.objective)
@@ -56,7 +56,7 @@ def _of_whom(path: OptionPath, slo: ServiceLevelObjective, served: set[str] | No
     if slo.tenant == OTHERS:
         yield Finding((*path, "tenant"), "must name one tenant", "leave it out: then it speaks of everybody")
     if slo.model is not None and served is not None and slo.model not in served:
-        hint = did_you_mean(slo.model, served)
+        hint = which_there_are(slo.model, served)
         yield Finding((*path, "model"), f"no backend serves {quoted(slo.model)}", hint, Severity.WARNING)
 
 

@@ -32,8 +32,8 @@ _COMPOUND = re.compile(r"(?:[0-9]+(?:h|m|s))+", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?", re.ASCII)
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:[,_ '][0-9]{3})+", re.ASCII)
 _SHORT_THOUSANDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKmM])", re.ASCII)
-_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%", re.ASCII)
-_AROUND = "\"'`;,\u201c\u201d\u2018\u2019"
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:%|percent|per cent|pct)", re.ASCII)
+_AROUND = "\"'`;,\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
 """What does not belong to a value: quotes of typesetters, ends of statements."""
 _SURELY_BYTES = 64 << 10
 """A size without a unit from here on counts bytes, a smaller one more likely MiB."""
@@ -137,11 +137,13 @@ def _quantities(value: Any) -> Iterator[Any]:
     text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     if _NUMBER.fullmatch(text):
         yield f"{text}s"
+        yield from (f"{text}h", f"{text}d")
         yield format_size(int(text)) if text.isdigit() and int(text) >= _SURELY_BYTES else f"{text}MiB"
     if match := _QUANTITY.fullmatch(text):
         unit = match[2].lower()
         yield from (match[1] + units[unit] for units in (_SECONDS, _BYTES) if unit in units)
         yield match[1] + unit
+        yield from (match[1] + larger for larger in ("h", "d") if _SECONDS.get(unit, unit) in ("s", "m"))
     if _COMPOUND.fullmatch(text):
         factors = {"h": 3600, "m": 60, "s": 1}
         yield f"{sum(int(n) * factors[unit] for n, unit in re.findall('([0-9]+)([hms])', text))}s"
@@ -199,6 +201,9 @@ def _texts(value: Any, choices: Sequence[str]) -> Iterator[Any]:
             yield near
         stripped = value.strip().strip(_AROUND).strip()
         yield from (stripped, stripped.lower(), re.sub(r"(?<=[^/:])/+$", "", stripped.lower()))
+        yield _read(stripped)
+        if "#" in value:
+            yield _read(value.partition("#")[0].strip())
         if stripped in ("*", "all"):
             yield "any"
 

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from proxy.config.backend_url import parse_backend_url
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.plain import Settings
@@ -25,8 +25,9 @@ _OURS = frozenset({"content-encoding", "content-length", "content-type", "host",
 
 
 def _endpoint(url: str) -> str:
-    if not re.fullmatch(_URL, url) or not urlsplit(url).hostname:
+    if not re.fullmatch(_URL, url) or "," in url or url.count("://") > 1:
         raise refusal("is not the URL of a collector, without a key", "write http://127.0.0.1:4318")
+    parse_backend_url(url)
     for path in ("/v1/traces", "/v1/metrics"):
         if url.rstrip("/").endswith(path):
             raise refusal(f"must be without {path}", f"write {url.rstrip('/').removesuffix(path)}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from proxy.config.diagnostics import Severity
 from proxy.config.finding import Finding
 from proxy.config.options import OptionPath
-from proxy.config.refusal import did_you_mean, quoted
+from proxy.config.refusal import quoted, which_there_are
 from proxy.core.tenancy.access import may_use
 from proxy.core.tenancy.classify import names
 from proxy.model.classes import ClassSettings
@@ -41,7 +41,7 @@ def class_findings(tenants: Sequence[TenantSettings], known: frozenset[str]) -> 
         named += [(("tenants", index, "limits", at, "class"), one.class_) for at, one in enumerate(entry.limits)]
         for path, name in named:
             if name is not None and name not in known:
-                hint = did_you_mean(name, known) or f"known: {', '.join(sorted(known))}"
+                hint = which_there_are(name, known)
                 yield Finding(path, f"there is no class {quoted(name)}", hint)
 
 
@@ -60,8 +60,9 @@ def model_findings(
                 for found in _unserved((*path, "limits", at, "model"), (scope.model,), served):
                     yield Finding((*path, "limits", at, "model"), found.message, found.hint, Severity.WARNING)
         if entry.models is not None:
-            yield from _unserved((*path, "models"), entry.models, served)
-            left_out = _left_out(entry.models, default_model, models, classes)
+            unserved = list(_unserved((*path, "models"), entry.models, served))
+            yield from unserved
+            left_out = () if unserved else _left_out(entry.models, default_model, models, classes, served)
             for message in dict.fromkeys(left_out):
                 hint = "add it, if this tenant may have it"
                 yield Finding((*path, "models"), message, hint, Severity.WARNING)
@@ -87,7 +88,7 @@ def _unserved(path: OptionPath, patterns: Sequence[str], served: Served) -> Iter
     nothing = len(missing) == len(patterns)
     for place in missing:
         message = f"no backend serves {quoted(patterns[place])}{', so that nothing is left for it' if nothing else ''}"
-        hint = did_you_mean(patterns[place], served)
+        hint = which_there_are(patterns[place], served)
         yield Finding((*path, place), message, hint, Severity.ERROR if nothing else Severity.WARNING)
 
 
@@ -96,18 +97,21 @@ def _left_out(
     default_model: str | None,
     models: Sequence[ModelSettings],
     classes: Sequence[ClassSettings],
+    served: Served,
 ) -> Iterator[str]:
     allowed = tuple(patterns)
     if default_model is not None and not may_use(allowed, default_model):
         yield f"leaves out {quoted(default_model)}, which requests get that name no model: they are refused"
     for model in models:
         if may_use(allowed, model.name):
-            for other in _excluded(model.fallback, allowed):
+            for other in _excluded(model.fallback, allowed, served):
                 yield f"leaves out {quoted(other)}, the fallback of {quoted(model.name)}: for this tenant there is none"
     for entry in classes:
-        for other in _excluded(entry.fallback, allowed):
+        for other in _excluded(entry.fallback, allowed, served):
             yield f"leaves out {quoted(other)}, the fallback of the class {entry.name}: for this tenant there is none"
 
 
-def _excluded(fallback: FallbackSettings, allowed: tuple[str, ...]) -> list[str]:
-    return [name for name in fallback.names if not may_use(allowed, name)]
+def _excluded(fallback: FallbackSettings, allowed: tuple[str, ...], served: Served) -> list[str]:
+    """Those that there are: of the others it is told where they stand."""
+    there = (name for name in fallback.names if served is None or name in served)
+    return [name for name in there if not may_use(allowed, name)]

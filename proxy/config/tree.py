@@ -156,6 +156,8 @@ class _Builder:
             return ""
         if event.style or event.tag is not None:
             return event.value
+        if event.anchor and not event.value:
+            self._problem(event, path, "a value that begins with & needs quotes", f'write "&{event.anchor}"')
         value = resolve(event.value)
         if isinstance(value, Surprise):
             self._surprise(event, path, value)
@@ -175,16 +177,27 @@ class _Builder:
 
     def _mapping(self, start: Any, path: OptionPath) -> Node:
         entries: dict[str, TreeEntry] = {}
-        size = 1
+        size, begun_anew = 1, False
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._key(event, path)
-            node = self._node(self._next(), (*path, key if key is not None else "?"))
+            node = self._value(key, path)
             size += 1 + node.size
             if key is not None and looks_secret(key) and not _is_reference(node):
                 self.parsed.secrets += [node.span] if ":" not in key else [node.span, _span(event)]
-            if key is not None:
-                self._add(entries, key, TreeEntry(_span(event), node), path)
+            if key is not None and not (begun_anew and key in entries):
+                entry = TreeEntry(_span(event), node)
+                begun_anew = begun_anew or self._begins_anew(entries, key, path)
+                self._add(
+                    entries, key, entry, path, "write - before it if it begins another entry" if begun_anew else ""
+                )
         return Node(_span(start, event), entries, size)
+
+    def _value(self, key: str | None, path: OptionPath) -> Node:
+        """What stands behind a key; of one that was refused, an alias need not be known."""
+        event = self._next()
+        if key is None and isinstance(event, yaml.AliasEvent):
+            return Node(_span(event), None)
+        return self._node(event, (*path, key if key is not None else "?"))
 
     def _key(self, event: Any, path: OptionPath) -> str | None:
         """The text of a key; None, with the problem recorded, when it cannot be one."""
@@ -216,10 +229,15 @@ class _Builder:
             return None
         return text
 
-    def _add(self, entries: dict[str, TreeEntry], key: str, entry: TreeEntry, path: OptionPath) -> None:
+    def _begins_anew(self, entries: dict[str, TreeEntry], key: str, path: OptionPath) -> bool:
+        """Whether the entry of a list that comes next has lost its dash: the first key of this one comes again."""
+        return bool(path) and isinstance(path[-1], int) and next(iter(entries), None) == key
+
+    def _add(self, entries: dict[str, TreeEntry], key: str, entry: TreeEntry, path: OptionPath, hint: str) -> None:
         if key in entries:
             first = entries[key].key.start.line
-            self._at(entry.key.start, (*path, key), f"duplicate key, first on line {first}", "remove one of the two")
+            message = f"duplicate key, first on line {first}"
+            self._at(entry.key.start, (*path, key), message, hint or "remove one of the two")
             return
         entries[key] = entry
 
@@ -229,7 +247,8 @@ class _Builder:
             self._stop(event, path, f"more than {MAX_ALIASES} aliases", "write the options out")
         node = self._anchors.get(event.anchor)
         if node is None:
-            self._stop(event, path, "this alias (*) has no anchor (&) before it")
+            message = "this alias (*) has no anchor (&) before it"
+            self._stop(event, path, message, "put it in quotes, if it is none")
         self._count(event, node.size)
         return node
 

@@ -26,6 +26,7 @@ _PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{0,6})?)%", re.ASCII)
 
 _TOKENS: Final = re.compile(r"([0-9]{1,9}) tokens?", re.ASCII)
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII)
+_AROUND_DIGEST: Final = " \"'`;,\u201c\u201d\u201e\u2018\u2019\u201a"
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _TIME: Final = re.compile(_DATE.pattern + r"T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII)
 _LABEL: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
@@ -85,6 +86,8 @@ def _digest(text: str) -> str:
     """In small letters. What is none may be the key itself: it is not shown."""
     found = _DIGEST.fullmatch(text.strip().lower())
     if found is None:
+        if _DIGEST.fullmatch(text.strip().lower().partition("#")[0].strip(_AROUND_DIGEST)):
+            raise refusal("holds more than a digest", "take away the quotes, comma or comment that came along")
         hint = '`tidegate key new` prints it; of a key that exists: printf %s "$API_KEY" | sha256sum'
         raise refusal("must be sha256: and the 64 hex digits of the SHA-256 of an API key, never the key", hint)
     return "sha256:" + found.group(1)

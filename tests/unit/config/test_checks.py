@@ -169,7 +169,7 @@ def test_fallbacks_that_lead_somewhere() -> None:
     [
         ({"pool": "spaer"}, "pool", 'no backend is in the pool "spaer"', 'did you mean "spare"?'),
         ({"model": "smal"}, "model", 'no backend serves "smal"', 'did you mean "small"?'),
-        ({"model": "large", "pool": "spare"}, "model", 'no backend of the pool "spare" serves "large"', ""),
+        ({"model": "large", "pool": "spare"}, "model", 'no backend of the pool "spare" serves "large"', "known: small"),
     ],
 )
 def test_fallbacks_that_lead_nowhere(fallback: dict[str, object], key: str, message: str, hint: str) -> None:

@@ -33,7 +33,7 @@ def told(text: str) -> list[str]:
         ),
         (
             "    - {when: {model: [gpt-4]}, class: bulk}\n",
-            ["warning 6:15 routing.rules[0].when.model: the rule never matches: no backend serves such a model"],
+            ['warning 6:23 routing.rules[0].when.model[0]: the rule never matches: no backend serves "gpt-4"'],
         ),
         (
             "    - {when: {asked_class: [x]}, class: bulk}\n",
@@ -43,7 +43,10 @@ def told(text: str) -> list[str]:
         ("    - {pool: slow}\n", ['error 6:14 routing.rules[0].pool: no backend is in the pool "slow"']),
         (
             "    - {require: [eu]}\n",
-            ['warning 6:8 routing.rules[0].require: no backend has the label "eu", so that what matches is refused'],
+            [
+                "warning 6:18 routing.rules[0].require[0]: "
+                'no backend has the label "eu", so that what matches is refused'
+            ],
         ),
         ("    - {clas: bulk}\n", ["error 6:8 routing.rules[0].clas: unknown key"]),
     ],
@@ -67,7 +70,7 @@ TWO = (
             'error 7:20 routing.rules[0].require: no backend of the pool "slow" has the label "fp8"',
         ),
         ("{require: [fp8, eu]}", 'error 7:8 routing.rules[0].require: no backend has the labels "fp8", "eu" together'),
-        ("{require: [fp9, eu]}", 'warning 7:8 routing.rules[0].require: no backend has the label "fp9"'),
+        ("{require: [fp9, eu]}", 'warning 7:18 routing.rules[0].require[0]: no backend has the label "fp9"'),
         ("{prefer: [eu]}", []),
         ("{prefer: [ue]}", 'warning 7:17 routing.rules[0].prefer[0]: has no effect: no backend has the label "ue"'),
         (

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.faults import Names
 from proxy.config.loader import load_text
 from proxy.config.mending import MAX_SLIPS, understand
 from proxy.config.options import all_options
@@ -14,7 +15,10 @@ from proxy.config.secrets import SecretSource
 from proxy.config.slips import MAX_TEXT
 from proxy.config.source import MAX_LINE_CHARACTERS
 
-KEYS = frozenset(option.path[-1] for option in all_options(Config))
+KEYS = Names(
+    frozenset(option.path[-1] for option in all_options(Config)),
+    frozenset(option.path[-1] for option in all_options(Config) if option.group),
+)
 HEAD = "version: 1\nbackends:\n  - url: http://a\n"
 PARSERS_WORDS = ("mapping values", "block", "flow", "scalar", "token", "simple key", "stream", "node", "indicator")
 
