@@ -27,7 +27,7 @@ from proxy.model.limits import UpstreamLimits
 from proxy.model.parameters import ParameterSettings
 from proxy.model.request import Job, Request
 from proxy.model.timeline import Clock, Timeline
-from proxy.wire import accounting, salt, splice
+from proxy.wire import accounting, multipart, salt, splice
 from proxy.wire.accounting import Undo
 from proxy.wire.allowance import AllowanceHeaders
 from proxy.wire.batching import Part
@@ -197,9 +197,10 @@ class Caller:
         request = call.request
         attempt_id = request.id if number < 2 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
         headers = call.headers if call.trace is None else call.trace.told(call.headers, one.traced)
-        message = backend.message(
-            request.method, request.target, attempt_id, headers, self._body(call, backend, relay.plan)
-        )
+        body, more = self._body(call, backend, relay.plan), None
+        if not request.json and request.model is not None:
+            more = self._form(call, backend)
+        message = backend.message(request.method, request.target, attempt_id, headers, body, more)
         pooled = backend.pool.take_idle() if number == 1 and ENDPOINTS[request.endpoint].repeatable else None
         if pooled is not None:
             await self._send(relay, pooled, message, call)
@@ -260,6 +261,14 @@ class Caller:
             continuous = _adds_continuous(call, backend, plan.continuation)
             body = accounting.with_usage(body, call.stream_options, continuous=continuous)
         return body
+
+    def _form(self, call: Call, backend: Upstream) -> tuple[memoryview, bytes, memoryview] | None:
+        """A form upload with the model as the engine calls it; None: it stays as it came."""
+        name = self._scheduler.upstream_model(backend.name, call.job.model)
+        if name == call.request.model:
+            return None
+        types = [value for key, value in call.headers if key.lower() == b"content-type"]
+        return multipart.with_model(types[0], call.body, name) if types else None
 
     def _plan(self, call: Call, backend: Upstream, continuation: Continuation | None) -> StreamPlan:
         evidence = None

@@ -126,7 +126,7 @@ class JobBuilder:
             request = replace(
                 request, body_bytes=len(body), max_tokens=request.max_tokens if first is None else first.rule.tokens
             )
-        named = request.json and request.model is not None
+        named = request.model is not None
         fallbacks = self._ways.of(model, kind.name, classified.require, named, self._spellings)
         if patterns is not None:
             fallbacks = tuple(way for way in fallbacks if may_use(patterns, way.model, self._spellings(way.model)))

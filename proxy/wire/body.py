@@ -13,7 +13,7 @@ from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import FaultError, Kind, downstream
 from proxy.model.limits import ParameterLimits
 from proxy.model.request import Request
-from proxy.wire import weight
+from proxy.wire import multipart, weight
 from proxy.wire.headers import Head
 from proxy.wire.routes import Route
 
@@ -25,9 +25,6 @@ _GZIP_SIZE_B = 4
 """RFC 1952: the last bytes say how many there were."""
 WHOLE_B = 1 << 20
 """Of a larger body the insides of long strings and lists are checked, but missing among its fields."""
-_FORM_PARTS = 64
-_FORM_PART_HEAD_B = 2048
-"""Of a form upload only the first parts are looked at, and of each only its beginning."""
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> FaultError:
@@ -89,7 +86,7 @@ def read(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> tupl
                 fields = _parse(body, limits)
                 model = _model(fields)
         elif body:
-            model = _multipart_model(head.content_type, body)
+            model = _form_model(head.content_type, body)
     max_tokens = None
     if ENDPOINTS[route.endpoint].generates:
         _check_generation(route.endpoint, fields, limits)
@@ -168,51 +165,9 @@ def _model(fields: dict[str, Any]) -> str | None:
     return model
 
 
-def _multipart_model(content_type: bytes, body: bytes) -> str | None:
-    """The `model` field of a form upload (audio, image edits): found by its own part header, nothing else is read."""
-    boundary = _boundary(content_type)
-    if not boundary:
-        return None
-    for part in _form_parts(body, b"\r\n--" + boundary):
-        headers, blank, value = part.partition(b"\r\n\r\n")
-        if blank and _is_model_field(headers):
-            return _model({"model": value.split(b"\r\n", 1)[0].decode("utf-8", "replace")})
-    return None
-
-
-def _boundary(content_type: bytes) -> bytes:
-    at = content_type.lower().find(b"boundary=")
-    if at < 0:
-        return b""
-    value = content_type[at + len(b"boundary=") :]
-    if value.startswith(b'"'):
-        return value[1:].split(b'"', 1)[0]
-    return value.split(b";", 1)[0].strip()
-
-
-def _form_parts(body: bytes, delimiter: bytes) -> Iterator[bytes]:
-    """The beginning of each part. A delimiter starts a line: a file that holds it inside a line is not cut there."""
-    first = delimiter.removeprefix(b"\r\n")
-    start = len(first) if body.startswith(first) else _after(body, delimiter, 0)
-    for _ in range(_FORM_PARTS):
-        if start < 0:
-            return
-        following = _after(body, delimiter, start)
-        end = start + _FORM_PART_HEAD_B
-        yield body[start : end if following < 0 else min(end, following - len(delimiter))]
-        start = following
-
-
-def _after(body: bytes, delimiter: bytes, position: int) -> int:
-    at = body.find(delimiter, position)
-    return at if at < 0 else at + len(delimiter)
-
-
-def _is_model_field(headers: bytes) -> bool:
-    parameters = [parameter.strip() for parameter in headers.replace(b"\r\n", b";").split(b";")]
-    if any(parameter.lower().startswith(b"filename") for parameter in parameters):
-        return False
-    return b'name="model"' in parameters or b"name=model" in parameters
+def _form_model(content_type: bytes, body: bytes) -> str | None:
+    span = multipart.model_span(content_type, body)
+    return None if span is None else _model({"model": body[span.start : span.end].decode("utf-8", "replace")})
 
 
 def _max_tokens(fields: dict[str, Any]) -> int | None:

@@ -63,6 +63,21 @@ def test_the_engine_reads_the_model_we_routed_by_however_it_is_written(aliased, 
     assert engine.requests[-1].header("content-length") == str(len(engine.requests[-1].body))
 
 
+def test_a_form_names_the_engines_own_model_too(aliased):
+    engine, proxy = aliased
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\x00public\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\n@\r\n--x--\r\n'
+    )
+    headers = [("content-type", "multipart/form-data; boundary=x")]
+    answer = proxy.ask("POST", "/v1/audio/transcriptions", form.replace(b"@", b"public"), headers)
+    assert answer.status == 200
+    assert engine.requests[-1].body == form.replace(b"@", b"fake-model")
+    assert engine.requests[-1].header("content-length") == str(len(engine.requests[-1].body))
+    twice = form.replace(b"--x--", form[:-7].partition(b"RIFF\x00public\r\n")[2] + b"--x--")
+    assert proxy.ask("POST", "/v1/audio/transcriptions", twice, headers).status == 400
+
+
 def test_the_engines_own_name_still_works_and_both_are_listed(aliased):
     _, proxy = aliased
     assert proxy.ask("POST", PATH, CHAT).status == 200

@@ -163,10 +163,17 @@ class Upstream:
         return self.dialect.kind if self.kind_known or self.dialect is not UNKNOWN else UNRECOGNISED
 
     def message(
-        self, method: str, target: str, request_id: str, headers: list[tuple[bytes, bytes]], body: bytes
+        self,
+        method: str,
+        target: str,
+        request_id: str,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        more: tuple[memoryview, bytes, memoryview] | None = None,
     ) -> bytes:
-        """A whole request in one piece. The configured key replaces whatever key the client sent."""
-        parts = [method.encode(), b" ", self._prefix, target.encode(), self._host_line]
+        """A whole request in one piece. The configured key replaces whatever key the client sent. `more`: the body in
+        pieces, instead of `body`."""
+        parts: list[bytes | memoryview] = [method.encode(), b" ", self._prefix, target.encode(), self._host_line]
         key_line = self._key_line
         if key_line is not None:
             parts.append(key_line)
@@ -175,9 +182,10 @@ class Upstream:
                 continue
             parts += (name, b": ", value, b"\r\n")
         parts.append(b"%b%b\r\n" % (self._id_line, request_id.encode()))
-        if body or method != "GET":
-            parts.append(b"content-length: %d\r\n" % len(body))
-        parts += (b"\r\n", body)
+        size = len(body) if more is None else len(more[0]) + len(more[1]) + len(more[2])
+        if size or method != "GET":
+            parts.append(b"content-length: %d\r\n" % size)
+        parts += (b"\r\n", body) if more is None else (b"\r\n", *more)
         return b"".join(parts)
 
 
