@@ -1,4 +1,5 @@
-"""The dashboards that Grafana imports: whole, readable, and of what the proxy has."""
+"""The dashboards that Grafana imports: whole, readable, and of what the proxy has. Whether each query has data:
+`test_dashboards_live.py`."""
 
 import json
 import re

@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -39,6 +40,12 @@ class PrometheusServer:
         """Labels and value of each series now."""
         told = self._get("query", query=expression)
         return [(one["metric"], float(one["value"][1])) for one in told["result"]]
+
+    def lately(self, expression: str) -> list[float]:
+        """All values of all series within the last two minutes, a second apart."""
+        now = time.time()
+        told = self._get("query_range", query=expression, start=str(now - 120), end=str(now), step="1")
+        return [float(value) for one in told["result"] for _, value in one["values"]]
 
     def value(self, expression: str) -> float | None:
         """Of the only series, None: there is none."""
