@@ -35,6 +35,8 @@ pytestmark = pytest.mark.slow
 CHATS = "/v1/chat/completions"
 ODD = "odd-model"
 WITHOUT_DATA = {
+    "Accepted drafts": "engines that decode speculatively",
+    "Memory of cards": "engines that tell it: Ollama, SGLang",
     "Loading a model": "engines that load models as they are asked for them: Ollama, llama-swap",
     **({} if REDIS else {"Second level": "there is no redis-server here"}),
 }
@@ -63,7 +65,7 @@ def config(engines: Engines, odd: list[FakeBackend], collector: str, redis: str 
         "backends": [
             *engines.backends(),
             backend_entry(odd[0], "odd-1", pool="odd", kv_cache=kv_cache, seats=4),
-            backend_entry(odd[1], "odd-2", pool="odd"),
+            backend_entry(odd[1], "odd-2", pool="odd", parameters={"default": {"top_p": 0.9}}),
         ],
         "auth": "none",
         "classes": classes,
@@ -159,7 +161,8 @@ def prompts(proxy: ProxyProcess, number: int) -> None:
     turns = [user("word " * 300), {"role": "assistant", "content": "yes"}] * 3
     for ticket in range(4):
         system = {"role": "system", "content": f"Ticket {10 * number + ticket}\n{RULES}"}
-        ask(proxy, messages=[system, user("?")], max_tokens=1)
+        body = {"model": MODEL, "messages": [system, user("?")], "max_tokens": 1}
+        proxy.ask("POST", CHATS, body, [("authorization", "Bearer sk-tickets")])  # whose first requests are looked at
         billing = f"x-anthropic-billing-header: cc_version=2; cch={ticket:05x};\n{RULES}"
         ask(proxy, "edited", messages=[{"role": "system", "content": billing}, *turns, user("?")], max_tokens=1)
     first = ask(proxy, "short", max_tokens=40, ignore_eos=True)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from proxy.obs.monitoring.engines import engines, now_and_then
 from proxy.obs.monitoring.panels import Dashboard, Row, graph, states
 from proxy.obs.monitoring.queries import Queries
 
@@ -240,7 +241,7 @@ def _learned() -> Row:
                 (_OF.now("tidegate_backend_ttft_samples", _BY), _NAME),
             ),
             graph(
-                "Prefix cache",
+                "Blocks in its prefix cache",
                 "short",
                 "Prompt blocks that it is believed to have.",
                 (_OF.now("tidegate_backend_prefix_blocks", _BY), _NAME),
@@ -262,44 +263,6 @@ def _learned() -> Row:
     )
 
 
-def _rare() -> Row:
-    return Row(
-        "Now and then",
-        (
-            graph(
-                "Places",
-                "short",
-                "Requests that fitted when it last said that it was full; drawn only while that bounds it.",
-                (_OF.now("tidegate_backend_places", _BY), _NAME),
-            ),
-            graph(
-                "Loading a model",
-                "s",
-                "On the mean of those seen, where engines load models as they are asked for them.",
-                (_OF.now("tidegate_backend_model_load_seconds", _BY, how="max"), _NAME),
-            ),
-            graph(
-                "Models loaded",
-                "cps",
-                "Often: more models than fit, so that each request waits for one.",
-                (_OF.rate("tidegate_backend_model_loads_total", _BY), _NAME),
-            ),
-            graph(
-                "GPU memory",
-                "bytes",
-                "As configured (kv_cache.memory).",
-                (_OF.now("tidegate_backend_gpu_memory_bytes", _BY, how="max"), _NAME),
-            ),
-            graph(
-                "Prompts warmed",
-                "cps",
-                "Named prompts computed before an engine takes traffic (warm).",
-                (_OF.rate("tidegate_prompts_warmed_total", ("backend", "result")), "{{backend}} {{result}}"),
-            ),
-        ),
-    )
-
-
 def backends() -> Dashboard:
     """All of it."""
     return Dashboard(
@@ -311,5 +274,5 @@ def backends() -> Dashboard:
             ("pool", 'label_values(tidegate_backend_healthy{instance=~"$instance"}, pool)'),
             ("backend", 'label_values(tidegate_backend_healthy{instance=~"$instance", pool=~"$pool"}, backend)'),
         ),
-        (_state(), _latency(), _load(), _learned(), _rare()),
+        (_state(), _latency(), _load(), _learned(), engines(), now_and_then()),
     )
