@@ -149,6 +149,9 @@ class BackendOptions(Settings):
     """KV budget of the engine in tokens. null: told by its metrics, or learned."""
     kv_cache: Annotated[KvCacheSettings, PLAIN] | None = None
     """What `kv_tokens` is computed of, as `tidegate plan` does: shape of the model and memory. null: as `kv_tokens`."""
+    max_tokens: Count | None = None
+    """Longest answer that it is asked for: what requests ask above it is lowered. null: as they ask; 4,096 for
+    `transformers`, which works on for clients that have left, one request at a time."""
     seats: Count | None = None
     """Requests the engine runs at once; more wait inside it. null: told by its metrics, or learned."""
     bias: Annotated[dict[Label, Annotated[float, Field(ge=0, le=100)]], Field(max_length=64)] = Field(default={})

@@ -77,6 +77,19 @@ class Dialect:
     is there is the limit, in tokens. Only beginnings: engines repeat what clients wrote, and nobody shall teach us by
     it."""
 
+    no_model: tuple[str, ...] = ()
+    """How an error begins that says that a model is not there: regular expressions, as above."""
+    mistakes: tuple[str, ...] = ()
+    """How a 500 begins that is the client's mistake."""
+    finish_reasons: Mapping[str, str] = field(default_factory=dict)
+    """Its own words for why a text ends → OpenAI's."""
+    strips: tuple[str, ...] = ()
+    """Fields of requests that it refuses, and that change no answer: hints for other engines."""
+    max_answer: int | None = None
+    """Tokens of the longest answer that it is asked for, unless its operator allows more; None: any."""
+    health: str = ""
+    """Where it says 503 when it cannot serve, though it lists its models still; empty: nowhere, or not cheaply."""
+
     says_done: bool = True
     """Ends a complete stream with `data: [DONE]`."""
     answers_500_to_bad_requests: bool = False

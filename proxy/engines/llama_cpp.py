@@ -101,6 +101,7 @@ LLAMA_CPP: Final = Dialect(
             r"pooling type 'none' is not oai compatible",
         ),
     },
+    mistakes=(r"\[json\.exception\.",),
     answers_500_to_bad_requests=True,
     one_token_per_event=True,
     continues_text=True,

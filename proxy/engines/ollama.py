@@ -96,6 +96,7 @@ OLLAMA: Final = Dialect(
         Lack.AUDIO: (r"the current model does not support audio input",),
         Lack.ENDPOINT: (r'"?\S+ does not support (?:chat|generate|completions?|embeddings?)\Z',),
     },
+    no_model=(r'model ".{1,256}" not found', r"model '.{1,256}' not found"),
     usage_on_request=frozenset({Endpoint.CHAT}),
     revision_route="/api/tags",
     revisions=_digests,

@@ -92,6 +92,11 @@ def _said(error: dict[str, Any]) -> str:
     return message[:_MAX_CHARS].strip() if isinstance(message, str) else ""
 
 
+def said_in(body: bytes) -> str:
+    """The message of an error, its beginning."""
+    return _said(_error(body[:_MAX_B]))
+
+
 def _limit_said(said: str) -> int | None:
     match = _TABLE[Lack.CONTEXT].match(said)
     found = next((group for group in match.groups() if group is not None), None) if match else None

@@ -48,6 +48,8 @@ TGI: Final = Dialect(
             r"(?:input validation error: )?`inputs` must have less than (\d+) tokens",
         ),
     },
+    finish_reasons={"stop_sequence": "stop", "eos_token": "stop"},
+    health="/health",  # a shard failed
     usage_on_request=frozenset({Endpoint.CHAT}),
     one_token_per_event=True,
     continues_text=True,

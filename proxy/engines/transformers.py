@@ -8,6 +8,8 @@ from proxy.engines.traps import transformers
 from proxy.model.abilities import Traits
 from proxy.model.endpoint import Endpoint
 
+_MAX_ANSWER: Final = 4096
+"""One request at a time, whose client may be gone: it runs to its end all the same, and nobody else is served."""
 _SERVE_ROUTES: Final = frozenset({"/load_model", "/reset", "/v1/chat/completions"})
 """Nobody else has all of them."""
 
@@ -36,6 +38,10 @@ TRANSFORMERS: Final = Dialect(
     sign=Sign("/openapi.json", _is_own_api, _is_uvicorn),
     state_at=STATUS,
     routes=frozenset({"/v1/systemone"}),
+    no_model=(r"server is pinned to '",),
+    strips=("cache_salt", "data_parallel_rank", "extra_key", "priority", "request_id", "rid", "stream_interval"),
+    max_answer=_MAX_ANSWER,
+    health="/health",  # its worker for continuous batching died
     says_done=False,
     answers_500_to_bad_requests=True,
     one_token_per_event=True,

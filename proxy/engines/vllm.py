@@ -88,6 +88,8 @@ VLLM: Final = Dialect(
             r"as of transformers v4\.44, default chat template is no longer allowed",
         ),
     },
+    no_model=(r"the model `.{1,256}` does not exist",),
+    health="/health",  # its engine died
     usage_on_request=ASKED_FOR_USAGE,
     cached_flag="--enable-prompt-tokens-details",
     continuous_usage=True,

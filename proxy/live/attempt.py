@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.core.scheduler import Scheduler
+from proxy.engines.base import Dialect
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.live.tokenizers import Tokenizers
@@ -27,11 +28,12 @@ from proxy.model.limits import UpstreamLimits
 from proxy.model.parameters import ParameterSettings
 from proxy.model.request import Job, Request
 from proxy.model.timeline import Clock, Timeline
-from proxy.wire import accounting, multipart, salt, splice
+from proxy.wire import accounting, bounded, multipart, salt, splice
 from proxy.wire.accounting import Undo
 from proxy.wire.allowance import AllowanceHeaders
 from proxy.wire.batching import Part
 from proxy.wire.continuation import Continuation
+from proxy.wire.corrections import Corrections
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
@@ -255,6 +257,8 @@ class Caller:
         if backend.parameters or self.parameters:
             of_model = self.parameters.get(call.job.model)
             body = backend.with_parameters(body, of_model, generates=ENDPOINTS[request.endpoint].generates)
+        if ENDPOINTS[request.endpoint].generates:
+            body = bounded.for_engine(body, backend.dialect.strips, call.job.max_tokens, backend.max_answer)
         if backend.salts_cache and backend.dialect.salts_cache and ENDPOINTS[request.endpoint].generates:
             body = salt.salted(body, call.headers, call.named)
         if plan.undo is not Undo.NOTHING:
@@ -289,7 +293,16 @@ class Caller:
             api=ENDPOINTS[call.request.endpoint].api,
             allowance=self._allowance,
             may_call=Lack.TOOLS in call.job.needs,
+            corrections=corrections(call, backend.dialect),
         )
+
+
+def corrections(call: Call, dialect: Dialect) -> Corrections | None:
+    """What is put right in an answer of such an engine; None: nothing."""
+    reasons, both = dialect.finish_reasons, call.settings.reasoning_field == "both"
+    if not (reasons or both) or not ENDPOINTS[call.request.endpoint].rechunked:
+        return None
+    return Corrections(reasons, both=both)
 
 
 def _undo(call: Call, backend: Upstream, continuation: Continuation | None) -> Undo:

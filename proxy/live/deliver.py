@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+from proxy.engines.complaints import complaint
 from proxy.live import response_check as judge
 from proxy.live.answer import Answer, Sink
 from proxy.live.cache.use import CacheUse
@@ -28,6 +29,7 @@ from proxy.wire.meter import Meter
 _SSE: Final = (b"content-type", b"text/event-stream")
 _PING: Final = b": ping\n"
 """One newline: a blank line after a comment crashes openai-python when an `id:` came before."""
+_DONE: Final = b"data: " + sse.DONE + b"\n\n"
 _SAYS_WHEN: Final = frozenset({b"retry-after", b"retry-after-ms"})
 _SOON: Final = (b"retry-after", b"1")
 _T = TypeVar("_T")
@@ -90,7 +92,7 @@ class Writer:
             text = f"Backend {answer.backend} answered a stream with something else."  # and a ping has begun one
             raise FaultError(upstream(Kind.NONSENSE, text))
         if not stream_watch:
-            return self._whole(answer) if answer.status < 400 else self._error(job, answer)
+            return self._whole(job, answer) if answer.status < 400 else self._error(job, answer)
         if not self._connection.head_sent:
             self._begin(answer)
         await self._flow(answer)
@@ -122,17 +124,25 @@ class Writer:
         sink: Sink = self._connection if self.tap is None else self.tap
         await self.with_pings(_awaited(answer.start(sink)))
 
-    def _whole(self, answer: Answer) -> Outcome:
+    def _whole(self, job: JobLoop, answer: Answer) -> Outcome:
         headers, body = answers.filtered(answer.headers), answer.body
         coding = codings.coding_of(answer.headers)
         if coding and not self._accepts(coding):
             body = codings.undone(body, coding, answer.backend)
             headers = [header for header in headers if header[0] != b"content-encoding"]
-        return self.respond(answer.status, headers, body)
+            coding = b""
+        corrections = None if coding else job.corrections
+        return self.respond(answer.status, headers, body if corrections is None else corrections.of_body(body))
 
     def _error(self, job: JobLoop, answer: Answer) -> Outcome:
-        status, fault = answer.status, judge.fault_of_answer(answer)
-        body = _error_body(answer, self._api())
+        api = self._api()
+        body = _error_body(answer, api)
+        status = answer.status
+        told = complaint(status, body, job.endpoint, job.dialect)
+        if told is not None:
+            status = told.status
+            body = body if told.code is None else errors.recoded(body, told.code, api)
+        fault = judge.fault_of_status(answer.backend, status)
         headers = answers.for_error(answers.filtered(answer.headers))
         names = {name for name, _ in headers}
         if job.settled and job.is_spent and status != 429 and b"x-should-retry" not in names:
@@ -140,7 +150,7 @@ class Writer:
         if job.settled and fault.kind is Kind.BUSY and not names & _SAYS_WHEN:
             headers.append(_SOON)
         if self._connection.head_sent:  # a ping went out before the engine's answer: what is left is an event
-            self._end_stream(errors.event_of(body, status, self._api()))
+            self._end_stream(errors.event_of(body, status, api))
         else:
             self.respond(status, headers, body)
         return failed_with(fault, Phase.HEAD)
@@ -165,10 +175,11 @@ class Writer:
         """After the last byte of a flowing answer: a clean end only for a clean answer."""
         events = answer.events
         if fault is None:
+            misses_done = ENDPOINTS[job.endpoint].says_done and events is not None and not events.saw_done
+            if misses_done and not job.dialect.says_done:  # it never says so, and its text is complete
+                self._connection.send(_DONE)
             self._connection.end()
-            says_done = ENDPOINTS[job.endpoint].says_done and job.says_done
-            misses_done = says_done and events is not None and not events.saw_done
-            return UNFINISHED if misses_done else SERVED
+            return UNFINISHED if misses_done and job.says_done else SERVED
         if events is None:
             self._connection.abort()
         else:

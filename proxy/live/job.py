@@ -10,9 +10,11 @@ commands.
 
 from typing import Any
 
+from proxy.engines.base import Dialect
+from proxy.engines.registry import UNKNOWN
 from proxy.live import response_check as judge
 from proxy.live.answer import Answer
-from proxy.live.attempt import Call, Try
+from proxy.live.attempt import Call, Try, corrections
 from proxy.live.outstanding import Jobs, Outstanding
 from proxy.live.relay import Relay
 from proxy.live.ruling import heeded, tell
@@ -21,6 +23,7 @@ from proxy.model.commands import Dispatch, Failed, Finished, FirstByte, FirstTok
 from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Source
 from proxy.model.outcome import Phase
+from proxy.wire.corrections import Corrections
 from proxy.wire.trace_context import PREEMPTED
 from proxy.wire.usage import Usage
 
@@ -148,9 +151,18 @@ class JobLoop(Outstanding):
     @property
     def says_done(self) -> bool:
         """Whether the engine that has the answer ends every stream with `[DONE]`."""
-        if self._share is not None:
-            return self._share.of.backend.dialect.says_done
-        return self._try is not None and self._try.backend.dialect.says_done
+        return (self._share is not None or self._try is not None) and self.dialect.says_done
+
+    @property
+    def dialect(self) -> Dialect:
+        """Of the engine that has the answer."""
+        one = self._share.of if self._share is not None else self._try
+        return UNKNOWN if one is None else one.backend.dialect
+
+    @property
+    def corrections(self) -> Corrections | None:
+        """What is put right in a whole answer; None: nothing."""
+        return corrections(self._call, self.dialect)
 
     @property
     def resumes(self) -> int:

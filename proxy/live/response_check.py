@@ -128,10 +128,15 @@ def fault_of_end(answer: Answer, endpoint: Endpoint) -> Fault | None:
 
 def fault_of_answer(answer: Answer) -> Fault:
     """What an answer with an error status is, which the client gets as it is."""
-    text = f"Backend {answer.backend} answered with status {answer.status}."
-    if answer.status in BUSY:
+    return fault_of_status(answer.backend, answer.status)
+
+
+def fault_of_status(backend: str, status: int) -> Fault:
+    """The same, of its status."""
+    text = f"Backend {backend} answered with status {status}."
+    if status in BUSY:
         return upstream(Kind.BUSY, text)
-    if answer.status >= 500:
+    if status >= 500:
         return upstream(Kind.ERROR_STATUS, text)
     return Fault(Source.DOWNSTREAM, Kind.INVALID, text)
 

@@ -58,6 +58,9 @@ class StreamSettings:
     resume: bool = False
     """When a backend dies or falls silent inside a greedy text (temperature 0), another one continues it from the text
     so far. Silent: 20 times the usual time per token, at least 2 s, and another backend has room."""
+    reasoning_field: Literal["as_is", "both"] = "as_is"
+    """`both`: thoughts come as `reasoning` and as `reasoning_content`, in whole answers too, whichever of the two names
+    the engine has for them. `as_is`: by its own name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

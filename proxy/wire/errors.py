@@ -199,6 +199,15 @@ def normalised(status: int, body: bytes, api: Api = Api.OPENAI) -> bytes | None:
     return error_shapes.body(_engines_words(fields, status), status, api)
 
 
+def recoded(body: bytes, code: str, api: Api = Api.OPENAI) -> bytes:
+    """An engine's error body in the shape of the asked API, with OpenAI's code for what it says; all else stays."""
+    fields = _object(body)
+    if fields is None or api is Api.MESSAGES or not isinstance(fields.get("error"), dict):
+        return body  # Anthropic's errors have none
+    fields["error"]["code"] = code
+    return orjson.dumps(fields)
+
+
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
         fields = orjson.loads(body)

@@ -7,6 +7,7 @@ from proxy.model.endpoint import Api
 from proxy.wire.accounting import Undo, Undoing
 from proxy.wire.allowance import AllowanceHeaders
 from proxy.wire.continuation import Continuation
+from proxy.wire.corrections import Corrections
 from proxy.wire.counting import Evidence
 from proxy.wire.pacing import Pacer
 from proxy.wire.rechunk import Rechunker, TokenRechunker
@@ -33,6 +34,8 @@ class StreamPlan:
     """What large events of all streams share."""
     may_call: bool = False
     """The answer may hold calls of tools: engines that parse these are silent until one is whole."""
+    corrections: Corrections | None = None
+    """What is put right in it; None: nothing."""
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class StreamPlan:
         api: Api = Api.OPENAI,
         allowance: AllowanceHeaders | None = None,
         may_call: bool = False,
+        corrections: Corrections | None = None,
     ) -> None:
         self.settings = settings
         self.event_limit_b = event_limit_b
@@ -56,6 +60,7 @@ class StreamPlan:
         self.api = api
         self.allowance = allowance
         self.may_call = may_call
+        self.corrections = corrections
 
     def rechunker(self) -> Rechunker | None:
         """A re-chunker for one stream; None at the engine's granularity."""

@@ -1,6 +1,6 @@
 """What is done to the events of a stream, one stage behind the other: each takes events and gives events.
 
-    meter, re-chunk ─▶ as the first engine would have said it ─▶ undo our usage
+    meter, re-chunk ─▶ as the first engine would have said it ─▶ undo our usage ─▶ correct
 
 Owns what each keeps back, and until when. `now` is monotonic seconds. Never changes text, order or usage.
 """
@@ -10,6 +10,7 @@ from typing import Final
 from proxy.wire import sse
 from proxy.wire.accounting import Undoing
 from proxy.wire.continuation import Continuation
+from proxy.wire.corrections import Corrections
 from proxy.wire.event import Event
 from proxy.wire.meter import Meter
 from proxy.wire.rechunk import Rechunker
@@ -96,6 +97,19 @@ class Resuming(Stage):
     def feed(self, events: list[Event], now: float) -> list[Event]:
         rewritten = [self._continuation.rewrite(event) for event in events]
         return [event for event in rewritten if event is not None]
+
+
+class Correcting(Stage):
+    """Puts right what the engine does not write as OpenAI does."""
+
+    __slots__ = ("_corrections",)
+
+    def __init__(self, corrections: Corrections) -> None:
+        super().__init__()
+        self._corrections = corrections
+
+    def feed(self, events: list[Event], now: float) -> list[Event]:
+        return [self._corrections.of_event(event) for event in events]
 
 
 class HidingUsage(Stage):

@@ -15,7 +15,7 @@ from proxy.wire.event import Event
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
 from proxy.wire.rechunk import TokenRechunker
-from proxy.wire.stages import Chunking, HidingUsage, Resuming, Stage
+from proxy.wire.stages import Chunking, Correcting, HidingUsage, Resuming, Stage
 from proxy.wire.straight import StraightWay
 from proxy.wire.tokens import CountSource
 
@@ -63,9 +63,11 @@ class Stream:
         undoing = plan.undoing()
         if undoing is not None:
             self._stages.append(HidingUsage(undoing))
+        if plan.corrections is not None:
+            self._stages.append(Correcting(plan.corrections))
         tokens = rechunker if isinstance(rechunker, TokenRechunker) else None
         self._straight = StraightWay(self._choices, meter, tokens, undoes=undoing is not None)
-        is_withheld = self._pacer is not None or plan.continuation is not None
+        is_withheld = self._pacer is not None or plan.continuation is not None or plan.corrections is not None
         self._may_be_straight = not is_withheld and (rechunker is None or tokens is not None)
         self._is_straight = self._may_be_straight
         """Nothing is kept back: what comes whole and needs no change goes straight on."""

@@ -33,6 +33,8 @@ _LOST_S = 1.0
 """A backend that is not there is looked for so often."""
 _LOOK_S = 0.1
 """After a request found nobody there, and before it is looked again."""
+_HEALTH_B = 64 << 10
+_UNWELL = 503
 _NO_LOOK = "", frozenset[str]()
 
 
@@ -130,6 +132,8 @@ class Prober:
             self._questions.reached = relay.status not in _NOT_REACHED and not is_nobody
             self._failed(relay.fault.message if relay.fault else _reason(relay.status))
             return
+        if await self._is_unwell():
+            return
         fields, server = _parsed(relay), _server(relay)
         found = listing.read(fields)
         is_recognised = self._backend.kind_known or self._recognised(fields, server)
@@ -145,6 +149,20 @@ class Prober:
             await self._revise(self._versions, found)
         if self._identifies and is_recognised and not self._identified:
             await self._identify(fields)
+
+    async def _is_unwell(self) -> bool:
+        """Whether it lists its models and says that it cannot serve them. One that does not say is well."""
+        path = self._backend.dialect.health
+        if not path:
+            return False
+        try:
+            relay = await self._questions.get(path, _HEALTH_B, self._health.probe_timeout)
+        except (TimeoutError, FaultError):
+            return False
+        if relay.status != _UNWELL:
+            return False
+        self._failed(f"{path} says 503")
+        return True
 
     async def _warm(self, warmer: Warmer, found: Listing) -> None:
         """Models that are new here, and those of which it says that their weights are."""

@@ -63,6 +63,7 @@ class Upstream:
         self._only_probes = False
         """It served while it closed probes without an answer: that it closes them says nothing."""
         self._warn_again = 0.0
+        self._max_answer: int | None = None
         self._asks_usage = False
         self._takes_usage: dict[str, bool] = {}
         """Models for which it took being asked for usage, or refused."""
@@ -94,8 +95,14 @@ class Upstream:
         self.parameters = config.parameters
         self.salts_cache = config.cache_salt == "tenant"
         self.written = config.facts
+        self._max_answer = config.max_tokens
         self._asks_usage = config.usage == "ask"
         self._key_line = None if address.api_key is None else f"authorization: Bearer {address.api_key}\r\n".encode()
+
+    @property
+    def max_answer(self) -> int | None:
+        """Tokens of the longest answer that it is asked for; None: any."""
+        return self.dialect.max_answer if self._max_answer is None else self._max_answer
 
     @property
     def has_key(self) -> bool:
