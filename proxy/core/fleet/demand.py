@@ -42,6 +42,7 @@ class Demand:
         "depths",
         "duty_limit",
         "fitted",
+        "held",
         "job",
         "kept",
         "kept_slack_s",
@@ -71,6 +72,8 @@ class Demand:
         self.depths: dict[int, int] | None = None
         """Blocks of it that each backend holds; None: to be looked up."""
         self.bulk = job.bulk
+        self.held = False
+        """It waited for room, and goes when hardly any time is left for its first token."""
         self.prompt = 1.0
         """Tokens."""
         self.longest = 0.0

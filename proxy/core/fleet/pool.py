@@ -27,6 +27,12 @@ queue."""
 _PROBES: Final = 200
 """Probes after which a bad share of false refusals closes the gate."""
 _FALSE_SHARE: Final = 0.5
+_HELD: Final = 0.8
+"""Quantile of what the first tokens of held requests need beyond their prediction…"""
+_OVERRUN_STEP_S: Final = 0.01
+"""…which each of them moves by up to so much…"""
+_MOST_OVERRUN_S: Final = 1.0
+"""…to no more than this."""
 _LOAD_S: Final = 60.0
 """Memory of arrivals and of work, seconds."""
 MAX_WAIT_S: Final = 600.0
@@ -56,6 +62,7 @@ class Pool:
         "first_byte_times",
         "model",
         "name",
+        "overrun_s",
         "probes",
         "probes_good",
         "shadow",
@@ -69,6 +76,9 @@ class Pool:
         self.backends = 0
         self.model = PoolModel()
         self.first_byte_times = FirstByteTimes()
+        self.overrun_s = 0.0
+        """By so much the first tokens of those that were held come later than predicted, the margin included: the .8
+        quantile, seconds. They go at the last moment, so that every error is a broken promise."""
         self.trusted = False
         """Predictions have proven themselves."""
         self.telling = False
@@ -97,6 +107,11 @@ class Pool:
         good = few and median >= _SOUND and calibration.error < early_error
         self.trusted = good or (calibration.samples >= needed and median >= least)
         self.telling = few and median >= 1.0 / _GROSS
+
+    def overran(self, over_s: float) -> None:
+        """The first token of one that was held came by so much later than predicted, or sooner."""
+        step = _HELD if over_s > self.overrun_s else _HELD - 1.0
+        self.overrun_s = min(_MOST_OVERRUN_S, max(0.0, self.overrun_s + _OVERRUN_STEP_S * step))
 
     def recalled(self) -> None:
         """Predictions were checked in an earlier life."""

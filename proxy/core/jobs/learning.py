@@ -71,6 +71,7 @@ class Learning:
         if open_job.waits_in is not None:
             self.tenants.waits(job.tenant, demand.promised, now)
         demand.over_share = self.tenants.tilt(job.tenant, demand.promised, now)
+        demand.held = open_job.held_at is not None
         demand.bind(self._dials)
         if open_job.started:  # its first token was seen: a second attempt only goes on from there
             demand.ttft_left = inf
@@ -120,6 +121,7 @@ class Learning:
         entry.seconds = foreseen_s(backend, demand)
         entry.streams = demand.job.stream
         entry.probe = open_job.probe
+        entry.held = open_job.held_at is not None and demand.ttft_left < inf
         entry.seated = has_seat(backend, demand.now)
         if entry.loading:
             entry.began_load = backend.loads.asked(backend.own_name(demand.job.model), demand.now)
@@ -165,6 +167,8 @@ class Learning:
             entry.took = took
             backend.model.notice(prefill_features(entry.prompt, entry.prompt**2, entry.beside), took)
         backend.model.learn_ttft(entry.ttft, now - entry.dispatched)
+        if entry.held:
+            backend.pool.overran(now - entry.dispatched - self._dials.ttft_margin * entry.ttft)
         backend.pool.review(self._dials.min_samples, self._dials.early_error)
 
     def finished(self, entry: Entry, backend: Backend, report: Finished, now: float) -> None:

@@ -141,7 +141,7 @@ class CostModel:
         self.samples = 0
         """Prefills seen."""
         self.decode_samples = 0
-        """Answers seen to their end."""
+        """Answers seen to their end, and before enough of them were, seconds of those that flow."""
         self.slow = 1.0
         """Factor on predicted prefills by what the last few took."""
         self.slow_decode = 1.0
@@ -174,6 +174,10 @@ class CostModel:
         """An answer had so many seconds per token, among what `x` says on average."""
         self.decode_drift.learn(bounded_tpot(_dot(self.decode, x)), actual)
         self.flows(self._flow)
+        self.learn_flow(x, actual)
+
+    def learn_flow(self, x: Features, actual: float) -> None:
+        """The same of answers that go on, lately."""
         self.decode_samples += 1
         weight = 1.0 / (_DECODE_NOISE + 0.1 * actual * actual)
         if self.pool.hears(self.decode_samples):

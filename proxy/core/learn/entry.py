@@ -23,6 +23,7 @@ class Entry:
         "ends",
         "first_at",
         "fresh",
+        "held",
         "hit",
         "inside",
         "job",
@@ -89,6 +90,8 @@ class Entry:
         self.took: float | None = None
         """Seconds of its prefill, once known."""
         self.bulk = False
+        self.held = False
+        """It waited for room while its promise ran out."""
         self.seated = True
         """A seat of the engine was free for it when it was sent."""
         self.streams = False

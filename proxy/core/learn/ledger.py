@@ -205,10 +205,10 @@ class Ledger:
         work_s, busy_s = self._prefilling.done_s - entry.mark_work, self._busy_s - entry.mark_busy
         return (decoding_s - entry.mark_decoding) / span, (kv_s - entry.mark_kv) / span, min(work_s, busy_s)
 
-    def integrals(self, now: float) -> tuple[float, float, float]:
-        """Seconds of decoding requests, of KV tokens and of prefills under way, since the beginning."""
+    def integrals(self, now: float) -> tuple[float, float, float, float]:
+        """Seconds of decoding requests, of KV tokens, of prefills under way and of work on them, since ever."""
         self.settle(now)
-        return self._decoding_s, self._kv_s, self._busy_s
+        return self._decoding_s, self._kv_s, self._busy_s, self._prefilling.done_s
 
     def _prefilled(self, entry: Entry, now: float) -> None:
         self._prefilling.over(entry, entry is self._head)

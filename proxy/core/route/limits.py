@@ -44,7 +44,8 @@ class Limit:
 
 class _Ttft(Limit):
     def breaks(self, backend: Backend, demand: Demand) -> bool:
-        return demand.ttft_left < inf and demand.ttft_margin * backend.forecast.ttft > demand.ttft_left
+        left_s = demand.ttft_left - backend.pool.overrun_s if demand.held else demand.ttft_left
+        return left_s < inf and demand.ttft_margin * backend.forecast.ttft > left_s
 
     def clears_in_s(self, backend: Backend, demand: Demand) -> float:
         return backend.forecast.ttft - max(0.0, demand.ttft_left) / demand.ttft_margin

@@ -1,5 +1,7 @@
 """When predictions may refuse, when they no longer may, and how busy a pool is."""
 
+from random import Random
+
 import pytest
 
 from proxy.core.fleet.pool import MAX_WAIT_S, Checks, Pool
@@ -133,3 +135,25 @@ def test_utilisation_and_the_wait_it_predicts() -> None:
         pool.arrived(8.0, float(second))
     assert pool.predicted_wait_s(899.0) == MAX_WAIT_S
     assert pool.utilisation(5000.0) < 0.01
+
+
+def test_the_room_that_held_requests_need_is_what_four_of_five_of_them_needed() -> None:
+    pool, rng = Pool("p"), Random(1)
+    seen = []
+    for _ in range(4000):
+        pool.overran(rng.uniform(-0.1, 0.1))
+        seen.append(pool.overrun_s)
+    assert sum(seen[1000:]) / 3000 == pytest.approx(0.06, abs=0.01)
+    for _ in range(4000):
+        pool.overran(rng.uniform(-0.3, -0.1))
+    assert pool.overrun_s < 0.005
+
+
+def test_the_room_is_bounded_whatever_came() -> None:
+    pool = Pool("p")
+    for _ in range(1000):
+        pool.overran(100.0)
+    assert 0.9 < pool.overrun_s <= 1.0
+    for _ in range(1000):
+        pool.overran(-100.0)
+    assert pool.overrun_s == 0.0

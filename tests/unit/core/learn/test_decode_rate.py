@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from proxy.config.plain import read
+from proxy.core.learn.cost_model import CostModel, PoolModel
+from proxy.core.learn.decode_rate import DecodeRate
+from proxy.core.learn.entry import Entry
+from proxy.core.learn.ledger import Ledger
 from proxy.core.scheduler import Scheduler
 from proxy.core.shown.views import BackendView
 from proxy.model.backend import BackendSpec
@@ -220,3 +224,59 @@ def test_what_was_given_up_goes_on_elsewhere_and_accuses_nobody() -> None:
     assert isinstance(command, Dispatch)
     assert command.backend != backend
     assert bed.view(backend).state == "healthy"
+
+
+BASE_S, EACH_S = 0.0106, 0.000419
+
+
+def decoding(count: int, ledger: Ledger, model: CostModel, rate: DecodeRate, since: float, seconds: int = 10) -> float:
+    """So many more streams, that flow for some seconds as an engine's do of which each one makes a step longer."""
+    for number in range(count):
+        entry = Entry(Job(number, "m", stream=True), since, since)
+        entry.streams = True
+        ledger.dispatch(entry, since)
+        ledger.first_token(entry, since)
+    for _ in range(seconds):
+        since += 1.0
+        streams = ledger.decoding
+        rate.learn(ledger, model, float(streams), streams / (BASE_S + EACH_S * streams), since)
+    return since
+
+
+def test_long_answers_tell_how_fast_they_flow_before_any_of_them_has_ended() -> None:
+    ledger, model, rate = Ledger(), CostModel(PoolModel()), DecodeRate()
+    assert model.step_s(180.0, 0.0) > 1.2 * (BASE_S + 180 * EACH_S), "the guess is as good"
+    now = 0.0
+    for _ in range(4):
+        now = decoding(20, ledger, model, rate, now)
+    assert model.step_s(180.0, 0.0) == pytest.approx(BASE_S + 180 * EACH_S, rel=0.1)
+    assert model.step_s(40.0, 0.0) == pytest.approx(BASE_S + 40 * EACH_S, rel=0.1)
+    assert rate.slow == 1.0
+
+
+@pytest.mark.parametrize("why", ["a prompt is computed", "others use the engine", "nothing comes"])
+def test_seconds_that_tell_nothing_of_the_pace_teach_nothing(why: str) -> None:
+    ledger, model, rate = Ledger(), CostModel(PoolModel()), DecodeRate()
+    if why == "a prompt is computed":
+        prompt = Entry(Job(99, "m", stream=True), 0.0, 0.0)
+        prompt.streams, prompt.cost = True, 60.0
+        ledger.dispatch(prompt, 0.0)
+    elif why == "others use the engine":
+        ledger.reconcile(50.0, 0.0, 0.0)
+    before = model.decode_samples, list(model.decode)
+    if why == "nothing comes":
+        for second in range(10):
+            rate.learn(ledger, model, 4.0, 2.0, float(second))
+    else:
+        decoding(20, ledger, model, rate, 0.0, seconds=8)
+    assert (model.decode_samples, model.decode) == before
+
+
+def test_an_engine_that_is_ill_does_not_teach_that_this_is_what_answers_cost() -> None:
+    ledger, model, rate = Ledger(), CostModel(PoolModel()), DecodeRate()
+    now = decoding(20, ledger, model, rate, 0.0, seconds=60)
+    usual = model.step_s(20.0, 0.0)
+    for second in range(1, 11):
+        rate.learn(ledger, model, 20.0, 0.2 * 20 / usual, now + second)
+    assert rate.slow > 3.0
+    assert model.step_s(20.0, 0.0) == pytest.approx(usual, rel=0.02)

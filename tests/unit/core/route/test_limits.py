@@ -152,3 +152,16 @@ def test_the_documentation_of_metrics_tells_of_every_reason_in_order() -> None:
     rows = _ROW.findall(text.split("## Reasons")[1].split("\n## ")[0])
     assert rows[: len(LIMITS)] == [(limit.reason.value, limit.doc) for limit in LIMITS]
     assert [name for name, _ in rows] == [reason.value for reason in Reason]
+
+
+def test_who_was_held_goes_only_with_the_room_that_those_before_needed() -> None:
+    one, late = _late()
+    foresee(one, late)
+    late.ttft_left = late.ttft_margin * one.forecast.ttft + 0.05
+    assert judge(one, late) is not Reason.TTFT
+    one.pool.overrun_s = 0.1
+    assert judge(one, late) is not Reason.TTFT, "nobody else is judged by it"
+    late.held = True
+    assert judge(one, late) is Reason.TTFT
+    late.ttft_left = inf
+    assert judge(one, late) is not Reason.TTFT
