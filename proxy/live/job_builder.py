@@ -22,7 +22,7 @@ from proxy.model.prompts import NO_EDITS
 from proxy.model.request import Job, Request
 from proxy.model.rules import BACKEND_LABEL
 from proxy.model.windows import Window, Windows
-from proxy.wire import batching, identity, needs, prompt
+from proxy.wire import batching, identity, needs, one_model, prompt
 from proxy.wire import body as bodies
 from proxy.wire.batching import Part, Who
 from proxy.wire.headers import Head
@@ -97,8 +97,10 @@ class JobBuilder:
         patterns = self._permitted.of(tenant)
         model = self._model(request, patterns)
         also = self._spellings(model)
-        if not may_use(patterns, model, also):
-            raise FaultError(no_such_model(model))
+        if patterns is not None:
+            one_model.check(fields, body)
+            if not may_use(patterns, model, also):
+                raise FaultError(no_such_model(model))
         hints = prompt.hints(head.fields)
         asked = RequestTraits(
             str(request.endpoint),

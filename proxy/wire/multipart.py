@@ -7,6 +7,7 @@ otherwise than we do is refused: they would serve another model than the one tha
 import re
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from proxy.model.faults import FaultError, Kind, downstream
 
@@ -14,6 +15,7 @@ PARTS_MAX: Final = 256
 _PART_HEAD_B: Final = 8192
 _VALUE_B: Final = 4096
 """Of a value that may be a model's name; a longer one is none."""
+_PROTECTED = re.compile(rb"\\(.)")
 _PARAMETER = re.compile(rb';\s*([A-Za-z0-9_*-]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;\s]*)')
 
 
@@ -36,6 +38,9 @@ def model_span(content_type: bytes, body: bytes) -> Span | None:
     found: Span | None = None
     for start, end in _parts(body, b"\r\n--" + boundary):
         blank = body.find(b"\r\n\r\n", start, min(end, start + _PART_HEAD_B))
+        if blank < 0 and end - start > _PART_HEAD_B:
+            text = f"A part of the form has more than {_PART_HEAD_B} bytes of headers."
+            raise FaultError(downstream(Kind.INVALID, text))
         if blank < 0 or not _is_model_field(body[start:blank]):
             continue
         if found is not None:
@@ -92,6 +97,11 @@ def _is_model_field(head: bytes) -> bool:
                 key, value = parameter.group(1).lower(), parameter.group(2)
                 if key.startswith(b"filename"):
                     return False
-                if key == b"name":
-                    named = value.strip(b'"')
+                if key in (b"name", b"name*"):
+                    named = _plain(value) if key == b"name" else unquote_to_bytes(value.strip(b'"').rpartition(b"'")[2])
     return named == b"model"
+
+
+def _plain(value: bytes) -> bytes:
+    """Without its quotes and what they protect."""
+    return _PROTECTED.sub(rb"\1", value[1:-1]) if value.startswith(b'"') else value

@@ -125,6 +125,25 @@ async def test_models_of_others_are_not_there(tmp_path: Path) -> None:
             assert answer.status == 404
 
 
+async def test_nobody_comes_by_a_model_of_others_by_writing_it_oddly(tmp_path: Path) -> None:
+    """Engines read JSON and forms in ways of their own: Ollama takes `Model` for `model`."""
+    async with running(tmp_path, limited(models="[m]"), ENGINES) as live:
+        for odd in ({"model": "m", "Model": "hidden"}, {"model": "m", "MODEL": "hidden"}):
+            asked = {**CHAT, **odd}
+            assert (await live.send("POST", "/v1/chat/completions", asked, authorization=f"Bearer {KEY}")).status == 400
+            assert (
+                await live.send("POST", "/v1/chat/completions", asked, authorization=f"Bearer {OTHER}")
+            ).status == 200
+        form = b"".join(
+            b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\n%b\r\n' % n for n in (b"m", b"hidden")
+        )
+        headers = {"authorization": f"Bearer {KEY}", "content-type": "multipart/form-data; boundary=x"}
+        url = f"{live.proxy.listen_url}/v1/audio/transcriptions"
+        body = form + b"--x--\r\n"
+        async with aiohttp.ClientSession() as s, s.post(url, data=body, headers=headers) as answer:
+            assert (answer.status, (await answer.json())["error"]["param"]) == (400, "model")
+
+
 async def test_an_sdk_raises_its_rate_limit_error(tmp_path: Path) -> None:
     async with running(tmp_path, limited(requests_per_minute=1), ENGINES) as live:
         client = openai.AsyncOpenAI(base_url=f"{live.proxy.listen_url}/v1", api_key=KEY, max_retries=0)

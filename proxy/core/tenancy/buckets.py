@@ -12,6 +12,8 @@ from proxy.model.tenants import Allowance
 _MINUTE_S: Final = 60.0
 DAY_S: Final = 86_400.0
 _DAYS_KEPT: Final = 4
+_NOTHING: Final = 1e-9
+"""Share of a minute's worth that is not told from none: a clock of a million seconds is no more exact."""
 
 
 class Bucket:
@@ -39,8 +41,9 @@ class Bucket:
         self._left = min(float(self.limit), self._left + amount)
 
     def wait_s(self, amount: float, now: float) -> float:
-        """Seconds until so much is there."""
-        return max(0.0, amount - self.left(now)) * _MINUTE_S / self.limit
+        """Seconds until so much is there: whoever waits as long finds nothing short, whatever floats make of it."""
+        missing = amount - self.left(now)
+        return missing * _MINUTE_S / self.limit if missing > _NOTHING * self.limit else 0.0
 
     def resize(self, limit: int, now: float) -> None:
         """Another limit; what was used of the one before is used of this one."""

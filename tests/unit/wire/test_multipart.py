@@ -84,3 +84,19 @@ def test_whatever_the_file_is(content: bytes, model: str) -> None:
     pieces = with_model(TYPE, before, model)
     assert pieces is not None
     assert b"".join(pieces) == form((FILE[0], content), (b'name="model"', model.encode()), (b'name="z"', content))
+
+
+@pytest.mark.parametrize("name", [b'name="mo\\del"', b"name*=utf-8''model", b"name*=utf-8''mod%65l", b'NAME="model"'])
+def test_odd_spellings_of_the_field_are_read_as_engines_read_them(name: bytes) -> None:
+    part = b"--x\r\nContent-Disposition: form-data; %b\r\n\r\nm\r\n"
+    kind = b"multipart/form-data; boundary=x"
+    found = model_span(kind, part % name + b"--x--\r\n")
+    assert found is not None
+    with pytest.raises(FaultError, match="more than one"):
+        model_span(kind, part % name + part % b'name="model"' + b"--x--\r\n")
+
+
+def test_a_part_whose_headers_never_end_is_refused() -> None:
+    body = b'--x\r\nContent-Disposition: form-data; a="' + b"a" * 9000 + b'"; name="model"\r\n\r\nm\r\n--x--\r\n'
+    with pytest.raises(FaultError, match="bytes of headers"):
+        model_span(b"multipart/form-data; boundary=x", body)

@@ -1,5 +1,6 @@
 """What may be used in a minute, and in a day."""
 
+import random
 from itertools import accumulate
 
 import pytest
@@ -138,3 +139,18 @@ def test_an_earlier_life_counts() -> None:
     budget.take(20.0, 0.0)
     assert budget.left(0.0) == 50.0
     assert budget.rows() == [(9, 70.0), (10, 50.0)]
+
+
+def test_who_waits_as_long_as_told_gets_it() -> None:
+    """Whatever floats make of minutes: nobody is told twice."""
+    rng = random.Random(1)
+    for _ in range(5000):
+        limit = rng.choice([1, 3, 7, 60, 333, 6000, 200_000, 10**9])
+        now = rng.uniform(0.0, 1e6)
+        bucket = Bucket(limit, now)
+        bucket.take(rng.uniform(0.0, 2.0 * limit), now)
+        wanted = rng.uniform(0.0, float(limit))
+        told_s = bucket.wait_s(wanted, now)
+        assert bucket.wait_s(wanted, now + told_s) == 0.0, (limit, now, wanted)
+        if told_s > 0.01:
+            assert bucket.wait_s(wanted, now + told_s * 0.99) > 0.0

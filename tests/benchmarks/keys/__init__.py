@@ -1,0 +1,1 @@
+"""What looking at an API key costs."""
