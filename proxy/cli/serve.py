@@ -31,7 +31,7 @@ or write these three lines into routing.yaml, then `tidegate serve routing.yaml`
     - url: http://127.0.0.1:8001
 
 `tidegate init` writes them, with comments, for the engines it finds on this machine."""
-_URL = re.compile(r"https?:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL = re.compile(r"https?:|unix:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ADDRESS = re.compile(r"(\[[0-9a-f:]+\]|[\w.-]+):\d+(/.*)?", re.IGNORECASE | re.ASCII)
 
 

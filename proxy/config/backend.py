@@ -105,6 +105,8 @@ class TlsSettings(Settings):
 
 def _default_name(known: dict[str, Any]) -> str:
     url = parse_backend_url(known["url"])
+    if url.socket:
+        return re.sub("[^A-Za-z0-9._:-]", "-", url.socket.rpartition("/")[2].removesuffix(".sock"))[-64:] or "unix"
     return f"{url.host}:{url.port}"[-64:]
 
 
@@ -114,8 +116,12 @@ class BackendOptions(Settings):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     url: BaseUrl
-    """Base URL, http or https, with an optional path prefix. A trailing `/v1` is understood."""
-    name: Label = Field(default_factory=_default_name, json_schema_extra={X_DEFAULT: "host:port of `url`, made unique"})
+    """Base URL, http or https, with an optional path prefix; a trailing `/v1` is understood. An engine that listens on
+    a Unix socket of this machine is `unix:/run/engine.sock`."""
+    name: Label = Field(
+        default_factory=_default_name,
+        json_schema_extra={X_DEFAULT: "host:port of `url`, made unique"},
+    )
     """Name in logs, metrics and headers; unique."""
     kind: EngineKind = "auto"
     """The engine's dialect; `auto` finds it out. Other spellings of a name are understood: `llama.cpp`, `vLLM`."""
@@ -177,6 +183,11 @@ class BackendOptions(Settings):
     def address(self) -> BackendUrl:
         """`url` in parts."""
         return parse_backend_url(self.url)
+
+    @property
+    def base_url(self) -> str:
+        """What stands before a path, for clients of HTTP; of a socket the host is only a word."""
+        return f"http://{self.address.host}" if self.address.socket else self.url
 
     @property
     def listed_models(self) -> tuple[str, ...] | None:

@@ -40,9 +40,12 @@ class Bed:
         tls: ssl.SSLContext | None = None,
         idle_close_s: float | None = None,
         port: int = 0,
+        path: str = "",
     ) -> Iterator[FakeBackend]:
-        """An engine for the length of a block."""
-        backend = FakeBackend(self.loop, default, SCRIPTS, models=models, tls=tls, idle_close_s=idle_close_s, port=port)
+        """An engine for the length of a block; with `path` on a Unix socket."""
+        backend = FakeBackend(
+            self.loop, default, SCRIPTS, models=models, tls=tls, idle_close_s=idle_close_s, port=port, path=path
+        )
         self.backends.append(backend)
         try:
             yield backend

@@ -112,7 +112,9 @@ class FakeBackend:
         port: int = 0,
         tls: ssl.SSLContext | None = None,
         idle_close_s: float | None = None,
+        path: str = "",
     ) -> None:
+        """With `path` it listens on a Unix socket."""
         self.models = models
         self.default = default
         self.scripts = dict(scripts)
@@ -125,12 +127,15 @@ class FakeBackend:
         self._open: set[_Connection] = set()
         self._loop = loop
         self._tls = tls
+        self._path = path
         self.port = port
         self._server: asyncio.Server | None = None
         self.start()
 
     @property
     def url(self) -> str:
+        if self._path:
+            return f"unix:{self._path}"
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
@@ -142,7 +147,8 @@ class FakeBackend:
     def start(self) -> None:
         """Listens; on the same port as before after a `stop`."""
         self._server = self._loop.run(self._listen())
-        self.port = self._server.sockets[0].getsockname()[1]
+        if not self._path:
+            self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
         """Stops listening and resets every connection, as a killed process does."""
@@ -186,6 +192,8 @@ class FakeBackend:
 
     async def _listen(self) -> asyncio.Server:
         loop = asyncio.get_running_loop()
+        if self._path:
+            return await loop.create_unix_server(lambda: _Connection(self), self._path, backlog=512)
         return await loop.create_server(
             lambda: _Connection(self), "127.0.0.1", self.port, ssl=self._tls, reuse_address=True, backlog=512
         )

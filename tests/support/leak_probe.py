@@ -57,7 +57,7 @@ class LeakProbe:
         metrics = self.proxy.metrics()
         for name in ("tidegate_backend_in_flight", "tidegate_tasks", "tidegate_upstream_connections"):
             assert metrics.has(name), f"{name} is missing"
-        self._ports |= {backend.port for backend in self.backends}  # one that stopped keeps its port
+        self._ports |= {backend.port for backend in self.backends if backend.port}  # one that stopped keeps its port
         descriptors = [one for one in descriptors_of(self.proxy) if not self._is_our_own(one)]
         upstream = [descriptor for descriptor in descriptors if descriptor.remote_port in self._ports]
         return Footprint(

@@ -28,6 +28,8 @@ ENGINE_S: Final = 7.5
 """Of all to one engine."""
 _PORTS: Final = {"http": 80, "https": 443}
 _MAX_ANSWER_B: Final = 4 << 20
+_HERE: Final = Place("this machine", is_v6=False)
+"""Of an engine on a Unix socket: there is no name to resolve."""
 _SILENT: Final = Seen(None, 0, "", None, "", {})
 
 
@@ -35,19 +37,24 @@ async def engine(backend: BackendOptions, names: Names, *, tries: bool = False) 
     """What is found of one engine; takes ENGINE_S at most. `tries`: it is also asked for two tokens."""
     parts = urlsplit(backend.url)
     found: list[Finding] = []
+    reached: list[Place] = []
     until = time.monotonic() + ENGINE_S
     try:
         async with asyncio.timeout(ENGINE_S):
-            resolved = await names.reach(parts.hostname or "", parts.port or _PORTS[parts.scheme])
-            found += of_name(backend.name, resolved)
-            if resolved.error:
-                return found
-            seen = await _seen(backend, list(resolved.reached), resolved.places)
+            places: tuple[Place, ...] = (_HERE,)
+            if not backend.address.socket:
+                resolved = await names.reach(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+                found += of_name(backend.name, resolved)
+                if resolved.error:
+                    return found
+                places = resolved.places
+            reached = [place for place in places if not place.error]
+            seen = await _seen(backend, reached, places)
     except TimeoutError:
         seen = _SILENT._replace(error=f"no answer within {ENGINE_S:g} s")
     found += of_engine(backend, seen, time.time())
     if tries and seen.status == 200:
-        async with _session(backend, list(resolved.reached)) as session:
+        async with _session(backend, reached) as session:
             found += of_taste(backend, seen, await taste(session, backend, seen, until - time.monotonic()))
     return found
 
@@ -102,7 +109,12 @@ def _session(backend: BackendOptions, reached: list[Place]) -> aiohttp.ClientSes
     headers = {"accept-encoding": "identity"}
     if backend.api_key is not None:
         headers["authorization"] = f"Bearer {backend.api_key.get_secret_value()}"
-    connector = aiohttp.TCPConnector(ssl=_context(backend), resolver=Resolver(reached))
+    socket = backend.address.socket
+    connector: aiohttp.BaseConnector = (
+        aiohttp.UnixConnector(socket)
+        if socket
+        else aiohttp.TCPConnector(ssl=_context(backend), resolver=Resolver(reached))
+    )
     return aiohttp.ClientSession(headers=headers, connector=connector, auto_decompress=False)
 
 
@@ -129,7 +141,7 @@ async def _tried(session: aiohttp.ClientSession, backend: BackendOptions, path: 
 
 
 async def _get(session: aiohttp.ClientSession, backend: BackendOptions, path: str) -> tuple[int, Any, bytes]:
-    async with asyncio.timeout(TIMEOUT_S), session.get(f"{backend.url}{path}", allow_redirects=False) as response:
+    async with asyncio.timeout(TIMEOUT_S), session.get(f"{backend.base_url}{path}", allow_redirects=False) as response:
         body = bytearray()
         async for piece in response.content.iter_any():
             body += piece

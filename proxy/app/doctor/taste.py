@@ -112,7 +112,7 @@ async def _asked(session: aiohttp.ClientSession, backend: BackendOptions, model:
     if with_usage:
         asked["stream_options"] = {"include_usage": True}
     began, first_s, body = time.monotonic(), 0.0, bytearray()
-    async with session.post(f"{backend.url}{_PATH}", json=asked, allow_redirects=False) as response:
+    async with session.post(f"{backend.base_url}{_PATH}", json=asked, allow_redirects=False) as response:
         async for piece in response.content.iter_any():
             first_s = first_s or time.monotonic() - began
             body += piece

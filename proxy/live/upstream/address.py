@@ -26,6 +26,8 @@ class SocketAddress:
     """None: as long as whoever asks is willing to wait."""
     idle_s: float
     keepalive_s: float
+    socket: str = ""
+    """Path of a Unix socket; empty: it is reached by host and port."""
     tls_made_of: bytes = b""
     """What `tls` is made of, as a digest: two that are made of the same are the same."""
 
@@ -40,7 +42,8 @@ def address_of(config: BackendOptions, limits: UpstreamLimits) -> SocketAddress:
         name=config.name,
         host=url.host,
         port=url.port,
-        authority=(host if url.port == default_port else f"{host}:{url.port}").encode(),
+        authority=(host if url.socket or url.port == default_port else f"{host}:{url.port}").encode(),
+        socket=url.socket,
         prefix=url.prefix,
         api_key=config.api_key.get_secret_value() if config.api_key else None,
         tls=tls.context(config.tls) if url.scheme == "https" else None,

@@ -70,9 +70,9 @@ class Upstream:
         self.answers = False
         """Its last probe was answered."""
         self._prefix = address.prefix.encode()
-        self.where = address.authority.decode() + address.prefix
-        """Host, port and path."""
-        self.authority = (config.address.host, config.address.port)
+        self.where = address.socket or address.authority.decode() + address.prefix
+        """Host, port and path; or the path of its socket."""
+        self.authority = (address.socket or address.host, address.port)
         self._host_line = b" HTTP/1.1\r\nhost: " + address.authority + b"\r\n"
         self._id_line = b"accept-encoding: identity\r\n" + via + b"x-request-id: "
         self._key_line: bytes | None = None

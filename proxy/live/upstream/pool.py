@@ -68,6 +68,9 @@ class ConnectionPool:
     async def _make(self, connection: UpstreamConnection) -> None:
         """TLS in a second step, so that what is under it is known, and closed, whenever the first is done."""
         address = self.address
+        if address.socket:
+            await self._loop.create_unix_connection(lambda: connection, address.socket)
+            return
         await self._loop.create_connection(lambda: connection, address.host, address.port)
         if address.tls is None:
             return

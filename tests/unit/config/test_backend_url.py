@@ -86,3 +86,31 @@ def test_any_text_is_a_url_or_a_refusal(text: str) -> None:
         return
     assert parse_backend_url(str(url)) == url
     assert not url.prefix.endswith("/")
+
+
+@pytest.mark.parametrize("text", ["unix:/run/engine.sock", "unix:///run/engine.sock", "UNIX:/run/engine.sock"])
+def test_a_unix_socket(text: str) -> None:
+    url = parse_backend_url(text)
+    assert (url.socket, url.host, url.prefix, str(url)) == (
+        "/run/engine.sock",
+        "localhost",
+        "",
+        "unix:/run/engine.sock",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("unix:engine.sock", "not the path of a socket"),
+        ("unix:", "not the path of a socket"),
+        ("unix:/run/", "not the path of a socket"),
+        ("unix:/run/a b", "printable ASCII"),
+        ("unix:/run/%2Fa", "printable ASCII"),
+        ("unix:/run/a?b", "printable ASCII"),
+        ("unix:/" + "a" * 107, "longer than 107"),
+    ],
+)
+def test_what_is_no_socket(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse_backend_url(text)
