@@ -327,8 +327,9 @@ COMMANDS = {
     ),
     "doctor": Command(
         "say what is wrong around a configuration: engines, names, certificates, clocks, Redis, this machine",
-        "It only reads, and takes 10 s at most. With --public it answers itself at `listen` while no proxy runs\n"
-        "there; a running one is asked for 2 streams of 24 tokens, with the key in TIDEGATE_API_KEY.\n\n"
+        "It only reads, and takes 10 s at most. With --public it answers itself at\n"
+        "`listen` while no proxy runs there; a running one is asked for 2 streams of 24\n"
+        "tokens, with the key in TIDEGATE_API_KEY.\n\n"
         "example:\n  tidegate doctor routing.yaml\n"
         "  tidegate doctor routing.yaml --public https://llm.example.com --silence 70s\n\n"
         "exit codes:\n  0  nothing is an error\n  1  something is, or the file is wrong\n  2  usage",

@@ -11,8 +11,10 @@ from proxy.app.doctor.finding import Finding, shown
 from proxy.config.backend import BackendOptions
 from proxy.config.diagnostics import Severity
 from proxy.engines import listing
+from proxy.engines.load import NOTHING, Reading, merged
 from proxy.engines.registry import DIALECTS
 from proxy.engines.trap import Sight, Trap, trap_id
+from proxy.model.engine_facts import UNKNOWN, denied
 
 SKEW_S: Final = 5.0
 """A `Date` header has whole seconds, and answers take some."""
@@ -58,11 +60,24 @@ def of_engine(backend: BackendOptions, seen: Seen, now: float) -> Iterator[Findi
     if found is None:
         rule = rules.LIST_UNREAD if backend.models != "auto" else rules.NO_LIST
         return (yield rule.found(name, f"GET /v1/models answers {seen.status}, no list of models"))
-    engine = " ".join(filter(None, (seen.kind or "unknown engine", seen.version)))
+    facts = told(seen).facts or UNKNOWN
+    engine = " ".join(filter(None, (seen.kind or "unknown engine", seen.version or facts.version)))
     yield rules.SEEN.found(name, f"{engine}, serves {_some(sorted(found.names))}")
     yield from _of_names(backend, found.names, loose=seen.kind == "ollama")
     yield from _of_kind(backend, seen)
+    if differing := denied(facts, backend.facts):
+        text = "; ".join(f"the file says {n} {getattr(backend.facts, n)}, it {getattr(facts, n)}" for n in differing)
+        yield rules.DENIED.found(name, text)
     yield from _of_traps(name, seen, now)
+
+
+def told(seen: Seen) -> Reading:
+    """What it tells of its load and of itself."""
+    reading, dialect = NOTHING, DIALECTS.get(seen.kind or "")
+    for source in dialect.loads if dialect is not None else ():
+        if source.path in seen.bodies:
+            reading = merged(reading, source.read(seen.bodies[source.path]))
+    return reading
 
 
 def of_trap(kind: str, where: str, trap: Trap, sight: Sight) -> Finding | None:

@@ -34,6 +34,12 @@ LIST_UNREAD: Final = Rule(
 NOT_LISTED: Final = Rule("engine-model-missing", _ERROR, "a model is not listed", "correct `models`, or load it")
 ALIAS: Final = Rule("engine-alias", _ERROR, "an alias leads to no listed model", "correct `aliases`")
 OTHER_KIND: Final = Rule("engine-kind", _WARNING, "it is another engine than the file says", "kind: auto")
+DENIED: Final = Rule(
+    "engine-denies",
+    _WARNING,
+    "it says another precision, or the like, than the file",
+    "leave it out of the file, or correct it",
+)
 CLOCK_SKEW: Final = Rule(
     "engine-clock", _WARNING, "its clock differs by more than 5 s", "switch on NTP on both machines"
 )
@@ -66,7 +72,18 @@ CACHED_UNTOLD: Final = Rule(
 )
 OF_ENGINES: Final = (
     *(SEEN, AWAY, CERTIFICATE, KEY, KEY_IN_CLEAR, REDIRECTS, NO_LIST, LIST_UNREAD, NOT_LISTED, ALIAS, OTHER_KIND),
-    *(CLOCK_SKEW, NO_TIME, TRIED, TRIED_REFUSED, TRIED_LATE, NOT_TRIED, USAGE_REFUSED, USAGE_UNTOLD, CACHED_UNTOLD),
+    *(
+        DENIED,
+        CLOCK_SKEW,
+        NO_TIME,
+        TRIED,
+        TRIED_REFUSED,
+        TRIED_LATE,
+        NOT_TRIED,
+        USAGE_REFUSED,
+        USAGE_UNTOLD,
+        CACHED_UNTOLD,
+    ),
 )
 
 # Names

@@ -12,10 +12,9 @@ import orjson
 
 from proxy.app.doctor import rules
 from proxy.app.doctor.finding import Finding
-from proxy.app.doctor.judge import Seen
+from proxy.app.doctor.judge import Seen, told
 from proxy.config.backend import BackendOptions
 from proxy.engines import listing
-from proxy.engines.load import NOTHING, merged
 from proxy.engines.registry import DIALECTS
 
 TASTE_S: Final = 5.0
@@ -88,10 +87,7 @@ def _model(backend: BackendOptions, seen: Seen) -> tuple[str, str]:
     found = listing.read(seen.models) if seen.status == 200 else None
     if found is None or not found.names:
         return "", "it lists no model"
-    reading, dialect = NOTHING, DIALECTS.get(seen.kind or "")
-    for source in dialect.loads if dialect is not None else ():
-        if source.path in seen.bodies:
-            reading = merged(reading, source.read(seen.bodies[source.path]))
+    reading = told(seen)
     if reading.asleep or reading.unloaded:
         return "", "it sleeps"
     written = () if isinstance(backend.models, str) else backend.models
@@ -126,16 +122,16 @@ def _usage(body: bytes) -> Mapping[str, Any] | None:
     """The last that a stream tells."""
     for line in reversed(body.split(b"\n")):
         if line.startswith(b"data: {") and b'"usage"' in line:
-            told = _parsed(line[6:])
-            usage = told.get("usage") if isinstance(told, dict) else None
+            event = _parsed(line[6:])
+            usage = event.get("usage") if isinstance(event, dict) else None
             if isinstance(usage, dict):
                 return usage
     return None
 
 
 def _message(body: bytes) -> str:
-    told = _parsed(body)
-    error = told.get("error", told) if isinstance(told, dict) else None
+    answer = _parsed(body)
+    error = answer.get("error", answer) if isinstance(answer, dict) else None
     said = (error.get("message") or error.get("detail")) if isinstance(error, dict) else error
     return said if isinstance(said, str) else ""
 

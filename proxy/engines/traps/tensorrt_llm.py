@@ -8,7 +8,7 @@ METRICS_ROUTE: Final = "/prometheus/metrics"
 
 
 def _no_metrics(sight: Sight) -> str:
-    return f"{METRICS_ROUTE} is off: its load cannot be seen" if sight.lacks(METRICS_ROUTE) else ""
+    return f"{METRICS_ROUTE} is off: its load is not known" if sight.lacks(METRICS_ROUTE) else ""
 
 
 TRAPS: Final = (
@@ -17,6 +17,5 @@ TRAPS: Final = (
         f"{METRICS_ROUTE} is off",
         "set return_perf_metrics: true in its options",
         _no_metrics,
-        is_grave=False,
     ),
 )

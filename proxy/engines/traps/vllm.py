@@ -6,8 +6,8 @@ from proxy.engines.load import METRICS
 from proxy.engines.prometheus import labels_of, mean, number, samples, total
 from proxy.engines.trap import Sight, Trap, crowded, numbers, path_as_name
 
-DEV_ROUTE: Final = "/server_info"
-"""Only there in its development mode; changes nothing."""
+DEV_ROUTE: Final = "/is_sleeping"
+"""Only there in its development mode, changes nothing, and answers at once: `/server_info` takes seconds."""
 _NESTED_ERRORS: Final = (0, 9)
 """Before it, errors are flat and metrics have other names."""
 _FEW_FULL_LENGTH: Final = 2.0

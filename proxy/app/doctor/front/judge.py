@@ -11,6 +11,7 @@ from proxy.app.doctor.front.trials import (
     ANSWER_HEADERS,
     ASKED_HEADERS,
     EVENTS,
+    KEY_HEADERS,
     PATH,
     PAUSE_S,
     RETRY_AFTER,
@@ -80,8 +81,8 @@ def _of_request(walk: Walk, arrived: dict[Trial, list[Arrived]], came: Arrived) 
         yield rules.FRONT_CLOSES.found(where)
     if "upgrade" in said.get("connection", "").lower():
         yield rules.FRONT_UPGRADES.found(where)
-    if "authorization" not in said:
-        yield rules.FRONT_EATS_KEY.found(where, "`authorization` does not arrive")
+    if walk.is_by_key and (eaten := [name for name in KEY_HEADERS if name not in said]):
+        yield rules.FRONT_EATS_KEY.found(where, f"{' and '.join(eaten)}: not there any more")
     if missing := [name for name in ASKED_HEADERS if name not in said]:
         yield rules.FRONT_EATS_ASKED.found(where, f"{', '.join(missing)}: not there any more")
     elif "-stream" not in said["x-request-id"]:

@@ -19,8 +19,10 @@ RETRY_AFTER: Final = "7"
 """Of the doctor's own 503: nobody else says it."""
 ANSWER_HEADERS: Final = ("x-request-id", "x-tidegate-route", "server-timing")
 """What each answer of the proxy has; a trial's stand-in too."""
-ASKED_HEADERS: Final = ("x-request-id", "x-tidegate-class", "traceparent", "x-api-key")
-"""What the proxy heeds of a request, beside `authorization`; the last is Anthropic's way to say a key."""
+ASKED_HEADERS: Final = ("x-request-id", "x-tidegate-class", "traceparent")
+"""What the proxy heeds of a request,"""
+KEY_HEADERS: Final = ("authorization", "x-api-key")
+"""and where clients show their key: OpenAI's and Anthropic's way."""
 
 
 class Trial(StrEnum):
@@ -92,6 +94,8 @@ class Walk(NamedTuple):
     """The largest body that the proxy takes."""
     has_key: bool = False
     """A key of the operator was shown."""
+    is_by_key: bool = True
+    """Clients say who they are by a key, so that it has to arrive."""
     note: str = ""
     """Why there are no trials."""
 

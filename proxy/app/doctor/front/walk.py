@@ -53,6 +53,8 @@ async def walk(front: Front, config: Config, names: Names) -> Walk:
         silence_s=front.silence_s,
         body_b=config.limits.body.size,
         has_key=bool(front.key),
+        is_by_key=config.auth.mode == "keys"
+        or (config.auth.header is None and config.auth.forward_authorization is True),
     )
     mark = secrets.token_hex(16)
     try:

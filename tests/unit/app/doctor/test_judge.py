@@ -48,6 +48,12 @@ def test_traps_are_the_engine_s() -> None:
     assert [name for name, _ in found] == ["llama-cpp-no-metrics", "llama-cpp-no-slots"]
 
 
+def test_facts_of_the_file_that_it_denies() -> None:
+    sees = GOOD._replace(kind="llama_cpp", bodies={"/props": b'{"model_ftype":"Q4_K - Medium"}'})
+    assert dict(worse(sees, precision="fp16"))["engine-denies"] == "the file says precision fp16, it Q4_K - Medium"
+    assert "engine-denies" not in dict(worse(sees, precision="int4"))
+
+
 def test_an_engine_that_wants_a_key_or_is_away() -> None:
     assert worse(GOOD._replace(status=401)) == [("engine-key", "it answers 401")]
     assert worse(GOOD._replace(status=0, error="gone")) == [("engine-away", "gone")]

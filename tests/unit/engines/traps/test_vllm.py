@@ -18,7 +18,7 @@ def of(text: bytes, *lacking: str, version: str = "0.33.0") -> dict[str, str]:
 
 
 def test_an_engine_as_it_should_be() -> None:
-    assert of(AWAKE, "/server_info") == {}
+    assert of(AWAKE, "/is_sleeping") == {}
 
 
 def test_it_sleeps() -> None:
@@ -26,7 +26,7 @@ def test_it_sleeps() -> None:
 
 
 def test_no_metrics_and_development_routes() -> None:
-    assert list(seen(VLLM, showing({"/server_info": b'{"vllm_config":"..."}'}))) == ["no-metrics", "dev-mode"]
+    assert list(seen(VLLM, showing({"/is_sleeping": b'{"is_sleeping":false}'}))) == ["no-metrics", "dev-mode"]
 
 
 def test_its_prefix_cache_is_off() -> None:

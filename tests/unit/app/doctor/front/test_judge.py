@@ -3,13 +3,13 @@
 import pytest
 
 from proxy.app.doctor.front.judge import of_walk
-from proxy.app.doctor.front.trials import ASKED_HEADERS, EVENTS, PATH, Answer, Arrived, Trial, Walk
+from proxy.app.doctor.front.trials import ASKED_HEADERS, EVENTS, KEY_HEADERS, PATH, Answer, Arrived, Trial, Walk
 
 HEADERS = {"x-request-id": "doctor-1-stream", "x-tidegate-route": "backend=doctor", "server-timing": "total;dur=1"}
 AT = tuple(0.1 * number for number in range(EVENTS))
 STREAM = Answer(200, HEADERS, b"data: [DONE]\n\n", AT, took_s=1.5, is_whole=True)
 ERROR = Answer(503, {**HEADERS, "retry-after": "7"}, b'{"error":{"type":"doctor"}}', is_whole=True)
-CAME = Arrived("1.1", PATH, dict.fromkeys(ASKED_HEADERS, "x") | {"authorization": "x", "x-request-id": "d-stream"}, 9)
+CAME = Arrived("1.1", PATH, dict.fromkeys(ASKED_HEADERS + KEY_HEADERS, "x") | {"x-request-id": "d-stream"}, 9)
 GOOD = Walk(
     "http://a.example",
     "127.0.0.1:8080",
@@ -70,7 +70,8 @@ def test_one_as_it_should_be() -> None:
         (arriving(CAME._replace(headers={**CAME.headers, "connection": "close"})), "front-closes"),
         (arriving(CAME._replace(headers={**CAME.headers, "connection": "upgrade"})), "front-upgrades"),
         (arriving(CAME._replace(path="/chat/completions")), "front-path"),
-        (arriving(CAME._replace(headers={})), "front-eats-key"),
+        (arriving(CAME._replace(headers={"authorization": "x"})), "front-eats-key"),
+        (arriving(CAME._replace(headers={})), "front-eats-headers"),
         (arriving(CAME, times=2), "front-repeats"),
         (GOOD._replace(left_after_s=None), "front-hides-leaving"),
         (GOOD._replace(left_after_s=2.1), "front-hides-leaving"),
@@ -80,6 +81,12 @@ def test_one_as_it_should_be() -> None:
 )
 def test_what_is_wrong_with_it(walk: Walk, told: str) -> None:
     assert told in ids(walk)
+
+
+def test_keys_need_not_arrive_where_nobody_is_asked_for_one() -> None:
+    eaten = CAME._replace(headers={name: value for name, value in CAME.headers.items() if name not in KEY_HEADERS})
+    assert "front-eats-key" in ids(arriving(eaten))
+    assert ids(arriving(eaten)._replace(is_by_key=False)) == ["front-seen"]
 
 
 def test_who_refuses_before_anything_arrives() -> None:
