@@ -6,6 +6,7 @@ The demo plays meanwhile, normal and then at twice the load, so that there is so
 one moment. Owns what is in a picture, and how large its file may be.
 """
 
+import argparse
 import re
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from tests.page.conftest import CHROMIUM, until
 FOLDER = Path(__file__).parent / "pictures"
 MOST_B = 150_000
 SCENES = (*["normal"] * 4, "twice")
+LOAD = "1.4"
+"""Times a scene's own load: some have to wait."""
 PLAYED_S = 220
 """After so long the picture is taken: the charts are full, half of it normal and half of it not."""
 COLORS = 128
@@ -38,6 +41,8 @@ class Picture(NamedTuple):
     scheme: str
     width: int
     height: int
+    part: str | None = None
+    """Selector of the element that alone is in the picture, after a click on the newest decision."""
 
 
 PICTURES = (
@@ -45,6 +50,8 @@ PICTURES = (
     Picture("page-dark", "dark", 1280, 1010),
     Picture("phone-light", "light", 390, 844),
     Picture("phone-dark", "dark", 390, 844),
+    Picture("decision-light", "light", 1280, 1010, "#detail"),
+    Picture("decision-dark", "dark", 1280, 1010, "#detail"),
 )
 SCALE = 1.5
 """Pixels of a file for one of CSS."""
@@ -52,7 +59,11 @@ SCALE = 1.5
 
 def main() -> int:
     """Plays the demo and takes all of them."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    parser = argparse.ArgumentParser(description="Take the pictures of the page that the README shows.")
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
+    parser.add_argument("--after", type=float, metavar="SECONDS", default=PLAYED_S, help="(default: %(default)g)")
+    options = parser.parse_args()
+    folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     with _demo() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -61,7 +72,7 @@ def main() -> int:
         )
         page.goto(url)
         page.wait_for_selector("html[data-ready]")
-        time.sleep(PLAYED_S)
+        time.sleep(options.after)
         until(page, "document.getElementById('live').textContent.trim() === 'live'")
         page.evaluate("feed.close(); feed.look = () => {}")
         for one in PICTURES:
@@ -75,9 +86,12 @@ def main() -> int:
 def _taken(page: Page, picture: Picture) -> bytes:
     page.set_viewport_size({"width": picture.width, "height": picture.height})
     page.emulate_media(color_scheme=picture.scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    if picture.part and not page.locator(picture.part).is_visible():
+        page.click("#decision-rows tr:first-child button")
+        page.wait_for_selector(f"{picture.part} .stack")
     for _ in range(2):
         page.evaluate("new Promise(requestAnimationFrame)")
-    return page.screenshot()
+    return page.locator(picture.part).screenshot() if picture.part else page.screenshot()
 
 
 def _packed(png: bytes) -> bytes:
@@ -91,7 +105,7 @@ def _packed(png: bytes) -> bytes:
 @contextmanager
 def _demo() -> Iterator[str]:
     """URL of the page of a demo."""
-    options = [word for scene in SCENES for word in ("--scene", scene)]
+    options = ["--load", LOAD] + [word for scene in SCENES for word in ("--scene", scene)]
     command = [sys.executable, "-c", DEMO, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -21,8 +21,8 @@ function setGauge(made, used, most, format) {
   made.meter.hidden = !known;
   const share = known ? used / most : 0;
   setWidth(made.bar, share);
-  setClass(made.bar, "warn", share > 0.8 && share < 1);
-  setClass(made.bar, "bad", share >= 1);
+  setClass(made.bar, "warn", share > 0.8 && share <= 1);
+  setClass(made.bar, "bad", share > 1);
 }
 
 /* --- now */
