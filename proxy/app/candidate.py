@@ -9,7 +9,7 @@ from typing import NamedTuple
 from proxy.app import parts
 from proxy.app.listeners import StartError
 from proxy.config.schema import Config
-from proxy.config.server_tls import UnusableTlsError, server_context
+from proxy.config.server_tls import UnusableTlsError, certificate_ends, server_context
 from proxy.live.upstream.address import SocketAddress
 from proxy.live.upstream.backends import addresses_of
 from proxy.wire.prompts.named import NamedPrompts
@@ -27,6 +27,8 @@ class Candidate(NamedTuple):
     """Of the backends."""
     tls: ssl.SSLContext | None
     """Towards clients; None: plain HTTP."""
+    tls_ends: float | None
+    """When its certificate is valid no more, seconds since 1970; None: nobody knows."""
 
 
 def candidate(config: Config, rule_lines: tuple[int, ...] = ()) -> Candidate:
@@ -39,4 +41,4 @@ def candidate(config: Config, rule_lines: tuple[int, ...] = ()) -> Candidate:
         tls = server_context(config.tls)
     except UnusableTlsError as error:
         raise StartError(f"Cannot speak TLS: tls.{error.option}: {error}") from error
-    return Candidate(config, rule_lines, parts.named_prompts(config), addresses, tls)
+    return Candidate(config, rule_lines, parts.named_prompts(config), addresses, tls, certificate_ends(config.tls))

@@ -64,6 +64,7 @@ class Proxy:
         first = candidate(config, tuple(rule_lines))
         self._config = config
         self._tls, self._admin_tls = first.tls, first.tls if config.tls.admin else None
+        self._tls_ends = first.tls_ends
         self._loop = asyncio.get_running_loop()
         self._lasting = lasting = lasting_of(config, self._loop, lambda: self._edge.close_idle())
         self._scheduler, self._backends, self._running = lasting.scheduler, lasting.backends, lasting.running
@@ -255,6 +256,7 @@ class Proxy:
 
         def commit() -> None:
             self._tls, self._admin_tls = new.tls, new.tls if new.config.tls.admin else None
+            self._tls_ends = new.tls_ends
             for listener, tls in zip(self._listeners, (self._admin_tls, self._tls), strict=False):
                 listener.use(tls)
 
@@ -439,6 +441,7 @@ class Proxy:
             },
             None if self._telemetry is None else self._telemetry.exports(),
             self._lasting.memory.limit_b,
+            self._tls_ends,
         )
 
     def banner(self, source: str) -> tuple[str, ...]:

@@ -62,6 +62,12 @@ def server_context(settings: ServerTlsSettings) -> ssl.SSLContext | None:
     return made
 
 
+def certificate_ends(settings: ServerTlsSettings) -> float | None:
+    """When the certificate is valid no more, seconds since 1970; None: there is none, or nobody knows."""
+    ends = None if settings.cert is None else _fields(settings.cert).get("notAfter")
+    return None if ends is None else float(ssl.cert_time_to_seconds(ends))
+
+
 def server_tls_findings(settings: ServerTlsSettings, *, elsewhere: bool) -> Iterator[Finding]:
     """What is wrong with the files, and days on which the certificate is not valid. `elsewhere`: missing ones are only
     noted."""

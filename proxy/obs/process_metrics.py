@@ -67,6 +67,8 @@ class Gauges(NamedTuple):
     """None: nothing is sent to a collector."""
     memory_limit_b: int = 0
     """What the process may use; 0: nobody knows."""
+    certificate_ends: float | None = None
+    """Of TLS towards clients, seconds since 1970; None: there is none, or nobody knows."""
 
 
 def connection_families(now: Gauges) -> Iterator[Metric]:
@@ -139,6 +141,12 @@ def process_families(now: Gauges) -> Iterator[Family]:
         "What this process may use: limits.memory.limit, else the container's or the machine's memory.",
         (),
         [((), float(now.memory_limit_b))] if now.memory_limit_b else [],
+    )
+    yield gauges(
+        "tidegate_certificate_ends_timestamp_seconds",
+        "When the certificate that clients are shown is valid no more, seconds since 1970 (tls.cert).",
+        (),
+        [] if now.certificate_ends is None else [((), now.certificate_ends)],
     )
     yield gauge("tidegate_tasks", "Tasks of the event loop.", now.tasks)
     yield Histograms(

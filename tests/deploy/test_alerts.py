@@ -13,13 +13,14 @@ from tests.support.prometheus import needs_promtool, promtool
 
 STEP_S = 15
 HOUR = 3600 // STEP_S
+DAY_S = 86400
 Series = dict[str, str]
 HERE = 'instance="a", job="tidegate"'
 THERE = 'instance="b", job="other"'
 
 
 def always(value: float) -> str:
-    return f"{value:g}x{HOUR}"
+    return f"{value:g}x{2 * HOUR}"
 
 
 def grows(per_step: float) -> str:
@@ -145,6 +146,11 @@ CASES = {
         [{f"tidegate_config_last_reload_successful{{{HERE}}}": always(1)}],
         HERE,
     ),
+    "TidegateCertificateEnds": Case(
+        {f"tidegate_certificate_ends_timestamp_seconds{{{HERE}}}": always(13 * DAY_S)},
+        [{f"tidegate_certificate_ends_timestamp_seconds{{{HERE}}}": always(15 * DAY_S)}],
+        HERE,
+    ),  # promtool's clock begins in 1970
     "TidegateLogLinesLost": Case(
         {f'tidegate_log_lines_dropped_total{{{HERE}, log="access"}}': grows(1)},
         [{f'tidegate_log_lines_dropped_total{{{HERE}, log="access"}}': once(4 * 20)}],
@@ -158,32 +164,36 @@ BY_NAME = {one.name: one for one in alerts()}
 RULES = Path(__file__).parents[2] / "deploy" / "alerts.yml"
 
 
-def played(folder: Path, name: str, series: Series, at: str, firing: list[str]) -> None:
-    """promtool finds exactly these alerts firing at that time."""
-    severity = BY_NAME[name].severity
-    expected = [
-        {"labels": f'ALERTS{{alertname="{name}", alertstate="firing", severity="{severity}", {labels}}}', "value": 1}
-        for labels in firing
-    ]
-    test = {
-        "interval": f"{STEP_S}s",
-        "input_series": [{"series": one, "values": values} for one, values in series.items()],
-        "promql_expr_test": [
-            {
-                "expr": f'ALERTS{{alertname="{name}", alertstate="firing"}}',
-                "eval_time": at,
-                "exp_samples": expected,
-            }
-        ],
-    }
+class Play(NamedTuple):
+    """At a time within the hour, the alerts that fire."""
+
+    series: Series
+    at: str
+    firing: list[str]
+
+
+def played(folder: Path, name: str, *plays: Play) -> None:
+    """promtool finds exactly these."""
     file = folder / "alerts.test.yml"
-    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": f"{STEP_S}s", "tests": [test]}))
+    tests = [_test(name, play) for play in plays]
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": f"{STEP_S}s", "tests": tests}))
     told = promtool("test", "rules", file)
     assert told.returncode == 0, told.stdout + told.stderr
 
 
+def _test(name: str, play: Play) -> Any:
+    fires = f'alertname="{name}", alertstate="firing"'
+    severity = BY_NAME[name].severity
+    expected = [{"labels": f'ALERTS{{{fires}, severity="{severity}", {labels}}}', "value": 1} for labels in play.firing]
+    return {
+        "interval": f"{STEP_S}s",
+        "input_series": [{"series": one, "values": values} for one, values in play.series.items()],
+        "promql_expr_test": [{"expr": f"ALERTS{{{fires}}}", "eval_time": play.at, "exp_samples": expected}],
+    }
+
+
 def seconds(duration: str) -> int:
-    return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3600}[duration[-1]]
 
 
 def test_every_alert_is_played() -> None:
@@ -199,22 +209,22 @@ def test_prometheus_takes_the_file() -> None:
 
 @needs_promtool
 @pytest.mark.parametrize("name", CASES)
-def test_it_fires_when_it_has_been_so_for_long_enough(tmp_path: Path, name: str) -> None:
-    case = CASES[name]
-    played(tmp_path, name, case.bad, "50m", [case.labels])
-    played(tmp_path, name, case.bad, f"{seconds(BY_NAME[name].after) - STEP_S}s", [])
-
-
-@needs_promtool
-@pytest.mark.parametrize("name", CASES)
-def test_it_is_quiet_otherwise(tmp_path: Path, name: str) -> None:
-    for series in CASES[name].good:
-        played(tmp_path, name, series, "45m", [])
+def test_it_fires_after_long_enough_and_at_no_other_time(tmp_path: Path, name: str) -> None:
+    case, after = CASES[name], seconds(BY_NAME[name].after)
+    too_early, in_time = f"{after - STEP_S}s", f"{max(after + 300, 3000)}s"
+    quiet = [Play(series, in_time, []) for series in case.good]
+    played(tmp_path, name, Play(case.bad, too_early, []), Play(case.bad, in_time, [case.labels]), *quiet)
 
 
 @needs_promtool
 def test_a_proxy_that_is_scraped_no_more_is_down_too(tmp_path: Path) -> None:
-    played(tmp_path, "TidegateDown", {f"up{{{THERE}}}": always(1)}, "5m", [f'job="{JOB}"'])
+    played(tmp_path, "TidegateDown", Play({f"up{{{THERE}}}": always(1)}, "5m", [f'job="{JOB}"']))
+
+
+@needs_promtool
+def test_a_play_can_fail(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="TidegateDown"):
+        played(tmp_path, "TidegateDown", Play({f"up{{{HERE}}}": always(0)}, "50m", []))
 
 
 def test_each_says_what_it_is_and_what_to_do() -> None:

@@ -37,6 +37,7 @@ ODD = "odd-model"
 WITHOUT_DATA = {
     "Accepted drafts": "engines that decode speculatively",
     "Memory of cards": "engines that tell it: Ollama, SGLang",
+    "Left of the certificate": "TLS towards clients: tests/integration/test_tls_live.py",
     "Loading a model": "engines that load models as they are asked for them: Ollama, llama-swap",
     **({} if REDIS else {"Second level": "there is no redis-server here"}),
 }

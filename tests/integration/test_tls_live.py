@@ -18,6 +18,7 @@ from tests.support.patience import eventually
 from tests.support.proxy_process import ProxyProcess
 
 QUICK = {"settle": "50ms"}
+UNTIL_2040 = 2_208_988_800.0
 
 
 @pytest.fixture
@@ -116,7 +117,8 @@ def test_a_certificate_that_changes_is_shown_to_those_who_come(
     start_proxy: Any, engine: Any, authority: Authority, one: Certificate
 ) -> None:
     proxy = started(start_proxy, engine, one)
-    two = authority.certificate("two", "DNS:localhost,IP:127.0.0.1")
+    two = authority.certificate("two", "DNS:localhost,IP:127.0.0.1", ends="20400101000000Z")
+    assert proxy.metrics().total("tidegate_certificate_ends_timestamp_seconds") > UNTIL_2040
     old = http.client.HTTPSConnection("localhost", proxy.port, context=trusting(authority), timeout=20.0)
     body = json.dumps({**CHAT, "stream": True})
     old.request("POST", PATH, body, {"content-type": "application/json", "x-fake": "stream 60 0.05"})
@@ -125,6 +127,7 @@ def test_a_certificate_that_changes_is_shown_to_those_who_come(
     for old_file, new_file in ((one.key, two.key), (one.path, two.path)):
         old_file.write_bytes(new_file.read_bytes())  # as certbot does, the key before its certificate
     eventually(lambda: name_shown(proxy, authority) == "two", "the new certificate", 6.0)
+    assert proxy.metrics().total("tidegate_certificate_ends_timestamp_seconds") == UNTIL_2040
     assert (first + answer.read()).endswith(b"data: [DONE]\n\n"), "the old connection goes on"
     old.request("GET", "/v1/models")
     assert old.getresponse().status == 200

@@ -221,6 +221,17 @@ def _process() -> tuple[Alert, ...]:
             "changing-the-configuration",
         ),
         Alert(
+            "TidegateCertificateEnds",
+            "tidegate_certificate_ends_timestamp_seconds - time() < 14 * 86400",
+            "1h",
+            "ticket",
+            "The certificate ends in {{ $value | humanizeDuration }}",
+            f"Clients of {_ALL} are refused by themselves from then on. Renew the files that tls.cert and tls.key "
+            f"name: they "
+            "are noticed, no restart is needed. If they are renewed, what renews them writes elsewhere.",
+            "tls",
+        ),
+        Alert(
             "TidegateLogLinesLost",
             f"{lost} > 0",
             "1m",

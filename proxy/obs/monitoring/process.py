@@ -100,6 +100,16 @@ def _configuration() -> Row:
                 (_OF.now("tidegate_build_info", ("version",)), "{{version}}"),
             ),
             graph(
+                "Left of the certificate",
+                "s",
+                "Until the certificate that clients are shown is valid no more (tls.cert). A new file is noticed: it "
+                "jumps up.",
+                (
+                    f"{_OF.now('tidegate_certificate_ends_timestamp_seconds', ('instance',), how='min')} - time()",
+                    "{{instance}}",
+                ),
+            ),
+            graph(
                 "Exports to a collector",
                 "cps",
                 "Of spans and metrics, where `telemetry` is configured. failed: nothing is lost of metrics, spans are.",

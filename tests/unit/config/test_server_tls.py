@@ -7,7 +7,7 @@ import pytest
 
 from proxy.config.diagnostics import Severity
 from proxy.config.loader import load
-from proxy.config.server_tls import ServerTlsSettings, server_context
+from proxy.config.server_tls import ServerTlsSettings, certificate_ends, server_context
 from tests.support.certificates import Authority, Certificate, self_signed
 
 
@@ -63,6 +63,13 @@ def test_an_encrypted_key(folder: Path, good: Certificate, form: str) -> None:
     ((severity, path, message),) = found(folder, good.path, locked)
     assert (severity, path) == (Severity.ERROR, "tls.key")
     assert message.startswith("the private key is encrypted")
+
+
+def test_when_it_ends(folder: Path, authority: Authority) -> None:
+    until_2040 = authority.certificate("until-2040", "DNS:localhost", ends="20400101000000Z")
+    assert certificate_ends(ServerTlsSettings(cert=str(until_2040.path))) == 2_208_988_800
+    assert certificate_ends(ServerTlsSettings(cert=str(folder / "nowhere.pem"))) is None
+    assert certificate_ends(ServerTlsSettings()) is None
 
 
 def test_days_on_which_it_is_not_valid(folder: Path, authority: Authority) -> None:

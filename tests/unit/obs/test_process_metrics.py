@@ -25,6 +25,7 @@ def test_numbers_are_those_of_the_moment() -> None:
             gpu_memory_b={"a": 80 << 30},
             config={"policy": "goodput", "config": "0123abcd"},
             memory_limit_b=1 << 30,
+            certificate_ends=4e9,
         )
     )
     for line in (
@@ -34,6 +35,7 @@ def test_numbers_are_those_of_the_moment() -> None:
         'tidegate_log_lines_dropped_total{log="access"} 7.0',
         "tidegate_body_memory_bytes 4096.0",
         "tidegate_tasks 12.0",
+        "tidegate_certificate_ends_timestamp_seconds 4e+09",
         "tidegate_memory_limit_bytes 1.073741824e+09",
         'tidegate_loop_lag_seconds_bucket{le="0.005"} 1',
         'tidegate_loop_lag_seconds_bucket{le="0.0025"} 0',
@@ -49,4 +51,4 @@ def test_what_is_not_known_has_no_series() -> None:
     assert "tidegate_config_info" not in names
     assert "tidegate_backend_gpu_memory_bytes" not in names
     assert "tidegate_loop_lag_seconds_count" not in names
-    assert "tidegate_memory_limit_bytes" not in names
+    assert not {"tidegate_memory_limit_bytes", "tidegate_certificate_ends_timestamp_seconds"} & names
