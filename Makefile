@@ -34,6 +34,7 @@ check: venv-test ## lint, format, types, import floors, generated files
 	$(VENV)/lint-imports
 	$(VENV)/python -m proxy.config.reference --check
 	$(VENV)/python -m proxy.obs.reference --check
+	$(VENV)/python -m proxy.app.doctor.reference --check
 	$(VENV)/python -m proxy.obs.dashboards --check
 
 cost: venv-test ## count instructions per request, chunk and stream; above the committed figures is a failure

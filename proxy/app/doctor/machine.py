@@ -40,6 +40,10 @@ class Machine(NamedTuple):
     """Connections of clients at most."""
     places: int | None
     """Requests that all engines together are sent at once at most; None: as many as come."""
+    upstream: int = 1 << 30
+    """Connections to engines that may be open."""
+    wanted_for_places: int = 0
+    """Descriptors with which as many may be open as there are places."""
     is_synchronised: bool | None = None
     backlog: int | None = None
     """Connections that may wait to be taken."""
@@ -54,15 +58,19 @@ class Machine(NamedTuple):
 def look(config: Config, environ: Mapping[str, str], root: Path = Path("/")) -> Machine:
     """As it is now; raises the process's own limit of descriptors as `serve` does. `root`: where /proc and /sys are."""
     places = [backend.max_concurrency for backend in config.backends]
-    wanted = descriptors.needed(
-        config.limits.connections.max, len(config.backends), descriptors.of_second_level(config.cache)
-    )
+    clients, engines = config.limits.connections.max, len(config.backends)
+    others = descriptors.of_second_level(config.cache)
+    wanted = descriptors.needed(clients, engines, others)
+    allowed = descriptors.raise_limit(wanted)
+    total = None if None in places else sum(place or 0 for place in places)
     return Machine(
         now=time.time(),
         wanted=wanted,
-        allowed=descriptors.raise_limit(wanted),
-        clients=config.limits.connections.max,
-        places=None if None in places else sum(place or 0 for place in places),
+        allowed=allowed,
+        clients=clients,
+        places=total,
+        upstream=descriptors.shared(allowed, clients, engines, others).upstream,
+        wanted_for_places=descriptors.needed(total or 0, engines, others),
         is_synchronised=_is_synchronised(),
         backlog=_number(root / "proc/sys/net/core/somaxconn"),
         cores=_quota(root),
@@ -84,6 +92,10 @@ def of_machine(machine: Machine) -> Iterator[Finding]:
         text = f"engines run {machine.places} requests at once, clients have {machine.clients} connections"
         do = f"limits.connections.max: {machine.places}, or a lower max_concurrency"
         yield rules.FEW_CONNECTIONS.found(_WHERE, text, do)
+    if machine.places is not None and machine.places > machine.upstream:
+        text = f"engines run {machine.places} requests at once, {machine.upstream} connections to them may be open"
+        do = f"ulimit -n {machine.wanted_for_places}, or LimitNOFILE={machine.wanted_for_places} in systemd"
+        yield rules.FEW_FOR_ENGINES.found(_WHERE, text, do)
     if machine.now < _EARLIEST:
         yield rules.CLOCK_UNSET.found(_WHERE)
     elif machine.is_synchronised is False:

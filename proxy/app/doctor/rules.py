@@ -129,6 +129,12 @@ FEW_CONNECTIONS: Final = Rule(
     "engines run more requests at once than there are connections of clients",
     "raise limits.connections.max, or lower max_concurrency",
 )
+FEW_FOR_ENGINES: Final = Rule(
+    "machine-few-for-engines",
+    _WARNING,
+    "fewer connections to engines may be open than they run requests at once",
+    "ulimit -n N, or LimitNOFILE=N in systemd",
+)
 CLOCK_UNSET: Final = Rule("machine-clock", _ERROR, "the clock was never set", "switch on NTP: timedatectl set-ntp true")
 CLOCK_FREE: Final = Rule(
     "machine-clock-free", _NOTE, "the kernel's clock is not synchronised", "switch on NTP: timedatectl set-ntp true"
@@ -155,7 +161,17 @@ SWAPPED: Final = Rule(
     "machine-swap", _NOTE, "swap is in use: a process that was put there answers late", "MemorySwapMax=0 for the unit"
 )
 OF_MACHINE: Final = (
-    *(ADMIN_TAKEN, DESCRIPTORS, FEW_DESCRIPTORS, FEW_CONNECTIONS, CLOCK_UNSET, CLOCK_FREE, SOMAXCONN, CPU_QUOTA),
+    *(
+        ADMIN_TAKEN,
+        DESCRIPTORS,
+        FEW_DESCRIPTORS,
+        FEW_CONNECTIONS,
+        FEW_FOR_ENGINES,
+        CLOCK_UNSET,
+        CLOCK_FREE,
+        SOMAXCONN,
+        CPU_QUOTA,
+    ),
     *(PROXY_VARIABLES, TIME_ZONE, SWAPPED),
 )
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.app.descriptors import shared
 from proxy.app.doctor.machine import Machine, look, of_machine
 from proxy.config.loader import load
 
@@ -23,6 +24,7 @@ def test_a_good_one_is_only_noted() -> None:
     [
         (GOOD._replace(allowed=99), "machine-few-descriptors"),
         (GOOD._replace(places=4097), "machine-few-connections"),
+        (GOOD._replace(places=101, upstream=100), "machine-few-for-engines"),
         (GOOD._replace(now=0.0), "machine-clock"),
         (GOOD._replace(is_synchronised=False), "machine-clock-free"),
         (GOOD._replace(backlog=1023), "machine-backlog"),
@@ -37,7 +39,7 @@ def test_what_is_wrong_with_it(machine: Machine, told: str) -> None:
 
 
 def test_what_is_just_enough_is_right() -> None:
-    edge = GOOD._replace(places=4096, backlog=1024, cores=1.0, is_synchronised=True, swapped_b=256 << 20)
+    edge = GOOD._replace(places=4096, upstream=4096, backlog=1024, cores=1.0, is_synchronised=True, swapped_b=256 << 20)
     assert ids(edge) == ["machine-descriptors"]
 
 
@@ -52,6 +54,14 @@ def looked(folder: Path, environ: dict[str, str], places: str = "") -> Machine:
 def written(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def test_what_it_wants_is_enough(tmp_path: Path) -> None:
+    """With the limit that the doctor names, it is content."""
+    seen = looked(tmp_path, {}, ", max_concurrency: 8000")
+    assert "machine-few-for-engines" in ids(seen)
+    upstream = shared(seen.wanted_for_places, seen.clients, 1).upstream
+    assert "machine-few-for-engines" not in ids(seen._replace(upstream=upstream))
 
 
 def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
