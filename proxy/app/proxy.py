@@ -84,7 +84,7 @@ class Proxy:
         self._keeper = parts.keeper(config, self._scheduler)
         self._slos = parts.slos(config)
         self._telemetry = parts.telemetry(config, self._backends)
-        self._gate = Gate(config.auth, config.tenants, time.time)
+        self._gate = Gate(config.auth, config.tenants, time.time, config.headers.client, config.headers.trust)
         self._not_ready: str | None = "starting"
         self._shown = Shown(
             config,
@@ -194,7 +194,8 @@ class Proxy:
             self._timings.configure(new.config.timings)
             self._metrics.know(parts.named_models(new.config), parts.named_tenants(new.config))
             self._exchanges.serving = serving
-            self._gate.configure(new.config.auth, new.config.tenants)
+            headers = new.config.headers
+            self._gate.configure(new.config.auth, new.config.tenants, headers.client, headers.trust)
             self._servings.short_first.is_on = parts.answers_short_first(new.config)
             self._explainer = self._explains(new)
 

@@ -23,8 +23,8 @@ from proxy.config.refusal import quoted, refusal
 from proxy.config.secrets import SecretReference
 from proxy.config.server_tls import ServerTlsSettings
 from proxy.config.telemetry import TelemetrySettings
-from proxy.config.written import Duration, Size
-from proxy.model.auth import AuthSettings
+from proxy.config.written import Duration, Network, Size
+from proxy.model.auth import MAX_NETWORKS, AuthSettings
 from proxy.model.backend import BackendSpec
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import ModelSettings
@@ -161,6 +161,11 @@ class HeaderSettings(Settings):
 
     forward: Annotated[tuple[ForwardedHeader, ...], Field(max_length=_MAX_FORWARDED)] = ()
     """Request headers to forward beside the usual ones: names in lower case, or a prefix such as `x-sim-*`."""
+    client: Literal["off", "x-forwarded-for", "forwarded"] = "off"
+    """Header in which engines are told where a request came from; `forwarded` is that of RFC 7239."""
+    trust: Annotated[tuple[Network, ...], Field(max_length=MAX_NETWORKS)] = ()
+    """Addresses of proxies in front, such as `10.0.0.0/8`: what they say in that header is kept, and extended. What
+    anybody else says there is left out."""
 
 
 _ROUTE = r"/[A-Za-z0-9._~/-]{0,255}\*?"

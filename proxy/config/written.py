@@ -250,7 +250,7 @@ _Moment = Annotated[
     PlainSerializer(written_moment, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}", "examples": ["2027-01-01"]}),
 ]
-_Network = Annotated[str, AfterValidator(_network), Field(examples=["10.0.0.0/8", "::1"])]
+Network = Annotated[str, AfterValidator(_network), Field(examples=["10.0.0.0/8", "::1"])]
 _HeaderName = Annotated[
     str,
     AfterValidator(_header_name),
@@ -316,7 +316,7 @@ WRITTEN: Final[dict[Form, Any]] = {
     Form.TENANT: _Tenant,
     Form.DIGEST: _Digest,
     Form.MOMENT: _Moment,
-    Form.NETWORK: _Network,
+    Form.NETWORK: Network,
     Form.HEADER: _HeaderName,
     Form.POLICY: _Policy,
     Form.PACE: _Pace,

@@ -1,5 +1,6 @@
 """Who may come in, and what of a head reaches no engine."""
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -233,3 +234,37 @@ def test_questions_about_requests() -> None:
     with pytest.raises(FaultError):
         where.recognise(head(x_api_key="wrong"))
     gate([]).recognise(head(x_api_key="sk-1"))
+
+
+def told(trust: Sequence[str], peer: str, header: str = "x-forwarded-for", **fields: str) -> list[bytes]:
+    where = Gate(read(AuthSettings, {}), [], lambda: NOW, header, trust)
+    asked = head(**fields)
+    assert not where.is_open
+    where.admit(asked, peer)
+    return [value for name, value in asked.forward if name.lower() == header.encode()]
+
+
+def test_engines_are_told_where_a_request_came_from() -> None:
+    assert told([], "192.0.2.1") == [b"192.0.2.1"]
+    assert told([], "192.0.2.1", "forwarded") == [b"for=192.0.2.1"]
+    assert gate([]).is_open
+
+
+def test_only_a_proxy_in_front_is_believed_about_others() -> None:
+    assert told([], "192.0.2.1", x_forwarded_for="6.6.6.6") == [b"192.0.2.1"]
+    assert told(["10.0.0.0/8"], "192.0.2.1", x_forwarded_for="6.6.6.6") == [b"192.0.2.1"]
+    assert told(["10.0.0.0/8"], "10.1.1.1", x_forwarded_for="6.6.6.6") == [b"6.6.6.6, 10.1.1.1"]
+    assert told(["10.0.0.0/8"], "10.1.1.1", x_forwarded_for="6.6.6.6", forwarded="for=7.7.7.7") == [
+        b"6.6.6.6, 10.1.1.1"
+    ]
+
+
+def test_who_is_asked_for_a_key_is_asked_first_or_later_but_asked() -> None:
+    where = Gate(
+        read(AuthSettings, {"mode": "keys"}), [read(TenantSettings, e) for e in ENTRIES], lambda: NOW, "forwarded"
+    )
+    assert refused(where, head(accept="*/*"))
+    asked = head(authorization=f"Bearer {GOOD}")
+    where.admit(asked, STRANGER)
+    assert asked.tenant
+    assert "forwarded" in names(asked)
