@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the hashed locks from pyproject.toml: run set, test set, and the tools that build the test engine. Needs .venv (`make lock`).
+# Writes the hashed locks from pyproject.toml: run set, test set, the tools that build the test engine, the frameworks of the examples. Needs .venv (`make lock`).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -23,3 +23,4 @@ build_requires() { .venv/bin/python -c 'import tomllib; print(*tomllib.load(open
 build_requires | compile requirements.lock --extra cache pyproject.toml -
 build_requires | compile requirements-dev.lock --extra dev --constraint requirements.lock pyproject.toml -
 compile tests/engines/requirements.lock tests/engines/requirements.in
+compile deploy/examples/clients/frameworks.lock deploy/examples/clients/frameworks.in

@@ -217,6 +217,44 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
+# ------------------------------------------------------------------------------------------------- messages
+
+
+def _messages(request: Received) -> Answer:
+    """Anthropic's, as vLLM and llama.cpp serve them."""
+    body = request.json()
+    text = chat_text(body)
+    usage = {"input_tokens": 5, "output_tokens": 7}
+    message = {
+        "id": f"msg_{_digest(request.body)}",
+        "type": "message",
+        "role": "assistant",
+        "model": body["model"],
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": usage,
+    }
+    return Answer(200, events=list(_message_events(message, text))) if body.get("stream") else json_answer(message)
+
+
+def _message_events(message: dict[str, Any], text: str) -> Iterator[bytes]:
+    begun = {**message, "content": [], "stop_reason": None, "usage": {**message["usage"], "output_tokens": 0}}
+    yield _typed("message_start", message=begun)
+    yield _typed("content_block_start", index=0, content_block={"type": "text", "text": ""})
+    for start in range(0, len(text), 6):
+        delta = {"type": "text_delta", "text": text[start : start + 6]}
+        yield _typed("content_block_delta", index=0, delta=delta)
+    yield _typed("content_block_stop", index=0)
+    ended = {"stop_reason": "end_turn", "stop_sequence": None}
+    yield _typed("message_delta", delta=ended, usage={"output_tokens": 7})
+    yield _typed("message_stop")
+
+
+def _typed(name: str, **fields: Any) -> bytes:
+    return event({"type": name, **fields}, name)
+
+
 # ------------------------------------------------------------------------------------------------- the rest
 
 
@@ -351,6 +389,7 @@ def _other(request: Received) -> Answer:
 _ROUTES: dict[str, Callable[[Received], Answer]] = {
     "/v1/chat/completions": _chat,
     "/v1/completions": _completions,
+    "/v1/messages": _messages,
     "/v1/embeddings": _embeddings,
     "/v1/moderations": _moderations,
     "/v1/rerank": _ranked,
