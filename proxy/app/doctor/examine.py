@@ -5,6 +5,7 @@ import os
 
 from proxy.app.doctor import ask, rules
 from proxy.app.doctor.finding import Finding
+from proxy.app.doctor.front import rules as front_rules
 from proxy.app.doctor.front.judge import of_walk
 from proxy.app.doctor.front.trials import SILENCE_S
 from proxy.app.doctor.front.walk import Front, walk
@@ -57,7 +58,7 @@ async def _front(front: Front | None, config: Config, names: Names) -> list[Find
         async with asyncio.timeout(_FRONT_S + front.silence_s):
             return list(of_walk(await walk(front, config, names)))
     except TimeoutError:
-        return [rules.FRONT_NOT_HERE.found(front.public, "no time was left for it", "ask again")]
+        return [front_rules.NOT_HERE.found(front.public, "no time was left for it", "ask again")]
 
 
 async def _admin(address: str) -> list[Finding]:

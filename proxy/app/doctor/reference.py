@@ -8,6 +8,7 @@ from typing import Final
 
 from proxy.app.doctor import rules
 from proxy.app.doctor.finding import Rule
+from proxy.app.doctor.front import rules as front_rules
 from proxy.config.diagnostics import Severity
 from proxy.engines.base import Dialect
 from proxy.engines.registry import DIALECTS
@@ -20,7 +21,7 @@ GROUPS: Final = (
     ("Names", rules.OF_NAMES),
     ("Engines, whichever they are", rules.OF_ENGINES),
     ("The second level of the cache", rules.OF_CACHE),
-    ("What stands in front: `--public URL`", rules.OF_FRONT),
+    ("What stands in front: `--public URL`", front_rules.ALL),
 )
 _HEAD: Final = """# What `tidegate doctor` finds
 

@@ -2,6 +2,7 @@
 
 from proxy.app.doctor import reference, rules
 from proxy.app.doctor.finding import Rule
+from proxy.app.doctor.front import rules as front_rules
 from proxy.engines.registry import DIALECTS
 from proxy.engines.trap import trap_id
 
@@ -11,7 +12,7 @@ def test_the_file_is_up_to_date() -> None:
 
 
 def test_every_rule_is_in_it_and_has_an_id_of_its_own() -> None:
-    written = [one for one in vars(rules).values() if isinstance(one, Rule)]
+    written = [one for module in (rules, front_rules) for one in vars(module).values() if isinstance(one, Rule)]
     assert sorted(written) == sorted(rule for _, group in reference.GROUPS for rule in group)
     traps = [trap_id(kind, trap.name) for kind, dialect in DIALECTS.items() for trap in dialect.traps]
     ids = [rule.id for rule in written] + traps
