@@ -16,6 +16,7 @@ from proxy.app.doctor.front.walk import Front
 from proxy.cli.main import main
 from proxy.config.loader import load
 from proxy.sim.engine.spec import FAST, LOW_LATENCY
+from tests.support.certificates import self_signed
 from tests.support.live_proxy import Live, SimEngine, running
 from tests.support.nginx import RIGHT, free_port, needs_nginx, nginx
 
@@ -29,9 +30,9 @@ KEYS = f"auth: keys\ntenants: [{{tenant: a, keys: ['sha256:{sha256(KEY.encode())
 def look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Found]:
     """What is found of the front alone: id → what. The address of the proxy is free: the doctor answers there."""
 
-    def looked(public: str, listen: str, *options: str) -> Found:
+    def looked(public: str, listen: str, *options: str, more: str = "") -> Found:
         file = tmp_path / "routing.yaml"
-        listeners = f"listen: {listen}\n{KEYS}admin: 127.0.0.1:1\n"
+        listeners = f"listen: {listen}\n{KEYS}{more}admin: 127.0.0.1:1\n"
         file.write_text(f'version: 1\n{listeners}backends: [{{url: "http://127.0.0.1:2", name: a}}]\n')
         main(["doctor", str(file), "--json", "--public", public, *options])
         told = json.loads(capsys.readouterr().out)
@@ -139,6 +140,15 @@ def test_an_address_of_another_machine(look: Callable[..., Found]) -> None:
     with nginx("127.0.0.1:1") as public:
         found = look(public, "192.0.2.1:8080")
     assert "ask on the proxy's own machine" in found["front-not-looked-at"]
+
+
+def test_tls_at_both_ends(look: Callable[..., Found], tmp_path: Path) -> None:
+    own, listen = self_signed(tmp_path, "own", "own", "IP:127.0.0.1"), f"127.0.0.1:{free_port()}"
+    more = f"tls: {{cert: '{own.path}', key: '{own.key}'}}\n"
+    with nginx(listen, RIGHT, scheme="https", certificate=own) as public:
+        assert look(public, listen, more=more)["front-away"].startswith("TLS: self-signed certificate")
+        assert list(look(public, listen, "--insecure", "--silence", "300ms", more=more)) == ["front-seen"]
+        assert list(look(public, listen, "--insecure")) == ["front-elsewhere"], "plain HTTP where TLS is spoken to"
 
 
 # --- a proxy runs

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Certificate
 from tests.support.patience import eventually
 
 PROGRAM = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
@@ -41,11 +42,11 @@ http {{
     scgi_temp_path {folder}/scgi;
     upstream tidegate {{ server {upstream}; keepalive 8; }}
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{tls};
         client_max_body_size {largest};
         {server}
         location / {{
-            proxy_pass http://tidegate{path};
+            proxy_pass {scheme}://tidegate{path};
             {location}
         }}
     }}
@@ -61,10 +62,20 @@ def free_port() -> int:
 
 @contextmanager
 def nginx(
-    upstream: str, location: str = RIGHT, *, path: str = "", server: str = "", largest: str = "32m"
+    upstream: str,
+    location: str = RIGHT,
+    *,
+    path: str = "",
+    server: str = "",
+    largest: str = "32m",
+    scheme: str = "http",
+    certificate: Certificate | None = None,
 ) -> Iterator[str]:
-    """Its URL. `location`, `server`: directives; `path`: behind the upstream in proxy_pass."""
+    """Its URL. `location`, `server`: directives; `path`: behind the upstream in proxy_pass; `scheme`: to the upstream;
+    `certificate`: its own, None: it speaks no TLS."""
     assert PROGRAM is not None
+    if certificate is not None:
+        server += f"ssl_certificate {certificate.path}; ssl_certificate_key {certificate.key};"
     with tempfile.TemporaryDirectory(prefix="tidegate-nginx-") as folder:
         port, file = free_port(), Path(folder, "nginx.conf")
         Path(folder).chmod(0o755)
@@ -77,12 +88,14 @@ def nginx(
                 server=server,
                 location=location,
                 largest=largest,
+                scheme=scheme,
+                tls="" if certificate is None else " ssl",
             )
         )
         process = subprocess.Popen([PROGRAM, "-c", str(file), "-e", f"{folder}/error.log"], stderr=subprocess.DEVNULL)
         try:
             eventually(lambda: _answers(port), "nginx", 10.0)
-            yield f"http://127.0.0.1:{port}"
+            yield f"http{'' if certificate is None else 's'}://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait()
