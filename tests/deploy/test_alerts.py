@@ -43,10 +43,10 @@ class Case(NamedTuple):
     """Of the alert, but for name and severity."""
 
 
-def requests(ends: str, bad: float, served: float, traffic_class: str = "bulk") -> Series:
-    """Per step."""
-    name = f'tidegate_requests_total{{{HERE}, class="{traffic_class}", verdict='
-    return {f'{name}"{ends}"}}': grows(bad), f'{name}"served"}}': grows(served)}
+def requests(ends: str, bad: float, served: float, end_code: str = "UH") -> Series:
+    """Per step, of one class."""
+    name = f'tidegate_requests_total{{{HERE}, class="bulk", verdict='
+    return {f'{name}"{ends}", end_code="{end_code}"}}': grows(bad), f'{name}"served", end_code="--"}}': grows(served)}
 
 
 def tokens(good: float, whole: float) -> Series:
@@ -122,7 +122,12 @@ CASES = {
     ),
     "TidegateFailuresHigh": Case(
         requests("failed", 1, 30),
-        [requests("failed", 1, 60), requests("failed", 0.5, 0.5), requests("shed", 9, 1)],
+        [
+            requests("failed", 1, 60),
+            requests("failed", 0.5, 0.5),
+            requests("shed", 9, 1),
+            requests("failed", 9, 1, "CR"),
+        ],
         'class="bulk"',
     ),
     "TidegateHoldNearlyFull": Case(
@@ -258,3 +263,22 @@ def test_prometheus_of_the_compose_file_loads_them(deploy: Path) -> None:
 
 def _titles(text: str) -> list[str]:
     return re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+
+
+def test_the_guide_names_every_alert_with_its_severity(deploy: Path) -> None:
+    rows = re.findall(r"^\| (`Tidegate.*?) \|.*?\| (page|ticket) \|", (deploy / "README.md").read_text(), re.MULTILINE)
+    told = {name: severity for names, severity in rows for name in re.findall(r"`(\w+)`", names)}
+    assert told == {one.name: one.severity for one in alerts()}
+
+
+@needs_promtool
+def test_what_the_guide_writes_for_prometheus_is_valid(deploy: Path, tmp_path: Path) -> None:
+    block = re.search(r"```yaml\n(   rule_files:.*?)```", (deploy / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    (tmp_path / "admin.key").write_text("key")
+    (tmp_path / "alerts.yml").write_text(RULES.read_text())
+    written = re.sub(r"credentials_file: [^}]+", f"credentials_file: {tmp_path / 'admin.key'}", block[1])
+    (tmp_path / "prometheus.yml").write_text(written)
+    for file in (tmp_path / "prometheus.yml", deploy / "prometheus.yml"):
+        told = promtool("check", "config", file)
+        assert told.returncode == 0, told.stdout + told.stderr

@@ -14,6 +14,8 @@ JOB: Final = "tidegate"
 GUIDE: Final = "deploy/README.md"
 _OF: Final = Queries()
 _OVER: Final = "[5m]"
+_NOT_BY_CLIENTS: Final = 'verdict="failed", end_code!~"C.*"'
+"""Requests that are wrong by themselves fail too, and are nobody's to mend here."""
 _HEAD: Final = f"""\
 # Written by `python -m proxy.obs.dashboards`: edit proxy/obs/monitoring/alerts.py. Load it by rule_files of
 # prometheus.yml.
@@ -74,8 +76,7 @@ def _gone() -> tuple[Alert, ...]:
             "page",
             "No metrics of a Tidegate proxy",
             "It does not run, cannot be reached, or is not scraped: look at its unit or container and its last log "
-            "lines, "
-            "then at the target in Prometheus (a 401 wants its admin_key, a 403 a name in console.hosts).",
+            "lines, then at the target in Prometheus (a 401 wants its admin_key, a 403 a name in console.hosts).",
             "when-an-alert-fires",
         ),
         Alert(
@@ -85,8 +86,7 @@ def _gone() -> tuple[Alert, ...]:
             "page",
             "No backend can be asked for {{ $labels.model }}",
             f"Every engine that serves it is away, ejected or pausing, as {_ALL} sees it. Start them; `tidegate "
-            f"doctor` says "
-            "what it sees of each. A fallback for the model (routing.models) would serve meanwhile.",
+            "doctor` says what it sees of each. A fallback for the model (routing.models) would serve meanwhile.",
             "backends-that-are-out",
         ),
         Alert(
@@ -105,8 +105,7 @@ def _gone() -> tuple[Alert, ...]:
             "ticket",
             "Backend {{ $labels.backend }} takes no traffic",
             "It failed too often, or nothing is there; the others take its share. Look at the engine's own log; "
-            "`tidegate "
-            "doctor` says what the proxy sees of it. It comes back by itself.",
+            "`tidegate doctor` says what the proxy sees of it. It comes back by itself.",
             "backends-that-are-out",
         ),
     )
@@ -120,7 +119,7 @@ def _served() -> tuple[Alert, ...]:
     ratio = f"{_OF.rate(good, by, over=over)} / {_OF.rate(whole, by, over=over)}"
     every = _OF.rate(requests, by, over=over)
     shed = f"{_OF.rate(requests, by, _verdict('shed'), over)} / {every}"
-    failed = f"{_OF.rate(requests, by, _verdict('failed'), over)} / {every}"
+    failed = f"{_OF.rate(requests, by, _NOT_BY_CLIENTS, over)} / {every}"
     some = f"{every} > 0.1"
     return (
         Alert(
@@ -129,11 +128,9 @@ def _served() -> tuple[Alert, ...]:
             "10m",
             "page",
             "Class {{ $labels.class }}: much of what is computed comes too late",
-            "Only {{ $value | humanizePercentage }} of its output tokens belong to requests that kept their promises. "
-            "See "
-            "which promise is missed: for TTFT more engines or admission that enforces, for TPOT fewer requests at "
-            "once on "
-            "each engine; or the promise is more than these engines can keep.",
+            "Only {{ $value | humanizePercentage }} of its output tokens belong to requests that kept their "
+            "promises. See which promise is missed: for TTFT more engines or admission that enforces, for TPOT "
+            "fewer requests at once on each engine; or the promise is more than these engines can keep.",
             "promises-that-are-missed",
         ),
         Alert(
@@ -142,9 +139,8 @@ def _served() -> tuple[Alert, ...]:
             "10m",
             "ticket",
             "Class {{ $labels.class }}: {{ $value | humanizePercentage }} of its requests are refused",
-            "`tidegate_refusals_total` says by which limit: ttft, deadline, seats and kv want more engines, quota is "
-            "the "
-            "tenant's own, queue a longer hold. `tidegate explain` shows it for one request.",
+            "`tidegate_refusals_total` says by which limit: ttft, deadline, seats and kv want more engines, quota "
+            "is the tenant's own, queue a longer hold. `tidegate explain` shows it for one request.",
             "refusals-and-a-full-hold",
         ),
         Alert(
@@ -153,9 +149,8 @@ def _served() -> tuple[Alert, ...]:
             "5m",
             "page",
             "Class {{ $labels.class }}: {{ $value | humanizePercentage }} of its requests fail",
-            "`tidegate_faults_total` says whose fault and what; the access log says which backend (`end_code` UH, US: "
-            "the "
-            "engine's). A backend that fails is ejected, so that this means several, or the proxy itself.",
+            "`tidegate_faults_total` says whose fault and what; the access log says which backend (`end_code` UH, "
+            "US: the engine's). A backend that fails is ejected, so that this means several, or the proxy itself.",
             "backends-that-are-out",
         ),
         Alert(
@@ -165,8 +160,7 @@ def _served() -> tuple[Alert, ...]:
             "ticket",
             "The hold ({{ $labels.what }}) is {{ $value | humanizePercentage }} full",
             f"More jobs wait at {_ALL} than go; at 100 % they are refused. More engines, or, where waiting is well "
-            f"(bulk), a "
-            "larger bound: `hold` for short, `routing.backfill` for bulk.",
+            "(bulk), a larger bound: `hold` for short, `routing.backfill` for bulk.",
             "refusals-and-a-full-hold",
         ),
     )
@@ -185,8 +179,7 @@ def _judged() -> tuple[Alert, ...]:
             "ticket",
             "Pool {{ $labels.pool }} refused requests that would have kept their promises",
             "It has stopped to refuse for time by itself, and begins again when predictions hold. If it comes back: "
-            "an engine "
-            "with other clients, or one whose speed changes; see predictions against what came of them.",
+            "an engine with other clients, or one whose speed changes; see predictions against what came of them.",
             "predictions-that-do-not-hold",
         ),
         Alert(
@@ -196,8 +189,7 @@ def _judged() -> tuple[Alert, ...]:
             "ticket",
             "Pool {{ $labels.pool }}: first tokens are predicted {{ $value | humanizePercentage }} off",
             "Routing and admission go by these predictions. Look for engines that have other clients, that became "
-            "slow, or "
-            "that differ within the pool: give those a pool of their own.",
+            "slow, or that differ within the pool: give those a pool of their own.",
             "predictions-that-do-not-hold",
         ),
     )
@@ -215,9 +207,8 @@ def _process() -> tuple[Alert, ...]:
             "1m",
             "ticket",
             "The last configuration was not put in place",
-            f"At {_ALL} the one before is in place, and a restart would not start. Its log and `GET /config` say why, "
-            f"with "
-            "line and column; `tidegate check FILE` finds it before.",
+            f"At {_ALL} the one before is in place, and a restart would not start. Its log and `GET /config` say "
+            "why, with line and column; `tidegate check FILE` finds it before.",
             "changing-the-configuration",
         ),
         Alert(
@@ -227,8 +218,7 @@ def _process() -> tuple[Alert, ...]:
             "ticket",
             "The certificate ends in {{ $value | humanizeDuration }}",
             f"Clients of {_ALL} are refused by themselves from then on. Renew the files that tls.cert and tls.key "
-            f"name: they "
-            "are noticed, no restart is needed. If they are renewed, what renews them writes elsewhere.",
+            "name: they are noticed, no restart is needed. If they are renewed, what renews them writes elsewhere.",
             "tls",
         ),
         Alert(
@@ -238,7 +228,7 @@ def _process() -> tuple[Alert, ...]:
             "ticket",
             "Lines of the {{ $labels.log }} log are lost",
             f"Nobody reads them at {_ALL}, or the disk is full, or the folder is gone. Requests are served all the "
-            f"same.",
+            "same.",
             "log-files",
         ),
         Alert(
@@ -257,8 +247,7 @@ def _process() -> tuple[Alert, ...]:
             "ticket",
             "{{ $value | humanizePercentage }} of the descriptors are open",
             f"At the limit {_ALL} refuses clients. Raise LimitNOFILE (systemd) or ulimits.nofile (containers); each "
-            f"stream "
-            "takes two.",
+            "stream takes two.",
             "the-process-at-its-limits",
         ),
         Alert(
@@ -268,8 +257,7 @@ def _process() -> tuple[Alert, ...]:
             "page",
             "{{ $value | humanizePercentage }} of the memory is used",
             f"At 92 % {_ALL} refuses bulk, at 96 % everything. Give it more, or bound what takes it: "
-            f"limits.memory.bodies, "
-            "cache.size, hold.",
+            "limits.memory.bodies, cache.size, hold.",
             "the-process-at-its-limits",
         ),
     )

@@ -18,8 +18,7 @@ def _state() -> Row:
             states(
                 "Healthy",
                 "out: ejected for failing, on trial after that, or away (nobody is there). With several proxies: of "
-                "the one "
-                "that thinks worst of it.",
+                "the one that thinks worst of it.",
                 (_OF.now("tidegate_backend_healthy", _BY, how="min"), _NAME),
                 (0, "out", "red"),
                 (1, "healthy", "green"),
@@ -54,8 +53,7 @@ def _state() -> Row:
                 "Misconfigured",
                 "cps",
                 "Refused for the operator's fault (a key, a model that is missing) what another backend served. The "
-                "log "
-                "says what.",
+                "log says what.",
                 (_OF.rate("tidegate_backend_misconfigured_total", _BY), _NAME),
             ),
         ),
@@ -101,8 +99,7 @@ def _latency() -> Row:
                 "Connecting, p95",
                 "s",
                 "From the dispatch to a request written. Above some milliseconds: the network, or an engine that "
-                "accepts "
-                "slowly.",
+                "accepts slowly.",
                 (_OF.quantile(0.95, "tidegate_connect_seconds", _BY), _NAME),
             ),
             graph(
@@ -216,9 +213,8 @@ def _learned() -> Row:
             graph(
                 "Slowness",
                 "short",
-                "How many times slower than predicted: prompts, and answers that flow. 1 is as predicted; above 3 it "
-                "loses "
-                "its traffic. Look at the machine.",
+                "How many times slower than predicted: prompts, and answers that flow. 1 is as predicted; above 3 "
+                "it loses its traffic. Look at the machine.",
                 (_OF.now("tidegate_backend_slowness", _BY, how="max"), "{{backend}}, prompts"),
                 (_OF.now("tidegate_backend_decode_slowness", _BY, how="max"), "{{backend}}, answers"),
             ),

@@ -36,8 +36,7 @@ def engines() -> Row:
                 "Running and waiting inside",
                 "short",
                 "By their own metrics. Many waiting: they were sent more than they begin; let `seats` or "
-                "`max_concurrency` "
-                "say how many.",
+                "`max_concurrency` say how many.",
                 (_OF.now("tidegate_engine_running", _BY, how="max"), "{{backend}}, running"),
                 (_OF.now("tidegate_engine_waiting", _BY, how="max"), "{{backend}}, waiting"),
             ),
@@ -65,16 +64,14 @@ def engines() -> Row:
                 "Age of what they told",
                 "s",
                 "Since the last reading of their metrics. Much above `routing.scrape`: they do not answer, and "
-                "decisions go by "
-                "old numbers.",
+                "decisions go by old numbers.",
                 (_OF.now("tidegate_engine_scrape_age_seconds", _BY, how="max"), _NAME),
             ),
             graph(
                 "Accepted drafts",
                 "percentunit",
-                "Of engines that decode speculatively: the share of drafted tokens that was right. Below 0.5 drafting "
-                "costs "
-                "more than it gives.",
+                "Of engines that decode speculatively: the share of drafted tokens that was right. Below 0.5 "
+                "drafting costs more than it gives.",
                 (_OF.now("tidegate_engine_speculative_acceptance_ratio", _BY, how="max"), _NAME),
             ),
             states(

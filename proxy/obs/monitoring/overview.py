@@ -12,7 +12,8 @@ _OVER: Final = "[5m]"
 _KEPT: Final = 'result="kept"'
 _JUDGED: Final = 'result!~"left|cached"'
 """Jobs that say whether promises are kept: not those whose client left, nor answers from memory."""
-_NOT_SERVED: Final = 'verdict=~"shed|failed"'
+_NOT_SERVED: Final = 'verdict=~"shed|failed", end_code!~"C.*"'
+"""But for requests that are wrong by themselves."""
 _GOOD: Final = (Step("red"), Step("orange", 0.9), Step("green", 0.98))
 _BAD: Final = (Step("green"), Step("orange", 0.01), Step("red", 0.05))
 
@@ -33,24 +34,23 @@ def _now() -> Row:
                 "Goodput",
                 "percentunit",
                 "The share of all output tokens that belongs to requests which kept everything promised to them. "
-                "Where it "
-                "is low, see which promise is missed.",
+                "Where it is low, see which promise is missed.",
                 f"{_OF.rate(good, over=_OVER)} / {_OF.rate(whole, over=_OVER)}",
                 *_GOOD,
             ),
             stat(
                 "Promises kept",
                 "percentunit",
-                "The share of all requests that was served within everything promised; late, refused and failed ones "
-                "are "
-                "the rest.",
+                "The share of all requests that was served within everything promised; late, refused and failed "
+                "ones are the rest.",
                 f"{_OF.rate(ended, where=_KEPT, over=_OVER)} / {_OF.rate(ended, where=_JUDGED, over=_OVER)}",
                 *_GOOD,
             ),
             stat(
                 "Not served",
                 "percentunit",
-                "The share of requests that were refused or failed. Which, and why: see the row of requests.",
+                "The share of requests that were refused or failed, but for those that are wrong by themselves. "
+                "Which, and why: see the row of requests.",
                 f"{not_served} / {_OF.rate(requests, over=_OVER)}",
                 *_BAD,
             ),
@@ -155,9 +155,8 @@ def _latency() -> Row:
             graph(
                 "Held here, and at the engine",
                 "s",
-                "Held: the time before a request is sent, which is the proxy's doing. Service: from then on, which is "
-                "the "
-                "engine's. Held grows first when there are too few engines.",
+                "Held: the time before a request is sent, which is the proxy's doing. Service: from then on, which "
+                "is the engine's. Held grows first when there are too few engines.",
                 (_OF.quantile(0.5, "tidegate_queue_seconds"), "held p50"),
                 (_OF.quantile(0.95, "tidegate_queue_seconds"), "held p95"),
                 (_OF.quantile(0.5, "tidegate_service_seconds"), "service p50"),
@@ -166,9 +165,8 @@ def _latency() -> Row:
             graph(
                 "First tokens, warm and cold",
                 "s",
-                "Median of the last minute. prefix: the engine had computed the beginning of the prompt before; cold: "
-                "it had "
-                "to compute all of it. The distance between them is what routing by prefix gains.",
+                "Median of the last minute. prefix: the engine had computed the beginning of the prompt before; "
+                "cold: it had to compute all of it. The distance between them is what routing by prefix gains.",
                 (
                     _OF.now(
                         "tidegate_recent_ttft_seconds",
@@ -183,8 +181,7 @@ def _latency() -> Row:
                 "Added by the proxy",
                 "s",
                 "Time that is neither queue nor engine: reading, deciding, writing. Some milliseconds; more means a "
-                "busy "
-                "event loop.",
+                "busy event loop.",
                 *_percentiles("tidegate_overhead_seconds"),
             ),
         ),
@@ -199,7 +196,8 @@ def _requests() -> Row:
             graph(
                 "By how they ended",
                 "reqps",
-                "served, shed (refused here), failed, cancelled (the client left).",
+                "served, shed (refused here), failed (or wrong by themselves: see end-codes), cancelled (the client "
+                "left).",
                 (_OF.rate(requests, ("verdict",)), "{{verdict}}"),
                 stacked=True,
             ),
@@ -207,8 +205,7 @@ def _requests() -> Row:
                 "Refused, by the limit",
                 "reqps",
                 "Which limit a refused job would have broken: ttft and deadline want more engines, kv and seats "
-                "larger ones, "
-                "quota is the tenant's own. All reasons: proxy/obs/README.md.",
+                "larger ones, quota is the tenant's own. All reasons: proxy/obs/README.md.",
                 (_OF.rate("tidegate_refusals_total", ("reason",)), "{{reason}}"),
                 stacked=True,
             ),
@@ -216,16 +213,14 @@ def _requests() -> Row:
                 "Faults",
                 "reqps",
                 "Requests that ended in a fault: whose (downstream: the client's, upstream: the engine's, internal: "
-                "the "
-                "proxy's), and what.",
+                "the proxy's), and what.",
                 (_OF.rate("tidegate_faults_total", ("source", "kind")), "{{source}} {{kind}}"),
             ),
             graph(
                 "Not served, by end-code",
                 "reqps",
                 "First letter: who ended it (C client, U engine, P proxy). Second: in which phase (R reading, Q "
-                "queue, H "
-                "before the engine's head, S in the stream).",
+                "queue, H before the engine's head, S in the stream).",
                 (_OF.rate(requests, ("end_code",), 'verdict!="served"'), "{{end_code}}"),
             ),
             graph(

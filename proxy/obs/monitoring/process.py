@@ -17,8 +17,7 @@ def _process() -> Row:
                 "Lag of the event loop",
                 "s",
                 "How late timers go off. Above 0.1 s everything waits for the processor: give it a core of its own, "
-                "or run "
-                "one more proxy.",
+                "or run one more proxy.",
                 (_OF.quantile(0.5, "tidegate_loop_lag_seconds"), "p50"),
                 (_OF.quantile(0.99, "tidegate_loop_lag_seconds"), "p99"),
             ),
@@ -26,8 +25,7 @@ def _process() -> Row:
                 "Memory",
                 "bytes",
                 "Of the process against its guard: at 85 % idle connections are closed, at 92 % bulk is refused, at "
-                "96 % "
-                "everything. Bodies have a bound of their own.",
+                "96 % everything. Bodies have a bound of their own.",
                 (_OF.now("process_resident_memory_bytes", ("instance",)), "used, {{instance}}"),
                 (_OF.now("tidegate_memory_limit_bytes", ("instance",)), "guard, {{instance}}"),
                 (_OF.now("tidegate_body_memory_bytes"), "bodies"),
@@ -43,8 +41,7 @@ def _process() -> Row:
                 "Connections and descriptors",
                 "short",
                 "Each client and each call to an engine takes one descriptor. Near the limit clients are refused: "
-                "raise "
-                "LimitNOFILE.",
+                "raise LimitNOFILE.",
                 (_OF.now("tidegate_client_connections"), "clients"),
                 (_OF.now("tidegate_upstream_connections"), "engines"),
                 (_OF.now("process_open_fds"), "descriptors"),
@@ -54,8 +51,8 @@ def _process() -> Row:
                 "Lost or turned away here",
                 "cps",
                 "All of it should be 0. Log lines are lost where nobody reads them; connections and bodies are "
-                "refused at "
-                "their bounds (limits.connections, limits.memory.bodies); traces where the collector takes none.",
+                "refused at their bounds (limits.connections, limits.memory.bodies); traces where the collector "
+                "takes none.",
                 (_OF.rate("tidegate_log_lines_dropped_total", ("log",)), "log lines, {{log}}"),
                 (_OF.rate("tidegate_refused_connections_total"), "connections"),
                 (_OF.rate("tidegate_bodies_refused_total"), "bodies"),
@@ -71,8 +68,8 @@ def _configuration() -> Row:
         (
             states(
                 "Last reload",
-                "Whether the last attempt to load a configuration succeeded. failed: the one before is in place; `GET "
-                "/config` on the admin port and the log say why.",
+                "Whether the last attempt to load a configuration succeeded. failed: the one before is in place; "
+                "`GET /config` on the admin port and the log say why.",
                 (_OF.now("tidegate_config_last_reload_successful", ("instance",), how="min"), "{{instance}}"),
                 (0, "failed", "red"),
                 (1, "in place", "green"),
@@ -90,9 +87,8 @@ def _configuration() -> Row:
             graph(
                 "What runs",
                 "none",
-                "Proxies by policy, admission mode, configuration and version. Two lines of one kind: not all proxies "
-                "run the "
-                "same.",
+                "Proxies by policy, admission mode, configuration and version. Two lines of one kind: not all "
+                "proxies run the same.",
                 (
                     _OF.now("tidegate_config_info", ("policy", "admission", "config")),
                     "{{policy}}, {{admission}}, {{config}}",
@@ -102,8 +98,8 @@ def _configuration() -> Row:
             graph(
                 "Left of the certificate",
                 "s",
-                "Until the certificate that clients are shown is valid no more (tls.cert). A new file is noticed: it "
-                "jumps up.",
+                "Until the certificate that clients are shown is valid no more (tls.cert). A new file is noticed: "
+                "it jumps up.",
                 (
                     f"{_OF.now('tidegate_certificate_ends_timestamp_seconds', ('instance',), how='min')} - time()",
                     "{{instance}}",

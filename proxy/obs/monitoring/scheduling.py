@@ -16,9 +16,8 @@ def _waiting() -> Row:
             graph(
                 "Held jobs",
                 "short",
-                "Jobs that wait here, and those of them that are bulk. Bulk that waits is well; others that wait for "
-                "long "
-                "want more engines.",
+                "Jobs that wait here, and those of them that are bulk. Bulk that waits is well; others that wait "
+                "for long want more engines.",
                 (_OF.now("tidegate_held_jobs"), "all"),
                 (_OF.now("tidegate_backfill_jobs"), "bulk"),
             ),
@@ -40,8 +39,7 @@ def _waiting() -> Row:
                 "Would have been refused",
                 "reqps",
                 "While a pool refuses nothing for time yet (its predictions do not hold, or admission is off): what "
-                "it would "
-                "have refused.",
+                "it would have refused.",
                 (_OF.rate("tidegate_shadow_refusals_total", ("pool", "reason")), "{{pool}} {{reason}}"),
                 stacked=True,
             ),
@@ -66,16 +64,14 @@ def _predictions() -> Row:
                 "Error of predicted TTFT",
                 "percentunit",
                 "Mean error as a share of the truth, by pool. Below 0.3 is good; where it stays high, an engine has "
-                "other "
-                "clients, or is not what it was learned to be.",
+                "other clients, or is not what it was learned to be.",
                 (_OF.now("tidegate_pool_ttft_error", ("pool",), how="max"), "{{pool}}"),
             ),
             graph(
                 "Coverage of predicted TTFT",
                 "percentunit",
-                "The share of first tokens that came within the predicted .9 quantile: 0.9 is right. Below, requests "
-                "are let "
-                "in that will be late; above, some are refused that would not be.",
+                "The share of first tokens that came within the predicted .9 quantile: 0.9 is right. Below, "
+                "requests are let in that will be late; above, some are refused that would not be.",
                 (_OF.now("tidegate_pool_ttft_coverage", ("pool",), how="min"), "{{pool}}"),
             ),
             graph(
@@ -88,8 +84,7 @@ def _predictions() -> Row:
                 "Utilisation",
                 "percentunit",
                 "Backend seconds asked for per second and backend. Above 0.85 waits grow steeply; above 1 the pool "
-                "cannot "
-                "keep up.",
+                "cannot keep up.",
                 (_OF.now("tidegate_pool_utilisation", ("pool",), how="max"), "{{pool}}"),
             ),
             graph(
@@ -100,9 +95,8 @@ def _predictions() -> Row:
             ),
             states(
                 "Refuses for time",
-                "With admission `auto` a pool refuses for time once its predictions have proved themselves, and stops "
-                "when "
-                "refusals prove false.",
+                "With admission `auto` a pool refuses for time once its predictions have proved themselves, and "
+                "stops when refusals prove false.",
                 (_OF.now("tidegate_pool_enforces", ("pool",), how="min"), "{{pool}}"),
                 (0, "watches", "blue"),
                 (1, "refuses", "green"),
@@ -110,8 +104,8 @@ def _predictions() -> Row:
             graph(
                 "Refusals that were tried",
                 "cps",
-                "Now and then a job that would be refused is sent after all. Those that kept every promise were false "
-                "refusals; an alarm stops all refusals for time in the pool.",
+                "Now and then a job that would be refused is sent after all. Those that kept every promise were "
+                "false refusals; an alarm stops all refusals for time in the pool.",
                 (_OF.rate("tidegate_pool_refusal_probes_total", ("pool",)), "{{pool}}, tried"),
                 (_OF.rate("tidegate_pool_false_refusal_probes_total", ("pool",)), "{{pool}}, false"),
                 (_OF.rate("tidegate_pool_refusal_alarms_total", ("pool",)), "{{pool}}, alarms"),
@@ -126,8 +120,7 @@ def _predictions() -> Row:
                 "Prompt tokens in prefix caches",
                 "short",
                 "Per second: predicted and actual where engines tell them; untold and inferred (from timing) where "
-                "not. "
-                "Predicted far above actual: engines forget sooner than is believed.",
+                "not. Predicted far above actual: engines forget sooner than is believed.",
                 (_OF.rate("tidegate_prefix_hit_tokens_total", ("what",)), "{{what}}"),
             ),
         ),
@@ -156,8 +149,7 @@ def _again() -> Row:
                 "Hedges",
                 "cps",
                 "Where a class hedges: attempts found late, second ones sent beside them, and those that answered "
-                "first. Few "
-                "won: the delay is too short.",
+                "first. Few won: the delay is too short.",
                 (_OF.rate("tidegate_late_attempts_total"), "late"),
                 (_OF.rate("tidegate_hedges_total"), "sent"),
                 (_OF.rate("tidegate_hedges_won_total"), "won"),
@@ -178,8 +170,7 @@ def _again() -> Row:
                 "Tokens for nobody",
                 "short",
                 "Per second: what engines worked at in vain, by why. client_gone is the clients' doing; hedge_lost "
-                "and retry "
-                "are the price of the row above.",
+                "and retry are the price of the row above.",
                 (_OF.rate("tidegate_wasted_tokens_total", ("cause", "direction")), "{{cause}} {{direction}}"),
                 (_OF.rate("tidegate_hedge_tokens_total"), "prompts of losing hedges"),
                 stacked=True,
@@ -209,8 +200,7 @@ def _together() -> Row:
                 "Why windows closed",
                 "cps",
                 "full and tokens: as large as they may be; age: waited long enough; deadline: somebody had to go; "
-                "idle: a "
-                "backend was free.",
+                "idle: a backend was free.",
                 (_OF.rate("tidegate_windows_closed_total", ("reason",)), "{{reason}}"),
                 stacked=True,
             ),

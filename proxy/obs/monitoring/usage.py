@@ -20,8 +20,7 @@ def _tenants() -> Row:
                 "In the time that is shown",
                 "short",
                 "Requests, tokens and seconds of engines by tenant and model. `other`: a tenant without an entry, a "
-                "model "
-                "beyond `metrics.models`; `none`: no key, no model.",
+                "model beyond `metrics.models`; `none`: no key, no model.",
                 (_OF.count(requests, _WHO), "requests"),
                 (_OF.count(tokens, _WHO, 'direction="prompt"'), "prompt tokens"),
                 (_OF.count(tokens, _WHO, 'direction="cached"'), "of them cached"),
@@ -45,9 +44,8 @@ def _tenants() -> Row:
             graph(
                 "Not served, by tenant",
                 "reqps",
-                "shed: refused, be it by the tenant's own quota or for want of room; failed: an engine's or the "
-                "proxy's "
-                "fault.",
+                "shed: refused, be it by the tenant's own quota or for want of room; failed: an engine's fault, the "
+                "proxy's, or a request that is wrong by itself.",
                 (_OF.rate(requests, ("tenant", "verdict"), 'verdict=~"shed|failed"'), "{{tenant}} {{verdict}}"),
             ),
             graph(
@@ -68,8 +66,7 @@ def _tenants() -> Row:
                 "Cached share of prompts",
                 "percentunit",
                 "Of the prompt tokens, those that engines had computed before. Low for a tenant with long prompts: "
-                "see where "
-                "its prompts stop being alike, below.",
+                "see where its prompts stop being alike, below.",
                 (
                     f"{_OF.rate(tokens, ('tenant',), _is('cached'))} / {_OF.rate(tokens, ('tenant',), _is('prompt'))}",
                     "{{tenant}}",
@@ -138,9 +135,8 @@ def _prompts() -> Row:
             table(
                 "Where prompts stop being alike",
                 "short",
-                "Something that changes stands in front of what stays: from this byte on no prefix cache helps. Moved "
-                "to the "
-                "end, so many tokens per request would be reused. `tidegate prefix` shows the place.",
+                "Something that changes stands in front of what stays: from this byte on no prefix cache helps. "
+                "Moved to the end, so many tokens per request would be reused. `tidegate prefix` shows the place.",
                 (_OF.now("tidegate_prefix_break_byte", ("tenant", "prompt", "part", "kind"), how="max"), "byte"),
                 (
                     _OF.now("tidegate_prefix_break_share", ("tenant", "prompt", "part", "kind"), how="max"),
@@ -229,8 +225,8 @@ def _pipelines() -> Row:
                 "percentunit",
                 "Share of looks that were hits, as clients report them.",
                 (
-                    f"{_OF.rate('tidegate_stage_cache_lookups_total', ('stage',), _HIT)}"
-                    f" / {_OF.rate('tidegate_stage_cache_lookups_total', ('stage',))}",
+                    f"{_OF.rate('tidegate_stage_cache_lookups_total', ('stage',), _HIT)} / "
+                    f"{_OF.rate('tidegate_stage_cache_lookups_total', ('stage',))}",
                     "{{stage}}",
                 ),
             ),
