@@ -90,6 +90,11 @@ class Dialect:
     health: str = ""
     """Where it says 503 when it cannot serve, though it lists its models still; empty: nowhere, or not cheaply."""
 
+    health_every_s: float = 0.0
+    """Not to be asked for it more often; 0: with every probe."""
+    streams_unless_told: frozenset[Endpoint] = frozenset()
+    """Where it streams unless the body says `stream: false`, which clients leave out."""
+
     says_done: bool = True
     """Ends a complete stream with `data: [DONE]`."""
     answers_500_to_bad_requests: bool = False

@@ -58,6 +58,8 @@ class LoadSource(NamedTuple):
     read: Callable[[bytes], Reading]
     stirs: bool = False
     """Asking keeps an idle engine from falling asleep, and wakes it: to be asked when it is at work anyway."""
+    spare: bool = False
+    """To be asked only where those before did not say how many requests run."""
     every_s: float = 0.0
     """Not to be asked more often. What it told holds until then, where that is `SELDOM_S`."""
 

@@ -10,6 +10,7 @@ from proxy.engines.traps import sglang
 from proxy.model.abilities import Lack, Traits
 from proxy.model.engine_facts import EngineFacts
 
+_HEALTH_S: Final = 30.0
 _GIB: Final = 1 << 30
 _MEMORY: Final = ("weight", "kvcache", "graph")
 
@@ -33,6 +34,41 @@ def _rates(text: bytes) -> EngineFacts | None:
         acceptance=accepted if accepted and accepted <= 1 else None,
         prefix_hits=found if found is not None and found <= 1 else None,
     )
+
+
+def _loads(text: bytes) -> Reading:
+    """Of each rank, whether its metrics are on or not. A request may go to any rank."""
+    fields = parsed(text)
+    ranks = fields.get("loads") if isinstance(fields, dict) else None
+    if not isinstance(ranks, list) or not ranks or not all(isinstance(rank, dict) for rank in ranks):
+        return NOTHING
+    usages = _numbers(ranks, "token_usage")
+    drafts = [rank["speculative"] for rank in ranks if isinstance(rank.get("speculative"), dict)]
+    accepted = _numbers(drafts, "accept_rate")
+    rate = sum(accepted) / len(accepted) if accepted else None
+    return Reading(
+        running=_added(ranks, "num_running_reqs"),
+        waiting=_added(ranks, "num_waiting_reqs"),
+        kv_usage=sum(usages) / len(usages) if usages else None,
+        kv_tokens=_added(ranks, "max_total_num_tokens"),
+        seats=_added(ranks, "max_running_requests"),
+        facts=said(
+            version=word(fields.get("version")),
+            gpu=word(fields.get("accelerator")),
+            speculative=True if rate else None,
+            acceptance=rate if rate and rate <= 1 else None,
+        ),
+    )
+
+
+def _added(ranks: list[dict[str, Any]], name: str) -> float | None:
+    found = _numbers(ranks, name)
+    return sum(found) if len(found) == len(ranks) else None
+
+
+def _numbers(ranks: list[dict[str, Any]], name: str) -> list[float]:
+    found = [rank.get(name) for rank in ranks]
+    return [float(n) for n in found if isinstance(n, int | float) and not isinstance(n, bool) and 0 <= n < 1e12]
 
 
 def _server_info(text: bytes) -> Reading:
@@ -74,10 +110,11 @@ SGLANG: Final = Dialect(
     context_at=MAX_MODEL_LEN,
     loads=(
         LoadSource(METRICS, _load),
+        LoadSource("/v1/loads?include=core,spec", _loads, spare=True),
         LoadSource("/server_info", _server_info, every_s=SELDOM_S),
         LoadSource("/get_server_info", _server_info, every_s=SELDOM_S),  # older
     ),
-    tells=frozenset({"precision", "kv_precision", "attention", "speculative"}),
+    tells=frozenset({"precision", "kv_precision", "attention", "speculative", "gpu"}),
     routes=RANKING | TOKENS | {"/v1/classify", "/v1/tokenize", "/v1/detokenize", "/classify", "/encode", "/generate"},
     refusals={
         Lack.CONTEXT: (
@@ -86,6 +123,8 @@ SGLANG: Final = Dialect(
         ),
         Lack.IMAGES: (r"multimodal data provided, but model does not support multimodal requests",),
     },
+    health="/health",  # its scheduler is stuck: a token is generated for the answer
+    health_every_s=_HEALTH_S,
     usage_on_request=ASKED_FOR_USAGE,
     cached_flag="--enable-cache-report",
     continuous_usage=True,

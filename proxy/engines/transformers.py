@@ -42,6 +42,7 @@ TRANSFORMERS: Final = Dialect(
     strips=("cache_salt", "data_parallel_rank", "extra_key", "priority", "request_id", "rid", "stream_interval"),
     max_answer=_MAX_ANSWER,
     health="/health",  # its worker for continuous batching died
+    streams_unless_told=frozenset({Endpoint.RESPONSES}),
     says_done=False,
     answers_500_to_bad_requests=True,
     one_token_per_event=True,

@@ -257,8 +257,11 @@ class Caller:
         if backend.parameters or self.parameters:
             of_model = self.parameters.get(call.job.model)
             body = backend.with_parameters(body, of_model, generates=ENDPOINTS[request.endpoint].generates)
-        if ENDPOINTS[request.endpoint].generates:
-            body = bounded.for_engine(body, backend.dialect.strips, call.job.max_tokens, backend.max_answer)
+        dialect, most = backend.dialect, backend.max_answer
+        if (dialect.strips or most is not None) and ENDPOINTS[request.endpoint].generates:
+            body = bounded.for_engine(body, dialect.strips, call.job.max_tokens, most)
+        if request.endpoint in dialect.streams_unless_told and not request.stream:
+            body = bounded.whole(body)
         if backend.salts_cache and backend.dialect.salts_cache and ENDPOINTS[request.endpoint].generates:
             body = salt.salted(body, call.headers, call.named)
         if plan.undo is not Undo.NOTHING:

@@ -26,3 +26,8 @@ def for_engine(body: bytes, strips: Sequence[str], asked: int | None, most: int 
             if isinstance(value, int) and not isinstance(value, bool) and value > most:
                 body = splice.replace_value(body, name, most)
     return body
+
+
+def whole(body: bytes) -> bytes:
+    """A request that says that it wants no stream, where it left that out."""
+    return body if splice.value_spans(body, "stream") else splice.with_last(body, "stream", False)

@@ -150,6 +150,13 @@ async def test_transformers_is_asked_for_no_endless_answer_and_no_field_that_it_
     assert (third["max_tokens"], third["max_completion_tokens"]) == (4, 50)
 
 
+async def test_transformers_streams_a_response_unless_it_is_told_not_to(tmp_path: Path) -> None:
+    script = Script(HF_LIST, "/v1/responses", lambda: said("transformers-serve/responses"))
+    got = await asked(tmp_path, script, {"model": "m", "input": "hi", "max_output_tokens": 9}, "/v1/responses")
+    assert got.status == 200
+    assert script.bodies == [{"model": "m", "input": "hi", "max_output_tokens": 9, "stream": False}]
+
+
 def tgi_chunk(text: str, reason: str | None = None) -> dict[str, Any]:
     choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": reason}
     return {"object": "chat.completion.chunk", "id": "", "model": "m", "choices": [choice], "usage": None}
@@ -199,7 +206,12 @@ async def test_thoughts_come_under_both_names_where_that_is_wanted(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("kind", "models", "status"),
-    [("transformers", HF_LIST, 503), ("tgi", TGI_LIST, 503), ("vllm", listed(model("m")), 503)],
+    [
+        ("transformers", HF_LIST, 503),
+        ("tgi", TGI_LIST, 503),
+        ("vllm", listed(model("m")), 503),
+        ("sglang", listed(model("m", "sglang")), 503),
+    ],
 )
 async def test_an_engine_that_lists_its_models_and_says_that_it_is_unwell_gets_nothing(
     tmp_path: Path, kind: str, models: dict[str, Any], status: int

@@ -85,6 +85,8 @@ class Prober:
         self._seen: Dialect | None = None
         """By the last probe; None: by none since it was away."""
         self._left_out = 0
+        self._health_at = 0.0
+        """When it may be asked whether it is well."""
         self._identifies = identifies
         self._identified = False
         self._warmer = warmer
@@ -152,15 +154,18 @@ class Prober:
 
     async def _is_unwell(self) -> bool:
         """Whether it lists its models and says that it cannot serve them. One that does not say is well."""
-        path = self._backend.dialect.health
-        if not path:
+        dialect, now = self._backend.dialect, self._backend.clock()
+        path = dialect.health
+        if not path or now < self._health_at:
             return False
+        self._health_at = now + dialect.health_every_s
         try:
             relay = await self._questions.get(path, _HEALTH_B, self._health.probe_timeout)
         except (TimeoutError, FaultError):
             return False
         if relay.status != _UNWELL:
             return False
+        self._health_at = now  # until it is well
         self._failed(f"{path} says 503")
         return True
 

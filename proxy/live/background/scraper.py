@@ -73,6 +73,8 @@ class Scraper:
         reading = NOTHING
         told = {source.read: source for source, kept in self._kept.items() if kept != NOTHING}
         for source in there:
+            if source.spare and reading.running is not None:
+                continue
             if told.get(source.read, source) is source and (not source.stirs or self._may_stir(reading, now)):
                 read = await self._read(source)
                 reading = merged(reading, read)

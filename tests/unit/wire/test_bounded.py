@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.wire.bounded import for_engine
+from proxy.wire.bounded import for_engine, whole
 
 BODY = b'{ "model":"m", "priority":3,"max_tokens": 100000 , "messages":[{"content":"priority max_tokens"}]}'
 
@@ -28,3 +28,9 @@ def test_only_what_is_too_large_is_lowered() -> None:
     body = b'{"max_tokens":3,"max_completion_tokens":9}'
     assert for_engine(body, (), 9, 4) == b'{"max_tokens":3,"max_completion_tokens":4}'
     assert for_engine(b'{"max_tokens":null}', (), 9, 4) == b'{"max_tokens":null}'
+
+
+def test_no_stream_is_said_where_it_was_left_out() -> None:
+    assert whole(b'{"model":"m"}') == b'{"model":"m","stream":false}'
+    for body in (b'{"stream": false}', b'{"stream":null}'):
+        assert whole(body) == body

@@ -324,3 +324,18 @@ async def test_models_are_warmed_before_they_are_told_of_when_new_of_new_weights
     await bed.probe((503, "loading"))
     await bed.probe(listed(model("m", root="b"), model("n")))
     assert warmed.asked[3:] == [(["m", "n"], False)]
+
+
+async def test_what_costs_a_token_is_asked_seldom_until_it_is_said_to_be_unwell(bed: Bed) -> None:
+    bed.engine.routes["/health"] = (200, "")
+    await bed.probe(listed(model("m", "sglang")))  # not known yet
+    for _ in range(3):
+        assert (await bed.probe())[-1].ok
+    assert bed.engine.asked["/health"] == 1
+    bed.engine.routes["/health"] = (503, "")
+    bed._prober._health_at = 0.0
+    for _ in range(2):
+        assert await bed.probe() == [Probed("e", ok=False)]
+    assert bed.engine.asked["/health"] == 3
+    bed.engine.routes["/health"] = (200, "")
+    assert (await bed.probe())[-1].ok
