@@ -153,6 +153,19 @@ def test_hostile_names_are_only_text(start_backend, start_proxy, open_page):
     assert page.evaluate("['state', 'pool', 'in_flight'].every((name) => ({})[name] === undefined)")
 
 
+def test_a_phone_shows_what_became_of_each_request(start_pair, open_page):
+    """The columns that matter most, none of them off the screen; a row opens all of it."""
+    _, proxy = start_pair()
+    proxy.ask("POST", PATH, CHAT)
+    page = open_page(proxy, width=390)
+    at_rest(page, proxy, 1)
+    shown = page.evaluate(
+        "[...document.querySelectorAll('#decisions th')].filter((one) => one.checkVisibility())"
+        ".map((one) => [one.textContent, one.getBoundingClientRect().right <= innerWidth])"
+    )
+    assert shown == [[name, True] for name in ("Ended", "Class", "Backend", "TTFT", "Outcome")]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844), (320, 640)])
 def test_screenshots_of_every_size(start_backend, start_proxy, open_page, tmp_path, scheme, width, height):
