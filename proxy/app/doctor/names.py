@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -115,16 +116,21 @@ def of_name(where: str, found: Resolved) -> Iterator[Finding]:
         yield rules.NAME_SLOW.found(where, f"its name took {found.took_s:.1f} s to resolve")
     if not found.reached:
         return
-    dead = [place for place in found.places if place.error]
+    dead = [place for place in found.places if place.error and not _is_harmless(place)]
     if dead and found.places[0].is_silent:
         yield rules.ADDRESS_SILENT.found(where, f"{found.host} is {_told(found)}: the first is tried first, and silent")
     elif dead:
-        order = "the first" if found.places[0].error else "one"
+        order = "the first" if found.places[0] == dead[0] else "one"
         text = f"{found.host} is {_told(found)}: {order} of them, {dead[0].host}, {dead[0].error}"
         yield rules.ADDRESS_DEAD.found(where, text)
     families = [place.is_v6 for place in found.places]
     if max(families.count(True), families.count(False)) > 1:
         yield rules.ADDRESSES.found(where, f"{found.host} is {_told(found)}; all of them count as one backend")
+
+
+def _is_harmless(place: Place) -> bool:
+    """`localhost` is ::1 too, where few engines listen, and costs nothing to be refused."""
+    return not place.is_silent and ip_address(place.host.partition("%")[0]).is_loopback
 
 
 def _told(found: Resolved) -> str:

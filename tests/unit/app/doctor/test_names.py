@@ -37,6 +37,11 @@ def test_the_first_address_is_silent() -> None:
     assert ids(V4, silent) == ["name-dead-address"]
 
 
+def test_localhost_that_refuses_by_one_of_its_addresses_is_not_told() -> None:
+    assert ids(Place("::1", True, "refuses"), Place("127.0.0.1", False)) == []
+    assert ids(Place("::1", True, "says nothing", is_silent=True), Place("127.0.0.1", False)) == ["name-first-silent"]
+
+
 def test_several_machines() -> None:
     assert ids(V4, Place("10.0.0.2", False)) == ["name-several"]
 
