@@ -24,10 +24,10 @@ from proxy.app.doctor.front.trials import (
 _NONE: Final = Answer()
 _TOLD_S: Final = 2.0
 """In which what stands in front must tell that a client left."""
-_SPREAD_S: Final = 0.3
+_SPREAD_S: Final = 0.1
 """A stream of an engine that takes less tells nothing of gathering."""
 _LEAST_ARRIVALS: Final = 6
-_APART_S: Final = 0.005
+_APART_S: Final = 0.003
 _LONG_S: Final = 60.0
 """What most of those that stand in front cut after by default."""
 
