@@ -83,6 +83,8 @@ class Dialect:
     """How a 500 begins that is the client's mistake."""
     finish_reasons: Mapping[str, str] = field(default_factory=dict)
     """Its own words for why a text ends → OpenAI's."""
+    zero_usage: frozenset[Endpoint] = frozenset()
+    """Where each event of a stream has a usage of zeros, but for the last one."""
     strips: tuple[str, ...] = ()
     """Fields of requests that it refuses, and that change no answer: hints for other engines."""
     max_answer: int | None = None

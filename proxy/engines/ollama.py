@@ -98,6 +98,7 @@ OLLAMA: Final = Dialect(
     },
     no_model=(r'model ".{1,256}" not found', r"model '.{1,256}' not found"),
     usage_on_request=frozenset({Endpoint.CHAT}),
+    zero_usage=frozenset({Endpoint.COMPLETIONS}),
     revision_route="/api/tags",
     revisions=_digests,
     traps=ollama.TRAPS,

@@ -1,5 +1,5 @@
-"""What is put right in the answer of an engine that does not write it as OpenAI does: words for the end of a text, and
-the two names of the field for thoughts.
+"""What is put right in the answer of an engine that does not write it as OpenAI does: words for the end of a text, the
+two names of the field for thoughts, and counts that are none.
 
 Owns these edits, of events and of whole bodies alike. Where nothing is to be put right, bytes stay as they came.
 """
@@ -14,6 +14,10 @@ from proxy.wire.event import Event
 
 _REASON: Final = re.compile(rb'("finish_reason"\s*:\s*)"([a-z_]{1,32})"')
 """Never inside a text: in a JSON string a quote is escaped."""
+_ZEROS: Final = re.compile(
+    rb'("usage"\s*:\s*)\{\s*"prompt_tokens"\s*:\s*0\s*,\s*"completion_tokens"\s*:\s*0\s*,\s*"total_tokens"\s*:\s*0\s*\}'
+)
+"""As above."""
 _THOUGHTS: Final = b'"reasoning'
 _FIELDS: Final = ("reasoning", "reasoning_content")
 _PLACES: Final = ("delta", "message")
@@ -22,10 +26,12 @@ _PLACES: Final = ("delta", "message")
 class Corrections:
     """Of one engine's answers to one class of requests."""
 
-    __slots__ = ("_both", "_reasons")
+    __slots__ = ("_both", "_reasons", "_zeros")
 
-    def __init__(self, finish_reasons: Mapping[str, str], *, both: bool) -> None:
-        """`finish_reasons`: the engine's word → OpenAI's; `both`: thoughts are told under both names."""
+    def __init__(self, finish_reasons: Mapping[str, str], *, both: bool = False, zeros: bool = False) -> None:
+        """`finish_reasons`: the engine's word → OpenAI's; `both`: thoughts are told under both names; `zeros`: a usage
+        of zeros is none."""
+        self._zeros = zeros
         self._reasons = {old.encode(): new.encode() for old, new in finish_reasons.items()}
         self._both = both
 
@@ -34,6 +40,8 @@ class Corrections:
         raw = event.raw
         if self._reasons:
             raw = _REASON.sub(self._reason, raw)
+        if self._zeros:
+            raw = _ZEROS.sub(rb"\1null", raw)
         if self._both and _THOUGHTS in raw:
             fields = Event(raw).fields
             if fields is not None and _doubled(fields):

@@ -178,6 +178,36 @@ def _data(answer: Answer) -> list[str]:
     return [line for line in answer.body.decode().splitlines() if line.startswith("data: ")]
 
 
+def ollama_text(text: str, reason: str | None = None) -> dict[str, Any]:
+    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    choice = {"index": 0, "text": text, "finish_reason": reason}
+    return {"id": "cmpl-1", "object": "text_completion", "model": "m:7b", "choices": [choice], "usage": usage}
+
+
+async def test_ollama_counts_zeros_until_the_end_and_the_client_hears_none(tmp_path: Path) -> None:
+    real = {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}
+    last = {**ollama_text(""), "choices": [], "usage": real}
+    script = Script(
+        listed(model("m:7b", "library")),
+        TEXT,
+        lambda: events(ollama_text("a"), ollama_text("b", "stop"), last, "[DONE]"),
+    )
+    body = {"model": "m:7b", "prompt": "x", "stream": True, "stream_options": {"include_usage": True}}
+    got = await asked(tmp_path, script, body, TEXT)
+    assert [json.loads(line[6:])["usage"] for line in _data(got)[:-1]] == [None, None, real]
+
+
+async def test_ollama_that_breaks_inside_a_stream_says_nothing_and_the_proxy_does(tmp_path: Path) -> None:
+    def chunk(delta: dict[str, Any]) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": None}
+        return {"id": "chatcmpl-7", "object": "chat.completion.chunk", "model": "m:7b", "choices": [choice]}
+
+    broken = events(chunk({"role": "assistant", "content": "hi"}), chunk({"content": ""}))
+    script = Script(listed(model("m:7b", "library")), CHAT, lambda: broken)
+    got = await asked(tmp_path, script, {**chat(stream=True), "model": "m:7b"})
+    assert json.loads(_data(got)[-1][6:])["error"]["code"] == "backend_cut"
+
+
 BOTH = "classes: [{name: interactive, stream: {reasoning_field: both}}]\n"
 
 

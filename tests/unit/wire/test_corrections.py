@@ -35,6 +35,15 @@ def test_what_is_right_is_the_same_event(corrections: Corrections, raw: bytes) -
     assert corrections.of_event(event) is event
 
 
+def test_a_usage_of_zeros_is_none() -> None:
+    zeros = b'"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}'
+    ollama = Corrections({}, zeros=True)
+    raw = b'data: {"choices":[{"text":"a"}],%b}\n\n'
+    assert ollama.of_event(Event(raw % zeros)).raw == raw % b'"usage":null'
+    real = Event(raw % zeros.replace(b"0", b"3"))
+    assert ollama.of_event(real) is real
+
+
 def test_thoughts_under_both_names() -> None:
     event = BOTH.of_event(Event(b'data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}\n\n'))
     assert event.fields == {"choices": [{"delta": {"reasoning_content": "hm", "reasoning": "hm"}}]}
