@@ -199,6 +199,7 @@ def _backend(view: BackendView, now: float) -> dict[str, Any]:
     """Moments become seconds from now: a monotonic clock means nothing elsewhere."""
     return {
         "pool": view.pool,
+        "order": view.order,
         "state": view.state.value,
         "leaving": view.leaving,
         "ejected_for_s": None if view.ejected_until is None else max(0.0, view.ejected_until - now),

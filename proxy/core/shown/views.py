@@ -36,6 +36,8 @@ class BackendView:
     """Takes every name."""
     service_s: float | None
     """Smoothed seconds from dispatch to the last byte."""
+    order: int = 0
+    """It is taken only where none of a lower one can take a job."""
     backlog_s: float = 0.0
     """Predicted seconds of prefill outstanding."""
     duty: float = 0.0
@@ -154,6 +156,7 @@ def backend_view(backend: Backend, now: float, *, leaving: bool = False) -> Back
     return BackendView(
         name=backend.name,
         pool=backend.spec.pool,
+        order=backend.spec.order,
         in_flight=backend.in_flight,
         permits=backend.spec.max_concurrency,
         state=health.shown,

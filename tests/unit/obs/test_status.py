@@ -68,6 +68,7 @@ def test_the_shape_before_anything_happened() -> None:
     assert shown["classes"]["interactive"]["promise"] == {"ttft_s": 0.2}
     assert "ttft_s" not in shown["classes"]["interactive"]
     assert shown["backends"]["a"]["state"] == "healthy"
+    assert shown["backends"]["a"]["order"] == 0
     assert shown["cache"] is None
     assert shown["config"]["hash"] == "h"
     assert shown["slos"] == {"fast": {"left": 0.5}}

@@ -83,3 +83,8 @@ def test_a_pool_is_shown_with_its_gate() -> None:
     assert (pool.name, pool.enforces, pool.samples, pool.utilisation, pool.shadow) == ("p", False, 0, 0.0, {})
     play.submit(1, prompt_tokens=1000)
     assert play.scheduler.pools(play.now)[0].utilisation > 0
+
+
+def test_whose_turn_a_backend_has_is_shown() -> None:
+    play = Play(spec("a"), spec("spare", order=1))
+    assert [(view.name, view.order) for view in play.scheduler.backends(play.now)] == [("a", 0), ("spare", 1)]
