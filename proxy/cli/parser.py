@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 from proxy.cli import environment
+from proxy.cli.grammar import Parser
 
 DEFAULT_FILE = "routing.yaml"
 DEFAULT_ADMIN_URL = "http://127.0.0.1:9090"
@@ -446,7 +447,7 @@ COMMANDS = {
 
 def build_parser(command: str | None, *, whole: bool = False) -> argparse.ArgumentParser:
     """The whole grammar; unless `whole`, only `command` gets its arguments, so that no other one is imported."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tidegate",
         description="An OpenAI-compatible smart proxy in front of LLM engines.",
         epilog="start here:\n  tidegate demo\n  tidegate serve http://127.0.0.1:8001\n  tidegate init\n"
@@ -454,10 +455,8 @@ def build_parser(command: str | None, *, whole: bool = False) -> argparse.Argume
         "worked files: config/examples of the source, for a home, a team, Kubernetes, and after other proxies\n\n"
         "exit codes:\n  0, 1, 2  as the help of each command says\n"
         "  130      Ctrl-C before a command could end by itself\n  141      whoever read the output left\n\n"
-        "environment:\n  TIDEGATE_CONFIG, TIDEGATE_LISTEN, …  what serve is not told otherwise, see its help\n"
+        "environment:\n  TIDEGATE_CONFIG, TIDEGATE_LISTEN, …  what serve is not told, see its help\n"
         "  NO_COLOR                            no colours, though it is a terminal",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, help="print the version and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
@@ -467,8 +466,6 @@ def build_parser(command: str | None, *, whole: bool = False) -> argparse.Argume
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
             epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
         )
         if whole or name == command:
             add_arguments(sub)
