@@ -33,6 +33,7 @@ from proxy.live.prompts import Prompts
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream.backends import Upstream
 from proxy.model.classes import with_built_in
+from proxy.model.engine_facts import EngineFacts
 from proxy.model.parameters import ParameterSettings
 from proxy.model.scheduling import CoreSettings
 from proxy.model.tenants import OTHERS
@@ -55,17 +56,17 @@ from proxy.wire.prompts.named import NamedPrompts
 from proxy.wire.trace_context import Tracing
 
 
-def access_logs(config: Config, logs: Logs | None, schedule: Callable[[], None]) -> tuple[AccessLog, ...]:
-    """Those that somebody wants."""
+def access_logs(
+    config: Config, logs: Logs | None, schedule: Callable[[], None], facts: Callable[[str], EngineFacts]
+) -> tuple[AccessLog, ...]:
+    """Those that somebody wants. `facts`: what is known of the engine of a backend."""
     if logs is None:
         return ()
     made = []
     if config.log.access:
         made.append(AccessLog(line_of(config.log.format), logs.access.offer, time.time, schedule))
     if logs.csv is not None:
-        rows = CsvRows(
-            {backend.name: (backend.hardware or backend.gpu, backend.precision) for backend in config.backends}
-        )
+        rows = CsvRows(facts)
         made.append(AccessLog(rows.row, logs.csv.offer, time.time, schedule))
     return tuple(made)
 

@@ -70,7 +70,7 @@ class Proxy:
         self._scheduler, self._backends, self._running = lasting.scheduler, lasting.backends, lasting.running
         self._driver = lasting.driver
         self._logs = logs
-        self._access = parts.access_logs(config, logs, self._schedule_flush)
+        self._access = parts.access_logs(config, logs, self._schedule_flush, lasting.scheduler.facts)
         self._descriptors = descriptors.shares(config)
         self._lint = PrefixLint() if config.routing.prefix_lint else None
         self._stages = StageMetrics(config.stages, parts.model_labels(config, self._scheduler))
@@ -223,7 +223,7 @@ class Proxy:
     def _take_logs(self, new: Candidate) -> Commit:
         def commit() -> None:
             self._flush()
-            self._access = parts.access_logs(new.config, self._logs, self._schedule_flush)
+            self._access = parts.access_logs(new.config, self._logs, self._schedule_flush, self._scheduler.facts)
             if self._logs is not None:
                 self._logs.configure(new.config.log.level, new.config.log.format)
 

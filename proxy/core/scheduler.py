@@ -51,6 +51,7 @@ from proxy.model.commands import (
     Report,
     Restarted,
 )
+from proxy.model.engine_facts import UNKNOWN, EngineFacts
 from proxy.model.faults import Fault
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.request import Job
@@ -254,6 +255,11 @@ class Scheduler:
     def knows(self, backend: str) -> bool:
         """Whether it is configured, or has attempts out still."""
         return backend in self._fleet.by_name
+
+    def facts(self, backend: str) -> EngineFacts:
+        """What is known of the engine there."""
+        known = self._fleet.by_name.get(backend)
+        return UNKNOWN if known is None else known.facts
 
     def listed_as(self, model: str) -> str | None:
         """The listed name that `model` stands for; None: no list has it."""

@@ -1,13 +1,17 @@
 """vLLM 0.33.0, by recorded exchanges and its source."""
 
+import re
 from typing import Final
 
 from proxy.engines.base import ASKED_FOR_USAGE, MAX_MODEL_LEN, RANKING, TOKENS, Dialect
-from proxy.engines.load import METRICS, SELDOM_S, LoadSource, Reading, said, share, version, word
+from proxy.engines.load import METRICS, NOTHING, SELDOM_S, LoadSource, Reading, parsed, said, share, version, word
 from proxy.engines.prometheus import Sample, labels_of, mean, number, samples, total
 from proxy.engines.traps import vllm
 from proxy.model.abilities import Lack, Traits
 from proxy.model.engine_facts import EngineFacts
+
+_CONFIG_CHARS: Final = 16 << 10
+_SETTING: Final = re.compile(r"\b(dtype|quantization|revision|kv_cache_dtype|speculative_config)=([^\s,()]{1,64})")
 
 
 def _load(text: bytes) -> Reading:
@@ -39,6 +43,24 @@ def _facts(text: bytes) -> EngineFacts | None:
     )
 
 
+def _server_info(text: bytes) -> Reading:
+    """Its whole set-up as a text, where it was started for developers; what else it tells is in its metrics."""
+    fields = parsed(text)
+    config = fields.get("vllm_config") if isinstance(fields, dict) else None
+    if not isinstance(config, str):
+        return NOTHING
+    first: dict[str, str] = dict(reversed(_SETTING.findall(config[:_CONFIG_CHARS])))  # its own before those of parts
+    told = {name: value for name, value in first.items() if value not in ("None", "auto")}
+    return Reading(
+        facts=said(
+            precision=word(told.get("quantization") or told.get("dtype", "")),
+            revision=word(told.get("revision", "")),
+            kv_precision=word(told.get("kv_cache_dtype", "")),
+            speculative=None if "speculative_config=" not in config else "speculative_config" in told,
+        )
+    )
+
+
 def _asleep(text: bytes) -> bool | None:
     """Of each rank one series per state; a request may go to any rank."""
     states = samples(text, b"vllm:engine_sleep_state")
@@ -61,7 +83,11 @@ VLLM: Final = Dialect(
     owners=("vllm",),
     ports=(8000, 8001),
     context_at=MAX_MODEL_LEN,
-    loads=(LoadSource(METRICS, _load), LoadSource("/version", version, every_s=SELDOM_S)),
+    loads=(
+        LoadSource(METRICS, _load),
+        LoadSource("/version", version, every_s=SELDOM_S),
+        LoadSource("/server_info", _server_info, every_s=SELDOM_S),
+    ),
     tells=frozenset({"kv_precision", "speculative"}),
     routes=RANKING
     | TOKENS

@@ -5,9 +5,10 @@ escapes (a row is one line, whatever a client called its model), and what a spre
 apostrophe in front. A value that does not exist is blank, never zero.
 """
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final
 
+from proxy.model.engine_facts import EngineFacts
 from proxy.model.outcome import Verdict
 from proxy.model.timeline import Timeline
 from proxy.obs.access_log import timestamp
@@ -24,33 +25,23 @@ _NO_GPU: Final = ""
 """Memory of cards: no engine tells a proxy of it."""
 
 
-class Machine(NamedTuple):
-    """What the configuration says of a backend, as text in a row."""
-
-    hardware: str
-    precision: str
-
-
-_UNKNOWN: Final = Machine("", "")
-
-
 class CsvRows:
-    """Makes rows. `machines`: by backend, what is known of them (hardware, precision)."""
+    """Makes rows. `facts`: what is known of a backend's engine, when a request to it ends."""
 
-    def __init__(self, machines: Mapping[str, tuple[str, str]]) -> None:
-        self._machines = {name: Machine(_text(one[0]), _text(one[1])) for name, one in machines.items()}
+    def __init__(self, facts: Callable[[str], EngineFacts]) -> None:
+        self._facts = facts
 
     def row(self, record: Record, wall: float) -> bytes:
         """Of a request that ended at `wall`: its time stamp is that of its arrival."""
         line, meter, usage = record.timeline, record.meter, record.usage
-        machine = self._machines.get(record.backend, _UNKNOWN)
+        facts = self._facts(record.backend)
         e2e_ms = Timeline.span_ms(line.received, line.done)
         tpot_s = None if meter.first_token is None else meter.tpot_s(usage.completion_tokens)
         parts = (
             timestamp(wall - (e2e_ms or 0.0) / 1e3),
-            machine.hardware,
+            _text(facts.hardware or facts.gpu),
             _text(record.model_served or record.model_asked),
-            machine.precision,
+            _text(facts.precision),
             _text(record.backend),
             str(record.in_flight) if record.in_flight else "",
             _ms(Timeline.span_ms(line.gathered, line.released)),

@@ -10,7 +10,7 @@ from proxy.engines.vllm import VLLM
 from proxy.model.engine_facts import EngineFacts
 from tests.engines_captures.reading import capture
 
-METRICS, VERSION = VLLM.loads
+METRICS, VERSION, INFO = VLLM.loads
 TEXT = b"""# HELP vllm:num_requests_running Number of requests in model execution batches.
 # TYPE vllm:num_requests_running gauge
 vllm:num_requests_running{engine="0",model_name="org/m \\"} 7\\""} 3.0
@@ -40,6 +40,15 @@ def test_what_it_says_of_itself() -> None:
     )
     assert METRICS.read(text.replace(b"fp8", b"auto")).facts is None
     assert VERSION.read(b'{"version":"0.33.0"}') == Reading(facts=EngineFacts(version="0.33.0"))
+
+
+def test_its_set_up_where_it_was_started_for_developers() -> None:
+    text = b"""{"vllm_config":"model='tiny/hf', speculative_config=%b, tokenizer_revision=None, revision=None,
+    dtype=torch.bfloat16, quantization=%b, kv_cache_dtype=auto, seed=0","vllm_env":{}}""".replace(b"\n", b" ")
+    plain = EngineFacts(precision="torch.bfloat16", speculative=False)
+    assert INFO.read(text % (b"None", b"None")).facts == plain
+    drafting = INFO.read(text % (b"SpeculativeConfig(method='ngram')", b"awq")).facts
+    assert drafting == EngineFacts(precision="awq", speculative=True)
 
 
 def test_a_sleeping_engine_says_so() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from proxy.model.engine_facts import EngineFacts
 from proxy.model.faults import Kind, downstream
 from proxy.model.outcome import Phase, failed_with
 from proxy.model.windows import Company
@@ -25,7 +26,8 @@ ENDED = datetime(2026, 3, 1, 12, 0, 2, tzinfo=UTC).timestamp()
 
 
 def read(told: Record, machines: dict[str, tuple[str, str]] | None = None) -> dict[str, str]:
-    row = CsvRows(machines or {}).row(told, ENDED)
+    facts = {name: EngineFacts(hardware=one[0], precision=one[1]) for name, one in (machines or {}).items()}
+    row = CsvRows(lambda name: facts.get(name, EngineFacts())).row(told, ENDED)
     assert row.count(b"\n") == 1
     assert row.endswith(b"\n")
     (cells,) = csv.reader(io.StringIO(row.decode(), newline=""), strict=True)
