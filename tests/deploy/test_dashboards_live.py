@@ -248,4 +248,6 @@ def test_every_query_has_data(bed: Bed, tmp_path: Path) -> None:
             told = "\n".join(f"{title}: {expr}" for title, expr in missing if title not in WITHOUT_DATA)
             pytest.fail(f"no data for\n{told}\n{proxy.error_text[-2000:]}")
         assert {title for title, _ in missing} == set(WITHOUT_DATA)
+        told = [text for alert in prometheus.alerts() for text in alert["annotations"].values()]
+        assert not [text for text in told if "<error" in text or "no value" in text]
         assert json.loads(proxy.admin("/config").body)["last_attempt"]["successful"]

@@ -227,7 +227,7 @@ def _reloads() -> dict[str, Any]:
         "enable": True,
         "iconColor": "purple",
         "expr": 'tidegate_config_last_reload_timestamp_seconds{instance=~"$instance"} * 1000',
-        "useValueForTime": "on",
+        "useValueForTime": True,
         "titleFormat": "configuration loaded",
         "textFormat": "{{instance}}",
         "step": "60s",
