@@ -38,6 +38,7 @@ def _front(arguments: argparse.Namespace) -> Front | None:
         model=arguments.model,
         key=key if key.isascii() and key.isprintable() else "",
         verifies=not arguments.insecure,
+        listen=arguments.listen or "",
     )
 
 

@@ -119,6 +119,12 @@ def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME", default="", help="what a running proxy is asked for (default: the first of its list)"
     )
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        type=_address,
+        help="answer here while the proxy runs: the address that a second server in front, like the first, passes to",
+    )
     parser.add_argument("--insecure", action="store_true", help="whoever has the certificate of --public")
     parser.add_argument("--json", action="store_true", help="for programs")
 

@@ -185,6 +185,19 @@ async def test_before_a_running_proxy_events_are_gathered(tmp_path: Path) -> Non
         assert "at the proxy itself in" in found["front-buffers"]
 
 
+async def test_beside_a_running_proxy_the_doctor_answers_where_it_is_told(
+    tmp_path: Path, look: Callable[..., Found]
+) -> None:
+    async with running(tmp_path, "", (SLOW,)) as live:
+        at, own = live.proxy.listen_url.removeprefix("http://"), f"127.0.0.1:{free_port()}"
+        with nginx(own) as public:
+            found = await asyncio.to_thread(look, public, at, "--listen", own, "--silence", "300ms")
+            taken = await asyncio.to_thread(look, public, at, "--listen", at)
+        assert list(found) == ["front-seen"]
+        assert list(taken) == ["front-not-looked-at"]
+        assert not [one for one in live.sims["a"].recorder.as_json() if one["method"] == "POST"]
+
+
 async def test_before_a_running_proxy_keys_do_not_arrive(tmp_path: Path) -> None:
     async with found_before(tmp_path, RIGHT + 'proxy_set_header Authorization "";', KEY, KEYS) as (found, _):
         assert found["front-eats-key"].startswith("the same key: 200 at 127.0.0.1:")

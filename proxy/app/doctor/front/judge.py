@@ -185,7 +185,7 @@ def _compared(where: str, direct: Answer, stream: Answer) -> Iterator[Finding]:
         yield rules.BUFFERS.found(where, text)
     else:
         text = f"{len(stream.events_at)} events came in {pieces} pieces, at the proxy itself in {pieces_there}"
-        yield rules.WELL.found(where, text, "for more: while the proxy is stopped, the doctor answers itself")
+        yield rules.WELL.found(where, text, "for more, let the doctor answer itself: --listen")
 
 
 def _of_other_head(where: str, direct: Answer, stream: Answer) -> Iterator[Finding]:

@@ -116,19 +116,19 @@ FAST: Final = Rule(
     "front-too-fast",
     _NOTE,
     "the engine's own stream came at once: nothing can be said of gathering",
-    "ask while the proxy is stopped: the doctor answers itself then; or name a slower model: --model",
+    "let the doctor answer itself, at a port of its own: --listen; or name a slower model: --model",
 )
 NO_KEY: Final = Rule(
     "front-no-key",
     _NOTE,
     "the proxy asks for a key: no stream was seen",
-    "set TIDEGATE_API_KEY, or ask while the proxy is stopped: the doctor answers itself then",
+    "set TIDEGATE_API_KEY, or let the doctor answer itself, at a port of its own: --listen",
 )
 NO_STREAM: Final = Rule(
     "front-no-stream",
     _NOTE,
     "the proxy gave no stream to compare with",
-    "name a model: --model; or ask while the proxy is stopped: the doctor answers itself then",
+    "name a model: --model; or let the doctor answer itself, at a port of its own: --listen",
 )
 NOT_HERE: Final = Rule("front-not-looked-at", _WARNING, "the doctor could not look at it", "see what it says")
 KEEP_ID: Final = "nginx: proxy_set_header X-Request-Id $http_x_request_id, where clients may name their requests"

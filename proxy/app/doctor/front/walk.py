@@ -41,11 +41,13 @@ class Front(NamedTuple):
     key: str = ""
     """Of a client; empty: none."""
     verifies: bool = True
+    listen: str = ""
+    """Where the doctor answers itself while the proxy runs; empty: at the proxy's own address, if that is free."""
 
 
 async def walk(front: Front, config: Config, names: Names) -> Walk:
     """All trials."""
-    at = parse_address(config.listen)
+    at = parse_address(front.listen or config.listen)
     seen = Walk(
         front.public,
         str(at),
@@ -64,7 +66,7 @@ async def walk(front: Front, config: Config, names: Names) -> Walk:
     except UnusableTlsError as error:
         return seen._replace(note=f"tls.{error.option}: {error}")
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
+        if error.errno != errno.EADDRINUSE or front.listen:
             why = (error.strerror or str(error)).lower()
             return seen._replace(note=f"{at} cannot be listened at here ({why}): ask on the proxy's own machine")
     return await _before_proxy(front, seen, at, "https" if config.tls.cert else "http", mark, names)
