@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.core.fleet.health import HealthState
 from tests.page.conftest import talks, until
 from tests.support.bed import backend_entry
 from tests.support.patience import eventually
@@ -89,8 +90,16 @@ def test_every_number_is_that_of_the_metrics(start_pair, open_page):
         lane = f'[data-lane="{name}"]'
         assert value(page, f"{lane} .share .pairs dd") == kept
         shown = page.evaluate(f"feed.state.classes['{name}']")
-        assert value(page, f"{lane} .times b") == shown["ttft_s"]["p50"]
+        for at, measure in enumerate(("ttft", "tpot"), 3):
+            for column, percentile in enumerate((50, 95, 99), 2):
+                labels = {"by": "class", "name": name, "window": "5m", "percentile": str(percentile)}
+                told = metrics.total(f"tidegate_recent_{measure}_seconds", **labels)
+                cell = f"{lane} > .times:nth-child({at}) div:nth-child({column}) b"
+                assert value(page, cell) == shown[f"{measure}_s"][f"p{percentile}"] == told
     assert value(page, '[data-figure="kept"]') == 2 / 3, "of classes that promise something"
+    for figure, metric in (("gauge:nth-of-type(2)", "kv_used_tokens"), ("gauge:nth-of-type(3)", "backlog_seconds")):
+        shown = value(page, f'[data-backend="alpha"] .{figure} b')
+        assert shown == pytest.approx(metrics.total(f"tidegate_backend_{metric}", backend="alpha"), rel=0.05)
     assert value(page, '[data-figure="flight"]') == metrics.total("tidegate_backend_in_flight") == 0
     assert value(page, '[data-figure="waiting"]') == metrics.total("tidegate_held_jobs") == 0
     tile, labels = '[data-backend="alpha"]', {"backend": "alpha"}
@@ -102,6 +111,27 @@ def test_every_number_is_that_of_the_metrics(start_pair, open_page):
     )
     attainment = metrics.total("tidegate_slo_attainment", **{"class": "calm"})
     assert value(page, "#slos .slo:nth-child(2) .slo-head b:last-child") == attainment == 1
+
+
+def test_every_state_of_a_backend_has_its_word(start_pair, open_page):
+    _, proxy = start_pair()
+    page = open_page(proxy)
+    words = {"healthy": "healthy", "ejected": "ejected", "probation": "on trial", "away": "away"}
+    assert words.keys() == set(HealthState)
+    for state, word in words.items():
+        page.evaluate("(state) => feed.change({ backends: { alpha: { state } } })", state)
+        until(page, f"document.querySelector('[data-backend=\"alpha\"] .pill').textContent === '{word}'")
+
+
+def test_refused_are_those_that_were_refused(start_pair, open_page):
+    """Not those that no backend could answer."""
+    _, proxy = start_pair()
+    for script in ("reset", "status 500 broke"):
+        proxy.ask("POST", PATH, CHAT, [("x-fake", script)])
+    page = open_page(proxy)
+    until(page, "feed.state && feed.state.decisions_seq === 2")
+    assert page.evaluate("feed.state.classes.interactive.ended") == {"failed": 2}
+    assert text(page, '[data-figure="kept"] + .note') == "0 refused since the start"
 
 
 def test_a_restart_is_told_and_survived(bed, start_backend, open_page):

@@ -205,7 +205,7 @@ class Metrics:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def total(self, name: str, **labels: str) -> float:
+    def total(self, name: str, /, **labels: str) -> float:
         """Sum of a metric's samples that carry these labels; a metric without samples counts 0."""
         wanted = labels.items()
         return sum(value for found, value in self._samples(name) if wanted <= found.items())

@@ -3,6 +3,7 @@
 Knows the few sequences that `tidegate top` writes; any other one fails the test that reads it.
 """
 
+import codecs
 import fcntl
 import os
 import re
@@ -120,20 +121,17 @@ class OnTerminal:
         os.close(self.end)
 
     def _read(self) -> None:
-        pending = ""
+        pending, decoder = "", codecs.getincrementaldecoder("utf-8")()
         with suppress(OSError):  # EIO: nobody has it open any more
             while data := os.read(self.end, 65536):
-                pending += data.decode("utf-8", "surrogateescape")
-                whole, pending = _split(pending)
+                whole, pending = _split(pending + decoder.decode(data))
                 self.screen.write(whole)
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Without a sequence, or a character, of which the end has not come."""
+    """Without a sequence of which the end has not come."""
     at = text.rfind("\x1b")
-    if at >= 0 and not _SEQUENCE.match(text, at):
-        return text[:at], text[at:]
-    return (text, "") if not text or not "\udc80" <= text[-1] <= "\udcff" else (text[:-4], text[-4:])
+    return (text, "") if at < 0 or _SEQUENCE.match(text, at) else (text[:at], text[at:])
 
 
 @contextmanager

@@ -110,7 +110,7 @@ def figures(watched: Watched, width: int, *, charts: bool) -> Section:
         Text(whole(totals.get("in_flight")), "bold"),
         waiting,
         Text(percent(kept(classes)), "bold"),
-        whole(totals.get("refused")),
+        whole(sum(amount(inner(classes, name, "ended").get("refused")) for name in classes)),
         whole(totals.get("offered")),
     ]
     return fixed(grid(columns, [row], width), 95)

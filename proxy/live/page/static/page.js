@@ -46,7 +46,7 @@ function sums(state) {
   const promising = classes.filter((one) => Object.keys(one.promise || {}).length);
   const ended = (name) => (promising.length ? promising : classes).reduce((total, one) => total + (one.ended?.[name] || 0), 0);
   const all = ended("kept") + ended("late") + ended("refused") + ended("failed");
-  return { good: sum(classes, "good_tokens_per_s"), all: sum(classes, "tokens_per_s"), requests: sum(classes, "requests_per_s"), attainment: all ? ended("kept") / all : null };
+  return { good: sum(classes, "good_tokens_per_s"), all: sum(classes, "tokens_per_s"), requests: sum(classes, "requests_per_s"), attainment: all ? ended("kept") / all : null, refused: classes.reduce((total, one) => total + (one.ended?.refused || 0), 0) };
 }
 
 /* Rates from before this page looked, as the proxy kept them. */

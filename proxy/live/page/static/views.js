@@ -1,6 +1,6 @@
 /* The parts of the page, each true to one state. Nodes are made once and changed where something changed. */
 
-const STATE_WORDS = { healthy: ["healthy", "good"], trial: ["on trial", "warn"], ejected: ["ejected", "bad"], away: ["away", "bad"] };
+const STATE_WORDS = { healthy: ["healthy", "good"], probation: ["on trial", "warn"], ejected: ["ejected", "bad"], away: ["away", "bad"] };
 const TIME_NAMES = ["p50", "p95", "p99"];
 
 function pairs(...names) {
@@ -50,7 +50,7 @@ class Figures {
     this.figure(waiting, state.totals.held, count, "");
     setText(waiting.note, state.totals.backfill ? `${count(state.totals.backfill)} of them bulk` : "held for a place or a window");
     this.figure(kept, sums.attainment, percent, "");
-    setText(kept.note, `${count(state.totals.refused)} refused since the start`);
+    setText(kept.note, `${count(sums.refused)} refused since the start`);
   }
   figure(made, value, format, unit) {
     setNumber(made.value, value, format);

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from proxy.core.fleet.health import HealthState
 from proxy.report.screen.fleet import backends, bound_of, notes, ordered, pools, state_of
 from tests.unit.report.screen.documents import backend, status
 
@@ -22,6 +23,15 @@ from tests.unit.report.screen.documents import backend, status
 )
 def test_its_state_in_a_word(more: dict[str, Any], word: str) -> None:
     assert state_of(backend(**more)).plain == word
+
+
+def test_every_state_has_a_word() -> None:
+    assert {state_of(backend(state=state.value)).plain for state in HealthState} == {
+        "healthy",
+        "on trial",
+        "ejected",
+        "away",
+    }
 
 
 def test_the_tightest_bound_counts() -> None:
