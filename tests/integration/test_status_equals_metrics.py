@@ -55,7 +55,7 @@ BACKEND = {
     "ttft_error": "ttft_error",
     "ttft_samples": "ttft_samples",
 }
-BACKEND_ALONE = {"ejected_for_s", "paused_for_s", "service_s", "failures_in_a_row"}
+BACKEND_ALONE = {"ejected_for_s", "paused_for_s", "service_s", "failures_in_a_row", "order", "context_tokens"}
 """Numbers that no metric tells."""
 POOL = {
     "alarms": "refusal_alarms_total",

@@ -127,6 +127,8 @@ def notes(one: Mapping[str, Any]) -> list[str]:
         found.append(f"back in {seconds(ejected)}")
     if paused is not None:
         found.append(f"asked for a pause of {seconds(paused)}")
+    if one.get("asleep") is True:
+        found.append("asleep")
     if amount(one.get("failures_in_a_row")):
         found.append(f"{whole(one.get('failures_in_a_row'))} failures in a row")
     if share is not None and share < 1:

@@ -56,7 +56,9 @@ def lanes(watched: Watched, width: int, *, charts: bool) -> Section:
             return grid(_LANE if charts else [*_LANE[:_TREND], *_LANE[_TREND + 1 :]], roomy, width)
         return cut(grid(_ROW, [_row(name, inner(classes, name)) for name in classes], width), rows, _more)
 
-    return Section(lines, 1 + min(len(classes), _FEWEST), wanted, 90) if classes else Section(lines, 0, 0)
+    if not classes:
+        return Section(lines, 0, 0)
+    return Section(lines, 1 + min(len(classes), _FEWEST), wanted, 90, upto=1 + len(classes))
 
 
 def _lane(name: str, one: Mapping[str, Any], trend: Trend | None) -> list[list[Cell]]:

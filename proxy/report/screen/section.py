@@ -24,7 +24,9 @@ class Section(NamedTuple):
     weight: int = 0
     """Who has more gets its least lines earlier,"""
     grows: int = 1
-    """and who has more here gets more of what is left."""
+    """and who has more here gets what is left earlier."""
+    upto: int = 0
+    """More lines than these are of use only if they are all that are wanted; 0: each one is."""
 
 
 def allotted(sections: Sequence[Section], height: int, gap: int) -> list[int]:
@@ -38,10 +40,16 @@ def allotted(sections: Sequence[Section], height: int, gap: int) -> list[int]:
             left -= least + gap
     for at in sorted(order, key=lambda at: -sections[at].grows):
         if given[at]:
-            more = min(sections[at].wanted - given[at], left)
+            more = _growth(sections[at], given[at], left)
             given[at] += more
             left -= more
     return given
+
+
+def _growth(section: Section, given: int, left: int) -> int:
+    if section.upto and section.wanted - given > left:
+        return min(max(section.upto - given, 0), left)
+    return min(section.wanted - given, left)
 
 
 def stacked(sections: Sequence[Section], height: int, gap: int) -> list[Text]:

@@ -32,6 +32,9 @@ _COLUMNS: Final = (
     Column("outcome", usual=11),
 )
 
+_RANKS: Final = {"waited": 0, "TTFT": 3}
+"""Of the notable ones: many are so because they waited."""
+
 
 def decisions(
     document: Mapping[str, Any], width: int, *, notable: bool = False, skip: int = 0, most: int = 50
@@ -39,7 +42,8 @@ def decisions(
     """The newest first, a line each."""
     every = objects(document.get("notable" if notable else "decisions"))[skip : skip + most]
     title = "NOTABLE" if notable else "ENDED"
-    columns = [_COLUMNS[0]._replace(title=title), *_COLUMNS[1:]]
+    columns = [one._replace(rank=_RANKS.get(one.title, one.rank)) if notable else one for one in _COLUMNS]
+    columns[0] = columns[0]._replace(title=title)
     if not every:
         return Section(lambda _: _nothing(document, width, title), 2, 2, 30)
     return Section(

@@ -49,9 +49,10 @@ def test_a_line_each() -> None:
 
 
 def test_what_is_unusual_is_said() -> None:
-    odd = backend(share=0.3, foreign=2.0, failures_in_a_row=4, ttft_samples=0, paused_for_s=2.0)
+    odd = backend(share=0.3, foreign=2.0, failures_in_a_row=4, ttft_samples=0, paused_for_s=2.0, asleep=True)
     assert notes(odd) == [
         "asked for a pause of 2.00 s",
+        "asleep",
         "4 failures in a row",
         "slow start, 30.0 %",
         "2 of others",

@@ -20,6 +20,12 @@ def test_who_matters_more_gets_its_least_first_and_the_rest_grows() -> None:
     assert allotted(PARTS, 0, 0) == [0, 0, 0]
 
 
+def test_lines_that_are_of_no_use_go_to_others() -> None:
+    lanes, rest = part("a", 3, 9, 5)._replace(upto=4), part("b", 1, 50, 4, 0)
+    assert allotted([lanes, rest], 8, 0) == [4, 4]
+    assert allotted([lanes, rest], 12, 0) == [9, 3]
+
+
 def test_gaps_are_counted() -> None:
     for height in range(30):
         lines = stacked(PARTS, height, 1)

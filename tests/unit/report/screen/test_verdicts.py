@@ -32,6 +32,12 @@ def test_the_newest_first_with_the_reason() -> None:
     assert decisions(status(), 120, notable=True).lines(9)[0].plain.startswith("NOTABLE")
 
 
+def test_in_a_narrow_terminal_notable_ones_say_how_long_they_waited() -> None:
+    usual, notable = (decisions(status(), 80, notable=wanted).lines(2)[0].plain for wanted in (False, True))
+    assert "waited" not in usual
+    assert "waited" in notable
+
+
 def test_so_many_and_from_where_somebody_wants() -> None:
     document = status(decisions=[decision(at, backend=f"b{at}") for at in range(90, 0, -1)])
     assert decisions(document, 120).wanted == 51
