@@ -22,7 +22,7 @@ case "${1:-}" in
 esac
 is_ready && exit 0
 
-sh deploy/bootstrap.sh run # finds a Python, or says in one line why there is none
+[ -x .venv/bin/python ] || sh deploy/bootstrap.sh test # finds a Python, or says in one line why there is none
 printf 'frameworks: setting up in %s\n' "$venv"
 rm -rf "$venv"
 mkdir -p "$(dirname "$venv")"
