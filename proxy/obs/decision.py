@@ -14,8 +14,6 @@ from proxy.wire.meter import Meter
 
 _NAME: Final = 200
 """Characters of a name that a client chose."""
-_TENANT: Final = 8
-"""Digits of a digest: enough to tell tenants apart."""
 
 
 def told(seq: int, record: Record, now: float, wall: float) -> dict[str, Any]:
@@ -53,7 +51,7 @@ def detail(seq: int, record: Record, now: float, wall: float) -> dict[str, Any]:
         "model_served": record.model_served[:_NAME],
         "class_by": classified.by if classified is not None else "",
         "rule": None if classified is None or classified.rule is None else f"routing.rules[{classified.rule}]",
-        "tenant": record.tenant[:_TENANT],
+        "tenant": record.tenant,
         "attempts": record.attempts,
         "resumed": record.resumed,
         "hedge": record.hedge,

@@ -64,7 +64,7 @@ def test_why(fields, word) -> None:
 
 
 def test_all_of_it_shortens_what_clients_chose() -> None:
-    told_all = detail(1, record(model_asked="<b>" * 500, tenant="0123456789abcdef"), NOW, WALL)
+    told_all = detail(1, record(model_asked="<b>" * 500, tenant="team-alpha-europe"), NOW, WALL)
     assert len(told_all["model"]) == 200
-    assert told_all["tenant"] == "01234567"
+    assert told_all["tenant"] == "team-alpha-europe"
     assert told_all["cached_tokens"] == 16
