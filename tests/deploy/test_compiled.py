@@ -45,6 +45,12 @@ def test_what_pydantic_makes_is_all_that_keeps_a_module_of_models_from_being_com
         assert re.search(r"^from (pydantic|proxy\.model\.(limits|units))", text, re.MULTILINE), name
 
 
+def test_settings_of_which_options_are_made_are_left_out() -> None:
+    """Their types and docstrings are read from their source, which the name of a compiled module does not lead to."""
+    marked = {path for path in _sources("model") if "from proxy.model.bounds import" in path.read_text()}
+    assert not marked & set(compiled_modules())
+
+
 def test_the_installed_build_has_them_all() -> None:
     if not str(proxy.live.exchange.__file__).endswith(".so"):
         pytest.skip("this installation is not compiled")
