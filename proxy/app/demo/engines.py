@@ -30,6 +30,11 @@ _ENGINES: Final[tuple[tuple[str, str, EngineSpec], ...]] = (
 )
 
 
+def engine_specs() -> tuple[tuple[str, str, EngineSpec], ...]:
+    """Name, pool and constants of each."""
+    return _ENGINES
+
+
 class Engines:
     """Four of them. `start`, then `backends` for a configuration; `stop` ends them, answers in progress included."""
 
