@@ -15,7 +15,7 @@ from proxy.live.driver import Driver
 from proxy.live.upstream.address import SocketAddress
 from proxy.live.upstream.backends import Upstream
 from proxy.model.backend import BackendSpec
-from proxy.model.commands import Report
+from proxy.model.commands import Probed, Report
 
 
 class Notes:
@@ -38,6 +38,10 @@ class Notes:
             self._kept.append(entries)
         else:
             self._to[1].learn(entries)
+
+    def probed(self) -> list[Probed]:
+        """What of it says whether the backend is there, and what it serves."""
+        return [one for one in self._kept if isinstance(one, Probed)]
 
     def hand_over(self, driver: Driver, models: ModelList) -> None:
         """They know the backend now."""

@@ -25,6 +25,7 @@ from proxy.live.background.warmer import Warmer
 from proxy.live.upstream.address import SocketAddress
 from proxy.live.upstream.backends import Upstream
 from proxy.model.backend import BackendSpec
+from proxy.model.commands import Probed
 
 _log = logging.getLogger("tidegate.backends")
 FIRST_PROBES_S = 0.8
@@ -122,13 +123,18 @@ class Attendants:
         self._part()
         config = candidate.config
         for options, spec in zip(config.backends, config.specs(), strict=True):
-            if spec.name in self._lasting.backends and self._specs[spec.name].is_same_engine(spec):
-                continue
+            stays = spec.name in self._lasting.backends and spec.name not in self._leaving
+            if stays and self._specs[spec.name].is_same_engine(spec):
+                continue  # of one that leaves and comes back the scheduler may know nothing any more
             address, notes = candidate.addresses[spec.name], Notes()
             upstream = self._upstream(options, address, config)
             prober = self._prober(upstream, notes, notes, config, warmer)
             self._met[spec.name] = Acquaintance(spec, address, upstream, prober, notes)
         await meet(self._met.values(), FIRST_PROBES_S + (config.warm.timeout if warmer is not None else 0.0))
+
+    def heard(self) -> list[Probed]:
+        """What those have answered that were met and are not in place yet."""
+        return [probed for met in self._met.values() for probed in met.notes.probed()]
 
     async def begin(self, versions: Versions | None, warmer: Warmer | None, within_s: float) -> None:
         """The first probes, for so long at most; then everything else goes on by itself."""

@@ -175,7 +175,7 @@ class Proxy:
 
         def commit() -> None:
             self._attendants.welcome(new)
-            self._driver.reconfigure(new.config.specs(), settings)
+            self._driver.reconfigure(new.config.specs(), settings, self._attendants.heard())
 
         return commit
 

@@ -208,16 +208,21 @@ class Scheduler:
             if open_job.job.bulk or open_job.demoted
         ]
 
-    def reconfigure(self, backends: Sequence[BackendSpec], settings: CoreSettings, now: float) -> list[Command]:
+    def reconfigure(
+        self, backends: Sequence[BackendSpec], settings: CoreSettings, now: float, heard: Sequence[Probed] = ()
+    ) -> list[Command]:
         """Another configuration, without losing what is learned or anybody who is here. A backend is who has its name,
         as long as that is the same engine (`BackendSpec.is_same_engine`); one that is new starts slowly. One that is
         configured no more gets nothing new: what is out there ends as it would have, who waited for it finds another
-        line, and with its last attempt it is forgotten. Raises ValueError for two backends of one name and KeyError
-        for a policy that there is not; nothing has changed then."""
+        line, and with its last attempt it is forgotten. `heard`: what those that are new have answered already, before
+        anybody who waits is told that nobody serves its model. Raises ValueError for two backends of one name and
+        KeyError for a policy that there is not; nothing has changed then."""
         self._advance(now)
         for backend in self._state.reconfigure(backends, settings, now):
             if self.knows(backend.name) and backend not in self._fleet.backends:
                 self.memento.forget(backend.name)  # it was of another engine
+        for report in heard:
+            self._hear(report, now)
         self._forget_idle()
         self._line_up_again(now)
         self._outbox.extend(self._waiting.go_elsewhere(now))
@@ -420,6 +425,14 @@ class Scheduler:
             self._outbox.extend(self._waiting.go_elsewhere(now))
         if learnt or opened:
             self._outbox.extend(self._waiting.feed_all(now))
+
+    def _hear(self, report: Probed, now: float) -> None:
+        """Of a backend that nobody has been sent to yet."""
+        backend = self._fleet.by_name.get(report.backend)
+        if backend is not None and not backend.known:
+            if report.ok:
+                self._fleet.learn(backend, report)
+            self._fleet.probed(backend, report, now)
 
     def _on_refused(self, report: Refused, now: float) -> None:
         attempt = self._attempts.out.get(report.attempt)

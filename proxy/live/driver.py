@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from proxy.model.backend import BackendSpec
-from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, Refuse, Report
+from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, Probed, Refuse, Report
 from proxy.model.request import Job
 from proxy.model.scheduling import CoreSettings
 from proxy.model.timeline import Clock
@@ -38,7 +38,9 @@ class SchedulerPort(Protocol):
     def shed_bulk(self) -> list[Command]:
         """Bulk that waits is refused."""
 
-    def reconfigure(self, backends: Sequence[BackendSpec], settings: CoreSettings, now: float) -> list[Command]:
+    def reconfigure(
+        self, backends: Sequence[BackendSpec], settings: CoreSettings, now: float, heard: Sequence[Probed] = ()
+    ) -> list[Command]:
         """Another configuration."""
 
 
@@ -139,9 +141,11 @@ class Driver:
         self._boxes.pop(job_id, None)
         self._carry_out(self._scheduler.cancel(job_id, self._clock()))
 
-    def reconfigure(self, backends: Sequence[BackendSpec], settings: CoreSettings) -> None:
+    def reconfigure(
+        self, backends: Sequence[BackendSpec], settings: CoreSettings, heard: Sequence[Probed] = ()
+    ) -> None:
         """Another configuration; raises as the scheduler does, before anything has changed."""
-        self._carry_out(self._scheduler.reconfigure(backends, settings, self._clock()))
+        self._carry_out(self._scheduler.reconfigure(backends, settings, self._clock(), heard))
 
     def drain(self) -> None:
         """Refuse what is held and what comes; what runs goes on."""

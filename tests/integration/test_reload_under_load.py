@@ -32,6 +32,8 @@ class Client:
         self._url = f"{proxy.url}{PATH}"
         self.failed: list[Any] = []
         self.done = 0
+        self.headers: dict[str, str] = {}
+        """Of what is asked from now on."""
         self._stops = asyncio.Event()
 
     async def run(self, reloads: Any) -> None:
@@ -62,7 +64,7 @@ class Client:
 
     async def _ask(self, session: aiohttp.ClientSession) -> None:
         try:
-            async with session.post(self._url, json=CHAT) as answer:
+            async with session.post(self._url, json=CHAT, headers=self.headers) as answer:
                 body = await answer.read()
                 if answer.status != 200:
                     self.failed.append((answer.status, body[:200]))
@@ -73,9 +75,8 @@ class Client:
     async def _stream(self, session: aiohttp.ClientSession) -> None:
         """One after the other, none shorter than some reloads."""
         while not self._stops.is_set():
-            async with session.post(
-                self._url, json={**CHAT, "stream": True}, headers={"x-fake": "stream 60 0.03"}
-            ) as answer:
+            headers = {**self.headers, "x-fake": "stream 60 0.03"}
+            async with session.post(self._url, json={**CHAT, "stream": True}, headers=headers) as answer:
                 body = await answer.read()
                 if answer.status != 200 or not body.endswith(b"data: [DONE]\n\n"):
                     self.failed.append(("stream", answer.status, body[-200:]))

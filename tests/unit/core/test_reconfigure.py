@@ -40,6 +40,26 @@ def test_who_waited_goes_to_a_backend_that_comes() -> None:
     assert gone(changed(play, spec("a", 1), spec("b", 1))) == [(2, "b", 1)]
 
 
+@pytest.mark.parametrize("first", ["b", "c"])
+def test_who_waited_goes_to_those_that_have_answered_before_they_come(first: str) -> None:
+    """Their models are asked of them, and none of those is configured any more that were there."""
+    play = Play(spec("a", 1))
+    play.submit(1)
+    assert play.submit(2) == []
+    comes = [BackendSpec(name, max_concurrency=1) for name in ("b", "c")]
+    heard = [Probed(name, ok=True, models=frozenset({"m"} if name == first else {"other"})) for name in ("b", "c")]
+    assert gone(play.scheduler.reconfigure(comes, PLAIN, play.now, heard)) == [(2, first, 1)]
+
+
+def test_who_waits_for_those_that_have_not_answered_is_told() -> None:
+    play = Play(spec("a", 1))
+    play.submit(1)
+    play.submit(2)
+    silent = BackendSpec("b", max_concurrency=1)
+    commands = play.scheduler.reconfigure([silent], PLAIN, play.now, [Probed("b", ok=False, reached=False)])
+    assert refused(commands) == [(2, Kind.NO_BACKEND)]
+
+
 def test_who_leaves_gets_nothing_new_and_is_forgotten_with_its_last_attempt() -> None:
     play = Play(spec("a"), spec("b"))
     assert sorted(c[1] for c in gone([*play.submit(1), *play.submit(2)])) == ["a", "b"]
