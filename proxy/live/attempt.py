@@ -302,8 +302,11 @@ class Caller:
 
 def corrections(call: Call, dialect: Dialect) -> Corrections | None:
     """What is put right in an answer of such an engine; None: nothing."""
-    endpoint, reasons = call.request.endpoint, dialect.finish_reasons
-    both, zeros = call.settings.reasoning_field == "both", endpoint in dialect.zero_usage
+    reasons, both = dialect.finish_reasons, call.settings.reasoning_field == "both"
+    if not (reasons or both or dialect.zero_usage):
+        return None
+    endpoint = call.request.endpoint
+    zeros = endpoint in dialect.zero_usage
     if not (reasons or both or zeros) or not ENDPOINTS[endpoint].rechunked:
         return None
     return Corrections(reasons, both=both, zeros=zeros)
