@@ -156,7 +156,10 @@ class Follower:
     @property
     def link(self) -> Link:
         """How things are now."""
-        return Link(self._word, self._trouble, monotonic() - self._at, self.url)
+        silent_s, trouble = monotonic() - self._at, self._trouble
+        if not trouble and silent_s > 2 * SILENT_S:  # such as after a sleep of this machine
+            trouble = "nothing is heard of it"
+        return Link("lost" if trouble else self._word, trouble, silent_s, self.url)
 
     def _run(self) -> None:
         while not self._over.is_set():

@@ -41,7 +41,7 @@ _COLUMNS: Final = (
 def backends(document: Mapping[str, Any], width: int, *, order: str = "", skip: int = 0, weight: int = 80) -> Section:
     """A line each, from the `skip`th on. Unless an `order` is given, those with trouble come first when not all fit."""
     every = inner(document, "backends")
-    pools = {inner(every, name).get("pool") for name in every}
+    pools = {plain(inner(every, name).get("pool")) for name in every}
     wanted = 1 + len(every)
 
     def lines(rows: int) -> list[Text]:

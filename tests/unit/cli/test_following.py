@@ -140,6 +140,20 @@ def test_one_that_falls_silent_is_lost(
     eventually(lambda: follower.link.silent_s > 0.3, "and for how long")
 
 
+def test_whoever_hears_nothing_says_so_whatever_the_reason(
+    port: Port, follow: Callable[[], Follower], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port.stays.set()
+    port.says["/events"].append(HEAD + event("status", status()))
+    follower = follow()
+    assert follower.begin() == ""
+    assert follower.link.trouble == ""
+    slept_until = following.monotonic() + 3600
+    monkeypatch.setattr(following, "monotonic", lambda: slept_until)
+    assert follower.link.word == "lost"
+    assert follower.link.silent_s > 3500
+
+
 def test_it_ends_at_once(port: Port, follow: Callable[[], Follower]) -> None:
     port.stays.set()
     port.says["/events"].append(HEAD + event("status", status()))
