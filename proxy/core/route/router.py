@@ -5,6 +5,7 @@ have an order, slow start, and how admission and policy are put together; the ta
 those of `limits`.
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 from math import inf
 from typing import Final
@@ -262,7 +263,10 @@ class Router:
         there is any; each once, in the order of the configuration."""
         count, rng = len(usable), self._rng
         chosen = set(self._fleet.holders(demand.chain, _HOLDERS, usable)) if demand.chain else set()
-        lot = usable if count <= _LOT else [usable[rng.randrange(count)] for _ in range(_LOT)]
+        lot: Sequence[Backend] = usable
+        if count > _LOT:  # one draw: each is as likely as any, none is twice in it
+            first, step = rng.randrange(count), count // _LOT
+            lot = [usable[(first + number * step) % count] for number in range(_LOT)]
         chosen.update(sorted(lot, key=_in_flight)[:_LEAST_LOADED])
         for _ in range(_RANDOM):
             chosen.add(usable[rng.randrange(count)])

@@ -161,3 +161,15 @@ def test_a_held_job_goes_to_whose_turn_it_is() -> None:
     first.in_flight = 1
     assert chooser.place(later, candidates, at(0.0), NOBODY) is later
     assert chooser.fits(later, candidates, at(0.0), NOBODY)
+
+
+def test_of_a_thousand_a_job_is_shown_other_ones_each_time_and_each_of_them_sooner_or_later() -> None:
+    fleet, candidates = fleet_of(1000)
+    for backend in candidates.backends:
+        backend.in_flight = 1
+    chooses, seen = router(fleet), set()
+    for number in range(2000):
+        looked = chooses.free(candidates, at(1.0 + number), NOBODY)
+        assert 12 <= len(looked) == len(set(looked)) <= 24
+        seen.update(looked)
+    assert len(seen) == 1000
