@@ -155,6 +155,8 @@ class Exchange(CheckedAccount):
     # --- endings
 
     def _refuse(self, fault: Fault) -> Outcome:
+        if self._taken is not None:
+            fault = self._serving.job_builder.told(fault, self._taken.job)
         self._writer.refuse(fault)
         return failed_with(fault, self._how_far())
 

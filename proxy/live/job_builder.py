@@ -213,6 +213,11 @@ class JobBuilder:
         """The models there are for whoever asks."""
         return self._permitted.of(identity.tenant(head))
 
+    def told(self, fault: Fault, job: Job) -> Fault:
+        """What is said of it to whoever asked: nobody is told of models that are not there for them."""
+        restricted = fault.kind is Kind.MODEL_NOT_FOUND and self._permitted.of(job.tenant) is not None
+        return no_such_model(job.model) if restricted else fault
+
     def learn(self, asked: RequestTraits, output_tokens: int) -> None:
         """An answer had so many tokens."""
         self._classifier.learn(asked, output_tokens)

@@ -125,6 +125,17 @@ async def test_models_of_others_are_not_there(tmp_path: Path) -> None:
             assert answer.status == 404
 
 
+async def test_no_error_names_models_of_others(tmp_path: Path) -> None:
+    """A name that fits what a tenant may use, and that nobody serves: what is there else is not said."""
+    async with running(tmp_path, limited(models="['m*', 'hid']"), ENGINES) as live:
+        for absent in ("mx", "hid", "m-hidden-1"):
+            answer = await live.ask({"model": absent}, authorization=f"Bearer {KEY}")
+            assert answer.status == 404
+            assert b"hidden" not in answer.body.replace(absent.encode(), b"")
+        told = await live.ask({"model": "hid"}, authorization=f"Bearer {OTHER}")
+        assert b"did you mean: hidden" in told.body, "who may use all of them is helped"
+
+
 async def test_nobody_comes_by_a_model_of_others_by_writing_it_oddly(tmp_path: Path) -> None:
     """Engines read JSON and forms in ways of their own: Ollama takes `Model` for `model`."""
     async with running(tmp_path, limited(models="[m]"), ENGINES) as live:
