@@ -239,6 +239,25 @@ def test_a_storm_is_merged_and_bounded(start_proxy: Any, engine: Any) -> None:
     assert classes(proxy, "one") == 200
 
 
+@pytest.mark.parametrize("how", ["signals", "rewrites"])
+def test_a_thousand_of_them_cost_bounded_work_and_end_in_the_last_state(
+    start_proxy: Any, engine: Any, how: str
+) -> None:
+    settings = BY_HAND if how == "signals" else QUICK
+    proxy = start_proxy(config(engine, "one", **settings))
+    began = time.monotonic()
+    for number in range(1000):
+        text = yaml.safe_dump(merged(TEST_DEFAULTS, config(engine, f"class-{number}", **settings)))
+        proxy.config_path.write_text(text)
+        if how == "signals":
+            proxy.process.send_signal(signal.SIGHUP)
+    eventually(lambda: classes(proxy, "class-999") == 200, "the last one is in place", 20.0)
+    took_s = time.monotonic() - began
+    done = proxy.metrics().total("tidegate_config_reloads_total")
+    assert 1 <= done <= 2 + took_s / 0.2, "five a second"
+    assert classes(proxy, "class-998") == 400
+
+
 def test_a_reload_of_nothing_is_no_change(start_proxy: Any, engine: Any) -> None:
     proxy = start_proxy(config(engine, **BY_HAND))
     status, told = post(proxy, "/reload")
