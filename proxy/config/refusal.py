@@ -37,10 +37,20 @@ def which_there_are(word: str, known: Iterable[str]) -> str:
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` most likely stands for; case and `-`/`_` do not count."""
-    by_folded = {_folded(k): k for k in known}
-    matches = get_close_matches(_folded(word), by_folded, n=1, cutoff=_SIMILAR)
+    """The known word that `word` most likely stands for; case and `-`/`_` do not count. Two neighbours that
+    changed places are nearer than anything else: fingers do that."""
+    by_folded, folded = {_folded(k): k for k in known}, _folded(word)
+    swapped = [k for k in by_folded if _swaps_two(k, folded)]
+    matches = swapped or get_close_matches(folded, by_folded, n=1, cutoff=_SIMILAR)
     return by_folded[matches[0]] if matches else None
+
+
+def _swaps_two(one: str, other: str) -> bool:
+    """Whether two neighbours have changed places, and nothing else differs."""
+    odd = [at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
+    if len(one) != len(other) or len(odd) != 2 or odd[1] != odd[0] + 1:
+        return False
+    return one[odd[0]] == other[odd[1]] and one[odd[1]] == other[odd[0]]
 
 
 def quoted(text: str) -> str:

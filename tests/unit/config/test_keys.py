@@ -28,6 +28,8 @@ BACKEND: OptionPath = ("backends", 3)
         ((*BACKEND, "max-concurrency"), 'did you mean "max_concurrency"?'),
         ((*BACKEND, "maxConcurrency"), 'did you mean "max_concurrency"?'),
         (("LISTEN",), 'did you mean "listen"?'),
+        (("damin",), 'did you mean "admin"?'),
+        (("drian",), 'did you mean "drain"?'),
         ((*BACKEND, "wieghtt"), ""),
         ((*BACKEND, "poool"), 'did you mean "pool"?'),
         # said otherwise elsewhere
