@@ -87,7 +87,13 @@ def silence(timeout_s: float) -> Iterator[None]:
 
 def why_not(status: int, told: Mapping[str, Any]) -> str:
     """What is said of an answer that is not 200."""
+    text = reason(status, told)
+    return f"it answered {status}" + (f": {text}" if text else "")
+
+
+def reason(status: int, told: Mapping[str, Any]) -> str:
+    """The words of such an answer, and what to do where its key is missing; empty: it has none."""
     error = told.get("error")
     text = error.get("message") if isinstance(error, dict) else error
-    hint = f" {VARIABLE} says it." if status == http.client.UNAUTHORIZED else ""
-    return f"it answered {status}" + (f": {text}{hint}" if text else "")
+    hint = f"{VARIABLE} says it." if status == http.client.UNAUTHORIZED else ""
+    return " ".join(part for part in (str(text or ""), hint) if part)

@@ -8,9 +8,7 @@ import json
 import sys
 from typing import Any, Final
 
-from proxy.cli.admin_key import admin_key
-from proxy.cli.asking import SilentError, ask
-from proxy.cli.check import load_file, show
+from proxy.cli.inquiry import inquiry
 from proxy.report.tables import table, width_of
 
 _MODELS_SHOWN: Final = 2
@@ -24,24 +22,11 @@ _LEFT: Final = 6
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when they are told, else 1 with the reason."""
-    url, headers = arguments.admin, admin_key(None)
-    if url is None:
-        loaded = load_file(arguments.file, elsewhere=True)
-        if loaded.config is None:
-            show(loaded.diagnostics, sys.stderr)
-            return 1
-        url, headers = f"http://{loaded.config.admin}", admin_key(loaded.config)
-    try:
-        answer = ask(url, "/backends", headers=headers)
-    except SilentError as silent:
-        print(f"tidegate backends: no proxy answers at {url}: {silent}", file=sys.stderr)
+    asked = inquiry(arguments, arguments.file)
+    told = None if asked is None else asked.told("/backends", "backends", dict)
+    if told is None:
         return 1
-    backends = answer.told.get("backends")
-    if not answer.ok or not isinstance(backends, dict):
-        why = answer.told.get("error", f"its answer is {answer.status} and no list of backends")
-        print(f"tidegate backends: {url}: {why}", file=sys.stderr)
-        return 1
-    print(json.dumps(answer.told, indent=2) if arguments.json else as_text(backends, width_of(sys.stdout)))
+    print(json.dumps(told, indent=2) if arguments.json else as_text(told["backends"], width_of(sys.stdout)))
     return 0
 
 

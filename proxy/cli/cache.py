@@ -6,7 +6,7 @@ import sys
 from typing import Any
 from urllib.parse import quote
 
-from proxy.cli.asking import Answer, SilentError, ask
+from proxy.cli.asking import Answer, SilentError, ask, reason, why_not
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _refused(f"no proxy answers at {arguments.admin}: {silent}")
     told = answer.told
     if not answer.ok:
-        return _refused(str(told.get("error", f"it answered {answer.status}")))
+        return _refused(reason(answer.status, told) or why_not(answer.status, told))
     if arguments.json:
         print(json.dumps(told, indent=2))
     elif arguments.action == "stats":

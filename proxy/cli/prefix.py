@@ -2,33 +2,19 @@
 
 import argparse
 import json
-import sys
 
-from proxy.cli.admin_key import admin_key
-from proxy.cli.asking import SilentError, ask
-from proxy.cli.check import load_file, show
+from proxy.cli.inquiry import inquiry
 
 _NOTHING = "no prompt was seen to change at its front ({} requests, {} looked at)"
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when there is a report, else 1 with the reason."""
-    url, headers = arguments.admin, admin_key(None)
-    if url is None:
-        loaded = load_file(arguments.file, elsewhere=True)
-        if loaded.config is None:
-            show(loaded.diagnostics, sys.stderr)
-            return 1
-        url, headers = f"http://{loaded.config.admin}", admin_key(loaded.config)
-    try:
-        answer = ask(url, "/prefix", headers=headers)
-        why = "" if answer.ok and answer.told else "its answer is not a report"
-    except SilentError as silent:
-        why = str(silent)
-    if why:
-        print(f"tidegate prefix: no proxy answers at {url}: {why}", file=sys.stderr)
+    asked = inquiry(arguments, arguments.file)
+    told = None if asked is None else asked.told("/prefix", "requests", int)
+    if told is None:
         return 1
-    print(json.dumps(answer.told, indent=2) if arguments.json else _text(answer.told))
+    print(json.dumps(told, indent=2) if arguments.json else _text(told))
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from proxy.cli.asking import Answer, SilentError, ask
+from proxy.cli.asking import Answer, SilentError, ask, reason, why_not
 
 TIMEOUT_S = 90.0
 
@@ -62,7 +62,7 @@ def _said(told: dict[str, Any], arguments: argparse.Namespace) -> Iterator[str]:
 
 def _why_not(answer: Answer) -> list[str]:
     told = answer.told
-    errors = told.get("errors") or [told.get("error", f"it answered {answer.status}")]
+    errors = told.get("errors") or [reason(answer.status, told) or why_not(answer.status, told)]
     return [*map(str, errors), *(["nothing was changed"] if "errors" in told else [])]
 
 

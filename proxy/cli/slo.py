@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from proxy.cli.asking import SilentError, ask
 from proxy.cli.check import load_file, show
+from proxy.cli.inquiry import inquiry
 from proxy.config.openslo import read_openslo
 from proxy.config.source import UnreadableError, read_text
 from proxy.model.units import format_duration
@@ -79,22 +79,11 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    url = arguments.admin
-    if url is None:
-        loaded = load_file(arguments.file or _DEFAULT_FILE, elsewhere=True)
-        if loaded.config is None:
-            show(loaded.diagnostics, sys.stderr)
-            return 1
-        url = f"http://{loaded.config.admin}"
-    try:
-        answer = ask(url, "/slo")
-        why = "" if answer.ok and isinstance(answer.told.get("slos"), list) else "its answer is no status"
-    except SilentError as silent:
-        why = str(silent)
-    if why:
-        print(f"tidegate slo: no proxy answers at {url}: {why}", file=sys.stderr)
+    asked = inquiry(arguments, arguments.file or _DEFAULT_FILE)
+    told = None if asked is None else asked.told("/slo", "slos", list)
+    if told is None:
         return 1
-    print(json.dumps(answer.told, indent=2) if arguments.json else _text(answer.told["slos"]))
+    print(json.dumps(told, indent=2) if arguments.json else _text(told["slos"]))
     return 0
 
 

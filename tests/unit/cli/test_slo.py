@@ -134,7 +134,7 @@ def test_an_answer_that_is_none(admin: str, body: bytes, capsys: pytest.CaptureF
     _Admin.body = body
     code, _, err = ran(capsys, "status", "--admin", admin)
     assert code == 1
-    assert "its answer is no status" in err
+    assert "it is no Tidegate that answers at" in err
 
 
 def test_a_proxy_without_objectives(admin: str, capsys: pytest.CaptureFixture[str]) -> None:
