@@ -6,9 +6,11 @@ Owns the text. What is told is in `obs.status`.
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any, Final
 
 from proxy.cli.inquiry import inquiry
+from proxy.report.screen.words import ABSENT, amount, inner, number, percent, plain, seconds, short, strings, whole
 from proxy.report.tables import table, width_of
 
 _MODELS_SHOWN: Final = 2
@@ -30,58 +32,54 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def as_text(backends: dict[str, dict[str, Any]], width: int) -> str:
+def as_text(backends: Mapping[str, Mapping[str, Any]], width: int) -> str:
     """A table, at most so wide; without it a line for each that is known of nobody."""
     if not backends:
         return "the proxy has no backends"
     return table(_HEADER, [_row(name, one) for name, one in backends.items()], width=width, left=_LEFT).rstrip("\n")
 
 
-def _row(name: str, one: dict[str, Any]) -> tuple[str, ...]:
-    engine = one["engine"]
+def _row(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
+    engine = inner(one, "engine")
+    learned = one if amount(one.get("ttft_samples")) else {}
+    scraped = engine.get("scraped_s_ago")
     return (
-        name,
-        engine["kind"] or "-",
-        engine["version"] or "-",
-        _models(one["models"]),
-        _state(one),
-        engine["precision"] or "-",
-        str(one["in_flight"]),
-        _number(one["seats"]),
-        _number(engine["running"]),
-        _number(engine["waiting"]),
-        _kv(one),
-        _number(one["context_tokens"]),
-        _number(one["learned_prefill_tokens_per_s"] if one["ttft_samples"] else None),
-        f"{one['learned_tpot_s'] * 1e3:.3g} ms" if one["ttft_samples"] and one["learned_tpot_s"] else "-",
-        "never" if engine["scraped_s_ago"] is None else f"{engine['scraped_s_ago']:.0f} s ago",
+        plain(name),
+        *(plain(engine.get(fact)) or ABSENT for fact in ("kind", "version")),
+        _models(one.get("models")),
+        _state(one, engine),
+        plain(engine.get("precision")) or ABSENT,
+        *(
+            whole(count)
+            for count in (one.get("in_flight"), one.get("seats"), engine.get("running"), engine.get("waiting"))
+        ),
+        percent(_kv(one, engine)),
+        whole(one.get("context_tokens")),
+        short(learned.get("learned_prefill_tokens_per_s")),
+        seconds(learned.get("learned_tpot_s") or None),
+        "never" if scraped is None else f"{seconds(scraped)} ago",
     )
 
 
-def _models(models: list[str] | None) -> str:
-    if models is None:
+def _models(models: object) -> str:
+    if not isinstance(models, list):
         return "not known yet"
     more = len(models) - _MODELS_SHOWN
-    return (", ".join(models[:_MODELS_SHOWN]) or "-") + (f" and {more} more" if more > 0 else "")
+    return (", ".join(strings(models[:_MODELS_SHOWN])) or ABSENT) + (f" and {more} more" if more > 0 else "")
 
 
-def _state(one: dict[str, Any]) -> str:
+def _state(one: Mapping[str, Any], engine: Mapping[str, Any]) -> str:
     """The one word that says most."""
-    if one["leaving"]:
+    if one.get("leaving"):
         return "leaving"
-    if one["asleep"]:
+    if one.get("asleep"):
         return "asleep"
-    if one["state"] == "healthy" and one["paused_for_s"] is not None:
+    if one.get("state") == "healthy" and one.get("paused_for_s") is not None:
         return "paused"
-    return "unloaded" if one["state"] == "healthy" and one["engine"]["unloaded"] else str(one["state"])
+    return "unloaded" if one.get("state") == "healthy" and engine.get("unloaded") else plain(one.get("state"))
 
 
-def _kv(one: dict[str, Any]) -> str:
+def _kv(one: Mapping[str, Any], engine: Mapping[str, Any]) -> float | None:
     """Its own word before ours."""
-    if one["engine"]["kv_usage"] is not None:
-        return f"{one['engine']['kv_usage']:.0%}"
-    return f"{one['kv_used_tokens'] / one['kv_tokens']:.0%}" if one["kv_tokens"] else "-"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
+    told, size = number(engine.get("kv_usage")), amount(one.get("kv_tokens"))
+    return amount(one.get("kv_used_tokens")) / size if told is None and size else told

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.cli.backends import as_text
 from proxy.cli.main import main
+from proxy.report.screen.words import ABSENT
 
 ENGINE: dict[str, Any] = dict.fromkeys(
     ("kind", "version", "precision", "running", "waiting", "kv_usage", "scraped_s_ago"), None
@@ -37,14 +38,14 @@ def test_what_is_known() -> None:
     cells = row.split("  ")
     found = [cell.strip() for cell in cells if cell.strip()]
     assert found == [
-        *("gpu1", "vllm", "0.33.0", "a, b and 1 more", "healthy", "fp8", "0", "4", "3", "-", "25%", "-"),
-        *("3000", "30 ms", "1 s ago"),
+        *("gpu1", "vllm", "0.33.0", "a, b and 1 more", "healthy", "fp8", "0", "4", "3", ABSENT, "25.0 %", ABSENT),
+        *("3,000", "30 ms", "1.20 s ago"),
     ]
 
 
 def test_what_is_not_known_is_not_made_up() -> None:
     row = as_text({"a": UNKNOWN}, 1000).splitlines()[1]
-    assert [cell.strip() for cell in row.split("  ") if cell.strip()][:4] == ["a", "-", "-", "not known yet"]
+    assert [cell.strip() for cell in row.split("  ") if cell.strip()][:4] == ["a", ABSENT, ABSENT, "not known yet"]
     assert "30 ms" not in row, "a prior is nothing that was learned"
     assert as_text({}, 80) == "the proxy has no backends"
 
@@ -61,6 +62,17 @@ def test_what_is_not_known_is_not_made_up() -> None:
 )
 def test_its_state(fields: dict[str, Any], state: str) -> None:
     assert f"  {state}  " in as_text({"a": {**UNKNOWN, **fields}}, 1000)
+
+
+def test_what_an_engine_says_cannot_move_the_cursor() -> None:
+    engine = {**ENGINE, "kind": "vllm", "version": "\x1b[2J1.0", "running": "many"}
+    row = as_text({"a": {**UNKNOWN, "models": ["m\x1b[31m"], "engine": engine}}, 1000).splitlines()[1]
+    assert row.isprintable()
+    assert "\ufffd[2J1.0" in row
+
+
+def test_a_proxy_that_tells_less() -> None:
+    assert as_text({"a": {"state": "healthy"}}, 1000).splitlines()[1].split()[:4] == ["a", ABSENT, ABSENT, "not"]
 
 
 def test_nobody_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
