@@ -2,8 +2,8 @@
 
 import argparse
 
+from proxy.cli.commands import COMMANDS
 from proxy.cli.mistakes import unknown_command
-from proxy.cli.parser import COMMANDS
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from proxy.cli.parser import DEFAULT_FILE
+from proxy.cli.options import DEFAULT_FILE
 from proxy.config.source import STDIN
 from proxy.config.starter import Machine, starter
 

@@ -9,8 +9,9 @@ import sys
 from io import TextIOWrapper
 
 from proxy.cli import streams
+from proxy.cli.commands import COMMANDS
 from proxy.cli.mistakes import EXIT_USAGE, command_of, unknown_command, unknown_option
-from proxy.cli.parser import COMMANDS, build_parser
+from proxy.cli.parser import build_parser
 from proxy.live.background import address_space
 
 EXIT_FAILED = 1

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
-from proxy.cli.parser import COMMANDS, options_of
+from proxy.cli.commands import COMMANDS
+from proxy.cli.parser import options_of
 
 EXIT_USAGE = 2
 _NUMBER = re.compile(r"-\d*\.?\d+")

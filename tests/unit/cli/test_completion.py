@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from proxy.cli.commands import COMMANDS
 from proxy.cli.main import main
-from proxy.cli.parser import COMMANDS, SHELLS, options_of
+from proxy.cli.options import SHELLS
+from proxy.cli.parser import options_of
 
 
 @pytest.mark.parametrize("shell", SHELLS)

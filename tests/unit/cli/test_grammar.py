@@ -2,8 +2,8 @@
 
 import pytest
 
+from proxy.cli.commands import COMMANDS
 from proxy.cli.main import main
-from proxy.cli.parser import COMMANDS
 
 NARROW = 80
 

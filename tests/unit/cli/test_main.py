@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from proxy import __version__, build
+from proxy.cli.commands import COMMANDS
 from proxy.cli.main import main
-from proxy.cli.parser import COMMANDS
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, name: str, run: object) -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
+from proxy.cli.commands import COMMANDS
 from proxy.cli.main import main
 from proxy.cli.mistakes import unknown_option
-from proxy.cli.parser import COMMANDS, options_of
+from proxy.cli.parser import options_of
 
 
 def said(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:

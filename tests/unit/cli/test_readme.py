@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from proxy.cli.commands import COMMANDS
 from proxy.cli.main import main
 from proxy.cli.mistakes import unknown_option
-from proxy.cli.parser import COMMANDS, build_parser
+from proxy.cli.parser import build_parser
 from proxy.cli.serve import HOW
 
 CLONE = Path(__file__).parents[3]
