@@ -1,56 +1,23 @@
 """`tidegate cache`: what it asks, and what it says of the answer."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
 import pytest
 
 from proxy.cli.main import main
 from proxy.model.cache import CacheView
-
-
-class Admin:
-    """An admin port that says what it is told to."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.status = 200
-        self.told: Any = {"model": "", "prompt": "", "epoch": 3}
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def _answer(self) -> None:
-                outer.asked.append(f"{self.command} {self.path}")
-                body = json.dumps(outer.told).encode()
-                self.send_response(outer.status)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = _answer  # noqa: N815 - named by the library
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+from tests.support.admin_port import AdminPort, admin_port
 
 
 @pytest.fixture
-def admin() -> Iterator[Admin]:
-    admin = Admin()
-    thread = threading.Thread(target=admin.server.serve_forever)
-    thread.start()
-    yield admin
-    admin.server.shutdown()
-    admin.server.server_close()
-    thread.join()
+def admin() -> Iterator[AdminPort]:
+    with admin_port() as port:
+        port.answers = [(200, {"model": "", "prompt": "", "epoch": 3})]
+        yield port
 
 
-def test_bump_of_everything_of_a_model_and_of_a_prompt(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bump_of_everything_of_a_model_and_of_a_prompt(admin: AdminPort, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "bump", "--admin", admin.url]) == 0
     assert "all answers (bumped 3 times)" in capsys.readouterr().out
     assert main(["cache", "bump", "--model", "a/b c&d", "--admin", admin.url]) == 0
@@ -63,9 +30,9 @@ def test_bump_of_everything_of_a_model_and_of_a_prompt(admin: Admin, capsys: pyt
     ]
 
 
-def test_stats(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stats(admin: AdminPort, capsys: pytest.CaptureFixture[str]) -> None:
     view = CacheView(1 << 30, 3 << 20, 7, 2, 9, 1, 0, 1, 4, 0, {"hit": 5, "error": 1})
-    admin.told = view._asdict()
+    admin.answers = [(200, view._asdict())]
     assert main(["cache", "stats", "--admin", admin.url]) == 0
     out = capsys.readouterr().out
     assert "7 answers of 2 tenants, 3 MiB of 1 GiB" in out
@@ -74,8 +41,8 @@ def test_stats(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(view._asdict()))
 
 
-def test_a_proxy_that_keeps_none(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
-    admin.status, admin.told = 404, {"error": "No answers are kept: cache.size is 0."}
+def test_a_proxy_that_keeps_none(admin: AdminPort, capsys: pytest.CaptureFixture[str]) -> None:
+    admin.answers = [(404, {"error": "No answers are kept: cache.size is 0."})]
     assert main(["cache", "stats", "--admin", admin.url]) == 1
     assert "cache.size is 0" in capsys.readouterr().err
 

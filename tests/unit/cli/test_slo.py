@@ -1,11 +1,8 @@
 """`tidegate slo`: rules and OpenSLO on standard output, what is wrong on standard error, and how a proxy stands."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 import yaml
@@ -13,6 +10,7 @@ import yaml
 from proxy.cli.main import main
 from proxy.model.slos import ServiceLevelObjective
 from proxy.obs.slo.book import SloBook
+from tests.support.admin_port import AdminPort, admin_port
 from tests.unit.obs.records import record
 
 FILE = """\
@@ -86,57 +84,38 @@ def test_a_configuration_without_objectives(tmp_path: Path, capsys: pytest.Captu
     assert ran(capsys, "rules", tmp_path / "r.yaml")[0] == 1
 
 
-class _Admin(BaseHTTPRequestHandler):
-    body: ClassVar[bytes] = b""
-
-    def do_GET(self) -> None:
-        assert self.path == "/slo"
-        self.send_response(200)
-        self.send_header("content-length", str(len(self.body)))
-        self.end_headers()
-        self.wfile.write(self.body)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
 @pytest.fixture
-def admin() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), _Admin)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def admin() -> Iterator[AdminPort]:
+    with admin_port() as port:
+        yield port
 
 
-def test_how_they_stand(admin: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_how_they_stand(admin: AdminPort, capsys: pytest.CaptureFixture[str]) -> None:
     slos = [
         ServiceLevelObjective(name="chat", class_="interactive", objective=0.99, e2e=1.0),
         ServiceLevelObjective(name="bulk", class_="bulk", objective=0.9),
     ]
     book = SloBook(slos)
     book.count(record(), 1e9)
-    _Admin.body = json.dumps({"slos": book.shown(1e9)}).encode()
-    code, out, _ = ran(capsys, "status", "--admin", admin)
-    assert code == 0
+    admin.answers = [(200, {"slos": book.shown(1e9)})]
+    code, out, _ = ran(capsys, "status", "--admin", admin.url)
+    assert (code, admin.asked) == (0, ["GET /slo"])
     head, chat, bulk = out.splitlines()
     assert head.split()[0] == "SLO"
     assert chat.split() == ["chat", "99", "%", "0", "%", "-9900", "%", "100", "now", "page"]
     assert bulk.split() == ["bulk", "90", "%", "no", "requests", "100", "%", "0", "never", "-"]
-    _, as_json, _ = ran(capsys, "status", "--url", admin, "--json")
+    _, as_json, _ = ran(capsys, "status", "--url", admin.url, "--json")
     assert json.loads(as_json)["slos"][0]["name"] == "chat"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"slos": 7}', b"not json"])
-def test_an_answer_that_is_none(admin: str, body: bytes, capsys: pytest.CaptureFixture[str]) -> None:
-    _Admin.body = body
-    code, _, err = ran(capsys, "status", "--admin", admin)
+def test_an_answer_that_is_none(admin: AdminPort, body: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    admin.answers = [(200, body)]
+    code, _, err = ran(capsys, "status", "--admin", admin.url)
     assert code == 1
     assert "it is no Tidegate that answers at" in err
 
 
-def test_a_proxy_without_objectives(admin: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _Admin.body = b'{"slos": []}'
-    assert ran(capsys, "status", "--admin", admin) == (0, "the proxy has no slos\n", "")
+def test_a_proxy_without_objectives(admin: AdminPort, capsys: pytest.CaptureFixture[str]) -> None:
+    admin.answers = [(200, {"slos": []})]
+    assert ran(capsys, "status", "--admin", admin.url) == (0, "the proxy has no slos\n", "")

@@ -2,52 +2,28 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-from typing import Any
 
 import pytest
 
 from proxy.cli.main import main
+from tests.support.admin_port import AdminPort, admin_port
 from tests.unit.report.screen.documents import status
 
 
-class Admin:
-    """Answers each request with `status` and `told`."""
-
-    def __init__(self) -> None:
-        self.status, self.told = 200, b"{}"
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(outer.status)
-                self.send_header("content-length", str(len(outer.told)))
-                self.end_headers()
-                self.wfile.write(outer.told)
-
-            def log_message(self, *_: Any) -> None: ...
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def run(self, told: object, *arguments: str, code: int = 200) -> int:
-        """One command, answered so."""
-        self.status, self.told = code, told if isinstance(told, bytes) else json.dumps(told).encode()
-        return main(["status", "--admin", self.url, *arguments])
-
-
 @pytest.fixture
-def admin() -> Iterator[Admin]:
-    made = Admin()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+def admin() -> Iterator[AdminPort]:
+    with admin_port() as port:
+        yield port
 
 
-def test_ready_is_0_and_shown_without_escapes(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
-    assert admin.run(status()) == 0
+def run(admin: AdminPort, told: object, *arguments: str, code: int = 200) -> int:
+    """One command, answered so."""
+    admin.answers = [(code, told)]
+    return main(["status", "--admin", admin.url, *arguments])
+
+
+def test_ready_is_0_and_shown_without_escapes(admin: AdminPort, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(admin, status()) == 0
     told = capsys.readouterr()
     assert told.out.startswith("tidegate  ready ")
     assert "\x1b" not in told.out
@@ -55,14 +31,14 @@ def test_ready_is_0_and_shown_without_escapes(admin: Admin, capsys: pytest.Captu
     assert told.err == ""
 
 
-def test_not_ready_is_1_and_shown(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
-    assert admin.run(status(not_ready="starting")) == 1
+def test_not_ready_is_1_and_shown(admin: AdminPort, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(admin, status(not_ready="starting")) == 1
     assert "not ready: starting" in capsys.readouterr().out
 
 
-def test_json_is_the_document(admin: Admin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_the_document(admin: AdminPort, capsys: pytest.CaptureFixture[str]) -> None:
     document = status(schema=7, something_new={"a": [1]}, not_ready="draining")
-    assert admin.run(document, "--json") == 1
+    assert run(admin, document, "--json") == 1
     assert json.loads(capsys.readouterr().out) == document
 
 
@@ -80,9 +56,9 @@ def test_json_is_the_document(admin: Admin, capsys: pytest.CaptureFixture[str]) 
     ],
 )
 def test_what_is_no_status_is_said(
-    admin: Admin, capsys: pytest.CaptureFixture[str], told: object, code: int, words: str
+    admin: AdminPort, capsys: pytest.CaptureFixture[str], told: object, code: int, words: str
 ) -> None:
-    assert admin.run(told, code=code) == 1
+    assert run(admin, told, code=code) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("tidegate status: ")
