@@ -7,6 +7,7 @@ import asyncio
 
 from proxy.app.config_file import ConfigFile
 from proxy.app.file_watch import FileWatch
+from proxy.app.membership import Membership
 from proxy.app.proxy import Proxy
 from proxy.app.reload_routes import ReloadRoutes
 from proxy.app.reloader import Reloader
@@ -19,19 +20,24 @@ from proxy.obs.config_metrics import ConfigState
 class ConfigLife:
     """One per process."""
 
-    def __init__(self, proxy: Proxy, file: ConfigFile | None, first: Loaded, state: ConfigState) -> None:
+    def __init__(
+        self, proxy: Proxy, file: ConfigFile | None, first: Loaded, state: ConfigState, members: Membership
+    ) -> None:
         self._file = file
-        self.reloader = Reloader(file, proxy.configured, proxy.meet, first, state)
+        self.reloader = Reloader(file, proxy.configured, proxy.meet, first, state, members)
+        state.names = members.view
         self._trials = Trials(self.reloader, proxy.tally)
         self._watch: FileWatch | None = None
         self._watching: asyncio.Task[None] | None = None
         self._marking: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         proxy.add_admin_routes(ReloadRoutes(self.reloader, self._trials, state).routes())
         self.reloader.on_reloaded.append(self._watch_files)
 
     def begin(self) -> None:
         """Watch; what is asked for is done once the proxy has `started`."""
         self._marking = watched(self._trials.run())
+        self._following = watched(self.reloader.follow_names())
         self._watch_files()
 
     def started(self) -> None:
@@ -41,7 +47,7 @@ class ConfigLife:
     async def close(self) -> None:
         """The end has begun."""
         await self._trials.close()
-        tasks = [task for task in (self._watching, self._marking) if task is not None]
+        tasks = [task for task in (self._watching, self._marking, self._following) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

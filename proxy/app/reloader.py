@@ -19,6 +19,7 @@ from proxy.app.candidate import Candidate, candidate
 from proxy.app.config_file import ConfigFile
 from proxy.app.configured import Configured
 from proxy.app.listeners import StartError
+from proxy.app.membership import Membership
 from proxy.app.tasks import watched
 from proxy.config.changes import Change, changes
 from proxy.config.diagnostics import render
@@ -76,9 +77,10 @@ class Reloader:
         meet: Callable[[Candidate], Awaitable[None]],
         first: Loaded,
         state: ConfigState,
+        members: Membership,
     ) -> None:
         """`file`: None: the engines were named on the command line, and there is nothing to read anew; `meet`: those
-        that a configuration brings are asked a first time."""
+        that a configuration brings are asked a first time; `members`: what stands behind names."""
         assert first.config is not None
         self.file = file
         self.loaded = first
@@ -86,6 +88,7 @@ class Reloader:
         self._configured = configured
         self._meet = meet
         self._state = state
+        self.members = members
         self.now = InPlace(candidate(first.config, first.rule_lines), first.digest)
         self.before: InPlace | None = None
         """What was in place before the last change of meaning; None: nothing has changed yet."""
@@ -119,11 +122,24 @@ class Reloader:
     async def go_back(self, to: InPlace, reason: str) -> None:
         """That one is in place again, whatever the file says. StartError where it cannot be."""
         async with self._turn:
-            await self._meet(to.candidate)
-            self._put(to.candidate)
+            await self._bring(to.candidate)
         self.before, self.now, self.changed_at = None, to, monotonic()
         self._state.rolled_back(to.digest, reason, time())
         _log.warning("the configuration was rolled back to %s: %s", to.digest or "the one before", reason)
+
+    async def follow_names(self) -> None:
+        """Until cancelled: whoever joins or leaves a name is put in place with what is there."""
+        await self.started.wait()
+        await self.members.run(lambda: self.now.candidate.config, self._with_members)
+
+    async def _with_members(self) -> None:
+        async with self._turn:
+            if self.is_ended:
+                return
+            try:
+                await self._bring(self.now.candidate)
+            except StartError as error:
+                _log.error("the backends stay as they are: %s", error)
 
     async def close(self) -> None:
         """The end has begun: nothing is put in place any more."""
@@ -181,9 +197,8 @@ class Reloader:
         running = self.now.candidate.config
         found = changes(running, wanted.config)
         in_place = InPlace(wanted._replace(config=as_running(wanted.config, running)), loaded.digest)
-        await self._meet(in_place.candidate)
         try:
-            self._put(in_place.candidate)
+            await self._bring(in_place.candidate)
         except StartError as error:
             return self._refused(trigger, [str(error)])
         if any(not change.restart for change in found):
@@ -194,7 +209,11 @@ class Reloader:
         self._say(trigger, loaded, found)
         return self._told(Reloaded(True, loaded.digest, tuple(found)))
 
-    def _put(self, wanted: Candidate) -> None:
+    async def _bring(self, written: Candidate) -> None:
+        """It is in place, with one backend for each address of its names. StartError where it cannot be."""
+        await self.members.learn(written.config)
+        wanted = self.members.in_candidate(written)
+        await self._meet(wanted)
         self._configured.prepare(wanted)()
 
     def _refused(self, trigger: str, errors: list[str]) -> Reloaded:

@@ -15,6 +15,7 @@ from proxy.app import descriptors, signals
 from proxy.app.config_file import ConfigFile
 from proxy.app.config_life import ConfigLife
 from proxy.app.listeners import StartError
+from proxy.app.membership import Membership
 from proxy.app.notify import Notifier
 from proxy.app.proxy import Proxy
 from proxy.config.loader import Loaded
@@ -64,8 +65,10 @@ async def _serve(loaded: Loaded, source: str, file: ConfigFile | None, logs: Log
     assert loaded.config is not None
     notifier = Notifier.of_environment()
     state = ConfigState(source, loaded.digest, time())
-    proxy = Proxy(loaded.config, loaded.rule_lines, logs, state)
-    life = ConfigLife(proxy, file, loaded, state)
+    members = Membership()
+    await members.learn(loaded.config)
+    proxy = Proxy(members.in_config(loaded.config), loaded.rule_lines, logs, state)
+    life = ConfigLife(proxy, file, loaded, state, members)
     asked = signals.Signals(
         asyncio.get_running_loop(), proxy.hurry, lambda: life.reloader.ask_soon("SIGHUP"), logs.reopen
     )

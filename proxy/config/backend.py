@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
@@ -94,6 +95,23 @@ Models = Annotated[
 ]
 
 
+SOONEST_LOOKUP_S = 1.0
+
+
+def _every(value: float) -> float:
+    if value < SOONEST_LOOKUP_S:
+        raise refusal("is too often", "1s or more: name servers are asked by everybody")
+    return value
+
+
+def _ip(text: str) -> str:
+    try:
+        ip_address(text)
+    except ValueError:
+        raise refusal(f"{quoted(text)} is not an IP address", "such as 10.0.0.7 or fd00::7, without a port") from None
+    return text
+
+
 class TlsSettings(Settings):
     """How an https backend proves who it is."""
 
@@ -123,6 +141,15 @@ class BackendOptions(Settings):
         json_schema_extra={X_DEFAULT: "host:port of `url`, made unique"},
     )
     """Name in logs, metrics and headers; unique."""
+    resolve: Literal["one", "all", "ipv4", "ipv6"] = "one"
+    """`all`: the host of `url` is looked up again and again, and each of its addresses (64 at most) is a backend with
+    these options, `NAME@ADDRESS`: pods of a headless service. Who is new starts slowly; who is gone from two lookups
+    drains. A name without an answer changes nothing. `ipv4`, `ipv6`: of one family only, where pods have both."""
+    resolve_every: Annotated[Duration, AfterValidator(_every)] = 10.0
+    """Pause between two lookups of `resolve`; this machine's resolver tells no TTL."""
+    ip: Annotated[str, AfterValidator(_ip)] | None = None
+    """Address that is connected to, instead of looking the host of `url` up: `Host` and the certificate keep the name.
+    null: none."""
     kind: EngineKind = "auto"
     """The engine's dialect; `auto` finds it out. Other spellings of a name are understood: `llama.cpp`, `vLLM`."""
     pool: Label = "default"
@@ -224,8 +251,13 @@ class BackendOptions(Settings):
             traits=DIALECTS.get(self.kind, UNKNOWN).traits,
             bias=dict(self.bias),
             order=self.order,
-            url=str(self.address),
+            url=str(self.address) if self.ip is None else f"{self.address} at {self.ip}",
         )
+
+    def at(self, ip: str) -> "BackendOptions":
+        """The same at one address of its name. Rules and pins that name it mean this one, too."""
+        labels = (*self.labels, BACKEND_LABEL + self.name)
+        return self.model_copy(update={"name": f"{self.name}@{ip}", "ip": ip, "resolve": "one", "labels": labels})
 
 
 def with_unique_names(backends: tuple[BackendOptions, ...]) -> tuple[BackendOptions, ...]:

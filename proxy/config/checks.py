@@ -40,6 +40,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
     yield from _aliases(backends)
     yield from _overrides(backends)
     yield from _tls(backends)
+    yield from _resolving(backends)
     yield from _capacity(backends)
     if "routing" in groups and backends:
         yield from _default_model(groups["routing"].default_model, backends)
@@ -82,6 +83,16 @@ def _routing(
     yield from fallback_findings(classes, routing.models, backends)
     for index, entry in enumerate(routing.windows):
         yield from _window(("routing", "windows", index), entry)
+
+
+def _resolving(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
+    for index, backend in backends.items():
+        path: OptionPath = ("backends", index)
+        if backend.resolve != "one" and backend.ip is not None:
+            yield Finding((*path, "resolve"), "nothing is looked up where ip is given", "leave one of the two out")
+        if backend.address.socket and (backend.resolve != "one" or backend.ip is not None):
+            option = "ip" if backend.ip is not None else "resolve"
+            yield Finding((*path, option), "a Unix socket has no name and no address", f"leave {option} out")
 
 
 def _logs(log: Any) -> Iterator[Finding]:

@@ -40,9 +40,9 @@ def _twice(path: OptionPath, option: str, names: Iterable[tuple[int, str]]) -> I
 
 
 def _urls(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
-    first: dict[str, int] = {}
+    first: dict[tuple[str, str | None], int] = {}
     for index, backend in backends.items():
-        other = first.setdefault(backend.url, index)
+        other = first.setdefault((backend.url, backend.ip), index)
         if other != index:
             message = f"is the URL of backends[{other}] too: one engine, counted twice"
             yield Finding(("backends", index, "url"), message, "drop one of the two", Severity.WARNING)

@@ -5,7 +5,7 @@ Owns the counts. Times are seconds since 1970.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from prometheus_client.metrics_core import Metric
@@ -36,6 +36,8 @@ class ConfigState:
         """Changes of the file that wait for a restart, a line each."""
         self.reloads: Counter[tuple[str, str]] = Counter()
         """By trigger and result: ok, error, rolled_back."""
+        self.names: Callable[[], list[dict[str, Any]]] = list
+        """What is known of names that stand for several backends."""
         self.merged = 0
         """Requests for a reload that had theirs with another one."""
 
@@ -70,6 +72,7 @@ class ConfigState:
             "restart_needed": list(self.waiting),
             "reloads": {f"{trigger}:{result}": count for (trigger, result), count in sorted(self.reloads.items())},
             "merged": self.merged,
+            "names": self.names(),
         }
 
     def families(self) -> Iterator[Metric]:

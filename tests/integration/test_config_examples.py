@@ -144,7 +144,7 @@ async def test_the_teams_cloud_is_the_last_to_be_asked_and_not_for_the_nightly_j
         ("from-nginx.yaml", "m", {"10.0.0.11:11434", "10.0.0.12:11434"}, "10.0.0.13:11434"),
         ("from-litellm.yaml", "chat", {"gpu1:8000", "gpu2:8000"}, "api.openai.com"),
         ("from-olla.yaml", "m", {"local-ollama"}, "neo-llama"),
-        ("fleet.yaml", "qwen3-32b", {"vllm-0", "vllm-1", "vllm-2"}, "spare-0"),
+        ("fleet.yaml", "qwen3-32b", {"vllm"}, "spare"),
     ],
 )
 async def test_who_was_the_backup_there_is_the_backup_here(

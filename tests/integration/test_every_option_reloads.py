@@ -25,6 +25,7 @@ ELSEWHERE = {
     "tls": "of connections: test_tls_live",
     "telemetry": "is made anew as a whole where it differs",
     **dict.fromkeys(("backends[].tls.verify", "backends[].tls.ca_file"), "of connections: test_address"),
+    **dict.fromkeys(("backends[].resolve", "backends[].resolve_every"), "of lookups: test_membership_live"),
     "log": "of the process, not of the proxy",
     **dict.fromkeys(("backends[].hardware", "backends[].precision"), "of rows of CSV, which only a process writes"),
     **dict.fromkeys(("cache.remote", "cache.remote_password"), "of connections: test_kept_answers"),
@@ -81,6 +82,7 @@ WORDS: list[Any] = [
     ),
     "m3",
     "14d",
+    "127.0.0.9",
 ]
 """What options are changed to: the first that may stand there and is another one."""
 

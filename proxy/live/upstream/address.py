@@ -28,6 +28,8 @@ class SocketAddress:
     keepalive_s: float
     socket: str = ""
     """Path of a Unix socket; empty: it is reached by host and port."""
+    ip: str = ""
+    """Where to connect instead of looking `host` up; empty: it is looked up."""
     tls_made_of: bytes = b""
     """What `tls` is made of, as a digest: two that are made of the same are the same."""
 
@@ -44,6 +46,7 @@ def address_of(config: BackendOptions, limits: UpstreamLimits) -> SocketAddress:
         port=url.port,
         authority=(host if url.socket or url.port == default_port else f"{host}:{url.port}").encode(),
         socket=url.socket,
+        ip=config.ip or "",
         prefix=url.prefix,
         api_key=config.api_key.get_secret_value() if config.api_key else None,
         tls=tls.context(config.tls) if url.scheme == "https" else None,

@@ -71,8 +71,10 @@ class Upstream:
         """Its last probe was answered."""
         self._prefix = address.prefix.encode()
         self.where = address.socket or address.authority.decode() + address.prefix
+        if address.ip:
+            self.where += f" at {address.ip}"
         """Host, port and path; or the path of its socket."""
-        self.authority = (address.socket or address.host, address.port)
+        self.authority = (address.socket or address.ip or address.host, address.port)
         self._host_line = b" HTTP/1.1\r\nhost: " + address.authority + b"\r\n"
         self._id_line = b"accept-encoding: identity\r\n" + via + b"x-request-id: "
         self._key_line: bytes | None = None

@@ -71,7 +71,7 @@ class ConnectionPool:
         if address.socket:
             await self._loop.create_unix_connection(lambda: connection, address.socket)
             return
-        await self._loop.create_connection(lambda: connection, address.host, address.port)
+        await self._loop.create_connection(lambda: connection, address.ip or address.host, address.port)
         if address.tls is None:
             return
         if connection.transport is None:

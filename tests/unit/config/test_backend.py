@@ -130,3 +130,14 @@ def test_other_names_of_engines_are_told(written: str, meant: str) -> None:
 def test_no_engine(written: object) -> None:
     with pytest.raises(ValidationError):
         BackendOptions.model_validate({"url": "http://a", "kind": written})
+
+
+def test_an_address_of_a_name_is_a_backend_of_its_own_that_answers_to_both_names() -> None:
+    named = backend("https://vllm.llm:8000", name="vllm", resolve="all", seats=7)
+    one, other = named.at("10.0.0.7").spec(), named.at("fd00::7").spec()
+    assert (one.name, other.name) == ("vllm@10.0.0.7", "vllm@fd00::7")
+    assert one.labels >= {"backend=vllm", "backend=vllm@10.0.0.7"}
+    assert one.seats == 7
+    assert not one.is_same_engine(other)
+    assert one.is_same_engine(named.at("10.0.0.7").spec())
+    assert named.at("10.0.0.7").resolve == "one"

@@ -63,3 +63,8 @@ def test_two_that_are_made_of_the_same_are_the_same(tmp_path: Path) -> None:
     assert before == secured(ca_file=str(file)) != secured()
     file.write_bytes(other.path.read_bytes())
     assert before != secured(ca_file=str(file)), "the name is the same, what is in it is not"
+
+
+def test_where_an_address_is_written_host_and_certificate_keep_the_name() -> None:
+    made = address(url="https://vllm.llm:8000", ip="fd00::7")
+    assert (made.ip, made.host, made.port, made.authority) == ("fd00::7", "vllm.llm", 8000, b"vllm.llm:8000")
