@@ -37,7 +37,7 @@ _TEXT: Final = b"text/plain; charset=utf-8"
 _JSON: Final = b"application/json"
 READS: Final = ("GET", "HEAD")
 WRITES: Final = ("POST",)
-_METHODS: Final = {
+METHODS: Final = {
     "/livez": READS,
     "/readyz": READS,
     "/metrics": READS,
@@ -47,6 +47,7 @@ _METHODS: Final = {
     "/cache/stats": READS,
     "/cache/bump": WRITES,
 }
+"""Beside those of the page and of whatever is added."""
 _EXPLAINED_PATH: Final = "/v1/chat/completions"
 _MAX_NAME: Final = 256
 SLACK: Final = 2
@@ -211,10 +212,10 @@ class Admin:
         path, _, query = head.target.decode("ascii", "replace").partition("?")
         more = self._more.get(path)
         of_console = None if self._console is None else self._console.methods(path)
-        methods = of_console or (_METHODS.get(path) if more is None else more.methods)
+        methods = of_console or (METHODS.get(path) if more is None else more.methods)
         if methods is None:
             of_page = PATHS if self._console is not None else ()
-            return _text(404, f"Known here: {', '.join((*of_page, *_METHODS, *self._more))}.")
+            return _text(404, f"Known here: {', '.join((*of_page, *METHODS, *self._more))}.")
         if head.method not in methods:
             return _text(405, f"{path} knows {' and '.join(methods)}.")
         if not self._guard.lets_in(head, path, peer, is_page=of_console is not None):
