@@ -15,7 +15,19 @@ from proxy.report.tables import table, width_of
 
 _MODELS_SHOWN: Final = 2
 _HEADER: Final = (
-    *("backend", "engine", "version", "models", "state", "precision", "in flight", "seats", "running", "waiting"),
+    *(
+        "backend",
+        "engine",
+        "version",
+        "models",
+        "state",
+        "precision",
+        "in flight",
+        "seats",
+        "quota left",
+        "running",
+        "waiting",
+    ),
     *("KV", "context", "prefill tok/s", "TPOT", "scraped"),
 )
 _LEFT: Final = 6
@@ -49,10 +61,9 @@ def _row(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
         _models(one.get("models")),
         _state(one, engine),
         plain(engine.get("precision")) or ABSENT,
-        *(
-            whole(count)
-            for count in (one.get("in_flight"), one.get("seats"), engine.get("running"), engine.get("waiting"))
-        ),
+        *(whole(one.get(count)) for count in ("in_flight", "seats")),
+        _quota(one),
+        *(whole(engine.get(count)) for count in ("running", "waiting")),
         percent(_kv(one, engine)),
         whole(one.get("context_tokens")),
         short(learned.get("learned_prefill_tokens_per_s")),
@@ -83,3 +94,10 @@ def _kv(one: Mapping[str, Any], engine: Mapping[str, Any]) -> float | None:
     """Its own word before ours."""
     told, size = number(engine.get("kv_usage")), amount(one.get("kv_tokens"))
     return amount(one.get("kv_used_tokens")) / size if told is None and size else told
+
+
+def _quota(one: Mapping[str, Any]) -> str:
+    """Requests and tokens of this minute."""
+    requests, tokens = number(one.get("quota_requests_left")), number(one.get("quota_tokens_left"))
+    told = [*([] if requests is None else [whole(requests)]), *([] if tokens is None else [f"{whole(tokens)} tok"])]
+    return ", ".join(told) or ABSENT

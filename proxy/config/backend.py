@@ -165,6 +165,11 @@ class BackendOptions(Settings):
     """Key sent to the engine as `Authorization: Bearer …`, by reference: `${NAME}` or `${file:PATH}`."""
     max_concurrency: Count | None = None
     """Requests in flight at once; more are held here. null: as many as come."""
+    requests_per_minute: Count | None = None
+    """What its quota allows in any minute: more are held here, or go elsewhere. null: no limit, but for what is left by
+    its answers (`x-ratelimit-remaining-*`), which counts where `api_key` is set."""
+    tokens_per_minute: Count | None = None
+    """The same, in tokens of prompts and answers: those expected when a request goes, the true ones when it ends."""
     labels: Annotated[tuple[Label, ...], Field(max_length=64)] = ()
     """What rules may require or prefer."""
     hardware: Annotated[str, Field(max_length=64)] = ""
@@ -244,6 +249,8 @@ class BackendOptions(Settings):
             any_model=self.models == "any",
             aliases=dict(self.aliases),
             max_concurrency=self.max_concurrency,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
             labels=frozenset((*self.labels, POOL_LABEL + self.pool, BACKEND_LABEL + self.name, *not_in)),
             facts=self.facts,
             kv_tokens=self.kv_tokens if self.kv_cache is None else self.kv_cache.tokens,

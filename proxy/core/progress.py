@@ -71,7 +71,7 @@ class Progress:
         if attempt is None:
             return
         open_job, backend = attempt.open_job, attempt.backend
-        self._attempts.lost(attempt, now)
+        self._attempts.lost(attempt, now, report.fault)
         opened = self._blame(attempt, report.fault, now)
         if attempt.others:
             self._failed_for_all(attempt, report, now)
@@ -288,7 +288,7 @@ class Progress:
         last = open_job.last
         if fault.kind is not Kind.BUSY or last is None or not last.in_flight:
             return False
-        return last.pressure.paused and last.shut_until - now < self._waiting.max_wait_s
+        return last.is_paused and last.paused_until - now < self._waiting.max_wait_s
 
     def _may_again(self, open_job: OpenJob, fault: Fault, now: float) -> bool:
         """Whether it may be tried again: what no engine worked at costs nothing."""

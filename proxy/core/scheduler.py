@@ -48,6 +48,7 @@ from proxy.model.commands import (
     Load,
     Probed,
     Refused,
+    Remaining,
     Report,
     Restarted,
 )
@@ -148,6 +149,8 @@ class Scheduler:
             self._progress.began(report, now)
         elif isinstance(report, Refused):
             self._on_refused(report, now)
+        elif isinstance(report, Remaining):
+            self._on_remaining(report, now)
         else:
             self._on_news(report, now)
         if self._fleet.leaving:
@@ -444,6 +447,12 @@ class Scheduler:
         prompt, name = self._learning.demand(open_job, now).prompt, backend.listed_name(open_job.job.model)
         backend.abilities.learn(open_job.job, name, report.cannot, prompt, now)
         self._fleet.compare(backend)
+
+    def _on_remaining(self, report: Remaining, now: float) -> None:
+        attempt = self._attempts.out.get(report.attempt)
+        if attempt is not None:
+            self._attempts.quotas.heard(attempt, report, now)
+            self._progress.go_on(attempt.backend, False, now)
 
     def _forget_idle(self) -> None:
         for backend in self._fleet.forget_idle():

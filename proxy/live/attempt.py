@@ -21,7 +21,7 @@ from proxy.live.upstream.connection import UpstreamConnection
 from proxy.live.upstream.deadlines import FIRST_BYTE_S
 from proxy.model.abilities import Lack
 from proxy.model.classes import StreamSettings
-from proxy.model.commands import Dispatch, FirstToken
+from proxy.model.commands import Dispatch, FirstToken, Remaining
 from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault, FaultError, Retry
 from proxy.model.limits import UpstreamLimits
@@ -37,6 +37,7 @@ from proxy.wire.corrections import Corrections
 from proxy.wire.counting import Evidence
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
+from proxy.wire.ratelimit_left import remaining
 from proxy.wire.tap import Tap
 from proxy.wire.trace_context import Trace, TracedAttempt
 
@@ -154,6 +155,12 @@ class Try:
         full collection would find."""
         self.call.meter.on_first = None
         self.task = None
+
+    def tell_quota(self) -> None:
+        """The head of its answer may say how much of the operator's quota is left."""
+        said = remaining(self.relay.headers)
+        if said is not None:
+            self._driver.report(Remaining(self.id, *said))
 
     def tell_first_token(self) -> None:
         """It has come."""

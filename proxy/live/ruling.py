@@ -9,6 +9,8 @@ from proxy.model.faults import NOT_REACHED, Fault, Kind
 
 def heeded(one: Try) -> Fault | None:
     """The judge's ruling; a stream that is an error all along becomes that error."""
+    if one.backend.has_key:  # else it is the client's own quota
+        one.tell_quota()
     checked = judge.checked(one.relay, one.backend)
     if checked.status:
         one.relay.turn_into_error(checked.status, checked.error)

@@ -36,6 +36,10 @@ class BackendSpec:
     """Taken only when no backend of a lower one can take the request."""
     url: str = ""
     """Where it is. Nobody connects by it here: another one tells that another engine has the name now."""
+    requests_per_minute: int | None = None
+    """Sent to it in any minute; None: no limit of ours."""
+    tokens_per_minute: int | None = None
+    """The same of prompts and answers."""
 
     def is_same_engine(self, other: "BackendSpec") -> bool:
         """Whether what was learned under one still holds under the other: it is where it was, and serves a model that

@@ -290,4 +290,22 @@ class Refused:
     cannot: Cannot
 
 
-Report = Finished | Failed | FirstByte | FirstToken | Probed | Load | Flowed | Restarted | Identified | Refused
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """The head of an answer said how much of a quota is left; None: it does not say. To be told before `Failed` or
+    `Finished`."""
+
+    attempt: int
+    requests: float | None = None
+    requests_reset_s: float | None = None
+    """Until it is whole again."""
+    requests_limit: float | None = None
+    """The whole."""
+    tokens: float | None = None
+    tokens_reset_s: float | None = None
+    tokens_limit: float | None = None
+
+
+Report = (
+    Finished | Failed | FirstByte | FirstToken | Probed | Load | Flowed | Restarted | Identified | Refused | Remaining
+)

@@ -140,6 +140,8 @@ def _backend_families(views: list[BackendView]) -> Iterator[Metric]:
     )
     yield per_backend("reached", "0: the last connection was refused, nothing is there.", _reached)
     yield per_backend("places", "Requests that fitted when it said that it was full.", lambda v: v.places)
+    yield per_backend("quota_requests", "Requests left of its quota of a minute.", lambda v: v.requests_left)
+    yield per_backend("quota_tokens", "Tokens left of its quota of a minute.", lambda v: v.tokens_left)
     yield counters(
         "tidegate_backend_busy",
         "Answers that said that it is full, or not ready.",

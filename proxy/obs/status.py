@@ -209,6 +209,8 @@ def _backend(view: BackendView, now: float) -> dict[str, Any]:
         "decoding": view.decoding,
         "foreign": view.foreign,
         "permits": view.permits,
+        "quota_requests_left": view.requests_left,
+        "quota_tokens_left": view.tokens_left,
         "places": view.places,
         "seats": view.seats,
         "kv_used_tokens": view.kv_used,

@@ -45,6 +45,8 @@ BACKEND = {
     "misconfigured": "misconfigured_total",
     "permits": "permits",
     "places": "places",
+    "quota_requests_left": "quota_requests",
+    "quota_tokens_left": "quota_tokens",
     "prefill_tokens_per_s": "prefill_tokens_per_second",
     "prefix_blocks": "prefix_blocks",
     "seats": "seats",
@@ -81,7 +83,9 @@ def same(name, shown, metric):
 @pytest.fixture
 def busy(start_backend, start_proxy):
     """Two backends after some requests of every kind, at rest; each answer is another's cached one, or is not."""
-    backends = [backend_entry(start_backend(), name, pool=pool) for name, pool in (("alpha", "one"), ("beta", "two"))]
+    quota = {"requests_per_minute": 1000, "tokens_per_minute": 1_000_000}
+    named = (("alpha", "one"), ("beta", "two"))
+    backends = [backend_entry(start_backend(), name, pool=pool, **quota) for name, pool in named]
     proxy = start_proxy({"backends": backends, **CONFIG})
     for name in ("chats", "calm", "calm", "bulk", "interactive"):
         proxy.ask("POST", PATH, CHAT, [("x-tidegate-class", name), ("x-fake", "stream 5 0.005")])

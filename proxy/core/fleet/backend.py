@@ -11,6 +11,7 @@ from proxy.core.fleet.forecast import Forecast
 from proxy.core.fleet.health import Health
 from proxy.core.fleet.pool import Pool
 from proxy.core.fleet.pressure import Pressure
+from proxy.core.fleet.quota import Quota
 from proxy.core.learn.batching import Batching
 from proxy.core.learn.calls import Calls
 from proxy.core.learn.concurrency import Concurrency
@@ -75,6 +76,7 @@ class Backend:
         "number",
         "pool",
         "pressure",
+        "quota",
         "record",
         "residence_s",
         "scraped_at",
@@ -111,6 +113,8 @@ class Backend:
         self.pressure = Pressure(spec.max_concurrency)
         self.limit = self.pressure.limit
         """Permits that may be out: as configured, or as many as fitted when it said that it was full."""
+        self.quota: Quota | None = None
+        """What it may be sent in a minute; None: as much as it takes."""
         self.lost_for: Fault | None = None
         """Why it was not reached the last time that it was not."""
         self.shut_until = -inf
@@ -166,6 +170,8 @@ class Backend:
         """and when that was."""
         self.traits = spec.traits
         self.abilities.counts_answer = spec.traits.counts_answer
+        if spec.requests_per_minute is not None or spec.tokens_per_minute is not None:
+            self.quota = Quota(spec.requests_per_minute, spec.tokens_per_minute, 0.0)
         self._describe()
         self._listed: frozenset[str] | None = None
         """Its model list, as a probe found it; None: it lists none, or…"""
@@ -187,6 +193,13 @@ class Backend:
         if spec.max_concurrency != before.max_concurrency:
             self.pressure.configure(spec.max_concurrency)
             self.limit = self.pressure.limit
+        requests, tokens = spec.requests_per_minute, spec.tokens_per_minute
+        if self.quota is not None and (self.quota.is_used or requests is not None or tokens is not None):
+            self.quota.configure(requests, tokens)
+        elif requests is None and tokens is None:
+            self.quota = None
+        else:
+            self.quota = Quota(requests, tokens, 0.0)
         if spec.kv_tokens != before.kv_tokens:
             self.kv_tokens = spec.kv_tokens
         if spec.seats != before.seats:
@@ -248,7 +261,18 @@ class Backend:
     def is_shut(self) -> bool:
         """Whether a request cannot or must not be sent, in panic either: it is not there, asleep, or asked to be left
         alone."""
-        return self.health.away or self.pressure.paused or self.asleep
+        return self.health.away or self.is_paused or self.asleep
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing may be sent for a while: it asked for that, or its quota is used up."""
+        return self.pressure.paused or (self.quota is not None and self.quota.is_full)
+
+    @property
+    def paused_until(self) -> float:
+        """When that is over."""
+        until = self.shut_until if self.pressure.paused else -inf
+        return max(until, self.quota.full_until) if self.quota is not None and self.quota.is_full else until
 
     def has_room(self, job: Job, *, bulk: bool) -> bool:
         """Whether one more would not be too many, by its permits and by what it is seen to take."""

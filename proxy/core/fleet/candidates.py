@@ -60,8 +60,8 @@ class Candidates:
         return any(b.concurrency.learns for b in self.open)
 
     def pause_s(self, now: float) -> float:
-        """Seconds for which nobody may be sent anything, because all have asked for it; 0 where anybody has not."""
-        return min(b.shut_until - now if b.pressure.paused and not b.health.away else 0.0 for b in self.backends)
+        """Seconds for which nobody may be sent anything: all asked for it, or used up their quota; 0: somebody may."""
+        return min(b.paused_until - now if b.is_paused and not b.health.away else 0.0 for b in self.backends)
 
     def compare(self) -> None:
         """Look at what everybody can do again."""

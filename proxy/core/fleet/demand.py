@@ -150,6 +150,12 @@ class Demand:
             self.tpot_limit = min(self.tpot_limit or inf, other.tpot_limit)
         self.chain, self.session, self.becomes = (), None, 0.0
 
+    def has_room(self, backend: Backend) -> bool:
+        """Whether one more is within its permits, what it is seen to take, and its quota."""
+        return backend.has_room(self.job, bulk=self.bulk) and (
+            backend.quota is None or backend.quota.fits(self.prompt + self.answer_high)
+        )
+
     @property
     def promised(self) -> bool:
         """Whether it was given a time."""

@@ -44,7 +44,8 @@ class Fleet:
         self.timers = Timers()
         """Ends of ejections, by number of the backend."""
         self.pauses = Timers()
-        """When a backend that was full may get more, by its number."""
+        """When a backend that was full may get more, by its number; and when more of its quota is there, by that number
+        below 0."""
         self.ramping: list[Backend] = []
         """Backends whose share is below 1."""
         self.ejections = 0
@@ -64,6 +65,8 @@ class Fleet:
         gone = self.roster.change(specs, settings, learns=learns_concurrency)
         self._settings = settings
         for backend in self.backends:
+            if backend.quota is not None and backend.quota.is_used:
+                self._quota_goes_on(backend, now)
             if backend not in before:
                 backend.health.start_slowly(now)
                 self._ramp(backend, now)
@@ -78,6 +81,7 @@ class Fleet:
         for backend in idle:
             self.timers.clear(backend.number)
             self.pauses.clear(backend.number)
+            self.pauses.clear(_of_quota(backend.number))
             if backend in self.ramping:
                 self.ramping.remove(backend)
         return idle
@@ -88,10 +92,31 @@ class Fleet:
         for backend in ended:
             backend.health.start_probation()
             self._reopen(backend)
-        eased = [self.roster.numbered(number) for number in self.pauses.due(now)]
-        for backend in eased:
-            self._look_again(backend, backend.pressure.ease(), now)
+        eased = self.pauses.due(now)
+        for number in eased:
+            if number < 0:
+                self._quota_goes_on(self.roster.numbered(_of_quota(number)), now)
+            else:
+                backend = self.roster.numbered(number)
+                self._look_again(backend, backend.pressure.ease(), now)
         return bool(ended or eased)
+
+    def _quota_goes_on(self, backend: Backend, now: float) -> None:
+        quota = backend.quota
+        assert quota is not None
+        was_full = quota.is_full
+        quota.advance(now)
+        self.quota_changed(backend, was_full)
+
+    def quota_changed(self, backend: Backend, was_full: bool) -> None:
+        """More or less of it is left now; `was_full`: nobody could be sent there before."""
+        quota = backend.quota
+        assert quota is not None
+        at = quota.changes_at()
+        if at < inf:
+            self.pauses.set(_of_quota(backend.number), at)
+        if quota.is_full != was_full:
+            self._reopen(backend)
 
     def trial_began(self, backend: Backend) -> None:
         """An attempt was sent to a backend that is not healthy."""
@@ -291,3 +316,8 @@ class Fleet:
     def _reopen(self, backend: Backend) -> None:
         for candidates in backend.memberships:
             candidates.reopen(self._settings.panic_threshold)
+
+
+def _of_quota(number: int) -> int:
+    """The key of the timer of a backend's quota, by its number, and the reverse."""
+    return -1 - number

@@ -6,6 +6,7 @@ Owns nothing but the record; permits are counted by the `attempts`.
 from typing import TYPE_CHECKING, Final
 
 from proxy.core.fleet.backend import Backend
+from proxy.core.fleet.quota import Spending
 from proxy.core.jobs.states import WAITING
 from proxy.core.learn.entry import Entry
 
@@ -18,7 +19,7 @@ NO_OTHERS: "Final[tuple[OpenJob, ...]]" = ()
 class Attempt:
     """It has a permit of its backend. Commands and reports name it by its id, which no other attempt ever has."""
 
-    __slots__ = ("backend", "entry", "era", "id", "inputs", "open_job", "others", "state")
+    __slots__ = ("backend", "entry", "era", "id", "inputs", "open_job", "others", "spending", "state")
 
     def __init__(self, attempt_id: int, open_job: "OpenJob", backend: Backend, entry: Entry) -> None:
         self.id = attempt_id
@@ -33,6 +34,8 @@ class Attempt:
         """The backend's, at dispatch."""
         self.inputs = 0
         """Of a call that may hold several jobs'; 0: it is none."""
+        self.spending: Spending | None = None
+        """Of its backend's quota; None: it has none."""
         self.state = WAITING
 
     @property

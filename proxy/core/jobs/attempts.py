@@ -10,6 +10,7 @@ from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.fleet.health import HealthState
 from proxy.core.jobs.attempt import Attempt
+from proxy.core.jobs.backend_quotas import BackendQuotas
 from proxy.core.jobs.hedge_timers import HedgeTimers
 from proxy.core.jobs.learning import Learning
 from proxy.core.jobs.open_job import OpenJob
@@ -33,6 +34,7 @@ class Attempts:
         self._fleet = fleet
         self._books = learning
         self._lateness = hedge_timers
+        self.quotas = BackendQuotas(fleet)
         self.open: dict[int, OpenJob] = {}
         """By job."""
         self.out: dict[int, Attempt] = {}
@@ -51,6 +53,8 @@ class Attempts:
     def dispatch(self, open_job: OpenJob, backend: Backend, demand: Demand) -> Dispatch:
         """Take the permit; `backend` was looked at for this very `demand`."""
         attempt = self._send(open_job, backend, self._books.open(open_job, backend, demand))
+        if backend.quota is not None:
+            self.quotas.sent(attempt, backend.quota, demand)
         self.in_flight += 1
         if backend.health.state is not HealthState.HEALTHY:
             self._fleet.trial_began(backend)
@@ -131,6 +135,8 @@ class Attempts:
         """Take a second permit beside the first; `backend` was looked at for this very `demand`."""
         assert len(open_job.attempts) == 1
         attempt = self._send(open_job, backend, self._books.open_beside(open_job, backend, demand))
+        if backend.quota is not None:
+            self.quotas.sent(attempt, backend.quota, demand)
         self.hedging += 1
         self._tally.hedges += 1
         command = Dispatch((open_job.job.id,), backend.name, attempt.id, open_job.sent, hedge=True, way=open_job.way)
@@ -157,6 +163,8 @@ class Attempts:
         """Answered to the last byte: its jobs are over."""
         open_job, backend, entry = attempt.open_job, attempt.backend, attempt.entry
         self._give_back(attempt)
+        if attempt.spending is not None:
+            self.quotas.served(attempt, report, now)
         self._close(open_job)
         self._tally.finished += 1
         if attempt.others:
@@ -173,9 +181,11 @@ class Attempts:
         self._books.finished(entry, backend, report, now)
         backend.took(now - entry.dispatched, None if entry.first_at is None else now - entry.first_at)
 
-    def lost(self, attempt: Attempt, now: float) -> None:
+    def lost(self, attempt: Attempt, now: float, fault: Fault | None = None) -> None:
         """It ended otherwise; the job is still open, perhaps with another attempt, or its client left."""
         self._give_back(attempt)
+        if attempt.spending is not None:
+            self.quotas.lost(attempt, fault, now)
         self._books.lost(attempt.entry, attempt.backend, now)
 
     def preempt(self, open_job: OpenJob, now: float) -> Abort:
@@ -183,6 +193,8 @@ class Attempts:
         (attempt,) = open_job.attempts
         backend = attempt.backend
         self._give_back(attempt)
+        if attempt.spending is not None:
+            self.quotas.lost(attempt, None, now)
         self._books.withdrawn(attempt.entry, backend, now)
         backend.concurrency.left(attempt.entry, now)
         self._fleet.withdrawn(backend, attempt.era)

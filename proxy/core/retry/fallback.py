@@ -75,7 +75,7 @@ def cause_of_absence(candidates: Candidates) -> Cause:
     """Why none of these is healthy."""
     if any(backend.health.away for backend in candidates.backends):
         return "unreachable"
-    return "busy" if any(backend.pressure.paused for backend in candidates.backends) else "error"
+    return "busy" if any(backend.is_paused for backend in candidates.backends) else "error"
 
 
 def labelled(catalogue: Catalogue, job: Job) -> Candidates | None:

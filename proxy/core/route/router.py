@@ -93,7 +93,7 @@ class Router:
 
     def fits(self, backend: Backend, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]) -> bool:
         """Whether a held job may go to this one of its candidates now."""
-        if not backend.has_room(demand.job, bulk=demand.bulk) or not demand.job.require <= backend.labels:
+        if not demand.has_room(backend) or not demand.job.require <= backend.labels:
             return False
         if candidates.unlike and not self._may(backend, candidates, demand):
             return False
@@ -131,11 +131,11 @@ class Router:
         if avoid and not avoid.issuperset(usable):
             usable = tuple(b for b in usable if b not in avoid)
         if few or len(usable) <= SAMPLED:
-            return [b for b in usable if b.has_room(demand.job, bulk=demand.bulk)]
+            return [b for b in usable if demand.has_room(b)]
         looked = self._sample(usable, demand)
         if candidates.unlike:
             looked = [b for b in looked if is_able(b, demand)] or list(ablest(usable, demand)[:SAMPLED])
-        return [b for b in looked if b.has_room(demand.job, bulk=demand.bulk)]
+        return [b for b in looked if demand.has_room(b)]
 
     def may_come_free(self, candidates: Candidates, demand: Demand, avoid: frozenset[Backend], *, able: bool) -> bool:
         """Whether a place may come free that the job could have: on a backend that takes requests, and is `able` to

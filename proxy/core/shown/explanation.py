@@ -201,7 +201,10 @@ def _removed_by(backend: Backend, candidates: Candidates, demand: Demand, broken
         return "away"
     if backend.asleep:
         return "asleep"
-    if not backend.pressure.paused and not candidates.includes(backend):
+    quota = backend.quota
+    if quota is not None and not quota.fits(demand.prompt + demand.answer_high):
+        return "quota"
+    if not backend.is_paused and not candidates.includes(backend):
         return "ejected"
     if backend.pressure.paused or not backend.has_room(demand.job, bulk=demand.bulk):
         return "full" if backend.pressure.is_bound else "permits"

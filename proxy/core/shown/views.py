@@ -1,6 +1,7 @@
 """What the core shows of itself, as frozen values: for metrics, readiness and the start banner."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from proxy.core.fleet.backend import Backend
@@ -45,7 +46,11 @@ class BackendView:
     places: int | None = None
     """Requests that fitted when it last said that it was full; None: no such bound now."""
     paused_until: float | None = None
-    """It asked to be left alone; None: it takes requests."""
+    """It asked to be left alone, or its quota is used up; None: it takes requests."""
+    requests_left: int | None = None
+    """Of its quota, by what was last known; None: no limit is known."""
+    tokens_left: int | None = None
+    """The same."""
     misconfigured: int = 0
     """Answers so far that were the operator's fault."""
     prefill_rate: float = 0.0
@@ -170,7 +175,9 @@ def backend_view(backend: Backend, now: float, *, leaving: bool = False) -> Back
         backlog_s=backend.ledger.backlog(now)[0] * backend.model.slow,
         duty=backend.ledger.duty.at(now),
         places=backend.limit if backend.pressure.is_bound else None,
-        paused_until=backend.shut_until if backend.pressure.paused else None,
+        paused_until=backend.paused_until if backend.is_paused else None,
+        requests_left=_left(None if backend.quota is None else backend.quota.requests_left),
+        tokens_left=_left(None if backend.quota is None else backend.quota.tokens_left),
         misconfigured=backend.misconfigured,
         prefill_rate=backend.ledger.rate.at(now),
         decoding=backend.ledger.decoding,
@@ -203,6 +210,10 @@ def backend_view(backend: Backend, now: float, *, leaving: bool = False) -> Back
         unloaded=load is not None and load.unloaded is True,
         context=backend.abilities.longest,
     )
+
+
+def _left(amount: float | None) -> int | None:
+    return None if amount is None or amount == inf else max(0, int(amount))
 
 
 def pool_view(pool: Pool, mode: str, now: float) -> PoolView:

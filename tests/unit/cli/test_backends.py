@@ -21,6 +21,8 @@ UNKNOWN: dict[str, Any] = {
     "paused_for_s": None,
     "in_flight": 0,
     "seats": None,
+    "quota_requests_left": None,
+    "quota_tokens_left": None,
     "kv_tokens": None,
     "kv_used_tokens": 0.0,
     "context_tokens": None,
@@ -33,12 +35,14 @@ UNKNOWN: dict[str, Any] = {
 def test_what_is_known() -> None:
     engine = {**ENGINE, "kind": "vllm", "version": "0.33.0", "precision": "fp8", "running": 3.0, "scraped_s_ago": 1.2}
     known = {**UNKNOWN, "models": ["a", "b", "c"], "seats": 4.0, "kv_tokens": 100.0, "kv_used_tokens": 25.0}
+    known |= {"quota_requests_left": 12, "quota_tokens_left": 3400}
     header, row = as_text({"gpu1": {**known, "ttft_samples": 9, "engine": engine}}, 1000).splitlines()
     assert header.split()[:4] == ["backend", "engine", "version", "models"]
     cells = row.split("  ")
     found = [cell.strip() for cell in cells if cell.strip()]
     assert found == [
-        *("gpu1", "vllm", "0.33.0", "a, b and 1 more", "healthy", "fp8", "0", "4", "3", ABSENT, "25.0 %", ABSENT),
+        *("gpu1", "vllm", "0.33.0", "a, b and 1 more", "healthy", "fp8", "0", "4", "12, 3,400 tok", "3"),
+        *(ABSENT, "25.0 %", ABSENT),
         *("3,000", "30 ms", "1.20 s ago"),
     ]
 

@@ -2,10 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from proxy.live.attempt import Try
 from proxy.live.relay import Relay
 from proxy.live.ruling import heeded, tell
-from proxy.model.commands import Dispatch
+from proxy.model.commands import Dispatch, Remaining
 from proxy.model.faults import Kind, upstream
 from tests.unit.live.shared_bed import SharedBed, shared_bed
 
@@ -42,3 +44,17 @@ async def test_a_good_answer_is_no_fault() -> None:
         relay.on_head(200, [], 1.0)
         relay.on_end()
         assert heeded(one) is None
+
+
+@pytest.mark.parametrize("key", [None, "sk-cloud"])
+async def test_what_is_left_of_a_quota_is_told_where_the_key_is_the_operators(key: str | None) -> None:
+    async with shared_bed("http://127.0.0.1:1", 1) as bed:
+        one, relay = attempt(bed)
+        one.backend._key_line = None if key is None else key.encode()
+        told: list[object] = []
+        bed.driver.report = told.append  # type: ignore[method-assign,assignment]
+        relay.on_head(200, [(b"x-ratelimit-remaining-requests", b"3"), (b"x-ratelimit-reset-requests", b"2s")], 1.0)
+        relay.on_end()
+        await asyncio.wait_for(relay.ready, 1)
+        assert heeded(one) is None
+        assert told == ([] if key is None else [Remaining(1, 3.0, 2.0)])
