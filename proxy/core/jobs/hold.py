@@ -135,10 +135,9 @@ class Hold:
         return len(self._open_jobs) < self._most(in_flight) and self.has_bytes(open_job)
 
     def fill(self, in_flight: int) -> float:
-        """How full it is, of jobs or of bytes, whichever is nearer to its bound; 1: no room."""
-        most, most_b = self._most(in_flight), self._settings.bytes
-        jobs = len(self._open_jobs) / most if most else 1.0
-        return max(jobs, self.bytes / most_b if most_b else 1.0)
+        """How full it is, of jobs or of bytes, whichever is nearer to its bound; 1: no room. 0 where nobody waits,
+        even if nobody may."""
+        return max(_share(len(self._open_jobs), self._most(in_flight)), _share(self.bytes, self._settings.bytes))
 
     def _most(self, in_flight: int) -> int:
         """Jobs that it may have."""
@@ -313,6 +312,10 @@ def _head_place(line: Line) -> _Place:
 
 def _number(open_job: OpenJob) -> int:
     return open_job.number
+
+
+def _share(used: int, most: int) -> float:
+    return used / most if most else float(used > 0)
 
 
 def _bounds(backfill: BackfillSettings) -> HoldSettings:

@@ -56,7 +56,15 @@ def test_it_says_how_full_it_is_by_whichever_bound_is_nearer() -> None:
     assert hold.fill(10) == 0.15
     hold.add(open_job(9, body_bytes=75), candidates, NOBODY, 0.0)
     assert hold.fill(10) == 0.9
-    assert Hold(HoldSettings(min_jobs=0, per_in_flight=0), Peers()).fill(0) == 1.0
+
+
+def test_where_nobody_may_wait_nothing_fills_up() -> None:
+    """As a proxy with `min_jobs: 0` whenever nothing is in flight: no alert."""
+    hold = Hold(HoldSettings(min_jobs=0, per_in_flight=2.0, bytes=0), Peers())
+    assert hold.fill(0) == 0.0
+    candidates, _ = two()
+    hold.add(open_job(0), candidates, NOBODY, 0.0)
+    assert hold.fill(0) == 1.0, "who is there is more than may be"
 
 
 @pytest.mark.parametrize(("more", "room"), [(39, True), (40, True), (41, False)])
