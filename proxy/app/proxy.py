@@ -31,6 +31,7 @@ from proxy.live.downstream.connection import Edge
 from proxy.live.exchange import Exchanges
 from proxy.live.gate import Gate
 from proxy.live.scrapes import Scrapes
+from proxy.live.stored import Owners
 from proxy.live.structured import StructuredAnswers
 from proxy.live.timings import Timings
 from proxy.obs.access_log import FLUSH_S
@@ -102,7 +103,14 @@ class Proxy:
             on_opened=self._spare_descriptors,
             on_gone=self._forget_backend,
         )
-        self._servings = Servings(lasting, self._record, lambda: self._not_ready, self._timings, self._structured)
+        self._servings = Servings(
+            lasting,
+            self._record,
+            lambda: self._not_ready,
+            self._timings,
+            self._structured,
+            Owners(config.limits.stored),
+        )
         self._exchanges = Exchanges(self._servings.make(first, self._cache.now, self._lint), lasting.running)
         self._servings.short_first.is_on = parts.answers_short_first(config)
         self._explainer = self._explains(first)
@@ -209,6 +217,7 @@ class Proxy:
             lasting.budget.resize(bodies_b(new.config))
             lasting.bodies.configure(limits)
             lasting.tokenizers.configure(files_of(new.config))
+            self._servings.owners.configure(limits.stored)
             self._edge.configure(limits, HeaderPolicy(new.config.headers.forward), shares.clients)
             self._admin.configure(
                 limits, self._cache.now, shares.admin, new.config.console.hosts, parts.admin_key(new.config)

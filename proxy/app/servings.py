@@ -20,6 +20,7 @@ from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.serving import Serving
 from proxy.live.short_first import ShortFirst
+from proxy.live.stored import Owners, Stored
 from proxy.live.structured import StructuredAnswers
 from proxy.live.timings import Timings
 from proxy.obs.record import Record
@@ -37,12 +38,14 @@ class Servings:
         not_ready: Callable[[], str | None],
         timings: Timings,
         structured: StructuredAnswers,
+        owners: Owners,
     ) -> None:
         self._lasting = lasting
         self._record = record
         self._not_ready = not_ready
         self._timings = timings
         self._structured = structured
+        self.owners = owners
         self.short_first = ShortFirst(monotonic, is_on=False)
         """Answers that can be expanded, whichever configuration made them short."""
 
@@ -96,6 +99,7 @@ class Servings:
             self.short_first,
             cache,
             self._structured,
+            Stored(self.owners, frozenset(backend.name for backend in config.backends), monotonic),
         )
 
     def _jobs(self, candidate: Candidate, before: Serving | None, *, foresees: bool) -> Jobs:

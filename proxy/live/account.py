@@ -209,6 +209,8 @@ class Account:
 
     def _usage(self) -> tuple[Usage, str]:
         """Tokens and how we know: as the engine says, else as far as its events showed."""
+        if self._request is not None and self._request.endpoint is Endpoint.STORED:
+            return NO_USAGE, ""  # read once more, which was told and paid before
         answer: Answer | None = self._job.last_answer if self._job is not None else None
         if self._use is not None and self._use.replay is not None:
             answer = self._use.replay

@@ -18,6 +18,7 @@ from proxy.live.job import JobLoop
 from proxy.live.job_builder import BuiltJob
 from proxy.live.response_headers import Headers, ResponseHeaders
 from proxy.live.short_first import Tap
+from proxy.live.stored import Placed
 from proxy.model.endpoint import ENDPOINTS, Api
 from proxy.model.faults import Fault, FaultError, Kind, upstream
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
@@ -39,7 +40,19 @@ class Writer:
     """One per request. `taken` and `job` are there once it has become a job; `ping_s`: silence is filled with comments
     so often, 0: never."""
 
-    __slots__ = ("_connection", "_marks", "_message", "_timeline", "cached", "job", "ping_s", "status", "taken", "tap")
+    __slots__ = (
+        "_connection",
+        "_marks",
+        "_message",
+        "_timeline",
+        "cached",
+        "job",
+        "ping_s",
+        "placed",
+        "status",
+        "taken",
+        "tap",
+    )
 
     def __init__(
         self, connection: ClientConnection, message: Message, timeline: Timeline, response_headers: ResponseHeaders
@@ -52,6 +65,8 @@ class Writer:
         self.job: JobLoop | None = None
         self.cached: CacheUse | None = None
         self.ping_s = 0.0
+        self.placed: Placed | None = None
+        """Who learns where its answer is kept; None: nobody."""
         self.tap: Tap | None = None
         """Remembers a stream; None: nobody wants to."""
         self.status = 0
@@ -87,6 +102,8 @@ class Writer:
 
     async def deliver(self, job: JobLoop, answer: Answer) -> Outcome:
         """To its last byte, whoever has to go on with it. FaultError when the client cannot read what came."""
+        if self.placed is not None:
+            self.placed.saw(answer)
         stream_watch = answer.events is not None or not answer.complete
         if answer.events is None and self._connection.head_sent and (answer.status < 400 or stream_watch):
             text = f"Backend {answer.backend} answered a stream with something else."  # and a ping has begun one
@@ -122,6 +139,8 @@ class Writer:
     async def _flow(self, answer: Answer) -> None:
         self._connection.on_pause = answer.on_pause
         sink: Sink = self._connection if self.tap is None else self.tap
+        if self.placed is not None:
+            sink = self.placed.around(sink, answer)
         await self.with_pings(_awaited(answer.start(sink)))
 
     def _whole(self, job: JobLoop, answer: Answer) -> Outcome:

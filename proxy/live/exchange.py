@@ -116,7 +116,15 @@ class Exchange(CheckedAccount):
         stages = head.fields.get(server_timing.HEADER)
         if stages is not None:
             timeline.reported = server_timing.parse(stages)
-        taken = self._taken = writer.taken = serving.job_builder.take(head, request, fields, timeline.received, body)
+        model = ""
+        if serving.stored is not None and (
+            request.endpoint is Endpoint.RESPONSES or request.endpoint is Endpoint.STORED
+        ):
+            placed = writer.placed = serving.stored.place(head, request, fields)
+            head, model = placed.head, placed.model
+        taken = self._taken = writer.taken = serving.job_builder.take(
+            head, request, fields, timeline.received, body, model
+        )
         self._request = request = taken.request
         body = taken.body
         serving.job_builder.prompts.saw(taken.job, request, fields)

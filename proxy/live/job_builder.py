@@ -15,8 +15,8 @@ from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits, T
 from proxy.live.catalogue import ModelList
 from proxy.live.prompts import First, Prompts, Said
 from proxy.model.abilities import NOTHING_NEEDED
-from proxy.model.classes import Promise
-from proxy.model.endpoint import ENDPOINTS
+from proxy.model.classes import BULK_CLASS, NOTHING_PROMISED, Promise
+from proxy.model.endpoint import ENDPOINTS, Api, Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.prompts import NO_EDITS
 from proxy.model.request import Job, Request
@@ -86,16 +86,16 @@ class JobBuilder:
         self._ids = ids or itertools.count(1)
 
     def take(
-        self, head: Head, request: Request, fields: dict[str, Any], received: float, body: bytes = b""
+        self, head: Head, request: Request, fields: dict[str, Any], received: float, body: bytes = b"", usual: str = ""
     ) -> BuiltJob:
         """The job of a request whose last byte came at `received`. FaultError for what cannot be meant. What is done to
-        its prompt is done to `fields` too."""
+        its prompt is done to `fields` too. `usual`: the model where it names none."""
         template: Template | None = None
         tenant = identity.tenant(head)
         if self.prompts.named is not None and not request.expands:
             request, body, template = self.prompts.assembled(head.fields, tenant, request, fields, body)
         patterns = self._permitted.of(tenant)
-        model = self._model(request, patterns)
+        model = request.model or usual or self._model(request, patterns)
         also = self._spellings(model)
         if patterns is not None:
             one_model.check(fields, body)
@@ -107,7 +107,7 @@ class JobBuilder:
             model,
             tenant,
             request.stream,
-            self._asked_class(request),
+            self._asked_class(request, fields),
             prompt.tier(fields),
             request.max_tokens,
             prompt.estimated_tokens(request.body_bytes),
@@ -116,8 +116,13 @@ class JobBuilder:
             hints.ttft_s is not None or hints.tpot_s is not None,
         )
         classified = self._classifier.classify(asked)
+        facts = ENDPOINTS[request.endpoint]
         if head.pin:
-            classified = classified._replace(require=classified.require | {BACKEND_LABEL + head.pin})
+            only = frozenset({BACKEND_LABEL + head.pin})
+            if facts.api is Api.RESPONSES:  # what a backend keeps is nowhere else, whatever a rule wants
+                classified = classified._replace(require=only)
+            else:
+                classified = classified._replace(require=classified.require | only)
         kind = classified.traffic_class
         said: Said = ()
         first: First | None = None
@@ -130,9 +135,14 @@ class JobBuilder:
             )
         named = request.model is not None
         fallbacks = self._ways.of(model, kind.name, classified.require, named, self._spellings)
+        if head.pin:
+            fallbacks = fallbacks[:1]
         if patterns is not None:
             fallbacks = tuple(way for way in fallbacks if may_use(patterns, way.model, self._spellings(way.model)))
         promise = kind.promise if hints is prompt.NO_WISHES else _promised(kind.promise, hints)
+        tokens = prompt.estimated_tokens(request.body_bytes)
+        if not facts.computes:
+            promise, tokens = NOTHING_PROMISED, 1
         wait_until = _deadline(received, promise.deadline_s, request.client_timeout_s)
         job = Job(
             next(self._ids),
@@ -140,29 +150,30 @@ class JobBuilder:
             endpoint=request.endpoint,
             stream=request.stream,
             body_bytes=request.body_bytes,
-            max_tokens=request.max_tokens,
+            max_tokens=request.max_tokens if facts.computes else 1,
             deadline=_soonest(wait_until, received, hints.wait_s),
             arrived=received,
             traffic_class=kind.name,
             tenant=tenant,
-            bulk=kind.bulk,
+            bulk=kind.bulk and facts.computes,
             priority=kind.priority + classified.priority,
             demotable=kind.demotable,
             slo_ttft_s=promise.ttft_s,
             slo_tpot_s=promise.tpot_s,
-            prompt_tokens=prompt.estimated_tokens(request.body_bytes),
-            prefix=prompt.prefix(fields, model, tenant) if self.foresees and fields else (),
+            prompt_tokens=tokens,
+            prefix=prompt.prefix(fields, model, tenant) if self.foresees and fields and facts.computes else (),
             prefix_block_tokens=prompt.BLOCK_TOKENS,
             constrained=asked.constrained,
             require=fallbacks[0].require if fallbacks else classified.require,
             prefer=classified.prefer,
             fallbacks=fallbacks[1:],
-            hedge=kind.hedge if ENDPOINTS[request.endpoint].repeatable else None,
+            hedge=kind.hedge if facts.repeatable else None,
             done_by=_deadline(received, promise.deadline_s, None if request.stream else request.client_timeout_s),
             needs=needs.of(fields) if fields else NOTHING_NEEDED,
-            session=prompt.session(head.fields, fields) if self.foresees else "",
+            session=prompt.session(head.fields, fields) if self.foresees and facts.computes else "",
+            is_free=request.endpoint is Endpoint.STORED,
         )
-        window = None if self._windows is None else self._windows.of(kind.name, request.endpoint)
+        window = None if self._windows is None or not facts.computes else self._windows.of(kind.name, request.endpoint)
         part = None if window is None else self._with_others(job, window, head, request, fields, kind)
         return BuiltJob(job, classified, asked, promise, request, body, said, first, part)
 
@@ -223,7 +234,7 @@ class JobBuilder:
         self._classifier.learn(asked, output_tokens)
 
     def _model(self, request: Request, permitted: Patterns) -> str:
-        model = request.model or self._default_model or self._models.only()
+        model = self._default_model or self._models.only()
         if model is None and not ENDPOINTS[request.endpoint].names_model:
             model = self._models.any_of(permitted)
         if model is None:
@@ -231,8 +242,10 @@ class JobBuilder:
             raise bodies.invalid(text, "model")
         return model
 
-    def _asked_class(self, request: Request) -> str:
+    def _asked_class(self, request: Request, fields: Mapping[str, Any]) -> str:
         name = request.traffic_class
+        if not name and request.endpoint is Endpoint.RESPONSES and fields.get("background") is True:
+            return BULK_CLASS  # nobody reads along
         if name and name not in self._classifier.classes:
             known = ", ".join(self._classifier.classes)
             raise bodies.invalid(f"There is no traffic class {name!r}; known: {known}.", "x-tidegate-class")

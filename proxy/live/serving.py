@@ -13,6 +13,7 @@ from proxy.live.own import OwnAnswers
 from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.short_first import ShortFirst
+from proxy.live.stored import Stored
 from proxy.live.structured import StructuredAnswers
 
 
@@ -28,6 +29,7 @@ class Serving:
         "parser",
         "response_headers",
         "short_first",
+        "stored",
         "structured",
     )
 
@@ -42,8 +44,10 @@ class Serving:
         short_first: ShortFirst,
         cache: ResponseCache | None = None,
         structured: StructuredAnswers | None = None,
+        stored: Stored | None = None,
     ) -> None:
-        """`cache`: None: no answer is kept; `structured`: None: none is looked at."""
+        """`cache`: None: no answer is kept; `structured`: None: none is looked at; `stored`: None: nobody remembers
+        where engines keep theirs."""
         self.parser = parser
         self.own = own
         self.job_builder = job_builder
@@ -53,3 +57,4 @@ class Serving:
         self.short_first = short_first
         self.cache = cache
         self.structured = structured
+        self.stored = stored

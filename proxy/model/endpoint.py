@@ -22,6 +22,8 @@ class Endpoint(StrEnum):
     """Nothing is generated: `/tokenize`, `/detokenize`, `/v1/messages/count_tokens` and the like."""
     POOLING = "pooling"
     """`/pooling`, `/classify` and the like."""
+    STORED = "stored"
+    """What an engine keeps: `/v1/responses/{id}`, `/v1/conversations` and all below them."""
     HEALTH = "health"
     """Answered by the proxy."""
     TIMINGS = "timings"
@@ -53,6 +55,8 @@ class Facts:
     api: Api = Api.OPENAI
     works: bool = True
     """A model works there, as far as is known; else its answers tell nothing of an engine's health or speed."""
+    computes: bool = True
+    """An engine's model may have work with it; else it takes nobody's turn, and nothing is promised of it."""
     repeatable: bool = True
     """Leaves nothing behind on a backend: sent twice it costs work and harms nobody."""
     mixed: bool = False
@@ -115,7 +119,8 @@ ENDPOINTS: Final[dict[Endpoint, Facts]] = {
     Endpoint.POOLING: Facts(),
     Endpoint.AUDIO: Facts(Api.TYPED),
     Endpoint.IMAGES: Facts(Api.TYPED),
-    Endpoint.TOKENS: Facts(works=False),
+    Endpoint.TOKENS: Facts(works=False, computes=False),
+    Endpoint.STORED: Facts(Api.RESPONSES, works=False, computes=False, repeatable=False, mixed=True),
     Endpoint.HEALTH: Facts(works=False, repeatable=False),
     Endpoint.TIMINGS: Facts(works=False, repeatable=False),
     Endpoint.MODELS: Facts(works=False, repeatable=False, mixed=True),
@@ -156,6 +161,11 @@ ROUTES: Final = (
     Row("/v1/completions", Endpoint.COMPLETIONS),
     Row("/v1/embeddings", Endpoint.EMBEDDINGS),
     Row("/v1/responses", Endpoint.RESPONSES),
+    Row("/v1/responses/compact", Endpoint.RESPONSES),
+    Row("/v1/responses/input_tokens", Endpoint.TOKENS),
+    Row("/v1/responses/", Endpoint.STORED, methods=ANY, json_only=False),
+    Row("/v1/conversations", Endpoint.STORED, json_only=False),
+    Row("/v1/conversations/", Endpoint.STORED, methods=ANY, json_only=False),
     Row("/v1/messages", Endpoint.MESSAGES),
     Row("/v1/messages/count_tokens", Endpoint.TOKENS),
     Row("/v1/moderations", Endpoint.MODERATIONS),

@@ -125,6 +125,16 @@ class MemoryLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLimits:
+    """Which backend has what it keeps for later: responses and conversations, by their ids."""
+
+    size: Size = 32 * MIB
+    """All ids together, 100,000 of them; of more, the longest unused of the tenant that has most are forgotten."""
+    keep: Duration = 24 * 3600.0
+    """An id that nobody asked for in so long is forgotten; then 404."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetrySettings:
     """Attempts on another backend before the client has seen a byte."""
 
@@ -198,3 +208,4 @@ class Limits:
     connections: ConnectionLimits = ConnectionLimits()
     upstream: UpstreamLimits = UpstreamLimits()
     memory: MemoryLimits = MemoryLimits()
+    stored: StoredLimits = StoredLimits()

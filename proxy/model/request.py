@@ -144,6 +144,8 @@ class Job:
     own."""
     metered: int | None = None
     """Tokens of its answer that had come when it was cut off, which may be changed; None: nobody counted."""
+    is_free: bool = False
+    """No model works at it: it goes at once, and takes no permit from others."""
 
     def __init__(
         self,
@@ -179,6 +181,7 @@ class Job:
         items: int = 1,
         same: bytes | None = None,
         metered: int | None = None,
+        is_free: bool = False,
     ) -> None:
         self.id = id
         self.model = model
@@ -211,3 +214,4 @@ class Job:
         self.items = items
         self.same = same
         self.metered = metered
+        self.is_free = is_free

@@ -276,6 +276,8 @@ class Backend:
 
     def has_room(self, job: Job, *, bulk: bool) -> bool:
         """Whether one more would not be too many, by its permits and by what it is seen to take."""
+        if job.is_free:
+            return True
         if self.batching.is_closed and self.in_flight and job.gather is not None:
             return False
         return self.in_flight < self.limit and self.concurrency.has_room(streams=job.stream, bulk=bulk)

@@ -221,10 +221,11 @@ class Attempts:
         _free_quota(open_job, out=bool(open_job.attempts))
 
     def _send(self, open_job: OpenJob, backend: Backend, entry: Entry) -> Attempt:
-        assert backend.in_flight < backend.limit
+        if not open_job.job.is_free:
+            assert backend.in_flight < backend.limit
+            backend.in_flight += 1
         self._last_id += 1
         attempt = self.out[self._last_id] = Attempt(self._last_id, open_job, backend, entry)
-        backend.in_flight += 1
         open_job.attempts.append(attempt)
         open_job.sent += 1
         open_job.state = job_after(open_job.state, SENT)
@@ -266,8 +267,9 @@ class Attempts:
         backend = attempt.backend
         attempt.state = attempt_after(attempt.state, END)
         del self.out[attempt.id]
-        backend.in_flight -= 1
-        assert backend.in_flight >= 0
+        if not attempt.open_job.job.is_free:
+            backend.in_flight -= 1
+            assert backend.in_flight >= 0
         if attempt.inputs:
             backend.calls.of(kind_of(attempt.open_job.job)).out -= 1
         if attempt.open_job.job.same is not None:

@@ -18,6 +18,7 @@ def test_every_endpoint_has_its_row() -> None:
 def test_what_may_leave_something_behind_is_never_sent_twice() -> None:
     assert named(repeatable=False) == {
         Endpoint.RESPONSES,
+        Endpoint.STORED,
         Endpoint.HEALTH,
         Endpoint.TIMINGS,
         Endpoint.MODELS,
@@ -26,7 +27,9 @@ def test_what_may_leave_something_behind_is_never_sent_twice() -> None:
 
 
 def test_where_nothing_works_nothing_is_learnt() -> None:
-    assert named(works=False) == {Endpoint.TOKENS, Endpoint.HEALTH, Endpoint.TIMINGS, Endpoint.MODELS, Endpoint.OTHER}
+    own = {Endpoint.HEALTH, Endpoint.TIMINGS, Endpoint.MODELS}
+    assert named(works=False) == {Endpoint.TOKENS, Endpoint.STORED, Endpoint.OTHER} | own
+    assert named(computes=False) == {Endpoint.TOKENS, Endpoint.STORED}
     assert named(mixed=True) <= named(works=False)
 
 
@@ -45,7 +48,7 @@ def test_no_path_has_two_rows() -> None:
 
 
 def test_every_engine_is_asked_for_json_but_below_a_prefix() -> None:
-    assert {row.endpoint for row in ROUTES if not row.json_only} == {Endpoint.AUDIO, Endpoint.IMAGES}
+    assert {row.endpoint for row in ROUTES if not row.json_only} == {Endpoint.AUDIO, Endpoint.IMAGES, Endpoint.STORED}
     assert all(row.path.startswith("/v1/") for row in ROUTES if row.served is Served.EVERYWHERE)
     assert {row.endpoint for row in ROUTES if row.served is Served.HERE} == {Endpoint.HEALTH}
 
@@ -53,6 +56,7 @@ def test_every_engine_is_asked_for_json_but_below_a_prefix() -> None:
 def test_other_apis_than_openais() -> None:
     assert {endpoint: facts.api for endpoint, facts in ENDPOINTS.items() if facts.api is not Api.OPENAI} == {
         Endpoint.RESPONSES: Api.RESPONSES,
+        Endpoint.STORED: Api.RESPONSES,
         Endpoint.MESSAGES: Api.MESSAGES,
         Endpoint.AUDIO: Api.TYPED,
         Endpoint.IMAGES: Api.TYPED,
