@@ -16,6 +16,9 @@ from proxy.model.commands import Reason
 
 _FAR_S: Final = 60.0
 """No limit is said to take longer to give way."""
+_MOST_KEPT: Final = 0.5
+"""Of a promised TTFT, for what predictions of held requests are short of: with more of it nobody would go any more,
+and nothing be learned of who goes."""
 _LEAST_ROOM: Final = 0.02
 """Of a backend's time: less never comes free for a prompt of this size."""
 
@@ -44,7 +47,9 @@ class Limit:
 
 class _Ttft(Limit):
     def breaks(self, backend: Backend, demand: Demand) -> bool:
-        left_s = demand.ttft_left - backend.pool.overrun_s if demand.held else demand.ttft_left
+        left_s = demand.ttft_left
+        if demand.held:  # waited and left are the whole promise
+            left_s -= min(backend.pool.overrun_s, _MOST_KEPT * (demand.waited + demand.ttft_left))
         return left_s < inf and demand.ttft_margin * backend.forecast.ttft > left_s
 
     def clears_in_s(self, backend: Backend, demand: Demand) -> float:

@@ -165,3 +165,15 @@ def test_who_was_held_goes_only_with_the_room_that_those_before_needed() -> None
     assert judge(one, late) is Reason.TTFT
     late.ttft_left = inf
     assert judge(one, late) is not Reason.TTFT
+
+
+def test_the_room_that_held_requests_need_leaves_half_of_a_promise() -> None:
+    """After a bad minute it may be more than all that was promised: then nobody would go, and it never shrink."""
+    one, late = _late()
+    foresee(one, late)
+    late.held, one.pool.overrun_s = True, 1000.0
+    needed_s = late.ttft_margin * one.forecast.ttft
+    late.waited, late.ttft_left = 0.0, 2.1 * needed_s
+    assert judge(one, late) is not Reason.TTFT
+    late.waited, late.ttft_left = 0.4 * needed_s, 1.7 * needed_s
+    assert judge(one, late) is Reason.TTFT
