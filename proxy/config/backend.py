@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -82,6 +83,18 @@ Label = Annotated[str, AfterValidator(_label), Field(json_schema_extra={"pattern
 ModelName = Annotated[
     str, AfterValidator(_model_name), Field(json_schema_extra={"minLength": 1, "maxLength": _MAX_MODEL_NAME})
 ]
+
+
+def _gpu_metrics(text: str) -> str:
+    if text == "nvml":
+        return text
+    url = urlsplit(text)
+    if url.scheme not in ("http", "https") or not url.hostname or url.username is not None or not text.isprintable():
+        raise refusal(f"{quoted(text)} tells of no cards", "nvml, or a URL such as http://gpu1:9400/metrics")
+    return text
+
+
+GpuMetrics = Annotated[str, AfterValidator(_gpu_metrics), Field(max_length=1024, examples=["nvml"])]
 
 
 def _shape_of_models(value: Any) -> str:
@@ -176,6 +189,12 @@ class BackendOptions(Settings):
     """What it runs on, such as `2x L40S`. Rules may require it; rows of `log.csv` say it."""
     gpu: Annotated[str, Field(max_length=64)] = ""
     """Kind of card, such as `A100-80GB`. Rules may require it; rows of `log.csv` say it where `hardware` is empty."""
+    gpu_metrics: GpuMetrics | None = None
+    """Who tells how much memory is taken on its cards: the URL of an exporter of DCGM, such as
+    `http://gpu1:9400/metrics`, or `nvml`, the driver of this machine (needs `pip install 'tidegate[nvml]'`). Asked as
+    often as its load, `routing.scrape`. null: nobody."""
+    gpus: Annotated[tuple[Label | Annotated[int, Field(ge=0, le=1023)], ...], Field(max_length=64)] = ()
+    """Its cards there, by index or UUID: `[0, 1]`. Empty: all."""
     precision: Annotated[str, Field(max_length=64)] = ""
     """Of its weights, such as `fp16`, where the engine does not tell (llama.cpp, Ollama and SGLang do). Rules may
     require it; rows of `log.csv` say it."""

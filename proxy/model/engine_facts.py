@@ -39,6 +39,8 @@ class EngineFacts(NamedTuple):
     hardware: str = ""
     gpu_memory_b: float | None = None
     """Memory of cards that it says it uses."""
+    gpu_reserved_b: float | None = None
+    """Memory that is taken on its cards, as their driver says."""
 
 
 UNKNOWN: Final = EngineFacts()

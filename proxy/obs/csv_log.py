@@ -21,8 +21,6 @@ COLUMNS: Final = (
 HEADER: Final = ",".join(COLUMNS).encode() + b"\n"
 _FORMULA: Final = "=+-@"
 """At the front of a text, spreadsheets compute what follows."""
-_NO_GPU: Final = ""
-"""Memory of cards: no engine tells a proxy of it."""
 
 
 class CsvRows:
@@ -51,8 +49,8 @@ class CsvRows:
             _ms(e2e_ms),
             _ms(None if tpot_s is None else tpot_s * 1e3),
             "1" if record.outcome.verdict is Verdict.SERVED else "0",
-            _NO_GPU,
-            _NO_GPU,
+            _gb(facts.gpu_memory_b),
+            _gb(facts.gpu_reserved_b),
             record.outcome.end_code,
         )
         return (",".join(parts) + "\n").encode()
@@ -60,6 +58,10 @@ class CsvRows:
 
 def _count(value: int | None) -> str:
     return "" if value is None else str(value)
+
+
+def _gb(value_b: float | None) -> str:
+    return "" if value_b is None else f"{value_b / 1e9:.3f}"
 
 
 def _ms(value_ms: float | None) -> str:

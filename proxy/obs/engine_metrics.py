@@ -40,6 +40,9 @@ def engine_families(views: Sequence[BackendView]) -> Iterator[Metric]:
         "prefix_hit_ratio", "Share of prompt tokens found in its cache, as it tells.", lambda v: v.facts.prefix_hits
     )
     yield per_engine("gpu_memory_bytes", "Memory of cards that it says it uses.", lambda v: v.facts.gpu_memory_b)
+    yield per_engine(
+        "gpu_reserved_bytes", "Memory taken on its cards, as their driver says.", lambda v: v.facts.gpu_reserved_b
+    )
 
 
 def _key(view: BackendView) -> tuple[str, ...]:

@@ -10,11 +10,12 @@ from typing import Final
 
 from proxy.engines import load
 from proxy.engines.load import NOTHING, SELDOM_S, LoadSource, Reading, merged
+from proxy.live.background.cards import Cards
 from proxy.live.background.questions import Questions
 from proxy.live.driver import Driver
 from proxy.live.upstream.backends import Upstream
 from proxy.model.commands import Load, Restarted
-from proxy.model.engine_facts import EngineFacts, denied
+from proxy.model.engine_facts import UNKNOWN, EngineFacts, denied
 from proxy.model.faults import FaultError
 from proxy.model.limits import UpstreamLimits
 
@@ -51,6 +52,7 @@ class Scraper:
         """Of those that are asked seldom."""
         self._denied: set[str] = set()
         """What the engine says otherwise than its operator."""
+        self._cards = Cards(loop)
         self._odometer: float | None = None
         self._asleep = False
         self._rest = Rest(interval_s)
@@ -68,7 +70,7 @@ class Scraper:
         sources = self._backend.dialect.loads
         now = self._backend.clock()
         there = [source for source in sources if self._silent.get(source, 0.0) <= now]
-        if not there:
+        if not there and not self._backend.gpu_metrics:
             return
         reading = NOTHING
         told = {source.read: source for source, kept in self._kept.items() if kept != NOTHING}
@@ -81,11 +83,16 @@ class Scraper:
                 if read != NOTHING:
                     told[source.read] = source
         if reading == NOTHING:
-            self.misses += 1
-            return
-        self.reads += 1
+            self.misses += bool(there)
+            if self.reads or not self._backend.gpu_metrics:
+                return
+        else:
+            self.reads += 1
         for source in sources:
             reading = merged(reading, self._kept.get(source, NOTHING))
+        if self._backend.gpu_metrics:
+            used_b = await self._cards.used_b(self._backend.gpu_metrics, self._backend.gpus)
+            reading = reading._replace(facts=(reading.facts or UNKNOWN)._replace(gpu_reserved_b=used_b))
         self._tell(reading)
 
     def _may_stir(self, reading: Reading, now: float) -> bool:

@@ -97,6 +97,9 @@ class Upstream:
         self.parameters = config.parameters
         self.salts_cache = config.cache_salt == "tenant"
         self.written = config.facts
+        self.gpu_metrics = config.gpu_metrics
+        """Who tells of the memory of its cards; None: nobody."""
+        self.gpus = tuple([str(card) for card in config.gpus])
         self._max_answer = config.max_tokens
         self._asks_usage = config.usage == "ask"
         self._key_line = None if address.api_key is None else f"authorization: Bearer {address.api_key}\r\n".encode()

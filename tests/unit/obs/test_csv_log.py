@@ -95,3 +95,9 @@ def test_one_row_of_cells_that_nothing_computes_whatever_the_names(model: str, s
 def test_what_looks_like_a_formula_is_text(text: str) -> None:
     row = read(record(model_served=text), {"alpha": (text, text)})
     assert (row["model"], row["hardware"], row["precision"]) == (f"'{text}",) * 3
+
+
+def test_memory_of_cards_in_gigabytes() -> None:
+    facts = EngineFacts(gpu_memory_b=12.5e9, gpu_reserved_b=70_003 * 2.0**20)
+    row = CsvRows(lambda _: facts).row(record(), 1000.0).decode().split(",")
+    assert (row[-3], row[-2]) == ("12.500", "73.403")

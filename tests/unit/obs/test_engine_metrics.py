@@ -19,7 +19,16 @@ def samples(*views: BackendView) -> dict[str, list[tuple[dict[str, str], float]]
 
 
 def test_what_an_engine_is_and_says() -> None:
-    facts = EngineFacts("vllm", "0.33.0", "fp8", speculative=True, acceptance=0.5, prefix_hits=0.25, gpu_memory_b=8.0)
+    facts = EngineFacts(
+        "vllm",
+        "0.33.0",
+        "fp8",
+        speculative=True,
+        acceptance=0.5,
+        prefix_hits=0.25,
+        gpu_memory_b=8.0,
+        gpu_reserved_b=9.0,
+    )
     told = samples(view(facts=facts, engine_running=3.0, engine_kv_usage=0.5, scraped_s=1.5, context=4096))
     ((info, one),) = told["tidegate_engine_info"]
     assert one == 1.0
@@ -40,6 +49,7 @@ def test_what_an_engine_is_and_says() -> None:
         "tidegate_engine_speculative_acceptance_ratio": 0.5,
         "tidegate_engine_prefix_hit_ratio": 0.25,
         "tidegate_engine_gpu_memory_bytes": 8.0,
+        "tidegate_engine_gpu_reserved_bytes": 9.0,
     }
 
 

@@ -193,3 +193,36 @@ async def test_where_metrics_tell_nobody_is_disturbed(bed: Any) -> None:
     told = await bed.scrapes(5)
     assert {(report.running, report.waiting, report.seats) for report in told} == {(1, 3, 2)}
     assert bed.llama.disturbed == 0
+
+
+async def test_memory_of_cards_is_told_beside_what_the_engine_says(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, scraper, told = engine
+    scraper._backend.gpu_metrics = "http://127.0.0.1:1/metrics"
+
+    async def used_b(*_: object) -> float:
+        return 5.0
+
+    monkeypatch.setattr(scraper._cards, "used_b", used_b)
+    await scraper.scrape()
+    assert (told[-1].running, told[-1].facts.gpu_reserved_b) == (3.0, 5.0)
+    served.status = 503
+    await scraper.scrape()
+    assert len(told) == 1, "what the engine said of itself is not taken back"
+
+
+async def test_memory_of_cards_is_told_of_an_engine_that_tells_nothing(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, scraper, told = engine
+    served.status = 404
+    scraper._backend.gpu_metrics = "nvml"
+
+    async def used_b(*_: object) -> float:
+        return 5.0
+
+    monkeypatch.setattr(scraper._cards, "used_b", used_b)
+    for _ in range(2):
+        await scraper.scrape()
+        assert told.pop().facts.gpu_reserved_b == 5.0
