@@ -404,7 +404,7 @@ class Scheduler:
         elif isinstance(report, Load):
             woke = self._fleet.told(backend, report)
             self._learning.load(backend, report, now)
-            if report.facts is not None and backend.tells(report.facts._replace(engine=backend.told.engine)):
+            if report.facts is not None and backend.tells(report.facts):
                 self._line_up_again(now)
                 self._outbox.extend(self._waiting.feed_all(now))
             self._progress.go_on(backend, woke, now)

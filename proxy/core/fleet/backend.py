@@ -213,18 +213,24 @@ class Backend:
         self._call()
 
     def tells(self, told: EngineFacts) -> bool:
-        """What the engine says of itself now; returns whether other rules fit it."""
+        """What the engine says of itself now; what it said before holds beside it, since not each look hears all of
+        it. Returns whether other rules fit it."""
+        return self._says(first_known(told, self.told))
+
+    def is_of_kind(self, kind: str) -> bool:
+        """The kind of engine that a probe found; returns whether other rules fit it. Of another nothing is known."""
+        return kind != self.told.engine and self._says(UNKNOWN._replace(engine=kind))
+
+    def is_set_up_anew(self) -> None:
+        """It was restarted: what it said of itself may be so no more."""
+        self._says(UNKNOWN._replace(engine=self.told.engine))
+
+    def _says(self, told: EngineFacts) -> bool:
         if told == self.told:
             return False
         before, self.told = self.labels, told
         self._describe()
         return before != self.labels
-
-    def is_of_kind(self, kind: str) -> bool:
-        """The kind of engine that a probe found; returns whether other rules fit it. Of another nothing is known."""
-        if kind == self.told.engine:
-            return False
-        return self.tells(UNKNOWN._replace(engine=kind))
 
     def _describe(self) -> None:
         self.facts = first_known(self.told, self.spec.facts)

@@ -221,6 +221,7 @@ class Learning:
         backend.record.wipe()
         self.sessions.wiped(backend.kept)
         backend.abilities.forget()
+        backend.is_set_up_anew()
         _forget_flow(backend)
         backend.calls.caps.forget()
         backend.batching.forget()

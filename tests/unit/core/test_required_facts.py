@@ -45,6 +45,20 @@ def test_who_waits_goes_when_an_engine_says_that_it_fits() -> None:
     assert where(told(play, "b", precision="fp16")) == ["b"]
 
 
+def test_what_an_engine_said_holds_while_it_says_something_else_until_it_is_restarted() -> None:
+    """One of its routes that is late must not refuse anybody."""
+    play = Play(spec("a"))
+    told(play, "a", precision="F16", version="1")
+    assert told(play, "a", acceptance=0.5) == []
+    view = play.view("a")
+    assert (view.facts.precision, view.facts.version, view.facts.acceptance) == ("F16", "1", 0.5)
+    assert where(play.submit(1, require=FP16)) == ["a"]
+    play.scheduler.observe(Restarted("a"), play.now)
+    told(play, "a", version="2")
+    assert isinstance(play.submit(2, require=FP16)[0], Refuse)
+    assert play.view("a").facts == EngineFacts(version="2")
+
+
 def test_another_kind_of_engine_has_said_nothing() -> None:
     play = Play(spec("a"))
     play.scheduler.observe(Probed("a", True, M, kind="llama_cpp"), play.now)
