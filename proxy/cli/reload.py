@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -62,6 +63,8 @@ def _said(told: dict[str, Any], arguments: argparse.Namespace) -> Iterator[str]:
 
 def _why_not(answer: Answer) -> list[str]:
     told = answer.told
+    if answer.status == HTTPStatus.NOT_FOUND and not told:
+        return ["it answered 404: nothing can be reloaded there; is it a demo, or no Tidegate?"]
     errors = told.get("errors") or [reason(answer.status, told) or why_not(answer.status, told)]
     return [*map(str, errors), *(["nothing was changed"] if "errors" in told else [])]
 

@@ -206,7 +206,7 @@ class Ledger:
         return (decoding_s - entry.mark_decoding) / span, (kv_s - entry.mark_kv) / span, min(work_s, busy_s)
 
     def integrals(self, now: float) -> tuple[float, float, float, float]:
-        """Seconds of decoding requests, of KV tokens, of prefills under way and of work on them, since ever."""
+        """Seconds of decoding requests, of KV tokens, of prefills under way and of work on them, since it began."""
         self.settle(now)
         return self._decoding_s, self._kv_s, self._busy_s, self._prefilling.done_s
 

@@ -74,6 +74,12 @@ def test_somebody_else_is_there(
     assert capsys.readouterr().err.startswith("tidegate reload: ")
 
 
+def test_a_demo_has_nothing_to_reload(admin: AdminPort, capsys: pytest.CaptureFixture[str]) -> None:
+    admin.answers = [(404, b"Known here: /, /status.\n")]
+    assert run(admin) == 1
+    assert "nothing can be reloaded there; is it a demo" in capsys.readouterr().err
+
+
 def test_nobody_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reload", "--admin", "http://127.0.0.1:1"]) == 1
     assert "no proxy answers at http://127.0.0.1:1: connection refused" in capsys.readouterr().err
