@@ -77,6 +77,7 @@ class Backend:
         "pool",
         "pressure",
         "quota",
+        "readers",
         "record",
         "residence_s",
         "scraped_at",
@@ -121,6 +122,8 @@ class Backend:
         """End of its last pause."""
         self.in_flight = 0
         """Permits out."""
+        self.readers = 0
+        """Attempts out that take no permit."""
         self.share = 1.0
         """Slow start: the share of its usual traffic it should get."""
         self.service_s: float | None = None

@@ -66,7 +66,7 @@ class Roster:
 
     def forget_idle(self) -> list[Backend]:
         """Those that left and have no attempt out are known no more."""
-        idle = [backend for backend in self.leaving if not backend.in_flight]
+        idle = [backend for backend in self.leaving if not (backend.in_flight or backend.readers)]
         for backend in idle:
             self.leaving.remove(backend)
             self._unname(backend)

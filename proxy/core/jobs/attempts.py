@@ -221,7 +221,9 @@ class Attempts:
         _free_quota(open_job, out=bool(open_job.attempts))
 
     def _send(self, open_job: OpenJob, backend: Backend, entry: Entry) -> Attempt:
-        if not open_job.job.is_free:
+        if open_job.job.is_free:
+            backend.readers += 1
+        else:
             assert backend.in_flight < backend.limit
             backend.in_flight += 1
         self._last_id += 1
@@ -267,7 +269,9 @@ class Attempts:
         backend = attempt.backend
         attempt.state = attempt_after(attempt.state, END)
         del self.out[attempt.id]
-        if not attempt.open_job.job.is_free:
+        if attempt.open_job.job.is_free:
+            backend.readers -= 1
+        else:
             backend.in_flight -= 1
             assert backend.in_flight >= 0
         if attempt.inputs:

@@ -429,3 +429,15 @@ def test_another_order_holds_from_the_next_request() -> None:
     assert gone(play.submit(1))[0][1] == "b"
     assert changed(play, spec("a"), spec("b", order=1)) == []
     assert gone(play.submit(2))[0][1] == "a"
+
+
+def test_who_reads_a_kept_answer_keeps_its_backend_known() -> None:
+    """It takes no permit, and is out all the same: its stream must not be cut."""
+    play = Play(spec("a"), spec("b"))
+    (out,) = play.submit(1, is_free=True)
+    assert isinstance(out, Dispatch)
+    left = "b" if out.backend == "a" else "a"
+    play.scheduler.reconfigure([spec(left)], PLAIN, play.now)
+    assert play.scheduler.knows(out.backend)
+    play.scheduler.observe(Finished(out.attempt), play.now)
+    assert not play.scheduler.knows(out.backend)
