@@ -16,6 +16,7 @@ from proxy.live.timings import Timings
 from proxy.live.upstream.backends import Upstream
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import FaultError, Kind, downstream
+from proxy.wire import model_list
 from proxy.wire.cors import Cors
 from proxy.wire.headers import Head
 from proxy.wire.routes import Route
@@ -62,22 +63,23 @@ class OwnAnswers:
     def to(self, head: Head, found: Route, body: bytes) -> Own | None:
         """The answer to a request that no engine is asked for; None: it is for one of them."""
         if found.endpoint is Endpoint.MODELS:
-            return self.models(found.item, self._models_of(head))
+            return self.models(found.item, self._models_of(head), as_anthropic=b"anthropic-version" in head.fields)
         if found.endpoint is Endpoint.HEALTH:
             return self.health(found.item)
         if found.endpoint is Endpoint.TIMINGS:
             return self.timing(head, found.item, body)
         return None
 
-    def models(self, item: str, permitted: Patterns) -> Own:
+    def models(self, item: str, permitted: Patterns, *, as_anthropic: bool = False) -> Own:
         """All models that a client may use, or the one called `item`. FaultError when there is none."""
         if not item:
-            return Own(200, [_JSON], self._models.render(permitted))
+            listed = self._models.render(permitted)
+            return Own(200, [_JSON], model_list.as_anthropic(listed) if as_anthropic else listed)
         body = self._models.find(item, permitted)
         if body is None:
             text = f"The model `{item[:64]}` does not exist."
             raise FaultError(downstream(Kind.MODEL_NOT_FOUND, text, param="model"))
-        return Own(200, [_JSON], body)
+        return Own(200, [_JSON], model_list.as_anthropic(body) if as_anthropic else body)
 
     def timing(self, head: Head, item: str, body: bytes) -> Own:
         """Where the time of a request went, with what is reported of it now. FaultError when there is none of this

@@ -182,7 +182,7 @@ class Relay:
 
     def _usage(self) -> Usage:
         if self.stream is not None:
-            return usage.of_events(self.stream.tail)
+            return self.stream.usage()
         if not self.complete:
             return NO_USAGE
         return usage.of_body(self.body) if self._ends is None else usage.of_ends(self._ends)

@@ -38,6 +38,8 @@ def _spelled() -> Iterator[tuple[str, Route]]:
         if served is Served.EVERYWHERE:
             found = Route(endpoint, path, methods, json_only)
             yield from ((spelling, found) for spelling in (path, path + "/", path.removeprefix("/v1")))
+            if path.startswith("/v1/messages"):  # Anthropic's clients write `/v1` themselves, behind any base URL
+                yield "/v1" + path, found
         elif served is Served.SOMEWHERE:
             yield path, Route(endpoint, path, methods, json_only, plain=path)
         else:

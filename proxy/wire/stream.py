@@ -9,6 +9,7 @@ changes text, order or usage.
 
 from typing import Final
 
+from proxy.model.endpoint import Api
 from proxy.wire import ends, errors, sse, usage
 from proxy.wire.choices import Choices
 from proxy.wire.event import Event
@@ -29,6 +30,7 @@ class Stream:
     __slots__ = (
         "_before",
         "_before_that",
+        "_begun",
         "_choices",
         "_is_over",
         "_is_straight",
@@ -74,6 +76,8 @@ class Stream:
         self._is_over = False
         self._next_at: float | None = None
         self._before = self._before_that = b""
+        self._begun = b""
+        """The first event of Anthropic's, which tells what the prompt has."""
         self.last_event = b""
         """The last event with data, abridged when large: another one is another object, whatever it holds. Empty: none
         yet."""
@@ -122,6 +126,10 @@ class Stream:
     def tail(self) -> list[bytes]:
         """The last events, up to 3 and oldest first, as the engine sent them, large ones abridged: usage is in them."""
         return [event for event in (self._before_that, self._before, self.last_event) if event]
+
+    def usage(self) -> usage.Usage:
+        """Token counts, as far as its events told them."""
+        return usage.of_messages(self._begun, self.tail) if self._begun else usage.of_events(self.tail)
 
     @property
     def has_ended(self) -> bool:
@@ -176,6 +184,8 @@ class Stream:
     def _note(self, event: Event) -> None:
         self._straight.saw(event)
         raw = event.raw
+        if self._plan.api is Api.MESSAGES and not self._begun and raw.find(b'"message_start"') >= 0:
+            self._begun = raw if len(raw) <= _WHOLE_B else ends.abridged(raw, event.data)
         self._remember(raw if len(raw) <= _WHOLE_B else ends.abridged(raw, event.data))
         continuation = self._plan.continuation
         if continuation is not None:

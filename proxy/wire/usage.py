@@ -78,6 +78,16 @@ def of_events(events: list[bytes]) -> Usage:
     return NO_USAGE
 
 
+def of_messages(begun: bytes, events: list[bytes]) -> Usage:
+    """Usage of a stream of Anthropic's, whose first event tells the prompt's where its last ones do not."""
+    last = of_events(events)
+    if last.prompt_tokens is not None or not begun:
+        return last
+    message = Event(begun).object.get("message")
+    first = _of_fields(message) if isinstance(message, dict) else NO_USAGE
+    return Usage(first.prompt_tokens, last.completion_tokens, first.cached_tokens)
+
+
 def of_event(event: Event) -> Usage:
     """Usage of a stream as far as one event tells it."""
     return _told_by(event, [event])
@@ -131,12 +141,22 @@ def _of_fields(fields: Any) -> Usage:
     usage = fields.get("usage") if isinstance(fields, dict) else None
     if not isinstance(usage, dict):
         return _of_timings(fields.get("timings")) if isinstance(fields, dict) else NO_USAGE
+    if "cache_read_input_tokens" in usage:
+        return _of_messages(usage)
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     return Usage(
         _count(usage.get("prompt_tokens", usage.get("input_tokens"))),
         _count(usage.get("completion_tokens", usage.get("output_tokens"))),
         _count(details.get("cached_tokens")) if isinstance(details, dict) else None,
     )
+
+
+def _of_messages(usage: dict[str, Any]) -> Usage:
+    """Anthropic's input has what was read from a cache, and what was written to one, beside it."""
+    fresh, cached = _count(usage.get("input_tokens")), _count(usage["cache_read_input_tokens"])
+    written = _count(usage.get("cache_creation_input_tokens"))
+    prompt = None if fresh is None else fresh + (cached or 0) + (written or 0)
+    return Usage(prompt, _count(usage.get("output_tokens")), cached)
 
 
 def _is_single(events: list[Event]) -> bool:

@@ -211,3 +211,5 @@ async def test_the_sdks_raise_what_they_should(tmp_path: Path) -> None:
             with pytest.raises(anthropic.AuthenticationError) as denied:
                 await other.messages.create(model="m", max_tokens=2, messages=MESSAGES)
             assert denied.value.body["error"]["type"] == "authentication_error"  # type: ignore[index]
+        async with anthropic.AsyncAnthropic(base_url=url, api_key=A) as other:
+            assert [model.id async for model in other.models.list()] == ["m"]

@@ -36,7 +36,7 @@ TOLD = {
     "vllm/chat_stream_usage": Usage(25, 4, 16),
     "vllm/completion_stream_usage": Usage(3, 4, 0),
     "vllm/continuous_usage": Usage(25, 3, 16),
-    "vllm/messages_stream": Usage(9, 3),
+    "vllm/messages_stream": Usage(25, 3, 16),
     "vllm/responses_stream": Usage(14, 3, 0),
     "vllm/two_prompts_n2_usage": Usage(5, 8),
 }
@@ -55,6 +55,15 @@ def test_usage_of_captured_streams(name: str) -> None:
     assert usage.of_events(events_of(name)[-KEPT_EVENTS:]) == TOLD.get(name, NO_USAGE)
 
 
+@pytest.mark.parametrize("name", ["llama.cpp", "vllm"])
+def test_the_first_event_of_anthropics_tells_the_prompt_where_the_last_does_not(name: str) -> None:
+    first, *rest = events_of(f"{name}/messages_stream")
+    cached = 24 if name == "llama.cpp" else 16
+    assert usage.of_messages(first, rest[-KEPT_EVENTS:]) == Usage(25, 3, cached)
+    assert usage.of_messages(b"data: [1]\n\n", rest[-KEPT_EVENTS:]).completion_tokens == 3
+    assert usage.of_messages(b"", rest[-KEPT_EVENTS:]) == usage.of_events(rest[-KEPT_EVENTS:])
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
@@ -65,14 +74,16 @@ def test_usage_of_captured_streams(name: str) -> None:
         ("vllm/emb_base64", None),
         ("llama.cpp/emb_base64", None),
         ("vllm/responses", None),
-        ("llama.cpp/messages", None),
+        ("llama.cpp/messages", (25, 4)),
+        ("vllm/messages", (25, 4)),
     ],
 )
 def test_usage_of_captured_answers(name: str, told: tuple[int, int] | None) -> None:
     body = capture(name).body
     found = usage.of_body(body)
     said = json.loads(body)["usage"]
-    assert found.prompt_tokens == said.get("prompt_tokens", said.get("input_tokens"))
+    beside = said.get("cache_read_input_tokens", 0)
+    assert found.prompt_tokens == said.get("prompt_tokens", said.get("input_tokens", 0) + beside)
     assert found.prompt_tokens is not None
     if told is not None:
         assert found[:2] == told
