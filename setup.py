@@ -35,7 +35,8 @@ _LEFT_OUT = {
     "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/guard"
     " live/catalogue"
     " live/page/assets live/page/console live/page/feed live/page/playground"
-    " live/background/address_space live/background/memory live/background/prober live/background/questions"
+    " live/background/address_space live/background/cards live/background/memory live/background/prober"
+    " live/background/questions"
     " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/checker"
     " live/tiktoken_files live/tokenizers live/upstream/tls",
     "runs in a process of its own": "live/check_worker wire/schema_check",

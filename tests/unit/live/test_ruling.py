@@ -51,10 +51,8 @@ async def test_what_is_left_of_a_quota_is_told_where_the_key_is_the_operators(ke
     async with shared_bed("http://127.0.0.1:1", 1) as bed:
         one, relay = attempt(bed)
         one.backend._key_line = None if key is None else key.encode()
-        told: list[object] = []
-        bed.driver.report = told.append  # type: ignore[method-assign,assignment]
         relay.on_head(200, [(b"x-ratelimit-remaining-requests", b"3"), (b"x-ratelimit-reset-requests", b"2s")], 1.0)
         relay.on_end()
         await asyncio.wait_for(relay.ready, 1)
         assert heeded(one) is None
-        assert told == ([] if key is None else [Remaining(1, 3.0, 2.0)])
+        assert bed.scheduler.reports == ([] if key is None else [Remaining(1, 3.0, 2.0)])

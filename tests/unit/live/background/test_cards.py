@@ -2,8 +2,12 @@
 
 import asyncio
 import logging
+import os
+import shutil
+import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -104,6 +108,35 @@ async def test_without_its_library_it_is_said_what_to_install(
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert await asked().used_b(NVML, ()) is None
     assert "tidegate[nvml]" in caplog.text
+
+
+_LIBRARY = """
+#include <string.h>
+typedef struct { unsigned long long total, free, used; } memory;
+int nvmlInit_v2(void) { return 0; }
+int nvmlInitWithFlags(unsigned flags) { return 0; }
+int nvmlShutdown(void) { return 0; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned at, void **card) { *card = (void *)(at + 1L); return at > 1 ? 2 : 0; }
+int nvmlDeviceGetHandleByUUID(const char *id, void **card) { *card = (void *)2; return strcmp(id, "GPU-bb") ? 6 : 0; }
+int nvmlDeviceGetMemoryInfo(void *card, memory *told) { told->used = (long)card == 1 ? 700 : 20; return 0; }
+"""
+_ASK = """
+from proxy.live.background.cards import read
+print(read("nvml", ()), read("nvml", ("0",)), read("nvml", ("GPU-bb",)))
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the library")
+def test_nvidias_own_binding_is_asked_as_it_wants_to_be(tmp_path: Path) -> None:
+    """Before a library that has the functions of the driver's."""
+    pytest.importorskip("pynvml")
+    (tmp_path / "nvml.c").write_text(_LIBRARY)
+    made = ["cc", "-shared", "-fPIC", "-o", str(tmp_path / "libnvidia-ml.so.1"), str(tmp_path / "nvml.c")]
+    subprocess.run(made, check=True)
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    asked = subprocess.run([sys.executable, "-c", _ASK], env=environment, check=True, capture_output=True, text=True)
+    assert asked.stdout == "720.0 700.0 20.0\n"
 
 
 async def test_one_that_hangs_keeps_nobody_and_is_not_asked_again_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
