@@ -113,6 +113,10 @@ class Dialect:
     """Goes on with a final assistant message: `continue_final_message`, as Hugging Face chat templates mean it."""
     continues_text: bool = False
     """Takes the prompt of a completion as it stands (no template around it), so that its own text may be added."""
+    cuts_prompts: bool = False
+    """Takes a prompt that is longer than its context, and leaves a part of it out without a word."""
+    outruns_context: bool = False
+    """May go on when its context is full, without the beginning of it, and does not say so."""
     salts_cache: bool = False
     """Knows `cache_salt` in the body: prompts with different ones share no prefix of its cache."""
     revision_route: str = ""

@@ -105,6 +105,7 @@ LLAMA_CPP: Final = Dialect(
     answers_500_to_bad_requests=True,
     one_token_per_event=True,
     continues_text=True,
+    outruns_context=True,  # with --context-shift
     traps=llama_cpp.TRAPS,
     traits=Traits(no_arrays=frozenset({Endpoint.COMPLETIONS})),  # its usage is that of the first prompt
 )

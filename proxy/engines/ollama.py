@@ -101,6 +101,8 @@ OLLAMA: Final = Dialect(
     zero_usage=frozenset({Endpoint.COMPLETIONS}),
     revision_route="/api/tags",
     revisions=_digests,
+    cuts_prompts=True,
+    outruns_context=True,
     traps=ollama.TRAPS,
     traits=Traits(loose_names=True, no_arrays=frozenset({Endpoint.COMPLETIONS})),
 )

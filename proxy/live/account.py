@@ -119,6 +119,8 @@ class Account:
     def settle(self, outcome: Outcome) -> None:
         """Give everything back and tell of it, exactly once, whatever happened."""
         usage, source = self._usage()
+        if self._job is not None and self._request is not None and self._request.stream:
+            self._writer.truncated = self._job.truncated(usage)
         served = self._model_served()  # a backend that leaves may be forgotten with its permit
         self._give_back(outcome, usage)
         if self._checked is not None:
@@ -180,6 +182,7 @@ class Account:
             reason=job.reason if job else "",
             job=asked,
             classified=self._taken.classified if self._taken is not None else None,
+            truncated=self._writer.truncated,
         )
         self._accounts.record(record)
         if head is not None and self._taken is not None:

@@ -181,7 +181,7 @@ class Caller:
     ) -> None:
         """`parameters`: fields of requests for a model, by its name, that are changed for all backends."""
         self._scheduler = scheduler
-        self._tokenizers = tokenizers
+        self.tokenizers = tokenizers
         self.limits = limits
         self._loop = loop
         self._clock = clock
@@ -196,6 +196,10 @@ class Caller:
         if call.tap is not None:
             relay.tap = call.tap(relay)
         return relay
+
+    def name_of(self, job: Job, backend: Upstream) -> str:
+        """A backend's own name of the model of a job."""
+        return self._scheduler.upstream_model(backend.name, job.model)
 
     async def attempt(self, one: Try) -> None:
         """On return its relay, or a twin that took its place, can be judged."""
@@ -258,7 +262,7 @@ class Caller:
             return body
         if plan.continuation is not None:
             body = plan.continuation.body(body)
-        name = self._scheduler.upstream_model(backend.name, call.job.model)
+        name = self.name_of(call.job, backend)
         if request.model is not None and name != request.model:
             body = splice.replace_value(body, "model", name)
         if backend.parameters or self.parameters:
@@ -278,7 +282,7 @@ class Caller:
 
     def _form(self, call: Call, backend: Upstream) -> tuple[memoryview, bytes, memoryview] | None:
         """A form upload with the model as the engine calls it; None: it stays as it came."""
-        name = self._scheduler.upstream_model(backend.name, call.job.model)
+        name = self.name_of(call.job, backend)
         if name == call.request.model:
             return None
         types = [value for key, value in call.headers if key.lower() == b"content-type"]
@@ -287,10 +291,10 @@ class Caller:
     def _plan(self, call: Call, backend: Upstream, continuation: Continuation | None) -> StreamPlan:
         evidence = None
         if call.settings.granularity != "engine" and ENDPOINTS[call.request.endpoint].rechunked:
-            model = self._scheduler.upstream_model(backend.name, call.job.model)
+            model = self.name_of(call.job, backend)
             evidence = Evidence(
-                self._tokenizers.estimator(model),
-                self._tokenizers.ready(model),
+                self.tokenizers.estimator(model),
+                self.tokenizers.ready(model),
                 one_token_per_event=backend.dialect.one_token_per_event,
             )
         return StreamPlan(

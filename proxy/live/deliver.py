@@ -52,6 +52,7 @@ class Writer:
         "status",
         "taken",
         "tap",
+        "truncated",
     )
 
     def __init__(
@@ -69,6 +70,8 @@ class Writer:
         """Who learns where its answer is kept; None: nobody."""
         self.tap: Tap | None = None
         """Remembers a stream; None: nobody wants to."""
+        self.truncated = ""
+        """What its engine left out of a whole answer's prompt, as far as that shows."""
         self.status = 0
         """As the client got it; 0: nothing yet."""
 
@@ -150,6 +153,10 @@ class Writer:
             body = codings.undone(body, coding, answer.backend)
             headers = [header for header in headers if header[0] != b"content-encoding"]
             coding = b""
+        if job.dialect.cuts_prompts or job.dialect.outruns_context:
+            self.truncated = job.truncated(answer.usage())
+            if self.truncated:
+                headers.append((b"x-tidegate-truncated", self.truncated.encode()))
         corrections = None if coding else job.corrections
         return self.respond(answer.status, headers, body if corrections is None else corrections.of_body(body))
 

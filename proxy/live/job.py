@@ -19,6 +19,7 @@ from proxy.live.outstanding import Jobs, Outstanding
 from proxy.live.relay import Relay
 from proxy.live.ruling import heeded, tell
 from proxy.live.shared_call import Share
+from proxy.live.truncations import truncated
 from proxy.model.commands import Dispatch, Failed, Finished, FirstByte, FirstToken, Refuse, Refused
 from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import DECLINED, NOT_REACHED, Fault, FaultError, Kind, Source
@@ -174,6 +175,11 @@ class JobLoop(Outstanding):
     def hedge_said(self) -> str:
         """`won` or `lost`: what became of a second attempt; empty: there was none."""
         return "" if self.hedge_won is None else "won" if self.hedge_won else "lost"
+
+    def truncated(self, usage: Usage) -> str:
+        """What its engine left out without a word, as far as that shows; empty: nothing. Of a share nobody knows."""
+        one = self._try
+        return "" if one is None or self._share is not None else truncated(one, usage, self._jobs.caller)
 
     def fits(self, backend: str) -> bool:
         """Whether that backend could go on with its stream."""

@@ -155,6 +155,8 @@ def _json_line(record: Record, wall: float) -> bytes:
     fields.update(zip(_WHAT, _what(record), strict=True))
     fields.update(zip(_SPANS, map(_rounded, _spans_ms(record)), strict=True))
     fields.update(zip(_COUNTS, _counts(record), strict=True))
+    if record.truncated:
+        fields["truncated"] = record.truncated
     fields["tenant"] = record.tenant
     fields["client"] = record.client
     fields["id"] = record.id
@@ -173,6 +175,8 @@ def _text_line(record: Record, wall: float) -> bytes:
         count = counts[i]
         if count is not None:
             parts += (names[i], str(count))
+    if record.truncated:
+        parts += (" truncated=", record.truncated)
     if record.tenant:
         parts += (" tenant=", _word(record.tenant))
     if record.client:

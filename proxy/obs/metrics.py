@@ -29,7 +29,7 @@ from proxy.obs.scheduler_metrics import scheduler_families
 from proxy.obs.slo_metrics import slo_families
 from proxy.obs.stage_metrics import StageMetrics
 from proxy.obs.telemetry import telemetry_families
-from proxy.obs.usage_metrics import UsageMetrics
+from proxy.obs.usage_metrics import UsageMetrics, truncated_families
 from proxy.obs.worsening import Tally
 from proxy.wire.prompts.lint import PrefixLint
 
@@ -67,6 +67,7 @@ class Metrics:
         self._models = models or Labels((), MAX_NAMES, scheduler.listed_as)
         self._tenants = tenants or Labels((), MAX_NAMES)
         self._caches: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._truncated: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._stages = stages or StageMetrics()
         self._left: deque[str] = deque()
         """Backends, by when they left."""
@@ -95,6 +96,8 @@ class Metrics:
         if record.prompt_version:
             self._prompts.count(record)
         model = self._models.of(record.model)
+        if record.truncated:
+            self._truncated[record.backend, model, record.truncated] += 1
         self._usage.count(model, self._tenants.of(record.tenant), record)
         self._place(model, key[1], key[2], record)
 
@@ -120,6 +123,8 @@ class Metrics:
             forgotten = self._left.popleft()
             if all(view.name != forgotten for view in self._scheduler.backends(self._now())):
                 self._requests.forget(forgotten)
+                for key in [key for key in self._truncated if key[0] == forgotten]:
+                    del self._truncated[key]
                 self.percentiles.forget("backend", forgotten)
 
     def silent(self) -> dict[str, int]:
@@ -137,6 +142,7 @@ class Metrics:
         told, counts = self._gauges(), self._scheduler.counts(now)
         yield AT_END, self._requests.families(counts.hedge_tokens, counts.retry_tokens)
         yield AT_END, self._usage.families()
+        yield AT_END, truncated_families(self._truncated)
         yield AT_END, self._batches.families()
         yield AT_END, self.goodput.families()
         yield AT_END, self._stages.families()

@@ -84,6 +84,8 @@ class Record:
     """As the scheduler saw it, so that it can be asked again; None: it never became one."""
     classified: Classified | None = None
     """How its class was found."""
+    truncated: str = ""
+    """What its engine left out without a word (`wire.truncation`); empty: nothing, as far as that shows."""
 
     def __init__(
         self,
@@ -122,6 +124,7 @@ class Record:
         reason: str = "",
         job: Job | None = None,
         classified: Classified | None = None,
+        truncated: str = "",
     ) -> None:
         self.id = id
         self.method = method
@@ -157,6 +160,7 @@ class Record:
         self.reason = reason
         self.job = job
         self.classified = classified
+        self.truncated = truncated
 
     @property
     def is_from_memory(self) -> bool:

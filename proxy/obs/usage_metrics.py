@@ -4,7 +4,7 @@ Owns these counts. Both labels are closed sets (`obs.labels`): tenants are those
 them; whoever has no entry there is `other`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from prometheus_client.metrics_core import Metric
@@ -91,3 +91,14 @@ class UsageMetrics:
             _LABELS,
             [(key, one.queue_s) for key, one in used],
         )
+
+
+def truncated_families(counted: Mapping[tuple[str, str, str], int]) -> Iterator[Metric]:
+    """By backend, model and what was left out."""
+    yield counters(
+        "tidegate_truncated_requests",
+        "Requests of which an engine left something out without a word: a part of the `prompt` that was longer than "
+        "its context, or the beginning of a `context` that its answer filled.",
+        ("backend", "model", "what"),
+        [(key, float(n)) for key, n in counted.items()],
+    )

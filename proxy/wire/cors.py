@@ -13,7 +13,8 @@ _EXPOSED = (
     b"age, retry-after, retry-after-ms, server-timing, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
     b"x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, "
     b"x-ratelimit-reset-tokens, x-request-id, x-should-retry, x-tidegate-cache, x-tidegate-expandable, "
-    b"x-tidegate-history, x-tidegate-model, x-tidegate-prompt, x-tidegate-route, x-tidegate-structured"
+    b"x-tidegate-history, x-tidegate-model, x-tidegate-prompt, x-tidegate-route, x-tidegate-structured, "
+    b"x-tidegate-truncated"
 )
 """What SDKs and pages read; a browser hides any other header."""
 

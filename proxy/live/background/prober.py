@@ -183,6 +183,8 @@ class Prober:
         name, traits = self._backend.name, self._backend.dialect.traits
         if found is None:
             return Probed(name, ok=True, traits=traits, kind=self._backend.kind)
+        if found.contexts:
+            self._backend.contexts = found.contexts
         return Probed(name, True, found.names, contexts=found.contexts or None, traits=traits, kind=self._backend.kind)
 
     def _learn(self, found: Listing) -> None:
@@ -268,6 +270,7 @@ class Prober:
         backend.dialect = dialect
         _log.info("backend %s is %s", backend.name, kind or "of an unknown kind")
         if was is not UNKNOWN:
+            backend.contexts = {}
             self._driver.report(Restarted(backend.name))
             self._backend.warm = frozenset()
         return True

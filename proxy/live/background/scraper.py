@@ -115,6 +115,8 @@ class Scraper:
             _log.info("backend %s %s", name, "sleeps and gets no requests" if self._asleep else "is awake")
         if reading.facts is not None:
             self._compare(reading.facts)
+        if reading.contexts is not None:
+            self._backend.contexts = reading.contexts
         self._driver.report(
             Load(
                 name,

@@ -13,6 +13,7 @@ from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
 from proxy.model.engine_facts import UNKNOWN as UNKNOWN_FACTS
 from proxy.model.limits import UpstreamLimits
+from proxy.model.model_name import twin
 from proxy.model.parameters import ParameterSettings
 from proxy.wire.parameters import Changed
 
@@ -57,6 +58,10 @@ class Upstream:
         """It was not reached just now: its prober looks at once."""
         self.warm: frozenset[str] = frozenset()
         """Models in which it was asked for named prompts, by its own names, since it forgot everything."""
+        self.contexts: dict[str, int] = {}
+        """Tokens of the contexts that it told last, by its own names of models."""
+        self._told: set[str] = set()
+        """What its operator was told once."""
         self._closes = False
         """The last request was taken by nobody: its connection was closed without an answer."""
         self._closes_probes = False
@@ -168,6 +173,17 @@ class Upstream:
         if now >= self._warn_again:
             self._warn_again = now + _WARN_S
             _log.warning("%s", text)
+
+    def warn_once(self, text: str) -> None:
+        """… and that stays as it is until somebody changes it."""
+        if text not in self._told and len(self._told) < _MODELS_MAX:
+            self._told.add(text)
+            _log.warning("%s", text)
+
+    def context_of(self, model: str) -> int | None:
+        """Tokens, by its own name of the model; None: it did not tell."""
+        context = self.contexts.get(model)
+        return self.contexts.get(twin(model)) if context is None and self.dialect.traits.loose_names else context
 
     @property
     def kind(self) -> str:

@@ -85,6 +85,12 @@ def test_text() -> None:
     )
 
 
+def test_what_an_engine_left_out_is_told_where_there_is_something() -> None:
+    told = record(truncated="prompt")
+    assert json.loads(Written("json").line_of(told))["truncated"] == "prompt"
+    assert b" request_bytes=321 truncated=prompt tenant=" in Written("text").line_of(told)
+
+
 def test_a_request_that_could_not_be_read_keeps_the_columns() -> None:
     outcome = failed_with(downstream(Kind.MALFORMED, "x"), Phase.READ)
     bare = timeline(understood=None, released=None)

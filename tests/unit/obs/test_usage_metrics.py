@@ -4,7 +4,7 @@ import pytest
 
 from proxy.model.faults import Kind, downstream
 from proxy.model.outcome import Phase, failed_with
-from proxy.obs.usage_metrics import UsageMetrics
+from proxy.obs.usage_metrics import UsageMetrics, truncated_families
 from proxy.wire.usage import NO_USAGE, Usage
 from tests.unit.obs.records import record, timeline
 
@@ -49,3 +49,10 @@ def test_every_verdict_is_counted() -> None:
         ("service_seconds_total", "m", "acme"): 0,
         ("queue_seconds_total", "m", "acme"): 0,
     }
+
+
+def test_truncated_requests_by_backend_model_and_what() -> None:
+    (family,) = truncated_families({("a", "m", "prompt"): 2})
+    (sample,) = family.samples
+    assert (sample.name, sample.value) == ("tidegate_truncated_requests_total", 2)
+    assert sample.labels == {"backend": "a", "model": "m", "what": "prompt"}
