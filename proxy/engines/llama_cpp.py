@@ -15,6 +15,9 @@ from proxy.model.engine_facts import EngineFacts
 
 _POLL_S: Final = 2.0
 """Its worker looks for clients that left after a second without a result of any task, and a scrape is one."""
+_CALM_BUILD: Final = 10621
+"""Known to answer `/metrics` in its sleep, and to fall asleep though it is asked for them. Earlier ones reload their
+model for it."""
 
 
 def _props(text: bytes) -> Reading:
@@ -80,7 +83,7 @@ LLAMA_CPP: Final = Dialect(
     state_at=STATUS,  # without a model of its own
     loads=(
         LoadSource("/props", _props),
-        LoadSource(METRICS, _metrics, every_s=_POLL_S),
+        LoadSource(METRICS, _metrics, stirs=True, calm_from=_CALM_BUILD, every_s=_POLL_S),
         LoadSource("/slots", _slots, stirs=True, every_s=_POLL_S),
     ),
     tells=frozenset({"precision", "speculative"}),

@@ -5,6 +5,7 @@ judges what is plausible.
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,8 @@ _MAX_CONTEXT: Final = 1 << 32
 MAX_MEMORY_B: Final = 1 << 50
 SELDOM_S: Final = 60.0
 """What changes only with a restart is asked for so often."""
+_BUILD: Final = re.compile(r"b(\d{1,9})\b")
+"""How llama.cpp tells its build: `b10621-0c1e570`; `b0`: of a tree that does not know."""
 
 
 class Reading(NamedTuple):
@@ -58,10 +61,20 @@ class LoadSource(NamedTuple):
     read: Callable[[bytes], Reading]
     stirs: bool = False
     """Asking keeps an idle engine from falling asleep, and wakes it: to be asked when it is at work anyway."""
+    calm_from: int = 0
+    """… unless it is of this build or a later one; 0: whichever it is of."""
     spare: bool = False
     """To be asked only where those before did not say how many requests run."""
     every_s: float = 0.0
     """Not to be asked more often. What it told holds until then, where that is `SELDOM_S`."""
+
+    def disturbs(self, version: str) -> bool:
+        """Whether asking an engine of this version disturbs its sleep. One that does not tell its build is not
+        trusted."""
+        if not self.stirs or not self.calm_from:
+            return self.stirs
+        build = _BUILD.match(version)
+        return build is None or int(build[1]) < self.calm_from
 
 
 def parsed(text: bytes) -> Any:

@@ -108,3 +108,19 @@ def test_what_is_wrong_with_its_set_up(engine: Scripted, tmp_path: Path, capsys:
     assert {one.partition(" ")[2] for one in asked} <= HARMLESS
     if engine.name == "tensorrt-llm":
         assert "GET /metrics" not in asked, "reading it empties it"
+
+
+@pytest.mark.parametrize("is_asleep", [True, False])
+def test_a_llama_server_that_sleeps_is_not_woken(
+    is_asleep: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its `/metrics` would load the model again, in builds of half a year."""
+    told = {"is_sleeping": is_asleep, "total_slots": 4, "build_info": "b9760-6ee0f6579"}
+    engine = Scripted("llama-cpp", "llamacpp", {"/props": told, "/metrics": 501, "/slots": []}, [])
+    file = tmp_path / "routing.yaml"
+    with running(engine) as (port, asked):
+        file.write_text(f'version: 1\nadmin: 127.0.0.1:1\nbackends: [{{url: "http://127.0.0.1:{port}", name: a}}]\n')
+        assert main(["doctor", str(file), "--json"]) == 0
+    found = {one["id"] for one in json.loads(capsys.readouterr().out)}
+    assert ("GET /metrics" in asked, "GET /slots" in asked) == (not is_asleep, False)
+    assert ("llama-cpp-asleep" in found, "llama-cpp-no-metrics" in found) == (is_asleep, not is_asleep)

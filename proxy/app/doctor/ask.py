@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 
 from proxy.app.doctor.finding import Finding
-from proxy.app.doctor.judge import Seen, of_engine
+from proxy.app.doctor.judge import Seen, of_engine, told
 from proxy.app.doctor.names import Names, Place, Resolver, of_name
 from proxy.app.doctor.taste import of_taste, taste
 from proxy.config.backend import BackendOptions
@@ -85,12 +85,15 @@ async def _asked(backend: BackendOptions, reached: list[Place]) -> Seen:
         server = answered.get("server", "")
         kind = recognition.recognise(models, server)
         for question in () if kind else recognition.signs(models, server):
-            status_of_sign, _, told = await _get(session, backend, question.path)
-            kind = question.reads(told) if status_of_sign == 200 else None
+            status_of_sign, _, said = await _get(session, backend, question.path)
+            kind = question.reads(said) if status_of_sign == 200 else None
         dialect = DIALECTS.get(kind or "")
         paths = _paths(dialect) if dialect is not None else []
-        answers = await asyncio.gather(*(_tried(session, backend, path) for path in paths))
-        bodies = {path: told for path, (code, told) in zip(paths, answers, strict=True) if code == 200}
+        answers = await _all(session, backend, paths)
+        bodies = _good(answers)
+        if dialect is not None and not told(Seen(kind, status, "", models, "", bodies)).unloaded:
+            answers |= await _all(session, backend, [load.path for load in dialect.loads if load.calm_from])
+            bodies = _good(answers)
         return Seen(
             kind,
             status,
@@ -98,7 +101,7 @@ async def _asked(backend: BackendOptions, reached: list[Place]) -> Seen:
             models,
             answered.get("date", ""),
             bodies,
-            {path: code for path, (code, _) in zip(paths, answers, strict=True) if code},
+            {path: code for path, (code, _) in answers.items() if code},
             identity.version(bodies.get(identity.VERSION_ROUTES.get(kind or "", ""), b"")),
             answered.get("location", ""),
             reached[0].host,
@@ -119,10 +122,20 @@ def _session(backend: BackendOptions, reached: list[Place]) -> aiohttp.ClientSes
 
 
 def _paths(dialect: Dialect) -> list[str]:
-    """What is asked of an engine of this kind."""
+    """What is asked of an engine of this kind, asleep or not."""
     loads = [source.path for source in dialect.loads if not source.stirs]
     version = identity.VERSION_ROUTES.get(dialect.kind)
     return list(dict.fromkeys([*loads, *([version] if version else []), *dialect.trap_routes]))
+
+
+async def _all(
+    session: aiohttp.ClientSession, backend: BackendOptions, paths: list[str]
+) -> dict[str, tuple[int, bytes]]:
+    return dict(zip(paths, await asyncio.gather(*(_tried(session, backend, path) for path in paths)), strict=True))
+
+
+def _good(answers: dict[str, tuple[int, bytes]]) -> dict[str, bytes]:
+    return {path: said for path, (code, said) in answers.items() if code == 200}
 
 
 def _context(backend: BackendOptions) -> ssl.SSLContext | bool:

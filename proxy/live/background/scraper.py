@@ -77,7 +77,7 @@ class Scraper:
         for source in there:
             if source.spare and reading.running is not None:
                 continue
-            if told.get(source.read, source) is source and (not source.stirs or self._may_stir(reading, now)):
+            if told.get(source.read, source) is source and self._may_ask(source, reading, now):
                 read = await self._read(source)
                 reading = merged(reading, read)
                 if read != NOTHING:
@@ -95,8 +95,10 @@ class Scraper:
             reading = reading._replace(facts=(reading.facts or UNKNOWN)._replace(gpu_reserved_b=used_b))
         self._tell(reading)
 
-    def _may_stir(self, reading: Reading, now: float) -> bool:
-        """Whether to ask a route that keeps the engine awake."""
+    def _may_ask(self, source: LoadSource, reading: Reading, now: float) -> bool:
+        """By what those before it told: not what keeps the engine awake, unless it is at work or has had its rest."""
+        if not source.disturbs("" if reading.facts is None else reading.facts.version):
+            return True
         if reading.running is not None or reading.unloaded:
             return False
         return reading.unloaded is None or self._backend.pool.in_use > 0 or self._rest.is_over(now)

@@ -53,7 +53,22 @@ def test_slots_are_seats() -> None:
 
 
 def test_only_what_disturbs_no_sleep_is_asked_first() -> None:
-    assert [source.stirs for source in LLAMA_CPP.loads] == [False, False, True]
+    assert [source.stirs for source in LLAMA_CPP.loads] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("version", "disturbing"),
+    [
+        ("b10621-0c1e570", {"/slots"}),
+        ("b11368", {"/slots"}),
+        ("b9760-6ee0f6579", {"/metrics", "/slots"}),
+        ("b0-0c1e570", {"/metrics", "/slots"}),
+        ("", {"/metrics", "/slots"}),
+        ("0.5.0", {"/metrics", "/slots"}),
+    ],
+)
+def test_builds_that_metrics_wake(version: str, disturbing: set[str]) -> None:
+    assert {source.path for source in LLAMA_CPP.loads if source.disturbs(version)} == disturbing
 
 
 def test_what_was_captured_of_it() -> None:

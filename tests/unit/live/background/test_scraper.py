@@ -117,12 +117,13 @@ class Llama:
         self.busy = 0
         self.woken = self.disturbed = 0
         self.with_metrics = False
+        self.build = "b10621-0c1e570"
 
     def routes(self) -> dict[str, Any]:
         return {"/props": self.props, "/slots": self.slots, "/metrics": self.metrics}
 
     async def props(self, _: web.Request) -> web.Response:
-        return web.json_response({"total_slots": 2, "is_sleeping": self.asleep})
+        return web.json_response({"total_slots": 2, "is_sleeping": self.asleep, "build_info": self.build})
 
     async def slots(self, _: web.Request) -> web.Response:
         self.disturbed += 1
@@ -133,6 +134,10 @@ class Llama:
     async def metrics(self, _: web.Request) -> web.Response:
         if not self.with_metrics:
             return web.json_response({"error": {"code": 501}}, status=501)
+        if self.build < "b10621":
+            self.disturbed += 1
+            self.woken += self.asleep
+            self.asleep = False
         text = f"llamacpp:requests_processing {self.busy}\nllamacpp:requests_deferred 3\n"
         return web.Response(text=text + "llamacpp:prompt_tokens_total 7\n")
 
@@ -226,3 +231,21 @@ async def test_memory_of_cards_is_told_of_an_engine_that_tells_nothing(
     for _ in range(2):
         await scraper.scrape()
         assert told.pop().facts.gpu_reserved_b == 5.0
+
+
+async def test_metrics_that_wake_it_are_not_asked_for_in_its_sleep(bed: Any) -> None:
+    """As builds before b10621 do: their timer starts anew, and a model that was put away is loaded again."""
+    bed.llama.with_metrics, bed.llama.build, bed.llama.asleep = True, "b09760-6ee0f6579", True
+    told = await bed.scrapes(50)
+    assert {(report.unloaded, report.running) for report in told} == {(True, None)}
+    assert (bed.llama.woken, bed.llama.asleep) == (0, True)
+    bed.llama.asleep = False
+    await bed.scrapes(300)
+    assert 0 < bed.llama.disturbed <= 10, "awake and idle: longer and longer apart"
+
+
+async def test_metrics_that_leave_it_asleep_are_read(bed: Any) -> None:
+    bed.llama.with_metrics = bed.llama.asleep = True
+    told = await bed.scrapes(5)
+    assert {(report.unloaded, report.running) for report in told} == {(True, 0)}
+    assert (bed.llama.disturbed, bed.llama.asleep) == (0, True)
