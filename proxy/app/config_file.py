@@ -5,6 +5,7 @@ Owns reading it, again and again, in the same way; and which files it depends on
 
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,11 @@ class ConfigFile:
             config = with_overrides(loaded.config, **self._overrides)
         except ValueError as misfit:
             return self._wrong(f"does not fit to the command line: {misfit}", loaded)
-        return Loaded(config, loaded.diagnostics, loaded.rule_lines, loaded.digest, loaded.secret_files)
+        return replace(loaded, config=config)
 
     def files(self, loaded: Loaded) -> set[Path]:
         """All files that decide what it says."""
-        found = {self.path, *loaded.secret_files}
+        found = {self.path, *loaded.secret_files, *loaded.included}
         return found if loaded.config is None else found | named_files(loaded.config)
 
     def _is_odd(self) -> bool:
@@ -51,9 +52,7 @@ class ConfigFile:
 
     def _wrong(self, message: str, loaded: Loaded | None = None) -> Loaded:
         wrong = Diagnostic(Severity.ERROR, str(self.path), 1, 1, "", message)
-        return Loaded(
-            None, [wrong], (), loaded.digest if loaded else "", loaded.secret_files if loaded else frozenset()
-        )
+        return Loaded(None, [wrong]) if loaded is None else replace(loaded, config=None, diagnostics=[wrong])
 
 
 def named_files(config: Config) -> set[Path]:

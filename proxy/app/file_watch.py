@@ -39,10 +39,10 @@ def _print(file: Path) -> tuple[str, int, int, int] | None:
 
 def folders(files: Iterable[Path]) -> list[Path]:
     """Where something happens when one of them changes: its own folder, in which a link may be swapped, and the one of
-    the file that it leads to."""
+    the file that it leads to; a folder that is named itself."""
     found: set[Path] = set()
     for file in files:
-        for one in (file.absolute().parent, file.resolve().parent):
+        for one in (file.absolute(), file.absolute().parent, file.resolve().parent):
             if one.is_dir():
                 found.add(one)
     return sorted(found)[:MAX_FOLDERS]

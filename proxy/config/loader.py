@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import chain, takewhile
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,33 +19,29 @@ from proxy.config.checks import cross_check
 from proxy.config.diagnostics import Diagnostic, Severity, has_errors
 from proxy.config.faults import Names
 from proxy.config.finding import Finding
+from proxy.config.fragments import Included, Text, include
 from proxy.config.hints import Hints
 from proxy.config.keys import unknown_key_hint
-from proxy.config.mending import Mended, understand
+from proxy.config.mending import understand
 from proxy.config.messages import MISSING, SILENT, hint_of, message_of, missing_hint
 from proxy.config.older import moved
-from proxy.config.options import OptionPath, all_options, holds_no_text, is_secret, option_holding, shown
+from proxy.config.options import OptionPath, all_options, holds_no_text, is_secret, option_holding
 from proxy.config.parts import parts_of, valid_parts, without
+from proxy.config.report import KEYS, Report, position_of, resolved
 from proxy.config.scalars import Surprise, resolve
 from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource, is_literal
 from proxy.config.source import (
     STDIN,
-    Position,
     UnreadableError,
-    looks_secret,
-    masked_line,
-    masked_text,
     read_text,
     split_lines,
 )
 from proxy.config.surroundings import Look, looking_around, looking_nowhere
-from proxy.config.tree import Node, Problem, TreeEntry
+from proxy.config.tree import Node, Problem
 
-MAX_DIAGNOSTICS = 100
 _DIGITS = 16
-_KEYS = frozenset(option.path[-1] for option in all_options(Config))
-_NAMES = Names(_KEYS, frozenset(option.path[-1] for option in all_options(Config) if option.group is not None))
+_NAMES = Names(KEYS, frozenset(option.path[-1] for option in all_options(Config) if option.group is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +56,8 @@ class Loaded:
     """Of the text, 16 hex digits; empty where it could not be read."""
     secret_files: frozenset[Path] = frozenset()
     """Where its secrets were looked for."""
+    included: frozenset[Path] = frozenset()
+    """What it includes, and the folder of that, where others may come."""
 
 
 def load(path: Path | Literal["-"], env: Mapping[str, str], *, elsewhere: bool = False) -> Loaded:
@@ -73,34 +71,46 @@ def load(path: Path | Literal["-"], env: Mapping[str, str], *, elsewhere: bool =
         return Loaded(None, [Diagnostic(Severity.ERROR, name, *place, "", error.message, error.hint)])
     directory = Path() if path == STDIN else Path(path).parent
     secrets = SecretSource(env, directory, elsewhere)
-    return load_text(text, name, secrets, looking_around(directory, elsewhere=elsewhere))
+    return load_text(text, name, secrets, looking_around(directory, elsewhere=elsewhere), directory)
 
 
-def load_text(text: str, name: str, secrets: SecretSource, look: Look = looking_nowhere) -> Loaded:
-    """The same for text at hand; `name` stands for the file in the diagnostics, `look` looks at the machine."""
+def load_text(
+    text: str, name: str, secrets: SecretSource, look: Look = looking_nowhere, directory: Path | None = None
+) -> Loaded:
+    """The same for text at hand; `name` stands for the file in the diagnostics, `look` looks at the machine, and what
+    it includes is looked for in `directory`; None: nowhere."""
     understood = understand(text, _NAMES)
     parsed = understood.parsed
     parsed.root, notes = moved(parsed.root)
-    report = _Report(text, name, understood)
-    for problem in parsed.problems:
+    main = Text(name, split_lines(text), understood)
+    included = Included(parsed.root) if directory is None else include(parsed.root, main, directory, _NAMES)
+    parsed.root = included.root
+    report = Report(main, *included.texts)
+    for wrong in included.wrong:
+        report.whole(wrong)
+    for problem in (*parsed.problems, *included.problems):
         message, hint = _problem_words(problem, parsed.root, secrets)
         report.at(problem.position, Finding(problem.path, message, hint))
     for note in notes:
         report.finding(note, at_key=True)
-    config = _understood(parsed.root, report, secrets, look) if parsed.root or not parsed.problems else None
-    diagnostics = sorted(report.diagnostics, key=lambda d: (d.line, d.column))
-    digest, files = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS], frozenset(secrets.files)
+    is_lost = report.has_lost_backends and "backends" not in (parsed.root.value or () if parsed.root else ())
+    config = None
+    if not is_lost and (parsed.root or not parsed.problems):
+        config = _understood(parsed.root, report, secrets, look)
+    diagnostics = sorted(report.diagnostics, key=lambda d: (d.file != name, d.file, d.line, d.column))
+    digest = sha256((text + included.digest).encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    files = frozenset(secrets.files)
     if config is None or has_errors(diagnostics):
-        return Loaded(None, diagnostics, (), digest, files)
+        return Loaded(None, diagnostics, (), digest, files, included.files)
     paths = (("routing", "rules", index) for index in range(len(config.routing.rules)))
-    lines = tuple(_position(parsed.root, path, at_key=False).line for path in paths)
-    return Loaded(config, diagnostics, lines, digest, files)
+    lines = tuple(position_of(parsed.root, path, at_key=False).line for path in paths)
+    return Loaded(config, diagnostics, lines, digest, files, included.files)
 
 
 def _problem_words(problem: Problem, root: Node | None, secrets: SecretSource) -> tuple[str, str]:
     if not problem.surprising or root is None or not isinstance(root.value, dict):
         return problem.message, problem.hint
-    _, node = _resolved(root, problem.path)
+    _, node = resolved(root, problem.path)
     if node is None:
         return problem.message, problem.hint
     surprise = resolve(str(node.value)) if holds_no_text(option_holding(Config, problem.path)) else None
@@ -108,63 +118,7 @@ def _problem_words(problem: Problem, root: Node | None, secrets: SecretSource) -
     return message, Hints(root, secrets).of_surprise(problem.path, str(node.value), known)
 
 
-class _Report:
-    """Collects diagnostics: the first error of an option stays, the rest of a flood is counted."""
-
-    def __init__(self, text: str, name: str, understood: Mended) -> None:
-        self.diagnostics: list[Diagnostic] = []
-        self._lines, self._name, self._understood = split_lines(text), name, understood
-        self._refused: set[OptionPath] = set()
-
-    def finding(self, finding: Finding, *, at_key: bool = False) -> None:
-        """One finding, at the place of its option."""
-        if at_key or finding.path not in self._refused:
-            position = _position(self._understood.parsed.root, finding.path, at_key=at_key)
-            if finding.severity is not Severity.ERROR or not self._understood.is_slip(position):
-                self.at(position, finding)
-
-    def broken(self) -> Iterator[OptionPath]:
-        """Sections, or their entries, in which something was not even YAML, or is there twice."""
-        root = self._understood.parsed.root
-        for problem in self._understood.parsed.problems:
-            if problem.surprising:  # a value that is told, and read as text
-                continue
-            yield from _entry_at(root, problem.position.line)
-
-    def at(self, position: Position, finding: Finding) -> None:
-        """One finding, at a known place."""
-        if finding.severity is Severity.ERROR:
-            self._refused.add(finding.path)
-        if len(self.diagnostics) < MAX_DIAGNOSTICS:
-            self.diagnostics.append(self._diagnostic(position, finding))
-
-    def _diagnostic(self, position: Position, finding: Finding) -> Diagnostic:
-        position = self._understood.place(position)
-        parsed, sure = self._understood.parsed, not self._understood.shifts
-        understood = sure and parsed.root is not None
-        source = masked_line(self._lines, position.line, parsed.secrets, understood=understood)
-        return Diagnostic(
-            finding.severity,
-            self._name,
-            position.line,
-            position.column,
-            path=masked_text(shown(_without_secret_keys(finding.path))),
-            message=masked_text(finding.message),
-            hint=masked_text(finding.hint),
-            source=source,
-        )
-
-
-def _without_secret_keys(path: OptionPath) -> OptionPath:
-    """A key below a secret may be the secret itself, unless an option is called so."""
-    for depth, part in enumerate(path):
-        if isinstance(part, str) and looks_secret(part):
-            below = takewhile(lambda one: isinstance(one, int) or one in _KEYS, path[depth + 1 :])
-            return (*path[:depth], part.partition(":")[0], *below)
-    return path
-
-
-def _understood(root: Node | None, report: _Report, secrets: SecretSource, look: Look) -> Config | None:
+def _understood(root: Node | None, report: Report, secrets: SecretSource, look: Look) -> Config | None:
     if root is None or root.value is None:
         report.finding(Finding((), "the file is empty", "the smallest one holds version: 1, and backends with one url"))
         return None
@@ -208,7 +162,7 @@ def _reference(text: str, path: OptionPath, secrets: SecretSource) -> Iterator[F
         yield Finding(path, f"not here, and not looked at: {', '.join(missing)}", severity=Severity.NOTE)
 
 
-def _validated(root: Node, report: _Report, secrets: SecretSource) -> tuple[Config | None, set[OptionPath]]:
+def _validated(root: Node, report: Report, secrets: SecretSource) -> tuple[Config | None, set[OptionPath]]:
     """The configuration, or None; and which options misspelt keys stand for."""
     try:
         return Config.model_validate_json(json.dumps(root.plain()), strict=True, context=secrets), set()
@@ -216,7 +170,7 @@ def _validated(root: Node, report: _Report, secrets: SecretSource) -> tuple[Conf
         hints, errors = Hints(root, secrets), invalid.errors(include_url=False, include_input=False)
         meant = {path for error in errors for path in _meant(error, root)}
         for error in errors:
-            path, node = _resolved(root, error["loc"])
+            path, node = resolved(root, error["loc"])
             stands_elsewhere = path in meant and (node is None or node.value is None)
             if error["type"] == "extra_forbidden" or not stands_elsewhere:
                 _report_error(error, root, report, hints)
@@ -226,13 +180,13 @@ def _validated(root: Node, report: _Report, secrets: SecretSource) -> tuple[Conf
 def _meant(error: Mapping[str, Any], root: Node) -> Iterator[OptionPath]:
     """What a key that no option has most likely stands for: it is not missing beside."""
     if error["type"] == "extra_forbidden":
-        path, _ = _resolved(root, error["loc"])
+        path, _ = resolved(root, error["loc"])
         for word in re.findall(r"[a-z_]+", unknown_key_hint(path)):
             yield (*path[:-1], word)
 
 
-def _report_error(error: Mapping[str, Any], root: Node, report: _Report, hints: Hints) -> None:
-    path, node = _resolved(root, error["loc"])
+def _report_error(error: Mapping[str, Any], root: Node, report: Report, hints: Hints) -> None:
+    path, node = resolved(root, error["loc"])
     if not path or _only_follows(error, node):
         return
     if error["type"] == "extra_forbidden":
@@ -254,53 +208,3 @@ def _only_follows(error: Mapping[str, Any], node: Node | None) -> bool:
     if error["type"] == "too_short" and node is not None:
         return bool(len(node.value) >= error["ctx"]["min_length"])
     return error["type"] in SILENT
-
-
-def _resolved(root: Node, loc: tuple[str | int, ...]) -> tuple[OptionPath, Node | None]:
-    """The option pydantic means, without the names of union members, and its node; None for a missing one."""
-    node: Node = root
-    path: OptionPath = ()
-    for depth, part in enumerate(loc):
-        below = _child(node, part)
-        if below is not None:
-            node, path = below, (*path, part)
-        elif isinstance(node.value, dict) and part != "[key]" and depth == len(loc) - 1:
-            return (*path, part), None
-    return path, node
-
-
-def _child(node: Node, part: str | int) -> Node | None:
-    if isinstance(node.value, dict):
-        entry: TreeEntry | None = node.value.get(part)
-        return entry.node if entry else None
-    items: tuple[Node, ...] = node.value if isinstance(node.value, tuple) else ()
-    return items[part] if isinstance(part, int) and part < len(items) else None
-
-
-def _entry_at(root: Node | None, line: int) -> Iterator[OptionPath]:
-    """The top-level option that a line belongs to, and the entry in it when it is a list."""
-    above = [(name, entry) for name, entry in (root.value if root else {}).items() if entry.key.start.line <= line]
-    if not above:
-        return
-    name, entry = max(above, key=lambda one: one[1].key.start.line)
-    yield (name,)
-    if isinstance(entry.node.value, tuple):
-        places = [index for index, item in enumerate(entry.node.value) if item.span.start.line <= line]
-        yield from ((name, index) for index in places[-1:])
-
-
-def _position(root: Node | None, path: OptionPath, *, at_key: bool) -> Position:
-    """Where an option stands: a single value at itself, a group at its key, a missing one where it belongs."""
-    if root is None:
-        return Position(1, 1)
-    node, key = root, None
-    for part in path:
-        below = _child(node, part)
-        if below is None:
-            break
-        key = node.value[part].key if isinstance(node.value, dict) else None
-        node = below
-    else:
-        at_key = at_key or isinstance(node.value, dict | tuple)
-        return key.start if key and at_key else node.span.start
-    return key.start if key else node.span.start

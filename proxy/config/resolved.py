@@ -17,6 +17,7 @@ MASKED: Final = "***"
 def resolved(config: Config) -> str:
     """The effective file, YAML. Where no secret is masked in it, it means the same as the one that was read."""
     tree = tree_of(config, lambda _: MASKED)
+    tree["include"] = None  # they stand in backends
     for backend in tree["backends"]:
         if not backend["url"].startswith("https:"):
             del backend["tls"]  # has no meaning there, and must not be written

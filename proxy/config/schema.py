@@ -18,6 +18,7 @@ from proxy.config.console import ConsoleSettings
 from proxy.config.diagnostics import Severity
 from proxy.config.fallbacks import kept_pools
 from proxy.config.forwarded import ForwardedHeader
+from proxy.config.fragments import IncludePattern
 from proxy.config.plain import PLAIN, Settings, short
 from proxy.config.refusal import quoted, refusal
 from proxy.config.secrets import SecretReference
@@ -247,6 +248,9 @@ class Config(Settings):
         tuple[BackendOptions, ...], Field(min_length=1, max_length=MAX_BACKENDS), AfterValidator(with_unique_names)
     ]
     """The engines behind this proxy."""
+    include: IncludePattern | None = None
+    """Files with more `backends:`, and nothing else in them, such as `backends.d/*.yaml`: relative to this file, in the
+    order of their names, behind those that stand here. null: none."""
     routing: Annotated[RoutingSettings, PLAIN] = RoutingSettings()
     """Which backend gets a job."""
     classes: Annotated[tuple[Annotated[ClassSettings, PLAIN], ...], Field(max_length=MAX_CLASSES)] = ()

@@ -21,6 +21,7 @@ from tests.support.object_graph import values
 
 ELSEWHERE = {
     "version": "there is one only",
+    "include": "of files: test_included_live",
     "reload": "of the watch over the files: test_reload_process",
     "tls": "of connections: test_tls_live",
     "telemetry": "is made anew as a whole where it differs",

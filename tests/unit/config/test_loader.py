@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config.diagnostics import Severity, render
-from proxy.config.loader import MAX_DIAGNOSTICS, Loaded, load, load_text
+from proxy.config.loader import Loaded, load, load_text
+from proxy.config.report import MAX_DIAGNOSTICS
 from proxy.config.secrets import SecretSource
 
 ONE = "version: 1\nbackends:\n  - url: http://gpu1:8001\n"
