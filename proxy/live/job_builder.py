@@ -134,9 +134,7 @@ class JobBuilder:
                 request, body_bytes=len(body), max_tokens=request.max_tokens if first is None else first.rule.tokens
             )
         named = request.model is not None
-        fallbacks = self._ways.of(model, kind.name, classified.require, named, self._spellings)
-        if head.pin:
-            fallbacks = fallbacks[:1]
+        fallbacks = () if head.pin else self._ways.of(model, kind.name, classified.require, named, self._spellings)
         if patterns is not None:
             fallbacks = tuple(way for way in fallbacks if may_use(patterns, way.model, self._spellings(way.model)))
         promise = kind.promise if hints is prompt.NO_WISHES else _promised(kind.promise, hints)

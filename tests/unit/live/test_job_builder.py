@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.config.plain import read
+from proxy.core.retry.fallback_chain import FallbackChain
 from proxy.core.tenancy.access import Patterns
 from proxy.core.tenancy.classify import Classifier
 from proxy.live.catalogue import ModelList
@@ -180,3 +181,52 @@ def test_what_is_hedged_or_resumed_shares_nothing() -> None:
     assert embedding(**chat).job.same is not None
     assert embedding({"name": "interactive", "stream": {"resume": True}}, **chat).job.same is None
     assert embedding(**{**chat, "temperature": 1}).job.same is None
+
+
+def kept(pin: str = "a", endpoint: Endpoint = Endpoint.RESPONSES, **changes: Any) -> BuiltJob:
+    """A turn of what backend `pin` keeps, of a class that has promises, a rule with a pool, and another pool to fall
+    back to."""
+    spare = {"name": "interactive", "slo": {"preset": "chatbot"}, "fallback": {"pool": "spare"}}
+    classes = (read(ClassSettings, spare),)
+    rules = [read(RuleSettings, {"pool": "main"})]
+    builder = JobBuilder(
+        Classifier(with_built_in(classes), rules, 2048),
+        cast(ModelList, OneModel()),
+        None,
+        FallbackChain(classes),
+        foresees=True,
+    )
+    head = head_with({})
+    head.pin = pin
+    fields = changes.pop("fields", {})
+    request = Request("r", "POST", "/v1/responses", endpoint, **{"model": "m", "body_bytes": 64, **changes})
+    return builder.take(head, request, fields, 100.0, b"", "usual")
+
+
+def test_what_a_backend_keeps_is_asked_of_it_alone_whatever_rules_and_fallbacks_say() -> None:
+    job = kept().job
+    assert (job.require, job.fallbacks) == ({"backend=a"}, ())
+    assert kept("").job.require >= {"pool=main"}
+    assert len(kept("").job.fallbacks) == 1
+    assert kept("a", Endpoint.CHAT).job.require == {"backend=a", "pool=main"}
+
+
+def test_in_the_background_is_bulk_unless_its_header_says_otherwise() -> None:
+    assert kept(fields={"background": True}).job.bulk
+    assert not kept(fields={"background": True}, traffic_class="interactive").job.bulk
+    assert not kept(fields={"background": "yes"}).job.bulk
+    assert not kept(endpoint=Endpoint.CHAT, fields={"background": True}).job.bulk
+
+
+def test_where_no_model_works_nothing_is_promised_and_what_is_kept_takes_no_permit() -> None:
+    read_back, counted, asked = (kept(endpoint=e).job for e in (Endpoint.STORED, Endpoint.TOKENS, Endpoint.RESPONSES))
+    assert (read_back.is_free, counted.is_free, asked.is_free) == (True, False, False)
+    assert read_back.slo_ttft_s is counted.slo_ttft_s is None
+    assert asked.slo_ttft_s == 0.2
+    assert read_back.prompt_tokens == counted.prompt_tokens == 1
+    assert not kept(endpoint=Endpoint.STORED, traffic_class="bulk").job.bulk
+
+
+def test_the_model_of_what_is_kept_is_the_usual_one() -> None:
+    assert kept(endpoint=Endpoint.STORED, model=None).job.model == "usual"
+    assert kept().job.model == "m"
