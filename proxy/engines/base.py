@@ -65,6 +65,9 @@ class Dialect:
     """Where it tells its load; each may be switched off in the engine. All are asked, in this order: what one tells, a
     later one need not."""
 
+    in_memory: LoadSource | None = None
+    """Where it tells which of its models are in memory, without loading one; None: all that it lists."""
+
     tells: frozenset[str] = frozenset()
     """Facts of itself that it may tell, of those that rules may name (`engine_facts.NAMED`)."""
 

@@ -72,6 +72,8 @@ def _slots(text: bytes) -> Reading:
     return Reading(running=float(sum(busy)), waiting=0.0 if not all(busy) else None, seats=float(len(slots)))
 
 
+_STATE: Final = LoadSource("/props", _props)
+
 LLAMA_CPP: Final = Dialect(
     "llama_cpp",
     spellings=("llama.cpp", "llama-cpp", "llamacpp", "llama-server"),
@@ -82,10 +84,11 @@ LLAMA_CPP: Final = Dialect(
     context_at=("meta", "n_ctx"),  # of one slot
     state_at=STATUS,  # without a model of its own
     loads=(
-        LoadSource("/props", _props),
+        _STATE,
         LoadSource(METRICS, _metrics, stirs=True, calm_from=_CALM_BUILD, every_s=_POLL_S),
         LoadSource("/slots", _slots, stirs=True, every_s=_POLL_S),
     ),
+    in_memory=_STATE,
     tells=frozenset({"precision", "speculative"}),
     routes=TOKENS
     | {"/v1/rerank", "/v1/reranking", "/rerank", "/reranking"}

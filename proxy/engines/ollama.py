@@ -76,12 +76,15 @@ def _digests(body: bytes) -> dict[str, str]:
     return found
 
 
+_MODELS: Final = LoadSource("/api/ps", _in_memory)
+
 OLLAMA: Final = Dialect(
     "ollama",
     owners=("library",),
     sign=Sign("/api/version", _is_version, _has_tags),
     ports=(11434,),
-    loads=(LoadSource("/api/ps", _in_memory), LoadSource("/api/version", version, every_s=SELDOM_S)),
+    loads=(_MODELS, LoadSource("/api/version", version, every_s=SELDOM_S)),
+    in_memory=_MODELS,
     tells=frozenset({"precision"}),
     refusals={
         Lack.CONTEXT: (

@@ -139,7 +139,8 @@ class Prober:
         fields, server = _parsed(relay), _server(relay)
         found = listing.read(fields)
         is_recognised = self._backend.kind_known or self._recognised(fields, server)
-        if self._warmer is not None and found is not None:
+        is_known = is_recognised or self._look == recognition.look(fields, server)
+        if self._warmer is not None and found is not None and (is_known or not recognition.signs(fields, server)):
             await self._warm(self._warmer, found)
         self._tell(True, _names(found))
         self._driver.report(self._probed(found))
@@ -170,14 +171,19 @@ class Prober:
         return True
 
     async def _warm(self, warmer: Warmer, found: Listing) -> None:
-        """Models that are new here, and those of which it says that their weights are."""
+        """Models that are new here or in its memory, and those of which it says that their weights are new. None is
+        loaded for it."""
         backend, told = self._backend, revision.of_entries(found.entries)
         changed = {name for name, weights in told.items() if self._weights.get(name, weights) != weights}
-        cold = found.names - (backend.warm - changed)
+        there = found.names if found.loaded is None else found.loaded
+        cold = there - (backend.warm - changed)
         self._weights = told
+        if cold and backend.dialect.in_memory is not None:
+            there &= await warmer.in_memory(backend, backend.dialect.in_memory, there)
+            cold &= there
         if cold:
             await warmer.warm(backend, cold)
-        backend.warm = found.names
+        backend.warm = there
 
     def _probed(self, found: Listing | None) -> Probed:
         name, traits = self._backend.name, self._backend.dialect.traits

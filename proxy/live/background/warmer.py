@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import orjson
 
+from proxy.engines import load
+from proxy.engines.load import LoadSource
 from proxy.live.background.questions import Questions
 from proxy.live.upstream.backends import Upstream
 from proxy.model.faults import FaultError
@@ -20,6 +22,8 @@ from proxy.model.prompts import WarmSettings
 from proxy.wire.prompts.template import Template
 
 _log = logging.getLogger("tidegate.warmer")
+_NOT_NOW: Final = frozenset({500, 502, 503, 504})
+_ASK_S: Final = 2.0
 _PATH: Final = "/v1/chat/completions"
 _MOST_B: Final = 1 << 20
 _USER: Final = {"role": "user", "content": "."}
@@ -48,6 +52,21 @@ class Warmer:
     def asks_the_same(self, other: "Warmer") -> bool:
         """Whether an engine that has heard of one prompts need not hear of the other's."""
         return self._prompts == other._prompts
+
+    async def in_memory(self, backend: Upstream, source: LoadSource, models: frozenset[str]) -> frozenset[str]:
+        """Which of its models an engine need not load to be asked for prompts: none where it does not say. All, where
+        it says that there is nothing to load."""
+        questions = Questions(backend, self._limits, self._loop, "tidegate-warm")
+        try:
+            relay = await questions.get(source.path, load.MAX_B, min(_ASK_S, self._settings.timeout))
+        except (TimeoutError, FaultError):
+            return frozenset()
+        if relay.fault is not None or not relay.complete or relay.status in _NOT_NOW:
+            return frozenset()
+        told = source.read(relay.body) if relay.status == 200 else load.NOTHING
+        if told.unloaded:
+            return frozenset()
+        return models if told.loaded is None else models & told.loaded
 
     async def warm(self, backend: Upstream, models: Iterable[str]) -> None:
         """Ask it for every prompt in each of these models, by its own names, within the time of the settings."""

@@ -307,7 +307,11 @@ class Warmed:
 
     def __init__(self, told: list[Any]) -> None:
         self.asked: list[tuple[list[str], bool]] = []
+        self.loaded: frozenset[str] = frozenset()
         self._told = told
+
+    async def in_memory(self, backend: Any, source: Any, models: frozenset[str]) -> frozenset[str]:
+        return models & self.loaded
 
     async def warm(self, backend: Any, models: Any) -> None:
         self.asked.append((sorted(models), any(isinstance(report, Probed) for report in self._told)))
@@ -324,6 +328,38 @@ async def test_models_are_warmed_before_they_are_told_of_when_new_of_new_weights
     await bed.probe((503, "loading"))
     await bed.probe(listed(model("m", root="b"), model("n")))
     assert warmed.asked[3:] == [(["m", "n"], False)]
+
+
+async def test_no_model_is_loaded_to_be_warmed(bed: Bed) -> None:
+    """Ollama lists all that are on its disk: asked for prompts, it would load one after the other."""
+    warmed = Warmed(bed.told)
+    bed._prober._warmer = cast(Warmer, warmed)
+    there = listed(model("m:latest", "library"), model("n:latest", "library"))
+    await bed.probe(there)
+    assert warmed.asked == []
+    for loaded in (["m:latest"], ["m:latest"], ["n:latest"], ["m:latest"]):
+        warmed.loaded = frozenset(loaded)
+        await bed.probe(there)
+    assert [names for names, _ in warmed.asked] == [["m:latest"], ["n:latest"], ["m:latest"]], "when it is loaded"
+
+
+async def test_models_that_a_router_has_not_loaded_are_not_warmed(bed: Bed) -> None:
+    warmed = Warmed(bed.told)
+    warmed.loaded = frozenset({"a", "b"})
+    bed._prober._warmer = cast(Warmer, warmed)
+    states = {"a": "loaded", "b": "unloaded"}
+    await bed.probe(listed(*(model(name, "llamacpp", status={"value": state}) for name, state in states.items())))
+    assert [names for names, _ in warmed.asked] == [["a"]]
+
+
+async def test_an_engine_is_warmed_when_it_is_known_which_one_it_is(bed: Bed) -> None:
+    warmed = Warmed(bed.told)
+    bed._prober._warmer = cast(Warmer, warmed)
+    bed.engine.routes["/api/version"] = {"version": "0.33.0"}
+    for _ in range(3):
+        await bed.probe(OLLAMA)
+    assert (bed.kind, warmed.asked) == ("ollama", [])
+    del bed.engine.routes["/api/version"]
 
 
 async def test_what_costs_a_token_is_asked_seldom_until_it_is_said_to_be_unwell(bed: Bed) -> None:

@@ -5,6 +5,7 @@ import time
 from time import monotonic
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from proxy.config.plain import read as read_options
@@ -83,3 +84,31 @@ async def test_no_longer_than_allowed() -> None:
 
 async def test_an_engine_that_refuses_is_left_cold() -> None:
     assert await warmed(Asked(status=500), ("m",)) == {("e", "failed"): 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "route", "told", "expected"),
+    [
+        ("ollama", "/api/ps", {"models": [{"name": "m:latest"}]}, {"m:latest"}),
+        ("ollama", "/api/ps", {"models": []}, set()),
+        ("ollama", "/api/ps", (503, "busy"), set()),
+        ("llama_cpp", "/props", {"is_sleeping": True}, set()),
+        ("llama_cpp", "/props", {"is_sleeping": False}, {"m:latest", "n:latest"}),
+        ("llama_cpp", "/props", (404, ""), {"m:latest", "n:latest"}),
+    ],
+)
+async def test_what_is_in_memory_is_asked_without_loading_anything(
+    kind: str, route: str, told: Any, expected: set[str]
+) -> None:
+    async with route_engine({route: told}) as engine:
+        loop = asyncio.get_running_loop()
+        config = Config.model_validate({"version": 1, "backends": [{"url": engine.url, "name": "e", "kind": kind}]})
+        (backend,) = backends.build(config, loop, Watch(loop, monotonic)).values()
+        warmer = Warmer(WarmSettings(), (), UpstreamLimits(), loop)
+        source = backend.dialect.in_memory
+        assert source is not None
+        assert await warmer.in_memory(backend, source, frozenset({"m:latest", "n:latest"})) == expected
+        assert set(engine.asked) == {route}
+        await engine.stop()
+        assert await warmer.in_memory(backend, source, frozenset({"m:latest"})) == frozenset(), "it is not there"
+        backend.pool.close()
