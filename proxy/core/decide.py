@@ -155,6 +155,8 @@ class Decider:
 
     def without_room(self, open_job: OpenJob, candidates: Candidates, demand: Demand) -> Decision:
         lasting = demand.bulk and candidates.learns
+        if self._holds.hold.starts(candidates):
+            return self._for_permit(open_job, candidates, demand)
         if (
             demand.reason is None
             and not lasting

@@ -173,7 +173,7 @@ class Waiting:
     def again(self, open_job: OpenJob, candidates: Candidates, now: float) -> bool:
         """A next attempt waits, as long as it may since the first one brought no answer; False: it may not."""
         if open_job.held_until is None:
-            open_job.held_until = now + self._holds.hold.max_wait_s
+            open_job.held_until = now + self._holds.hold.longest_s(candidates)
         most_s = open_job.held_until - now
         if (
             self._holds.draining

@@ -159,6 +159,9 @@ class HoldSettings:
     """Bodies of all held jobs together; more are shed (429)."""
     max_wait: Duration = 30.0
     """Longest hold; then 503 with Retry-After. The client's own deadline counts when it is sooner."""
+    starting: Duration = 0.0
+    """The same while every capable backend is away, as one that an autoscaler starts from zero; where `max_wait` is
+    longer, that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,25 @@ def test_who_waits_for_backends_that_are_gone_is_served_when_one_comes_back(star
     assert proxy.log_line("patient")["backend"] == "b"
 
 
+def test_who_waits_for_an_engine_that_is_started_is_pinged_until_it_is_there(start_backend, start_proxy):
+    """Longer than for one that is full; where its class asks for pings, nobody in between takes it for dead."""
+    more = {
+        "hold": {"max_wait": "300ms", "starting": "20s"},
+        "classes": [{"name": "waits", "stream": {"ping": "0.1s"}}],
+    }
+    engines, proxy = all_gone(start_backend, start_proxy, **more)
+    with proxy.connect() as connection:
+        connection.send(request_bytes("POST", PATH, chat(True), [("x-tidegate-class", "waits")]))
+        eventually(lambda: proxy.metrics().total("tidegate_held_jobs") == 1, "the hold")
+        time.sleep(0.8)
+        assert proxy.metrics().total("tidegate_held_jobs") == 1, "longer than max_wait"
+        engines[1].start()
+        answer = connection.answer(deadline_s=5.0)
+    assert answer.status == 200
+    assert answer.body.count(b": ping\n") >= 3
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+
+
 def test_the_healthy_one_of_many_serves_everybody(start_backend, start_proxy):
     """A rolling restart, or a rack that lost its power: whoever refuses connections costs no request anything."""
     engines = [start_backend() for _ in range(12)]

@@ -68,6 +68,11 @@ class Candidates:
         first = self.backends[0].abilities
         self.unlike = not all(first.alike(b.abilities) for b in self.backends[1:])
 
+    @property
+    def are_away(self) -> bool:
+        """Whether none of them is there, or awake."""
+        return all(backend.health.away or backend.asleep for backend in self.backends)
+
     def hopeless(self) -> Fault | None:
         """Why waiting for these is of no use: none will be there before its operator has mended something."""
         faults = [b.lost_for for b in self.backends if b.health.away]

@@ -118,6 +118,15 @@ class Hold:
         """Longest hold."""
         return self._settings.max_wait
 
+    def starts(self, candidates: Candidates) -> bool:
+        """Whether these are waited for although none is there: somebody starts one."""
+        return self._settings.starting > 0.0 and candidates.are_away
+
+    def longest_s(self, candidates: Candidates) -> float:
+        """Longest hold of who waits for these."""
+        settings = self._settings
+        return max(settings.max_wait, settings.starting) if self.starts(candidates) else settings.max_wait
+
     def configure(self, settings: HoldSettings) -> None:
         """Other bounds: nobody is sent away for them, and nobody waits for longer than they allow, those apart whose
         own promise bounds it."""
@@ -126,7 +135,8 @@ class Hold:
             if open_job.by_promise:
                 continue
             assert open_job.held_at is not None
-            until = open_job.held_at + settings.max_wait
+            assert open_job.line is not None
+            until = open_job.held_at + self.longest_s(open_job.line.candidates)
             if until < self.timers.at(open_job.job.id):
                 self.timers.set(open_job.job.id, until)
 
@@ -157,10 +167,10 @@ class Hold:
         most_s: float = inf,
     ) -> None:
         """Hold a job, for as long as is allowed and of use: at most `most_s` seconds, and, where it does not wait by
-        its promise, `max_wait`."""
+        its promise, as long as anybody may."""
         if not self._open_jobs:
             self.filled_at = now
-        until = now + (most_s if open_job.by_promise else min(self._settings.max_wait, most_s))
+        until = now + (most_s if open_job.by_promise else min(self.longest_s(candidates), most_s))
         deadline = open_job.job.deadline
         self.timers.set(open_job.job.id, until if deadline is None else min(until, deadline))
         open_job.state = job_after(open_job.state, HOLDS)

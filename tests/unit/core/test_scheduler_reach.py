@@ -77,6 +77,63 @@ def test_with_nobody_there_the_end_of_waiting_is_an_invitation_to_come_again() -
     assert ended.retry_after_s is not None
 
 
+STARTS = HoldSettings(max_wait=10.0, starting=300.0)
+
+
+def test_an_engine_that_is_started_from_zero_is_waited_for_longer() -> None:
+    play = Play(spec("a"), hold=STARTS)
+    lose(play, "a")
+    assert play.submit(1) == []
+    assert play.later(299.0) == []
+    assert [job_id for job_id, _, _ in gone(play.probe("a"))] == [1]
+    play.finish(1)
+    lose(play, "a")
+    play.submit(2)
+    ended = only_fault(play.later(300.0))
+    assert (ended.kind, ended.retry_after_s is not None) == (Kind.NO_BACKEND, True)
+
+
+def test_whoever_found_out_that_it_is_gone_waits_for_it_too() -> None:
+    play = Play(spec("a"), hold=STARTS)
+    play.submit(1)
+    assert play.fail(1, fault(KINDS[0])) == []
+    assert play.later(299.0) == []
+    assert [job_id for job_id, _, _ in gone(play.probe("a"))] == [1]
+
+
+def test_a_deadline_that_is_sooner_counts_while_it_is_started() -> None:
+    play = Play(spec("a"), hold=STARTS)
+    lose(play, "a")
+    play.submit(1, deadline=play.now + 20.0)
+    assert play.later(19.0) == []
+    assert only_fault(play.later(1.0)).kind is Kind.NO_BACKEND
+
+
+def test_a_promise_that_a_cold_start_breaks_is_no_reason_to_refuse() -> None:
+    """It was made of an engine that is there; who has so little time says so by a deadline."""
+    play = Play(spec("a"), policy="goodput", hold=STARTS)
+    lose(play, "a")
+    assert play.submit(1, slo_ttft_s=0.5, prompt_tokens=1000) == []
+    assert play.submit(2, bulk=True) == []
+    assert play.later(200.0) == []
+    assert {job_id for job_id, _, _ in gone(play.probe("a"))} == {1, 2}
+
+
+def test_where_one_is_there_and_full_nobody_waits_longer_for_it() -> None:
+    play = Play(spec("a", 1), spec("b"), hold=STARTS)
+    lose(play, "b")
+    play.submit(1)
+    assert play.submit(2) == []
+    assert only_fault(play.later(10.0)).kind is Kind.HOLD_TIMEOUT
+
+
+def test_what_is_held_meanwhile_is_bounded_as_ever() -> None:
+    play = Play(spec("a"), hold=HoldSettings(max_wait=10.0, starting=300.0, min_jobs=3))
+    lose(play, "a")
+    assert [play.submit(job_id) for job_id in range(3)] == [[], [], []]
+    assert only_fault(play.submit(3)).kind is Kind.QUEUE_FULL
+
+
 def test_all_attempts_together_wait_no_longer_than_one_may() -> None:
     play = Play(spec("a"), hold=HoldSettings(max_wait=10.0))
     play.submit(1)

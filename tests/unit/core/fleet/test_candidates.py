@@ -107,3 +107,13 @@ def test_where_one_order_is_well_the_sick_of_another_are_left_out() -> None:
 def test_apart_by_order() -> None:
     candidates = ordered((2, False), (0, False), (2, False))
     assert [[b.name for b in part] for part in by_order(candidates.backends)] == [["b1"], ["b0", "b2"]]
+
+
+def test_away_are_all_or_none() -> None:
+    candidates = group(2, out=0)
+    first, second = candidates.backends
+    assert not candidates.are_away
+    first.asleep = True
+    assert not candidates.are_away
+    second.asleep = True
+    assert candidates.are_away

@@ -90,6 +90,22 @@ def test_so_long_or_until_the_deadline(deadline: float | None, end: float) -> No
     assert hold.due(end) == [one]
 
 
+def test_longer_while_all_are_away_until_it_is_configured_otherwise() -> None:
+    hold = Hold(HoldSettings(max_wait=30.0, starting=100.0), Peers())
+    candidates, backends = two()
+    hold.add(open_job(1), candidates, NOBODY, 0.0)
+    assert (hold.starts(candidates), hold.timers.next_at()) == (False, 30.0)
+    for backend in backends:
+        backend.asleep = True
+    hold.add(open_job(2), candidates, NOBODY, 0.0)
+    assert (hold.starts(candidates), hold.timers.at(2)) == (True, 100.0)
+    hold.configure(HoldSettings(max_wait=30.0, starting=50.0))
+    assert hold.timers.at(2) == 50.0
+    hold.configure(HoldSettings(max_wait=20.0))
+    assert (hold.timers.at(1), hold.timers.at(2)) == (20.0, 20.0)
+    assert Hold(HoldSettings(max_wait=30.0, starting=5.0), Peers()).longest_s(candidates) == 30.0
+
+
 def test_oldest_first_across_lines() -> None:
     hold = Hold(HoldSettings(), Peers())
     candidates, (a, b) = two()
