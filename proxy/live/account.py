@@ -28,6 +28,7 @@ from proxy.wire import identity
 from proxy.wire.meter import Meter
 from proxy.wire.tokens import CountSource
 from proxy.wire.trace_context import Tracing
+from proxy.wire.truncation import Truncated
 from proxy.wire.usage import NO_USAGE, Usage, both
 
 UpstreamModel = Callable[[str, str], str]
@@ -135,7 +136,7 @@ class Account:
             left = outcome.verdict is Verdict.CANCELLED
             is_good = outcome is SERVED and (self._checked is None or self._checked.is_kept)
             self._use.ended(job, is_served=is_good, has_left=left)
-        served = job is not None and job.settle(outcome.fault, usage)
+        served = job is not None and job.settle(outcome.fault, usage, cut=self._writer.truncated == Truncated.PROMPT)
         if served and usage.completion_tokens is not None and self._taken is not None:
             accounts.job_builder.learn(self._taken.asked, usage.completion_tokens)
             if self._meter.tokens and job is not None:

@@ -153,7 +153,8 @@ class Writer:
             body = codings.undone(body, coding, answer.backend)
             headers = [header for header in headers if header[0] != b"content-encoding"]
             coding = b""
-        if job.dialect.cuts_prompts or job.dialect.outruns_context:
+        dialect = job.dialect
+        if dialect.cuts_prompts or dialect.outruns_context:
             self.truncated = job.truncated(answer.usage())
             if self.truncated:
                 headers.append((b"x-tidegate-truncated", self.truncated.encode()))

@@ -194,8 +194,8 @@ class JobLoop(Outstanding):
         if self._share is not None:
             self._share.cut()
 
-    def settle(self, fault: Fault | None, usage: Usage) -> bool:
-        """Give everything back, exactly once, whatever happened; True when the whole answer was the client's."""
+    def settle(self, fault: Fault | None, usage: Usage, *, cut: bool = False) -> bool:
+        """Give everything back, exactly once; True when the whole answer was the client's. `cut`: of a prompt cut."""
         self._call.meter.on_first = None
         if self._try is not None and self._try not in self._out:
             self._try.relay.release()
@@ -215,7 +215,7 @@ class JobLoop(Outstanding):
         if is_answered:
             ok = fault is None and ENDPOINTS[self.endpoint].works
             prompt, cached, output = usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens
-            driver.ended(job_id, Finished(self.attempt_id, prompt, cached, output, ok))
+            driver.ended(job_id, Finished(self.attempt_id, prompt, cached, output, ok, cut=cut))
         elif fault is not None and fault.source is Source.UPSTREAM:
             driver.ended(job_id, Failed(self.attempt_id, judge.blamed_for(fault, self.endpoint), False))
         else:

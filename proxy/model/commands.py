@@ -129,6 +129,8 @@ class Finished:
     """Sent to the engine: more than one where it did not answer all inputs together."""
     refused: int = 0
     """The fewest inputs that it did not answer together, though each by itself; 0: there is no such number."""
+    cut: bool = False
+    """It left out a part of the prompt: its tokens do not tell how long the prompt was."""
 
     def __init__(
         self,
@@ -141,6 +143,8 @@ class Finished:
         missing: tuple[int, ...] = (),
         calls: int = 1,
         refused: int = 0,
+        *,
+        cut: bool = False,
     ) -> None:
         self.attempt = attempt
         self.prompt_tokens = prompt_tokens
@@ -151,6 +155,7 @@ class Finished:
         self.missing = missing
         self.calls = calls
         self.refused = refused
+        self.cut = cut
 
 
 @dataclass(slots=True, init=False)

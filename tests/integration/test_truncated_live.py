@@ -97,6 +97,17 @@ async def test_a_prompt_that_was_cut_is_told_of(tmp_path: Path, caplog: pytest.L
     assert "2048 tokens" in told[0]
 
 
+async def test_cut_prompts_teach_nobody_that_prompts_are_short(tmp_path: Path) -> None:
+    async with behind(tmp_path, ollama()) as live:
+        lengths = live.proxy._scheduler._state.learning.lengths
+        for stream in (False, True):
+            asked = await ask(live, LONG, stream=stream, stream_options={"include_usage": True} if stream else None)
+            assert asked.status == 200
+        assert not lengths._scales
+        await ask(live, SHORT)
+        assert lengths._scales
+
+
 async def test_a_context_that_was_outrun_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "tidegate.backends"):
         async with behind(tmp_path, llama()) as live:

@@ -178,7 +178,7 @@ class Learning:
             if backend.loads.loaded is not None:
                 backend.loads.ready(backend.own_name(entry.job.model))
             if not report.parts:
-                self.lengths.learn(entry.job, report.prompt_tokens, report.output_tokens)
+                self.lengths.learn(entry.job, None if report.cut else report.prompt_tokens, report.output_tokens)
             self._learn_decode(entry, backend, report, now)
             self._learn_hit(entry, backend, report)
             _learn_prefill(entry, backend, report)

@@ -99,6 +99,18 @@ def test_short_answers_say_nothing_of_the_pace() -> None:
     assert desk.backend.model.decode_samples == 1
 
 
+def test_a_prompt_that_was_cut_does_not_tell_how_long_prompts_are() -> None:
+    """Else those that are too long would soon be taken for short ones, and go where they are cut."""
+    desk = Desk()
+    for number in range(20):
+        entry = desk.send(10.0 + number)
+        desk.backend.in_flight -= 1
+        desk.learning.finished(entry, desk.backend, Finished(0, 100, 0, 50, cut=True), 11.0 + number)
+    assert desk.send(50.0).prompt == 1000
+    desk.finish(desk.send(51.0), 52.0, prompt=100)
+    assert desk.send(60.0).prompt < 1000
+
+
 def test_a_prefill_given_up_late_says_that_the_backend_is_slow() -> None:
     desk = Desk()
     for now in range(0, 100, 20):
