@@ -127,6 +127,7 @@ def base(folder: Path) -> dict[str, Any]:
             },
             {"name": "spare"},
         ],
+        "headers": {"client": "forwarded"},
         "cache": {"size": "48MiB", "remote": "redis://127.0.0.1:1/0", "remote_password": "${KEY}"},
         "auth": {"mode": "keys", "header": "x-user", "from": ["10.0.0.5"]},
         "tenants": [{"tenant": "t", "keys": [{"digest": "1" * 64}], "limits": [{}]}],

@@ -1,6 +1,5 @@
 """Named, versioned prompts over sockets: what the engine gets, what the client and the metrics are told."""
 
-import base64
 import json
 import re
 from pathlib import Path
@@ -34,8 +33,7 @@ def files(folder: Path) -> Path:
 
 
 def seen(live: Live) -> dict[str, Any]:
-    fields: dict[str, Any] = json.loads(base64.b64decode(str(live.sims["a"].recorder.as_json()[-1]["body"])))
-    return fields
+    return live.asked_of("a")
 
 
 def body(**more: Any) -> dict[str, Any]:

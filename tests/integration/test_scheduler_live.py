@@ -125,7 +125,7 @@ async def test_explain_on_the_command_line(tmp_path: Path, capsys: pytest.Captur
         text = capsys.readouterr().out
         assert f"class     bulk, decided by rule (routing.rules[0], {live.file} line 12)" in text
         assert "outcome   dispatch to b (policy goodput, admission auto)" in text
-        assert text.rstrip().endswith("labels")
+        assert text.rstrip().endswith("labels (lacks pool=slow)")
         assert "hedge" not in text
         request.write_text(json.dumps(CHAT))
         assert await asyncio.to_thread(main, [*words, "--header", "x-tidegate-class: chat"]) == 0

@@ -1,14 +1,13 @@
 """Short first, more on request, over sockets: limits, headers, whose it is, and where it goes on."""
 
 import asyncio
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.live_proxy import CHAT, Answer, Live, SimEngine, running
+from tests.support.live_proxy import CHAT, Answer, SimEngine, running
 from tests.support.patience import eventually
 
 ENGINES = (SimEngine("a"), SimEngine("b"), SimEngine("c"))
@@ -23,11 +22,6 @@ ASKED = {
     "max_tokens": 40,
     "ignore_eos": True,
 }
-
-
-def seen(live: Live, backend: str) -> dict[str, Any]:
-    fields: dict[str, Any] = json.loads(base64.b64decode(str(live.sims[backend].recorder.as_json()[-1]["body"])))
-    return fields
 
 
 def text(answer: Answer) -> str:
@@ -46,8 +40,8 @@ async def test_it_goes_on_where_its_prompt_is(tmp_path: Path, stream: bool) -> N
             first = await live.ask(asked, x_tidegate_class="chat", authorization="Bearer k")
             name = first.headers["x-tidegate-expandable"]
             assert name == first.headers["x-request-id"]
-            assert seen(live, first.route["backend"])["max_tokens"] == 12
-            assert "in short" in seen(live, first.route["backend"])["messages"][0]["content"]
+            assert live.asked_of(first.route["backend"])["max_tokens"] == 12
+            assert "in short" in live.asked_of(first.route["backend"])["messages"][0]["content"]
             assert b'"length"' in first.body.replace(b": ", b":"), "finish_reason is the engine's"
             more = await live.send(
                 "POST", f"/v1/tidegate/requests/{name}/expand", {"stream": False}, authorization="Bearer k"
@@ -55,7 +49,7 @@ async def test_it_goes_on_where_its_prompt_is(tmp_path: Path, stream: bool) -> N
             assert more.status == 200
             assert more.route["backend"] == first.route["backend"]
             assert "x-tidegate-expandable" not in more.headers
-            got = seen(live, more.route["backend"])
+            got = live.asked_of(more.route["backend"])
             assert (got["max_tokens"], got["stream"]) == (40, False)
             assert got["messages"][2] == {"role": "assistant", "content": text(first)}
             usage = json.loads(more.body)["usage"]
@@ -72,7 +66,7 @@ async def test_by_header_and_as_it_was_asked(tmp_path: Path) -> None:
         name = first.headers["x-tidegate-expandable"]
         more = await live.send("POST", "/v1/chat/completions", {}, x_tidegate_expand=name, x_tidegate_class="chat")
         assert (more.status, more.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
-        assert seen(live, "a")["max_tokens"] == 40, "what is asked for more is not made short again"
+        assert live.asked_of("a")["max_tokens"] == 40, "what is asked for more is not made short again"
         assert "x-tidegate-expandable" not in more.headers
 
 
@@ -107,14 +101,14 @@ async def test_never_for_tools_schemas_and_what_is_short_anyway(tmp_path: Path, 
         asked = {**ASKED, **more, "stream": False}
         answer = await live.ask(asked, x_tidegate_class="chat")
         assert "x-tidegate-expandable" not in answer.headers
-        assert seen(live, "a") == {**CHAT, **asked}
+        assert live.asked_of("a") == {**CHAT, **asked}
 
 
 async def test_other_classes_and_proxies_without_it_know_nothing_of_it(tmp_path: Path) -> None:
     async with running(tmp_path, OPTIONS, ENGINES[:1]) as live:
         answer = await live.ask({**ASKED, "stream": False})
         assert "x-tidegate-expandable" not in answer.headers
-        assert seen(live, "a") == {**CHAT, **ASKED, "stream": False}
+        assert live.asked_of("a") == {**CHAT, **ASKED, "stream": False}
     async with running(tmp_path, "", ENGINES[:1]) as live:
         assert (await live.send("POST", "/v1/tidegate/requests/x/expand", {})).status == 404
 

@@ -1,5 +1,7 @@
 """A proxy of a YAML file in this process, before simulated engines on sockets, and a client of both of its ports."""
 
+import base64
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -74,6 +76,12 @@ class Live:
         async with self._session.request(method, url, json=body, headers=named) as answer:
             told = {name.lower(): value for name, value in answer.headers.items()}
             return Answer(answer.status, _route(told.get("x-tidegate-route", "")), await answer.read(), told)
+
+    def asked_of(self, engine: str) -> dict[str, Any]:
+        """The body of the last request to an engine that had one: it is asked for facts and loads meanwhile."""
+        posts = [one for one in self.sims[engine].recorder.as_json() if one["method"] == "POST"]
+        fields: dict[str, Any] = json.loads(base64.b64decode(str(posts[-1]["body"])))
+        return fields
 
     async def explain(self, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:
         """What `/explain` says of a request."""

@@ -8,6 +8,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,6 +23,7 @@ ALL_S: Final = 6.0
 _ONE_S: Final = 2.0
 _PINGS: Final = 100
 _PINGS_S: Final = 1.5
+_CLOSE_S: Final = 0.5
 """They end with it, however few came back."""
 _PORT: Final = 6379
 _SECURE: Final = ("rediss", "valkeys")
@@ -163,15 +165,21 @@ async def _asked(cache: CacheOptions, host: str) -> Store:
         return Store(refusal="it closes the connection, as one that speaks TLS does", is_other=True)
     finally:
         writer.close()
+        with suppress(OSError, TimeoutError):
+            await asyncio.wait_for(writer.wait_closed(), _CLOSE_S)
 
 
 async def _opened(parts: SplitResult, host: str, secure: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if parts.scheme == "unix":
         return await asyncio.open_unix_connection(parts.path)
-    if not secure:
-        return await asyncio.open_connection(host, parts.port or _PORT)
-    context = ssl.create_default_context()
-    return await asyncio.open_connection(host, parts.port or _PORT, ssl=context, server_hostname=parts.hostname)
+    reader, writer = await asyncio.open_connection(host, parts.port or _PORT)
+    if secure:
+        try:
+            await writer.start_tls(ssl.create_default_context(), server_hostname=parts.hostname)
+        except BaseException:
+            writer.transport.abort()  # closed politely, it would wait for the other side to end a TLS that never began
+            raise
+    return reader, writer
 
 
 def _logins(cache: CacheOptions) -> list[tuple[str, ...]]:
