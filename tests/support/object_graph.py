@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from pydantic import SecretStr
@@ -27,6 +28,8 @@ def values(root: Any, skip: tuple[type, ...] = ()) -> dict[str, Any]:
             found[way] = one.value
         elif isinstance(one, SecretStr):
             found[way] = one.get_secret_value()
+        elif isinstance(one, IPv4Network | IPv6Network):
+            found[way] = str(one)
         elif isinstance(one, _PLAIN):
             found[way] = one
         elif id(one) not in seen and not isinstance(one, skip):
