@@ -78,10 +78,14 @@ class Live:
             return Answer(answer.status, _route(told.get("x-tidegate-route", "")), await answer.read(), told)
 
     def asked_of(self, engine: str) -> dict[str, Any]:
-        """The body of the last request to an engine that had one: it is asked for facts and loads meanwhile."""
-        posts = [one for one in self.sims[engine].recorder.as_json() if one["method"] == "POST"]
-        fields: dict[str, Any] = json.loads(base64.b64decode(str(posts[-1]["body"])))
+        """The body of the last request that an engine was sent for a client."""
+        fields: dict[str, Any] = json.loads(base64.b64decode(str(self.sent_to(engine)["body"])))
         return fields
+
+    def sent_to(self, engine: str) -> dict[str, Any]:
+        """That request; between them engines are asked for facts and loads."""
+        posts = [one for one in self.sims[engine].recorder.as_json() if one["method"] == "POST"]
+        return posts[-1]
 
     async def explain(self, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:
         """What `/explain` says of a request."""
