@@ -11,7 +11,7 @@ _NOTHING = "no prompt was seen to change at its front ({} requests, {} looked at
 def run(arguments: argparse.Namespace) -> int:
     """0 when there is a report, else 1 with the reason."""
     asked = inquiry(arguments, arguments.file)
-    told = None if asked is None else asked.told("/prefix", "requests", int)
+    told = None if asked is None else asked.told("/prefix", "silent", list)
     if told is None:
         return 1
     print(json.dumps(told, indent=2) if arguments.json else _text(told))

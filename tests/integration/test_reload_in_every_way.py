@@ -84,7 +84,7 @@ def test_no_request_fails(start_proxy: Any, start_backend: Any, how: str) -> Non
                 await asyncio.sleep(0.05)
 
     async def play() -> None:
-        client.headers = {"x-fake": "slow 0.03", "authorization": f"Bearer {key(1)}"}
+        client.headers = {"x-fake": "slow 0.1", "authorization": f"Bearer {key(1)}"}
         await client.run(reloads())
 
     asyncio.run(play())
