@@ -166,6 +166,10 @@ def _summary(found: dict[str, dict[str, Any]]) -> str:
     return "\n".join([*parts, *map(_section, found.values())])
 
 
+_GROUPS_MAX = 16
+"""Of more tenants the rows by tenant would be most of the file; `NAME.json` has them."""
+
+
 def _runs(found: dict[str, dict[str, Any]]) -> str:
     """Every contender on every seed: the shares that a comparison needs."""
     out = io.StringIO()
@@ -174,7 +178,7 @@ def _runs(found: dict[str, dict[str, Any]]) -> str:
     table.writerow(("measurement", "contender", "seed", "group", *counts, "goodput", "token_goodput"))
     for name, document in found.items():
         for run in document["runs"]:
-            split = (by for by in (run["by_class"], run["by_tenant"]) if len(by) > 1)
+            split = (by for by in (run["by_class"], run["by_tenant"]) if 1 < len(by) <= _GROUPS_MAX)
             groups = {"": run["total"], **{group: numbers for by in split for group, numbers in by.items()}}
             for group, numbers in groups.items():
                 shares = (f"{numbers['goodput']:.5f}", f"{numbers['token_goodput']:.5f}")
