@@ -1,5 +1,6 @@
 """What lives as long as the test session; nothing is started before a test asks for it."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 def pytest_sessionstart() -> None:
     """Machine code that is older than its source would be tested in its place."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs beside them; programs inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     compiled = Path(package.__file__).parent.rglob("*.so")
     sources = {path: path.with_name(path.name.partition(".")[0] + ".py") for path in compiled}
     stale = sorted(source.name for path, source in sources.items() if source.stat().st_mtime > path.stat().st_mtime)

@@ -178,7 +178,13 @@ class Stored:
 
 def _unknown(named: Named) -> Fault:
     """The same words for what never was, what is no more, and what belongs to another tenant."""
-    code = "previous_response_not_found" if named.field == "previous_response_id" else f"{named.kind.lower()}_not_found"
+    code = (
+        "previous_response_not_found"
+        if named.field == "previous_response_id"
+        else "conversation_not_found"
+        if named.kind == "Conversation"
+        else "response_not_found"
+    )
     text = f"{named.kind} with id {named.id[:_SHOWN]!r} not found."
     return downstream(Kind.UNKNOWN_ROUTE, text, param=named.field or None, code=code)
 

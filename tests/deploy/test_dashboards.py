@@ -27,6 +27,8 @@ NOT_DRAWN = {
     "python_gc_objects_collected_total": "of the interpreter",
     "python_gc_objects_uncollectable_total": "of the interpreter",
     "python_info": "of the interpreter",
+    "tidegate_backend_quota_requests": "of few backends: `tidegate backends` shows what is left",
+    "tidegate_backend_quota_tokens": "of few backends: `tidegate backends` shows what is left",
     "tidegate_config_file_info": "a hash is compared, not drawn; tidegate_config_info tells that proxies differ",
     "tidegate_config_last_reload_timestamp_seconds": "it is the annotation of every dashboard",
     "tidegate_config_reloads_merged_total": "of no consequence: they had what they asked for",
@@ -41,6 +43,7 @@ NOT_DRAWN = {
     "tidegate_slo_objective_ratio": "for recording rules (tidegate slo rules)",
     "tidegate_slo_promise_attainment": "since the start: drawn as rates of its two counters",
     "tidegate_stage_cache_hit_ratio": "since the start: drawn as rates of tidegate_stage_cache_lookups_total",
+    "tidegate_truncated_requests_total": "of a wrong setting: the log says it once, with what to do",
     "tidegate_tasks": "for whoever looks for a leak",
 }
 

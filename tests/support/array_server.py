@@ -30,6 +30,8 @@ class ArrayServer:
         self.how = "well"
         """`lost`, `twice`, `shuffled`: what its answers to more than one input are; `dies`, `fails`, `busy`;
         `single`: it takes no arrays."""
+        self.is_once = False
+        """The first answer is so; all after it are well."""
         self.poison_status = 400
         self.sizes: list[int] = []
         """Inputs of each request, as they came."""
@@ -58,7 +60,10 @@ class ArrayServer:
                 self.left += 1
                 return web.Response()
             await asyncio.sleep(0.001)
-        return self._refusal(inputs, request) or self._good(body, len(inputs), request)
+        answered = self._refusal(inputs, request) or self._good(body, len(inputs), request)
+        if self.is_once:
+            self.how = "well"
+        return answered
 
     def _refusal(self, inputs: list[Any], request: web.Request) -> web.StreamResponse | None:
         if self.how == "dies" and request.transport is not None:

@@ -84,8 +84,9 @@ def engines() -> Row:
             graph(
                 "Memory of cards",
                 "bytes",
-                "That they say they use.",
+                "That they say they use, and what is taken on their cards by anybody (gpu_metrics).",
                 (_OF.now("tidegate_engine_gpu_memory_bytes", _BY, how="max"), _NAME),
+                (_OF.now("tidegate_engine_gpu_reserved_bytes", _BY, how="max"), "{{backend}}, on its cards"),
             ),
         ),
     )

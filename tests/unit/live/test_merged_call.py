@@ -107,11 +107,9 @@ async def test_an_answer_that_cannot_be_told_apart_is_asked_for_one_by_one(how: 
 @pytest.mark.parametrize("how", ["fails", "dies", "busy"])
 async def test_when_it_fails_the_scheduler_says_who_goes_again(how: str) -> None:
     async with array_server() as server, shared_bed(server.url, 3) as bed:
-        server.how = how
+        server.how, server.is_once = how, True
         jobs = [bed.embedding(text) for text in ("a", "b", "c")]
         asked = [asyncio.ensure_future(job.answer()) for job in jobs]
-        await until(lambda: bed.scheduler.told(Failed) != [])
-        server.how = "well"
         answers = await asyncio.gather(*asked)
         assert said(answers) == [alone(text, f"req-{i}x-2") for i, text in enumerate(("a", "b", "c"), 1)]
         for job in jobs:
