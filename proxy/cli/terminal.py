@@ -109,7 +109,7 @@ class Terminal:
             if self._in is not None:
                 self._modes = termios.tcgetattr(self._in)
             self._enter()
-        except BaseException:
+        except BaseException:  # a Ctrl-C too: the terminal is as it was; it goes on its way
             self.__exit__()
             raise
         return self

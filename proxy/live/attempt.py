@@ -265,7 +265,7 @@ class Caller:
         name = self.name_of(call.job, backend)
         if request.model is not None and name != request.model:
             body = splice.replace_value(body, "model", name)
-        if backend.parameters or self.parameters:
+        if backend.parameters is not None or self.parameters:
             of_model = self.parameters.get(call.job.model)
             body = backend.with_parameters(body, of_model, generates=ENDPOINTS[request.endpoint].generates)
         dialect, most = backend.dialect, backend.max_answer

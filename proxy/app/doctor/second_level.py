@@ -176,8 +176,8 @@ async def _opened(parts: SplitResult, host: str, secure: bool) -> tuple[asyncio.
     if secure:
         try:
             await writer.start_tls(ssl.create_default_context(), server_hostname=parts.hostname)
-        except BaseException:
-            writer.transport.abort()  # closed politely, it would wait for the other side to end a TLS that never began
+        except BaseException:  # a time-out too; closed politely, it would wait for the end of a TLS that never began
+            writer.transport.abort()
             raise
     return reader, writer
 

@@ -48,8 +48,8 @@ class Upstream:
         self.takes_any = False
         """Every name is sent there: that it does not know one is the client's business."""
         self.aliases: dict[str, str] = {}
-        self.parameters = ParameterSettings()
-        """Fields of requests that are changed before it sees them."""
+        self.parameters: ParameterSettings | None = None
+        """Fields of requests that are changed before it sees them; None: none are."""
         self.parameters_changed: dict[str, int] = {}
         """Requests so changed, by how."""
         self.salts_cache = False
@@ -99,7 +99,7 @@ class Upstream:
         self.kind_known = config.kind != "auto"
         self.takes_any = config.models == "any"
         self.aliases = config.aliases
-        self.parameters = config.parameters
+        self.parameters = config.parameters or None
         self.salts_cache = config.cache_salt == "tenant"
         self.written = config.facts
         self.gpu_metrics = config.gpu_metrics

@@ -136,3 +136,16 @@ def connected(to: ConnectionPool) -> tuple[UpstreamConnection, Transport]:
     transport = Transport()
     connection.connection_made(transport)
     return connection, transport
+
+
+class Taker:
+    """A client's side of an answer: keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+
+    def send(self, data: bytes) -> None:
+        self.got.append(data)
+
+    def send_chunk(self, data: bytes, chunk: bytes) -> None:
+        self.got.append(chunk)

@@ -18,21 +18,11 @@ from proxy.model.prompts import FirstAnswer
 from proxy.model.request import Job, Request
 from proxy.wire.headers import Head
 from proxy.wire.identity import digits
+from tests.unit.live.standins import Taker
 
 KEY = {b"authorization": b"Bearer k"}
 BODY = b'{"messages":[{"role":"user","content":"x"}],"max_tokens":12}'
 DONE = b'data: {"choices":[{"delta":{"content":"It is."}}]}\n\ndata: [DONE]\n\n'
-
-
-class Client:
-    def __init__(self) -> None:
-        self.got: list[bytes] = []
-
-    def send(self, data: bytes) -> None:
-        self.got.append(data)
-
-    def send_chunk(self, data: bytes, chunk: bytes) -> None:
-        self.got.append(chunk)
 
 
 class Whole:
@@ -105,7 +95,7 @@ def test_the_request_for_the_rest_is_of_json_whatever_came() -> None:
 
 
 def test_a_stream_is_remembered_on_its_way() -> None:
-    client, bed = Client(), Bed()
+    client, bed = Taker(), Bed()
     tap = Tap(client)
     tap.send(DONE[:20])
     tap.send_chunk(DONE[20:], b"framed")

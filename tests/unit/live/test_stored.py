@@ -14,20 +14,10 @@ from proxy.model.request import Request
 from proxy.model.units import MIB
 from proxy.wire.headers import Head
 from proxy.wire.identity import whose_of
+from tests.unit.live.standins import Taker
 
 MINE, OTHERS = whose_of("mine", {}), whose_of("others", {})
 CREATED = b'data: {"type":"response.created","response":{"id":"r1"}}\n\n'
-
-
-class Client:
-    def __init__(self) -> None:
-        self.got: list[bytes] = []
-
-    def send(self, data: bytes) -> None:
-        self.got.append(data)
-
-    def send_chunk(self, data: bytes, chunk: bytes) -> None:
-        self.got.append(chunk)
 
 
 class Given:
@@ -94,7 +84,7 @@ def test_a_whole_answer_tells_where_the_next_turn_goes() -> None:
 
 
 def test_a_stream_tells_it_before_the_client_has_the_event_that_does() -> None:
-    house, client = House(), Client()
+    house, client = House(), Taker()
     answer: Any = Given(events=object())
     sink = house.place().around(client, answer)
     sink.send(b": hello\n\n" + CREATED[:20])
@@ -107,7 +97,7 @@ def test_a_stream_tells_it_before_the_client_has_the_event_that_does() -> None:
 
 @pytest.mark.parametrize("piece", [b"data: {}\n\n" * 9, b"data: " + b"x" * (2 * MIB)])
 def test_a_stream_that_tells_none_is_let_be(piece: bytes) -> None:
-    house, client = House(), Client()
+    house, client = House(), Taker()
     answer: Any = Given(events=object())
     sink = house.place().around(client, answer)
     sink.send(piece)
