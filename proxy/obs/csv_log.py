@@ -14,10 +14,12 @@ from proxy.model.timeline import Timeline
 from proxy.obs.access_log import timestamp
 from proxy.obs.record import Record
 
-COLUMNS: Final = (
+BENCHMARK: Final = (
     *("timestamp", "hardware", "model", "precision", "server", "concurrency", "batch_window_ms", "prompt_tokens"),
-    *("output_tokens", "ttft_ms", "e2e_ms", "tpot_ms", "success", "gpu_alloc_gb", "gpu_reserved_gb", "end_code"),
+    *("output_tokens", "ttft_ms", "e2e_ms", "tpot_ms", "success", "gpu_alloc_gb", "gpu_reserved_gb"),
 )
+"""What `tidegate bench` writes of a request."""
+COLUMNS: Final = (*BENCHMARK, "end_code")
 HEADER: Final = ",".join(COLUMNS).encode() + b"\n"
 _FORMULA: Final = "=+-@"
 """At the front of a text, spreadsheets compute what follows."""
@@ -37,10 +39,10 @@ class CsvRows:
         tpot_s = None if meter.first_token is None else meter.tpot_s(usage.completion_tokens)
         parts = (
             timestamp(wall - (e2e_ms or 0.0) / 1e3),
-            _text(facts.hardware or facts.gpu),
-            _text(record.model_served or record.model_asked),
-            _text(facts.precision),
-            _text(record.backend),
+            text_cell(facts.hardware or facts.gpu),
+            text_cell(record.model_served or record.model_asked),
+            text_cell(facts.precision),
+            text_cell(record.backend),
             str(record.in_flight) if record.in_flight else "",
             _ms(Timeline.span_ms(line.gathered, line.released)),
             _count(usage.prompt_tokens),
@@ -68,7 +70,8 @@ def _ms(value_ms: float | None) -> str:
     return "" if value_ms is None else f"{value_ms:.3f}"
 
 
-def _text(value: str) -> str:
+def text_cell(value: str) -> str:
+    """A text as one cell of a row."""
     if value.isalnum() and value.isascii():
         return value
     safe = "".join([one if one.isprintable() else ascii(one)[1:-1] for one in value])

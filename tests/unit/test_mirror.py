@@ -7,7 +7,7 @@ import pytest
 import proxy
 
 ROOT = Path(proxy.__file__).parent
-ROOMS = ("core", "engines", "live", "obs", "wire")
+ROOMS = ("bench", "core", "engines", "live", "obs", "wire")
 
 
 def has_test(source: Path) -> bool:
@@ -17,5 +17,5 @@ def has_test(source: Path) -> bool:
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_source_file_has_the_test_of_its_name(room: str) -> None:
     sources = [path.relative_to(ROOT) for path in (ROOT / room).rglob("*.py") if path.stem != "__init__"]
-    assert len(sources) > 5
+    assert len(sources) >= 4
     assert sorted(source.as_posix() for source in sources if not has_test(source)) == []
