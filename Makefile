@@ -44,8 +44,8 @@ format: venv-test ## put the source into its one format
 	$(VENV)/ruff check --fix $(SOURCES)
 	$(VENV)/ruff format $(SOURCES)
 
-engines: ## build a real llama-server and a tiny model, once, in a cache outside this folder (10 minutes)
-	@sh deploy/engines.sh
+engines: ## set up real engines and a tiny model, once, in a cache outside this folder (15 minutes); ARGS=xllamacpp: that one alone (30 s)
+	@sh deploy/engines.sh $(ARGS)
 
 lock: venv-test ## write the locks anew from pyproject.toml
 	@sh deploy/lock.sh

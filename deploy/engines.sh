@@ -1,12 +1,18 @@
 #!/bin/sh
-# Sets up the real engine the tests marked `engines` talk to: llama-server, built from source, and a small random-weight model.
+# Sets up the real engines that the tests marked `engines` talk to, and a small random-weight model that all of them can run.
 #
-#   sh deploy/engines.sh             set up what is missing
-#   sh deploy/engines.sh --check     exit 0 when everything is there and current, else 1; changes nothing
+#   sh deploy/engines.sh [PART...]           set up what is missing
+#   sh deploy/engines.sh --check [PART...]   exit 0 when everything is there and current, else 1; changes nothing
 #
-# All of it lies in a cache outside the clone: $TIDEGATE_ENGINES, or tidegate/engines under $XDG_CACHE_HOME or ~/.cache.
-# Every step leaves its result whole or not at all, so an interrupted run goes on where it was. Needs Python >= 3.11, a C++
-# compiler and the package index; about 10 minutes on two cores and 400 MB. TIDEGATE_ENGINES_JOBS: compiler processes at once.
+#   xllamacpp      llama.cpp's own HTTP server out of a prebuilt wheel: seconds, 250 MB
+#   transformers   `transformers serve` on the CPU: 2 minutes, 1.2 GB with PyTorch's CPU build
+#   vllm           vLLM's real server and scheduler, with an executor of ours for the CPU: 5 minutes, 3 GB
+#   llama-server   llama.cpp's program, built from source: 10 minutes of two cores, 400 MB
+#
+# Without PART: all of them. All of it lies in a cache outside the clone: $TIDEGATE_ENGINES, or tidegate/engines under
+# $XDG_CACHE_HOME or ~/.cache. Every step leaves its result whole or not at all, so an interrupted run goes on where it was.
+# Needs Python >= 3.11 and the package index; llama-server a C++ compiler, too (TIDEGATE_ENGINES_JOBS: its processes at once).
+# Everything is pinned by hash but PyTorch, whose build is whichever the index or PIP_FIND_LINKS has for this machine.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,6 +21,14 @@ recipes=tests/engines
 
 say() { printf 'engines: %s\n' "$*"; }
 die() { printf 'engines: %s\n' "$*" >&2; exit 1; }
+usage() { printf 'usage: engines.sh [--check] [xllamacpp|transformers|vllm|llama-server]...\n' >&2; exit 2; }
+
+check=
+[ "${1:-}" != --check ] || { check=yes; shift; }
+parts=${*:-xllamacpp transformers vllm llama-server}
+for part in $parts; do
+  case "$part" in xllamacpp | transformers | vllm | llama-server) ;; *) usage ;; esac
+done
 
 # -- what is current --------------------------------------------------------------------------------------------------
 # What a step was made from is written beside its result, last. Not built for this very processor: a cache may outlive it.
@@ -24,48 +38,81 @@ CMAKE_OPTIONS="-DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_
 
 server_stamp() { { cat "$recipes/llama-server.txt" && printf '%s\n' "$CMAKE_OPTIONS"; } | cksum; }
 model_stamp() { sed -n 's/^RECIPE = /recipe /p' "$recipes/make_model.py"; }
-tools_stamp() { { printf '%s\n' "$cache" && cat "$recipes/requirements.lock"; } | cksum; }
+venv_stamp() { { printf '%s\n' "$cache" && cat "$@"; } | cksum; } # its scripts hold absolute paths
 is_current() { [ -e "$1" ] && [ -f "$1.stamp" ] && [ "$(cat "$1.stamp")" = "$2" ]; }
-is_ready() { is_current "$cache/bin/llama-server" "$(server_stamp)" && is_current "$cache/models/tiny.gguf" "$(model_stamp)"; }
+locks_of() {
+  case "$1" in
+    tools) echo "$recipes/requirements.lock" ;;
+    xllamacpp) echo "$recipes/xllamacpp.lock" ;;
+    *) echo "$recipes/torch.txt $recipes/$1.lock" ;;
+  esac
+}
+is_ready() {
+  is_current "$cache/models/tiny" "$(model_stamp)" || return 1
+  case "$1" in
+    llama-server) is_current "$cache/bin/llama-server" "$(server_stamp)" ;;
+    # shellcheck disable=SC2046 # the locks are words
+    *) is_current "$cache/$1" "$(venv_stamp $(locks_of "$1"))" ;;
+  esac
+}
+are_ready() { for part in $parts; do is_ready "$part" || return 1; done; }
 
-case "${1:-}" in
-  --check) is_ready; exit ;;
-  '') ;;
-  *) printf 'usage: engines.sh [--check]\n' >&2; exit 2 ;;
-esac
-if is_ready; then
-  say "ready in $cache; run the tests with: make test ARGS=\"-m engines\""
+[ -z "$check" ] || { are_ready; exit; }
+ready="ready in $cache: $parts; run the tests with: make test ARGS=\"-m engines\""
+if are_ready; then
+  say "$ready"
   exit 0
 fi
 
 mkdir -p "$cache/bin" "$cache/models" "$cache/download"
 say "setting up in $cache"
 
-# -- tools: cmake, ninja, numpy, gguf, pinned, in the cache's own virtual environment -----------------------------------
+# -- virtual environments of their own ----------------------------------------------------------------------------------
+# PyTorch's CPU build is taken where it is at hand (a +cpu version goes before the index's own); no lock can know its hash.
+make_venv() { # name
+  venv=$cache/$1
+  # shellcheck disable=SC2046
+  stamp=$(venv_stamp $(locks_of "$1"))
+  ! is_current "$venv" "$stamp" || return 0
+  [ -x .venv/bin/python ] || sh deploy/bootstrap.sh run # finds a Python, or says in one line why there is none
+  say "$1: installing"
+  rm -rf "$venv" "$venv.stamp"
+  .venv/bin/python -m venv "$venv"
+  for list in $(locks_of "$1"); do
+    case "$list" in
+      */torch.txt) install "$venv" -r "$list" ;;
+      *) install "$venv" --no-deps --require-hashes -r "$list" ;;
+    esac
+  done
+  printf '%s\n' "$stamp" >"$venv.stamp"
+}
+install() { # venv, what
+  into=$1
+  shift
+  "$into/bin/python" -m pip --disable-pip-version-check --no-input -qq install "$@" || die "pip could not install $* (it says why above)"
+}
+
+# -- the model ----------------------------------------------------------------------------------------------------------
+make_venv tools # cmake, ninja, numpy, gguf, safetensors
 tools=$cache/tools
-if ! is_current "$tools" "$(tools_stamp)"; then
-  sh deploy/bootstrap.sh run # finds a Python, or says in one line why there is none
-  say "installing the build tools"
-  rm -rf "$tools"
-  .venv/bin/python -m venv "$tools"
-  "$tools/bin/python" -m pip --disable-pip-version-check --no-input -qq install --require-hashes -r "$recipes/requirements.lock"
-  tools_stamp >"$tools.stamp"
+if ! is_current "$cache/models/tiny" "$(model_stamp)"; then
+  "$tools/bin/python" -m tests.engines.make_model "$cache/models"
+  model_stamp >"$cache/models/tiny.stamp"
 fi
-python=$tools/bin/python
-PATH=$tools/bin:$PATH
 
 # -- llama-server -------------------------------------------------------------------------------------------------------
 build_server() {
   for compiler in "${CC:-cc}" "${CXX:-c++}"; do
     command -v "$compiler" >/dev/null || die "no C++ compiler ($compiler); fix: $([ "$(id -u)" = 0 ] || printf 'sudo ')apt-get install g++"
   done
+  PATH=$tools/bin:$PATH
 
   archive=$cache/download/llama_cpp_python-$(sed -n 's/^llama-cpp-python==\([0-9.]*\).*/\1/p' "$recipes/llama-server.txt").tar.gz
   digest=$(sed -n 's/.*sha256:\([0-9a-f]*\).*/\1/p' "$recipes/llama-server.txt")
   is_whole() { [ -f "$archive" ] && [ "$(sha256sum <"$archive")" = "$digest  -" ]; }
   if ! is_whole; then
     say "1/3 downloading the source (77 MB)"
-    "$python" -m pip --disable-pip-version-check --no-input -qq download --no-deps --no-build-isolation --no-binary :all: \
+    "$tools/bin/python" -m pip --disable-pip-version-check --no-input -qq download --no-deps --no-build-isolation --no-binary :all: \
       --require-hashes -r "$recipes/llama-server.txt" -d "$cache/download"
     is_whole || die "$archive is not the source expected (sha256 differs)"
   fi
@@ -93,15 +140,16 @@ build_server() {
   rm -rf "$cache/build" "$source" "$source.stamp"
 }
 
-if is_current "$cache/bin/llama-server" "$(server_stamp)"; then
-  say "llama-server: there"
-else
-  build_server
-  say "llama-server: built"
-fi
-
-# -- the model ----------------------------------------------------------------------------------------------------------
-"$python" "$recipes/make_model.py" "$cache/models/tiny.gguf"
-model_stamp >"$cache/models/tiny.gguf.stamp"
-
-say "ready in $cache; run the tests with: make test ARGS=\"-m engines\""
+# -- one after the other ------------------------------------------------------------------------------------------------
+for part in $parts; do
+  if is_ready "$part"; then
+    say "$part: there"
+  elif [ "$part" = llama-server ]; then
+    build_server
+    say "$part: built"
+  else
+    make_venv "$part"
+    say "$part: installed"
+  fi
+done
+say "$ready"

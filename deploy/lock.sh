@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the hashed locks from pyproject.toml: run set, test set, the tools that build the test engine, the frameworks of the examples. Needs .venv (`make lock`).
+# Writes the hashed locks: run set and test set from pyproject.toml, the engines of the tests, the frameworks of the examples. Needs .venv (`make lock`).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -23,4 +23,7 @@ build_requires() { .venv/bin/python -c 'import tomllib; print(*tomllib.load(open
 build_requires | compile requirements.lock --extra cache pyproject.toml -
 build_requires | compile requirements-dev.lock --extra dev --constraint requirements.lock pyproject.toml -
 compile tests/engines/requirements.lock tests/engines/requirements.in
+compile tests/engines/xllamacpp.lock tests/engines/xllamacpp.in
+compile tests/engines/transformers.lock --override tests/engines/without_gpu.txt tests/engines/transformers.in
+compile tests/engines/vllm.lock --override tests/engines/without_gpu.txt tests/engines/vllm.in
 compile deploy/examples/clients/frameworks.lock deploy/examples/clients/frameworks.in

@@ -1,7 +1,5 @@
 """Real llama-servers with a proxy in front, for the length of the session, and official clients to both."""
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +7,11 @@ from typing import Any
 import openai
 import pytest
 
+from tests.engines import cache
 from tests.engines.llama_server import Engine, LlamaServer, running_server
 from tests.support.patience import eventually
 from tests.support.proxy_process import Config, ProxyProcess, ready, running_proxy
 
-CLONE = Path(__file__).parents[2]
 TEXT, EMBED = "tiny", "tiny-embed"
 Same = Callable[..., Any]
 
@@ -26,22 +24,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.engines)
 
 
-def cache_folder() -> Path:
-    """Where `make engines` puts things; deploy/engines.sh says the same."""
-    caches = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(os.environ.get("TIDEGATE_ENGINES") or f"{caches}/tidegate/engines")
-
-
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    """The cached engine; skips without one, or fails where it is said to be there."""
-    check = subprocess.run(["sh", str(CLONE / "deploy/engines.sh"), "--check"], check=False)
-    if check.returncode != 0:
-        reason = f"no current real engine in {cache_folder()}: run `make engines` once"
-        if os.environ.get("TIDEGATE_ENGINES_REQUIRED"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return Engine(cache_folder() / "bin/llama-server", cache_folder() / "models/tiny.gguf")
+    """llama.cpp's server: the program where it was built, else the one out of a wheel."""
+    return Engine.of(cache.need("llama-server", "xllamacpp"))
 
 
 @pytest.fixture(scope="session")

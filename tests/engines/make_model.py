@@ -1,9 +1,11 @@
-"""Writes a small random-weight language model as a GGUF file. Owns the numbers and the vocabulary; knows no server.
+"""Writes a small random-weight language model as a GGUF file and as a Hugging Face folder of the same numbers.
+
+Owns the numbers and the vocabulary; knows no server.
 
 The model says nothing sensible and says it reproducibly: same recipe, same bytes. It exists so that a real engine has
 real work: a tokenizer, a chat template, a KV cache, a step per token slow enough that a stream can be interrupted.
 
-Runs in the engine cache's own virtual environment (numpy, gguf): `make engines` calls it.
+Runs in the engine cache's own virtual environment (numpy, gguf, safetensors): `make engines` calls it.
 """
 
 from __future__ import annotations
@@ -12,11 +14,14 @@ import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 
-RECIPE = 1
+from tests.engines.hf_folder import hf_tensors, tokenizer, write_folder
+
+RECIPE = 2
 """Number of what is written; another one makes every cached model stale."""
 CONTEXT_TOKENS = 2048
 SEED = 20
@@ -173,11 +178,8 @@ def describe_vocabulary(writer: gguf.GGUFWriter, tokens: list[str], merges: list
     writer.add_chat_template(CHATML)
 
 
-def write_model(path: Path) -> None:
+def write_gguf(path: Path, shape: Shape, tokens: list[str], merges: list[str], tensors: dict[str, np.ndarray]) -> None:
     """Write the file whole or not at all."""
-    shape = Shape()
-    tokens, merges = build_vocabulary()
-    tensors = build_tensors(shape, tokens)
     unfinished = path.with_suffix(".part")
     writer = gguf.GGUFWriter(unfinished, "llama")
     writer.add_name(path.stem)
@@ -190,14 +192,68 @@ def write_model(path: Path) -> None:
     writer.write_tensors_to_file()
     writer.close()
     os.replace(unfinished, path)
+
+
+# -- the folder --------------------------------------------------------------------------------------------------------
+
+
+def hf_files(shape: Shape, tokens: list[str], merges: list[str]) -> dict[str, dict[str, Any]]:
+    """The JSON files of a Hugging Face folder, by name."""
+    ends = {name: tokens.index(token) for name, token in _ENDS.items()}
+    architecture = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "dtype": "float32",
+        "hidden_act": "silu",
+        "vocab_size": len(tokens),
+        "hidden_size": shape.width,
+        "intermediate_size": shape.feed_forward,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "head_dim": shape.head_width,
+        "max_position_embeddings": CONTEXT_TOKENS,
+        "rms_norm_eps": shape.norm_epsilon,
+        "rope_parameters": {"rope_type": "default", "rope_theta": shape.rope_base},
+        "tie_word_embeddings": False,
+        "attention_bias": False,
+        "mlp_bias": False,
+        **{f"{name}_token_id": rank for name, rank in ends.items()},
+    }
+    return {
+        "config.json": architecture,
+        "generation_config.json": {f"{name}_token_id": rank for name, rank in ends.items()},
+        "tokenizer.json": tokenizer(tokens, merges, SPECIAL),
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": CONTEXT_TOKENS,
+            "clean_up_tokenization_spaces": False,
+            "chat_template": CHATML,
+            **{f"{name}_token": token for name, token in _ENDS.items()},
+        },
+    }
+
+
+_ENDS = {"bos": END_OF_TEXT, "eos": TURN_END, "pad": END_OF_TEXT}
+
+
+def write_model(folder: Path, name: str) -> None:
+    """Writes `NAME.gguf` and the folder `NAME`, each whole or not at all."""
+    shape = Shape()
+    tokens, merges = build_vocabulary()
+    tensors = build_tensors(shape, tokens)
+    write_gguf(folder / f"{name}.gguf", shape, tokens, merges, tensors)
+    write_folder(folder / name, hf_files(shape, tokens, merges), hf_tensors(tensors, shape.head_width))
     parameters = sum(tensor.size for tensor in tensors.values())
-    print(f"{path.name}: {parameters / 1e6:.1f} M parameters, {len(tokens)} tokens, context {CONTEXT_TOKENS}")
+    print(f"{name}: {parameters / 1e6:.1f} M parameters, {len(tokens)} tokens, context {CONTEXT_TOKENS}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Write a small random-weight model as a GGUF file.")
-    parser.add_argument("path", type=Path)
-    write_model(parser.parse_args().path)
+    parser = argparse.ArgumentParser(description="Write a small random-weight model as a GGUF file and a folder.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--name", default="tiny")
+    given = parser.parse_args()
+    write_model(given.folder, given.name)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ def test_it_reads_as_it_does_direct(text_server: LlamaServer, proxy: ProxyProces
     body = {"model": TEXT, "messages": TOO_LONG}
     direct, through = (ask(peer.address, "POST", "/v1/chat/completions", body) for peer in (text_server, proxy))
     assert through.status == direct.status == 400
-    assert direct.json()["error"].items() <= through.json()["error"].items()
+    said, told = direct.json()["error"], through.json()["error"]
+    assert told["code"] == "context_length_exceeded", "as clients know it; its own is 400"
+    assert {**said, "code": ""}.items() <= {**told, "code": ""}.items()
 
 
 def test_a_feature_that_is_off(text_server: LlamaServer, proxy: ProxyProcess) -> None:
@@ -49,11 +51,11 @@ def test_an_unknown_model_is_refused_though_the_engine_would_take_it(
     assert caught.value.code == "model_not_found"
 
 
-def test_bad_json_is_a_400_though_the_engine_says_500(text_server: LlamaServer, proxy: ProxyProcess) -> None:
+def test_bad_json_is_a_400_whatever_the_engine_says(text_server: LlamaServer, proxy: ProxyProcess) -> None:
     direct, through = (
         ask(peer.address, "POST", "/v1/chat/completions", b'{"model": "tiny",') for peer in (text_server, proxy)
     )
-    assert direct.status == 500
+    assert direct.status in (400, 500), "500 in older builds"
     assert through.status == 400
 
 

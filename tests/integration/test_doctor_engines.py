@@ -74,12 +74,24 @@ def running(engine: Scripted) -> Iterator[tuple[int, list[str]]]:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         method, target, _ = head.split("\r\n")[0].split(" ")
         asked.append(f"{method} {target.partition('?')[0]}")
+        if method == "POST":
+            await stream(head, reader, writer)
+            return
         told = answers.get(target.partition("?")[0], 404)
         status = told if isinstance(told, int) else 200
         body = "{}" if isinstance(told, int) else told if isinstance(told, str) else json.dumps(told)
         server = f"server: {engine.server}\r\n" if engine.server else ""
         said = f"HTTP/1.1 {status} X\r\n{server}content-length: {len(body)}\r\nconnection: close\r\n\r\n{body}"
         writer.write(said.encode())
+        writer.close()
+
+    async def stream(head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """As llama.cpp's: a connection that carried one takes no second request, and does not say so."""
+        await reader.readexactly(int(head.lower().partition("content-length: ")[2].partition("\r")[0]))
+        text = 'data: {"usage":{"prompt_tokens":9}}\n\ndata: [DONE]\n\n'
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(text)}\r\n\r\n{text}".encode())
+        if await reader.read(1):
+            writer.transport.abort()
         writer.close()
 
     loop = asyncio.new_event_loop()
@@ -92,6 +104,8 @@ def running(engine: Scripted) -> Iterator[tuple[int, list[str]]]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         server.close()
+        if tasks := asyncio.all_tasks(loop):
+            loop.run_until_complete(asyncio.wait(tasks))
         loop.close()
 
 
@@ -108,6 +122,19 @@ def test_what_is_wrong_with_its_set_up(engine: Scripted, tmp_path: Path, capsys:
     assert {one.partition(" ")[2] for one in asked} <= HARMLESS
     if engine.name == "tensorrt-llm":
         assert "GET /metrics" not in asked, "reading it empties it"
+
+
+def test_a_connection_that_carried_a_stream_is_not_used_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = Scripted("llama-cpp", "llamacpp", {"/props": {"is_sleeping": False, "total_slots": 4}}, [])
+    file = tmp_path / "routing.yaml"
+    with running(engine) as (port, asked):
+        file.write_text(f'version: 1\nadmin: 127.0.0.1:1\nbackends: [{{url: "http://127.0.0.1:{port}", name: a}}]\n')
+        assert main(["doctor", str(file), "--json", "--try"]) == 0
+    found = {one["id"]: one["what"] for one in json.loads(capsys.readouterr().out)}
+    assert found["engine-tried"].startswith("m answers; "), found
+    assert asked.count("POST /v1/chat/completions") == 2
 
 
 @pytest.mark.parametrize("is_asleep", [True, False])

@@ -109,14 +109,15 @@ async def _asked(backend: BackendOptions, reached: list[Place]) -> Seen:
 
 
 def _session(backend: BackendOptions, reached: list[Place]) -> aiohttp.ClientSession:
+    """No connection is used twice: llama.cpp closes one that carried a stream, and does not say so."""
     headers = {"accept-encoding": "identity"}
     if backend.api_key is not None:
         headers["authorization"] = f"Bearer {backend.api_key.get_secret_value()}"
     socket = backend.address.socket
     connector: aiohttp.BaseConnector = (
-        aiohttp.UnixConnector(socket)
+        aiohttp.UnixConnector(socket, force_close=True)
         if socket
-        else aiohttp.TCPConnector(ssl=_context(backend), resolver=Resolver(reached))
+        else aiohttp.TCPConnector(ssl=_context(backend), resolver=Resolver(reached), force_close=True)
     )
     return aiohttp.ClientSession(headers=headers, connector=connector, auto_decompress=False)
 
