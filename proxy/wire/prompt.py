@@ -75,6 +75,13 @@ _GO_PART = re.compile(rb"([0-9.]+)(ns|us|ms|s|m|h)")
 _GO_UNITS = {b"ns": 1e-9, b"us": 1e-6, b"ms": 1e-3, b"s": 1.0, b"m": 60.0, b"h": 3600.0}
 _MAX_WAIT_S = 86_400.0
 _SESSION_HEADERS = (b"x-session-id", b"x-session-affinity", b"x-dynamo-session-id")
+_AGENT_SESSION, _AGENT = b"x-claude-code-session-id", b"x-claude-code-agent-id"
+_USER_MARK = "_session_"
+_MOST_USER = 1024
+"""Characters of a `user_id` that is looked into."""
+_STAMP = b"x-anthropic-billing-header"
+_STAMP_WITHIN_B = 128
+_STAMP_LINE = re.compile(_STAMP + rb':[^"\\]*')
 
 
 def hints(headers: Mapping[bytes, bytes]) -> RequestHints:
@@ -111,16 +118,38 @@ def _checked_ms(name: str, value: bytes, low: float, high: float) -> float:
 
 
 def session(headers: Mapping[bytes, bytes], fields: Mapping[str, Any]) -> str:
-    """What the client calls the conversation, as a digest; empty when it does not. A header goes before
-    `metadata.session_id`, and that before `prompt_cache_key`, which some share among all of their users."""
+    """What the client calls the conversation, as a digest; empty when it does not. A header goes before `metadata`,
+    and that before `prompt_cache_key`, which some share among all of their users. Agents that work for another one
+    share its session, and are named beside it."""
     for name in _SESSION_HEADERS:
         told = headers.get(name)
         if told is not None and told.strip():
             return _digest(told.strip())
     metadata = fields.get("metadata")
     named = metadata.get("session_id") if isinstance(metadata, dict) else None
+    if not named and (isinstance(metadata, dict) or _AGENT_SESSION in headers):
+        named = _of_agent(headers, metadata.get("user_id") if isinstance(metadata, dict) else None)
     named = named or fields.get("prompt_cache_key")
     return _digest(named.encode("utf-8", "surrogatepass")) if isinstance(named, str) and named else ""
+
+
+def _of_agent(headers: Mapping[bytes, bytes], user: Any) -> str:
+    """Claude Code's session, in a header or in its `user_id`: JSON, before 2.1.78 `user_…_account_…_session_…`; and
+    which of its agents asks. Empty for whoever else names a user: one user has many conversations."""
+    told = headers.get(_AGENT_SESSION, b"").strip().decode("latin-1")
+    if not told and isinstance(user, str) and len(user) <= _MOST_USER:
+        told = _named_in(user) if user.startswith("{") else user.partition(_USER_MARK)[2]
+    agent = headers.get(_AGENT, b"").strip() if told else b""
+    return f"{told}\0{agent.decode('latin-1')}" if agent else told
+
+
+def _named_in(user: str) -> str:
+    try:
+        said = orjson.loads(user)
+    except orjson.JSONDecodeError:
+        return ""
+    named = said.get("session_id") if isinstance(said, dict) else None
+    return named if isinstance(named, str) else ""
 
 
 def _digest(name: bytes) -> str:
@@ -152,7 +181,10 @@ def estimated_tokens(body_bytes: int) -> int:
 
 def prefix(fields: Mapping[str, Any], model: str, whose: str) -> tuple[int, ...]:
     """Chained hashes of the prompt's whole blocks, tools first as chat templates put them; equal hashes: the same
-    tenant, model and prompt up to there. A prompt longer than `MAX_BLOCKS` is known by its beginning."""
+    tenant, model and prompt up to there. A prompt longer than `MAX_BLOCKS` is known by its beginning.
+
+    The line that Claude Code stamps each of its requests with is no part of it: engines with Anthropic's API (vLLM,
+    llama.cpp) leave it out, or leave out what changes, before they look into their caches."""
     data = _canonical(fields)
     chained = hash((model, whose))
     chain: list[int] = []
@@ -173,9 +205,12 @@ def _canonical(fields: Mapping[str, Any]) -> bytes:
     get = fields.get
     parts: list[bytes] = []
     left = _MAX_B
-    for value in (get("tools"), get("instructions"), get("system"), _prompt(fields)):
+    system = get("system")
+    for value in (get("tools"), get("instructions"), system, _prompt(fields)):
         if value and left > 0:
             part = _bytes_of(value, left)
+            if value is system and part.find(_STAMP, 0, _STAMP_WITHIN_B) >= 0:
+                part = _STAMP_LINE.sub(b"", part, count=1)
             parts.append(part)
             left -= len(part)
     return b"".join(parts)[:_MAX_B]

@@ -57,6 +57,35 @@ def test_the_work_is_bounded() -> None:
     assert len(blocks(chat(*["a" * 100_000] * 100))) == prompt.MAX_BLOCKS
 
 
+RULES = {"type": "text", "text": "Mind the spoons. " * 200, "cache_control": {"type": "ephemeral"}}
+
+
+def stamped(number: int) -> str:
+    return f"x-anthropic-billing-header: cc_version=2.1.117.48f; cc_entrypoint=cli; cch={number:05x};"
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        lambda number: [{"type": "text", "text": stamped(number)}, RULES],
+        lambda number: stamped(number) + "\n" + RULES["text"],
+    ],
+    ids=["a block of its own", "a line"],
+)
+def test_what_an_agent_stamps_each_request_with_is_no_part_of_the_prompt(system: Any) -> None:
+    one, other = (blocks({"system": system(number), **chat("a" * 2000)}) for number in (7, 0xFA690))
+    assert one == other
+    assert len(one) > 6
+
+
+def test_elsewhere_the_same_words_are_part_of_it() -> None:
+    for field in ("instructions", "tools"):
+        one, other = (blocks({field: stamped(number) + "x" * 900}) for number in (7, 8))
+        assert not set(one) & set(other)
+    late, later = (blocks({"system": "x" * 600 + stamped(number) + "x" * 900}) for number in (7, 8))
+    assert late != later
+
+
 def test_wishes() -> None:
     assert prompt.hints({b"host": b"h"}) is prompt.NO_WISHES
     found = prompt.hints({b"x-slo-ttft-ms": b"200", b"x-llm-d-slo-tpot-ms": b" 40.5 ", b"x-request-deadline-ms": b"1"})
@@ -115,10 +144,42 @@ def test_the_session_is_a_digest_of_its_name_wherever_it_stands(headers: Any, fi
     assert "one" not in found
 
 
+ONE = "54c1eb09-bc4c-4d2f-98eb-6d2ab2d5e2fe"
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields"),
+    [
+        ({b"x-claude-code-session-id": ONE.encode()}, {}),
+        ({b"x-claude-code-session-id": ONE.encode()}, {"metadata": {"user_id": "someone"}}),
+        ({}, {"metadata": {"user_id": f"user_{'a' * 64}_account__session_{ONE}"}}),
+        ({}, {"metadata": {"user_id": f'{{"device_id":"d","account_uuid":"","session_id":"{ONE}"}}'}}),
+        ({b"x-session-id": ONE.encode()}, {"metadata": {"user_id": "user_b_session_2"}}),
+    ],
+)
+def test_sessions_of_coding_agents_are_found_where_each_version_puts_them(headers: Any, fields: Any) -> None:
+    assert prompt.session(headers, fields) == prompt.session({b"x-session-id": ONE.encode()}, {})
+
+
+def test_agents_that_share_a_session_have_conversations_of_their_own() -> None:
+    of = {b"x-claude-code-session-id": ONE.encode()}
+    main = prompt.session(of, {})
+    subagents = {prompt.session({**of, b"x-claude-code-agent-id": name}, {}) for name in (b"a", b"b")}
+    assert len({main, *subagents}) == 3
+    assert prompt.session({b"x-claude-code-agent-id": b"a"}, {}) == "", "an agent of no session"
+
+
 @pytest.mark.parametrize(
     ("headers", "fields"),
     [
         ({}, {}),
+        ({}, {"metadata": {"user_id": "u-7"}}),
+        ({}, {"metadata": {"user_id": "{not JSON"}}),
+        ({}, {"metadata": {"user_id": '["session_id"]'}}),
+        ({}, {"metadata": {"user_id": '{"session_id": 7}'}}),
+        ({}, {"metadata": {"user_id": 7}}),
+        ({}, {"metadata": {"user_id": "x" * 2000 + "_session_1"}}),
+        ({b"x-claude-code-session-id": b" "}, {}),
         ({b"x-session-id": b"  "}, {}),
         ({}, {"prompt_cache_key": ""}),
         ({}, {"prompt_cache_key": 7}),
