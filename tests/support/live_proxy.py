@@ -93,6 +93,11 @@ class Live:
         async with self._session.post(f"{self.proxy.admin_url}/explain", json=body, headers=named) as answer:
             return answer.status, await answer.json()
 
+    async def metrics_of(self, engine: str) -> str:
+        """What an engine says of itself, as text."""
+        async with self._session.get(f"{self.sims[engine].url}/metrics") as answer:
+            return await answer.text()
+
     async def metrics(self) -> str:
         """The text of `/metrics`."""
         async with self._session.get(f"{self.proxy.admin_url}/metrics") as answer:

@@ -14,8 +14,10 @@ from proxy.sim.http.exposition import Latencies
 from proxy.sim.http.faults import Faults
 from proxy.sim.http.fields import parse_object
 from proxy.sim.http.generation import Generator
+from proxy.sim.http.messages import MessagesAnswer, as_anthropic, as_chat
 from proxy.sim.http.pooling import Pooler
-from proxy.sim.http.request import RequestParser
+from proxy.sim.http.refusal import Refusal
+from proxy.sim.http.request import GenerationRequest, RequestParser
 from proxy.sim.http.responses import ResponsesAnswer
 from proxy.sim.http.settings import SimSettings
 from proxy.sim.http.shapes import ChatShape, CompletionShape, Identity, Json, encode
@@ -46,6 +48,8 @@ class SimApi:
             "/v1/chat/completions": self._chat,
             "/v1/completions": self._completion,
             "/v1/responses": self._responses,
+            "/v1/messages": self._messages,
+            "/v1/messages/count_tokens": self._count,
             "/v1/embeddings": self._embeddings,
         }
         routes |= dict.fromkeys(("/v1/rerank", "/rerank", "/v2/rerank"), self._rerank)
@@ -73,6 +77,23 @@ class SimApi:
         body = await self._body(request)
         ask = self._reader.responses(body, faults.text)
         return await ResponsesAnswer(ask, body, wire.request_id).send(self._generator, wire)
+
+    async def _messages(self, request: web.Request, wire: Wire, faults: Faults) -> web.StreamResponse:
+        try:
+            ask = await self._message(request, faults)
+            return await MessagesAnswer(ask, wire.request_id).send(self._generator, wire)
+        except Refusal as refused:
+            raise as_anthropic(refused) from None
+
+    async def _count(self, request: web.Request, wire: Wire, faults: Faults) -> web.StreamResponse:
+        try:
+            ask = await self._message(request, faults)
+        except Refusal as refused:
+            raise as_anthropic(refused) from None
+        return await wire.whole(200, encode({"input_tokens": ask.prompts[0].tokens}))
+
+    async def _message(self, request: web.Request, faults: Faults) -> GenerationRequest:
+        return self._reader.chat(as_chat(await self._body(request)), faults.text)
 
     async def _embeddings(self, request: web.Request, wire: Wire, _: Faults) -> web.StreamResponse:
         return await wire.whole(200, encode(await self._pooler.embeddings(await self._body(request), wire.request_id)))

@@ -110,8 +110,10 @@ class RequestParser:
         asked = fields.required("input")
         items = asked if isinstance(asked, list) else [{"role": "user", "content": asked}]
         text = str(body.get("instructions") or "") + "".join(_message_text(item, i) for i, item in enumerate(items))
-        prompt = self._prompt(text, extra=TEMPLATE_TOKENS)
-        return self._ask(fields, [prompt], "max_output_tokens", None, _Writer(fields, given_text))
+        tools = fields.sequence("tools")
+        prompt = self._prompt((json.dumps(tools) if tools else "") + text, extra=TEMPLATE_TOKENS)
+        writer = _ChatWriter(fields, given_text, _last_text(items), "")
+        return self._ask(fields, [prompt], "max_output_tokens", None, writer)
 
     def pooling(self, text: str | Sequence[int]) -> Prompt:
         """A prompt that is only computed."""
@@ -218,11 +220,11 @@ class _Writer:
 
 
 class _ChatWriter(_Writer):
-    """Chats may also call tools or answer in a structure."""
+    """Chats may also call tools or answer in a structure; `/v1/responses` names functions without a level between."""
 
     def __init__(self, fields: Fields, given_text: str | None, last_text: str, begun: str) -> None:
         super().__init__(fields, given_text, begun)
-        functions = [tool.get("function") for tool in fields.sequence("tools") if isinstance(tool, dict)]
+        functions = [tool.get("function", tool) for tool in fields.sequence("tools") if isinstance(tool, dict)]
         self._functions = [function for function in functions if isinstance(function, dict) and function.get("name")]
         self._choice = fields.body.get("tool_choice") or ("auto" if self._functions else "none")
         self._format = fields.mapping("response_format")
@@ -249,7 +251,7 @@ class _ChatWriter(_Writer):
         if self._choice == "required":
             return rng.choice(self._functions)
         if isinstance(self._choice, dict):
-            name = (self._choice.get("function") or {}).get("name")
+            name = (self._choice.get("function") or self._choice).get("name")
             named = [function for function in self._functions if function["name"] == name]
             if not named:
                 raise refusal.bad_parameter(f"The tool specified in `tool_choice` does not match any: {name}", "tools")
@@ -292,7 +294,8 @@ def _logprobs(fields: Fields) -> int | None:
 def _message_text(message: Any, index: int) -> str:
     if not isinstance(message, dict):
         raise refusal.invalid("dict_type", f"body.messages.{index}", "Input should be a valid dictionary", message)
-    return f"<|{message.get('role')}|>{_content_text(message.get('content'))}"
+    said = _content_text(message["content"]) if "content" in message else json.dumps(message)  # calls and results
+    return f"<|{message.get('role')}|>{said}"
 
 
 def _content_text(content: Any) -> str:
@@ -314,4 +317,4 @@ def _part_text(part: Any) -> str:
 
 def _last_text(messages: list[Any]) -> str:
     last = messages[-1]
-    return _content_text(last.get("content")) if isinstance(last, dict) else ""
+    return _content_text(last.get("content", last.get("output"))) if isinstance(last, dict) else ""

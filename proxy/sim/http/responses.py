@@ -1,4 +1,4 @@
-"""`/v1/responses`: one text message per response, as vLLM 0.33 answers it, whole or as named events.
+"""`/v1/responses`: one message or one call of a function, as vLLM 0.33 answers it, whole or as named events.
 
 Owns the shape and the order of events. Nothing is stored: `previous_response_id` is not known here.
 """
@@ -26,7 +26,7 @@ class ResponsesAnswer:
         self._instructions = body.get("instructions")
         self._metadata = body.get("metadata")
         self._id = f"resp_{request_id}"
-        self._message_id = f"msg_{rng_for(request_id).getrandbits(64):016x}"
+        self._message_id = f"{'fc' if self._choice.tool else 'msg'}_{rng_for(request_id).getrandbits(64):016x}"
         self._created = int(time.time())
         self._sequence = 0
 
@@ -46,23 +46,34 @@ class ResponsesAnswer:
         tally, sent = Tally(), 0
         for kind in ("response.created", "response.in_progress"):
             await self._event(wire, kind, response=self._response("in_progress", None))
-        await self._event(wire, "response.output_item.added", item=self._message("in_progress", []), output_index=0)
-        await self._part_event(wire, "response.content_part.added", part=self._part(""))
+        await self._event(wire, "response.output_item.added", item=self._item("in_progress", ""), output_index=0)
+        if self._choice.tool is None:
+            await self._part_event(wire, "response.content_part.added", part=self._part(""))
         async with aclosing(generator.emissions(self._ask, tally)) as emissions:
             async for _, emitted in emissions:
                 for token in self._choice.tokens[sent : sent + emitted.tokens]:
-                    await self._part_event(wire, "response.output_text.delta", delta=token, logprobs=[])
+                    await self._delta(wire, token)
                 sent += emitted.tokens
         await self._closing(wire, tally)
         return await wire.end_stream(done=None)
 
     async def _closing(self, wire: Wire, tally: Tally) -> None:
         text, status = "".join(self._choice.tokens), self._status()
-        await self._part_event(wire, "response.output_text.done", logprobs=[], text=text)
-        await self._part_event(wire, "response.content_part.done", part=self._part(text))
-        item = self._message(status, [self._part(text)])
-        await self._event(wire, "response.output_item.done", item=item, output_index=0)
+        if self._choice.tool is None:
+            await self._part_event(wire, "response.output_text.done", logprobs=[], text=text)
+            await self._part_event(wire, "response.content_part.done", part=self._part(text))
+        else:
+            name = {"name": self._choice.tool, "item_id": self._message_id, "output_index": 0}
+            await self._event(wire, "response.function_call_arguments.done", arguments=text, **name)
+        await self._event(wire, "response.output_item.done", item=self._item(status, text), output_index=0)
         await self._event(wire, f"response.{status}", response=self._response(status, tally))
+
+    async def _delta(self, wire: Wire, token: str) -> None:
+        if self._choice.tool is None:
+            await self._part_event(wire, "response.output_text.delta", delta=token, logprobs=[])
+            return
+        place = {"item_id": self._message_id, "output_index": 0}
+        await self._event(wire, "response.function_call_arguments.delta", delta=token, **place)
 
     async def _event(self, wire: Wire, kind: str, **fields: Any) -> None:
         data = {**fields, "sequence_number": self._sequence, "type": kind}
@@ -78,13 +89,18 @@ class ResponsesAnswer:
     def _part(self, text: str) -> Json:
         return {"annotations": [], "text": text, "type": "output_text", "logprobs": None}
 
-    def _message(self, status: str, content: list[Json]) -> Json:
-        head = {"id": self._message_id, "content": content, "role": "assistant"}
+    def _item(self, status: str, text: str) -> Json:
+        """What is answered: a message, or the call of a function."""
+        if self._choice.tool is not None:
+            call = f"call_{self._message_id.removeprefix('fc_')}"
+            named = {"id": self._message_id, "type": "function_call", "name": self._choice.tool, "call_id": call}
+            return {**named, "arguments": text, "status": status}
+        head = {"id": self._message_id, "content": [self._part(text)] if text else [], "role": "assistant"}
         return {**head, "status": status, "type": "message", "phase": None}
 
     def _response(self, status: str, tally: Tally | None) -> Json:
         ended = tally is not None
-        output = [self._message(status, [self._part("".join(self._choice.tokens))])] if ended else []
+        output = [self._item(status, "".join(self._choice.tokens))] if ended else []
         return {
             "id": self._id,
             "created_at": self._created,
