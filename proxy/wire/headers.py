@@ -28,11 +28,15 @@ _FORWARD = frozenset(
         b"content-type",
         b"endpoint-load-metrics-format",
         b"idempotency-key",
+        b"session-id",  # Codex's
+        b"thread-id",
         b"tracestate",
         b"traceparent",
         b"user-agent",
         b"via",  # ours is put behind it: `hops`
         b"x-api-key",
+        b"x-claude-code-agent-id",
+        b"x-claude-code-session-id",
         b"x-client-request-id",
         b"x-correlation-id",
         b"x-dynamo-session-id",
