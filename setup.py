@@ -34,7 +34,7 @@ _LEFT_OUT = {
     "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/shown/explanation",
     "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/guard"
     " live/catalogue"
-    " live/page/assets live/page/console live/page/feed live/page/playground"
+    " live/rest live/shared_owners live/page/assets live/page/console live/page/feed live/page/playground"
     " live/background/address_space live/background/cards live/background/memory live/background/prober"
     " live/background/questions"
     " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/checker"

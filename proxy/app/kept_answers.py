@@ -1,6 +1,7 @@
 """The cache of answers while configurations come and go: what is kept stays as long as any cache is wanted.
 
-Owns the one that is in use, and the task that shares its epochs with other proxies.
+Owns the one that is in use, its second level, which is there without it too, and the task that shares its epochs with
+other proxies.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from proxy.config.schema import Config
 from proxy.core.cache.versions import Versions
 from proxy.live.cache.remote import RemoteCache
 from proxy.live.cache.response_cache import ResponseCache
+from proxy.live.shared_owners import SharedOwners
 from proxy.live.tokenizers import Tokenizers
 from proxy.model.cache import CacheView
 
@@ -25,6 +27,8 @@ class KeptAnswers:
         self._loop = loop
         self.now = parts.response_cache(config, tokenizers, loop)
         """None: no answer is kept."""
+        self._alone = parts.second_level(config, Versions()) if self.now is None else None
+        """The second level where no answer is kept: for who has what engines keep."""
         self._is_started = False
         self._shares: asyncio.Task[None] | None = None
         self._ends: set[asyncio.Task[None]] = set()
@@ -34,6 +38,12 @@ class KeptAnswers:
     def versions(self) -> Versions | None:
         """Of what is kept."""
         return None if self.now is None else self.now.versions
+
+    @property
+    def owners(self) -> SharedOwners | None:
+        """Who has what engines keep, as other proxies know it; None: there is no second level."""
+        remote = self._remote
+        return None if remote is None else remote.owners
 
     def view(self) -> CacheView | None:
         """For metrics."""
@@ -49,7 +59,12 @@ class KeptAnswers:
         now = self.now
         if now is None or not config.cache.size:
             made = parts.response_cache(config, self._tokenizers, self._loop)
-            return made, lambda: self._replace(made, config)
+            alone = self._alone
+            if made is not None:
+                alone = None
+            elif now is not None or self._is_elsewhere(config):
+                alone = parts.second_level(config, Versions())
+            return made, lambda: self._replace(made, alone, config)
         remote = parts.second_level(config, now.versions) if self._is_elsewhere(config) else now.remote
         return now, lambda: self._configure(now, remote, config)
 
@@ -62,18 +77,23 @@ class KeptAnswers:
         """The second level, and what is on its way there."""
         if self._shares is not None:
             self._shares.cancel()
-        if self.now is not None and self.now.remote is not None:
-            await self.now.remote.close()
+        if self._remote is not None:
+            await self._remote.close()
         await asyncio.gather(*self._ends)
 
     def _is_elsewhere(self, config: Config) -> bool:
         before, now = self._config.cache, config.cache
         return (before.remote, before.remote_password, before.entry) != (now.remote, now.remote_password, now.entry)
 
-    def _replace(self, made: ResponseCache | None, config: Config) -> None:
-        before = None if self.now is None else self.now.remote
-        self.now, self._config = made, config
-        self._share(before)
+    @property
+    def _remote(self) -> RemoteCache | None:
+        return self._alone if self.now is None else self.now.remote
+
+    def _replace(self, made: ResponseCache | None, alone: RemoteCache | None, config: Config) -> None:
+        before = self._remote
+        self.now, self._alone, self._config = made, alone, config
+        if self._remote is not before:
+            self._share(before)
 
     def _configure(self, now: ResponseCache, remote: RemoteCache | None, config: Config) -> None:
         before, self._config = now.remote, config

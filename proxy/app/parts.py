@@ -12,6 +12,7 @@ from time import monotonic
 
 from proxy import __version__
 from proxy.app.listeners import StartError
+from proxy.app.owners_section import OwnersSection
 from proxy.app.slos import Slos
 from proxy.app.state_file import Keeper
 from proxy.app.steady_clock import SteadyClock
@@ -29,6 +30,7 @@ from proxy.live.cache.remote import RemoteCache
 from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.catalogue import ModelList
 from proxy.live.job_builder import JobBuilder
+from proxy.live.owners import Owners
 from proxy.live.prompts import Prompts
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream.backends import Upstream
@@ -155,9 +157,11 @@ def scheduler(config: Config) -> Scheduler:
     )
 
 
-def keeper(config: Config, learned: Scheduler) -> Keeper | None:
+def keeper(config: Config, learned: Scheduler, owners: Owners) -> Keeper | None:
     """What writes down what was learned; None: that is switched off."""
-    return None if config.state == "off" else Keeper(Path(config.state), learned.memento)
+    if config.state == "off":
+        return None
+    return Keeper(Path(config.state), learned.memento, OwnersSection(owners, time.time, monotonic))
 
 
 def slos(config: Config) -> Slos:

@@ -30,8 +30,8 @@ from proxy.live.checker import Checker
 from proxy.live.downstream.connection import Edge
 from proxy.live.exchange import Exchanges
 from proxy.live.gate import Gate
+from proxy.live.owners import Owners
 from proxy.live.scrapes import Scrapes
-from proxy.live.stored import Owners
 from proxy.live.structured import StructuredAnswers
 from proxy.live.timings import Timings
 from proxy.obs.access_log import FLUSH_S
@@ -82,7 +82,8 @@ class Proxy:
         self._metrics = parts.metrics(config, self._scheduler, self._gauges, self._lint, self._stages)
         self._cache = KeptAnswers(config, lasting.tokenizers, self._loop)
         self._warmer = parts.warmer(config, first.named, self._loop)
-        self._keeper = parts.keeper(config, self._scheduler)
+        self._owners = Owners(config.limits.stored, lambda: self._cache.owners)
+        self._keeper = parts.keeper(config, self._scheduler, self._owners)
         self._slos = parts.slos(config)
         self._telemetry = parts.telemetry(config, self._backends)
         self._gate = Gate(config.auth, config.tenants, time.time, config.headers.client, config.headers.trust)
@@ -109,7 +110,7 @@ class Proxy:
             lambda: self._not_ready,
             self._timings,
             self._structured,
-            Owners(config.limits.stored),
+            self._owners,
         )
         self._exchanges = Exchanges(self._servings.make(first, self._cache.now, self._lint), lasting.running)
         self._servings.short_first.is_on = parts.answers_short_first(config)
@@ -217,7 +218,7 @@ class Proxy:
             lasting.budget.resize(bodies_b(new.config))
             lasting.bodies.configure(limits)
             lasting.tokenizers.configure(files_of(new.config))
-            self._servings.owners.configure(limits.stored)
+            self._owners.configure(limits.stored)
             self._edge.configure(limits, HeaderPolicy(new.config.headers.forward), shares.clients)
             self._admin.configure(
                 limits, self._cache.now, shares.admin, new.config.console.hosts, parts.admin_key(new.config)
@@ -452,6 +453,7 @@ class Proxy:
             None if self._telemetry is None else self._telemetry.exports(),
             self._lasting.memory.limit_b,
             self._tls_ends,
+            self._owners.view(),
         )
 
     def banner(self, source: str) -> tuple[str, ...]:

@@ -15,12 +15,13 @@ from proxy.live.attempt import Caller
 from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
+from proxy.live.owners import Owners
 from proxy.live.prompts import Prompts
 from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.serving import Serving
 from proxy.live.short_first import ShortFirst
-from proxy.live.stored import Owners, Stored
+from proxy.live.stored import Stored
 from proxy.live.structured import StructuredAnswers
 from proxy.live.timings import Timings
 from proxy.obs.record import Record
@@ -45,7 +46,7 @@ class Servings:
         self._not_ready = not_ready
         self._timings = timings
         self._structured = structured
-        self.owners = owners
+        self._owners = owners
         self.short_first = ShortFirst(monotonic, is_on=False)
         """Answers that can be expanded, whichever configuration made them short."""
 
@@ -99,7 +100,7 @@ class Servings:
             self.short_first,
             cache,
             self._structured,
-            Stored(self.owners, frozenset(backend.name for backend in config.backends), monotonic),
+            Stored(self._owners, frozenset(backend.name for backend in config.backends), monotonic),
         )
 
     def _jobs(self, candidate: Candidate, before: Serving | None, *, foresees: bool) -> Jobs:

@@ -1,7 +1,8 @@
 """The file in which what was learned outlives the process: read at the start, written every minute and at the drain.
 
 Owns the bytes: what a file must be to be read or written over, and that it is whole at any moment (written beside,
-flushed to the disk, then renamed). What is in it is `core.memento`'s. A file that is not one of ours is never touched.
+flushed to the disk, then renamed). What is in it is `core.memento`'s and
+`owners_section`'s. A file that is not one of ours is never touched.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from proxy.app.owners_section import SECTION, OwnersSection, Taken
 from proxy.core.memento import FORM, VERSION, Memento
 
 WRITE_EVERY_S: Final = 60.0
@@ -105,9 +107,11 @@ def _reason(error: OSError | ValueError) -> str:
 class Keeper:
     """Reads once, writes again and again: from a copy that the loop makes, in a thread that nobody waits for."""
 
-    def __init__(self, path: Path, memento: Memento) -> None:
+    def __init__(self, path: Path, memento: Memento, section: OwnersSection | None = None) -> None:
+        """`section`: what else stands in it; None: nothing."""
         self._path = path
         self._memento = memento
+        self._section = section
         self._off = False
         self._said = ""
         """Of the last write that failed; said once."""
@@ -127,6 +131,8 @@ class Keeper:
                 _log.info("state file %s is not there yet: all is learned anew", self._path)
             else:
                 known = self._memento.recall(document)
+                if self._section is not None:
+                    self._section.recall(document.get(SECTION))
                 _log.info("state file %s read: it knows %d backends of these", self._path, known)
 
     async def run(self) -> None:
@@ -140,7 +146,8 @@ class Keeper:
         if self._off:
             return
         if self._writing is None:
-            self._writing = _in_thread(self._path, self._memento.learned())
+            owners = None if self._section is None else self._section.taken()
+            self._writing = _in_thread(self._path, self._memento.learned(), owners)
         reason = await asyncio.shield(self._writing)
         self._writing = None
         self._tell(reason)
@@ -164,7 +171,7 @@ class Keeper:
         self._said = reason
 
 
-def _in_thread(path: Path, document: dict[str, Any]) -> "asyncio.Future[str]":
+def _in_thread(path: Path, document: dict[str, Any], owners: Taken | None) -> "asyncio.Future[str]":
     """Why it could not be written, empty for nothing. The thread is nobody's: a disk that hangs keeps no process."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[str] = loop.create_future()
@@ -172,7 +179,7 @@ def _in_thread(path: Path, document: dict[str, Any]) -> "asyncio.Future[str]":
     def work() -> None:
         reason = ""
         try:
-            write(path, document)
+            write(path, document if owners is None else {**document, SECTION: owners.as_json()})
         except (OSError, ValueError) as error:
             reason = _reason(error)
         with contextlib.suppress(RuntimeError):  # the loop was closed in the meantime

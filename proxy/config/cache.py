@@ -31,6 +31,8 @@ class CacheOptions(CacheSettings):
 
 
 _DEFAULTS = CacheOptions()
+_SHARED = frozenset({"remote", "remote_password"})
+"""The second level is there without the first: for who has which response and conversation."""
 
 
 def cache_findings(
@@ -41,6 +43,8 @@ def cache_findings(
     backends: Mapping[int, BackendOptions],
 ) -> Iterator[Finding]:
     """What is wrong around the cache. `routing` and `limits` are None where they are wrong in themselves."""
+    if cache.remote is None and cache.remote_password is not None:
+        yield _useless(("cache", "remote_password"), "cache.remote names no second level")
     if not cache.size:
         yield from _unused(cache, classes, () if routing is None else routing.models)
         return
@@ -55,8 +59,6 @@ def cache_findings(
     if limit is not None and cache.size >= limit:
         message = f"must be below limits.memory.limit ({format_size(limit)}), of which it is a part"
         yield Finding(("cache", "size"), message)
-    if cache.remote is None and cache.remote_password is not None:
-        yield _useless(("cache", "remote_password"), "cache.remote names no second level")
     for index, backend in backends.items():
         if backend.name == SOURCE:
             message = "is what metrics call answers from memory: the two would be one"
@@ -76,6 +78,8 @@ def _unused(cache: CacheOptions, classes: Sequence[ClassSettings], models: Seque
     """What is written as if anything were kept."""
     why = "cache.size is 0, so that no answer is kept"
     for option in fields(CacheOptions):
+        if option.name in _SHARED:
+            continue
         if getattr(cache, option.name) != getattr(_DEFAULTS, option.name):
             yield _useless(("cache", option.name), why)
     for index, entry in enumerate(classes):

@@ -21,6 +21,7 @@ from proxy.core.refusals import (
     asked_to_wait,
     draining,
     hold_timeout,
+    only_elsewhere,
     overloaded,
     queue_full,
     quota,
@@ -36,6 +37,7 @@ from proxy.core.windows import Windows, spare_s
 from proxy.model.commands import Reason
 from proxy.model.faults import Fault
 from proxy.model.request import Job
+from proxy.model.rules import BACKEND_LABEL
 
 _MIN_HOLD_S: Final = 0.02
 """A shorter wait is none."""
@@ -143,8 +145,16 @@ class Decider:
             return Shed(hold_timeout(self.wait_s(candidates)), Reason.DEADLINE)
         if job.require and not any(job.require <= b.labels for b in candidates.backends):
             missing = min((job.require - b.labels for b in candidates.backends), key=len)
-            return Shed(unlabelled(shown_name(job.model), missing), unserved=True)
+            return Shed(self._lacking(job, missing), unserved=True)
         return None
+
+    def _lacking(self, job: Job, missing: frozenset[str]) -> Fault:
+        """Nobody who serves its model has all that is required."""
+        name = next((label.removeprefix(BACKEND_LABEL) for label in missing if label.startswith(BACKEND_LABEL)), "")
+        wanted = self._fleet.by_name.get(name)
+        if wanted is not None and wanted.known:
+            return only_elsewhere(shown_name(job.model), name)
+        return unlabelled(shown_name(job.model), missing)
 
     def _over_quota(self, demand: Demand) -> Shed | None:
         account = self._quotas.account(demand.job.tenant, demand.now)

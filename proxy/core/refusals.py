@@ -11,7 +11,7 @@ from proxy.core.fleet.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S
 from proxy.core.route.limits import limit_of
 from proxy.core.tenancy.accounts import Shortage
 from proxy.model.commands import Reason
-from proxy.model.faults import OUT_OF_CREDIT, Fault, Kind, Source, internal
+from proxy.model.faults import OUT_OF_CREDIT, Fault, Kind, Source, downstream, internal
 
 
 def draining() -> Fault:
@@ -87,6 +87,15 @@ def quota(shortage: Shortage) -> Fault:
         f"requested {shortage.wanted}. Please try again in {after_s:.0f} s."
     )
     return internal(Kind.QUOTA, text, after_s)
+
+
+def only_elsewhere(model: str, backend: str) -> Fault:
+    """It has to go to that backend, which does not serve its model: no other time helps."""
+    text = (
+        f'Backend "{backend}" has what this request goes on from, and does not serve "{model}"; ask for a model that it'
+        " serves, or begin anew."
+    )
+    return downstream(Kind.INVALID, text, param="model")
 
 
 def unlabelled(model: str, missing: Collection[str] = ()) -> Fault:

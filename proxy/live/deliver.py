@@ -106,7 +106,7 @@ class Writer:
     async def deliver(self, job: JobLoop, answer: Answer) -> Outcome:
         """To its last byte, whoever has to go on with it. FaultError when the client cannot read what came."""
         if self.placed is not None:
-            self.placed.saw(answer)
+            self.placed.saw(answer, job.model)
         stream_watch = answer.events is not None or not answer.complete
         if answer.events is None and self._connection.head_sent and (answer.status < 400 or stream_watch):
             text = f"Backend {answer.backend} answered a stream with something else."  # and a ping has begun one

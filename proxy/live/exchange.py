@@ -97,7 +97,10 @@ class Exchange(CheckedAccount):
             request, fields = parser.parse(head, found, body)
         if short is not None:
             request = replace(request, expands=True, prompt_version=short.prompt_version)
-        job = self._open(head, request, fields, body)
+        model = ""
+        if request.endpoint is Endpoint.RESPONSES or request.endpoint is Endpoint.STORED:
+            head, model = await self._placed(head, request, fields)
+        job = self._open(head, request, fields, body, model)
         answer = await self._writer.with_pings(job.answer() if self._use is None else self._use.answer(job))
         self._meter = answer.meter
         if self._use is not None and self._use.replay is not None:
@@ -109,19 +112,23 @@ class Exchange(CheckedAccount):
             short_first.keep(outcome, head, self._taken, answer, self._writer.tap)
         return outcome
 
-    def _open(self, head: Head, request: Request, fields: dict[str, Any], body: bytes) -> JobLoop:
-        """The job of a request, ready to be carried out; the parsed body is kept only where a resume may need it."""
+    async def _placed(self, head: Head, request: Request, fields: dict[str, Any]) -> tuple[Head, str]:
+        """The head with the backend that has what it goes on from, and the model that served that there."""
+        stored = self._serving.stored
+        if stored is None:
+            return head, ""
+        self._request = request
+        placed = self._writer.placed = await stored.place(head, request, fields)
+        return placed.head, placed.model
+
+    def _open(self, head: Head, request: Request, fields: dict[str, Any], body: bytes, model: str) -> JobLoop:
+        """The job of a request, ready to be carried out; the parsed body is kept only where a resume may need it.
+        `model`: of what it goes on from; empty: of nothing."""
         self._request = request
         timeline, writer, serving = self._timeline, self._writer, self._serving
         stages = head.fields.get(server_timing.HEADER)
         if stages is not None:
             timeline.reported = server_timing.parse(stages)
-        model = ""
-        if serving.stored is not None and (
-            request.endpoint is Endpoint.RESPONSES or request.endpoint is Endpoint.STORED
-        ):
-            placed = writer.placed = serving.stored.place(head, request, fields)
-            head, model = placed.head, placed.model
         taken = self._taken = writer.taken = serving.job_builder.take(
             head, request, fields, timeline.received, body, model
         )

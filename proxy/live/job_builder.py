@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from proxy.core.fleet.catalogue import shown_name
-from proxy.core.retry.fallback_chain import FallbackChain, Spellings, no_others
+from proxy.core.retry.fallback_chain import FallbackChain, Spellings, no_others, where_it_was
 from proxy.core.tenancy.access import Patterns, Permitted, may_use
 from proxy.core.tenancy.classify import Classified, Classifier, RequestTraits, TrafficClass
 from proxy.live.catalogue import ModelList
@@ -89,7 +89,8 @@ class JobBuilder:
         self, head: Head, request: Request, fields: dict[str, Any], received: float, body: bytes = b"", usual: str = ""
     ) -> BuiltJob:
         """The job of a request whose last byte came at `received`. FaultError for what cannot be meant. What is done to
-        its prompt is done to `fields` too. `usual`: the model where it names none."""
+        its prompt is done to `fields` too. `usual`: the model where it names none, or names one that is not there
+        where it has to go."""
         template: Template | None = None
         tenant = identity.tenant(head)
         if self.prompts.named is not None and not request.expands:
@@ -134,7 +135,10 @@ class JobBuilder:
                 request, body_bytes=len(body), max_tokens=request.max_tokens if first is None else first.rule.tokens
             )
         named = request.model is not None
-        fallbacks = () if head.pin else self._ways.of(model, kind.name, classified.require, named, self._spellings)
+        if not head.pin:
+            fallbacks = self._ways.of(model, kind.name, classified.require, named, self._spellings)
+        else:
+            fallbacks = where_it_was(model, usual, classified.require) if named and usual else ()
         if patterns is not None:
             fallbacks = tuple(way for way in fallbacks if may_use(patterns, way.model, self._spellings(way.model)))
         promise = kind.promise if hints is prompt.NO_WISHES else _promised(kind.promise, hints)

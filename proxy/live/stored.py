@@ -1,20 +1,19 @@
 """Which backend keeps which response and conversation: learned from answers, asked by requests that go on from one.
 
-Owns the memory of it and the refusal of ids that it does not hold. An id is known to the tenant whose answer told it
-and to nobody else; without tenants, and with one backend only, that backend is asked for ids of which nothing is known:
-they may be older than this process.
+Owns what is looked at for it, and the refusal of ids that nobody holds. An id is known to the tenant whose answer told
+it and to nobody else (`owners`); without tenants, and with one backend only, that backend is asked for ids of which
+nothing is known: they may be older than this process.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any, Final
 
-from proxy.core.cache.store import Store
 from proxy.live.answer import Answer, Sink
+from proxy.live.owners import Owners
+from proxy.live.shared_owners import Owner
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream
-from proxy.model.limits import StoredLimits
 from proxy.model.request import Request
 from proxy.model.timeline import Clock
 from proxy.wire import codings, identity, stored
@@ -22,54 +21,16 @@ from proxy.wire.headers import Head
 from proxy.wire.sse import EventSplitter
 from proxy.wire.stored import Named
 
-_OWNER_B: Final = 64
-"""A pair of names that others hold too."""
 _EVENTS: Final = 8
 """So many are looked at for an id; the first one tells it."""
 _SHOWN: Final = 64
 """Characters of an id that an error repeats."""
 
 
-class Owners:
-    """One per proxy; outlives its configurations."""
-
-    def __init__(self, limits: StoredLimits) -> None:
-        self._store = Store(limits.size, limits.size)
-        self._keep_s = limits.keep
-
-    def configure(self, limits: StoredLimits) -> None:
-        """Other bounds; what is above them goes now."""
-        self._store.resize(limits.size, limits.size)
-        self._keep_s = limits.keep
-
-    def __len__(self) -> int:
-        """Ids that are known."""
-        return self._store.count
-
-    def find(self, whose: bytes, name: str, now: float) -> tuple[str, str] | None:
-        """The backend and the model; None: it is nobody's, or not for this tenant. Asked for, it is kept for longer."""
-        entry = self._store.get(whose, _key(name), now)
-        if entry is None:
-            return None
-        entry.expires = now + self._keep_s
-        owner: tuple[str, str] = entry.value
-        return owner
-
-    def learn(self, whose: bytes, name: str, backend: str, model: str, now: float) -> None:
-        """That backend has it."""
-        self._store.put(whose, _key(name), (backend, model), _OWNER_B, now, self._keep_s)
-
-    def forget(self, whose: bytes, name: str, now: float) -> None:
-        """It was deleted."""
-        entry = self._store.get(whose, _key(name), now)
-        if entry is not None:
-            entry.expires = now
-
-
 class Placed:
     """Of one request, from where it goes to what its answer tells."""
 
-    __slots__ = ("_clock", "_deletes", "_makes", "_owners", "_whose", "head", "model")
+    __slots__ = ("_clock", "_deletes", "_makes", "_owners", "_served", "_whose", "head", "model")
 
     def __init__(self, owners: Owners, clock: Clock, head: Head, model: str, *, makes: bool, deletes: str) -> None:
         self._owners = owners
@@ -77,13 +38,15 @@ class Placed:
         self._whose = identity.whose(head)
         self._makes = makes
         self._deletes = deletes
+        self._served = model
         self.head = head
         """With the backend that it must go to."""
         self.model = model
-        """What that was asked for when it made it; empty: the request has to say."""
+        """What served it there when it was made; empty: the request has to say."""
 
-    def saw(self, answer: Answer) -> None:
-        """Before its client gets any of it."""
+    def saw(self, answer: Answer, served: str) -> None:
+        """Before its client gets any of it. `served`: the model that it is of, perhaps another one than was asked."""
+        self._served = served
         if answer.status >= 300 or answer.events is not None:
             return
         if self._makes and not codings.coding_of(answer.headers):
@@ -98,7 +61,7 @@ class Placed:
     def learned(self, name: str, backend: str) -> None:
         """An id that an answer told; empty: it told none."""
         if name:
-            self._owners.learn(self._whose, name, backend, self.model, self._clock())
+            self._owners.learn(self._whose, name, backend, self._served, self._clock())
 
 
 class _Watched:
@@ -149,12 +112,17 @@ class Stored:
         self._backends = backends
         self._clock = clock
 
-    def place(self, head: Head, request: Request, fields: Mapping[str, Any]) -> Placed:
+    async def place(self, head: Head, request: Request, fields: Mapping[str, Any]) -> Placed:
         """Where it has to go, if it goes on from what a backend keeps. FaultError when none has it."""
         in_path = stored.in_target(request.target) if request.endpoint is Endpoint.STORED else None
         named = stored.in_fields(fields) if in_path is None else [in_path]
-        owners = [self._owner(head, one) for one in named]
-        pin, model = owners[0] if owners else ("", "")
+        pin = model = ""
+        for one in named:
+            backend, served = await self._owner(head, one)
+            if one is named[0]:
+                pin = backend
+                if one.field != "conversation" or request.model is None:  # of which each turn may name another model
+                    model = served
         deletes = in_path.id if in_path is not None and in_path.is_all and request.method == "DELETE" else ""
         return Placed(
             self._owners,
@@ -165,10 +133,10 @@ class Stored:
             deletes=deletes,
         )
 
-    def _owner(self, head: Head, named: Named) -> tuple[str, str]:
+    async def _owner(self, head: Head, named: Named) -> Owner:
         if len(named.id) > stored.LONGEST:
             raise FaultError(_unknown(named))
-        found = self._owners.find(identity.whose(head), named.id, self._clock())
+        found = await self._owners.sought(identity.whose(head), named.id, self._clock())
         if found is not None and found[0] in self._backends:
             return found
         if found is None and not head.tenant and len(self._backends) == 1:
@@ -187,7 +155,3 @@ def _unknown(named: Named) -> Fault:
     )
     text = f"{named.kind} with id {named.id[:_SHOWN]!r} not found."
     return downstream(Kind.UNKNOWN_ROUTE, text, param=named.field or None, code=code)
-
-
-def _key(name: str) -> bytes:
-    return sha256(name.encode("utf-8", "surrogatepass")).digest()[:16]

@@ -69,7 +69,8 @@ class CacheSettings:
     0: it never waits, but may share that call as it flows, and then fails with it (`window.share_identical`)."""
     remote: Annotated[str, Form.STORE] | None = None
     """Redis or Valkey behind the memory of this proxy, shared with others: `redis://HOST:PORT/DB`, `rediss://` for TLS.
-    When it is slow (5 ms) or away, requests go on without it. null: none."""
+    When it is slow (5 ms) or away, requests go on without it. Proxies also tell each other there which backend has
+    which response and conversation, `size: 0` or not; their backends must have the same names. null: none."""
 
 
 class CacheView(NamedTuple):

@@ -126,7 +126,8 @@ class MemoryLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredLimits:
-    """Which backend has what it keeps for later: responses and conversations, by their ids."""
+    """Which backend has what it keeps for later: responses and conversations, by their ids. `state` keeps it over a
+    restart, `cache.remote` shares it with other proxies."""
 
     size: Size = 32 * MIB
     """All ids together, 100,000 of them; of more, the longest unused of the tenant that has most are forgotten."""

@@ -18,6 +18,7 @@ from proxy.obs.exposition import Writer
 from proxy.obs.families import Family
 from proxy.obs.goodput import Goodput
 from proxy.obs.labels import Labels
+from proxy.obs.owners_metrics import owners_families
 from proxy.obs.percentile_metrics import percentile_families
 from proxy.obs.percentiles import Key, Percentiles
 from proxy.obs.prefix_metrics import prefix_families
@@ -156,6 +157,8 @@ class Metrics:
             yield AT_DECISION, prefix_families(self.lint, self._tenants)
         if told.cache is not None:
             yield AT_DECISION, cache_families(told.cache, self._caches)
+        if told.owners is not None:
+            yield AT_LOOK, owners_families(told.owners)
         yield AT_DECISION, edit_families(told)
         yield AT_LOOK, connection_families(told)
         yield AT_LOOK, process_families(told)

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from proxy import __version__
 from proxy.model.cache import CacheView
 from proxy.model.histogram import Histogram
+from proxy.model.stored import OwnersView
 from proxy.obs.config_metrics import ConfigState
 from proxy.obs.families import Family, Histograms, counter, counters, gauge, gauges
 from proxy.obs.slo.book import SloStatus
@@ -69,6 +70,8 @@ class Gauges(NamedTuple):
     """What the process may use; 0: nobody knows."""
     certificate_ends: float | None = None
     """Of TLS towards clients, seconds since 1970; None: there is none, or nobody knows."""
+    owners: OwnersView | None = None
+    """Who has what engines keep; None: nobody remembers."""
 
 
 def connection_families(now: Gauges) -> Iterator[Metric]:

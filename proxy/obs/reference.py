@@ -15,6 +15,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.cache import CacheView
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.slos import ServiceLevelObjective
+from proxy.model.stored import OwnersView
 from proxy.obs.config_metrics import ConfigState
 from proxy.obs.families import Family, Histograms
 from proxy.obs.metrics import Metrics
@@ -40,6 +41,7 @@ LABELS: Final = {
     "endpoint": "What was asked, such as `chat.completions`; `other`: routes that only pass.",
     "engine": "Kind of engine; empty: it did not tell.",
     "event": "Of the second level of the cache.",
+    "found": "Where the backend of a kept response was found: `memory`, `second_level`, `nowhere`; `unanswered`.",
     "gpu": "Kind of card, as is configured.",
     "hardware": "What an engine runs on, as is configured.",
     "hash": "First digits of the SHA-256 of the text of the configuration file.",
@@ -123,6 +125,7 @@ def example() -> Metrics:
         slos=slos,
         config_state=ConfigState("", "", 0.0),
         telemetry=Exports(0, {}, {}),
+        owners=OwnersView(0, {}, 0, 0),
     )
     return Metrics(scheduler, lambda: gauges, lambda: 1.0, PrefixLint())
 

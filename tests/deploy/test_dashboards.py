@@ -43,6 +43,7 @@ NOT_DRAWN = {
     "tidegate_slo_objective_ratio": "for recording rules (tidegate slo rules)",
     "tidegate_slo_promise_attainment": "since the start: drawn as rates of its two counters",
     "tidegate_stage_cache_hit_ratio": "since the start: drawn as rates of tidegate_stage_cache_lookups_total",
+    "tidegate_stored_known": "bounded by limits.stored: lookups that find nothing tell when that is too little",
     "tidegate_truncated_requests_total": "of a wrong setting: the log says it once, with what to do",
     "tidegate_tasks": "for whoever looks for a leak",
 }

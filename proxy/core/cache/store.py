@@ -145,6 +145,10 @@ class Store:
         self._make_room(shelf)
         return entry
 
+    def entries(self) -> list[Entry]:
+        """All, those that are too old too; the longest unused of each scope first."""
+        return [entry for shelf in self._shelves.values() for entry in shelf.entries.values()]
+
     def clear(self) -> None:
         """Nothing is kept any more."""
         self._shelves.clear()

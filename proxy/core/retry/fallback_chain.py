@@ -69,6 +69,14 @@ class FallbackChain:
         return next((self._by_model[name] for name in also(model) if name in self._by_model), None)
 
 
+def where_it_was(model: str, before: str, require: frozenset[str]) -> tuple[FallbackStep, ...]:
+    """The ways of a request that goes on from what another model, `before`, made on a backend that is required: that
+    model goes on where the backend does not serve the one that is asked for. A fallback brought it there."""
+    if before == model:
+        return ()
+    return FallbackStep(model, require, ""), FallbackStep(before, require, f"model:{printable(before)}", frozenset())
+
+
 def _each(settings: FallbackSettings) -> Iterator[tuple[FallbackSettings, str | None]]:
     for name in settings.names or (None,):
         yield settings, name

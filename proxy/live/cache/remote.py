@@ -3,29 +3,29 @@
     kept answers   SET with a time to live, GET
     leases         SET NX with a time to live: who gets one makes the answer
     epochs         one hash, HINCRBY; read once a second, so that a bump of one proxy reaches the others
+    owners         of responses and conversations: `shared_owners`
 
-Owns the names of keys there, the time limits, and what happens without it: nothing is asked for a second after so many
-failures in a row, then it is tried again. What it holds is believed only when its check sum fits (`wire/kept`).
+Owns the client, the names of its own keys there, the time limits, and what happens without it: nothing is asked for a
+second after so many failures in a row, then it is tried again. What it holds is believed only when its check sum fits
+(`wire/kept`).
 """
 
 import asyncio
 import contextlib
-import logging
 import secrets
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any, Final
 
 from proxy.core.cache.versions import Versions
+from proxy.live.rest import Rest
+from proxy.live.shared_owners import SharedOwners
 from proxy.model.timeline import Clock
 from proxy.wire import kept
 from proxy.wire.kept import Kept
 
-_log = logging.getLogger("tidegate.cache")
 TIMEOUT_S: Final = 0.005
 _CONNECT_S: Final = 1.0
-_FAILURES: Final = 3
-_REST_S: Final = 1.0
 _LOOK_S: Final = 0.02
 """While another proxy makes an answer, it is looked for so often at first, and half as often each time."""
 _LOOK_MAX_S: Final = 0.25
@@ -66,19 +66,20 @@ class RemoteCache:
         """Questions on their way,"""
         self._most_asked = self._most_before = 0
         """at most in this second, and in the one before."""
-        self._failures = 0
-        self._rests_until = 0.0
+        self._rest = Rest("the second level of the cache", clock)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._wakes = asyncio.Event()
         self.is_draining = False
         """Nobody waits for other proxies any more."""
         self.counts: Counter[str] = Counter()
         """What happened: hit, miss, error, foreign, stored, left_out."""
+        self.owners = SharedOwners(self, self._client, clock)
+        """Of what engines keep."""
 
     @property
     def is_there(self) -> bool:
         """Whether it is asked at all, now."""
-        return self._clock() >= self._rests_until
+        return self._rest.is_over
 
     async def get(self, key: bytes) -> Kept | None:
         """A kept answer; None also where nobody answers in time."""
@@ -118,11 +119,11 @@ class RemoteCache:
         if len(self._tasks) >= _WRITES:
             self.counts["left_out"] += 1
             return
-        self._soon(self._put(key, kept.packed(answer, key), max(1, int(ttl_s * 1e3)), lease))
+        self.soon(self._put(key, kept.packed(answer, key), max(1, int(ttl_s * 1e3)), lease))
 
     def give_back_soon(self, key: bytes) -> None:
         """The lease of an answer that was made, or will not be."""
-        self._soon(self._give_back(key))
+        self.soon(self._give_back(key))
 
     def share_soon(self) -> None:
         """There are bumps that the others do not know of."""
@@ -139,12 +140,42 @@ class RemoteCache:
                     await self._wakes.wait()
 
     async def close(self) -> None:
-        """End what is on its way."""
+        """End what is on its way; owners that others do not know of yet are told, where that is done at once."""
+        await self.owners.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(*self._errors):
             await self._client.aclose()
+
+    # --- for whoever else keeps something there
+
+    async def ask(self, work: Awaitable[Any], seconds: float, rest: Rest) -> Any:
+        """What it says; None where it says nothing in time, or is not asked."""
+        if not rest.is_over or self._asked >= CONNECTIONS:
+            self.counts["left_out"] += 1
+            _forget(work)
+            return None
+        self._asked += 1
+        self._most_asked = max(self._most_asked, self._asked)
+        try:
+            async with asyncio.timeout(seconds):
+                said = await work
+        except self._errors as error:
+            self.counts["error"] += 1
+            rest.failed(error)
+            return None
+        finally:
+            self._asked -= 1
+        rest.answered()
+        return said
+
+    def soon(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """A task that ends with it."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     # --- inside
 
@@ -174,40 +205,7 @@ class RemoteCache:
             await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def _within(self, work: Awaitable[Any], seconds: float = TIMEOUT_S) -> Any:
-        """What it says; None where it says nothing in time, or is not asked."""
-        if not self.is_there or self._asked >= CONNECTIONS:
-            self.counts["left_out"] += 1
-            _forget(work)
-            return None
-        self._asked += 1
-        self._most_asked = max(self._most_asked, self._asked)
-        try:
-            async with asyncio.timeout(seconds):
-                said = await work
-        except self._errors as error:
-            self._failed(error)
-            return None
-        finally:
-            self._asked -= 1
-        if self._failures >= _FAILURES:
-            _log.info("the second level of the cache answers again")
-        self._failures = 0
-        return said
-
-    def _failed(self, error: Exception) -> None:
-        self.counts["error"] += 1
-        self._failures += 1
-        if self._failures >= _FAILURES:
-            self._rests_until = self._clock() + _REST_S
-        if self._failures == _FAILURES:
-            _log.warning(
-                "the second level of the cache does not answer (%s); going on without it", type(error).__name__
-            )
-
-    def _soon(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        return await self.ask(work, seconds, self._rest)
 
 
 def _forget(work: Any) -> None:

@@ -289,6 +289,14 @@ def _memory() -> Row:
                 "Where `cache.remote` is configured. error and left_out: it is slow or away, and nobody waits for it.",
                 (_OF.rate("tidegate_cache_remote_total", ("event",)), "{{event}}"),
             ),
+            graph(
+                "Kept responses and conversations",
+                "cps",
+                "Ids that requests named, by where their backend was found; and those told to the second level."
+                " nowhere and unanswered got 404: many of them mean that a client talks to proxies that do not share.",
+                (_OF.rate("tidegate_stored_lookups_total", ("found",)), "{{found}}"),
+                (_OF.rate("tidegate_stored_told_total", ("result",)), "{{result}}"),
+            ),
         ),
     )
 

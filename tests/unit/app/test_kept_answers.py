@@ -61,3 +61,24 @@ async def test_what_is_prepared_and_not_wanted_changes_nothing() -> None:
     assert one.now is before
     assert before is not None
     assert before.view().size_b == 1 << 20
+
+
+async def test_the_second_level_is_there_without_kept_answers_for_who_has_what() -> None:
+    one = kept(remote="redis://127.0.0.1:1/0")
+    first = one.owners
+    assert (one.now, first is None) == (None, False)
+    put(one, remote="redis://127.0.0.1:1/0", ttl="5s")
+    assert one.owners is first
+    put(one, remote="redis://127.0.0.1:1/3")
+    second = one.owners
+    assert second is not None
+    assert second is not first
+    put(one, size="1MiB", remote="redis://127.0.0.1:1/3")
+    assert one.now is not None
+    assert one.now.remote is not None
+    assert one.owners is one.now.remote.owners
+    put(one, size="0B", remote="redis://127.0.0.1:1/3")
+    assert (one.now, one.owners is None) == (None, False)
+    put(one)
+    assert one.owners is None
+    await one.close()

@@ -33,6 +33,16 @@ def test_advice_is_bounded(wait_s: float, advice_s: float) -> None:
         assert f"{advice_s:.0f} s" in fault.message
 
 
+def test_where_only_another_model_goes_on_the_client_is_told_and_does_not_repeat_it() -> None:
+    fault = refusals.only_elsewhere("small", "a")
+    assert (fault.source, fault.kind, fault.param, fault.retry_after_s) == (
+        Source.DOWNSTREAM,
+        Kind.INVALID,
+        "model",
+        None,
+    )
+
+
 def test_who_was_not_reached_says_what_was_seen() -> None:
     assert refusals.unreachable("a: refused").message.endswith("again later. a: refused")
     assert refusals.unreachable().message.endswith("again later.")

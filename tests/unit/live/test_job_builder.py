@@ -205,7 +205,8 @@ def kept(pin: str = "a", endpoint: Endpoint = Endpoint.RESPONSES, **changes: Any
 
 def test_what_a_backend_keeps_is_asked_of_it_alone_whatever_rules_and_fallbacks_say() -> None:
     job = kept().job
-    assert (job.require, job.fallbacks) == ({"backend=a"}, ())
+    assert job.require == {"backend=a"}
+    assert [(way.model, way.require) for way in job.fallbacks] == [("usual", {"backend=a"})], "what served it there"
     assert kept("").job.require >= {"pool=main"}
     assert len(kept("").job.fallbacks) == 1
     assert kept("a", Endpoint.CHAT).job.require == {"backend=a", "pool=main"}

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.config.plain import read
-from proxy.core.retry.fallback_chain import FallbackChain
+from proxy.core.retry.fallback_chain import FallbackChain, where_it_was
 from proxy.model.classes import ClassSettings
 from proxy.model.fallback import MAX_WAYS, ModelSettings
 
@@ -98,3 +98,11 @@ def test_entries_are_found_by_other_spellings() -> None:
     assert names == ["llama", "qwen", "tiny"]
     assert found.of("llama", "chat", NONE, True) == (), "of an engine that takes a name as it stands"
     assert found.of("x:latest", "chat", NONE, True, also) == ()
+
+
+def test_what_goes_on_from_a_fallback_is_asked_for_and_served_where_it_was() -> None:
+    here = frozenset({"backend=b"})
+    first, then = where_it_was("large", "small", here)
+    assert (first.model, first.require, first.said) == ("large", here, "")
+    assert (then.model, then.require, then.said, then.on) == ("small", here, "model:small", frozenset())
+    assert where_it_was("large", "large", here) == ()
