@@ -174,6 +174,10 @@ class BackendOptions(Settings):
     usage: Literal["ask", "never"] = "ask"
     """`ask`: streams are asked for token counts that the client did not ask for, and which it does not see; an engine
     that refuses that is not asked again. `never`: requests go out as they came, and tokens are counted by events."""
+    stream_upstream: Literal["auto", "always", "never"] = "auto"
+    """Answers that clients want in one piece are asked of the engine as streams, and put together here, so that a
+    client that leaves frees the engine. `auto`: where the engine notices it in no other way, or late: llama.cpp and
+    transformers; `always`, `never`. Requests whose stream says less than their answer go as they came."""
     api_key: SecretReference = None
     """Key sent to the engine as `Authorization: Bearer …`, by reference: `${NAME}` or `${file:PATH}`."""
     max_concurrency: Count | None = None

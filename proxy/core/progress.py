@@ -78,6 +78,8 @@ class Progress:
             self._went(backend, opened, now)
             return
         open_job.remember(backend, report.fault)
+        if not open_job.job.stream:
+            open_job.started = False  # of an answer in one piece its client has seen nothing
         if open_job.attempts:  # the other one goes on, and may still be late
             self._lateness.watch(open_job, now)
         elif not (report.repeatable and self._goes_on(open_job, now)):

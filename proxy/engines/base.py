@@ -11,6 +11,7 @@ from proxy.engines.load import LoadSource
 from proxy.engines.trap import Trap
 from proxy.model.abilities import PLAIN, Lack, Traits
 from proxy.model.endpoint import ENDPOINTS, Endpoint
+from proxy.model.whole_answers import WholeAnswers
 
 Fields = Mapping[str, Any]
 
@@ -104,6 +105,9 @@ class Dialect:
     """Ends a complete stream with `data: [DONE]`."""
     answers_500_to_bad_requests: bool = False
     """A 500 may be the client's fault, so it does not count against the backend."""
+    streamed_whole: WholeAnswers | None = None
+    """What it gives in one piece it is asked for as a stream, since it stops for a client that left only, or sooner,
+    while it streams: how its whole answers differ from what its streams amount to. None: it stops for both."""
     usage_on_request: frozenset[Endpoint] = frozenset()
     """Endpoints whose streams tell usage only when `stream_options.include_usage` asks for it."""
     cached_flag: str = ""

@@ -12,6 +12,7 @@ from proxy.engines.traps import llama_cpp
 from proxy.model.abilities import Lack, Traits
 from proxy.model.endpoint import Endpoint
 from proxy.model.engine_facts import EngineFacts
+from proxy.model.whole_answers import WholeAnswers
 
 _POLL_S: Final = 2.0
 """Its worker looks for clients that left after a second without a result of any task, and a scrape is one."""
@@ -72,6 +73,18 @@ def _slots(text: bytes) -> Reading:
     return Reading(running=float(sum(busy)), waiting=0.0 if not all(busy) else None, seats=float(len(slots)))
 
 
+_WHOLE: Final = WholeAnswers(
+    blank="",
+    counts_first=True,
+    unlike=(
+        "logprobs",  # of a token whose text is held back nothing is told
+        "top_logprobs",
+        "n_probs",
+        "stop",  # the beginning of a stop that the limit cuts is left out
+        "return_progress",
+        "verbose",
+    ),
+)
 _STATE: Final = LoadSource("/props", _props)
 
 LLAMA_CPP: Final = Dialect(
@@ -109,6 +122,7 @@ LLAMA_CPP: Final = Dialect(
     },
     mistakes=(r"\[json\.exception\.",),
     answers_500_to_bad_requests=True,
+    streamed_whole=_WHOLE,
     one_token_per_event=True,
     continues_text=True,
     outruns_context=True,  # with --context-shift

@@ -7,6 +7,7 @@ from proxy.engines.load import parsed
 from proxy.engines.traps import transformers
 from proxy.model.abilities import Traits
 from proxy.model.endpoint import Endpoint
+from proxy.model.whole_answers import WholeAnswers
 
 _MAX_ANSWER: Final = 4096
 """One request at a time, whose client may be gone: it runs to its end all the same, and nobody else is served."""
@@ -42,6 +43,7 @@ TRANSFORMERS: Final = Dialect(
     strips=("cache_salt", "data_parallel_rank", "extra_key", "priority", "request_id", "rid", "stream_interval"),
     max_answer=_MAX_ANSWER,
     health="/health",  # its worker for continuous batching died
+    streamed_whole=WholeAnswers(blank="", asks_usage=False, omits=frozenset({"system_fingerprint"})),
     streams_unless_told=frozenset({Endpoint.RESPONSES}),
     says_done=False,
     answers_500_to_bad_requests=True,

@@ -1,104 +1,42 @@
 """One try on one backend: the request as that backend shall see it, sent, until its answer is whole, flows or failed.
 
-Owns the edits of a body (alias, usage for our books) and the two silent repeats: when a pooled connection turns out
-dead, and with the client's own bytes when an engine refuses to be asked for usage. A request that must not be sent
+Owns the edits of a body (alias, and what `additions` asks for) and the silent repeats: when a pooled connection turns
+out dead, and with the client's own bytes when an engine minds what we added. A request that must not be sent
 twice, and every repeat, gets a connection of its own: nothing can turn out dead then.
 """
 
 import asyncio
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
 from proxy.core.scheduler import Scheduler
 from proxy.engines.base import Dialect
+from proxy.live.additions import REFUSED, adds_continuous, is_about_usage, minds_usage, undo
+from proxy.live.call import Call
 from proxy.live.driver import Driver
 from proxy.live.relay import Relay
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream.backends import Upstream
 from proxy.live.upstream.connection import UpstreamConnection
 from proxy.live.upstream.deadlines import FIRST_BYTE_S
+from proxy.live.whole_of_stream import WholeOfStream
 from proxy.model.abilities import Lack
-from proxy.model.classes import StreamSettings
 from proxy.model.commands import Dispatch, FirstToken, Remaining
 from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault, FaultError, Retry
 from proxy.model.limits import UpstreamLimits
 from proxy.model.parameters import ParameterSettings
-from proxy.model.request import Job, Request
-from proxy.model.timeline import Clock, Timeline
-from proxy.wire import accounting, bounded, multipart, salt, splice
+from proxy.model.request import Job
+from proxy.model.timeline import Clock
+from proxy.model.whole_answers import AS_OPENAI
+from proxy.wire import accounting, bounded, multipart, salt, splice, streamed_whole
 from proxy.wire.accounting import Undo
 from proxy.wire.allowance import AllowanceHeaders
-from proxy.wire.batching import Part
 from proxy.wire.continuation import Continuation
 from proxy.wire.corrections import Corrections
 from proxy.wire.counting import Evidence
-from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
 from proxy.wire.ratelimit_left import remaining
-from proxy.wire.tap import Tap
-from proxy.wire.trace_context import Trace, TracedAttempt
-
-_REFUSED = frozenset({400, 422})
-_SAID_B = 2048
-_NAMELESS = re.compile(
-    rb"(?i)unrecogni[sz]ed|unexpected|unknown|unsupported|not[ _](?:supported|permitted|allowed)|additional|extra"
-    rb"|invalid[ _](?:json|request|argument|parameter|field|schema)|bad request"
-)
-"""How an engine says that it does not like a field, where it does not say which one."""
-
-
-@dataclass(slots=True, init=False)
-class Call:
-    """What all attempts of one request share."""
-
-    request: Request
-    job: Job
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-    settings: StreamSettings
-    timeline: Timeline
-    meter: Meter
-    stream_options: Any = None
-    """As the body has them."""
-    part: Part | None = None
-    """What it adds to a call of several; None: it goes alone."""
-    tap: Callable[[Relay], Tap] | None = None
-    """Makes what holds an answer that may be kept; None: it may not."""
-    trace: Trace | None = None
-    """None: there is no telemetry."""
-    named: str = ""
-    """Its tenant, where the configuration names it; empty: it has none, or one known by its key."""
-
-    def __init__(
-        self,
-        request: Request,
-        job: Job,
-        headers: list[tuple[bytes, bytes]],
-        body: bytes,
-        settings: StreamSettings,
-        timeline: Timeline,
-        meter: Meter,
-        stream_options: Any = None,
-        part: Part | None = None,
-        tap: Callable[[Relay], Tap] | None = None,
-        trace: Trace | None = None,
-        named: str = "",
-    ) -> None:
-        self.request = request
-        self.job = job
-        self.headers = headers
-        self.body = body
-        self.settings = settings
-        self.timeline = timeline
-        self.meter = meter
-        self.stream_options = stream_options
-        self.part = part
-        self.tap = tap
-        self.trace = trace
-        self.named = named
+from proxy.wire.trace_context import TracedAttempt
 
 
 class Try:
@@ -136,7 +74,7 @@ class Try:
 
     def tells_first_token(self) -> None:
         """The scheduler hears of it before the client sees it."""
-        self.call.meter.on_first = self.tell_first_token
+        self.relay.progress.on_first = self.tell_first_token
 
     def end(self, fault: Fault) -> None:
         """Stop it; whoever waits for it finds `fault`."""
@@ -153,7 +91,7 @@ class Try:
     def let_go(self) -> None:
         """It is over. What hears of its first token knows its meter, and an ended task its holder: cycles, which only a
         full collection would find."""
-        self.call.meter.on_first = None
+        self.relay.progress.on_first = None
         self.task = None
 
     def tell_quota(self) -> None:
@@ -192,6 +130,19 @@ class Caller:
         """The receiver of an attempt, whose answer may be `pieces` times as large as others."""
         plan = self._plan(call, backend, continuation)
         most_b = self.limits.answer_buffer * pieces
+        if plan.undo is Undo.STREAM:
+            whole = backend.streams_whole(call.job.model) or AS_OPENAI
+            return WholeOfStream(
+                backend.name,
+                plan,
+                most_b,
+                call.timeline,
+                call.meter,
+                self._loop,
+                self._clock,
+                call.request.endpoint,
+                whole,
+            )
         relay = Relay(backend.name, plan, most_b, call.timeline, call.meter, self._loop, self._clock)
         if call.tap is not None:
             relay.tap = call.tap(relay)
@@ -218,11 +169,11 @@ class Caller:
         if pooled is not None:
             await self._send(relay, pooled, message, call)
             if relay.fault is None or relay.fault.retry is not Retry.REUSED_CONNECTION_ONLY:
-                if relay.plan.undo is not Undo.NOTHING and _minds_usage(relay, call, backend):
-                    await self._without_usage(one, relay)
+                if relay.plan.undo is not Undo.NOTHING:
+                    await self._as_it_came(one, relay)
                 return
             # the engine had closed the pooled connection: once more, on a new one
-            relay = one.relay = self.relay(call, backend, relay.plan.continuation)
+            relay = self._twin(one, relay)
             relay.calls = 1
         try:
             connection = await backend.pool.connect()
@@ -230,17 +181,35 @@ class Caller:
             relay.fault = error.fault
             return
         await self._send(relay, connection, message, call)
-        if relay.plan.undo is not Undo.NOTHING and _minds_usage(relay, call, backend):
+        if relay.plan.undo is not Undo.NOTHING:
+            await self._as_it_came(one, relay)
+
+    async def _as_it_came(self, one: Try, relay: Relay) -> None:
+        """Once more, without what we asked beyond the client, where that was in vain."""
+        call, backend = one.call, one.backend
+        if isinstance(relay, WholeOfStream) and relay.is_unfit:
+            relay.release()
+            backend.streams_in_vain(call.job.model)
+            self._twin(one, relay).calls = relay.calls
+            await self._attempt(one, 0)
+        elif minds_usage(relay, call, backend):
             await self._without_usage(one, relay)
+
+    def _twin(self, one: Try, relay: Relay) -> Relay:
+        """A receiver that takes its place."""
+        twin = one.relay = self.relay(one.call, one.backend, relay.plan.continuation)
+        if twin.progress is not relay.progress:
+            twin.progress.on_first, relay.progress.on_first = relay.progress.on_first, None
+        return twin
 
     async def _without_usage(self, one: Try, relay: Relay) -> None:
         """Ask again with the client's own bytes."""
         call, backend = one.call, one.backend
         model = call.job.model
-        sure = relay.status in _REFUSED and _is_about_usage(relay.body)
+        sure = relay.status in REFUSED and is_about_usage(relay.body)
         relay.release()
         backend.took_usage(model, False)
-        twin = one.relay = self.relay(call, backend, relay.plan.continuation)
+        twin = self._twin(one, relay)
         await self._attempt(one, 0)
         if not sure and (twin.status >= 400 or not twin.status):  # the request is wrong, or the engine is ill
             backend.forget_usage(model)
@@ -275,8 +244,10 @@ class Caller:
             body = bounded.whole(body)
         if backend.salts_cache and backend.dialect.salts_cache and ENDPOINTS[request.endpoint].generates:
             body = salt.salted(body, call.headers, call.named)
-        if plan.undo is not Undo.NOTHING:
-            continuous = _adds_continuous(call, backend, plan.continuation)
+        if plan.undo is Undo.STREAM:
+            body = streamed_whole.streamed(body, backend.streams_whole(call.job.model) or AS_OPENAI)
+        elif plan.undo is not Undo.NOTHING:
+            continuous = adds_continuous(call, backend, plan.continuation)
             body = accounting.with_usage(body, call.stream_options, continuous=continuous)
         return body
 
@@ -300,10 +271,10 @@ class Caller:
         return StreamPlan(
             call.settings,
             self.limits.event,
-            undo=_undo(call, backend, continuation),
+            undo=undo(call, backend, continuation),
             continuation=continuation,
             evidence=evidence,
-            continuous=_adds_continuous(call, backend, continuation),
+            continuous=adds_continuous(call, backend, continuation),
             api=ENDPOINTS[call.request.endpoint].api,
             allowance=self._allowance,
             may_call=Lack.TOOLS in call.job.needs,
@@ -321,43 +292,3 @@ def corrections(call: Call, dialect: Dialect) -> Corrections | None:
     if not (reasons or both or zeros) or not ENDPOINTS[endpoint].rechunked:
         return None
     return Corrections(reasons, both=both, zeros=zeros)
-
-
-def _undo(call: Call, backend: Upstream, continuation: Continuation | None) -> Undo:
-    """What we ask of the engine beyond what the client asks, and so must take out again."""
-    request = call.request
-    if not request.stream or request.continuous_usage_asked or request.endpoint not in backend.dialect.usage_on_request:
-        return Undo.NOTHING
-    if not backend.tells_usage(call.job.model):
-        return Undo.NOTHING
-    if not request.usage_asked:
-        return Undo.ALL
-    return Undo.CONTINUOUS if _adds_continuous(call, backend, continuation) else Undo.NOTHING
-
-
-def _adds_continuous(call: Call, backend: Upstream, continuation: Continuation | None) -> bool:
-    """Token borders and exact continuations need it; else it would only make every event longer."""
-    needed = call.settings.granularity == "token" or continuation is not None
-    return needed and backend.dialect.continuous_usage
-
-
-def _minds_usage(relay: Relay, call: Call, backend: Upstream) -> bool:
-    """Whether the engine may have refused what we asked of it, and not what the client asked: it names it, or it names
-    nothing and has not served a request that asked so."""
-    model, status = call.job.model, relay.status
-    if status == 200:
-        if not backend.has_told_usage(model):
-            backend.took_usage(model, True)
-        return False
-    if status < 400 or not relay.complete:
-        return False
-    if _is_about_usage(relay.body):
-        return True
-    return (
-        status in _REFUSED and not backend.has_told_usage(model) and _NAMELESS.search(relay.body[:_SAID_B]) is not None
-    )
-
-
-def _is_about_usage(body: bytes) -> bool:
-    """Whether an error names what we asked for."""
-    return b"stream_options" in body or b"include_usage" in body or b"continuous_usage_stats" in body

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from proxy.live.account import Account
 from proxy.live.answer import Answer
-from proxy.live.attempt import Call
+from proxy.live.call import Call
 from proxy.live.downstream.connection import ClientConnection
 from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.core.refusals import short_of_memory
-from proxy.live.attempt import Call
+from proxy.live.call import Call
 from proxy.live.checked_account import CheckedAccount
 from proxy.live.downstream.bodies import INLINE_B
 from proxy.live.downstream.connection import ClientConnection

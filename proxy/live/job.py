@@ -14,7 +14,8 @@ from proxy.engines.base import Dialect
 from proxy.engines.registry import UNKNOWN
 from proxy.live import response_check as judge
 from proxy.live.answer import Answer
-from proxy.live.attempt import Call, Try, corrections
+from proxy.live.attempt import Try, corrections
+from proxy.live.call import Call
 from proxy.live.outstanding import Jobs, Outstanding
 from proxy.live.relay import Relay
 from proxy.live.ruling import heeded, tell

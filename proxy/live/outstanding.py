@@ -15,7 +15,8 @@ from typing import Any
 
 from proxy.live import response_check as judge
 from proxy.live.answer import Answer
-from proxy.live.attempt import Call, Caller, Try
+from proxy.live.attempt import Caller, Try
+from proxy.live.call import Call
 from proxy.live.driver import Driver, Mailbox
 from proxy.live.fan_out import Room
 from proxy.live.merged_call import MergedCall
@@ -28,6 +29,7 @@ from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Kind, internal
 from proxy.model.timeline import Clock, Timeline
 from proxy.model.windows import Company
+from proxy.wire.accounting import Undo
 from proxy.wire.continuation import Continuation
 from proxy.wire.meter import Meter
 from proxy.wire.resumable import is_resumable
@@ -263,7 +265,8 @@ class Outstanding(Mailbox):
         one = Try(command, call, backend, self._jobs.caller.relay(call, backend, going_on), self._jobs.driver)
         if call.trace is not None:
             one.traced = self._traced(command)
-        if call.request.stream and (self._jobs.foresees or call.job.hedge is not None) and call.meter.tokens == 0:
+        flows = call.request.stream or one.relay.plan.undo is Undo.STREAM
+        if flows and (self._jobs.foresees or call.job.hedge is not None) and call.meter.tokens == 0:
             one.tells_first_token()
         return one
 

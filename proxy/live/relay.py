@@ -23,7 +23,7 @@ from proxy.wire.tap import Tap
 from proxy.wire.tokens import CountSource
 from proxy.wire.usage import NO_USAGE, Usage
 
-_LINGER_S = 0.5
+LINGER_S = 0.5
 """After `[DONE]` an engine may end its body and keep the connection; one that does not is closed."""
 
 
@@ -166,6 +166,11 @@ class Relay:
         return self.stream
 
     @property
+    def progress(self) -> Meter:
+        """When its tokens came, whether its client sees them come or not."""
+        return self.meter
+
+    @property
     def body(self) -> bytes:
         """What was collected so far."""
         return b"".join(self._buffer)
@@ -264,7 +269,7 @@ class Relay:
         if self.connection is None or self.complete:
             return
         if self.said_its_last_word:
-            self.connection.linger(_LINGER_S)
+            self.connection.linger(LINGER_S)
         else:
             self.connection.abort()
 

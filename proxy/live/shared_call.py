@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from proxy.live import response_check as judge
 from proxy.live.answer import Answer
-from proxy.live.attempt import Call, Caller, Try
+from proxy.live.attempt import Caller, Try
+from proxy.live.call import Call
 from proxy.live.driver import Driver
 from proxy.live.fan_out import Follower
 from proxy.live.relay import Relay

@@ -7,7 +7,8 @@ beginning on, whenever it came.
 import asyncio
 
 from proxy.live import response_check as judge
-from proxy.live.attempt import Call, Caller, Try
+from proxy.live.attempt import Caller, Try
+from proxy.live.call import Call
 from proxy.live.driver import Driver
 from proxy.live.fan_out import FanOut, Follower, Room
 from proxy.live.ruling import heeded

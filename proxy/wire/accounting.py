@@ -44,6 +44,8 @@ class Undo(StrEnum):
     CONTINUOUS = "continuous"
     """Usage beside output; the event of its own at the end was asked for."""
     ALL = "all"
+    STREAM = "stream"
+    """The stream itself: the client wants its answer in one piece."""
 
 
 def without_usage(event: Event, undo: Undo) -> Event | None:

@@ -1,4 +1,4 @@
-"""One answer in its two forms: a stream of events put together to a whole, a whole cut to a stream.
+"""One answer in its two forms: a stream of events put together to a whole (`together`), a whole cut to a stream.
 
 Owns chat and text completions. A field that it does not know well enough to put together or to cut makes it say so:
 the answer then has one form only.
@@ -11,47 +11,23 @@ from typing import Any, Final
 from proxy.model.endpoint import Endpoint
 from proxy.wire.deltas import Fields, dump
 from proxy.wire.event import Event
+from proxy.wire.together import OBJECTS, OF_DELTA, TEXTS, Together
 
-_TEXTS: Final = ("reasoning_content", "reasoning", "content", "refusal")
 _PIECE: Final = re.compile(r"\S+\s*|\s+")
-_OF_DELTA: Final = frozenset({"role", "tool_calls", "function_call", *_TEXTS})
-_OBJECTS: Final = {
-    Endpoint.CHAT: ("chat.completion", "chat.completion.chunk"),
-    Endpoint.COMPLETIONS: ("text_completion", "text_completion"),
-}
 _DONE: Final = b"data: [DONE]\n\n"
 
 
 def whole(stream: bytes, endpoint: Endpoint) -> Fields | None:
     """The answer in one piece that a stream of clean events amounts to; None: there is something in it that is not
     known well enough."""
-    answer: Fields = {}
-    choices: dict[int, Fields] = {}
-    for raw in _events(stream):
-        fields = Event(raw).fields
-        if fields is None:
-            return None
-        for name, value in fields.items():
-            if name != "choices" and (value is not None or name not in answer):
-                answer[name] = value
-        for choice in fields.get("choices") or ():
-            if not isinstance(choice, dict) or type(choice.get("index")) is not int:
-                return None
-            into = choices.setdefault(choice["index"], {"index": choice["index"]})
-            if not (_add_chat(into, choice) if endpoint is Endpoint.CHAT else _add_text(into, choice)):
-                return None
-    if not choices:
-        return None
-    answer["object"] = _OBJECTS[endpoint][0]
-    answer["choices"] = [choices[index] for index in sorted(choices)]
-    told = answer.pop("usage", None)
-    return answer if told is None else {**answer, "usage": told}
+    together = Together(endpoint)
+    return together.whole() if all(together.add(Event(raw)) for raw in _events(stream)) else None
 
 
 def stream(answer: Fields, endpoint: Endpoint, *, usage: bool) -> bytes | None:
     """The events of a stream of an answer in one piece, about one a word. `usage`: with an event that tells it."""
     base = {name: value for name, value in answer.items() if name not in ("choices", "usage", "object")}
-    base = {"id": base.pop("id", None), "object": _OBJECTS[endpoint][1], **base}
+    base = {"id": base.pop("id", None), "object": OBJECTS[endpoint][1], **base}
     events: list[bytes] = []
     choices = answer.get("choices")
     for choice in choices if isinstance(choices, list) else ():
@@ -88,87 +64,6 @@ def _events(stream: bytes) -> Iterator[bytes]:
             yield raw + b"\n\n"
 
 
-def _add_text(into: Fields, choice: Fields) -> bool:
-    text = choice.get("text", "")
-    if not isinstance(text, str):
-        return False
-    into["text"] = into.get("text", "") + text
-    return _add_rest(into, choice, ("index", "text"))
-
-
-def _add_chat(into: Fields, choice: Fields) -> bool:
-    delta: Any = choice.get("delta", {})
-    message = into.setdefault("message", {"role": "assistant", "content": None})
-    if not isinstance(delta, dict):
-        return False
-    for name, value in delta.items():
-        if not value and name not in _TEXTS:
-            continue
-        if name not in _OF_DELTA:
-            return False
-        if name == "role":
-            message["role"] = value
-        elif name == "tool_calls":
-            if not _add_calls(message, value):
-                return False
-        elif name == "function_call":
-            if not _add_function(message.setdefault(name, {}), value):
-                return False
-        elif isinstance(value, str):
-            message[name] = (message.get(name) or "") + value
-    if "tool_calls" in message and not message["content"]:
-        message["content"] = None
-    return _add_rest(into, choice, ("index", "delta"))
-
-
-def _add_calls(message: Fields, calls: Any) -> bool:
-    known: list[Fields] = message.setdefault("tool_calls", [])
-    for call in calls if isinstance(calls, list) else (None,):
-        if not isinstance(call, dict):
-            return False
-        index = call.get("index", len(known))
-        if type(index) is not int or not 0 <= index <= len(known):
-            return False
-        if index == len(known):
-            known.append({"type": "function", "function": {}})
-        for name, value in call.items():
-            if name == "function":
-                if not _add_function(known[index]["function"], value):
-                    return False
-            elif name != "index" and value:
-                known[index][name] = value
-    return True
-
-
-def _add_function(into: Any, function: Any) -> bool:
-    if not isinstance(function, dict) or not isinstance(into, dict):
-        return False
-    for name, value in function.items():
-        if name == "arguments" and isinstance(value, str):
-            into[name] = into.get(name, "") + value
-        elif value:
-            into[name] = value
-    return True
-
-
-def _add_rest(into: Fields, choice: Fields, but: tuple[str, str]) -> bool:
-    """What stands beside the text: lists grow, of everything else the last counts."""
-    for name, value in choice.items():
-        if name in but or (value is None and name in into):
-            continue
-        before = into.get(name)
-        if isinstance(value, dict) and isinstance(before, dict):
-            for inner, more in value.items():
-                old = before.get(inner)
-                before[inner] = old + more if isinstance(old, list) and isinstance(more, list) else more or old
-        elif isinstance(value, list) and isinstance(before, list):
-            into[name] = before + value
-        else:
-            into[name] = value
-    into.setdefault("finish_reason", None)
-    return True
-
-
 # --- apart
 
 
@@ -198,10 +93,10 @@ def _cut(choice: Fields, endpoint: Endpoint) -> list[Fields] | None:
 def _deltas(message: Any, choice: Fields) -> list[Fields] | None:
     if not isinstance(message, dict):
         return None
-    if any(value and name not in _OF_DELTA for name, value in message.items()):
+    if any(value and name not in OF_DELTA for name, value in message.items()):
         return None
     deltas: list[Fields] = [{"role": message.get("role", "assistant"), "content": ""}]
-    for name in _TEXTS:
+    for name in TEXTS:
         text = message.get(name)
         if text:
             if not isinstance(text, str):

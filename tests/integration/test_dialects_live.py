@@ -144,8 +144,9 @@ async def test_transformers_is_asked_for_no_endless_answer_and_no_field_that_it_
     assert (await asked(tmp_path, script, body, entry=", max_tokens: 9")).status == 200
     assert (await asked(tmp_path, script, chat(max_completion_tokens=50))).status == 200
     first, second, third = script.bodies
+    assert first.pop("stream") is True, "it stops for who left only while it streams"
     assert {name: first[name] for name in body if name in first} == first
-    assert sorted(set(body) - set(first)) == ["cache_salt", "priority"]
+    assert sorted(set(body) - set(first)) == ["cache_salt", "priority", "stream"]
     assert (first["max_tokens"], second["max_tokens"]) == (4096, 9)
     assert (third["max_tokens"], third["max_completion_tokens"]) == (4, 50)
 

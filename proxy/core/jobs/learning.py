@@ -147,7 +147,8 @@ class Learning:
             backend.concurrency.yielding.late(now)
         if entry.first_at is not None:
             return
-        backend.batching.began(entry, now)
+        if entry.streams:
+            backend.batching.began(entry, now)
         if entry.leads:
             backend.leading.end(entry)
         since = max(entry.dispatched, backend.ledger.head_since)

@@ -122,9 +122,9 @@ class StreamWatch:
     def _consider(self, flowing: WatchedStream, now: float) -> None:
         relay = flowing.relay
         assert relay is not None
-        silent_s = now - max(relay.meter.last_token or now, self._awake_since)
+        silent_s = now - max(relay.progress.last_token or now, self._awake_since)
         fits = flowing.fits if relay.could_go_on_elsewhere else None
-        if self._gives_up(flowing.attempt_id, silent_s, now, fits, relay.meter.token_s()):
+        if self._gives_up(flowing.attempt_id, silent_s, now, fits, relay.progress.token_s()):
             text = f"Backend {relay.backend} fell silent for {silent_s:.1f} s, and another one could not go on."
             relay.give_up(upstream(Kind.STALLED, text))
 

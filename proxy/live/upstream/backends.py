@@ -15,6 +15,7 @@ from proxy.model.engine_facts import UNKNOWN as UNKNOWN_FACTS
 from proxy.model.limits import UpstreamLimits
 from proxy.model.model_name import twin
 from proxy.model.parameters import ParameterSettings
+from proxy.model.whole_answers import AS_OPENAI, WholeAnswers
 from proxy.wire.parameters import Changed
 
 _log = logging.getLogger("tidegate.backends")
@@ -70,6 +71,9 @@ class Upstream:
         self._warn_again = 0.0
         self._max_answer: int | None = None
         self._asks_usage = False
+        self._stream_upstream = "auto"
+        self._unfit: set[str] = set()
+        """Models of whose streams no answer in one piece could be made."""
         self._takes_usage: dict[str, bool] = {}
         """Models for which it took being asked for usage, or refused."""
         self.answers = False
@@ -107,6 +111,8 @@ class Upstream:
         self.gpus = tuple([str(card) for card in config.gpus])
         self._max_answer = config.max_tokens
         self._asks_usage = config.usage == "ask"
+        self._stream_upstream = config.stream_upstream
+        self._unfit.clear()
         self._key_line = None if address.api_key is None else f"authorization: Bearer {address.api_key}\r\n".encode()
 
     @property
@@ -145,6 +151,18 @@ class Upstream:
     def forget_usage(self, model: str) -> None:
         """It is not known after all whether it minds being asked."""
         self._takes_usage.pop(model, None)
+
+    def streams_whole(self, model: str) -> WholeAnswers | None:
+        """How its whole answers differ from its streams, where it is asked for those instead; None: it is not."""
+        whole = self.dialect.streamed_whole
+        if (whole is None and self._stream_upstream != "always") or self._stream_upstream == "never":
+            return None
+        return None if model in self._unfit or not self.tells_usage(model) else whole or AS_OPENAI
+
+    def streams_in_vain(self, model: str) -> None:
+        """No answer in one piece could be made of its stream."""
+        if len(self._unfit) < _MODELS_MAX:
+            self._unfit.add(model)
 
     def heard(self) -> None:
         """It answered a request."""

@@ -11,7 +11,8 @@ from typing import Any
 from proxy.config.schema import Config
 from proxy.core.scheduler import Scheduler
 from proxy.live.answer import Answer
-from proxy.live.attempt import Call, Caller
+from proxy.live.attempt import Caller
+from proxy.live.call import Call
 from proxy.live.driver import Driver
 from proxy.live.job import JobLoop
 from proxy.live.outstanding import Jobs

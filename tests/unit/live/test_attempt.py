@@ -2,7 +2,8 @@
 
 from time import monotonic
 
-from proxy.live.attempt import Call, Caller
+from proxy.live.attempt import Caller
+from proxy.live.call import Call
 from proxy.live.relay import Relay
 from proxy.live.tokenizers import Tokenizers
 from proxy.model.classes import StreamSettings

@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 
 from proxy.live.answer import Sink
-from proxy.live.attempt import Call
+from proxy.live.call import Call
 from proxy.live.deliver import Writer
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection, Edge

@@ -12,7 +12,8 @@ from aiohttp import web
 
 from proxy.config.schema import Config
 from proxy.core.scheduler import Scheduler
-from proxy.live.attempt import Call, Caller
+from proxy.live.attempt import Caller
+from proxy.live.call import Call
 from proxy.live.driver import Driver
 from proxy.live.job import JobLoop
 from proxy.live.outstanding import Jobs

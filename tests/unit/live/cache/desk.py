@@ -9,9 +9,9 @@ from typing import Any
 from proxy.core.cache.versions import Versions
 from proxy.core.tenancy.classify import Classifier
 from proxy.live.answer import Answer
-from proxy.live.attempt import Call
 from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.cache.use import CacheUse
+from proxy.live.call import Call
 from proxy.live.catalogue import ModelList
 from proxy.live.job import JobLoop
 from proxy.live.job_builder import JobBuilder
