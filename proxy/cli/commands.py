@@ -60,6 +60,15 @@ COMMANDS: Final = {
         "exit codes:\n  0  played\n  1  a file is wrong\n  2  usage",
         options.simulate,
     ),
+    "report": Command(
+        "make a page, charts and tables of what tidegate bench measured",
+        "Percentiles come with n and the range that holds the true one, never of too few requests; warm and cold are\n"
+        "never mixed; what a number hangs on is listed, with what is missing. Needs tidegate[bench].\n\n"
+        "example:\n  tidegate report results --slo ttft=500ms,tpot=50ms\n"
+        "  tidegate report base new --out compared\n\n"
+        "exit codes:\n  0  written\n  1  a run cannot be read, or they are of different machines\n  2  usage",
+        options.report,
+    ),
     "check": Command(
         "say everything that is wrong with a configuration file",
         "example:\n  tidegate check routing.yaml\n  tidegate check --strict --format github config/*.yaml\n\n"

@@ -4,6 +4,7 @@ Imports nothing of the product until those of a command are asked for, so that h
 """
 
 import argparse
+from pathlib import Path
 from typing import Final
 
 from proxy.cli import values
@@ -255,6 +256,22 @@ def cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", metavar="NAME", help="bump: only answers to this prompt, or to NAME@VERSION")
     _add_admin(parser)
     parser.add_argument("--json", action="store_true", help="everything, for programs")
+
+
+def report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", type=Path, help="folder that bench wrote (--out), or a CSV with its columns"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where the report goes (default: RUN/report)")
+    parser.add_argument(
+        "--slo",
+        metavar="SLO",
+        type=values.promise,
+        default="",
+        help="what a good request keeps, such as ttft=500ms,tpot=50ms,e2e=10s (default: an answer)",
+    )
+    parser.add_argument("--mixed", action="store_true", help="runs of different machines in one report, marked as such")
+    parser.add_argument("--title", metavar="TEXT", default="Benchmark", help="of the report (default: Benchmark)")
 
 
 def _add_listeners(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,11 @@ Imports nothing of the product until a word of that kind is read.
 """
 
 import argparse
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
+
+if TYPE_CHECKING:
+    from proxy.bench.gate import Condition
+    from proxy.bench.promise import Promise
 
 DEFAULT_ADMIN_URL = "http://127.0.0.1:9090"
 DEFAULT_READY_URL = f"{DEFAULT_ADMIN_URL}/readyz"
@@ -131,3 +135,21 @@ def http_url(text: str) -> str:
     if not known or not text.isascii() or not text.isprintable() or " " in text:
         raise argparse.ArgumentTypeError(f"not a URL; write it like {DEFAULT_READY_URL}")
     return text
+
+
+def promise(text: str) -> "Promise":
+    from proxy.bench.promise import promise as read
+
+    try:
+        return read(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def gate(text: str) -> "Condition":
+    from proxy.bench.gate import condition
+
+    try:
+        return condition(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
