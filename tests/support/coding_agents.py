@@ -55,9 +55,9 @@ def described(name: str) -> str:
     return f"{name}s what it is told to. " + f"Never {name.lower()} twice what was once enough. " * 30
 
 
-def result_of(number: int, name: str) -> str:
+def result_of(number: int, name: str, words: int = 60) -> str:
     """What a tool found."""
-    return f"{name} found in line {number}: " + f"value {number * 31} " * 60
+    return f"{name} found in line {number}: " + f"value {number * 31} " * words
 
 
 def backend_of(route: str) -> str:
@@ -67,15 +67,24 @@ def backend_of(route: str) -> str:
 
 
 class ClaudeCode:
-    """One session of it. `rules` is most of the system prompt."""
+    """One session of it. `rules` is most of the system prompt, a tool's result has so many `words`; `more` are fields
+    of each request. `insist`: a tool is called after each answer, for a model that calls none."""
 
-    def __init__(self, model: str, *, rules: str = RULES, max_tokens: int = 400, tools: int = len(NAMES)) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        rules: str = RULES,
+        max_tokens: int = 400,
+        words: int = 60,
+        insist: bool = False,
+        **more: Any,
+    ) -> None:
         self.session = str(uuid.uuid4())
         self.messages: list[dict[str, Any]] = []
-        self._model, self._rules, self._max_tokens = model, rules, max_tokens
-        self._tools = [
-            {"name": name, "description": described(name), "input_schema": PARAMETERS} for name in NAMES[:tools]
-        ]
+        self._model, self._rules, self._max_tokens, self._more = model, rules, max_tokens, more
+        self._words, self._insist = words, insist
+        self._tools = [{"name": name, "description": described(name), "input_schema": PARAMETERS} for name in NAMES]
         self.say(f"Please mend bug {self.session} in the parser. Begin with Read.")
 
     def say(self, text: str) -> None:
@@ -104,6 +113,7 @@ class ClaudeCode:
             "extra_body": {"temperature": 1.0},  # the client has no word for it any more
             "extra_query": {"beta": "true"},  # nor does it write this
             "extra_headers": self.headers(),
+            **self._more,
         }
 
     def headers(self) -> dict[str, str]:
@@ -132,24 +142,28 @@ class ClaudeCode:
     def took(self, content: list[dict[str, Any]]) -> None:
         """The answer, and the results of its calls; where it calls nothing, the user says to go on."""
         number = len(self.messages)
+        if self._insist:
+            call = {"type": "tool_use", "id": f"toolu_{number}", "name": "Read", "input": {"path": "a"}}
+            content = [*content, call]
         self.messages.append({"role": "assistant", "content": content})
         results = [
-            {"type": "tool_result", "tool_use_id": block["id"], "content": result_of(number, "Read")}
+            {"type": "tool_result", "tool_use_id": block["id"], "content": result_of(number, "Read", self._words)}
             for block in content
             if block["type"] == "tool_use"
         ]
         self.messages.append(
-            {"role": "user", "content": results or [{"type": "text", "text": result_of(number, "Go")}]}
+            {"role": "user", "content": results or [{"type": "text", "text": result_of(number, "Go", self._words)}]}
         )
 
 
 class Codex:
-    """One thread of it."""
+    """One thread of it, as above."""
 
-    def __init__(self, model: str, *, rules: str = RULES, tools: int = len(NAMES), **more: Any) -> None:
+    def __init__(self, model: str, *, rules: str = RULES, words: int = 60, insist: bool = False, **more: Any) -> None:
         self.thread = str(uuid.uuid4())
         self.items: list[dict[str, Any]] = []
         self._model, self._rules, self._more = model, rules, more
+        self._words, self._insist = words, insist
         self._tools = [
             {
                 "type": "function",
@@ -158,7 +172,7 @@ class Codex:
                 "strict": False,
                 "parameters": PARAMETERS,
             }
-            for name in NAMES[:tools]
+            for name in NAMES
         ]
         self.say(f"Please mend bug {self.thread} in the parser. Begin with Read.")
 
@@ -206,12 +220,19 @@ class Codex:
     def took(self, output: list[dict[str, Any]]) -> None:
         """The answer, and the results of its calls; where it calls nothing, the user says to go on."""
         number = len(self.items)
+        if self._insist:
+            call = {"type": "function_call", "call_id": f"call_{number}", "name": "Read", "arguments": '{"path": "a"}'}
+            output = [*output, call]
         self.items += output
         results = [
-            {"type": "function_call_output", "call_id": item["call_id"], "output": result_of(number, "Read")}
+            {
+                "type": "function_call_output",
+                "call_id": item["call_id"],
+                "output": result_of(number, "Read", self._words),
+            }
             for item in output
             if item["type"] == "function_call"
         ]
         self.items += results
         if not results:
-            self.say(result_of(number, "Go"))
+            self.say(result_of(number, "Go", self._words))
