@@ -11,6 +11,7 @@ from proxy.core.fleet.candidates import MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S
 from proxy.core.route.limits import limit_of
 from proxy.core.tenancy.accounts import Shortage
 from proxy.model.commands import Reason
+from proxy.model.endpoint import ROUTE_LABEL
 from proxy.model.faults import OUT_OF_CREDIT, Fault, Kind, Source, downstream, internal
 
 
@@ -100,6 +101,10 @@ def only_elsewhere(model: str, backend: str) -> Fault:
 
 def unlabelled(model: str, missing: Collection[str] = ()) -> Fault:
     """The rules require what no backend of the model has; `missing`: what the best of them lacks."""
+    route = next((label.removeprefix(ROUTE_LABEL) for label in missing if label.startswith(ROUTE_LABEL)), "")
+    if route:
+        text = f'The model "{model}" is served by no engine that has {route}.'
+        return downstream(Kind.MODEL_NOT_FOUND, text, param="model", code="model_not_found")
     facts = sorted(label.replace("=", " ") for label in missing if "=" in label and "!" not in label)
     what = f"has the labels that the rules require{': ' if facts else ''}{', '.join(facts)}"
     return internal(Kind.NO_BACKEND, f'No backend of "{model}" {what}.', MIN_RETRY_AFTER_S)

@@ -255,6 +255,10 @@ class Scheduler:
         """Whether all backends that are known serve the same names."""
         return len(self._fleet.catalogue.candidates()) <= 1
 
+    def models_with(self, label: str) -> tuple[tuple[str, ...], bool]:
+        """The names that backends with this label serve, sorted, and whether all of these serve the same ones."""
+        return self._fleet.catalogue.with_label(label)
+
     def upstream_model(self, backend: str, model: str) -> str:
         """The engine's own name for `model`; as it stands where the backend is known no more."""
         known = self._fleet.by_name.get(backend)

@@ -7,6 +7,7 @@ known to `model.endpoint`. Reasons: decisions/0016-what-passes-and-what-is-said.
 from typing import Final
 
 from proxy.engines.registry import DIALECTS
+from proxy.model.endpoint import ROUTE_LABEL, ROUTE_LABELS, SOMEWHERE
 
 UNRECOGNISED: Final = ""
 """The kind of an engine that did not tell: it may have any route that is not management."""
@@ -19,6 +20,7 @@ _API: Final = (
     "/v1/completions",
     "/v1/containers",
     "/v1/conversations",
+    "/v1/decisions",
     "/v1/embeddings",
     "/v1/evals",
     "/v1/files",
@@ -87,15 +89,20 @@ def offers(kind: str, path: str) -> bool:
     Recognised engines: the listed routes and no other. `openai` may have more under `/v1` than is listed here, and an
     engine that was not recognised more anywhere; what is known as management is refused there too.
     """
-    path = path.rstrip("/")
-    if _is_api(path):
-        return True
+    path = path.rstrip("/") or "/"
     dialect = DIALECTS.get(kind)
+    if _is_api(path) and (path not in SOMEWHERE or dialect is None):
+        return True
     if dialect is not None and path in dialect.routes:
         return True
     if kind == UNRECOGNISED or (dialect is not None and dialect.has_other_routes and path.startswith("/v1/")):
         return not _is_management(path)
     return False
+
+
+def labels(kind: str) -> frozenset[str]:
+    """For backends of this kind: which of the routes they have that not all engines have."""
+    return _LABELS.get(kind, ROUTE_LABELS)
 
 
 def _is_api(path: str) -> bool:
@@ -105,3 +112,6 @@ def _is_api(path: str) -> bool:
 def _is_management(path: str) -> bool:
     segments = path.lower().replace("-", "_").split("/")
     return any(segment in _MANAGEMENT or segment.startswith(_MANAGING) for segment in segments)
+
+
+_LABELS: Final = {kind: frozenset(ROUTE_LABEL + path for path in SOMEWHERE if offers(kind, path)) for kind in DIALECTS}

@@ -91,7 +91,17 @@ VLLM: Final = Dialect(
     tells=frozenset({"kv_precision", "speculative"}),
     routes=RANKING
     | TOKENS
-    | {"/rerank", "/v2/rerank", "/score", "/pooling", "/classify", "/cohere/v2/chat", "/inference/v1/generate"}
+    | {
+        "/rerank",
+        "/v2/rerank",
+        "/v2/embed",
+        "/v1/chat/completions/batch",
+        "/score",
+        "/pooling",
+        "/classify",
+        "/cohere/v2/chat",
+        "/inference/v1/generate",
+    }
     | {"/invocations"},
     refusals={
         Lack.CONTEXT: (

@@ -74,6 +74,18 @@ class ModelList:
         alike = self._scheduler.serve_alike() and all(self._may_use(permitted, name) for name in models)
         return models[0] if models and alike else None
 
+    def there(self, label: str, permitted: Patterns = None) -> tuple[str, ...]:
+        """Names of models that backends with a label serve, as far as they are permitted."""
+        return tuple(name for name in self._scheduler.models_with(label)[0] if self._may_use(permitted, name))
+
+    def any_there(self, label: str, permitted: Patterns = None) -> str | None:
+        """The model of a request that names none, where only backends with a label are asked: the only one of theirs,
+        or any, where they serve the same ones and the one who asks may use all of them. None: it has to be named."""
+        names, alike = self._scheduler.models_with(label)
+        if len(names) == 1 or (names and alike and all(self._may_use(permitted, name) for name in names)):
+            return names[0]
+        return self.only() if not names else None
+
     def _may_use(self, permitted: Patterns, name: str) -> bool:
         return permitted is None or may_use(permitted, name, self.also(name))
 

@@ -16,7 +16,7 @@ from proxy.live.catalogue import ModelList
 from proxy.live.prompts import First, Prompts, Said
 from proxy.model.abilities import NOTHING_NEEDED
 from proxy.model.classes import BULK_CLASS, NOTHING_PROMISED, Promise
-from proxy.model.endpoint import ENDPOINTS, Api, Endpoint
+from proxy.model.endpoint import ENDPOINTS, ROUTE_LABEL, SOMEWHERE, Api, Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.prompts import NO_EDITS
 from proxy.model.request import Job, Request
@@ -118,6 +118,8 @@ class JobBuilder:
         )
         classified = self._classifier.classify(asked)
         facts = ENDPOINTS[request.endpoint]
+        if request.route in SOMEWHERE:
+            classified = classified._replace(require=classified.require | {ROUTE_LABEL + request.route})
         if head.pin:
             only = frozenset({BACKEND_LABEL + head.pin})
             if facts.api is Api.RESPONSES:  # what a backend keeps is nowhere else, whatever a rule wants
@@ -236,13 +238,23 @@ class JobBuilder:
         self._classifier.learn(asked, output_tokens)
 
     def _model(self, request: Request, permitted: Patterns) -> str:
-        model = self._default_model or self._models.only()
-        if model is None and not ENDPOINTS[request.endpoint].names_model:
-            model = self._models.any_of(permitted)
+        names_model = ENDPOINTS[request.endpoint].names_model
+        if request.route in SOMEWHERE:
+            model = self._of_route(ROUTE_LABEL + request.route, permitted, names_model=names_model)
+        else:
+            model = self._default_model or self._models.only()
+            if model is None and not names_model:
+                model = self._models.any_of(permitted)
         if model is None:
             text = "The request names no model, and there are several on unlike backends; see GET /v1/models."
             raise bodies.invalid(text, "model")
         return model
+
+    def _of_route(self, label: str, permitted: Patterns, *, names_model: bool) -> str | None:
+        usual, there = self._default_model, self._models.there(label)
+        if usual and usual in there:
+            return usual
+        return None if names_model and len(there) > 1 else self._models.any_there(label, permitted)
 
     def _asked_class(self, request: Request, fields: Mapping[str, Any]) -> str:
         name = request.traffic_class

@@ -49,7 +49,9 @@ class RequestParser:
         """Where it goes. FaultError where no engine here has such a route, or not for this method."""
         found = routes.route(head.target, self._forwarded)
         if found.plain and not self._is_offered(found.plain):
-            raise routes.unknown(found.plain)
+            if not routes.is_listed(found.plain, self._forwarded):
+                raise routes.unknown(found.plain)
+            found = found._replace(plain="")
         if head.method not in found.methods:
             allowed = ", ".join(sorted(found.methods))
             raise FaultError(downstream(Kind.METHOD, f"{head.method} is not allowed here; use {allowed}."))

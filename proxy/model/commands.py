@@ -233,6 +233,8 @@ class Probed:
     """Of its kind of engine; None: as before."""
     kind: str | None = None
     """Of engine; empty: it did not tell. None: as before."""
+    routes: frozenset[str] | None = None
+    """Labels of the routes that its kind has, of those that not all have; None: as before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ class Endpoint(StrEnum):
     """The endpoints we know by name. Closed: also a metric label; every other `/v1` route is OTHER."""
 
     CHAT = "chat.completions"
+    CHAT_BATCH = "chat.completions.batch"
+    """vLLM's: a list of conversations, one choice each."""
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
     RESPONSES = "responses"
@@ -29,6 +31,8 @@ class Endpoint(StrEnum):
     TIMINGS = "timings"
     """What a request's time was spent on, told and reported; answered by the proxy."""
     MODERATIONS = "moderations"
+    DECISIONS = "decisions"
+    """OpenAI's `/v1/decisions`."""
     RERANK = "rerank"
     SCORE = "score"
     AUDIO = "audio"
@@ -91,6 +95,7 @@ ENDPOINTS: Final[dict[Endpoint, Facts]] = {
         rechunked=True,
         usage_on_request=True,
     ),
+    Endpoint.CHAT_BATCH: Facts(names_model=True, generates=True, tells_end=True),
     Endpoint.COMPLETIONS: Facts(
         names_model=True,
         generates=True,
@@ -113,6 +118,7 @@ ENDPOINTS: Final[dict[Endpoint, Facts]] = {
     ),
     Endpoint.MESSAGES: Facts(Api.MESSAGES, names_model=True, generates=True, tells_end=True),
     Endpoint.EMBEDDINGS: Facts(names_model=True, inputs=("input",), entries="data"),
+    Endpoint.DECISIONS: Facts(names_model=True),
     Endpoint.MODERATIONS: Facts(inputs=("input",), entries="results"),
     Endpoint.RERANK: Facts(inputs=("documents",), entries="results"),
     Endpoint.SCORE: Facts(inputs=("text_1", "text_2"), entries="data"),
@@ -158,6 +164,7 @@ class Row(NamedTuple):
 CHAT_PATH: Final = "/v1/chat/completions"
 ROUTES: Final = (
     Row(CHAT_PATH, Endpoint.CHAT),
+    Row("/v1/chat/completions/batch", Endpoint.CHAT_BATCH, Served.SOMEWHERE),
     Row("/v1/completions", Endpoint.COMPLETIONS),
     Row("/v1/embeddings", Endpoint.EMBEDDINGS),
     Row("/v1/responses", Endpoint.RESPONSES),
@@ -169,6 +176,7 @@ ROUTES: Final = (
     Row("/v1/messages", Endpoint.MESSAGES),
     Row("/v1/messages/count_tokens", Endpoint.TOKENS),
     Row("/v1/moderations", Endpoint.MODERATIONS),
+    Row("/v1/decisions", Endpoint.DECISIONS),
     Row("/v1/models/", Endpoint.MODELS, methods=GET),
     Row("/v1/tidegate/requests/", Endpoint.CHAT, methods=frozenset({"POST"})),
     Row("/v1/audio/", Endpoint.AUDIO, methods=ANY, json_only=False),
@@ -186,6 +194,7 @@ ROUTES: Final = (
     Row("/encode", Endpoint.POOLING, Served.SOMEWHERE),
     Row("/predict", Endpoint.POOLING, Served.SOMEWHERE),
     Row("/similarity", Endpoint.POOLING, Served.SOMEWHERE),
+    Row("/v2/embed", Endpoint.POOLING, Served.SOMEWHERE),
     Row("/embed", Endpoint.EMBEDDINGS, Served.SOMEWHERE),
     Row("/embed_all", Endpoint.EMBEDDINGS, Served.SOMEWHERE),
     Row("/embed_sparse", Endpoint.EMBEDDINGS, Served.SOMEWHERE),
@@ -209,3 +218,8 @@ ROUTES: Final = (
     Row("/version", Endpoint.HEALTH, Served.HERE, GET),
 )
 """A path that has no row is OTHER if it lies under `/v1/`, else unknown."""
+
+SOMEWHERE: Final = frozenset(row.path for row in ROUTES if row.served is Served.SOMEWHERE)
+ROUTE_LABEL: Final = "route="
+"""With a path of SOMEWHERE behind it: the label that backends have whose engine has that route."""
+ROUTE_LABELS: Final = frozenset(ROUTE_LABEL + path for path in SOMEWHERE)

@@ -43,6 +43,8 @@ class Request:
     """Name and version of the named prompt in front of it, such as `support@3`; empty: it has none."""
     expands: bool = False
     """It goes on with a short answer, and holds all of its prompt already."""
+    route: str = ""
+    """Its path, where only engines that have it may be asked; empty: all may."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Request:
         traffic_class: str = "",
         prompt_version: str = "",
         expands: bool = False,
+        route: str = "",
     ) -> None:
         self.id = id
         self.method = method
@@ -80,6 +83,7 @@ class Request:
         self.traffic_class = traffic_class
         self.prompt_version = prompt_version
         self.expands = expands
+        self.route = route
 
 
 @dataclass(slots=True, init=False)

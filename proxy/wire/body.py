@@ -6,6 +6,7 @@ Owns the reading of request fields. The bytes themselves are forwarded as they c
 import zlib
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs
 
 import orjson
 
@@ -19,6 +20,7 @@ from proxy.wire.routes import Route
 
 _MAX_TOKENS_CEILING = 2**31 - 1
 """Engines keep token counts in 32-bit signed integers; more is a mistake, not a wish."""
+_QUERY_FIELDS = 64
 _PLAIN = frozenset({b"", b"identity"})
 _INFLATE_STEP_B = 1 << 20
 _GZIP_SIZE_B = 4
@@ -87,6 +89,8 @@ def read(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> tupl
                 model = _model(fields)
         elif body:
             model = _form_model(head.content_type, body)
+    elif route.plain:
+        model = _asked_model(route.target)
     max_tokens = None
     if ENDPOINTS[route.endpoint].generates:
         _check_generation(route.endpoint, fields, limits)
@@ -110,6 +114,7 @@ def read(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> tupl
         continuous_usage_asked=continuous_usage_asked,
         json=bool(fields),
         traffic_class=head.traffic_class,
+        route=route.plain,
     )
     return request, fields
 
@@ -163,6 +168,12 @@ def _model(fields: dict[str, Any]) -> str | None:
     if len(model) > 1024 or not model.isprintable():
         raise invalid("`model` is longer than 1024 characters or has unprintable ones.", "model")
     return model
+
+
+def _asked_model(target: str) -> str | None:
+    """In the query, as llama.cpp has it where nothing else names one."""
+    named = parse_qs(target.partition("?")[2], max_num_fields=_QUERY_FIELDS).get("model") if "?" in target else None
+    return _model({"model": named[0]}) if named else None
 
 
 def _form_model(content_type: bytes, body: bytes) -> str | None:

@@ -25,7 +25,7 @@ class Route(NamedTuple):
     item: str = ""
     """The id in `/v1/models/{id}` and `/v1/tidegate/requests/{id}`; the name of what the proxy tells of itself."""
     plain: str = ""
-    """The decoded path, where not every kind of engine has it; empty: all may be asked."""
+    """The decoded path, where not every kind of engine has it; empty: all may be asked, or the operator says so."""
 
 
 _BELOW: Final = tuple(row for row in ROUTES if row.path.endswith("/"))
@@ -37,9 +37,7 @@ def _spelled() -> Iterator[tuple[str, Route]]:
             continue
         if served is Served.EVERYWHERE:
             found = Route(endpoint, path, methods, json_only)
-            yield from ((spelling, found) for spelling in (path, path + "/", path.removeprefix("/v1")))
-            if path.startswith("/v1/messages"):  # Anthropic's clients write `/v1` themselves, behind any base URL
-                yield "/v1" + path, found
+            yield from ((spelling, found) for spelling in (path, path + "/", path.removeprefix("/v1"), "/v1" + path))
         elif served is Served.SOMEWHERE:
             yield path, Route(endpoint, path, methods, json_only, plain=path)
         else:
@@ -48,6 +46,7 @@ def _spelled() -> Iterator[tuple[str, Route]]:
 
 _FAST: Final = {spelling.encode(): found for spelling, found in _spelled()}
 """Every spelling that needs no reading."""
+_TWICE: Final = "/v1/v1/"
 _SAFE_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]+\Z")
 
 
@@ -62,11 +61,13 @@ def route(raw_target: bytes, extra: Sequence[str] = ()) -> Route:
 def _route(raw_target: bytes, extra: Sequence[str]) -> Route:
     asked, query = _split(raw_target)
     plain = _checked(asked)
+    while asked.startswith(_TWICE):  # a base URL with `/v1`, and a client that adds its own
+        asked, plain = asked.removeprefix("/v1"), plain.removeprefix("/v1")
     path, is_full = asked, asked.startswith("/v1/")
     known = _known(plain)
     if known is not None:
         return known._replace(target=known.target + query)
-    if any(_matches(plain, pattern) for pattern in extra):
+    if is_listed(plain, extra):
         return Route(Endpoint.OTHER, path + query, ANY, json_only=False)
     if not is_full:
         path, plain = "/v1" + path, "/v1" + plain
@@ -100,8 +101,9 @@ def _known(plain: str) -> Route | None:
     return found if found is not None else _FAST.get(plain.rstrip("/").encode())
 
 
-def _matches(plain: str, pattern: str) -> bool:
-    return plain.startswith(pattern[:-1]) if pattern.endswith("*") else plain == pattern
+def is_listed(plain: str, patterns: Sequence[str]) -> bool:
+    """Whether a decoded path is one of these, or begins as one that ends in `*` does."""
+    return any(plain.startswith(one[:-1]) if one.endswith("*") else plain == one for one in patterns)
 
 
 def _split(raw_target: bytes) -> tuple[str, str]:

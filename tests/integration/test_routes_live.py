@@ -9,7 +9,17 @@ from tests.support.fake_engine import error_answer, json_answer, model_object, s
 from tests.support.patience import eventually
 from tests.support.proxy_process import ready, running_proxy
 
-HELPERS = ["/tokenize", "/detokenize", "/pooling", "/classify", "/rerank", "/v2/rerank", "/score", "/apply-template"]
+HELPERS = [
+    "/tokenize",
+    "/detokenize",
+    "/pooling",
+    "/classify",
+    "/rerank",
+    "/v2/rerank",
+    "/score",
+    "/apply-template",
+    "/v2/embed",
+]
 MANAGEMENT = ["/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/v1/sleep", "/v1/internal/model/load", "/sleep"]
 
 
@@ -69,7 +79,7 @@ def test_a_recognised_engine_is_asked_for_its_listed_routes_only(start_backend, 
     body = {"model": "fake-model"}
     for path in ("/v1/future/thing", "/generate", "/apply-template"):
         assert proxy.ask("POST", path, body).error["code"] == "unknown_url", path
-    for path in ("/tokenize", "/pooling", "/v1/moderations", "/v1/files/f/content"):
+    for path in ("/tokenize", "/pooling", "/v1/moderations", "/v1/decisions", "/v1/files/f/content"):
         assert proxy.ask("POST", path, body).status == 200, path
 
 
@@ -111,3 +121,42 @@ def test_without_a_model_and_unlike_engines_nobody_can_tell(start_backend, start
     proxy = start_proxy({"backends": [backend_entry(e, f"b{n}") for n, e in enumerate(engines)]}, models=3)
     answer = proxy.ask("POST", "/v1/moderations", {"input": "x"})
     assert (answer.status, answer.error["param"]) == (400, "model")
+
+
+@pytest.mark.parametrize(
+    ("path", "who"),
+    [("/apply-template", {"llama"}), ("/pooling", {"vllm"}), ("/detokenize", {"llama", "vllm"}), ("/v1/chat/completions/batch", {"vllm"}), ("/v2/embed", {"vllm"}), ("/v1/decisions", {"llama", "vllm", "tgi"})],
+)
+def test_one_model_of_unlike_engines_goes_only_where_the_route_is(start_backend, start_proxy, path, who):
+    engines = {name: start_backend(models=("m",)) for name in ("llama", "vllm", "tgi")}
+    kinds = {"llama": "llama_cpp", "vllm": "vllm", "tgi": "tgi"}
+    entries = [backend_entry(engine, name, kind=kinds[name]) for name, engine in engines.items()]
+    proxy = start_proxy({"backends": entries, "routing": {"policy": "round_robin"}}, models=1)
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    for number in range(6):
+        answer = proxy.ask("POST", path, body | {"user": str(number)})
+        assert (answer.status, answer.json()["target"]) == (200, path)
+    assert {name for name, engine in engines.items() if engine.requests} == who
+
+
+def test_a_model_whose_engines_lack_the_route_is_not_found_there(start_backend, start_proxy):
+    engines = [start_backend(models=(name,)) for name in ("ours", "theirs")]
+    entries = [backend_entry(e, f"b{k}", kind=k) for e, k in zip(engines, ("vllm", "llama_cpp"), strict=True)]
+    proxy = start_proxy({"backends": entries}, models=2)
+    answer = proxy.ask("POST", "/infill", {"model": "ours", "input_prefix": "x"})
+    assert (answer.status, answer.error["code"]) == (404, "model_not_found")
+    assert "/infill" in answer.error["message"]
+    assert not any(engine.requests for engine in engines)
+    answer = proxy.ask("POST", "/infill", {"input_prefix": "x"})
+    assert (answer.status, len(engines[1].requests)) == (200, 1), "of the only model that has it"
+
+
+def test_a_base_url_with_v1_and_a_client_that_adds_its_own(start_pair):
+    engine, proxy = start_pair()
+    body = {"model": "fake-model", "messages": [{"role": "user", "content": "x"}]}
+    assert [proxy.ask("GET", f"{path}/models").json()["data"][0]["id"] for path in ("", "/v1", "/v1/v1")] == [
+        "fake-model"
+    ] * 3
+    for path in ("/v1/v1/chat/completions", "/v1/v1/completions/", "/v1/v1/embeddings"):
+        assert proxy.ask("POST", path, body | {"prompt": "x", "input": "x"}).status == 200, path
+        assert engine.requests[-1].path == path.removeprefix("/v1").rstrip("/")

@@ -26,6 +26,7 @@ from proxy.core.learn.sessions import Kept
 from proxy.model.abilities import Traits
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Load
+from proxy.model.endpoint import ROUTE_LABELS
 from proxy.model.engine_facts import UNKNOWN, EngineFacts, first_known, labels_of
 from proxy.model.faults import Fault
 from proxy.model.limits import HealthSettings
@@ -80,6 +81,7 @@ class Backend:
         "readers",
         "record",
         "residence_s",
+        "routes",
         "scraped_at",
         "seat_watch",
         "seats",
@@ -163,8 +165,10 @@ class Backend:
         """What the engine says of itself."""
         self.facts: EngineFacts = UNKNOWN
         """… and what its operator says where it does not."""
+        self.routes: frozenset[str] = ROUTE_LABELS
+        """Labels of the routes that it has, of those that not all engines have: all, until it is known what it is."""
         self.labels: frozenset[str] = frozenset()
-        """What rules may require or prefer: the operator's, and its facts."""
+        """What jobs may require or prefer: the operator's, its facts and its routes."""
         self.speculative = False
         """Decodes speculatively: structured output goes elsewhere when it can."""
         self.last_load: Load | None = None
@@ -224,6 +228,14 @@ class Backend:
         """The kind of engine that a probe found; returns whether other rules fit it. Of another nothing is known."""
         return kind != self.told.engine and self._says(UNKNOWN._replace(engine=kind))
 
+    def offers(self, routes: frozenset[str]) -> bool:
+        """Labels of the routes that its kind has, as a probe found it; returns whether they are others than before."""
+        if routes == self.routes:
+            return False
+        self.routes = routes
+        self._describe()
+        return True
+
     def is_set_up_anew(self) -> None:
         """It was restarted: what it said of itself may be so no more."""
         self._says(UNKNOWN._replace(engine=self.told.engine))
@@ -237,7 +249,7 @@ class Backend:
 
     def _describe(self) -> None:
         self.facts = first_known(self.told, self.spec.facts)
-        self.labels = self.spec.labels | labels_of(self.facts)
+        self.labels = self.spec.labels | labels_of(self.facts) | self.routes
         self.speculative = self.facts.speculative is True
 
     def learn(self, listed: frozenset[str] | None, traits: Traits | None = None) -> bool:

@@ -62,6 +62,12 @@ class Catalogue:
         """Every name known to be served, aliases included, sorted."""
         return self._models
 
+    def with_label(self, label: str) -> tuple[tuple[str, ...], bool]:
+        """The names that backends with this label serve, sorted, and whether all of these serve the same ones."""
+        having = [b for b in self._backends if b.known and label in b.labels]
+        alike = all(b.names == having[0].names for b in having)
+        return tuple(sorted({name for b in having for name in b.names})), alike
+
     def healthy(self, most: int) -> dict[str, int]:
         """Backends that are there and healthy, by name served; of the first `most` names."""
         return {name: self._by_model[name].healthy for name in self._models[:most]}

@@ -216,6 +216,9 @@ class Fleet:
         changed = self.catalogue.learn(backend, report.models, report.traits)
         if report.kind is not None and backend.is_of_kind(report.kind):
             changed = True
+        if report.routes is not None and backend.offers(report.routes):
+            self.catalogue.version += 1
+            changed = True
         if changed:
             self._look_at_all()
         if report.contexts is not None and backend.abilities.tell(report.contexts):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 from proxy.core.cache.versions import Versions
-from proxy.engines import identity, listing, recognition, revision
+from proxy.engines import identity, listing, recognition, revision, routes
 from proxy.engines.base import Dialect
 from proxy.engines.listing import Listing
 from proxy.engines.registry import DIALECTS, UNKNOWN
@@ -186,12 +186,18 @@ class Prober:
         backend.warm = there
 
     def _probed(self, found: Listing | None) -> Probed:
-        name, traits = self._backend.name, self._backend.dialect.traits
-        if found is None:
-            return Probed(name, ok=True, traits=traits, kind=self._backend.kind)
-        if found.contexts:
-            self._backend.contexts = found.contexts
-        return Probed(name, True, found.names, contexts=found.contexts or None, traits=traits, kind=self._backend.kind)
+        backend = self._backend
+        if found is not None and found.contexts:
+            backend.contexts = found.contexts
+        return Probed(
+            backend.name,
+            ok=True,
+            models=None if found is None else found.names,
+            contexts=None if found is None else found.contexts or None,
+            traits=backend.dialect.traits,
+            kind=backend.kind,
+            routes=routes.labels(backend.kind),
+        )
 
     def _learn(self, found: Listing) -> None:
         self._models.learn(found.entries)

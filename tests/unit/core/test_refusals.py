@@ -84,3 +84,9 @@ def test_a_quota_says_what_is_short(shortage: Shortage, text: str, retry_after_s
     assert text in fault.message
     assert fault.retry_after_s == retry_after_s
     assert (fault.code == OUT_OF_CREDIT) is (shortage.per == "day")
+
+
+def test_a_route_that_no_engine_of_a_model_has_is_no_matter_of_waiting() -> None:
+    fault = refusals.unlabelled("m", {"x", "route=/infill"})
+    assert (fault.source, fault.kind, fault.retry_after_s) == (Source.DOWNSTREAM, Kind.MODEL_NOT_FOUND, None)
+    assert "/infill" in fault.message

@@ -3,7 +3,8 @@
 import pytest
 
 from proxy.engines.registry import DIALECTS
-from proxy.engines.routes import UNRECOGNISED, offers
+from proxy.engines.routes import UNRECOGNISED, labels, offers
+from proxy.model.endpoint import ROUTE_LABEL, ROUTE_LABELS, SOMEWHERE
 
 KINDS = [*DIALECTS, UNRECOGNISED]
 API = ["/v1/chat/completions", "/v1/embeddings", "/v1/moderations", "/v1/files/f_1/content", "/v1/responses/r/cancel"]
@@ -51,6 +52,10 @@ def test_the_api_is_asked_of_every_kind_and_management_of_none(kind: str) -> Non
         ("/embed", {UNRECOGNISED}),
         ("/v1/future/thing", {"openai", UNRECOGNISED}),
         ("/v1/filesystem", {"openai", UNRECOGNISED}),
+        ("/v1/chat/completions/batch", {"vllm", "openai", UNRECOGNISED}),
+        ("/v2/embed", {"vllm", UNRECOGNISED}),
+        ("/v2/rerank", {"vllm", UNRECOGNISED}),
+        ("/v1/decisions", {*KINDS}),
     ],
 )
 def test_the_rest_by_kind(path: str, kinds: set[str]) -> None:
@@ -61,3 +66,15 @@ def test_every_kind_has_a_list() -> None:
     for kind in DIALECTS:
         assert offers(kind, "/v1/chat/completions/"), kind
     assert not offers("no such kind", "/v1/future")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_are_of_what_not_every_kind_has(kind: str) -> None:
+    assert labels(kind) == {ROUTE_LABEL + path for path in SOMEWHERE if offers(kind, path)}
+    assert labels(kind) <= ROUTE_LABELS
+    assert labels(UNRECOGNISED) == ROUTE_LABELS
+
+
+def test_every_route_of_an_engine_has_its_row() -> None:
+    listed = {path for dialect in DIALECTS.values() for path in dialect.routes}
+    assert listed - {"/v1/encode", "/v1/systemone"} <= SOMEWHERE, "those go as any other below /v1"

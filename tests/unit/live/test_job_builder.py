@@ -12,7 +12,7 @@ from proxy.core.tenancy.classify import Classifier
 from proxy.live.catalogue import ModelList
 from proxy.live.job_builder import BuiltJob, JobBuilder
 from proxy.model.classes import ClassSettings, with_built_in
-from proxy.model.endpoint import Endpoint
+from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import FaultError
 from proxy.model.request import Request
 from proxy.model.rules import RuleSettings
@@ -96,13 +96,7 @@ def test_who_may_name_no_model_where_there_are_several(endpoint: Endpoint) -> No
     intake = JobBuilder(classifier, cast(ModelList, OneModel()), None, foresees=False)
     request = Request("r", "POST", "/v1/x", endpoint, None)
     head = head_with({})
-    if endpoint in (
-        Endpoint.CHAT,
-        Endpoint.COMPLETIONS,
-        Endpoint.EMBEDDINGS,
-        Endpoint.RESPONSES,
-        Endpoint.MESSAGES,
-    ):
+    if ENDPOINTS[endpoint].names_model:
         with pytest.raises(FaultError, match="names no model"):
             intake.take(head, request, {}, 1.0)
     else:

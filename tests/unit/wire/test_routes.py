@@ -20,7 +20,17 @@ KNOWN = {
 
 @pytest.mark.parametrize("path", KNOWN)
 @pytest.mark.parametrize(
-    "spelling", ["/v1/{}", "/v1/{}/", "/{}", "/{}/", "http://evil.example/v1/{}", "HTTPS://u@evil:1/{}/"]
+    "spelling",
+    [
+        "/v1/{}",
+        "/v1/{}/",
+        "/{}",
+        "/{}/",
+        "http://evil.example/v1/{}",
+        "HTTPS://u@evil:1/{}/",
+        "/v1/v1/{}",
+        "/v1/v1/{}/",
+    ],
 )
 def test_every_spelling_of_a_known_route(path: str, spelling: str) -> None:
     found = route(spelling.format(path).encode())
@@ -116,7 +126,10 @@ def test_other_routes_take_any_body(target: str, endpoint: Endpoint, forwarded: 
     assert {"GET", "POST", "DELETE"} <= found.methods
 
 
-@pytest.mark.parametrize("target", ["/v1/models", "/v1/models/", "/models", "/models/", "/v1/models?limit=3"])
+@pytest.mark.parametrize(
+    "target",
+    ["/v1/models", "/v1/models/", "/models", "/models/", "/v1/models?limit=3", "/v1/v1/models", "/v1/v1/v1/models/"],
+)
 def test_the_model_list(target: str) -> None:
     found = route(target.encode())
     assert (found.endpoint, found.item, found.methods) == (Endpoint.MODELS, "", {"GET", "HEAD"})
@@ -130,6 +143,7 @@ def test_the_model_list(target: str) -> None:
         ("/v1/models/org%2Fname", "org/name"),
         ("/v1/models/na%C3%AFve", "naïve"),
         ("/v1/models/a%20b", "a b"),
+        ("/v1/v1/models/org/name", "org/name"),
     ],
 )
 def test_one_model(target: str, item: str) -> None:

@@ -223,3 +223,15 @@ def test_it_counts_who_is_healthy_of_those_that_serve_a_name() -> None:
         candidates.reopen(0.5)
     assert index.healthy(9) == {"m": 1, "n": 0}
     assert index.healthy(1) == {"m": 1}
+
+
+def test_names_of_those_that_have_a_label() -> None:
+    one, other = (BackendSpec(n, models=frozenset({"m", n}), labels=frozenset({n, "both"})) for n in ("a", "b"))
+    index, backends = catalogue(one, other, BackendSpec("silent", labels=frozenset({"both"})))
+    assert index.with_label("a") == (("a", "m"), True)
+    assert index.with_label("both") == (("a", "b", "m"), False)
+    assert index.with_label("nobody") == ((), True)
+    assert index.with_label("route=/pooling")[0] == ("a", "b", "m"), "it may have any, until it is known what it is"
+    assert backends[0].offers(frozenset())
+    assert not backends[0].offers(frozenset())
+    assert index.with_label("route=/pooling")[0] == ("b", "m")

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from proxy.config.schema import Config
 from proxy.core.cache.versions import Versions
+from proxy.engines.routes import labels
 from proxy.live.background.prober import Prober
 from proxy.live.background.warmer import Warmer
 from proxy.live.catalogue import ModelList
@@ -81,7 +82,11 @@ async def bed() -> Any:
 async def test_names_contexts_and_traits(bed: Bed) -> None:
     strict = Traits(counts_answer=True)
     told = await bed.probe(listed(model("m", max_model_len=2048), model("n")))
-    assert told == [Probed("e", True, frozenset({"m", "n"}), contexts={"m": 2048}, traits=strict, kind="vllm")]
+    assert told == [
+        Probed(
+            "e", True, frozenset({"m", "n"}), contexts={"m": 2048}, traits=strict, kind="vllm", routes=labels("vllm")
+        )
+    ]
     assert (bed.kind, bed.described) == ("vllm", ["m", "n"])
 
 
@@ -99,8 +104,8 @@ async def test_an_ollama_whose_models_are_of_other_namespaces(bed: Bed) -> None:
     bed.engine.routes["/api/version"] = {"version": "0.33.0"}
     told = await bed.probe(OLLAMA)
     names = frozenset({"mike/mario:7b", "llama3.2:latest"})
-    ollama = Probed("e", True, names, traits=OLLAMA_TRAITS, kind="ollama")
-    assert told == [Probed("e", True, names, traits=PLAIN, kind=""), ollama]
+    ollama = Probed("e", True, names, traits=OLLAMA_TRAITS, kind="ollama", routes=labels("ollama"))
+    assert told == [Probed("e", True, names, traits=PLAIN, kind="", routes=labels("")), ollama]
     assert bed.kind == "ollama"
     assert await bed.probe() == [ollama]
     assert bed.engine.asked["/api/version"] == 1, "asked once"
@@ -127,7 +132,7 @@ async def test_another_engine_behind_the_url(bed: Bed) -> None:
     assert await bed.probe((503, "")) == [Probed("e", ok=False)]
     assert await bed.probe(listed(model("m", "sglang"))) == [
         Restarted("e"),
-        Probed("e", True, frozenset({"m"}), traits=Traits(counts_answer=True), kind="sglang"),
+        Probed("e", True, frozenset({"m"}), traits=Traits(counts_answer=True), kind="sglang", routes=labels("sglang")),
     ]
     assert bed.kind == "sglang"
 
@@ -140,7 +145,7 @@ async def test_another_engine_without_a_pause_is_believed_the_second_time(bed: B
         told = await bed.probe()
         assert bed.kind == kind
         assert (Restarted("e") in told) is (before == "vllm")
-    assert told[-1] == Probed("e", True, frozenset({"m"}), traits=PLAIN, kind="")
+    assert told[-1] == Probed("e", True, frozenset({"m"}), traits=PLAIN, kind="", routes=labels(""))
 
 
 async def test_a_url_that_leads_to_several_engines_in_turns(bed: Bed) -> None:
