@@ -125,7 +125,14 @@ def test_without_a_model_and_unlike_engines_nobody_can_tell(start_backend, start
 
 @pytest.mark.parametrize(
     ("path", "who"),
-    [("/apply-template", {"llama"}), ("/pooling", {"vllm"}), ("/detokenize", {"llama", "vllm"}), ("/v1/chat/completions/batch", {"vllm"}), ("/v2/embed", {"vllm"}), ("/v1/decisions", {"llama", "vllm", "tgi"})],
+    [
+        ("/apply-template", {"llama"}),
+        ("/pooling", {"vllm"}),
+        ("/detokenize", {"llama", "vllm"}),
+        ("/v1/chat/completions/batch", {"vllm"}),
+        ("/v2/embed", {"vllm"}),
+        ("/v1/decisions", {"llama", "vllm", "tgi"}),
+    ],
 )
 def test_one_model_of_unlike_engines_goes_only_where_the_route_is(start_backend, start_proxy, path, who):
     engines = {name: start_backend(models=("m",)) for name in ("llama", "vllm", "tgi")}
