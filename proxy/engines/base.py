@@ -72,6 +72,10 @@ class Dialect:
     tells: frozenset[str] = frozenset()
     """Facts of itself that it may tell, of those that rules may name (`engine_facts.NAMED`)."""
 
+    lists_at: str = ""
+    """Where it lists its models in its own words, which its clients ask for; empty: nowhere."""
+    greeting: bytes = b""
+    """What it says at `/`, where its clients look whether it is there."""
     routes: frozenset[str] = frozenset()
     """What it has for its clients beside the API that all are asked for: decoded paths."""
     has_other_routes: bool = False

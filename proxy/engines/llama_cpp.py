@@ -105,7 +105,7 @@ LLAMA_CPP: Final = Dialect(
     tells=frozenset({"precision", "speculative"}),
     routes=TOKENS
     | {"/v1/rerank", "/v1/reranking", "/rerank", "/reranking"}
-    | {"/apply-template", "/completion", "/embedding", "/infill"},
+    | {"/apply-template", "/completion", "/embedding", "/infill", "/props"},
     refusals={
         Lack.CONTEXT: (
             r"(?:the )?request(?: \(\d+ tokens\))? exceeds the available context size(?: \((\d+))?",

@@ -76,6 +76,7 @@ def _digests(body: bytes) -> dict[str, str]:
     return found
 
 
+_TAGS: Final = "/api/tags"
 _MODELS: Final = LoadSource("/api/ps", _in_memory)
 
 OLLAMA: Final = Dialect(
@@ -102,10 +103,16 @@ OLLAMA: Final = Dialect(
     no_model=(r'model ".{1,256}" not found', r"model '.{1,256}' not found"),
     usage_on_request=frozenset({Endpoint.CHAT}),
     zero_usage=frozenset({Endpoint.COMPLETIONS}),
-    revision_route="/api/tags",
+    revision_route=_TAGS,
     revisions=_digests,
     cuts_prompts=True,
     outruns_context=True,
+    lists_at=_TAGS,
+    greeting=b"Ollama is running",
+    routes=frozenset(
+        {"/api/chat", "/api/embed", "/api/embeddings", "/api/generate", "/api/ps", "/api/show", "/api/tags"}
+        | {"/api/version"}
+    ),
     traps=ollama.TRAPS,
     traits=Traits(loose_names=True, no_arrays=frozenset({Endpoint.COMPLETIONS})),
 )

@@ -7,7 +7,7 @@ known to `model.endpoint`. Reasons: decisions/0016-what-passes-and-what-is-said.
 from typing import Final
 
 from proxy.engines.registry import DIALECTS
-from proxy.model.endpoint import ROUTE_LABEL, ROUTE_LABELS, SOMEWHERE
+from proxy.model.endpoint import ROUTE_LABEL, SOMEWHERE
 
 UNRECOGNISED: Final = ""
 """The kind of an engine that did not tell: it may have any route that is not management."""
@@ -36,6 +36,9 @@ _API: Final = (
     "/v1/videos",
 )
 """OpenAI's API, and Anthropic's messages: passed to every kind, which says itself what it lacks."""
+_OLLAMAS: Final = "/api/"
+_OF_KNOWN: Final = frozenset({"/", "/info", "/props"})
+"""Asked only of engines that are known to have them: elsewhere they may mean anything."""
 _MANAGEMENT: Final = frozenset(
     {
         "admin",
@@ -48,6 +51,7 @@ _MANAGEMENT: Final = frozenset(
         "load",
         "loads",
         "lora",
+        "lora_adapters",
         "metrics",
         "organization",
         "pause",
@@ -91,10 +95,19 @@ def offers(kind: str, path: str) -> bool:
     """
     path = path.rstrip("/") or "/"
     dialect = DIALECTS.get(kind)
+    if path == "/" and dialect is not None and dialect.greeting:
+        return True
+    return _has(kind, path)
+
+
+def _has(kind: str, path: str) -> bool:
+    dialect = DIALECTS.get(kind)
     if _is_api(path) and (path not in SOMEWHERE or dialect is None):
         return True
     if dialect is not None and path in dialect.routes:
         return True
+    if kind == UNRECOGNISED and (path in _OF_KNOWN or path.startswith(_OLLAMAS)):
+        return False
     if kind == UNRECOGNISED or (dialect is not None and dialect.has_other_routes and path.startswith("/v1/")):
         return not _is_management(path)
     return False
@@ -102,7 +115,7 @@ def offers(kind: str, path: str) -> bool:
 
 def labels(kind: str) -> frozenset[str]:
     """For backends of this kind: which of the routes they have that not all engines have."""
-    return _LABELS.get(kind, ROUTE_LABELS)
+    return _LABELS[kind]
 
 
 def _is_api(path: str) -> bool:
@@ -114,4 +127,6 @@ def _is_management(path: str) -> bool:
     return any(segment in _MANAGEMENT or segment.startswith(_MANAGING) for segment in segments)
 
 
-_LABELS: Final = {kind: frozenset(ROUTE_LABEL + path for path in SOMEWHERE if offers(kind, path)) for kind in DIALECTS}
+_LABELS: Final = {
+    kind: frozenset(ROUTE_LABEL + path for path in SOMEWHERE if _has(kind, path)) for kind in (*DIALECTS, UNRECOGNISED)
+}

@@ -115,7 +115,10 @@ SGLANG: Final = Dialect(
         LoadSource("/get_server_info", _server_info, every_s=SELDOM_S),  # older
     ),
     tells=frozenset({"precision", "kv_precision", "attention", "speculative", "gpu"}),
-    routes=RANKING | TOKENS | {"/v1/classify", "/v1/tokenize", "/v1/detokenize", "/classify", "/encode", "/generate"},
+    routes=RANKING
+    | TOKENS
+    | {"/v1/classify", "/v1/tokenize", "/v1/detokenize", "/classify", "/encode", "/generate"}
+    | {"/api/chat", "/api/generate", "/api/show", "/api/tags"},
     refusals={
         Lack.CONTEXT: (
             r"the input \(\d+ tokens\) is longer than the model's context length \((\d+)",

@@ -41,7 +41,7 @@ TGI: Final = Dialect(
     mistaken=("textgenerationinference",),
     is_entry=_is_entry,
     loads=(LoadSource(METRICS, _load), LoadSource("/info", _info, every_s=SELDOM_S)),
-    routes=frozenset({"/generate", "/generate_stream", "/tokenize", "/chat_tokenize", "/invocations"}),
+    routes=frozenset({"/", "/generate", "/generate_stream", "/info", "/tokenize", "/chat_tokenize", "/invocations"}),
     refusals={
         Lack.CONTEXT: (
             r"(?:input validation error: )?`inputs` tokens \+ `max_new_tokens` must be <= (\d+)",

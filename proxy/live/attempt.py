@@ -233,13 +233,14 @@ class Caller:
             body = plan.continuation.body(body)
         name = self.name_of(call.job, backend)
         if request.model is not None and name != request.model:
-            body = splice.replace_value(body, "model", name)
+            body = _with_model(body, name)
         if backend.parameters is not None or self.parameters:
             of_model = self.parameters.get(call.job.model)
             body = backend.with_parameters(body, of_model, generates=ENDPOINTS[request.endpoint].generates)
         dialect, most = backend.dialect, backend.max_answer
         if (dialect.strips or most is not None) and ENDPOINTS[request.endpoint].generates:
-            body = bounded.for_engine(body, dialect.strips, call.job.max_tokens, most)
+            places = ENDPOINTS[request.endpoint].limits_at
+            body = bounded.for_engine(body, dialect.strips, call.job.max_tokens, most, places)
         if request.endpoint in dialect.streams_unless_told and not request.stream:
             body = bounded.whole(body)
         if backend.salts_cache and backend.dialect.salts_cache and ENDPOINTS[request.endpoint].generates:
@@ -280,6 +281,12 @@ class Caller:
             may_call=Lack.TOOLS in call.job.needs,
             corrections=corrections(call, backend.dialect),
         )
+
+
+def _with_model(body: bytes, name: str) -> bytes:
+    """Where Ollama's clients write `name` for it, `model` goes before that."""
+    changed = splice.replace_value(body, "model", name)
+    return changed if changed != body else splice.with_first(body, "model", name)
 
 
 def corrections(call: Call, dialect: Dialect) -> Corrections | None:

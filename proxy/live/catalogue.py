@@ -86,6 +86,10 @@ class ModelList:
             return names[0]
         return self.only() if not names else None
 
+    def version_at(self, backend: str) -> str:
+        """Of the engine there; empty: it did not tell."""
+        return self._scheduler.facts(backend).version
+
     def _may_use(self, permitted: Patterns, name: str) -> bool:
         return permitted is None or may_use(permitted, name, self.also(name))
 

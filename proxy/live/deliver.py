@@ -19,7 +19,7 @@ from proxy.live.job_builder import BuiltJob
 from proxy.live.response_headers import Headers, ResponseHeaders
 from proxy.live.short_first import Tap
 from proxy.live.stored import Placed
-from proxy.model.endpoint import ENDPOINTS, Api
+from proxy.model.endpoint import ENDPOINTS, ENGINES_OWN, Api
 from proxy.model.faults import Fault, FaultError, Kind, upstream
 from proxy.model.outcome import SERVED, UNFINISHED, Outcome, Phase, failed_with
 from proxy.model.timeline import Timeline
@@ -165,7 +165,7 @@ class Writer:
         api = self._api()
         body = _error_body(answer, api)
         status = answer.status
-        told = complaint(status, body, job.endpoint, job.dialect)
+        told = None if api in ENGINES_OWN else complaint(status, body, job.endpoint, job.dialect)
         if told is not None:
             status = told.status
             body = body if told.code is None else errors.recoded(body, told.code, api)

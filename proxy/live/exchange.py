@@ -23,7 +23,7 @@ from proxy.live.job import JobLoop
 from proxy.live.serving import Serving
 from proxy.live.short_first import Tap
 from proxy.live.structured import may_be_looked_at
-from proxy.model.endpoint import Endpoint
+from proxy.model.endpoint import ENDPOINTS, Api, Endpoint
 from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
 from proxy.model.outcome import SERVED, Outcome, Phase, failed_with
 from proxy.model.request import Request
@@ -138,7 +138,8 @@ class Exchange(CheckedAccount):
         if taken.first is not None and request.stream:
             writer.tap = Tap(self._connection)
         settings = taken.classified.traffic_class.stream
-        writer.ping_s = settings.ping if request.stream else 0.0
+        if settings.ping and request.stream and ENDPOINTS[request.endpoint].api is not Api.OLLAMA:
+            writer.ping_s = settings.ping  # a comment is no line of JSON
         options = fields.get("stream_options")
         call = Call(
             request=request,

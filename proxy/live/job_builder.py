@@ -173,7 +173,7 @@ class JobBuilder:
             fallbacks=fallbacks[1:],
             hedge=kind.hedge if facts.repeatable else None,
             done_by=_deadline(received, promise.deadline_s, None if request.stream else request.client_timeout_s),
-            needs=needs.of(fields) if fields else NOTHING_NEEDED,
+            needs=needs.of(fields, facts.api) if fields else NOTHING_NEEDED,
             session=prompt.session(head.fields, fields) if self.foresees and facts.computes else "",
             is_free=request.endpoint is Endpoint.STORED,
         )

@@ -12,6 +12,7 @@ import orjson
 from proxy import __version__
 from proxy.core.tenancy.access import Patterns
 from proxy.live.catalogue import ModelList
+from proxy.live.ollama_lists import OllamaLists
 from proxy.live.timings import Timings
 from proxy.live.upstream.backends import Upstream
 from proxy.model.endpoint import Endpoint
@@ -22,6 +23,7 @@ from proxy.wire.headers import Head
 from proxy.wire.routes import Route
 
 _JSON: Final = (b"content-type", b"application/json")
+_TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 _RETRY_SOON: Final = (b"retry-after", b"5")
 _ALLOW: Final = (b"allow", b"GET, POST, OPTIONS")
@@ -54,6 +56,7 @@ class OwnAnswers:
         self._not_ready = not_ready
         self._cors = cors
         self._timings = timings
+        self._lists = OllamaLists(models, self._backends)
 
     def options(self, head: Head) -> Own:
         """What may be asked at all, and what a page of another origin may."""
@@ -68,7 +71,23 @@ class OwnAnswers:
             return self.health(found.item)
         if found.endpoint is Endpoint.TIMINGS:
             return self.timing(head, found.item, body)
+        if found.endpoint is Endpoint.OLLAMA_LISTS and found.plain:
+            return Own(200, [_JSON], self._list(found.plain, self._models_of(head)))
+        if found.plain == "/" and head.method != "POST":
+            return self.root()
         return None
+
+    def _list(self, path: str, permitted: Patterns) -> bytes:
+        if path == "/api/version":
+            return self._lists.version()
+        return self._lists.ps(permitted) if path == "/api/ps" else self._lists.tags(permitted)
+
+    def root(self) -> Own:
+        """What clients of some engines look for at `/`: is anybody there?"""
+        health, greeting = self.health(""), self._lists.greeting()
+        if health.status != 200:
+            return health
+        return Own(200, [_TEXT], greeting) if greeting else Own(200, [], b"")
 
     def models(self, item: str, permitted: Patterns, *, as_anthropic: bool = False) -> Own:
         """All models that a client may use, or the one called `item`. FaultError when there is none."""

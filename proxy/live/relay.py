@@ -13,6 +13,7 @@ import asyncio
 from proxy.live.answer import Sink
 from proxy.live.stream import TimedStream
 from proxy.live.upstream.deadlines import EngineSide
+from proxy.model.endpoint import Api
 from proxy.model.faults import Fault, FaultError
 from proxy.model.timeline import Clock, Timeline
 from proxy.wire import answers, usage
@@ -110,8 +111,11 @@ class Relay:
         self._timeline.first_byte = now
         self.status = status
         self.headers = headers
-        if status == 200 and answers.is_sse(headers):
-            self.stream = TimedStream(self.plan, self.meter, self._emit, self._loop, self._clock)
+        if status != 200:
+            return
+        is_lines = self.plan.api is Api.OLLAMA and answers.is_lines(headers)
+        if is_lines or answers.is_sse(headers):
+            self.stream = TimedStream(self.plan, self.meter, self._emit, self._loop, self._clock, lines=is_lines)
 
     def on_body(self, data: bytes, now: float) -> None:
         self.on_chunk(data, b"", now)
@@ -190,7 +194,8 @@ class Relay:
             return self.stream.usage()
         if not self.complete:
             return NO_USAGE
-        return usage.of_body(self.body) if self._ends is None else usage.of_ends(self._ends)
+        told = usage.of_body(self.body) if self._ends is None else usage.of_ends(self._ends)
+        return usage.of_headers(self.headers) if told is NO_USAGE and self.plan.api is Api.TGI else told
 
     def token_source(self) -> CountSource:
         """How the tokens were counted that passed so far."""

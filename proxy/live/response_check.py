@@ -35,7 +35,8 @@ from proxy.model.faults import (
     upstream,
 )
 from proxy.model.request import Job
-from proxy.wire import errors, sse
+from proxy.wire import errors
+from proxy.wire.event import Event
 from proxy.wire.retry_after import retry_after_s
 from proxy.wire.usage import is_unfinished
 
@@ -215,6 +216,6 @@ def _first_event(relay: Relay) -> CheckResult | None:
     stream = relay.stream
     if stream is None or not stream.saw_error or len(stream.tail) != 1:
         return None  # no error, or one that came after output, if in the same read
-    payload = sse.payload(stream.tail[0]) or b""
+    payload = Event(stream.tail[0]).data
     found = errors.first_event_fault(payload, relay.backend)
     return None if found is None else CheckResult(found[0], found[1], payload)

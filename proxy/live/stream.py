@@ -21,8 +21,10 @@ class TimedStream(sans_io.Stream):
         emit: Callable[[bytes], None],
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
+        *,
+        lines: bool = False,
     ) -> None:
-        super().__init__(plan, meter)
+        super().__init__(plan, meter, lines=lines)
         self._emit = emit
         self._loop = loop
         self._clock = clock

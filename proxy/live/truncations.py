@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from proxy.live.attempt import Caller, Try
-from proxy.model.endpoint import ENDPOINTS
+from proxy.model.endpoint import ENDPOINTS, Api
 from proxy.wire.truncation import Truncated, has_lost_context, is_cut, may_be_cut
 from proxy.wire.usage import Usage
 
@@ -46,6 +46,8 @@ def truncated(one: Try, usage: Usage, caller: Caller) -> str:
 
 def _found(one: Try, usage: Usage, context: int, model: str, caller: Caller) -> Truncated | None:
     dialect, call = one.backend.dialect, one.call
+    if ENDPOINTS[call.request.endpoint].api is Api.OLLAMA and _has_its_own(call.body):
+        return None
     if dialect.cuts_prompts and may_be_cut(usage, context, len(call.body)):
         tokenizers = caller.tokenizers
         tokenizer, estimator = tokenizers.ready(model), tokenizers.estimator(model)
@@ -54,6 +56,12 @@ def _found(one: Try, usage: Usage, context: int, model: str, caller: Caller) -> 
     if dialect.outruns_context and has_lost_context(usage, context) and _fields(call.body).get("n") in (None, 1):
         return Truncated.CONTEXT
     return None
+
+
+def _has_its_own(body: bytes) -> bool:
+    """Whether a request of Ollama's API says how long the context is to be."""
+    options = _fields(body).get("options") if b'"num_ctx"' in body else None
+    return isinstance(options, dict) and "num_ctx" in options
 
 
 def _fields(body: bytes) -> dict[str, Any]:

@@ -21,11 +21,24 @@ class Endpoint(StrEnum):
     MESSAGES = "messages"
     """Anthropic's `/v1/messages`."""
     TOKENS = "tokens"
-    """Nothing is generated: `/tokenize`, `/detokenize`, `/v1/messages/count_tokens` and the like."""
+    """Nothing is generated: `/tokenize`, `/v1/messages/count_tokens` and the like; what an engine says of itself."""
     POOLING = "pooling"
     """`/pooling`, `/classify` and the like."""
     STORED = "stored"
     """What an engine keeps: `/v1/responses/{id}`, `/v1/conversations` and all below them."""
+    OLLAMA_CHAT = "api.chat"
+    OLLAMA_GENERATE = "api.generate"
+    OLLAMA_EMBED = "api.embed"
+    OLLAMA_SHOW = "api.show"
+    """What one model is, in its engine's words."""
+    OLLAMA_LISTS = "api"
+    """Which models there are, which are in memory, which version; answered by the proxy."""
+    LLAMA_COMPLETION = "completion"
+    """llama.cpp's own `/completion`."""
+    LLAMA_INFILL = "infill"
+    GENERATE = "generate"
+    """TGI's own, and SGLang's."""
+    GENERATE_STREAM = "generate_stream"
     HEALTH = "health"
     """Answered by the proxy."""
     TIMINGS = "timings"
@@ -50,6 +63,17 @@ class Api(StrEnum):
     """Images and audio: streams of events with a `type`."""
     MESSAGES = "messages"
     """Anthropic's."""
+    OLLAMA = "ollama"
+    """Lines of JSON, and errors that are a text."""
+    LLAMA = "llama_cpp"
+    """Errors as OpenAI has them; events of its own."""
+    TGI = "tgi"
+    """Flat errors, and events of its own."""
+
+
+ENGINES_OWN: Final = frozenset({Api.OLLAMA, Api.LLAMA, Api.TGI})
+"""APIs that are one engine's: its errors are what their clients read, as they are."""
+_LIMITS: Final = (("max_completion_tokens",), ("max_tokens",), ("max_output_tokens",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +93,10 @@ class Facts:
     """Its API says that a request names a model; elsewhere an engine may have one of its own for it."""
     generates: bool = False
     """Takes the parameters of a generation: `max_tokens`, `n`, `stop`, `tools`."""
+    limits_at: tuple[tuple[str, ...], ...] = _LIMITS
+    """Where a request says how long its answer may be, in tokens; names, outermost first."""
+    streams: bool = False
+    """Its answers are streams unless the body says `stream: false`."""
     one_prompt: bool = False
     """Its one prompt has the context for itself; of embeddings and rankings every input has."""
     tells_end: bool = False
@@ -84,6 +112,10 @@ class Facts:
     entries: str = ""
     """… where an answer has an entry for each input."""
 
+
+_NUM_PREDICT: Final = (("options", "num_predict"),)
+_N_PREDICT: Final = (("n_predict",), ("max_tokens",))
+_NEW_TOKENS: Final = (("parameters", "max_new_tokens"), ("sampling_params", "max_new_tokens"))
 
 ENDPOINTS: Final[dict[Endpoint, Facts]] = {
     Endpoint.CHAT: Facts(
@@ -127,6 +159,33 @@ ENDPOINTS: Final[dict[Endpoint, Facts]] = {
     Endpoint.IMAGES: Facts(Api.TYPED),
     Endpoint.TOKENS: Facts(works=False, computes=False),
     Endpoint.STORED: Facts(Api.RESPONSES, works=False, computes=False, repeatable=False, mixed=True),
+    Endpoint.OLLAMA_CHAT: Facts(
+        Api.OLLAMA,
+        names_model=True,
+        generates=True,
+        limits_at=_NUM_PREDICT,
+        streams=True,
+        one_prompt=True,
+        tells_end=True,
+    ),
+    Endpoint.OLLAMA_GENERATE: Facts(
+        Api.OLLAMA,
+        names_model=True,
+        generates=True,
+        limits_at=_NUM_PREDICT,
+        streams=True,
+        one_prompt=True,
+        tells_end=True,
+    ),
+    Endpoint.OLLAMA_EMBED: Facts(Api.OLLAMA, names_model=True),
+    Endpoint.OLLAMA_SHOW: Facts(Api.OLLAMA, works=False, computes=False, names_model=True),
+    Endpoint.OLLAMA_LISTS: Facts(Api.OLLAMA, works=False, repeatable=False),
+    Endpoint.LLAMA_COMPLETION: Facts(Api.LLAMA, generates=True, limits_at=_N_PREDICT, tells_end=True),
+    Endpoint.LLAMA_INFILL: Facts(Api.LLAMA, generates=True, limits_at=_N_PREDICT, one_prompt=True, tells_end=True),
+    Endpoint.GENERATE: Facts(Api.TGI, generates=True, limits_at=_NEW_TOKENS, one_prompt=True, tells_end=True),
+    Endpoint.GENERATE_STREAM: Facts(
+        Api.TGI, generates=True, limits_at=_NEW_TOKENS, streams=True, one_prompt=True, tells_end=True
+    ),
     Endpoint.HEALTH: Facts(works=False, repeatable=False),
     Endpoint.TIMINGS: Facts(works=False, repeatable=False),
     Endpoint.MODELS: Facts(works=False, repeatable=False, mixed=True),
@@ -205,10 +264,21 @@ ROUTES: Final = (
     Row("/detokenize", Endpoint.TOKENS, Served.SOMEWHERE),
     Row("/chat_tokenize", Endpoint.TOKENS, Served.SOMEWHERE),
     Row("/apply-template", Endpoint.TOKENS, Served.SOMEWHERE),
-    Row("/completion", Endpoint.OTHER, Served.SOMEWHERE),
-    Row("/infill", Endpoint.OTHER, Served.SOMEWHERE),
-    Row("/generate", Endpoint.OTHER, Served.SOMEWHERE),
-    Row("/generate_stream", Endpoint.OTHER, Served.SOMEWHERE),
+    Row("/props", Endpoint.TOKENS, Served.SOMEWHERE, GET),
+    Row("/info", Endpoint.TOKENS, Served.SOMEWHERE, GET),
+    Row("/completion", Endpoint.LLAMA_COMPLETION, Served.SOMEWHERE),
+    Row("/infill", Endpoint.LLAMA_INFILL, Served.SOMEWHERE),
+    Row("/generate", Endpoint.GENERATE, Served.SOMEWHERE),
+    Row("/generate_stream", Endpoint.GENERATE_STREAM, Served.SOMEWHERE),
+    Row("/api/chat", Endpoint.OLLAMA_CHAT, Served.SOMEWHERE),
+    Row("/api/generate", Endpoint.OLLAMA_GENERATE, Served.SOMEWHERE),
+    Row("/api/embed", Endpoint.OLLAMA_EMBED, Served.SOMEWHERE),
+    Row("/api/embeddings", Endpoint.OLLAMA_EMBED, Served.SOMEWHERE),
+    Row("/api/show", Endpoint.OLLAMA_SHOW, Served.SOMEWHERE),
+    Row("/api/tags", Endpoint.OLLAMA_LISTS, Served.SOMEWHERE, GET),
+    Row("/api/ps", Endpoint.OLLAMA_LISTS, Served.SOMEWHERE, GET),
+    Row("/api/version", Endpoint.OLLAMA_LISTS, Served.SOMEWHERE, GET),
+    Row("/", Endpoint.GENERATE, Served.SOMEWHERE, GET | POST),
     Row("/invocations", Endpoint.OTHER, Served.SOMEWHERE),
     Row("/cohere/v2/chat", Endpoint.OTHER, Served.SOMEWHERE),
     Row("/inference/v1/generate", Endpoint.OTHER, Served.SOMEWHERE),

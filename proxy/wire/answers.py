@@ -33,6 +33,8 @@ _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".en
 
 _STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 """Every stream says so, whatever the engine says: intermediaries must not buffer it."""
+_SSE = (b"text/event-stream",)
+_LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl")
 _STREAM_NAMES = frozenset(name for name, _ in _STREAM_HEADERS)
 _ABOUT_BODY = frozenset({b"content-disposition", b"content-encoding", b"content-language", b"content-type"})
 _JSON = (b"content-type", b"application/json")
@@ -69,11 +71,20 @@ def head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 def is_sse(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a body is a stream of events that can be read (nobody asked for a compressed one)."""
+    return _is_plain(headers, _SSE)
+
+
+def is_lines(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """The same of a stream of lines of JSON."""
+    return _is_plain(headers, _LINES)
+
+
+def _is_plain(headers: Iterable[tuple[bytes, bytes]], kinds: tuple[bytes, ...]) -> bool:
     found = False
     for name, value in headers:
         lower = name.lower()
         if lower == b"content-type":
-            found = value.lower().startswith(b"text/event-stream")
+            found = value.lower().startswith(kinds)
         elif lower == b"content-encoding" and value.lower() != b"identity":
             return False
     return found

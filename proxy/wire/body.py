@@ -10,11 +10,11 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from proxy.model.endpoint import ENDPOINTS, Endpoint
+from proxy.model.endpoint import ENDPOINTS, ENGINES_OWN, Api, Endpoint
 from proxy.model.faults import FaultError, Kind, downstream
 from proxy.model.limits import ParameterLimits
 from proxy.model.request import Request
-from proxy.wire import multipart, weight
+from proxy.wire import multipart, native, weight
 from proxy.wire.headers import Head
 from proxy.wire.routes import Route
 
@@ -87,16 +87,21 @@ def read(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> tupl
             if body or route.json_only:  # SDKs cancel a response by an empty POST that claims to be JSON
                 fields = _parse(body, limits)
                 model = _model(fields)
+                if model is None and ENDPOINTS[route.endpoint].api is Api.OLLAMA and "name" in fields:
+                    model = _model({"model": fields["name"]})  # as it was called before
         elif body:
             model = _form_model(head.content_type, body)
     elif route.plain:
         model = _asked_model(route.target)
     max_tokens = None
-    if ENDPOINTS[route.endpoint].generates:
+    facts = ENDPOINTS[route.endpoint]
+    if facts.generates:
         _check_generation(route.endpoint, fields, limits)
-        max_tokens = _max_tokens(fields)
+        max_tokens = native.limit(fields, facts.limits_at) if facts.api in ENGINES_OWN else _max_tokens(fields)
     stream = fields.get("stream")
-    if stream is not None and not isinstance(stream, bool):
+    if stream is None:
+        stream = facts.streams
+    elif not isinstance(stream, bool):
         raise invalid("`stream` must be true or false.", "stream")
     usage_asked, continuous_usage_asked = _usage_asked(fields)
     request = Request(
@@ -105,7 +110,7 @@ def read(head: Head, route: Route, body: bytes, limits: ParameterLimits) -> tupl
         route.target,
         route.endpoint,
         model,
-        stream=bool(stream),
+        stream=stream,
         body_bytes=len(body),
         max_tokens=max_tokens,
         client_attempt=head.client_attempt,
@@ -191,7 +196,7 @@ def _max_tokens(fields: dict[str, Any]) -> int | None:
 
 def _check_generation(endpoint: Endpoint, fields: dict[str, Any], limits: ParameterLimits) -> None:
     get = fields.get
-    if endpoint is Endpoint.CHAT:
+    if endpoint is Endpoint.CHAT or (endpoint is Endpoint.OLLAMA_CHAT and fields.get("messages")):
         _check_messages(fields, limits)
     _check_count(fields, "n", 1, limits.n)
     for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):

@@ -13,6 +13,7 @@ _FIRST_B: Final = 4 * 1024
 _LAST_B: Final = 8 * 1024
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*(?=\{)')
 """Cannot occur inside text: there every quote is escaped."""
+_COUNTS: Final = re.compile(rb'"((?:prompt_)?eval_count)"\s*:\s*([0-9]{1,15})')
 _MARKS: Final = re.compile(rb'"[^"]*"|[][{}]')
 _NAME: Final = re.compile(rb"event: ?([a-z_.]{1,64})\n")
 _TYPE: Final = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z_.]{1,64})"')
@@ -46,6 +47,10 @@ class Ends:
     def usage(self) -> dict[str, Any] | None:
         """The `usage` object of the answer; None: it has none there."""
         return _at_the_end(b"".join(self._last), 1) or _at_the_start(self._first)
+
+    def counts(self) -> dict[str, Any]:
+        """Those of Ollama's own, which stand at the end of an answer."""
+        return {name.decode(): int(number) for name, number in _COUNTS.findall(b"".join(self._last))}
 
 
 def abridged(event: bytes, data: bytes) -> bytes:

@@ -5,18 +5,22 @@
     Responses        the same                                    event: error, {"type": "error", "code", …}
     images, audio    the same                                    event: error, {"type": "error", "error": {…}}
     Anthropic        {"type": "error", "error": {type, message}} event: error, the same
+    Ollama           {"error": text}                             a line: the same
+    TGI              {"error": text, "error_type": …}            data: the same
 
-Sources: OpenAI's API reference (errors; streaming events of Responses and images), Anthropic's (errors). Which fault is
-which status is known to `errors`; here is only what an error looks like.
+llama.cpp's own routes have OpenAI's. SGLang has `/generate`, too: its errors pass there as they are.
+
+Sources: OpenAI's API reference (errors; streaming events of Responses and images), Anthropic's (errors), Ollama's and
+TGI's code. Which fault is which status is known to `errors`; here is only what an error looks like.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from proxy.model.endpoint import ENDPOINTS, ROUTES, Api, Endpoint, Served
+from proxy.model.endpoint import ENDPOINTS, ENGINES_OWN, ROUTES, Api, Endpoint, Served
 
 
 class Words(NamedTuple):
@@ -28,11 +32,16 @@ class Words(NamedTuple):
     code: str | int | None = None
 
 
-_BY_SEGMENT: Final = {
-    row.path.split("/")[2].encode(): ENDPOINTS[row.endpoint].api
-    for row in reversed(ROUTES)  # of a segment's routes the first tells
-    if row.served is Served.EVERYWHERE and row.endpoint is not Endpoint.MODELS  # both APIs have it
-}
+def _first_segments() -> Iterator[tuple[bytes, Api]]:
+    for row in reversed(ROUTES):  # of a segment's routes the first tells
+        api = ENDPOINTS[row.endpoint].api
+        if row.served is Served.EVERYWHERE and row.endpoint is not Endpoint.MODELS:  # both APIs have it
+            yield row.path.split("/")[2].encode(), api
+        elif api in ENGINES_OWN and row.path != "/":
+            yield row.path.split("/")[1].encode(), api
+
+
+_BY_SEGMENT: Final = dict(_first_segments())
 _ANTHROPIC_TYPES: Final = {
     401: "authentication_error",
     402: "billing_error",
@@ -58,6 +67,8 @@ def api_of(target: bytes, fields: Mapping[bytes, bytes] | None = None) -> Api:
     path = target.partition(b"?")[0]
     if not path.startswith(b"/") and b"://" in path:
         path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
+    while path.startswith(b"/v1/v1/"):
+        path = path.removeprefix(b"/v1")
     segments = path.split(b"/", 3)
     found = segments[2] if len(segments) > 2 and segments[1] == b"v1" else segments[1] if len(segments) > 1 else b""
     said = fields is not None and b"anthropic-version" in fields
@@ -71,6 +82,10 @@ def status_of(status: int, kind: str, api: Api) -> int:
 
 def body(words: Words, status: int, api: Api, request_id: str = "") -> bytes:
     """The body of an error answer."""
+    if api is Api.OLLAMA:
+        return orjson.dumps({"error": words.message})
+    if api is Api.TGI:
+        return orjson.dumps({"error": words.message, "error_type": _tgi_type(words, status)})
     if api is not Api.MESSAGES:
         return orjson.dumps({"error": words._asdict()})
     said: dict[str, Any] = {"type": "error", "error": _anthropic(words, status)}
@@ -81,7 +96,9 @@ def body(words: Words, status: int, api: Api, request_id: str = "") -> bytes:
 
 def event(words: Words, status: int, api: Api, last: bytes = b"") -> bytes:
     """The last event of a stream that failed; `last`: the event before it, as far as there was one."""
-    if api is Api.OPENAI:
+    if api is Api.OLLAMA:
+        return body(words, status, api) + b"\n"
+    if api is Api.OPENAI or api in ENGINES_OWN:
         return b"data: " + body(words, status, api) + b"\n\n"
     if api is Api.MESSAGES:
         said: dict[str, Any] = {"type": "error", "error": _anthropic(words, status)}
@@ -102,14 +119,16 @@ def event(words: Words, status: int, api: Api, last: bytes = b"") -> bytes:
 def is_body(fields: Mapping[str, Any], api: Api) -> bool:
     """Whether an engine's error body is already what clients of this API read."""
     error = fields.get("error")
-    if not isinstance(error, dict) or not isinstance(error.get("message"), str):
+    if isinstance(error, str):
+        return api is Api.OLLAMA or (api is Api.TGI and isinstance(fields.get("error_type"), str))
+    if api is Api.OLLAMA or not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return False
     return api is not Api.MESSAGES or (fields.get("type") == "error" and isinstance(error.get("type"), str))
 
 
 def is_event(fields: Mapping[str, Any], api: Api) -> bool:
     """The same of an engine's event inside a stream."""
-    if api is Api.OPENAI:
+    if api is Api.OPENAI or api in ENGINES_OWN:
         return is_body(fields, api)
     if api is Api.RESPONSES and fields.get("type") == "response.failed":
         return True
@@ -123,6 +142,12 @@ def _anthropic(words: Words, status: int) -> dict[str, str]:
         return {"type": _OVERLOADED, "message": words.message}
     usual = "invalid_request_error" if status < 500 else "api_error"
     return {"type": _ANTHROPIC_TYPES.get(status, usual), "message": words.message}
+
+
+def _tgi_type(words: Words, status: int) -> str:
+    if words.type == _OVERLOADED or status in (429, 503):
+        return "overloaded"
+    return "validation" if status < 500 else "generation"
 
 
 def _sequence_after(last: bytes) -> int:

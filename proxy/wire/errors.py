@@ -13,6 +13,7 @@ from proxy.model.endpoint import Api
 from proxy.model.faults import OUT_OF_CREDIT, Blame, Fault, Kind, Retry, Source, downstream, upstream
 from proxy.wire import error_shapes, sse
 from proxy.wire.error_shapes import Words
+from proxy.wire.event import Event
 
 
 class Shape(NamedTuple):
@@ -162,7 +163,7 @@ def event_of(body: bytes, status: int, api: Api = Api.OPENAI, last: bytes = b"")
 
 def event_as(event: bytes, api: Api, last: bytes = b"") -> bytes:
     """An engine's error event as clients of the asked API read it: itself, byte for byte, where it already is that."""
-    body = sse.payload(event) or b""
+    body = Event(event).data
     fields = _object(body)
     if fields is not None and error_shapes.is_event(fields, api):
         return event

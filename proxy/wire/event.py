@@ -11,7 +11,7 @@ _NOTHING: Fields = {}
 
 
 class Event:
-    """A whole event, clean (`sse.cleaned`). Who changes its fields is the last that asks for them."""
+    """A whole event, clean (`sse.cleaned`), or a line of JSON. Who changes its fields is the last to ask for them."""
 
     __slots__ = ("_data", "_is_broken", "_is_read", "_object", "raw")
 
@@ -29,7 +29,7 @@ class Event:
         """Its data, several lines joined; empty when it has none."""
         data = self._data
         if data is None:
-            data = sse.payload(self.raw) or b""
+            data = sse.payload(self.raw) or _line(self.raw)
             if len(self.raw) <= sse.FREE_B:  # a picture is not held twice
                 self._data = data
         return data
@@ -76,3 +76,8 @@ class Event:
             self._is_broken = True
         else:
             self._object = found if isinstance(found, dict) else None
+
+
+def _line(raw: bytes) -> bytes:
+    """A line of JSON that is a whole event."""
+    return raw if raw.startswith(b"{") else b""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from proxy.model.abilities import NOTHING_NEEDED, Lack
+from proxy.model.endpoint import Api
 
 _BY_PART: Final = {
     "image_url": Lack.IMAGES,
@@ -16,14 +17,23 @@ _BY_PART: Final = {
 _MAX_PARTS: Final = 4096
 
 
-def of(fields: Mapping[str, Any]) -> frozenset[Lack]:
+def of(fields: Mapping[str, Any], api: Api = Api.OPENAI) -> frozenset[Lack]:
     """All of it."""
     found: set[Lack] = set()
     if (fields.get("tools") and fields.get("tool_choice") != "none") or fields.get("functions"):
         found.add(Lack.TOOLS)
     _of_messages(fields.get("messages"), found)
     _of_messages(fields.get("input"), found)
+    if api is Api.OLLAMA and _has_images(fields):
+        found.add(Lack.IMAGES)
     return frozenset(found) if found else NOTHING_NEEDED
+
+
+def _has_images(fields: Mapping[str, Any]) -> bool:
+    """Ollama has them beside a text, not in it."""
+    messages = fields.get("messages")
+    shown = messages if isinstance(messages, list) else ()
+    return bool(fields.get("images")) or any(isinstance(one, dict) and one.get("images") for one in shown)
 
 
 def _of_messages(messages: Any, found: set[Lack]) -> None:

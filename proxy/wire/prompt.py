@@ -36,6 +36,7 @@ _CONSTRAINTS = frozenset(
         "guided_choice",
         "regex",
         "ebnf",
+        "format",
     }
 )
 """Fields that bind the output; `response_format` does so too unless it says `text`."""
@@ -217,7 +218,13 @@ def _canonical(fields: Mapping[str, Any]) -> bytes:
 
 
 def _prompt(fields: Mapping[str, Any]) -> Any:
-    return fields.get("messages") or fields.get("prompt") or fields.get("input")
+    return (
+        fields.get("messages")
+        or fields.get("prompt")
+        or fields.get("input")
+        or fields.get("inputs")
+        or fields.get("input_prefix")
+    )
 
 
 def _bytes_of(value: Any, most_b: int) -> bytes:

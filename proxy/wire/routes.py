@@ -28,12 +28,12 @@ class Route(NamedTuple):
     """The decoded path, where not every kind of engine has it; empty: all may be asked, or the operator says so."""
 
 
-_BELOW: Final = tuple(row for row in ROUTES if row.path.endswith("/"))
+_BELOW: Final = tuple(row for row in ROUTES if row.path.endswith("/") and row.path != "/")
 
 
 def _spelled() -> Iterator[tuple[str, Route]]:
     for path, endpoint, served, methods, json_only in ROUTES:
-        if path.endswith("/"):
+        if path.endswith("/") and path != "/":
             continue
         if served is Served.EVERYWHERE:
             found = Route(endpoint, path, methods, json_only)

@@ -9,8 +9,8 @@ changes text, order or usage.
 
 from typing import Final
 
-from proxy.model.endpoint import Api
-from proxy.wire import ends, errors, sse, usage
+from proxy.model.endpoint import ENGINES_OWN, Api
+from proxy.wire import ends, errors, native, ndjson, sse, usage
 from proxy.wire.choices import Choices
 from proxy.wire.event import Event
 from proxy.wire.meter import Meter
@@ -35,6 +35,7 @@ class Stream:
         "_is_over",
         "_is_straight",
         "_limit_b",
+        "_lines",
         "_may_be_straight",
         "_next_at",
         "_pacer",
@@ -43,6 +44,7 @@ class Stream:
         "_splitter",
         "_stages",
         "_straight",
+        "_texts",
         "is_in_vain",
         "last_event",
         "meter",
@@ -51,9 +53,13 @@ class Stream:
         "unsent_error",
     )
 
-    def __init__(self, plan: StreamPlan, meter: Meter) -> None:
+    def __init__(self, plan: StreamPlan, meter: Meter, *, lines: bool = False) -> None:
+        """`lines`: its events are lines of JSON."""
         self._plan = plan
-        self._splitter = sse.EventSplitter(plan.event_limit_b, plan.allowance)
+        self._lines = ndjson.LineSplitter(plan.event_limit_b, plan.allowance) if lines else None
+        self._splitter = self._lines or sse.EventSplitter(plan.event_limit_b, plan.allowance)
+        self._texts = native.Texts(plan.api) if plan.api in ENGINES_OWN else None
+        """Of an API that is one engine's."""
         self._limit_b = min(plan.event_limit_b, _WHOLE_B)
         """Larger events take the long way."""
         self._choices = Choices()
@@ -70,7 +76,8 @@ class Stream:
         tokens = rechunker if isinstance(rechunker, TokenRechunker) else None
         self._straight = StraightWay(self._choices, meter, tokens, undoes=undoing is not None)
         is_withheld = self._pacer is not None or plan.continuation is not None or plan.corrections is not None
-        self._may_be_straight = not is_withheld and (rechunker is None or tokens is not None)
+        is_own = is_withheld or self._texts is not None
+        self._may_be_straight = not is_own and (rechunker is None or tokens is not None)
         self._is_straight = self._may_be_straight
         """Nothing is kept back: what comes whole and needs no change goes straight on."""
         self._is_over = False
@@ -115,8 +122,12 @@ class Stream:
 
     def close(self, now: float) -> bytes:
         """Nothing more comes: what is kept back leaves now. Harmless when repeated."""
+        last: list[Event] = []
+        if self._lines is not None and not self._is_over:
+            for raw in self._lines.rest():
+                self._take(Event(raw), now, last)
         self._is_over = True
-        return self._leave(self._rest(now), now)
+        return self._leave([*last, *self._rest(now)], now)
 
     def give_back(self) -> None:
         """No large event is held any more. Harmless when repeated."""
@@ -129,11 +140,15 @@ class Stream:
 
     def usage(self) -> usage.Usage:
         """Token counts, as far as its events told them."""
+        if self._texts is not None:
+            return usage.Usage(*self._texts.counts)
         return usage.of_messages(self._begun, self.tail) if self._begun else usage.of_events(self.tail)
 
     @property
     def has_ended(self) -> bool:
         """Whether the engine's events say that its text is complete, all choices of it, `[DONE]` or not."""
+        if self._texts is not None and self._texts.have_ended:
+            return True
         return self._choices.have_ended or usage.said_last_word(self.tail)
 
     def token_source(self) -> CountSource:
@@ -153,7 +168,7 @@ class Stream:
         for raw in events:
             if self.saw_done or self.saw_error:
                 break
-            clean = sse.cleaned(raw)
+            clean = sse.cleaned(raw) if self._lines is None else raw
             if clean.startswith(b":"):
                 out.append(Event(clean))
             elif clean:
@@ -184,7 +199,9 @@ class Stream:
     def _note(self, event: Event) -> None:
         self._straight.saw(event)
         raw = event.raw
-        if self._plan.api is Api.MESSAGES and not self._begun and raw.find(b'"message_start"') >= 0:
+        if self._texts is not None:
+            self._texts.saw(event.object)
+        elif self._plan.api is Api.MESSAGES and not self._begun and raw.find(b'"message_start"') >= 0:
             self._begun = raw if len(raw) <= _WHOLE_B else ends.abridged(raw, event.data)
         self._remember(raw if len(raw) <= _WHOLE_B else ends.abridged(raw, event.data))
         continuation = self._plan.continuation

@@ -23,7 +23,7 @@ _WORTH: Final = 0.6
 _MARGIN: Final = 16
 """Tokens: engines count the last one, or their own, or do not."""
 _RUNS: Final = re.compile(r"(.)\1{3,}", re.DOTALL)
-_PROMPTS: Final = ("system", "instructions", "messages", "prompt", "input")
+_PROMPTS: Final = ("system", "instructions", "messages", "prompt", "input", "input_prefix", "input_suffix")
 _PARTS: Final = ("content", "text")
 
 

@@ -4,17 +4,19 @@ Owns reading, never changing. Anything that is not what it should be reads as un
 """
 
 import re
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-from proxy.wire import sse
+from proxy.wire import native, sse
 from proxy.wire.ends import Ends
 from proxy.wire.event import Event
 
 _COUNT_MAX = 2**53
+_COUNTED: Final = (b"x-prompt-tokens", b"x-generated-tokens")
 _ANSWERS = re.compile(
-    rb'"(?:content|text|arguments|refusal|partial_json)": ?"[^"]'
+    rb'"(?:content|text|arguments|refusal|partial_json|response)": ?"[^"]'
     rb'|"response\.(?:output_text|function_call_arguments|refusal)\.delta"'
 )
 """An empty text is a role chunk, or a piece of thought beside it; names that end in `content` are others."""
@@ -59,13 +61,22 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 def of_body(body: bytes) -> Usage:
     """Usage of a whole JSON answer."""
-    return _of_fields(_object(body))
+    fields = _read(body)
+    if isinstance(fields, list):
+        return Usage(*native.total(fields))
+    return _of_fields(fields) if isinstance(fields, dict) else NO_USAGE
+
+
+def of_headers(headers: Iterable[tuple[bytes, bytes]]) -> Usage:
+    """TGI's, of an answer whose body says nothing."""
+    found = {name: int(value) for name, value in headers if name in _COUNTED and value[:16].isdigit()}
+    return Usage(*(_count(found.get(name)) for name in _COUNTED)) if found else NO_USAGE
 
 
 def of_ends(ends: Ends) -> Usage:
     """Usage of a whole JSON answer that was too large to be kept."""
     found = ends.usage()
-    return NO_USAGE if found is None else _of_fields({"usage": found})
+    return Usage(*native.counts(ends.counts())) if found is None else _of_fields({"usage": found})
 
 
 def of_events(events: list[bytes]) -> Usage:
@@ -102,7 +113,7 @@ def holds_content(event: Event) -> bool:
         return kind.endswith(".delta") or kind == "content_block_delta"
     choices = event.object.get("choices")
     if not isinstance(choices, list):
-        return False
+        return native.holds_output(event.object)
     return any(_choice_has_content(choice) for choice in choices if isinstance(choice, dict))
 
 
@@ -140,7 +151,7 @@ def _told_by(event: Event, events: list[Event]) -> Usage:
 def _of_fields(fields: Any) -> Usage:
     usage = fields.get("usage") if isinstance(fields, dict) else None
     if not isinstance(usage, dict):
-        return _of_timings(fields.get("timings")) if isinstance(fields, dict) else NO_USAGE
+        return _of_other(fields) if isinstance(fields, dict) else NO_USAGE
     if "cache_read_input_tokens" in usage:
         return _of_messages(usage)
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
@@ -149,6 +160,12 @@ def _of_fields(fields: Any) -> Usage:
         _count(usage.get("completion_tokens", usage.get("output_tokens"))),
         _count(details.get("cached_tokens")) if isinstance(details, dict) else None,
     )
+
+
+def _of_other(fields: dict[str, Any]) -> Usage:
+    """Of an API of its own, or llama.cpp's in OpenAI's."""
+    own = native.counts(fields)
+    return _of_timings(fields.get("timings")) if own is native.NOTHING else Usage(*own)
 
 
 def _of_messages(usage: dict[str, Any]) -> Usage:
@@ -178,9 +195,8 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < _COUNT_MAX else None
 
 
-def _object(data: bytes) -> dict[str, Any]:
+def _read(data: bytes) -> Any:
     try:
-        fields = orjson.loads(data)
+        return orjson.loads(data)
     except orjson.JSONDecodeError:
-        return {}
-    return fields if isinstance(fields, dict) else {}
+        return None

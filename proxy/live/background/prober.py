@@ -33,6 +33,8 @@ _LOST_S = 1.0
 """A backend that is not there is looked for so often."""
 _LOOK_S = 0.1
 """After a request found nobody there, and before it is looked again."""
+_LIST_S = 60.0
+"""Sizes and digests in an engine's own list of its models may be so old."""
 _HEALTH_B = 64 << 10
 _UNWELL = 503
 _NO_LOOK = "", frozenset[str]()
@@ -90,6 +92,9 @@ class Prober:
         self._identifies = identifies
         self._identified = False
         self._warmer = warmer
+        self._listed: frozenset[str] | None = None
+        self._list_at = 0.0
+        """Its models when it was asked for its own list of them, and when it may be asked again."""
         self._weights: dict[str, str] = {}
         """Model → what it said of its weights."""
 
@@ -150,6 +155,8 @@ class Prober:
             is_recognised = await self._ask_for_more(fields, server, found)
         if self._versions is not None and found is not None:
             await self._revise(self._versions, found)
+        if found is not None and self._backend.dialect.lists_at:
+            await self._list(found)
         if self._identifies and is_recognised and not self._identified:
             await self._identify(fields)
 
@@ -263,6 +270,18 @@ class Prober:
         names = self._backend.aliases
         versions.told(self._backend.name, told | {public: told[own] for public, own in names.items() if own in told})
 
+    async def _list(self, found: Listing) -> None:
+        """Its own list: at once where other models are there, and now and then."""
+        backend, now = self._backend, self._backend.clock()
+        if found.names == self._listed and now < self._list_at:
+            return
+        try:
+            relay = await self._questions.get(backend.dialect.lists_at, listing.MAX_B, self._health.probe_timeout)
+        except (TimeoutError, FaultError):
+            return  # it may tell next time
+        if relay.complete and relay.status == 200:
+            backend.listed, self._listed, self._list_at = relay.body, found.names, now + _LIST_S
+
     async def _by_signs(self, fields: Any, server: str) -> str | None:
         for sign in recognition.signs(fields, server):
             relay = await self._questions.get(sign.path, listing.MAX_B, self._health.probe_timeout)
@@ -283,6 +302,8 @@ class Prober:
         _log.info("backend %s is %s", backend.name, kind or "of an unknown kind")
         if was is not UNKNOWN:
             backend.contexts = {}
+            backend.listed = backend.in_memory = b""
+            self._listed = None
             self._driver.report(Restarted(backend.name))
             self._backend.warm = frozenset()
         return True

@@ -163,6 +163,8 @@ class Scraper:
         if relay.fault is not None or not relay.complete or relay.status != 200:
             return NOTHING
         reading = source.read(relay.body)
+        if source is self._backend.dialect.in_memory and self._backend.dialect.lists_at:
+            self._backend.in_memory = relay.body
         if source.every_s >= SELDOM_S:
             self._kept[source] = reading
         if source.stirs:

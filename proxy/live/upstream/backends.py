@@ -59,6 +59,8 @@ class Upstream:
         """It was not reached just now: its prober looks at once."""
         self.warm: frozenset[str] = frozenset()
         """Models in which it was asked for named prompts, by its own names, since it forgot everything."""
+        self.listed = self.in_memory = b""
+        """Its own lists, as it told them last: of its models, and of those that it has in memory."""
         self.contexts: dict[str, int] = {}
         """Tokens of the contexts that it told last, by its own names of models."""
         self._told: set[str] = set()

@@ -1,6 +1,6 @@
 """The table of endpoints is whole and agrees with itself."""
 
-from proxy.model.endpoint import ENDPOINTS, ROUTES, Api, Endpoint, Served
+from proxy.model.endpoint import ENDPOINTS, ROUTE_LABEL, ROUTE_LABELS, ROUTES, SOMEWHERE, Api, Endpoint, Served
 
 
 def named(**wanted: bool) -> set[Endpoint]:
@@ -22,21 +22,25 @@ def test_what_may_leave_something_behind_is_never_sent_twice() -> None:
         Endpoint.HEALTH,
         Endpoint.TIMINGS,
         Endpoint.MODELS,
+        Endpoint.OLLAMA_LISTS,
         Endpoint.OTHER,
     }
 
 
 def test_where_nothing_works_nothing_is_learnt() -> None:
-    own = {Endpoint.HEALTH, Endpoint.TIMINGS, Endpoint.MODELS}
-    assert named(works=False) == {Endpoint.TOKENS, Endpoint.STORED, Endpoint.OTHER} | own
-    assert named(computes=False) == {Endpoint.TOKENS, Endpoint.STORED}
+    own = {Endpoint.HEALTH, Endpoint.TIMINGS, Endpoint.MODELS, Endpoint.OLLAMA_LISTS}
+    assert named(works=False) == {Endpoint.TOKENS, Endpoint.STORED, Endpoint.OLLAMA_SHOW, Endpoint.OTHER} | own
+    assert named(computes=False) == {Endpoint.TOKENS, Endpoint.STORED, Endpoint.OLLAMA_SHOW}
     assert named(mixed=True) <= named(works=False)
 
 
 def test_what_generates_tells_its_end_and_names_its_model() -> None:
     generating = named(generates=True)
     assert generating == named(tells_end=True)
-    assert generating < named(names_model=True)
+    nameless = {endpoint for endpoint in generating if ENDPOINTS[endpoint].api in (Api.LLAMA, Api.TGI)}
+    assert generating - nameless < named(names_model=True)
+    assert generating <= {endpoint for endpoint, facts in ENDPOINTS.items() if facts.limits_at}
+    assert named(streams=True) < generating
     assert named(says_done=True) <= named(rechunked=True) <= generating
     assert named(usage_on_request=True) <= named(says_done=True)
 
@@ -60,4 +64,19 @@ def test_other_apis_than_openais() -> None:
         Endpoint.MESSAGES: Api.MESSAGES,
         Endpoint.AUDIO: Api.TYPED,
         Endpoint.IMAGES: Api.TYPED,
+        Endpoint.OLLAMA_CHAT: Api.OLLAMA,
+        Endpoint.OLLAMA_GENERATE: Api.OLLAMA,
+        Endpoint.OLLAMA_EMBED: Api.OLLAMA,
+        Endpoint.OLLAMA_SHOW: Api.OLLAMA,
+        Endpoint.OLLAMA_LISTS: Api.OLLAMA,
+        Endpoint.LLAMA_COMPLETION: Api.LLAMA,
+        Endpoint.LLAMA_INFILL: Api.LLAMA,
+        Endpoint.GENERATE: Api.TGI,
+        Endpoint.GENERATE_STREAM: Api.TGI,
     }
+
+
+def test_labels_of_routes() -> None:
+    assert {label.removeprefix(ROUTE_LABEL) for label in ROUTE_LABELS} == SOMEWHERE
+    assert "/" in SOMEWHERE
+    assert "/v1/chat/completions" not in SOMEWHERE

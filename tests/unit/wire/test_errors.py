@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.model.endpoint import Api
+from proxy.model.endpoint import ENGINES_OWN, Api
 from proxy.model.faults import OUT_OF_CREDIT, Blame, Fault, Kind, Retry, Source, downstream, internal, upstream
 from proxy.wire import errors, sse
 from proxy.wire.event import Event
@@ -312,6 +312,8 @@ def test_upstream_faults_name_no_retry_after_unless_told() -> None:
 SHAPES = {
     Api.MESSAGES: {"type": "error", "error": {"type": "overloaded_error", "message": "x"}, "request_id": "r-1"},
     Api.OPENAI: {"error": {"message": "x", "type": "overloaded_error", "param": None, "code": "draining"}},
+    Api.OLLAMA: {"error": "x"},
+    Api.TGI: {"error": "x", "error_type": "overloaded"},
 }
 
 
@@ -381,6 +383,9 @@ RESPONSES = b'event: error\ndata: {"type":"error","code":"c","message":"m","para
 ANTHROPIC = b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"m"}}\n\n'
 FAILED = b'event: response.failed\ndata: {"type":"response.failed","response":{"error":{"message":"m"}}}\n\n'
 TEXT = b"event: error\ndata: it broke\n\n"
+NAMELESS = {Api.OPENAI, *ENGINES_OWN}
+LINE = b'{"error": "it broke"}\n'
+OF_TGI = b'data: {"error":"Model is overloaded","error_type":"overloaded"}\n\n'
 
 
 @pytest.mark.parametrize(
@@ -392,6 +397,10 @@ TEXT = b"event: error\ndata: it broke\n\n"
         (Api.RESPONSES, FAILED),
         (Api.MESSAGES, ANTHROPIC),
         (Api.TYPED, ANTHROPIC),
+        (Api.OLLAMA, LINE),
+        (Api.LLAMA, NESTED),
+        (Api.TGI, OF_TGI),
+        (Api.TGI, NESTED),  # SGLang's, on the same route
     ],
 )
 def test_an_engines_event_in_shape_passes_byte_for_byte(api: Api, event: bytes) -> None:
@@ -403,15 +412,18 @@ def test_an_engines_event_in_shape_passes_byte_for_byte(api: Api, event: bytes) 
 def test_an_engines_event_in_another_shape_is_put_into_it(api: Api, event: bytes) -> None:
     last = b'data: {"type":"response.output_text.delta","delta":"\\"sequence_number\\":9","sequence_number":41}\n\n'
     shown = errors.event_as(event, api, last)
-    fields = json.loads(sse.payload(shown) or b"")
+    fields = json.loads(Event(shown).data)
     message = {FLAT: "too long", NESTED: "broke", TEXT: "it broke"}[event]
     if api is Api.RESPONSES:
         assert (fields["type"], fields["message"], fields["sequence_number"]) == ("error", message, 42)
         assert set(fields) == {"type", "code", "message", "param", "sequence_number"}
+    elif api is Api.OLLAMA or (api is Api.TGI and event is not NESTED):
+        assert fields["error"] == message
+        assert ("error_type" in fields) is (api is Api.TGI)
     else:
         assert fields["error"]["message"] == message
-        assert fields.get("type") == (None if api is Api.OPENAI else "error")
-    assert shown.startswith(b"event: error\ndata: ") is (api is not Api.OPENAI)
+        assert fields.get("type") == (None if api in NAMELESS else "error")
+    assert shown.startswith(b"event: error\ndata: ") is (api not in NAMELESS)
     assert errors.event_as(shown, api) is shown
 
 
@@ -420,13 +432,13 @@ def test_a_break_of_ours_in_every_api(api: Api) -> None:
     shown = errors.event(upstream(Kind.CUT, "It was cut."), api)
     assert Event(shown).is_error
     assert errors.event_as(shown, api) is shown
-    assert json.loads(sse.payload(shown) or b"").get("sequence_number") == (0 if api is Api.RESPONSES else None)
+    assert json.loads(Event(shown).data).get("sequence_number") == (0 if api is Api.RESPONSES else None)
 
 
 def test_an_answer_of_several_lines_becomes_one_event() -> None:
     body = b'{\n "error": {\n  "message": "m",\n  "type": "t"}\n}'
     for api in Api:
-        assert errors.event_of(body, 500, api).count(b"\ndata: ") == (api is not Api.OPENAI)
+        assert errors.event_of(body, 500, api).count(b"\ndata: ") == (api not in NAMELESS)
 
 
 def test_who_wants_another_protocol_is_told_which_one_is_spoken() -> None:

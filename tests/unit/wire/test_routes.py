@@ -61,7 +61,15 @@ def test_percent_encoding_hides_no_route_from_its_checks(target: str) -> None:
         ("/apply-template", Endpoint.TOKENS),
         ("/pooling", Endpoint.POOLING),
         ("/classify", Endpoint.POOLING),
-        ("/infill", Endpoint.OTHER),
+        ("/infill", Endpoint.LLAMA_INFILL),
+        ("/completion", Endpoint.LLAMA_COMPLETION),
+        ("/generate", Endpoint.GENERATE),
+        ("/generate_stream", Endpoint.GENERATE_STREAM),
+        ("/api/chat", Endpoint.OLLAMA_CHAT),
+        ("/api/generate", Endpoint.OLLAMA_GENERATE),
+        ("/api/embed", Endpoint.OLLAMA_EMBED),
+        ("/api/embeddings", Endpoint.OLLAMA_EMBED),
+        ("/api/show", Endpoint.OLLAMA_SHOW),
         ("/inference/v1/generate", Endpoint.OTHER),
     ],
 )
@@ -85,7 +93,7 @@ def test_what_the_proxy_tells_of_itself(path: str) -> None:
 
 def test_more_paths_where_the_operator_says_so() -> None:
     extra = ("/api/chat", "/v1/load_*", "/future/*")
-    assert route(b"/api/chat?x=1", extra)[:2] == (Endpoint.OTHER, "/api/chat?x=1")
+    assert route(b"/api/chat?x=1", extra)[:2] == (Endpoint.OLLAMA_CHAT, "/api/chat?x=1")
     assert route(b"/v1/load_lora_adapter", extra).plain == ""
     assert route(b"/future/a/b", extra).target == "/future/a/b"
     for target in (b"/api/chatter", b"/api/pull", b"/future"):
@@ -153,7 +161,6 @@ def test_one_model(target: str, item: str) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "/",
         "/v1",
         "/v1/",
         "/metrics",
@@ -161,9 +168,15 @@ def test_one_model(target: str, item: str) -> None:
         "/v2/chat/completions",
         "/V1/models",
         "/chat",
-        "http://h",
-        "http://h/",
         "http://h/metrics",
+        "/api",
+        "/api/pull",
+        "/api/delete",
+        "/api/create",
+        "/api/copy",
+        "/api/push",
+        "/api/blobs/sha256:0",
+        "/slots",
         "/v1//chat/completions",
         "//v1/chat/completions",
         "/v1/../admin",
@@ -232,3 +245,14 @@ def test_what_there_is_of_one_request(target: str, endpoint: Endpoint, item: str
 def test_no_request_has_such_an_id(target: str) -> None:
     with pytest.raises(FaultError):
         route(target.encode())
+
+
+@pytest.mark.parametrize("target", ["/", "http://h", "http://h/", "/?x=1"])
+def test_what_clients_look_for_at_the_root(target: str) -> None:
+    found = route(target.encode())
+    assert (found.endpoint, found.plain, found.methods) == (Endpoint.GENERATE, "/", {"GET", "HEAD", "POST"})
+
+
+@pytest.mark.parametrize("target", ["/api/tags", "/api/ps", "/api/version", "/props", "/info", "/props/?model=x"])
+def test_what_engines_tell_is_only_read(target: str) -> None:
+    assert route(target.encode()).methods == {"GET", "HEAD"}
