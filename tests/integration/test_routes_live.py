@@ -77,7 +77,7 @@ def test_a_recognised_engine_is_asked_for_its_listed_routes_only(start_backend, 
     engine = start_backend()
     proxy = start_proxy({"backends": [backend_entry(engine, "alpha", kind="vllm")]})
     body = {"model": "fake-model"}
-    for path in ("/v1/future/thing", "/generate", "/apply-template"):
+    for path in ("/v1/future/thing", "/infill", "/apply-template"):
         assert proxy.ask("POST", path, body).error["code"] == "unknown_url", path
     for path in ("/tokenize", "/pooling", "/v1/moderations", "/v1/decisions", "/v1/files/f/content"):
         assert proxy.ask("POST", path, body).status == 200, path
