@@ -184,7 +184,7 @@ class BackendOptions(Settings):
     """Requests in flight at once; more are held here. null: as many as come."""
     requests_per_minute: Count | None = None
     """What its quota allows in any minute: more are held here, or go elsewhere. null: no limit, but for what is left by
-    its answers (`x-ratelimit-remaining-*`), which counts where `api_key` is set."""
+    its answers (`x-ratelimit-remaining-*`, `anthropic-ratelimit-*`), which counts where `api_key` is set."""
     tokens_per_minute: Count | None = None
     """The same, in tokens of prompts and answers: those expected when a request goes, the true ones when it ends."""
     labels: Annotated[tuple[Label, ...], Field(max_length=64)] = ()

@@ -182,7 +182,7 @@ def _busy(said: _Said) -> Fault | None:
 
 
 def _limits_one_key(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(name.lower().startswith(b"x-ratelimit-") for name, _ in headers)
+    return any(name.lower().startswith((b"x-ratelimit-", b"anthropic-ratelimit-")) for name, _ in headers)
 
 
 def _operators_fault(said: _Said) -> Fault | None:

@@ -28,7 +28,7 @@ _ALLOWED = frozenset(
         b"x-validation-time",
     }
 )
-_ALLOWED_PREFIXES = (b"openai-", b"x-ratelimit-", b"x-envoy-upstream-service-time")
+_ALLOWED_PREFIXES = (b"openai-", b"x-ratelimit-", b"anthropic-ratelimit-", b"x-envoy-upstream-service-time")
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 _STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
