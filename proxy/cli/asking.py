@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from proxy.cli.admin_key import VARIABLE, admin_key
+from proxy.report.screen.words import lines
 
 TIMEOUT_S = 5.0
 
@@ -96,4 +97,4 @@ def reason(status: int, told: Mapping[str, Any]) -> str:
     error = told.get("error")
     text = error.get("message") if isinstance(error, dict) else error
     hint = f"{VARIABLE} says it." if status == http.client.UNAUTHORIZED else ""
-    return " ".join(part for part in (str(text or ""), hint) if part)
+    return " ".join(part for part in (lines(str(text or "")), hint) if part)

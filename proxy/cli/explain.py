@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from proxy.cli.admin_key import admin_key
-from proxy.cli.asking import Answer, SilentError, ask
+from proxy.cli.asking import Answer, SilentError, ask, reason
 from proxy.cli.check import load_file, show
+from proxy.report.screen.words import lines
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,10 +48,8 @@ def _told(answer: Answer, arguments: argparse.Namespace) -> int:
             from proxy.app.explain import as_text
             from proxy.report.tables import width_of
 
-            sys.stdout.write(as_text(told, arguments.file, width_of(sys.stdout)))
+            sys.stdout.write(lines(as_text(told, arguments.file, width_of(sys.stdout))))
         return 0
-    error = told.get("error")
-    text = error.get("message") if isinstance(error, dict) else error
-    why = f"the request would be answered {answer.status}: {text or 'no reason given'}"
+    why = f"the request would be answered {answer.status}: {reason(answer.status, told) or 'no reason given'}"
     print(f"tidegate explain: {why}", file=sys.stderr)
     return 1

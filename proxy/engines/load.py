@@ -86,8 +86,11 @@ def parsed(text: bytes) -> Any:
 
 
 def word(value: Any) -> str:
-    """A short text in one line; empty for anything else."""
-    return " ".join(value[:256].split())[:MAX_CHARS] if isinstance(value, str) else ""
+    """A short text in one line, of characters that can be printed; empty for anything else."""
+    if not isinstance(value, str):
+        return ""
+    shown = "".join([one if one.isprintable() else " " for one in value[:256]])
+    return " ".join(shown.split())[:MAX_CHARS]
 
 
 def said(**facts: Any) -> EngineFacts | None:

@@ -24,6 +24,7 @@ from proxy.wire.tap import Tap
 from proxy.wire.tokens import CountSource
 from proxy.wire.usage import NO_USAGE, Usage
 
+_PAGE = b"<"
 LINGER_S = 0.5
 """After `[DONE]` an engine may end its body and keep the connection; one that does not is closed."""
 
@@ -173,6 +174,11 @@ class Relay:
     def progress(self) -> Meter:
         """When its tokens came, whether its client sees them come or not."""
         return self.meter
+
+    @property
+    def is_page(self) -> bool:
+        """A whole answer that is written for browsers."""
+        return bool(self._buffer) and self._buffer[0].startswith(_PAGE) and answers.is_page(self.headers)
 
     @property
     def body(self) -> bytes:

@@ -9,6 +9,7 @@ status                              what it means                               
   404 for a model that it lists
 502                                 what stands in front of it lost it              the backend's
 504, 524                            no answer in time; it may be at work still      the backend's, never repeated
+2xx with a page (HTML)              it is no engine                                 the backend's
 500, 424 and other 5xx              it failed, or the body makes it fail            what another backend says of it
 other 4xx                           an answer                                       the client's
 """
@@ -72,7 +73,7 @@ class _Said(NamedTuple):
 _GOOD: Final = CheckResult(None)
 
 
-def checked(relay: Relay, backend: Upstream) -> CheckResult:
+def checked(relay: Relay, backend: Upstream, endpoint: Endpoint) -> CheckResult:
     """On an attempt that is ready."""
     if relay.fault is not None:
         return CheckResult(_seen_through(relay.fault, backend))
@@ -80,8 +81,13 @@ def checked(relay: Relay, backend: Upstream) -> CheckResult:
     if first is not None:
         return first._replace(fault=_fault(_Said(backend, first.status, relay.headers, first.error), first.fault))
     if relay.status < 300:
-        return _GOOD
+        return CheckResult(_page(backend)) if relay.is_page and ENDPOINTS[endpoint].works else _GOOD
     return CheckResult(_fault(_Said(backend, relay.status, relay.headers, relay.body), None))
+
+
+def _page(backend: Upstream) -> Fault:
+    text = f"Backend {backend.name} answered with a page for browsers; is there an engine behind its URL?"
+    return upstream(Kind.NONSENSE, text, Retry.SAFE)
 
 
 def lack_of(relay: Relay, backend: Upstream, job: Job) -> Cannot | None:
@@ -144,8 +150,8 @@ def fault_of_status(backend: str, status: int) -> Fault:
 
 def hides_its_words(fault: Fault, status: int) -> bool:
     """Whether what the engine said is none of the client's business: it is about the operator's key, or about another
-    place."""
-    return fault.kind is Kind.REDIRECT or (fault.kind is Kind.MISCONFIGURED and status != 404)
+    place, or a page."""
+    return fault.kind in (Kind.REDIRECT, Kind.NONSENSE) or (fault.kind is Kind.MISCONFIGURED and status != 404)
 
 
 def _seen_through(fault: Fault, backend: Upstream) -> Fault:

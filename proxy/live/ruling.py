@@ -11,7 +11,7 @@ def heeded(one: Try) -> Fault | None:
     """The judge's ruling; a stream that is an error all along becomes that error."""
     if one.backend.has_key:  # else it is the client's own quota
         one.tell_quota()
-    checked = judge.checked(one.relay, one.backend)
+    checked = judge.checked(one.relay, one.backend, one.call.request.endpoint)
     if checked.status:
         one.relay.turn_into_error(checked.status, checked.error)
     return checked.fault

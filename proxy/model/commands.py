@@ -260,6 +260,8 @@ class Load:
     """Its one model is not in memory, and is loaded again by the next request."""
     facts: EngineFacts | None = None
     """What it says of itself beside its load; None: as before."""
+    resting: bool = False
+    """It was not asked how many it runs, so as to leave it alone: what it told last stands."""
 
 
 @dataclass(frozen=True, slots=True)

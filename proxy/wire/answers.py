@@ -69,6 +69,11 @@ def head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     return b"".join(parts)
 
 
+def is_page(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a body is HTML."""
+    return any(name.lower() == b"content-type" and value.lower().startswith(b"text/html") for name, value in headers)
+
+
 def is_sse(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a body is a stream of events that can be read (nobody asked for a compressed one)."""
     return _is_plain(headers, _SSE)

@@ -59,6 +59,7 @@ class Backend:
         "health",
         "in_flight",
         "index",
+        "is_stranger",
         "kept",
         "known",
         "kv_tokens",
@@ -187,6 +188,9 @@ class Backend:
         self.names: frozenset[str] = frozenset()
         self.takes_any = self.known = False
         """Whether it serves every name, and whether the names it serves are known."""
+        self.is_stranger = False
+        """It takes every name for want of a list, and is of no known kind: it may be no engine at all. What others list
+        is not for it."""
         self._canonical: dict[str, str] = {}
         self._call()
 
@@ -254,17 +258,21 @@ class Backend:
 
     def learn(self, listed: frozenset[str] | None, traits: Traits | None = None) -> bool:
         """Its model list as a probe found it (None: it lists none); returns whether that changed anything."""
-        before = self.names, self.takes_any, self.known, self.traits
+        before = self.names, self.takes_any, self.known, self.traits, self.is_stranger
         if traits is not None:
             self.traits = traits
             self.abilities.counts_answer = traits.counts_answer
         self._listed, self._asked = listed, True
         self._call()
-        return before != (self.names, self.takes_any, self.known, self.traits)
+        return before != (self.names, self.takes_any, self.known, self.traits, self.is_stranger)
 
     def serves(self, model: str) -> bool:
         """Whether requests for `model` may go here."""
         return self.known and (self.takes_any or model in self.names or self.known_as(model) is not None)
+
+    def is_meant_by(self, model: str) -> bool:
+        """The same for a name that somebody lists."""
+        return self.serves(model) and (not self.is_stranger or model in self.names)
 
     def known_as(self, model: str) -> str | None:
         """The name of its own for `model`, written otherwise; None: it has none, or takes names as they stand."""
@@ -272,7 +280,7 @@ class Backend:
 
     def means(self, meant: str) -> bool:
         """Whether requests go here for any name that means this one."""
-        return self.takes_any or meant in self._canonical
+        return (self.takes_any and not self.is_stranger) or meant in self._canonical
 
     def loose_names(self) -> dict[str, str]:
         """Its names by what they mean; empty where it takes names as they stand."""
@@ -326,6 +334,7 @@ class Backend:
         found = self._listed if spec.models is None else spec.models
         self.names = frozenset((*(found or ()), *spec.aliases))
         self.takes_any = spec.any_model or (spec.models is None and self._asked and self._listed is None)
+        self.is_stranger = self.takes_any and not spec.any_model and not self.facts.engine
         self.known = self._asked or spec.any_model or spec.models is not None
         self._canonical = {canonical(n): n for n in sorted(self.names)} if self.traits.loose_names else {}
 

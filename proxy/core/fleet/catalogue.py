@@ -109,7 +109,7 @@ class Catalogue:
 
         anyone = tuple(b for b in known if b.takes_any)
         self._models = tuple(sorted({name for b in known for name in b.names}))
-        self._by_model = {name: candidates(tuple(b for b in known if b.serves(name))) for name in self._models}
+        self._by_model = {name: candidates(tuple(b for b in known if b.is_meant_by(name))) for name in self._models}
         self._any = candidates(anyone) if anyone else None
         self._meant = {meant: name for b in known for meant, name in b.loose_names().items()}
         self._loose = {meant: candidates(tuple(b for b in known if b.means(meant))) for meant in self._meant}

@@ -213,8 +213,8 @@ class Fleet:
 
     def learn(self, backend: Backend, report: Probed) -> bool:
         """A probe was answered; returns whether any candidates changed."""
-        changed = self.catalogue.learn(backend, report.models, report.traits)
-        if report.kind is not None and backend.is_of_kind(report.kind):
+        changed = report.kind is not None and backend.is_of_kind(report.kind)
+        if self.catalogue.learn(backend, report.models, report.traits):
             changed = True
         if report.routes is not None and backend.offers(report.routes):
             self.catalogue.version += 1

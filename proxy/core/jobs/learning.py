@@ -4,6 +4,7 @@ Owns the order in which ledger, cost model, prefix record, answer lengths and te
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf, isfinite
 from typing import Final
 
@@ -240,7 +241,11 @@ class Learning:
         if not backend.ledger.reconcile(report.running, report.waiting, now):
             return
         if report.running is not None or report.facts is not None or report.loaded is None:
-            backend.last_load, backend.scraped_at = report, now
+            before, backend.last_load, backend.scraped_at = backend.last_load, report, now
+            if report.resting and before is not None:
+                backend.last_load = replace(
+                    report, running=before.running, waiting=before.waiting, kv_usage=before.kv_usage
+                )
         backend.concurrency.told(report.running, report.waiting)
         if backend.spec.kv_tokens is None:
             if _within(report.kv_tokens, _MAX_KV_TOKENS):

@@ -72,12 +72,16 @@ class Scraper:
         there = [source for source in sources if self._silent.get(source, 0.0) <= now]
         if not there and not self._backend.gpu_metrics:
             return
-        reading = NOTHING
+        reading, rests = NOTHING, any(self._is_too_soon(source, now) for source in sources)
         told = {source.read: source for source, kept in self._kept.items() if kept != NOTHING}
         for source in there:
             if source.spare and reading.running is not None:
                 continue
-            if told.get(source.read, source) is source and self._may_ask(source, reading, now):
+            if told.get(source.read, source) is not source:
+                continue
+            if not self._may_ask(source, reading, now):
+                rests = True
+            else:
                 read = await self._read(source)
                 reading = merged(reading, read)
                 if read != NOTHING:
@@ -93,7 +97,11 @@ class Scraper:
         if self._backend.gpu_metrics:
             used_b = await self._cards.used_b(self._backend.gpu_metrics, self._backend.gpus)
             reading = reading._replace(facts=(reading.facts or UNKNOWN)._replace(gpu_reserved_b=used_b))
-        self._tell(reading)
+        self._tell(reading, resting=rests and reading.running is None and not reading.unloaded)
+
+    def _is_too_soon(self, source: LoadSource, now: float) -> bool:
+        """Whether it was asked just now, and is not to be asked more often."""
+        return 0 < self._silent.get(source, 0.0) - now <= source.every_s < SELDOM_S
 
     def _may_ask(self, source: LoadSource, reading: Reading, now: float) -> bool:
         """By what those before it told: not what keeps the engine awake, unless it is at work or has had its rest."""
@@ -103,7 +111,7 @@ class Scraper:
             return False
         return reading.unloaded is None or self._backend.pool.in_use > 0 or self._rest.is_over(now)
 
-    def _tell(self, reading: Reading) -> None:
+    def _tell(self, reading: Reading, *, resting: bool) -> None:
         name, before, was_asleep = self._backend.name, self._odometer, self._asleep
         if reading.odometer is not None:
             self._odometer = reading.odometer
@@ -132,6 +140,7 @@ class Scraper:
                 bool(reading.asleep) if was_asleep else reading.asleep,
                 reading.unloaded,
                 reading.facts,
+                resting,
             )
         )
 

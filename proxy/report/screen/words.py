@@ -60,6 +60,11 @@ def plain(value: object) -> str:
     return shown if shown.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in shown)
 
 
+def lines(text: str) -> str:
+    """Text of several lines, each fit to be shown."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
 # --- numbers
 
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.engines.load import NOTHING, Reading, merged, parsed, tokens
+from proxy.engines.load import NOTHING, Reading, merged, parsed, tokens, word
 from proxy.engines.registry import DIALECTS
+from proxy.model.engine_facts import MAX_CHARS
 
 READERS = [source.read for dialect in DIALECTS.values() for source in dialect.loads]
 
@@ -38,3 +39,9 @@ def test_a_length_that_is_none(value: object) -> None:
 def test_what_is_no_json_is_nothing() -> None:
     assert parsed(b'{"a":1}') == {"a": 1}
     assert parsed(b"[" * 100_000) is None
+
+
+def test_a_word_is_printed_in_one_line_and_moves_no_cursor() -> None:
+    assert word(" llama\x1b[2J\u202eb10621\n-x ") == "llama [2J b10621 -x"
+    assert word("x" * 10_000) == "x" * MAX_CHARS
+    assert word(None) == word(7) == ""

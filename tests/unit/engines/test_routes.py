@@ -41,6 +41,36 @@ MANAGEMENT = [
 ]
 
 
+MANAGED = {
+    "vllm": "/sleep /wake_up /is_sleeping /pause /resume /is_paused /reset_prefix_cache /reset_mm_cache /server_info"
+    " /reset_encoder_cache /collective_rpc /init_weight_transfer_engine /update_weights /get_world_size /load /metrics"
+    " /scale_elastic_ep /is_scaling_elastic_ep /start_profile /stop_profile /abort_requests /v1/load_lora_adapter"
+    " /v1/unload_lora_adapter",
+    "sglang": "/abort_request /pause_generation /continue_generation /flush_cache /release_memory_occupation"
+    " /resume_memory_occupation /update_weights_from_disk /update_weights_from_tensor /update_weight_version"
+    " /init_weights_update_group /destroy_weights_update_group /load_lora_adapter /unload_lora_adapter /server_info"
+    " /set_internal_state /configure_logging /freeze_gc /start_profile /stop_profile /v1/loads /dump_tensors"
+    " /start_expert_distribution_record /stop_expert_distribution_record /dump_expert_distribution_record"
+    " /clear_hicache_storage_backend",
+    "tgi": "/metrics",
+    "llama_cpp": "/slots /slots/0 /lora-adapters /metrics /models/load /models/unload /v1/stream",
+    "ollama": "/api/pull /api/push /api/create /api/copy /api/delete /api/blobs/sha256:0",
+    "transformers": "/load_model /reset",
+    "lmdeploy": "/sleep /wakeup /update_weights /abort_request /terminate /distserve/p2p_connect",
+    "tensorrt_llm": "/kv_cache_events /perf_metrics /metrics /prometheus/metrics /release_memory /resume_memory"
+    " /update_weights",
+    "others": "/models/apply /models/delete/x /v2/repository/models/m/load /v1/model/load /api/admin/reload_config"
+    " /v1/lora/load /v1/download /backend/shutdown",
+}
+"""Whose management is where: by their fact sheets and sources."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("whose", MANAGED)
+def test_no_kind_is_asked_for_the_management_of_any(kind: str, whose: str) -> None:
+    assert [path for path in MANAGED[whose].split() if offers(kind, path)] == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_api_is_asked_of_every_kind_and_management_of_none(kind: str) -> None:
     assert all(offers(kind, path) for path in API)

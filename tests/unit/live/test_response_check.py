@@ -51,7 +51,7 @@ def backend(*, has_key: bool = False, takes_any: bool = False, kind: str = "vllm
 
 
 def verdict(status: int, body: bytes = b"{}", headers: list[tuple[bytes, bytes]] | None = None, **of: Any) -> Any:
-    return check.checked(relay(status, body, headers), backend(**of)).fault
+    return check.checked(relay(status, body, headers), backend(**of), Endpoint.CHAT).fault
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 401, 403, 404, 405, 409, 413, 422, 451])
@@ -176,16 +176,16 @@ async def test_an_error_that_comes_first_in_a_stream_is_judged_as_its_status_is(
 
 async def test_a_ruling_on_a_stream_that_is_an_error_says_what_it_stands_for_and_changes_nothing() -> None:
     answer = stream_of(b'data: {"error": {"message": "boom", "code": 500}}\n\n')
-    ruling = check.checked(answer, backend())
+    ruling = check.checked(answer, backend(), Endpoint.CHAT)
     assert (ruling.status, ruling.error) == (500, b'{"error": {"message": "boom", "code": 500}}')
     assert ruling.fault is not None
     assert (answer.status, answer.complete, answer.stream is None) == (200, False, False)
-    assert check.checked(answer, backend()) == ruling, "asked twice, it says the same"
+    assert check.checked(answer, backend(), Endpoint.CHAT) == ruling, "asked twice, it says the same"
 
 
 async def test_a_redirect_is_nobodys_answer() -> None:
     answer = relay(302)
-    fault = check.checked(answer, backend()).fault
+    fault = check.checked(answer, backend(), Endpoint.CHAT).fault
     assert fault is not None
     assert (fault.kind, answer.complete) == (Kind.REDIRECT, True)
     assert check.hides_its_words(fault, 302)
@@ -196,7 +196,7 @@ async def test_a_reset_by_whoever_closes_probes_too_is_a_port_without_an_engine(
         answer, there = relay(200), backend()
         answer.fault = upstream(Kind.RESET, "closed")
         there.is_nobody(closes_probe=nobody)
-        fault = check.checked(answer, there).fault
+        fault = check.checked(answer, there, Endpoint.CHAT).fault
         assert fault is not None
         assert fault.kind is kind
 
@@ -208,3 +208,16 @@ async def test_what_an_engine_lacks_is_told_from_its_refusal() -> None:
     assert lack is not None
     assert check.fault_of_lack(lack, relay(400, body)).kind is Kind.CANNOT
     assert check.lack_of(relay(200), backend(), job) is None
+
+
+async def test_a_page_for_browsers_is_no_answer_of_a_model() -> None:
+    html = [(b"Content-Type", b"text/html; charset=utf-8")]
+    for body, headers, endpoint, is_fault in (
+        (b"<html>", html, Endpoint.CHAT, True),
+        (b"<html>", html, Endpoint.TOKENS, False),
+        (b"<html>", [(b"content-type", b"application/json")], Endpoint.CHAT, False),
+        (b"{}", html, Endpoint.CHAT, False),
+        (b"", html, Endpoint.CHAT, False),
+    ):
+        fault = check.checked(relay(200, body, headers), backend(), endpoint).fault
+        assert (fault is not None and fault.kind is Kind.NONSENSE) is is_fault

@@ -61,6 +61,9 @@ def test_an_engine_that_lists_nothing_takes_every_name() -> None:
     assert index.find("whatever") is None
     index.learn(backends[0], None)
     assert names(index, "whatever") == ["a"]
+    assert names(index, "m") == ["b"], "nobody knows yet whether it is an engine"
+    assert backends[0].is_of_kind("transformers")
+    assert index.learn(backends[0], None)
     assert names(index, "m") == ["a", "b"]
     index.learn(backends[0], frozenset({"m"}))
     assert index.find("whatever") is None

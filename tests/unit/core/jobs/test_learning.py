@@ -158,3 +158,14 @@ def test_a_restart_empties_the_record() -> None:
     assert desk.backend.record.blocks
     desk.learning.restarted(desk.backend)
     assert not desk.backend.record.blocks
+
+
+def test_an_engine_that_was_left_alone_shows_what_it_told_last() -> None:
+    desk = Desk()
+    desk.learning.load(desk.backend, Load("a", 3.0, 1.0, 0.5), 1.0)
+    desk.learning.load(desk.backend, Load("a", seats=2.0, resting=True), 2.0)
+    load = desk.backend.last_load
+    assert load is not None
+    assert (load.running, load.waiting, load.kv_usage, load.seats) == (3.0, 1.0, 0.5, 2.0)
+    desk.learning.load(desk.backend, Load("a"), 3.0)
+    assert desk.backend.last_load == Load("a"), "it was asked, and tells nothing any more"

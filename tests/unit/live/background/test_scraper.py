@@ -183,6 +183,16 @@ async def test_an_idle_engine_is_left_alone_for_longer_and_longer(bed: Any) -> N
     assert bed.llama.disturbed <= 10
     assert [report.running for report in told[:2]] == [0, None]
     assert all(report.seats == 2 for report in told), "which needs no disturbing"
+    assert [report.resting for report in told] == [report.running is None for report in told]
+
+
+async def test_between_two_looks_at_what_may_not_be_asked_so_often_the_last_one_stands(bed: Any) -> None:
+    bed.llama.with_metrics, bed.llama.build, bed.llama.busy = True, "b10621-0c1e570", 1
+    told = await bed.scrapes(4, 0.5)
+    assert [(report.running, report.resting) for report in told] == [(1, False)] * 2 + [(None, True)] * 2
+    bed.llama.asleep = True
+    (last,) = await bed.scrapes(1)
+    assert (last.unloaded, last.resting) == (True, False), "it runs nothing"
 
 
 async def test_one_at_work_is_looked_at_each_time(bed: Any) -> None:

@@ -70,3 +70,8 @@ def test_what_is_no_object_is_an_empty_one() -> None:
 def test_moments_that_no_calendar_has() -> None:
     assert words.clock(1e300) == words.clock(None) == ABSENT
     assert len(words.clock(0, day=True)) == len("1970-01-01 00:00:00")
+
+
+def test_lines_stay_lines_and_nothing_else_moves_the_cursor() -> None:
+    assert words.lines("a\nb \x1b[2J\u202ec\r\n") == "a\nb \ufffd[2J\ufffdc\ufffd\n"
+    assert words.lines("plain") == "plain"
