@@ -98,7 +98,12 @@ class Exchange(CheckedAccount):
         if short is not None:
             request = replace(request, expands=True, prompt_version=short.prompt_version)
         model = ""
-        if request.endpoint is Endpoint.RESPONSES or request.endpoint is Endpoint.STORED:
+        endpoint = request.endpoint
+        if (
+            endpoint is Endpoint.RESPONSES
+            or endpoint is Endpoint.STORED
+            or (endpoint is Endpoint.MESSAGES and "thread" in fields)
+        ):
             head, model = await self._placed(head, request, fields)
         job = self._open(head, request, fields, body, model)
         answer = await self._writer.with_pings(job.answer() if self._use is None else self._use.answer(job))

@@ -23,6 +23,8 @@ from proxy.wire.stored import Named
 
 _EVENTS: Final = 8
 """So many are looked at for an id; the first one tells it."""
+_ANY_MODEL: Final = frozenset({"conversation", stored.PREVIOUS_MESSAGE})
+"""Fields that name what each turn may be of another model of."""
 _SHOWN: Final = 64
 """Characters of an id that an error repeats."""
 
@@ -115,13 +117,15 @@ class Stored:
     async def place(self, head: Head, request: Request, fields: Mapping[str, Any]) -> Placed:
         """Where it has to go, if it goes on from what a backend keeps. FaultError when none has it."""
         in_path = stored.in_target(request.target) if request.endpoint is Endpoint.STORED else None
-        named = stored.in_fields(fields) if in_path is None else [in_path]
+        is_thread = request.endpoint is Endpoint.MESSAGES
+        in_body = stored.in_thread if is_thread else stored.in_fields
+        named = in_body(fields) if in_path is None else [in_path]
         pin = model = ""
         for one in named:
             backend, served = await self._owner(head, one)
             if one is named[0]:
                 pin = backend
-                if one.field != "conversation" or request.model is None:  # of which each turn may name another model
+                if one.field not in _ANY_MODEL or request.model is None:
                     model = served
         deletes = in_path.id if in_path is not None and in_path.is_all and request.method == "DELETE" else ""
         return Placed(
@@ -149,6 +153,8 @@ def _unknown(named: Named) -> Fault:
     code = (
         "previous_response_not_found"
         if named.field == "previous_response_id"
+        else "thread_not_found"
+        if named.field == stored.PREVIOUS_MESSAGE
         else "conversation_not_found"
         if named.kind == "Conversation"
         else "response_not_found"

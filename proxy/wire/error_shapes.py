@@ -54,6 +54,7 @@ _ANTHROPIC_TYPES: Final = {
     529: "overloaded_error",
 }
 _OVERLOADED: Final = "overloaded_error"
+_NO_THREAD: Final = "thread_not_found"
 _ANTHROPIC_OVERLOADED: Final = 529
 _SEQUENCE: Final = re.compile(rb'"sequence_number" ?: ?([0-9]{1,15})')
 
@@ -137,11 +138,14 @@ def is_event(fields: Mapping[str, Any], api: Api) -> bool:
     return is_body(fields, api) or (api is Api.RESPONSES and isinstance(fields.get("message"), str))
 
 
-def _anthropic(words: Words, status: int) -> dict[str, str]:
+def _anthropic(words: Words, status: int) -> dict[str, Any]:
     if words.type == _OVERLOADED:
         return {"type": _OVERLOADED, "message": words.message}
     usual = "invalid_request_error" if status < 500 else "api_error"
-    return {"type": _ANTHROPIC_TYPES.get(status, usual), "message": words.message}
+    said: dict[str, Any] = {"type": _ANTHROPIC_TYPES.get(status, usual), "message": words.message}
+    if words.code == _NO_THREAD:  # its clients send the whole conversation anew where they read this
+        said["details"] = {"error_code": _NO_THREAD}
+    return said
 
 
 def _tgi_type(words: Words, status: int) -> str:

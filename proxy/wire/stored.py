@@ -1,7 +1,8 @@
-"""Ids of what engines keep for later, responses and conversations: where requests name one, where answers tell one.
+"""Ids of what engines keep for later (responses, conversations, threads): where requests and answers have them.
 
     /v1/responses/ID, /cancel, /input_items      /v1/conversations/ID, /items, /items/ITEM
     {"previous_response_id": ID}                 {"conversation": ID or {"id": ID}}
+    {"thread": {"type": "create"}}               {"thread": {"type": "continue", "previous_message_id": ID}}  (Messages)
 
 Owns reading them. An id is any text of 1 to 256 characters; whose it is, and where it is, is not known here.
 """
@@ -17,6 +18,7 @@ from proxy.wire import sse
 from proxy.wire.body import invalid
 from proxy.wire.event import Event
 
+PREVIOUS_MESSAGE: Final = "thread.previous_message_id"
 LONGEST: Final = 256
 """Characters; engines write 37. Whoever asks for a longer one asks for none of theirs."""
 EVENT_B: Final = 1 << 20
@@ -30,7 +32,7 @@ class Named(NamedTuple):
 
     id: str
     kind: str
-    """`Response` or `Conversation`."""
+    """`Response`, `Conversation` or `Message`."""
     field: str
     """Of the body; empty: it stands in the path."""
     is_all: bool = False
@@ -58,6 +60,13 @@ def in_fields(fields: Mapping[str, Any]) -> list[Named]:
     return found
 
 
+def in_thread(fields: Mapping[str, Any]) -> list[Named]:
+    """The message that a thread of Anthropic's goes on from. FaultError where it is no id."""
+    thread = fields.get("thread")
+    before = thread.get("previous_message_id") if isinstance(thread, dict) else None
+    return [] if before is None else [Named(_id(before, PREVIOUS_MESSAGE), "Message", PREVIOUS_MESSAGE)]
+
+
 def in_body(body: bytes) -> str:
     """The id of a whole answer, of which the beginning is enough where that is its first field; empty: it has none."""
     found = _FIRST.match(body)
@@ -74,7 +83,8 @@ def in_body(body: bytes) -> str:
 
 def in_event(raw: bytes) -> str:
     """The id that an event of a stream tells, the first ones do; empty: none."""
-    return _told(Event(sse.cleaned(raw)).object.get("response"))
+    said = Event(sse.cleaned(raw)).object
+    return _told(said.get("response") or said.get("message"))
 
 
 def _told(fields: Any) -> str:

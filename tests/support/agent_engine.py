@@ -5,6 +5,7 @@ else of the request, so that the same one is answered with the same bytes. Token
 """
 
 import base64
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -34,6 +35,13 @@ def signature(turn: int) -> str:
     return base64.b64encode(bytes((turn + number) % 256 for number in range(600))).decode()
 
 
+def said(turn: int, form: Any) -> str:
+    """The text of an answer: JSON where a schema is asked for."""
+    if isinstance(form, dict) and form.get("type") == "json_schema":
+        return json.dumps({"city": "Zürich", "population": 436_332 + turn, "tags": ["lake", "Ü"]}, ensure_ascii=False)
+    return f"Turn {turn} “it is”\n\ndata: [DONE]"
+
+
 def pieces(text: str) -> Iterator[str]:
     for start in range(0, len(text), PIECE):
         yield text[start : start + PIECE]
@@ -52,6 +60,37 @@ async def agentic(exchange: Exchange) -> None:
         await _say(exchange, response, response_events(response))
     else:
         await send_answer(exchange, answer_to(request, exchange.backend.models))
+
+
+class Threaded:
+    """One that keeps conversations, as Anthropic's API does for whoever asks for a thread."""
+
+    def __init__(self, name: str = "") -> None:
+        self.kept: dict[str, tuple[list[Any], list[Any]]] = {}
+        """Messages and tools by the id of the last answer."""
+        self.misses: list[str] = []
+        """Ids that it was asked for and does not have."""
+        self._name, self._numbers = name, itertools.count(1)
+
+    async def __call__(self, exchange: Exchange) -> None:
+        request = exchange.request
+        asked = request.json() if request.method == "POST" and request.path == "/v1/messages" else {}
+        thread = asked.get("thread")
+        if thread is None:
+            await agentic(exchange)
+            return
+        before = thread.get("previous_message_id")
+        if before is not None and before not in self.kept:
+            self.misses.append(before)
+            error = {"type": "not_found_error", "message": "no", "details": {"error_code": "thread_not_found"}}
+            await send_answer(exchange, json_answer({"type": "error", "error": error}, 404))
+            return
+        messages, tools = self.kept.get(before, ([], asked.get("tools", [])))
+        messages = messages + asked["messages"]
+        message = message_to({**asked, "messages": messages, "tools": tools}, len(request.body) // 4)
+        message["id"] = f"msg_{self._name}{next(self._numbers)}"
+        self.kept[message["id"]] = ([*messages, {"role": "assistant", "content": message["content"]}], tools)
+        await _say(exchange, message, message_events(message))
 
 
 async def _say(exchange: Exchange, whole: dict[str, Any], events: Iterator[bytes]) -> None:
@@ -73,7 +112,7 @@ def message_to(asked: dict[str, Any], prompt: int) -> dict[str, Any]:
     if "thinking" in asked:
         content.append({"type": "thinking", "thinking": f"Turn {turn}: well, then.", "signature": signature(turn)})
         content.append({"type": "redacted_thinking", "data": signature(turn + 1)})
-    content.append({"type": "text", "text": f"Turn {turn} “it is”\n\ndata: [DONE]"})
+    content.append({"type": "text", "text": said(turn, (asked.get("output_config") or {}).get("format"))})
     calls = turn < CALLS_UNTIL and bool(asked.get("tools"))
     for number, (name, given) in enumerate(CALLS if calls else ()):
         content.append({"type": "tool_use", "id": f"toolu_{turn}_{number}", "name": name, "input": given})
@@ -144,7 +183,8 @@ def response_to(asked: dict[str, Any], prompt: int) -> dict[str, Any]:
             arguments = json.dumps(given, ensure_ascii=False)
             output.append({**call, "call_id": f"call_{turn}_{number}", "arguments": arguments})
     else:
-        content = [{"type": "output_text", "text": f"Turn {turn} “it is”", "annotations": [], "logprobs": []}]
+        text = said(turn, (asked.get("text") or {}).get("format"))
+        content = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]
         output.append(
             {"id": f"msg_{turn}", "type": "message", "role": "assistant", "status": "completed", "content": content}
         )

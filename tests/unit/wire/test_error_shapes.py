@@ -1,9 +1,10 @@
 """Whose API is asked, told by a target that may be no route at all."""
 
+import orjson
 import pytest
 
 from proxy.model.endpoint import Api
-from proxy.wire.error_shapes import api_of
+from proxy.wire.error_shapes import Words, api_of, body
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,11 @@ def test_anthropics_clients_say_so_on_every_route() -> None:
     assert api_of(b"/v1/models", {b"anthropic-version": b"2023-06-01"}) is Api.MESSAGES
     assert api_of(b"/v1/models", {b"authorization": b"x"}) is Api.OPENAI
     assert api_of(b"/v1/chat/completions", {b"anthropic-version": b"2023-06-01"}) is Api.OPENAI
+
+
+def test_a_thread_that_nobody_keeps_is_told_with_the_code_that_clients_look_for() -> None:
+    words = Words("no", "invalid_request_error", "thread.previous_message_id", "thread_not_found")
+    error = orjson.loads(body(words, 404, Api.MESSAGES))["error"]
+    assert (error["type"], error["details"]) == ("not_found_error", {"error_code": "thread_not_found"})
+    other = orjson.loads(body(Words("no", "invalid_request_error"), 404, Api.MESSAGES))["error"]
+    assert set(other) == {"type", "message"}

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from proxy.model.faults import FaultError
-from proxy.wire.stored import EVENT_B, LONGEST, Named, in_body, in_event, in_fields, in_target
+from proxy.wire.stored import EVENT_B, LONGEST, Named, in_body, in_event, in_fields, in_target, in_thread
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,21 @@ def test_what_is_no_id_is_refused(named: Any) -> None:
         with pytest.raises(FaultError, match=field) as refused:
             in_fields({field: named})
         assert refused.value.fault.param == field
+
+
+def test_a_thread_names_the_message_that_it_goes_on_from() -> None:
+    for fields in ({}, {"thread": None}, {"thread": {"type": "create"}}, {"thread": "x"}):
+        assert in_thread(fields) == []
+    field = "thread.previous_message_id"
+    going_on = {"thread": {"type": "continue", "previous_message_id": "msg_1"}}
+    assert in_thread(going_on) == [Named("msg_1", "Message", field)]
+    with pytest.raises(FaultError, match=field):
+        in_thread({"thread": {"previous_message_id": 7}})
+
+
+def test_a_message_that_begins_tells_its_id() -> None:
+    begun = {"type": "message_start", "message": {"id": "msg_1", "type": "message"}}
+    assert in_event(b"event: message_start\ndata: " + orjson.dumps(begun) + b"\n\n") == "msg_1"
 
 
 BODIES = [
