@@ -72,8 +72,12 @@ def api_of(target: bytes, fields: Mapping[bytes, bytes] | None = None) -> Api:
         path = path.removeprefix(b"/v1")
     segments = path.split(b"/", 3)
     found = segments[2] if len(segments) > 2 and segments[1] == b"v1" else segments[1] if len(segments) > 1 else b""
-    said = fields is not None and b"anthropic-version" in fields
-    return _BY_SEGMENT.get(found, Api.MESSAGES if said else Api.OPENAI)
+    api = _BY_SEGMENT.get(found)
+    if api is not None and api is not Api.OLLAMA:
+        return api
+    if fields is not None and b"anthropic-version" in fields:  # Claude Code asks for `/api/hello`, too
+        return Api.MESSAGES
+    return api or Api.OPENAI
 
 
 def status_of(status: int, kind: str, api: Api) -> int:

@@ -39,6 +39,7 @@ def test_whose_api_it_is(target: bytes, api: Api) -> None:
 
 def test_anthropics_clients_say_so_on_every_route() -> None:
     assert api_of(b"/v1/models", {b"anthropic-version": b"2023-06-01"}) is Api.MESSAGES
+    assert api_of(b"/api/hello", {b"anthropic-version": b"2023-06-01"}) is Api.MESSAGES
     assert api_of(b"/v1/models", {b"authorization": b"x"}) is Api.OPENAI
     assert api_of(b"/v1/chat/completions", {b"anthropic-version": b"2023-06-01"}) is Api.OPENAI
 
