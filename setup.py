@@ -29,7 +29,7 @@ _LEFT_OUT = {
     "is read once, at the start": "*/__init__",
     "is plain settings: their types are read as marked, for the options that are made of them": "model/auth"
     " model/bounds model/cache model/classes model/fallback model/hedge model/kv_cache model/limits model/metrics"
-    " model/parameters model/prompts model/rules model/scheduling model/slos model/structured model/tenants"
+    " model/parameters model/prompts model/rules model/scheduling model/slos model/store model/structured model/tenants"
     " model/timings model/units model/windows",
     "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/shown/explanation",
     "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/guard"
@@ -39,6 +39,7 @@ _LEFT_OUT = {
     " live/background/questions"
     " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/checker"
     " live/tiktoken_files live/tokenizers live/upstream/tls",
+    "waits for a disk most of its time": "live/batches/*",
     "runs in a process of its own": "live/check_worker wire/schema_check",
     "runs for large and packed bodies only, whose cost is that of parsing them": "live/downstream/bodies wire/weight",
 }

@@ -12,6 +12,7 @@ import orjson
 from proxy import __version__, build
 from proxy.app import descriptors, parts
 from proxy.app.attendants import FIRST_PROBES_S, Attendants
+from proxy.app.batches import KeptBatches
 from proxy.app.candidate import Candidate, candidate
 from proxy.app.configured import Commit, Configured
 from proxy.app.console import Shown
@@ -104,6 +105,7 @@ class Proxy:
             on_opened=self._spare_descriptors,
             on_gone=self._forget_backend,
         )
+        self._batches = KeptBatches(config, self._loop)
         self._servings = Servings(
             lasting,
             self._record,
@@ -111,6 +113,7 @@ class Proxy:
             self._timings,
             self._structured,
             self._owners,
+            self._batches.api,
         )
         self._exchanges = Exchanges(self._servings.make(first, self._cache.now, self._lint), lasting.running)
         self._servings.short_first.is_on = parts.answers_short_first(config)
@@ -126,7 +129,9 @@ class Proxy:
             max_connections=self._descriptors.clients,
             budget=lasting.budget,
             gate=self._gate.admit,
+            uploads=self._batches.uploads,
         )
+        self._batches.connect(self._edge, self._exchanges, self._loop)
         self._admin = Admin(
             why_not_ready=lambda: self._not_ready,
             scrapes=Scrapes(self._metric_pieces, self._loop, monotonic),
@@ -259,6 +264,7 @@ class Proxy:
             self._warmer = warmer
             self._attendants.configure(new, self._cache.versions, warmer)
             self._config = new.config
+            self._batches.configure(new.config)
 
         return commit
 
@@ -306,12 +312,14 @@ class Proxy:
         self._cache.start()
         self._structured.configure(self._config.retries, is_on=parts.validates(self._config))
         await self._probe_first()
+        await self._batches.start()
         await clients.open()
         self._not_ready = None
 
     async def stop(self, *, drain: bool = True) -> str:
         """Drain (see `DrainSettings`), then close everything; how the drain ended."""
         self._not_ready = "draining"
+        self._batches.rest()
         if drain:
             await self._drain.readiness()
         for listener in self._listeners[1:]:
@@ -321,6 +329,7 @@ class Proxy:
         self._edge.drain()
         how = await self._drain.streams() if drain else ""
         await self._drain.cut()
+        await self._batches.stop()
         if self._keeper is not None:
             await self._keeper.close()
         await self._slos.close()
@@ -340,6 +349,7 @@ class Proxy:
         await self._structured.close()
         await self._lasting.tokenizers.close()
         self._lasting.bodies.close()
+        await self._batches.close()
         self._flush()
         if self._telemetry is not None:
             await asyncio.to_thread(self._telemetry.close)

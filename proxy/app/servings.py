@@ -19,7 +19,7 @@ from proxy.live.owners import Owners
 from proxy.live.prompts import Prompts
 from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
-from proxy.live.serving import Serving
+from proxy.live.serving import Serving, StoreApi
 from proxy.live.short_first import ShortFirst
 from proxy.live.stored import Stored
 from proxy.live.structured import StructuredAnswers
@@ -40,6 +40,7 @@ class Servings:
         timings: Timings,
         structured: StructuredAnswers,
         owners: Owners,
+        batches: StoreApi | None = None,
     ) -> None:
         self._lasting = lasting
         self._record = record
@@ -47,6 +48,7 @@ class Servings:
         self._timings = timings
         self._structured = structured
         self._owners = owners
+        self._batches = batches
         self.short_first = ShortFirst(monotonic, is_on=False)
         """Answers that can be expanded, whichever configuration made them short."""
 
@@ -101,6 +103,7 @@ class Servings:
             cache,
             self._structured,
             Stored(self._owners, frozenset(backend.name for backend in config.backends), monotonic),
+            self._batches,
         )
 
     def _jobs(self, candidate: Candidate, before: Serving | None, *, foresees: bool) -> Jobs:

@@ -18,6 +18,7 @@ RESTART: Final[Mapping[str, str]] = MappingProxyType(
         "listen": "the address is bound once, and clients are connected to it",
         "admin": "the address is bound once",
         "state": "the file is read at the start only",
+        "store": "the folder is opened, and locked, at the start",
         "log.file": "the file is opened at the start",
         "log.csv": "the file is opened at the start",
         "log.rotate": "its writers are made at the start",

@@ -35,6 +35,7 @@ from proxy.model.prompts import PromptSettings, WarmSettings
 from proxy.model.rules import MAX_RULES, RuleSettings
 from proxy.model.scheduling import DEFAULT_POLICY, DispatchSettings, PolicyName, SchedulingSettings
 from proxy.model.slos import MAX_SLOS, ServiceLevelObjective
+from proxy.model.store import StoreSettings
 from proxy.model.tenants import MAX_TENANT_ENTRIES, TenantSettings
 from proxy.model.timings import NAME_PATTERN, StageSettings, TimingSettings
 from proxy.model.units import MIB
@@ -278,6 +279,9 @@ class Config(Settings):
     state: StatePath = "off"
     """File in which what is learned outlives a restart, such as /var/lib/tidegate/state.json: numbers only, written
     each minute and at the drain. Read at the start, but for backends that are other engines now. `off`: none."""
+    store: Annotated[StoreSettings, PLAIN, short(StoreSettings, "path")] = StoreSettings()
+    """Files and batches (`/v1/files`, `/v1/batches`), whose lines run on what other requests leave; `path` alone may be
+    written for it. Without `path` and `url` these routes are passed to the engines."""
     slos: Annotated[tuple[Annotated[ServiceLevelObjective, PLAIN], ...], Field(max_length=MAX_SLOS)] = ()
     """Service level objectives: error budgets and how fast they burn, in metrics and `tidegate slo status`. Bad are
     requests that were refused, failed, or missed a threshold; what is the client's own doing (its 4xx, its quota, that

@@ -89,6 +89,11 @@ class Writer:
         self._connection.respond(status, self._marked(headers), body)
         return SERVED
 
+    def begin(self, status: int, headers: Headers, length: int) -> None:
+        """The head of one whose body follows on the connection."""
+        self.status = status
+        self._connection.begin(status, self._marked(headers), length)
+
     def refuse(self, fault: Fault) -> None:
         """Tell the client, as far as it can still be told."""
         if not self._connection.head_sent:

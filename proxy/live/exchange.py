@@ -81,6 +81,10 @@ class Exchange(CheckedAccount):
         parser.check_hops(head)
         if head.method == "OPTIONS":
             return self._writer.respond(*own.options(head))
+        if serving.batches is not None:
+            outcome = await serving.batches.answer(head, message, self._writer, self._connection)
+            if outcome is not None:
+                return outcome
         found = parser.route(head)
         answered = own.to(head, found, message.body)
         if answered is not None:
@@ -198,14 +202,14 @@ class Exchanges:
     def __init__(self, serving: Serving, running: set[Exchange]) -> None:
         self.serving = serving
         """By what requests are served that come from now on."""
-        self._running = running
+        self.running = running
 
     async def handle(self, connection: ClientConnection, message: Message) -> None:
         """Answer one request, and go on with the connection."""
         exchange = Exchange(connection, message, self.serving)
-        self._running.add(exchange)
+        self.running.add(exchange)
         try:
             await exchange.run()
         finally:
-            self._running.discard(exchange)
+            self.running.discard(exchange)
             connection.finished()

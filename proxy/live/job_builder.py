@@ -147,6 +147,8 @@ class JobBuilder:
         tokens = prompt.estimated_tokens(request.body_bytes)
         if not facts.computes:
             promise, tokens = NOTHING_PROMISED, 1
+        elif head.due is not None:
+            promise = NOTHING_PROMISED
         wait_until = _deadline(received, promise.deadline_s, request.client_timeout_s)
         job = Job(
             next(self._ids),
@@ -155,11 +157,11 @@ class JobBuilder:
             stream=request.stream,
             body_bytes=request.body_bytes,
             max_tokens=request.max_tokens if facts.computes else 1,
-            deadline=_soonest(wait_until, received, hints.wait_s),
+            deadline=_soonest(wait_until, received, hints.wait_s) if head.due is None else head.due,
             arrived=received,
             traffic_class=kind.name,
             tenant=tenant,
-            bulk=kind.bulk and facts.computes,
+            bulk=(kind.bulk or head.due is not None) and facts.computes,
             priority=kind.priority + classified.priority,
             demotable=kind.demotable,
             slo_ttft_s=promise.ttft_s,
@@ -172,7 +174,9 @@ class JobBuilder:
             prefer=classified.prefer,
             fallbacks=fallbacks[1:],
             hedge=kind.hedge if facts.repeatable else None,
-            done_by=_deadline(received, promise.deadline_s, None if request.stream else request.client_timeout_s),
+            done_by=_deadline(received, promise.deadline_s, None if request.stream else request.client_timeout_s)
+            if head.due is None
+            else head.due,
             needs=needs.of(fields, facts.api) if fields else NOTHING_NEEDED,
             session=prompt.session(head.fields, fields) if self.foresees and facts.computes else "",
             is_free=request.endpoint is Endpoint.STORED,

@@ -5,8 +5,13 @@ value, for the requests after it. A part whose settings are read per request bel
 be reloaded.
 """
 
+from typing import Protocol
+
 from proxy.live.account import Accounts
 from proxy.live.cache.response_cache import ResponseCache
+from proxy.live.deliver import Writer
+from proxy.live.downstream.connection import ClientConnection
+from proxy.live.downstream.reader import Message
 from proxy.live.job_builder import JobBuilder
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
@@ -15,6 +20,17 @@ from proxy.live.response_headers import ResponseHeaders
 from proxy.live.short_first import ShortFirst
 from proxy.live.stored import Stored
 from proxy.live.structured import StructuredAnswers
+from proxy.model.outcome import Outcome
+from proxy.wire.headers import Head
+
+
+class StoreApi(Protocol):
+    """What answers for the store of files and batches."""
+
+    async def answer(
+        self, head: Head, message: Message, writer: Writer, connection: ClientConnection
+    ) -> Outcome | None:
+        """None: it is nothing of the store's. FaultError where it cannot be done."""
 
 
 class Serving:
@@ -22,6 +38,7 @@ class Serving:
 
     __slots__ = (
         "accounts",
+        "batches",
         "cache",
         "job_builder",
         "jobs",
@@ -45,9 +62,10 @@ class Serving:
         cache: ResponseCache | None = None,
         structured: StructuredAnswers | None = None,
         stored: Stored | None = None,
+        batches: StoreApi | None = None,
     ) -> None:
         """`cache`: None: no answer is kept; `structured`: None: none is looked at; `stored`: None: nobody remembers
-        where engines keep theirs."""
+        where engines keep theirs; `batches`: None: files and batches are no business of ours."""
         self.parser = parser
         self.own = own
         self.job_builder = job_builder
@@ -58,3 +76,4 @@ class Serving:
         self.cache = cache
         self.structured = structured
         self.stored = stored
+        self.batches = batches

@@ -4,7 +4,7 @@
     ├── downstream   the client: malformed, too_large, too_slow, unsupported, invalid, not_found, left, …
     ├── upstream     the backend: connect, tls, reset, first_byte_timeout, idle_timeout, stalled, cut, nonsense, busy,
     │                misconfigured, cannot, …
-    └── internal     ourselves: queue_full, quota, hold_timeout, no_backend, draining, memory, loop, bug
+    └── internal     ourselves: queue_full, quota, hold_timeout, no_backend, draining, memory, storage, loop, bug
 
 Owns the closed set of kinds. Knows nothing of HTTP: `wire.errors` alone maps a kind to a status and a body.
 """
@@ -65,6 +65,8 @@ class Kind(StrEnum):
     WRITE_STALL = "write_stall"
     NOT_KEPT = "not_kept"
     """Asked for from memory only, and it is not there."""
+    ELSEWHERE = "elsewhere"
+    """Files and batches are kept by another proxy."""
     # upstream
     CONNECT = "connect"
     CONNECT_TIMEOUT = "connect_timeout"
@@ -97,6 +99,8 @@ class Kind(StrEnum):
     NO_BACKEND = "no_backend"
     CONNECTIONS = "connections"
     MEMORY = "memory"
+    STORAGE = "storage"
+    """No room in the store of files and batches."""
     DRAINING = "draining"
     BUG = "bug"
 

@@ -46,6 +46,7 @@ _SHAPES = {
     Kind.LEFT: Shape(499, _INVALID, closes=True),
     Kind.WRITE_STALL: Shape(499, _INVALID, closes=True),
     Kind.NOT_KEPT: Shape(504, _INVALID, "not_cached"),
+    Kind.ELSEWHERE: Shape(421, _INVALID, "kept_elsewhere"),
     Kind.CONNECT: Shape(502, "upstream_error", "backend_unreachable"),
     Kind.CONNECT_TIMEOUT: Shape(502, "upstream_error", "backend_unreachable"),
     Kind.TLS: Shape(502, "upstream_error", "backend_unreachable"),
@@ -68,6 +69,7 @@ _SHAPES = {
     Kind.NO_BACKEND: Shape(503, "overloaded_error", "no_backend"),
     Kind.CONNECTIONS: Shape(503, "overloaded_error", "too_many_connections", closes=True),
     Kind.MEMORY: Shape(503, "overloaded_error", "out_of_memory"),
+    Kind.STORAGE: Shape(507, "server_error", "storage_full"),
     Kind.DRAINING: Shape(503, "overloaded_error", "draining", closes=True),
     Kind.LOOP: Shape(508, "server_error", "loop_detected"),
     Kind.BUG: Shape(500, "server_error", "internal_error"),
@@ -78,7 +80,9 @@ DO_NOT_RETRY = (b"x-should-retry", b"false")
 _CHALLENGE = (b"www-authenticate", b'Bearer realm="tidegate"')
 _RETRY_AFTER_MAX_S = 120
 """openai-python gives up above it, openai-node sleeps whatever it is told."""
-_HOPELESS = frozenset({Kind.EVENT_TOO_LARGE, Kind.LOOP, Kind.MISCONFIGURED, Kind.NOT_KEPT, Kind.TLS})
+_HOPELESS = frozenset(
+    {Kind.ELSEWHERE, Kind.STORAGE, Kind.EVENT_TOO_LARGE, Kind.LOOP, Kind.MISCONFIGURED, Kind.NOT_KEPT, Kind.TLS}
+)
 """Ends the same way however often it is tried."""
 _TEXT_MAX = 512
 """Characters of an engine's own words that are put into an envelope of ours."""

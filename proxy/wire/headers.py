@@ -97,6 +97,9 @@ class Head:
     """The name of whoever it belongs to; empty: nobody whom the configuration names, or nobody has looked."""
     pin: str = ""
     """Name of the only backend that may answer; no client can say so. Empty: any."""
+    due: float | None = None
+    """Of a line of a batch, which no client can say: bulk, whatever a rule wants, of use until then (monotonic
+    seconds)."""
 
     def __init__(
         self,
@@ -116,6 +119,7 @@ class Head:
         fields: Mapping[bytes, bytes],
         tenant: str = "",
         pin: str = "",
+        due: float | None = None,
     ) -> None:
         self.method = method
         self.target = target
@@ -132,6 +136,7 @@ class Head:
         self.fields = fields
         self.tenant = tenant
         self.pin = pin
+        self.due = due
 
 
 class HeaderPolicy:

@@ -32,7 +32,7 @@ class Span:
 def model_span(content_type: bytes, body: bytes) -> Span | None:
     """Of the field `model`; None: the form names none, or it is no form. FaultError where it names two, or has more
     parts than anybody looks at."""
-    boundary = _boundary(content_type)
+    boundary = boundary_of(content_type)
     if not boundary:
         return None
     found: Span | None = None
@@ -58,7 +58,8 @@ def with_model(content_type: bytes, body: bytes, name: str) -> tuple[memoryview,
     return whole[: span.start], name.encode(), whole[span.end :]
 
 
-def _boundary(content_type: bytes) -> bytes:
+def boundary_of(content_type: bytes) -> bytes:
+    """Between the parts of a form; empty: it is none."""
     at = content_type.lower().find(b"boundary=")
     if at < 0:
         return b""
@@ -90,16 +91,23 @@ def _after(body: bytes, delimiter: bytes, position: int) -> int:
 def _is_model_field(head: bytes) -> bool:
     """Whether the part is the field `model`, as forms are read: parameters by name whatever their case, the last of a
     name counts, and what has a file's name is a file."""
-    named = b""
+    named, filename = disposition(head)
+    return filename is None and named == b"model"
+
+
+def disposition(head: bytes) -> tuple[bytes, bytes | None]:
+    """The name of a part, and of the file that it is; None: it is none."""
+    named, filename = b"", None
     for line in head.split(b"\r\n"):
         if line[:20].lower() == b"content-disposition:":
             for parameter in _PARAMETER.finditer(line):
                 key, value = parameter.group(1).lower(), parameter.group(2)
+                plain = unquote_to_bytes(value.strip(b'"').rpartition(b"'")[2]) if key.endswith(b"*") else _plain(value)
                 if key.startswith(b"filename"):
-                    return False
+                    filename = plain
                 if key in (b"name", b"name*"):
-                    named = _plain(value) if key == b"name" else unquote_to_bytes(value.strip(b'"').rpartition(b"'")[2])
-    return named == b"model"
+                    named = plain
+    return named, filename
 
 
 def _plain(value: bytes) -> bytes:

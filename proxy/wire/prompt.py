@@ -20,6 +20,9 @@ BLOCK_TOKENS = 128
 MAX_BLOCKS = 4096
 _MAX_B = BLOCK_B * MAX_BLOCKS
 _BYTES_PER_TOKEN = 4
+_CUTS_B = tuple(BLOCK_B * blocks for blocks in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256))
+"""Where prompts are compared that are to be sorted; the longer, the less often."""
+_HEAD_DIGEST_B = 4
 _MARKUP_B = 64
 """Of a body, what is not prompt: names, braces, parameters."""
 _MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,6})?\Z")
@@ -200,6 +203,22 @@ def prefix(fields: Mapping[str, Any], model: str, whose: str) -> tuple[int, ...]
         chained = hash((chained, data[at : at + BLOCK_B]))
         chain.append(chained)
     return tuple(chain)
+
+
+def head_key(fields: Mapping[str, Any]) -> bytes:
+    """Prompts whose first blocks are equal have keys that begin equally, in every process: in the order of their keys
+    those that begin alike stand together."""
+    data = _canonical(fields)
+    chained = hashlib.blake2b(digest_size=_HEAD_DIGEST_B)
+    key: list[bytes] = []
+    start = 0
+    for cut in _CUTS_B:
+        if cut > len(data):
+            break
+        chained.update(data[start:cut])
+        key.append(chained.digest())
+        start = cut
+    return b"".join(key)
 
 
 def _canonical(fields: Mapping[str, Any]) -> bytes:

@@ -60,8 +60,9 @@ class Edge:
         max_connections: int,
         budget: Budget,
         gate: Callable[[Head, str], None] | None = None,
+        uploads: Callable[[Head], bool] | None = None,
     ) -> None:
-        """`gate`: as in `Terms`."""
+        """`gate`, `uploads`: as in `Terms`."""
         self.handler = handler
         self.limits = limits
         self.new_id = new_id
@@ -70,7 +71,7 @@ class Edge:
         self.loop = loop
         self.max_connections = max_connections
         self.budget = budget
-        self.terms = Terms(limits, policy, new_id, budget, watch.ran, gate)
+        self.terms = Terms(limits, policy, new_id, budget, watch.ran, gate, uploads)
         self.connections: set[ClientConnection] = set()
         self.refused = 0
         self.draining = False
@@ -268,6 +269,11 @@ class ClientConnection(ResponseWriter):
         self.answers(message)
         self._charge_b = message.charge_b
         self.state = ANSWERING
+        if message.upload is not None and self.transport is not None:
+            message.upload.comes_over(self.transport)
+            if self._reader.wants_continue and self._reader.upload is message.upload:
+                self._reader.wants_continue = False
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._task = self._edge.loop.create_task(self._edge.handler(self, message))
 
     # --- answering: what the handler calls
@@ -301,13 +307,24 @@ class ClientConnection(ResponseWriter):
                 self.transport.resume_reading()
             self._queued_b -= len(message.body)
             self._start(message)
-        elif self.closing or self._edge.draining:
-            self._close()
+        elif self.closing or self._edge.draining or self._reader.upload is not None:
+            self._close()  # an upload that nobody takes any more is no beginning of a next request
         elif self._reader.state != BETWEEN:
             self._reader.body_start = self._edge.watch.ran()  # what came slowly behind the answer had time
             self._note_progress()
         elif not self.write_paused:
             self.deadline = self._idle_deadline()
+
+    async def until_taken(self) -> None:
+        """Until the client takes more of what is sent, if it has enough for now."""
+        if not self.write_paused:
+            return
+        taken = self._edge.loop.create_future()
+        self.on_pause = lambda paused: None if paused or taken.done() else taken.set_result(None)
+        try:
+            await taken
+        finally:
+            self.on_pause = None
 
     def close_if_idle(self) -> None:
         """For a drain: a connection between requests ends, as soon as its last answer is delivered."""

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import httptools
 
 from proxy.live.downstream.budget import COPIES, Budget
+from proxy.live.downstream.upload import Upload
 from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.limits import Limits
 from proxy.wire import framing
@@ -41,6 +42,8 @@ class Message(NamedTuple):
     """What was taken of the budget for its body."""
     target: bytes = b""
     """Of a request without a checked head, as far as it was read: whose API was asked."""
+    upload: Upload | None = None
+    """Where its body comes, piece by piece; None: `body` is all of it."""
 
 
 _NOTHING: Final[list[Message]] = []
@@ -50,7 +53,7 @@ class Terms:
     """What all readers share. `clock`: seconds for which this process has run. Limits and policy of another
     configuration hold for the next request of every connection."""
 
-    __slots__ = ("budget", "clock", "gate", "limits", "new_id", "policy")
+    __slots__ = ("budget", "clock", "gate", "limits", "new_id", "policy", "uploads")
 
     def __init__(
         self,
@@ -60,14 +63,17 @@ class Terms:
         budget: Budget,
         clock: Callable[[], float],
         gate: Callable[[Head, str], None] | None = None,
+        uploads: Callable[[Head], bool] | None = None,
     ) -> None:
-        """`gate`: lets a head in that came from an address, or raises FaultError; None: everybody may come in."""
+        """`gate`: lets a head in that came from an address, or raises FaultError; None: everybody may come in.
+        `uploads`: whose body is taken piece by piece; None: nobody's."""
         self.limits = limits
         self.policy = policy
         self.new_id = new_id
         self.budget = budget
         self.clock = clock
         self.gate = gate
+        self.uploads = uploads
 
 
 class Reader:
@@ -92,6 +98,7 @@ class Reader:
         "body_start",
         "peer",
         "state",
+        "upload",
         "wants_continue",
     )
 
@@ -114,6 +121,8 @@ class Reader:
         """By the clock of the terms."""
         self.wants_continue = False
         """The client waits to be told that its body is welcome."""
+        self.upload: Upload | None = None
+        """Where the body that is read goes; None: it is kept until it is whole."""
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages that `data` completes; the last one may be the fault with which the reading ends."""
@@ -148,6 +157,9 @@ class Reader:
         self._headers = []
         self._terms.budget.give(self._charge_b)
         self._charge_b = 0
+        if self.upload is not None:
+            self.upload.cut()
+            self.upload = None
 
     # --- httptools callbacks
 
@@ -198,6 +210,9 @@ class Reader:
         self._chunked = length < 0
         if length == 0:
             return
+        if terms.uploads is not None and terms.uploads(self._head):
+            self._begin_upload(parser, length)
+            return
         if length > terms.limits.body.size:
             raise FaultError(self._too_large())
         if length > 0:
@@ -207,6 +222,10 @@ class Reader:
         self.wants_continue = self._head.expects_continue
 
     def on_body(self, data: bytes) -> None:
+        if self.upload is not None:
+            self.body_b += len(data)
+            self.upload.feed(data)
+            return
         self._body.append(data)
         self.body_b += len(data)
         if self._chunked:
@@ -222,6 +241,12 @@ class Reader:
             raise FaultError(_overweight())
         parser = self._parser
         assert parser is not None
+        if self.upload is not None:
+            self.upload.end()
+            self.upload = None
+            self.state = BETWEEN
+            self._raw_b = self.body_b = 0
+            return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body = []
         self.state = BETWEEN
@@ -232,6 +257,16 @@ class Reader:
         self._ready.append(Message(self._head, body, parser.should_keep_alive(), http10, None, charge_b))
 
     # --- inside
+
+    def _begin_upload(self, parser: httptools.HttpRequestParser, length_b: int) -> None:
+        """Its message is handed over now; its body follows."""
+        assert self._head is not None
+        self.state = IN_BODY
+        self.wants_continue = self._head.expects_continue
+        self.upload = Upload(length_b)
+        http10 = parser.get_http_version() == "1.0"
+        keep_alive = parser.should_keep_alive()
+        self._ready.append(Message(self._head, b"", keep_alive, http10, upload=self.upload))
 
     def _refuse(self, fault: Fault) -> None:
         self._ready.append(self.refuse(fault))
