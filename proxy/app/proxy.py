@@ -464,6 +464,7 @@ class Proxy:
             self._lasting.memory.limit_b,
             self._tls_ends,
             self._owners.view(),
+            self._batches.view(),
         )
 
     def banner(self, source: str) -> tuple[str, ...]:

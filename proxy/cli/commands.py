@@ -143,6 +143,15 @@ COMMANDS: Final = {
         "exit codes:\n  0  done\n  1  no proxy answers, or it keeps none\n  2  usage",
         options.cache,
     ),
+    "batch": Command(
+        "give a running proxy a file of requests, watch it, list, cancel, read the results",
+        "The proxy needs store: PATH. TIDEGATE_API_KEY says the key.\n\n"
+        "example:\n  tidegate batch submit requests.jsonl --wait\n  tidegate batch list\n"
+        "  tidegate batch cancel batch_0123456789abcdef01234567\n\n"
+        "exit codes:\n  0  done; with --wait: every line was answered\n"
+        "  1  a line failed, the file is wrong, or no proxy answers\n  2  usage",
+        options.batch,
+    ),
     "prefix": Command(
         "say which prompts change at their front, so that engines compute them anew for each request",
         "example:\n  tidegate prefix report routing.yaml\n"

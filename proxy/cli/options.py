@@ -258,6 +258,28 @@ def cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="everything, for programs")
 
 
+def batch(parser: argparse.ArgumentParser) -> None:
+    about = "submit FILE, list, show BATCH or cancel BATCH"
+    parser.add_argument("action", choices=("submit", "list", "show", "cancel"), help=about)
+    parser.add_argument(
+        "what", metavar="FILE|BATCH", nargs="?", help="a file of requests (JSONL), or the id of a batch"
+    )
+    parser.add_argument(
+        "--wait", action="store_true", help="until it has ended; submit: then write its output beside FILE"
+    )
+    parser.add_argument("--out", metavar="FILE", help="where the output goes (default: FILE.output.jsonl)")
+    parser.add_argument(
+        "--endpoint", metavar="PATH", help="submit: what the lines ask (default: as the first one says)"
+    )
+    parser.add_argument(
+        "--window", metavar="TIME", default="24h", help="submit: by when it has to be done (default: 24h)"
+    )
+    parser.add_argument("--limit", metavar="N", type=values.tokens, default=20, help="list: so many (default: 20)")
+    port = "where clients reach the proxy (default: %(default)s)"
+    parser.add_argument("--url", metavar="URL", type=values.http_url, default=values.DEFAULT_DATA_URL, help=port)
+    parser.add_argument("--json", action="store_true", help="the objects themselves, for programs")
+
+
 def report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", type=Path, help="folder that bench wrote (--out), or a CSV with its columns"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from proxy.bench.promise import Promise
 
 DEFAULT_ADMIN_URL = "http://127.0.0.1:9090"
+DEFAULT_DATA_URL = "http://127.0.0.1:8080"
 DEFAULT_READY_URL = f"{DEFAULT_ADMIN_URL}/readyz"
 _LONGEST_TRIAL_S: Final = 3600
 _LONGEST_SILENCE_S: Final = 900.0

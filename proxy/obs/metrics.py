@@ -29,6 +29,7 @@ from proxy.obs.request_metrics import Bounds, RequestMetrics
 from proxy.obs.scheduler_metrics import scheduler_families
 from proxy.obs.slo_metrics import slo_families
 from proxy.obs.stage_metrics import StageMetrics
+from proxy.obs.store_metrics import store_families
 from proxy.obs.telemetry import telemetry_families
 from proxy.obs.usage_metrics import UsageMetrics, truncated_families
 from proxy.obs.worsening import Tally
@@ -159,6 +160,8 @@ class Metrics:
             yield AT_DECISION, cache_families(told.cache, self._caches)
         if told.owners is not None:
             yield AT_LOOK, owners_families(told.owners)
+        if told.batches is not None:
+            yield AT_LOOK, store_families(told.batches)
         yield AT_DECISION, edit_families(told)
         yield AT_LOOK, connection_families(told)
         yield AT_LOOK, process_families(told)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from prometheus_client.metrics_core import Metric
 
 from proxy import __version__
+from proxy.model.batch import BatchesView
 from proxy.model.cache import CacheView
 from proxy.model.histogram import Histogram
 from proxy.model.stored import OwnersView
@@ -72,6 +73,8 @@ class Gauges(NamedTuple):
     """Of TLS towards clients, seconds since 1970; None: there is none, or nobody knows."""
     owners: OwnersView | None = None
     """Who has what engines keep; None: nobody remembers."""
+    batches: BatchesView | None = None
+    """Files and batches; None: there is no store."""
 
 
 def connection_families(now: Gauges) -> Iterator[Metric]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
+from proxy.model.batch import BatchesView
 from proxy.model.cache import CacheView
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
 from proxy.model.slos import ServiceLevelObjective
@@ -70,7 +71,7 @@ LABELS: Final = {
     "speculative": "`true`, `false`; empty: not known.",
     "stage": "Of the pipeline: `retrieval`, `rerank`, `prompt_assembly`, `post_process`, those of `stages`, and those "
     "measured here (`queue`, `window`, `prefill`, `decode`, `engine`, `repair`, `total`); `other`: any other.",
-    "state": "`healthy`, `ejected`, `probation`, `away`.",
+    "state": "Of a backend: `healthy`, `ejected`, `probation`, `away`; of batches and their lines: a closed set each.",
     "status": "HTTP status of the answer; `0`: none, `499`: the client left before; `other`: no status that exists.",
     "tenant": "A tenant with an entry in `tenants`, as it is called there; `other`: any other; `none`: no key.",
     "to": "What it was served by instead: `model:NAME`, `pool:NAME` or both.",
@@ -126,6 +127,7 @@ def example() -> Metrics:
         config_state=ConfigState("", "", 0.0),
         telemetry=Exports(0, {}, {}),
         owners=OwnersView(0, {}, 0, 0),
+        batches=BatchesView({}, 0, 0, 0, 0, 0, 0, 0, 0.0, 0, 0, 0, False, None),
     )
     return Metrics(scheduler, lambda: gauges, lambda: 1.0, PrefixLint())
 

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from proxy.core.scheduler import Scheduler
 from proxy.core.shown.lanes import LaneView
 from proxy.core.shown.views import BackendView, Counts, PoolView
+from proxy.model.batch import BatchesView
 from proxy.obs.config_metrics import ConfigState
 from proxy.obs.decision import told
 from proxy.obs.goodput import ClassGoodput, Goodput
@@ -92,6 +93,7 @@ class Status:
             "pools": {view.name: _pool(view) for view in scheduler.pools(now)},
             "models": list(scheduler.models()[:_MOST_MODELS]),
             "cache": None if gauges.cache is None else gauges.cache._asdict(),
+            "batches": None if gauges.batches is None else _of_store(gauges.batches),
             "decisions_seq": read.recent.seq,
         }
 
@@ -262,3 +264,7 @@ def _pool(view: PoolView) -> dict[str, Any]:
         "alarms": view.alarms,
         "shadow_refusals": {reason.value: count for reason, count in view.shadow.items()},
     }
+
+
+def _of_store(view: BatchesView) -> dict[str, Any]:
+    return {**view._asdict(), "batches": [one._asdict() for one in view.batches]}

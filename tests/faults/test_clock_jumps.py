@@ -26,6 +26,8 @@ time.time = lambda: real() + next(jumps)
 """
 KEYS = [key_of(ServiceLevelObjective(name="chat", class_="interactive", objective=0.9))]
 READERS = {
+    "app/batches.py",
+    "cli/batch.py",
     "app/console.py",
     "app/doctor/ask.py",
     "app/doctor/machine.py",

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from proxy.obs.monitoring.batches import batches
 from proxy.obs.monitoring.panels import Dashboard, Row, graph, table
 from proxy.obs.monitoring.queries import Queries
 
@@ -270,5 +271,5 @@ def usage() -> Dashboard:
             ("model", f"label_values({usage_of}, model)"),
             ("tenant", f"label_values({usage_of}, tenant)"),
         ),
-        (_tenants(), _models(), _prompts(), _pipelines()),
+        (_tenants(), _models(), _prompts(), _pipelines(), batches()),
     )
