@@ -65,6 +65,11 @@ if are_ready; then
 fi
 
 mkdir -p "$cache/bin" "$cache/models" "$cache/download"
+# Two at once would pull each other's half-built parts away.
+if command -v flock >/dev/null; then
+  exec 9>"$cache/lock"
+  flock -n 9 || { say "another run is setting up in $cache; waiting for it"; flock 9; }
+fi
 say "setting up in $cache"
 
 # -- virtual environments of their own ----------------------------------------------------------------------------------

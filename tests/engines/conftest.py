@@ -8,12 +8,40 @@ import openai
 import pytest
 
 from tests.engines import cache
+from tests.engines.kinds import KINDS, EngineKind
 from tests.engines.llama_server import Engine, LlamaServer, running_server
-from tests.support.patience import eventually
+from tests.engines.pair import Pair, assert_at_rest, client_of, comparable
+from tests.engines.process import EngineProcess, running
+from tests.engines.results import Results, versions
 from tests.support.proxy_process import Config, ProxyProcess, ready, running_proxy
 
 TEXT, EMBED = "tiny", "tiny-embed"
 Same = Callable[..., Any]
+
+
+RESULTS = Results()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[pytest.TestReport]:
+    report: pytest.TestReport = yield
+    RESULTS.note(item, report)
+    if report.failed:
+        for told in getattr(item, "funcargs", {}).values():
+            for engine in engines_of(told):
+                report.sections.append((f"what {engine.kind} said last", engine.log_tail()))
+    return report
+
+
+def engines_of(value: object) -> list[EngineProcess]:
+    """The engines that a fixture gave to a test."""
+    if isinstance(value, Pair):
+        return [value.server]
+    return [value] if isinstance(value, EngineProcess) else []
+
+
+def pytest_sessionfinish() -> None:
+    RESULTS.write(versions())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,21 +89,9 @@ def leak_probe(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "proxy" in request.fixturenames:
         assert_at_rest(request.getfixturevalue("proxy"))
-
-
-def assert_at_rest(proxy: ProxyProcess) -> None:
-    """Every permit is back and nothing waits."""
-
-    def at_rest() -> bool:
-        metrics = proxy.metrics()
-        return metrics.total("tidegate_backend_in_flight") == 0 == metrics.total("tidegate_held_jobs")
-
-    eventually(at_rest, "no permit out, nothing held")
-
-
-def client_of(url: str) -> openai.OpenAI:
-    """An official client that does not retry, so that every failure shows."""
-    return openai.OpenAI(base_url=f"{url}/v1", api_key="sk-test-0123456789", max_retries=0, timeout=60.0)
+    for name in ("pair", "embedding_pair"):
+        if name in request.fixturenames and name in request.node.funcargs:
+            assert_at_rest(request.node.funcargs[name].proxy)
 
 
 @pytest.fixture
@@ -99,16 +115,36 @@ def same(text_server: LlamaServer, embed_server: LlamaServer, through: openai.Op
     return compare
 
 
-# What differs from one answer to the next whoever asks: names, clocks, and what other requests left in the engine.
-_VARYING = frozenset({"id", "item_id", "created", "created_at", "completed_at", "timings"})
+# -- the same tests for every engine -----------------------------------------------------------------------------------
 
 
-def comparable(value: Any) -> Any:
-    """A result as plain values, with what varies between two equal calls replaced by its type."""
-    if hasattr(value, "model_dump"):
-        value = value.model_dump(warnings=False)
-    if isinstance(value, list | tuple):
-        return [comparable(item) for item in value]
-    if isinstance(value, dict):
-        return {key: type(item).__name__ if key in _VARYING else comparable(item) for key, item in value.items()}
-    return value
+@pytest.fixture(scope="session", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> EngineKind:
+    """Each engine in its turn; skips those that are not there."""
+    return KINDS[cache.need(request.param)]
+
+
+@pytest.fixture
+def offered(kind: EngineKind, request: pytest.FixtureRequest) -> None:
+    """Skips a test whose case this engine does not offer."""
+    marker = request.node.get_closest_marker("case")
+    if marker is not None and marker.args[0] in kind.lacks:
+        pytest.skip(kind.lacks[marker.args[0]])
+
+
+@pytest.fixture(scope="session")
+def pair(kind: EngineKind) -> Iterator[Pair]:
+    """The engine of this turn and a proxy in front of it."""
+    with running(kind.start(*kind.usual)) as server, running_proxy({"backends": [{"url": server.url}]}) as proxy:
+        ready(proxy, models=1)
+        yield Pair(kind, server, proxy)
+
+
+@pytest.fixture(scope="session")
+def embedding_pair(kind: EngineKind) -> Iterator[Pair]:
+    """The same for embeddings, where the engine has them."""
+    if kind.embeds is None:
+        pytest.skip(kind.lacks["embeddings"])
+    with running(kind.start(*kind.embeds)) as server, running_proxy({"backends": [{"url": server.url}]}) as proxy:
+        ready(proxy, models=1)
+        yield Pair(kind, server, proxy)

@@ -63,15 +63,18 @@ def _part(name: str) -> str:
     return name.split(".")[-2]
 
 
-def tokenizer(tokens: list[str], merges: list[str], special: tuple[str, ...]) -> dict[str, Any]:
-    """`tokenizer.json`: byte-level BPE as GPT-2 cuts words."""
+def tokenizer(tokens: list[str], merges: list[str], special: tuple[str, ...], whole: tuple[str, ...]) -> dict[str, Any]:
+    """`tokenizer.json`: byte-level BPE as GPT-2 cuts words, but for the tokens that are never cut."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": tokens.index(token), "content": token, **plain} for token in special],
+        "added_tokens": [
+            {"id": tokens.index(token), "content": token, "special": token in special, **plain}
+            for token in (*special, *whole)
+        ],
         "normalizer": None,
         "pre_tokenizer": byte_level,
         "post_processor": None,

@@ -21,16 +21,25 @@ import numpy as np
 
 from tests.engines.hf_folder import hf_tensors, tokenizer, write_folder
 
-RECIPE = 2
+RECIPE = 5
 """Number of what is written; another one makes every cached model stale."""
 CONTEXT_TOKENS = 2048
 SEED = 20
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = (END_OF_TEXT, TURN_START, TURN_END)
+TOOL_CALLS = ("<tool_call>", "</tool_call>")
+"""The last tokens. Whoever wants a call out of random numbers biases the first of them."""
 CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if tools %}<|im_start|>system\n<tools>{% for tool in tools %}\n{{ tool | tojson }}{% endfor %}\n</tools>\n"
+    'Answer with <tool_call>{"name": NAME, "arguments": OBJECT}</tool_call><|im_end|>\n{% endif %}'
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] or '' }}"
+    "{% for call in message['tool_calls'] or [] %}"
+    '<tool_call>{"name": "{{ call.function.name }}", '
+    '"arguments": {{ call.function.arguments | tojson }}}</tool_call>'
+    "{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+"""Tools as Hermes and Qwen write them, which all of the engines know how to read."""
 # Words become tokens, with and without a space before them. A few are not ASCII: one token of several UTF-8 bytes.
 _WORDS = """
 a able about above after again all also always among an and answer any are around as ask at away back be
@@ -97,13 +106,13 @@ def build_vocabulary() -> tuple[list[str], list[str]]:
                 tokens.append(grown + piece)
                 known.add(grown + piece)
             grown += piece
-    return tokens, merges
+    return [*tokens, *TOOL_CALLS], merges
 
 
 def is_fit_to_say(token: str) -> bool:
     """Whether a token may come out of the model: whole printable UTF-8 characters, so that answers are text."""
     value = {letter: byte for byte, letter in byte_letters().items()}
-    if token in SPECIAL:
+    if token in SPECIAL or token in TOOL_CALLS:
         return False
     try:
         return bytes(value[letter] for letter in token).decode().isprintable()
@@ -169,7 +178,8 @@ def describe_vocabulary(writer: gguf.GGUFWriter, tokens: list[str], merges: list
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
-    writer.add_token_types([gguf.TokenType.CONTROL if token in SPECIAL else gguf.TokenType.NORMAL for token in tokens])
+    kinds = dict.fromkeys(SPECIAL, gguf.TokenType.CONTROL) | dict.fromkeys(TOOL_CALLS, gguf.TokenType.USER_DEFINED)
+    writer.add_token_types([kinds.get(token, gguf.TokenType.NORMAL) for token in tokens])
     writer.add_token_merges(merges)
     writer.add_bos_token_id(tokens.index(END_OF_TEXT))
     writer.add_eos_token_id(tokens.index(TURN_END))
@@ -223,7 +233,7 @@ def hf_files(shape: Shape, tokens: list[str], merges: list[str]) -> dict[str, di
     return {
         "config.json": architecture,
         "generation_config.json": {f"{name}_token_id": rank for name, rank in ends.items()},
-        "tokenizer.json": tokenizer(tokens, merges, SPECIAL),
+        "tokenizer.json": tokenizer(tokens, merges, SPECIAL, TOOL_CALLS),
         "tokenizer_config.json": {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": CONTEXT_TOKENS,

@@ -23,6 +23,7 @@ STOP_DEADLINE_S = 30.0
 E = TypeVar("E", bound="EngineProcess")
 SAMPLES = 25
 SAMPLE_S = 0.02
+LOG_TAIL_B = 16_000
 
 
 def free_port() -> int:
@@ -101,6 +102,12 @@ class EngineProcess:
         self._process.wait(STOP_DEADLINE_S)
         self._process = None
 
+    def revive(self) -> None:
+        """Starts it again where it has ended; one that is ending is killed first."""
+        if self._process is None or self._process.poll() is not None or not self.is_ready():
+            self.kill()
+            self.start()
+
     def stop(self) -> None:
         """Ends it for good."""
         self.kill()
@@ -137,7 +144,7 @@ class EngineProcess:
 
     def log_tail(self) -> str:
         self._log.seek(0)
-        return self._log.read()[-4000:].decode(errors="replace")
+        return self._log.read()[-LOG_TAIL_B:].decode(errors="replace")
 
 
 def _paced(count: int) -> Iterator[None]:

@@ -11,8 +11,9 @@ from math import sqrt
 import openai
 import pytest
 
-from tests.engines.conftest import EMBED, client_of, config_for
+from tests.engines.conftest import EMBED, config_for
 from tests.engines.llama_server import Engine, LlamaServer, running_server
+from tests.engines.pair import client_of
 from tests.support.proxy_process import ProxyProcess, ready, running_proxy
 
 TEXTS = [f"once upon a time there were {i} little stories " * (1 + i % 4) for i in range(24)]

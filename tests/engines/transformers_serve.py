@@ -17,12 +17,14 @@ class TransformersServe(EngineProcess):
     kind: ClassVar[str] = "transformers"
     start_within_s: ClassVar[float] = 180.0
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         super().__init__(MODEL)
+        self._options = options
 
     def command(self) -> Sequence[str]:
         program = [str(cache.folder() / "transformers/bin/transformers"), "serve", self.model]
-        return [*program, "--host", "127.0.0.1", "--port", str(self.port), "--device", "cpu", "--dtype", "float32"]
+        where = ["--host", "127.0.0.1", "--port", str(self.port)]
+        return [*program, *where, "--device", "cpu", "--dtype", "float32", *self._options]
 
     def environment(self) -> Mapping[str, str]:
         return {"HF_HUB_OFFLINE": "1"}

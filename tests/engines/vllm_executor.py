@@ -62,6 +62,12 @@ class Sequence:
     random: random.Random
     cache: DynamicCache = field(default_factory=DynamicCache)
 
+    def keep(self, count: int) -> None:
+        """Forgets what was computed of all tokens but the first `count`."""
+        surplus = self.cache.get_seq_length() - count
+        if surplus > 0:
+            self.cache.crop(-surplus)
+
     def common(self, other: Sequence) -> int:
         """How many tokens both begin with, of those that `other` has computed."""
         computed = other.cache.get_seq_length()
@@ -193,13 +199,12 @@ class CpuExecutor(Executor):
         best = max(others, key=sequence.common, default=None)
         if best is not None and 0 < hit <= sequence.common(best):
             sequence.cache = copy.deepcopy(best.cache)
-            sequence.cache.crop(hit)
+            sequence.keep(hit)
 
     def forward(self, sequence: Sequence, until: int) -> torch.Tensor:
         """Computes the tokens before `until` that are not yet; the logits `[vocabulary]` of the last."""
         have = min(sequence.cache.get_seq_length(), until - 1)
-        if have < sequence.cache.get_seq_length():  # vLLM took its blocks away and computes anew
-            sequence.cache.crop(have)
+        sequence.keep(have)  # fewer than there are: vLLM took blocks away and computes them anew
         new = torch.tensor([sequence.tokens[have:until]])
         return self.model(new, past_key_values=sequence.cache, use_cache=True).logits[0, -1].float()
 
