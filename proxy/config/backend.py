@@ -15,7 +15,9 @@ from proxy.config.refusal import did_you_mean, quoted, refusal
 from proxy.config.secrets import SecretReference
 from proxy.config.written import Count, Duration
 from proxy.engines.registry import DIALECTS, UNKNOWN
+from proxy.engines.routes import labels as route_labels
 from proxy.model.backend import BackendSpec
+from proxy.model.endpoint import ROUTE_LABELS
 from proxy.model.engine_facts import EngineFacts
 from proxy.model.kv_cache import KvCacheSettings
 from proxy.model.parameters import ParameterSettings
@@ -279,6 +281,7 @@ class BackendOptions(Settings):
             kv_tokens=self.kv_tokens if self.kv_cache is None else self.kv_cache.tokens,
             seats=self.seats,
             traits=DIALECTS.get(self.kind, UNKNOWN).traits,
+            routes=ROUTE_LABELS if self.kind == "auto" else route_labels(self.kind),
             bias=dict(self.bias),
             order=self.order,
             url=str(self.address) if self.ip is None else f"{self.address} at {self.ip}",

@@ -201,7 +201,7 @@ class Relay:
         if not self.complete:
             return NO_USAGE
         told = usage.of_body(self.body) if self._ends is None else usage.of_ends(self._ends)
-        return usage.of_headers(self.headers) if told is NO_USAGE and self.plan.api is Api.TGI else told
+        return usage.of_headers(self.headers) if self.plan.api is Api.TGI and told == NO_USAGE else told
 
     def token_source(self) -> CountSource:
         """How the tokens were counted that passed so far."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from proxy.model.abilities import PLAIN, Traits
+from proxy.model.endpoint import ROUTE_LABELS
 from proxy.model.engine_facts import UNKNOWN, EngineFacts
 
 
@@ -30,6 +31,8 @@ class BackendSpec:
     """Requests the engine runs at once; more wait inside it. None: told by its metrics, or learned."""
     traits: Traits = PLAIN
     """Of its kind of engine, as far as the configuration tells it."""
+    routes: frozenset[str] = ROUTE_LABELS
+    """Labels of the routes that its kind has, of those that not all have: any, until it is known what it is."""
     bias: dict[str, float] = field(default_factory=dict)
     """Of its pool: traffic class → prefill times of the request by which others are preferred. 0: no opinion."""
     order: int = 0

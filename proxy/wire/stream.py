@@ -169,10 +169,11 @@ class Stream:
             if self.saw_done or self.saw_error:
                 break
             clean = sse.cleaned(raw) if self._lines is None else raw
-            if clean.startswith(b":"):
-                out.append(Event(clean))
-            elif clean:
-                self._take(Event(clean), now, out)
+            shown = clean if self._texts is None else raw  # who asks an engine's own API reads what it wrote
+            if clean and not clean.startswith(b":"):
+                self._take(Event(shown), now, out)
+            elif shown:
+                out.append(Event(shown))
         self.is_in_vain = self.last_event is before
         return self._leave(out, now) if events or self._pacer is not None else b""
 

@@ -26,7 +26,6 @@ from proxy.core.learn.sessions import Kept
 from proxy.model.abilities import Traits
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Load
-from proxy.model.endpoint import ROUTE_LABELS
 from proxy.model.engine_facts import UNKNOWN, EngineFacts, first_known, labels_of
 from proxy.model.faults import Fault
 from proxy.model.limits import HealthSettings
@@ -166,7 +165,7 @@ class Backend:
         """What the engine says of itself."""
         self.facts: EngineFacts = UNKNOWN
         """… and what its operator says where it does not."""
-        self.routes: frozenset[str] = ROUTE_LABELS
+        self.routes = spec.routes
         """Labels of the routes that it has, of those that not all engines have: all, until it is known what it is."""
         self.labels: frozenset[str] = frozenset()
         """What jobs may require or prefer: the operator's, its facts and its routes."""
@@ -220,6 +219,8 @@ class Backend:
         if spec.traits != before.traits:
             self.traits = spec.traits
             self.abilities.counts_answer = spec.traits.counts_answer
+        if spec.routes != before.routes:
+            self.routes = spec.routes
         self._describe()
         self._call()
 

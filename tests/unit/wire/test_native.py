@@ -142,3 +142,12 @@ def test_a_captured_stream_of_llama_cpp_is_passed_on_byte_for_byte(name: str, si
     told = last["tokens_evaluated"], last["tokens_predicted"], last["timings"]["cache_n"]
     assert stream.usage() == told
     assert stream.meter.tokens <= last["tokens_predicted"]
+
+
+def test_what_an_engine_writes_beside_its_events_passes_too() -> None:
+    written = b'data: null\n\n:\n\nid: 7\ndata: {"index":0,"content":"a","stop":false}\n\nretry: 3\n\n'
+    stream = Stream(StreamPlan(StreamSettings(), 1 << 20, api=Api.LLAMA), Meter())
+    assert stream.feed(written, 1.0) == written
+    assert (stream.meter.tokens, stream.has_ended) == (1, False)
+    assert stream.feed(b":\n\n", 2.0) == b":\n\n"
+    assert stream.is_in_vain

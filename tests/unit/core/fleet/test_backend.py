@@ -6,6 +6,7 @@ from proxy.core.fleet.backend import Backend
 from proxy.core.fleet.pool import Pool
 from proxy.model.abilities import Traits
 from proxy.model.backend import BackendSpec
+from proxy.model.endpoint import ROUTE_LABELS
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
 
@@ -130,3 +131,16 @@ def test_another_kind_of_engine_has_other_traits_and_the_same_kind_what_it_said(
     one.configure(BackendSpec("a", traits=counting), HEALTH, one.pool, learns=True)
     assert one.traits is counting
     assert one.abilities.counts_answer
+
+
+def test_routes_are_those_of_its_kind_as_configured_and_then_as_found() -> None:
+    auto, written = BackendSpec("a"), BackendSpec("a", routes=frozenset({"route=/x"}))
+    one = Backend(auto, 0, HEALTH)
+    assert one.labels >= ROUTE_LABELS
+    assert one.offers(frozenset({"route=/y"}))
+    assert not one.offers(frozenset({"route=/y"}))
+    assert one.labels == {"route=/y"}
+    one.configure(auto, HEALTH, one.pool, learns=False)
+    assert one.labels == {"route=/y"}, "what was found stays"
+    one.configure(written, HEALTH, one.pool, learns=False)
+    assert one.labels == {"route=/x"}
