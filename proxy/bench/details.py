@@ -17,9 +17,9 @@ from pydantic.dataclasses import dataclass as checked
 
 FILE: Final = "details.jsonl"
 """Its name in the folder of a run."""
-Outcome = Literal["served", "refused", "failed", "broken", "cancelled"]
-"""`refused`: 429 or 503 before a byte; `failed`: any other error before the first token; `broken`: after it;
-`cancelled`: by the load itself, as planned."""
+Outcome = Literal["served", "invalid", "refused", "failed", "broken", "cancelled"]
+"""`invalid`: complete, but not in the form that was asked for (JSON of a schema); `refused`: 429 or 503 before a byte;
+`failed`: any other error before the first token; `broken`: after it; `cancelled`: by the load itself, as planned."""
 TokenSource = Literal["usage", "tokenizer", "events", "none"]
 """Who counted the tokens of the answer: the server, a tokenizer here, or one event was taken for one token."""
 Side = Literal["url", "direct"]
@@ -66,8 +66,8 @@ class Detail:
     backend: str = ""
     """As a proxy says."""
     stages_ms: dict[str, float] = field(default_factory=dict)
-    """By name: those told by `Server-Timing`, and those of the load itself (`retrieval`, `rerank`, `prompt_assembly`,
-    `post_process`); `decode` is measured here where nobody tells it. Empty: nothing is known."""
+    """By name: those that the proxy tells (`Server-Timing`, and of a stream what it says when it is over), and those of
+    the load itself (`retrieval`, `rerank`, `prompt_assembly`, `post_process`). Empty: nothing is known."""
     answer_cache: str = ""
     """`hit`, `miss` and the like, as the proxy says."""
     cached_prompt_tokens: int | None = None

@@ -102,6 +102,7 @@ class Cell(_Part):
     """One combination of a sweep."""
 
     id: str
+    seed: int = 0
     arrivals: Arrivals
     settings: dict[str, str] = {}
     """What was swept of the proxy's configuration: option → value."""
@@ -116,6 +117,9 @@ class Cell(_Part):
     outcomes: dict[str, int] = {}
     plan_digest: str = ""
     """Of all requests in their order, as far as they were sent: two runs of one seed have the same."""
+    salt: str = ""
+    """In front of every prompt, so that no cell warms another: in a cold run one that nobody has seen, else made of the
+    cell's id; of a pair a word for each target behind it. Digests are without. Empty: prompts are as they are."""
     config_hash: str = ""
     """Of the proxy's configuration in this cell; empty: it is no proxy, or it does not say."""
     batching: Batching = Batching()
@@ -162,6 +166,7 @@ class RunFile(_Part):
     format: Annotated[int, Field(ge=FORMAT, le=FORMAT)] = FORMAT
     argv: list[str]
     seed: int
+    """The first, where there are several: cells have their own."""
     workload: str
     targets: dict[Literal["url", "direct"], Target]
     git: str = ""
@@ -178,7 +183,7 @@ class RunFile(_Part):
     cells: list[Cell] = []
     comparisons: list[Comparison] = []
     aa: list[Comparison] = []
-    """A/A: `url` against itself, each second request; its intervals should contain zero."""
+    """A/A: `url` against itself, paired in the same way, rows in the folder `aa`; intervals should contain zero."""
     started: str = ""
     ended: str = ""
     complete: bool = False

@@ -76,9 +76,9 @@ class Reading:
         return Reported(self._stages, self._ignored)
 
 
-def parse(value: bytes) -> Reported:
-    """What a header says; never raises."""
-    reading = Reading(NOTHING_REPORTED.stages, _OF_HEADERS)
+def parse(value: bytes, reserved: frozenset[str] = _OF_HEADERS) -> Reported:
+    """What a header says, but for stages that are `reserved`; never raises."""
+    reading = Reading(NOTHING_REPORTED.stages, reserved)
     if len(value) > _MOST_B:
         value = value[:_MOST_B].rpartition(b",")[0]
         reading.ignore("too_many")
