@@ -69,6 +69,23 @@ COMMANDS: Final = {
         "exit codes:\n  0  written\n  1  a run cannot be read, or they are of different machines\n  2  usage",
         options.report,
     ),
+    "bench": Command(
+        "measure a server, or the proxy and what stands behind it in pairs, by a load that can be made again",
+        "Latencies count from the moment at which a request was meant to be sent. The load comes from a process of\n"
+        "its own, which says when it was the bottleneck. A run is a folder: requests.csv (a row for each request),\n"
+        "details.jsonl (a line for each row) and run.json (all that the numbers hang on).\n\n"
+        "Keys: TIDEGATE_API_KEY for --url, TIDEGATE_DIRECT_API_KEY for --direct, TIDEGATE_ADMIN_KEY for --admin.\n\n"
+        "A user's own stages for rag: a function (question, stage) that returns messages, and says what it does by\n"
+        "`with stage('retrieval'):`. Prompts in a file *.jsonl: prompt, messages, conversations, input or body.\n\n"
+        "example:\n  tidegate bench --url http://127.0.0.1:8080 --direct http://127.0.0.1:8001 --workload short-chat"
+        " --concurrency 8,32,128 --requests 2000 --seed 1 --out run1\n"
+        "  tidegate bench --url http://127.0.0.1:8080 --workload embeddings --rate 50 --duration 60s"
+        " --sweep window.max_wait=0,5,10,20,30,50\n"
+        "  tidegate bench --url http://127.0.0.1:8080 --workload trace trace.jsonl --speed 0.5,1,1.5 --cache cold\n\n"
+        "exit codes:\n  0  measured\n"
+        "  1  it cannot be measured, nothing was served, or it was ended early (--resume)\n  2  usage",
+        options.bench,
+    ),
     "check": Command(
         "say everything that is wrong with a configuration file",
         "example:\n  tidegate check routing.yaml\n  tidegate check --strict --format github config/*.yaml\n\n"

@@ -60,6 +60,12 @@ def simulate(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser)
 
 
+def bench(parser: argparse.ArgumentParser) -> None:
+    from proxy.cli.bench_options import add_arguments
+
+    add_arguments(parser)
+
+
 def check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", help="configuration, YAML; - for standard input")
     parser.add_argument(

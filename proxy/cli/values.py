@@ -154,3 +154,37 @@ def gate(text: str) -> "Condition":
         return condition(text)
     except ValueError as wrong:
         raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def counts(text: str) -> tuple[int, ...]:
+    found = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and 0 < int(part[:9]) <= 100_000 for part in found):
+        raise argparse.ArgumentTypeError("must be whole numbers above 0, such as 8,32,128")
+    return tuple(map(int, found))
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    found = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) <= 18 for part in found):
+        raise argparse.ArgumentTypeError("must be whole numbers, such as 1 or 1,2,3")
+    return tuple(map(int, found))
+
+
+def rates(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < one <= 100_000 for one in found):
+        raise argparse.ArgumentTypeError("must be numbers above 0, such as 5,10")
+    return found
+
+
+def share(text: str) -> float:
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("must be a share, such as 10% or 0.1")
+    return value

@@ -29,6 +29,9 @@ READERS = {
     "app/batches.py",
     "cli/batch.py",
     "app/console.py",
+    "bench/beginning.py",
+    "bench/player.py",
+    "bench/run.py",
     "app/doctor/ask.py",
     "app/doctor/machine.py",
     "app/lasting.py",
@@ -38,6 +41,7 @@ READERS = {
     "app/serve.py",
     "app/servings.py",
     "app/trial.py",
+    "cli/bench_options.py",
     "cli/reload.py",
     "config/files.py",
     "config/server_tls.py",
@@ -49,8 +53,8 @@ READERS = {
     "sim/http/shapes.py",
 }
 """Who reads the wall clock: the creation time in lists, ends of certificates and keys, days of budgets, when something
-was loaded, how far clocks are apart, and time stamps of log lines and of the page; `logging` itself does too. Nobody
-waits by it."""
+was loaded, how far clocks are apart, and time stamps of log lines, of the page and of what a benchmark measured;
+`logging` itself does too. Nobody waits by it."""
 WALL = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "ctime"}
 
 
