@@ -29,8 +29,8 @@ _LEFT_OUT = {
     "is read once, at the start": "*/__init__",
     "is plain settings: their types are read as marked, for the options that are made of them": "model/auth"
     " model/bounds model/cache model/classes model/fallback model/hedge model/kv_cache model/limits model/metrics"
-    " model/parameters model/prompts model/rules model/scheduling model/slos model/store model/structured model/tenants"
-    " model/timings model/units model/windows",
+    " model/parameters model/prompts model/realtime model/rules model/scheduling model/slos model/store"
+    " model/structured model/tenants model/timings model/units model/windows",
     "its dataclasses become JSON by orjson, which reads the insides of interpreted ones only": "core/shown/explanation",
     "runs at the start, per probe or once a second, and waits most of that time": "live/admin live/guard"
     " live/catalogue"

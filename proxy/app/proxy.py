@@ -35,6 +35,7 @@ from proxy.live.owners import Owners
 from proxy.live.scrapes import Scrapes
 from proxy.live.structured import StructuredAnswers
 from proxy.live.timings import Timings
+from proxy.live.tunnel import Tunnels
 from proxy.obs.access_log import FLUSH_S
 from proxy.obs.config_metrics import ConfigState
 from proxy.obs.logs import Logs
@@ -83,6 +84,7 @@ class Proxy:
         self._metrics = parts.metrics(config, self._scheduler, self._gauges, self._lint, self._stages)
         self._cache = KeptAnswers(config, lasting.tokenizers, self._loop)
         self._warmer = parts.warmer(config, first.named, self._loop)
+        self._tunnels = Tunnels()
         self._owners = Owners(config.limits.stored, lambda: self._cache.owners)
         self._keeper = parts.keeper(config, self._scheduler, self._owners)
         self._slos = parts.slos(config)
@@ -113,6 +115,7 @@ class Proxy:
             self._timings,
             self._structured,
             self._owners,
+            self._tunnels,
             self._batches.api,
         )
         self._exchanges = Exchanges(self._servings.make(first, self._cache.now, self._lint), lasting.running)
@@ -132,6 +135,7 @@ class Proxy:
             uploads=self._batches.uploads,
         )
         self._batches.connect(self._edge, self._exchanges, self._loop)
+        self._edge.terms.tunnels = config.realtime.connections > 0
         self._admin = Admin(
             why_not_ready=lambda: self._not_ready,
             scrapes=Scrapes(self._metric_pieces, self._loop, monotonic),
@@ -225,6 +229,7 @@ class Proxy:
             lasting.tokenizers.configure(files_of(new.config))
             self._owners.configure(limits.stored)
             self._edge.configure(limits, HeaderPolicy(new.config.headers.forward), shares.clients)
+            self._edge.terms.tunnels = new.config.realtime.connections > 0
             self._admin.configure(
                 limits, self._cache.now, shares.admin, new.config.console.hosts, parts.admin_key(new.config)
             )
@@ -328,6 +333,7 @@ class Proxy:
         self._cache.drain()
         self._edge.drain()
         how = await self._drain.streams() if drain else ""
+        await self._tunnels.drain()
         await self._drain.cut()
         await self._batches.stop()
         if self._keeper is not None:
@@ -465,6 +471,7 @@ class Proxy:
             self._tls_ends,
             self._owners.view(),
             self._batches.view(),
+            self._tunnels.view(self._config.realtime),
         )
 
     def banner(self, source: str) -> tuple[str, ...]:

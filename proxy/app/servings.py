@@ -17,6 +17,7 @@ from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
 from proxy.live.owners import Owners
 from proxy.live.prompts import Prompts
+from proxy.live.realtime import Realtime
 from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.serving import Serving, StoreApi
@@ -24,6 +25,7 @@ from proxy.live.short_first import ShortFirst
 from proxy.live.stored import Stored
 from proxy.live.structured import StructuredAnswers
 from proxy.live.timings import Timings
+from proxy.live.tunnel import Tunnels
 from proxy.obs.record import Record
 from proxy.wire.cors import Cors
 from proxy.wire.prompts.lint import PrefixLint
@@ -40,6 +42,7 @@ class Servings:
         timings: Timings,
         structured: StructuredAnswers,
         owners: Owners,
+        tunnels: Tunnels,
         batches: StoreApi | None = None,
     ) -> None:
         self._lasting = lasting
@@ -49,6 +52,7 @@ class Servings:
         self._structured = structured
         self._owners = owners
         self._batches = batches
+        self._tunnels = tunnels
         self.short_first = ShortFirst(monotonic, is_on=False)
         """Answers that can be expanded, whichever configuration made them short."""
 
@@ -104,6 +108,7 @@ class Servings:
             self._structured,
             Stored(self._owners, frozenset(backend.name for backend in config.backends), monotonic),
             self._batches,
+            Realtime(config.realtime, self._tunnels, cors, monotonic) if config.realtime.connections else None,
         )
 
     def _jobs(self, candidate: Candidate, before: Serving | None, *, foresees: bool) -> Jobs:

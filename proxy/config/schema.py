@@ -32,6 +32,7 @@ from proxy.model.fallback import ModelSettings
 from proxy.model.limits import DrainSettings, HealthSettings, HoldSettings, Limits, RetrySettings
 from proxy.model.metrics import MetricsSettings
 from proxy.model.prompts import PromptSettings, WarmSettings
+from proxy.model.realtime import RealtimeSettings
 from proxy.model.rules import MAX_RULES, RuleSettings
 from proxy.model.scheduling import DEFAULT_POLICY, DispatchSettings, PolicyName, SchedulingSettings
 from proxy.model.slos import MAX_SLOS, ServiceLevelObjective
@@ -291,6 +292,8 @@ class Config(Settings):
     """File in which the counts of `slos` outlive a restart (SQLite, a tenth of a MB each), written each minute and at
     the drain. Proxies may share one, and count together. `auto`: beside the file of `state`, `state.slo.sqlite`; `off`:
     none."""
+    realtime: Annotated[RealtimeSettings, PLAIN] = RealtimeSettings()
+    """WebSockets at `/v1/realtime`."""
     limits: Annotated[Limits, PLAIN] = Limits()
     """All bounds on the data path."""
     retries: Annotated[RetrySettings, PLAIN] = RetrySettings()

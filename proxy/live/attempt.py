@@ -21,14 +21,14 @@ from proxy.live.upstream.deadlines import FIRST_BYTE_S
 from proxy.live.whole_of_stream import WholeOfStream
 from proxy.model.abilities import Lack
 from proxy.model.commands import Dispatch, FirstToken, Remaining
-from proxy.model.endpoint import ENDPOINTS
+from proxy.model.endpoint import ENDPOINTS, Endpoint
 from proxy.model.faults import Fault, FaultError, Retry
 from proxy.model.limits import UpstreamLimits
 from proxy.model.parameters import ParameterSettings
 from proxy.model.request import Job
 from proxy.model.timeline import Clock
 from proxy.model.whole_answers import AS_OPENAI
-from proxy.wire import accounting, bounded, multipart, salt, splice, streamed_whole
+from proxy.wire import accounting, bounded, multipart, salt, splice, streamed_whole, websocket
 from proxy.wire.accounting import Undo
 from proxy.wire.allowance import AllowanceHeaders
 from proxy.wire.continuation import Continuation
@@ -161,10 +161,13 @@ class Caller:
         request = call.request
         attempt_id = request.id if number < 2 else f"{request.id}-{number}"  # vLLM wants ids unique in flight
         headers = call.headers if call.trace is None else call.trace.told(call.headers, one.traced)
-        body, more = self._body(call, backend, relay.plan), None
+        body, more, target = self._body(call, backend, relay.plan), None, request.target
         if not request.json and request.model is not None:
-            more = self._form(call, backend)
-        message = backend.message(request.method, request.target, attempt_id, headers, body, more)
+            if request.endpoint is Endpoint.REALTIME:
+                target = websocket.with_model(target, self.name_of(call.job, backend))
+            else:
+                more = self._form(call, backend)
+        message = backend.message(request.method, target, attempt_id, headers, body, more)
         pooled = backend.pool.take_idle() if number == 1 and ENDPOINTS[request.endpoint].repeatable else None
         if pooled is not None:
             await self._send(relay, pooled, message, call)
@@ -180,6 +183,7 @@ class Caller:
         except FaultError as error:
             relay.fault = error.fault
             return
+        connection.switches = request.endpoint is Endpoint.REALTIME
         await self._send(relay, connection, message, call)
         if relay.plan.undo is not Undo.NOTHING:
             await self._as_it_came(one, relay)
@@ -296,6 +300,6 @@ def corrections(call: Call, dialect: Dialect) -> Corrections | None:
         return None
     endpoint = call.request.endpoint
     zeros = endpoint in dialect.zero_usage
-    if not (reasons or both or zeros) or not ENDPOINTS[endpoint].rechunked:
+    if not (reasons or both or zeros) or not ENDPOINTS[endpoint].rechunked or endpoint is Endpoint.MESSAGES:
         return None
     return Corrections(reasons, both=both, zeros=zeros)

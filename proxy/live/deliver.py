@@ -106,6 +106,11 @@ class Writer:
         else:
             self._connection.abort()
 
+    def switch(self, headers: Headers, meter: Meter) -> None:
+        """The head after which a WebSocket begins."""
+        self.status = 101
+        self._connection.switch(self._marked(headers, meter))
+
     # --- answers of engines
 
     async def deliver(self, job: JobLoop, answer: Answer) -> Outcome:

@@ -11,7 +11,7 @@ attempts are the job's.
 import asyncio
 import logging
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from proxy.core.refusals import short_of_memory
 from proxy.live.call import Call
@@ -20,18 +20,20 @@ from proxy.live.downstream.bodies import INLINE_B
 from proxy.live.downstream.connection import ClientConnection
 from proxy.live.downstream.reader import Message
 from proxy.live.job import JobLoop
+from proxy.live.realtime import Early, Realtime
 from proxy.live.serving import Serving
 from proxy.live.short_first import Tap
 from proxy.live.structured import may_be_looked_at
 from proxy.model.endpoint import ENDPOINTS, Api, Endpoint
-from proxy.model.faults import Fault, FaultError, Kind, downstream, internal
+from proxy.model.faults import Fault, FaultError, Kind, downstream, internal, upstream
 from proxy.model.outcome import SERVED, Outcome, Phase, failed_with
 from proxy.model.request import Request
-from proxy.wire import server_timing
+from proxy.wire import server_timing, websocket
 from proxy.wire.headers import Head
 from proxy.wire.prompts.expandable import ShortAnswer
 
 _log = logging.getLogger("tidegate.exchange")
+SWITCHED: Final = 101
 
 
 class Exchange(CheckedAccount):
@@ -75,6 +77,8 @@ class Exchange(CheckedAccount):
         message, serving = self._message, self._serving
         parser, own, short_first = serving.parser, serving.own, serving.short_first
         if message.fault is not None:
+            if message.fault.kind is Kind.UPGRADE and message.head is not None and serving.realtime is not None:
+                return await self._tunnelled(serving.realtime, message.head, message.body)
             raise FaultError(message.fault)
         head = message.head
         assert head is not None
@@ -176,6 +180,32 @@ class Exchange(CheckedAccount):
         if taken.job.bulk and serving.parser.refuses_bulk():
             raise FaultError(short_of_memory())
         return job
+
+    async def _tunnelled(self, realtime: Realtime, head: Head, asked: bytes) -> Outcome:
+        """A handshake: a tunnel to one engine, or that engine's own answer."""
+        self._serving.parser.check_hops(head)
+        request = self._request = realtime.request(head)
+        whose = realtime.enter(head)
+        early = Early(self._connection, asked)
+        try:
+            job = self._open(head, request, {}, b"", "")
+            answer = await (job.answer() if self._use is None else self._use.answer(job))
+            self._meter = answer.meter
+            relay = job.relay
+            if relay is None or answer.status != SWITCHED:
+                return await self._writer.deliver(job, answer)
+            headers = websocket.answered(relay.headers)
+            if not headers:
+                text = f"Backend {relay.backend} switched protocols without accepting the handshake."
+                raise FaultError(upstream(Kind.NONSENSE, text))
+            self._writer.switch(headers, answer.meter)
+            try:
+                return await realtime.carry(self._connection, relay, early, head.request_id)
+            finally:
+                job.leave_unlearned()
+        finally:
+            self._connection.tunnel = None
+            realtime.leave(whose)
 
     # --- endings
 

@@ -195,6 +195,11 @@ class JobLoop(Outstanding):
         if self._share is not None:
             self._share.cut()
 
+    def leave_unlearned(self) -> None:
+        """It is over: how long it took was its client's choice, and tells nothing of its backend."""
+        self.settled = True
+        self._jobs.driver.left(self._call.job.id)
+
     def settle(self, fault: Fault | None, usage: Usage, *, cut: bool = False) -> bool:
         """Give everything back, exactly once; True when the whole answer was the client's. `cut`: of a prompt cut."""
         self._call.meter.on_first = None

@@ -150,6 +150,19 @@ class Relay:
         self.connection = None  # from now on it is the next request's
         self._settle()
 
+    def on_switch(self, headers: list[tuple[bytes, bytes]], rest: bytes, now: float) -> None:
+        self._timeline.first_byte = now
+        self.status = 101
+        self.headers = headers
+        self._buffer = [rest]
+        self._settle()
+
+    def hand_over(self, to: asyncio.Protocol) -> tuple[asyncio.Transport, EngineSide]:
+        """After a switch: the engine's side is that protocol's from now on."""
+        connection, self.connection = self.connection, None
+        assert connection is not None
+        return connection.hand_over(to), connection
+
     def on_fault(self, fault: Fault) -> None:
         if self.said_its_last_word:
             return

@@ -15,6 +15,7 @@ from proxy.live.downstream.reader import Message
 from proxy.live.job_builder import JobBuilder
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers
+from proxy.live.realtime import Realtime
 from proxy.live.request_parser import RequestParser
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.short_first import ShortFirst
@@ -44,6 +45,7 @@ class Serving:
         "jobs",
         "own",
         "parser",
+        "realtime",
         "response_headers",
         "short_first",
         "stored",
@@ -63,9 +65,11 @@ class Serving:
         structured: StructuredAnswers | None = None,
         stored: Stored | None = None,
         batches: StoreApi | None = None,
+        realtime: Realtime | None = None,
     ) -> None:
         """`cache`: None: no answer is kept; `structured`: None: none is looked at; `stored`: None: nobody remembers
-        where engines keep theirs; `batches`: None: files and batches are no business of ours."""
+        where engines keep theirs; `batches`: None: files and batches are no business of ours; `realtime`: None: there
+        is no WebSocket."""
         self.parser = parser
         self.own = own
         self.job_builder = job_builder
@@ -77,3 +81,4 @@ class Serving:
         self.structured = structured
         self.stored = stored
         self.batches = batches
+        self.realtime = realtime

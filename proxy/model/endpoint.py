@@ -39,6 +39,8 @@ class Endpoint(StrEnum):
     GENERATE = "generate"
     """TGI's own, and SGLang's."""
     GENERATE_STREAM = "generate_stream"
+    REALTIME = "realtime"
+    """A WebSocket."""
     HEALTH = "health"
     """Answered by the proxy."""
     TIMINGS = "timings"
@@ -148,7 +150,7 @@ ENDPOINTS: Final[dict[Endpoint, Facts]] = {
         tells_end=True,
         rechunked=True,
     ),
-    Endpoint.MESSAGES: Facts(Api.MESSAGES, names_model=True, generates=True, tells_end=True),
+    Endpoint.MESSAGES: Facts(Api.MESSAGES, names_model=True, generates=True, tells_end=True, rechunked=True),
     Endpoint.EMBEDDINGS: Facts(names_model=True, inputs=("input",), entries="data"),
     Endpoint.DECISIONS: Facts(names_model=True),
     Endpoint.MODERATIONS: Facts(inputs=("input",), entries="results"),
@@ -186,6 +188,7 @@ ENDPOINTS: Final[dict[Endpoint, Facts]] = {
     Endpoint.GENERATE_STREAM: Facts(
         Api.TGI, generates=True, limits_at=_NEW_TOKENS, streams=True, one_prompt=True, tells_end=True
     ),
+    Endpoint.REALTIME: Facts(works=False, computes=False, repeatable=False),
     Endpoint.HEALTH: Facts(works=False, repeatable=False),
     Endpoint.TIMINGS: Facts(works=False, repeatable=False),
     Endpoint.MODELS: Facts(works=False, repeatable=False, mixed=True),
@@ -238,6 +241,7 @@ ROUTES: Final = (
     Row("/v1/decisions", Endpoint.DECISIONS),
     Row("/v1/models/", Endpoint.MODELS, methods=GET),
     Row("/v1/tidegate/requests/", Endpoint.CHAT, methods=frozenset({"POST"})),
+    Row("/v1/realtime", Endpoint.REALTIME, methods=ANY),
     Row("/v1/audio/", Endpoint.AUDIO, methods=ANY, json_only=False),
     Row("/v1/images/", Endpoint.IMAGES, methods=ANY, json_only=False),
     Row("/v1/rerank", Endpoint.RERANK, Served.SOMEWHERE),

@@ -59,6 +59,8 @@ class Kind(StrEnum):
     UNKNOWN_ROUTE = "unknown_route"
     METHOD = "method"
     MODEL_NOT_FOUND = "model_not_found"
+    ORIGIN = "origin"
+    """A page of another origin may not."""
     UNAUTHORIZED = "unauthorized"
     """It shows no API key that is anybody's."""
     LEFT = "left"

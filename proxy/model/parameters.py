@@ -11,7 +11,7 @@ from proxy.model.bounds import Bounds
 _Field = Annotated[str, Bounds(pattern="^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")]
 
 RESERVED: Final = frozenset(
-    {"model", "messages", "prompt", "input", "stream", "stream_options", "previous_response_id"}
+    {"model", "messages", "prompt", "input", "stream", "stream_options", "previous_response_id", "conversation"}
 )
 """What a request is routed, metered and answered by: a change would make another request of it."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 KIB = 1 << 10
 MIB = 1 << 20
+GIB = 1 << 30
 
 _DURATION_UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS_B = {

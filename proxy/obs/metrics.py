@@ -24,6 +24,7 @@ from proxy.obs.percentiles import Key, Percentiles
 from proxy.obs.prefix_metrics import prefix_families
 from proxy.obs.process_metrics import Gauges, connection_families, edit_families, process_families
 from proxy.obs.prompt_metrics import PromptMetrics
+from proxy.obs.realtime_metrics import realtime_families
 from proxy.obs.record import Record, Streaming
 from proxy.obs.request_metrics import Bounds, RequestMetrics
 from proxy.obs.scheduler_metrics import scheduler_families
@@ -162,6 +163,8 @@ class Metrics:
             yield AT_LOOK, owners_families(told.owners)
         if told.batches is not None:
             yield AT_LOOK, store_families(told.batches)
+        if told.realtime is not None:
+            yield AT_LOOK, realtime_families(told.realtime)
         yield AT_DECISION, edit_families(told)
         yield AT_LOOK, connection_families(told)
         yield AT_LOOK, process_families(told)

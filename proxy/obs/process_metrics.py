@@ -13,6 +13,7 @@ from proxy import __version__
 from proxy.model.batch import BatchesView
 from proxy.model.cache import CacheView
 from proxy.model.histogram import Histogram
+from proxy.model.realtime import RealtimeView
 from proxy.model.stored import OwnersView
 from proxy.obs.config_metrics import ConfigState
 from proxy.obs.families import Family, Histograms, counter, counters, gauge, gauges
@@ -75,6 +76,8 @@ class Gauges(NamedTuple):
     """Who has what engines keep; None: nobody remembers."""
     batches: BatchesView | None = None
     """Files and batches; None: there is no store."""
+    realtime: RealtimeView | None = None
+    """WebSockets."""
 
 
 def connection_families(now: Gauges) -> Iterator[Metric]:

@@ -15,6 +15,7 @@ from proxy.model.backend import BackendSpec
 from proxy.model.batch import BatchesView
 from proxy.model.cache import CacheView
 from proxy.model.limits import HealthSettings, HoldSettings, RetrySettings
+from proxy.model.realtime import RealtimeView
 from proxy.model.slos import ServiceLevelObjective
 from proxy.model.stored import OwnersView
 from proxy.obs.config_metrics import ConfigState
@@ -36,9 +37,11 @@ LABELS: Final = {
     "change": "Of fields of requests: `set`, `default` or `drop`, as in `parameters`.",
     "class": "Traffic class, built-in or of `classes`; `none`: it was no job.",
     "config": "First 8 hex digits of the SHA-256 of the configuration, without its secrets.",
-    "direction": "Of tokens: `prompt`, `completion`, `cached` (part of prompt), `kept` (of answers from memory).",
+    "direction": "Of tokens: `prompt`, `completion`, `cached` (part of prompt), `kept` (of answers from memory). "
+    "Of bytes of tunnels: `from_client`, `to_client`.",
     "end_code": "Who ended a request (`C` the client, `U` the engine, `P` the proxy) and in which phase (`R` reading, "
     "`Q` queue, `H` until the engine's head, `S` stream); `--`: nobody, it was served.",
+    "end": "How a tunnel ended: `client`, `engine`, `idle`, `life`, `size`, `drain`, `engine_lost`, `client_lost`.",
     "endpoint": "What was asked, such as `chat.completions`; `other`: routes that only pass.",
     "engine": "Kind of engine; empty: it did not tell.",
     "event": "Of the second level of the cache.",
@@ -128,6 +131,7 @@ def example() -> Metrics:
         telemetry=Exports(0, {}, {}),
         owners=OwnersView(0, {}, 0, 0),
         batches=BatchesView({}, 0, 0, 0, 0, 0, 0, 0, 0.0, 0, 0, 0, False, None),
+        realtime=RealtimeView(0, 0, 0, 0, {}, {}),
     )
     return Metrics(scheduler, lambda: gauges, lambda: 1.0, PrefixLint())
 

@@ -34,14 +34,14 @@ class Cors:
         if not self._origins:
             return []
         varies = [] if self._any else [(b"vary", b"origin")]
-        if not self._allows(origin):
+        if not self.allows(origin):
             return varies
         allowed = b"*" if self._any else origin
         return [(b"access-control-allow-origin", allowed), (b"access-control-expose-headers", _EXPOSED), *varies]
 
     def preflight(self, origin: bytes, wanted: bytes) -> list[tuple[bytes, bytes]]:
         """More, for the question whether a request with the headers `wanted` may be sent."""
-        if not self._allows(origin):
+        if not self.allows(origin):
             return []
         names = [name for part in wanted.split(b",")[:_MAX_NAMES] if _TOKEN.match(name := part.strip().lower())]
         allowed = [(b"access-control-allow-headers", b", ".join(names))] if names else []
@@ -51,5 +51,6 @@ class Cors:
             (b"access-control-max-age", self._max_age),
         ]
 
-    def _allows(self, origin: bytes) -> bool:
+    def allows(self, origin: bytes) -> bool:
+        """Whether pages of it may read what is answered."""
         return bool(origin) and (self._any or origin in self._origins)

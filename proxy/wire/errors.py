@@ -42,6 +42,7 @@ _SHAPES = {
     Kind.UNKNOWN_ROUTE: Shape(404, _INVALID, "unknown_url"),
     Kind.METHOD: Shape(405, _INVALID, "method_not_allowed", closes=True),
     Kind.MODEL_NOT_FOUND: Shape(404, _INVALID, "model_not_found"),
+    Kind.ORIGIN: Shape(403, _INVALID, "origin_not_allowed", closes=True),
     Kind.UNAUTHORIZED: Shape(401, _INVALID, "invalid_api_key", closes=True),
     Kind.LEFT: Shape(499, _INVALID, closes=True),
     Kind.WRITE_STALL: Shape(499, _INVALID, closes=True),

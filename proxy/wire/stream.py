@@ -75,9 +75,7 @@ class Stream:
             self._stages.append(Correcting(plan.corrections))
         tokens = rechunker if isinstance(rechunker, TokenRechunker) else None
         self._straight = StraightWay(self._choices, meter, tokens, undoes=undoing is not None)
-        is_withheld = self._pacer is not None or plan.continuation is not None or plan.corrections is not None
-        is_own = is_withheld or self._texts is not None
-        self._may_be_straight = not is_own and (rechunker is None or tokens is not None)
+        self._may_be_straight = plan.api is not Api.MESSAGES and self._needs_nothing()
         self._is_straight = self._may_be_straight
         """Nothing is kept back: what comes whole and needs no change goes straight on."""
         self._is_over = False
@@ -157,6 +155,13 @@ class Stream:
 
     # --- inside
 
+    def _needs_nothing(self) -> bool:
+        """Whether events can leave as they came, once nothing has to be seen in them."""
+        plan, rechunker = self._plan, self._rechunker
+        is_withheld = self._pacer is not None or plan.continuation is not None or plan.corrections is not None
+        is_own = is_withheld or self._texts is not None
+        return not is_own and (rechunker is None or isinstance(rechunker, TokenRechunker))
+
     def _remember(self, event: bytes) -> None:
         self._before_that = self._before
         self._before = self.last_event
@@ -204,6 +209,7 @@ class Stream:
             self._texts.saw(event.object)
         elif self._plan.api is Api.MESSAGES and not self._begun and raw.find(b'"message_start"') >= 0:
             self._begun = raw if len(raw) <= _WHOLE_B else ends.abridged(raw, event.data)
+            self._may_be_straight = self._needs_nothing()
         self._remember(raw if len(raw) <= _WHOLE_B else ends.abridged(raw, event.data))
         continuation = self._plan.continuation
         if continuation is not None:

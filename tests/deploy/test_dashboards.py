@@ -15,7 +15,7 @@ from proxy.obs.monitoring.queries import drawn, metrics
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards"
 NAMES = [one.uid for one in dashboards()]
-UNITS = {"none", "short", "s", "bytes", "percentunit", "reqps", "cps"}
+UNITS = {"none", "short", "s", "bytes", "percentunit", "reqps", "cps", "Bps"}
 """Of Grafana's: those that are used; each of them is in its list of units (`valueFormats`)."""
 KINDS = {"timeseries", "stat", "state-timeline", "table", "row"}
 OF_GRAFANA = {"__rate_interval", "__range", "datasource"}

@@ -95,6 +95,7 @@ def base(folder: Path) -> dict[str, Any]:
     other.write_text("You are short.")
     return {
         "version": 1,
+        "realtime": {"connections": 4},
         "backends": [
             {
                 "url": "http://127.0.0.1:7",

@@ -118,6 +118,7 @@ class ClientConnection(ResponseWriter):
         "on_pause",
         "stalled",
         "state",
+        "tunnel",
         "write_paused",
     )
 
@@ -141,6 +142,8 @@ class ClientConnection(ResponseWriter):
         self.stalled = False
         """Closed because the client took no byte for too long."""
         self.on_pause: Callable[[bool], None] | None = None
+        self.tunnel: Callable[[bytes], None] | None = None
+        """Who gets what comes after a handshake; None: no request follows, and nothing else."""
 
     # --- asyncio.Protocol
 
@@ -193,7 +196,9 @@ class ClientConnection(ResponseWriter):
 
     def data_received(self, data: bytes) -> None:
         if self.closing:
-            if self.state == LINGERING:
+            if self.tunnel is not None:
+                self.tunnel(data)
+            elif self.state == LINGERING:
                 self.deadline = min(self._edge.clock() + _LINGER_S, self._linger_end)
             return
         reader = self._reader
@@ -259,6 +264,8 @@ class ClientConnection(ResponseWriter):
         if self.state != ANSWERING:
             self._start(message)
             return
+        if message.fault is not None and message.fault.kind is Kind.UPGRADE:
+            message = message._replace(head=None)  # what follows it is lost until its turn comes: it gets no tunnel
         self._queue.append(message)
         self._queued_b += len(message.body)
         if self._queued_b > _PIPELINE_BYTES and self.transport is not None:

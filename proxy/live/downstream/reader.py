@@ -13,7 +13,7 @@ from proxy.live.downstream.budget import COPIES, Budget
 from proxy.live.downstream.upload import Upload
 from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.limits import Limits
-from proxy.wire import framing
+from proxy.wire import framing, websocket
 from proxy.wire.headers import Head, HeaderPolicy, check_head
 
 BETWEEN: Final = 0
@@ -38,6 +38,8 @@ class Message(NamedTuple):
     keep_alive: bool
     http10: bool
     fault: Fault | None = None
+    """A handshake that may become a tunnel is the fault that it is otherwise, with its head, and what followed it as
+    its body."""
     charge_b: int = 0
     """What was taken of the budget for its body."""
     target: bytes = b""
@@ -53,7 +55,7 @@ class Terms:
     """What all readers share. `clock`: seconds for which this process has run. Limits and policy of another
     configuration hold for the next request of every connection."""
 
-    __slots__ = ("budget", "clock", "gate", "limits", "new_id", "policy", "uploads")
+    __slots__ = ("budget", "clock", "gate", "limits", "new_id", "policy", "tunnels", "uploads")
 
     def __init__(
         self,
@@ -74,6 +76,8 @@ class Terms:
         self.clock = clock
         self.gate = gate
         self.uploads = uploads
+        self.tunnels = False
+        """WebSockets may be had, on their one route."""
 
 
 class Reader:
@@ -195,15 +199,7 @@ class Reader:
             self._check_upgrade(parser.get_method())
             self._upgrade = True
             return
-        self._head = check_head(
-            parser.get_method(),
-            self._target,
-            parser.get_http_version(),
-            self._headers,
-            limits=terms.limits.head,
-            policy=terms.policy,
-            new_id=terms.new_id,
-        )
+        self._head = self._checked_head(parser)
         if terms.gate is not None:
             terms.gate(self._head, self.peer)
         length = self._content_length()
@@ -268,6 +264,29 @@ class Reader:
         keep_alive = parser.should_keep_alive()
         self._ready.append(Message(self._head, b"", keep_alive, http10, upload=self.upload))
 
+    def _checked_head(self, parser: httptools.HttpRequestParser) -> Head:
+        terms = self._terms
+        return check_head(
+            parser.get_method(),
+            self._target,
+            parser.get_http_version(),
+            self._headers,
+            limits=terms.limits.head,
+            policy=terms.policy,
+            new_id=terms.new_id,
+        )
+
+    def _take_handshake(self, parser: httptools.HttpRequestParser) -> None:
+        """Of a tunnel, which whoever answers may make: it comes as the fault that it is where nobody does."""
+        head = self._checked_head(parser)
+        websocket.with_shown_key(head)
+        if self._terms.gate is not None:
+            self._head = head  # whose API is asked, should it not come in
+            self._terms.gate(head, self.peer)
+        if self._content_length():
+            raise FaultError(downstream(Kind.MALFORMED, "A WebSocket handshake has no body."))
+        self._head = head
+
     def _refuse(self, fault: Fault) -> None:
         self._ready.append(self.refuse(fault))
 
@@ -293,16 +312,22 @@ class Reader:
         assert self._parser is not None
         if method != b"GET" or self._parser.get_http_version() == "1.0":
             return
-        asked = b",".join(value for name, value in self._headers if name.lower() == b"upgrade").lower()
-        if b"websocket" in {protocol.partition(b"/")[0].strip() for protocol in asked.split(b",")}:
-            text = "There is no WebSocket here; send the request as plain HTTP POST (streams are server-sent events)."
-            raise FaultError(downstream(Kind.UPGRADE, text))
+        if not websocket.is_upgrade(self._headers):
+            return
+        if not self._terms.tunnels or not websocket.is_asked_for(self._target):
+            raise FaultError(no_websocket())
+        self._take_handshake(self._parser)
 
     def _ignore_upgrade(self, parser: httptools.HttpRequestParser, rest: bytes) -> None:
         """RFC 9110 §7.8: a server may ignore `Upgrade`. llhttp stops there, so the head is read again without it."""
         method = parser.get_method()
         if not self._upgrade or method == b"CONNECT":
             self._refuse(downstream(Kind.METHOD, "CONNECT is not supported."))
+            return
+        if self._head is not None:
+            handshake, self._head = self._head, None
+            self.close()
+            self._ready.append(Message(handshake, rest, False, False, no_websocket(), target=self._target))
             return
         kept = [h for h in self._headers if h[0].lower() not in (b"upgrade", b"connection", b"http2-settings")]
         lines = b"".join(b"%b: %b\r\n" % header for header in kept)
@@ -343,6 +368,12 @@ class Reader:
     def _too_large(self) -> Fault:
         limit_b = self._terms.limits.body.size
         return downstream(Kind.BODY_TOO_LARGE, f"The body is larger than {limit_b} bytes.")
+
+
+def no_websocket() -> Fault:
+    """What whoever tries one is told at once."""
+    text = "There is no WebSocket here; send the request as plain HTTP POST (streams are server-sent events)."
+    return downstream(Kind.UPGRADE, text)
 
 
 def _overweight() -> Fault:

@@ -69,6 +69,12 @@ class ResponseWriter(asyncio.Protocol):
             self.closing = True
         self._write_head(status, headers, b"")
 
+    def switch(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """The head after which the bytes of the connection are another protocol's."""
+        self._framing = _UNTIL_CLOSE
+        if self.transport is not None:
+            self.transport.write(answers.head(101, headers))
+
     def send(self, data: bytes) -> None:
         """Some body bytes; several in one loop turn leave in one system call."""
         self.send_chunk(data, b"%x\r\n%b\r\n" % (len(data), data) if self._framing == _CHUNKED else data)

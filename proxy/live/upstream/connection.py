@@ -17,7 +17,7 @@ import httptools
 
 from proxy.live.upstream.address import SocketAddress
 from proxy.live.upstream.deadlines import FIRST_BYTE_S, Deadlines
-from proxy.live.watch import Watch
+from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import Fault, FaultError, Kind, Retry, upstream
 from proxy.wire import framing
 
@@ -42,6 +42,10 @@ class Receiver(Protocol):
 
     def on_end(self) -> None:
         """The answer is complete."""
+
+    def on_switch(self, headers: list[tuple[bytes, bytes]], rest: bytes, now: float) -> None:
+        """The engine switched protocols, as it was asked to; `rest`: what it said in the other one. It is not read
+        until it is handed over."""
 
     def on_fault(self, fault: Fault) -> None:
         """The answer will never be complete."""
@@ -77,9 +81,11 @@ class UpstreamConnection(Deadlines):
         "_receiver",
         "_request_b",
         "_status",
+        "_switched",
         "_until_close",
         "address",
         "reused",
+        "switches",
     )
 
     def __init__(self, owner: Owner, address: SocketAddress, watch: Watch) -> None:
@@ -101,6 +107,10 @@ class UpstreamConnection(Deadlines):
         self._between_chunks = False
         """The parser has ended a chunk and begun no other."""
         self._abandoned = False
+        self._switched = False
+        """A head said that another protocol follows."""
+        self.switches = False
+        """The request asks for that."""
 
     # --- what its user calls
 
@@ -129,6 +139,14 @@ class UpstreamConnection(Deadlines):
         self._abandoned = True
         self.abort()
         self._let_go()
+
+    def hand_over(self, to: asyncio.Protocol) -> asyncio.Transport:
+        assert self.transport is not None
+        self._receiver = None
+        self.deadline = NEVER
+        self.transport.set_protocol(to)
+        self.transport.resume_reading()
+        return self.transport
 
     @property
     def is_open(self) -> bool:
@@ -170,7 +188,10 @@ class UpstreamConnection(Deadlines):
             if not isinstance(error.__context__, FaultError):
                 raise
             self._fail(error.__context__.fault)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        except httptools.HttpParserUpgrade as upgrade:
+            self._switch(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
             self._fail(self._nonsense("sent something that is not HTTP/1.1"))
         if self._framing_b > _MAX_FRAMING_B:
             self._fail(self._nonsense("sent too much framing" if self._status else "sent too long a head"))
@@ -211,7 +232,10 @@ class UpstreamConnection(Deadlines):
     def on_headers_complete(self) -> None:
         status: int = self._parser.get_status_code()
         if status == 101:
-            raise FaultError(self._nonsense("switched protocols unasked"))
+            if not self.switches:
+                raise FaultError(self._nonsense("switched protocols unasked"))
+            self._switched = True
+            return
         if status < 100 or status > 599:
             raise FaultError(self._nonsense("answered with a status that means nothing"))
         if self._parser.get_http_version() not in ("1.0", "1.1"):
@@ -245,8 +269,20 @@ class UpstreamConnection(Deadlines):
         self._between_chunks = False
         if self._status:
             self._end(reusable=not self._until_close and self._parser.should_keep_alive() and self._was_taken())
+        elif self._switched and not self._parser.should_upgrade():
+            raise FaultError(self._nonsense("switched protocols without saying to which"))
 
     # --- endings
+
+    def _switch(self, rest: bytes) -> None:
+        receiver, transport = self._receiver, self.transport
+        if not self._switched or receiver is None or transport is None:
+            self._fail(self._nonsense("sent something that is not HTTP/1.1"))
+            return
+        transport.pause_reading()
+        self._parser = None
+        self.deadline = NEVER
+        receiver.on_switch(self._headers, rest, self._read_at)
 
     def _is_framed(self) -> bool:
         """Whether the head says where the body ends. No coding but `chunked` was offered, so none is undone."""

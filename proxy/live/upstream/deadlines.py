@@ -40,6 +40,13 @@ class EngineSide(Protocol):
     def in_vain(self, now: float, *, anew: bool) -> None:
         """What just came brought the answer no further; `anew`: something before it did, since this was last said."""
 
+    def hand_over(self, to: asyncio.Protocol) -> asyncio.Transport:
+        """What comes from now on is `to`'s: protocols were switched. That it is lost is to be said to
+        `connection_lost`, too."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+
 
 class Deadlines(asyncio.Protocol):
     """Of one connection. Times are monotonic seconds."""

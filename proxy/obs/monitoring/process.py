@@ -48,6 +48,27 @@ def _process() -> Row:
                 (_OF.now("process_max_fds", how="min"), "descriptors, limit"),
             ),
             graph(
+                "WebSockets",
+                "short",
+                "Open tunnels (/v1/realtime) against realtime.connections; each holds a place of its backend.",
+                (_OF.now("tidegate_realtime_connections"), "open"),
+                (_OF.now("tidegate_realtime_connections_limit"), "bound"),
+            ),
+            graph(
+                "WebSockets: bytes",
+                "Bps",
+                "As they pass.",
+                (_OF.rate("tidegate_realtime_bytes_total", ("direction",)), "{{direction}}"),
+            ),
+            graph(
+                "WebSockets that ended, or never began",
+                "cps",
+                "client and engine: as they wanted. Refused: for want of room (full, tenant), or a page that is not in "
+                "cors.origins (origin).",
+                (_OF.rate("tidegate_realtime_ended_total", ("end",)), "{{end}}"),
+                (_OF.rate("tidegate_realtime_refused_total", ("reason",)), "refused: {{reason}}"),
+            ),
+            graph(
                 "Lost or turned away here",
                 "cps",
                 "All of it should be 0. Log lines are lost where nobody reads them; connections and bodies are "

@@ -19,6 +19,7 @@ def test_what_may_leave_something_behind_is_never_sent_twice() -> None:
     assert named(repeatable=False) == {
         Endpoint.RESPONSES,
         Endpoint.STORED,
+        Endpoint.REALTIME,
         Endpoint.HEALTH,
         Endpoint.TIMINGS,
         Endpoint.MODELS,
@@ -29,8 +30,9 @@ def test_what_may_leave_something_behind_is_never_sent_twice() -> None:
 
 def test_where_nothing_works_nothing_is_learnt() -> None:
     own = {Endpoint.HEALTH, Endpoint.TIMINGS, Endpoint.MODELS, Endpoint.OLLAMA_LISTS}
-    assert named(works=False) == {Endpoint.TOKENS, Endpoint.STORED, Endpoint.OLLAMA_SHOW, Endpoint.OTHER} | own
-    assert named(computes=False) == {Endpoint.TOKENS, Endpoint.STORED, Endpoint.OLLAMA_SHOW}
+    free = {Endpoint.TOKENS, Endpoint.STORED, Endpoint.REALTIME, Endpoint.OLLAMA_SHOW}
+    assert named(works=False) == {*free, Endpoint.OTHER} | own
+    assert named(computes=False) == free
     assert named(mixed=True) <= named(works=False)
 
 

@@ -28,6 +28,7 @@ STATUSES = {
     Kind.METHOD: 405,
     Kind.UPGRADE: 426,
     Kind.MODEL_NOT_FOUND: 404,
+    Kind.ORIGIN: 403,
     Kind.UNAUTHORIZED: 401,
     Kind.LEFT: 499,
     Kind.WRITE_STALL: 499,
