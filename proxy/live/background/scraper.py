@@ -140,6 +140,7 @@ class Scraper:
                 bool(reading.asleep) if was_asleep else reading.asleep,
                 reading.unloaded,
                 reading.facts,
+                reading.lacks,
                 resting,
             )
         )

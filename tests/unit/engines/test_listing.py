@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.engines.listing import MAX_NAMES, read
+from proxy.engines.listing import read
+from proxy.engines.load import MAX_NAMES
 from tests.engines_captures.reading import capture
 
 
