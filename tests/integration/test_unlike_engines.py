@@ -285,7 +285,7 @@ async def test_a_stream_that_a_stopped_engine_left_open_ends_in_seconds(tmp_path
         stream = asyncio.ensure_future(live.ask(chat(stream=True)))
         await asyncio.to_thread(eventually, lambda: a.asked["/v1/chat/completions"] == 1, "it is on its way")
         began = monotonic()
-        a.stop_listening()
+        await a.stop_listening()
         answer = await stream
         assert 2.0 < monotonic() - began < 15.0
         assert answer.body.count(b"word ") == 20
