@@ -77,8 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_traffic(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    ours = "our own format (proxy/workload/full_trace.py), our access log in JSON, a batch's input file"
-    traces = f"{ours}, Mooncake JSONL, Azure CSV; .gz too"
+    traces = "our own format (proxy/workload/full_trace.py), Mooncake JSONL, Azure CSV, our access log in JSON; .gz too"
     source.add_argument("--trace", metavar="FILE", type=Path, help=traces)
     named = ", ".join(WORKLOADS)
     source.add_argument("--workload", metavar="NAME|FILE", help=f"made-up traffic: {named}, or a YAML file")

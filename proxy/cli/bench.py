@@ -6,6 +6,7 @@ Owns the exit code, and what is said when a run cannot begin or go on.
 import argparse
 import asyncio
 import sys
+from importlib import import_module
 
 from proxy.bench.beginning import RunError
 from proxy.bench.options import Options
@@ -23,6 +24,8 @@ from proxy.report.tables import width_of
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when all was measured; 1 when it was not, or nothing was served; 2 for words that do not go together."""
+    if arguments.action:
+        return int(import_module(f"proxy.cli.bench_{arguments.action}").run(arguments))
     try:
         options = options_of(arguments, sys.argv[1:])
         cells = len(combinations(options.seeds, options.axes, options.loads)) * len(options.caches)

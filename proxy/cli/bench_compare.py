@@ -89,7 +89,7 @@ def _line(one: Any) -> tuple[str, ...]:
     shown, end = (one.relative, " %") if one.relative and one.figure.unit == "ms" else (one.absolute, f"{unit}")
     if shown is None:
         return (one.figure.name, *values, "-", "-", n)
-    mark = "" if one.is_real else " (noise)"
+    mark = "" if one.is_real or not shown[0] else " (noise)"
     return (one.figure.name, *values, f"{shown[0]:+.1f}{end}{mark}", f"{shown[1]:+.1f} to {shown[2]:+.1f}{end}", n)
 
 

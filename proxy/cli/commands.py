@@ -81,9 +81,11 @@ COMMANDS: Final = {
         " --concurrency 8,32,128 --requests 2000 --seed 1 --out run1\n"
         "  tidegate bench --url http://127.0.0.1:8080 --workload embeddings --rate 50 --duration 60s"
         " --sweep window.max_wait=0,5,10,20,30,50\n"
-        "  tidegate bench --url http://127.0.0.1:8080 --workload trace trace.jsonl --speed 0.5,1,1.5 --cache cold\n\n"
+        "  tidegate bench --url http://127.0.0.1:8080 --workload trace trace.jsonl --speed 0.5,1,1.5 --cache cold\n"
+        "  tidegate bench compare base new --fail-if 'p99_ttft>+5%'\n"
+        "  tidegate bench quality run1\n\n"
         "exit codes:\n  0  measured\n"
-        "  1  it cannot be measured, nothing was served, or it was ended early (--resume)\n  2  usage",
+        "  1  it cannot be measured, nothing was served, it ended early (--resume), or a comparison fails\n  2  usage",
         options.bench,
     ),
     "check": Command(

@@ -61,9 +61,16 @@ def simulate(parser: argparse.ArgumentParser) -> None:
 
 
 def bench(parser: argparse.ArgumentParser) -> None:
+    from proxy.cli import bench_compare, bench_quality
     from proxy.cli.bench_options import add_arguments
 
     add_arguments(parser)
+    below = parser.add_subparsers(dest="action", metavar="ACTION", title="what to do with what was measured")
+    for name, module, summary in (
+        ("compare", bench_compare, "say what changed from one run to another, and whether it is more than noise"),
+        ("quality", bench_quality, "hold the answers of a model against those of a reference, with what each took"),
+    ):
+        module.add_arguments(below.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."))
 
 
 def check(parser: argparse.ArgumentParser) -> None:

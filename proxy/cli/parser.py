@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from proxy.cli import environment
@@ -44,7 +45,15 @@ def options_of(command: str | None) -> tuple[str, ...]:
         return ("-h", "--help", "--version")
     parser = argparse.ArgumentParser(allow_abbrev=False)
     COMMANDS[command].add_arguments(parser)
-    return tuple(option for action in parser._actions for option in action.option_strings)
+    return tuple(_options_below(parser))
+
+
+def _options_below(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from _options_below(below)
 
 
 class _Version(argparse.Action):

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from proxy.engines.base import LOADED
-from proxy.engines.load import MAX_NAMES, tokens
+from proxy.engines.load import tokens
 from proxy.engines.registry import DIALECTS
 
 MAX_B: Final = 4 << 20
 """Longest list that is read, bytes."""
+MAX_NAMES: Final = 8192
+"""Of one backend; a vendor lists some hundreds, an engine with adapters some thousands. Each costs about a kilobyte and
+time in every change of the catalogue, and nobody chooses from more."""
 _MAX_NAME_CHARS: Final = 512
 _CONTEXT_AT: Final = tuple(dict.fromkeys(dialect.context_at for dialect in DIALECTS.values() if dialect.context_at))
 _STATE_AT: Final = tuple(dict.fromkeys(dialect.state_at for dialect in DIALECTS.values() if dialect.state_at))

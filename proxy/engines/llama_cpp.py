@@ -3,8 +3,7 @@
 It says 500 for invalid JSON. Its counts stand in `timings`, which move to another event when usage is asked for.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from proxy.engines.base import STATUS, TOKENS, Dialect
 from proxy.engines.load import METRICS, NOTHING, LoadSource, Reading, count, parsed, said, share, word
@@ -17,7 +16,6 @@ from proxy.model.whole_answers import WholeAnswers
 
 _POLL_S: Final = 2.0
 """Its worker looks for clients that left after a second without a result of any task, and a scrape is one."""
-_MODALITIES: Final = {"vision": Lack.IMAGES, "audio": Lack.AUDIO}
 _CALM_BUILD: Final = 10621
 """Known to answer `/metrics` in its sleep, and to fall asleep though it is asked for them. Earlier ones reload their
 model for it."""
@@ -31,7 +29,6 @@ def _props(text: bytes) -> Reading:
     is_sleeping, usual = props.get("is_sleeping"), props.get("default_generation_settings")
     parameters = usual.get("params") if isinstance(usual, dict) else None
     drafts = parameters.get("speculative.types") if isinstance(parameters, dict) else None
-    modalities = props.get("modalities")
     told = said(
         version=word(props.get("build_info")),
         precision=word(props.get("model_ftype")),
@@ -41,13 +38,7 @@ def _props(text: bytes) -> Reading:
         seats=count(props.get("total_slots")),
         unloaded=is_sleeping if isinstance(is_sleeping, bool) else None,
         facts=told,
-        lacks=_lacks(modalities) if isinstance(modalities, dict) else None,
     )
-
-
-def _lacks(modalities: Mapping[str, Any]) -> dict[str, frozenset[Lack]]:
-    """It takes any name for its one model."""
-    return {"": frozenset(lack for name, lack in _MODALITIES.items() if modalities.get(name) is False)}
 
 
 def _metrics(text: bytes) -> Reading:

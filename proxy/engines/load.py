@@ -9,14 +9,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from proxy.model.abilities import Lack
 from proxy.model.engine_facts import MAX_CHARS, UNKNOWN, EngineFacts, first_known
 
 MAX_B: Final = 4 << 20
 """Longest answer that is read."""
-MAX_NAMES: Final = 8192
-"""Of one backend; a vendor lists some hundreds, an engine with adapters some thousands. Each costs about a kilobyte and
-time in every change of the catalogue, and nobody chooses from more."""
 METRICS: Final = "/metrics"
 _MAX_CONTEXT: Final = 1 << 32
 MAX_MEMORY_B: Final = 1 << 50
@@ -39,8 +35,6 @@ class Reading(NamedTuple):
     """A count that only ever grows: a smaller one later means that the engine was restarted."""
     contexts: dict[str, int] | None = None
     """Tokens, by model."""
-    lacks: dict[str, frozenset[Lack]] | None = None
-    """What requests may need and its models lack, by model; "": all of them."""
     asleep: bool | None = None
     """It takes requests, and leaves them alone until somebody wakes it."""
     unloaded: bool | None = None

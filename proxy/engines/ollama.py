@@ -5,7 +5,6 @@ from typing import Any, Final
 from proxy.engines.base import Dialect, Sign
 from proxy.engines.load import (
     MAX_MEMORY_B,
-    MAX_NAMES,
     NOTHING,
     SELDOM_S,
     LoadSource,
@@ -25,8 +24,6 @@ from proxy.model.engine_facts import EngineFacts
 _LATEST: Final = ":latest"
 """What it adds to a name without a tag; requests may leave it out."""
 _MAX_DIGEST: Final = 128
-_CAPABILITIES: Final = {"tools": Lack.TOOLS, "vision": Lack.IMAGES}
-"""Its own words."""
 
 
 def _in_memory(text: bytes) -> Reading:
@@ -80,22 +77,6 @@ def _digests(body: bytes) -> dict[str, str]:
 
 
 _TAGS: Final = "/api/tags"
-
-
-def _capabilities(text: bytes) -> Reading:
-    """Of all that is installed. The context that it lists nowhere is the one with which a model is loaded: `/api/ps`
-    tells it; `/api/show` tells the model's own, which is often far longer."""
-    fields = parsed(text)
-    entries = fields.get("models") if isinstance(fields, dict) else None
-    lacks: dict[str, frozenset[Lack]] = {}
-    for entry in (entries if isinstance(entries, list) else ())[:MAX_NAMES]:
-        name, can = (entry.get("name"), entry.get("capabilities")) if isinstance(entry, dict) else (None, None)
-        if isinstance(name, str) and name and isinstance(can, list) and can:
-            lacks[name] = frozenset(lack for word_, lack in _CAPABILITIES.items() if word_ not in can)
-            lacks[name.removesuffix(_LATEST)] = lacks[name]
-    return Reading(lacks=lacks or None)
-
-
 _MODELS: Final = LoadSource("/api/ps", _in_memory)
 
 OLLAMA: Final = Dialect(
@@ -103,11 +84,7 @@ OLLAMA: Final = Dialect(
     owners=("library",),
     sign=Sign("/api/version", _is_version, _has_tags),
     ports=(11434,),
-    loads=(
-        _MODELS,
-        LoadSource("/api/version", version, every_s=SELDOM_S),
-        LoadSource("/api/tags", _capabilities, every_s=SELDOM_S),
-    ),
+    loads=(_MODELS, LoadSource("/api/version", version, every_s=SELDOM_S)),
     in_memory=_MODELS,
     tells=frozenset({"precision"}),
     refusals={

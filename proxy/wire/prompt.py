@@ -189,7 +189,7 @@ def prefix(fields: Mapping[str, Any], model: str, whose: str) -> tuple[int, ...]
 
     The line that Claude Code stamps each of its requests with is no part of it: engines with Anthropic's API (vLLM,
     llama.cpp) leave it out, or leave out what changes, before they look into their caches."""
-    data = canonical(fields)
+    data = _canonical(fields)
     chained = hash((model, whose))
     chain: list[int] = []
     start = 0
@@ -208,7 +208,7 @@ def prefix(fields: Mapping[str, Any], model: str, whose: str) -> tuple[int, ...]
 def head_key(fields: Mapping[str, Any]) -> bytes:
     """Prompts whose first blocks are equal have keys that begin equally, in every process: in the order of their keys
     those that begin alike stand together."""
-    data = canonical(fields)
+    data = _canonical(fields)
     chained = hashlib.blake2b(digest_size=_HEAD_DIGEST_B)
     key: list[bytes] = []
     start = 0
@@ -221,8 +221,7 @@ def head_key(fields: Mapping[str, Any]) -> bytes:
     return b"".join(key)
 
 
-def canonical(fields: Mapping[str, Any]) -> bytes:
-    """A prompt as it is compared with others, tools first; of a long one its beginning."""
+def _canonical(fields: Mapping[str, Any]) -> bytes:
     get = fields.get
     parts: list[bytes] = []
     left = _MAX_B

@@ -1,5 +1,5 @@
-"""Recorded traces as arrivals: our own format (`full_trace`), Mooncake JSONL, the Azure CSV, the access log that the
-proxy itself writes, and the input file of a batch; each as it is or packed by gzip.
+"""Recorded traces as arrivals: our own format (`full_trace`), Mooncake JSONL, the Azure CSV, and the access log that
+the proxy itself writes; each as it is or packed by gzip.
 
 Owns which format it is, and what to do about a line that is none of them: stop there, or leave it out and say so. What
 a format does not record is named in `missing`, never made up silently.
@@ -16,7 +16,6 @@ from pathlib import Path
 from random import Random
 from typing import IO
 
-from proxy.workload import batch_file
 from proxy.workload.arrival import HASH_TOKENS, Arrival
 from proxy.workload.full_trace import FullTrace, is_header
 from proxy.workload.trace_fields import BrokenLine, count, in_range, number, object_of, object_or_none, seconds, text
@@ -127,8 +126,6 @@ def _read(name: str, lines: Iterator[str], skip_broken: bool, limit: int | None)
     numbered = enumerate(lines, start=2) if has_header else enumerate(_again(first, lines), start=1)
     found = _arrivals(name, numbered, read, trace, skip_broken)
     trace.arrivals = list(islice(found, MAX_REQUESTS + 1 if limit is None else limit))
-    if form == "batch":
-        trace.arrivals.sort(key=batch_file.order)
     if len(trace.arrivals) > MAX_REQUESTS:
         raise TraceError(f"{name}: holds more than {MAX_REQUESTS:,} requests; --limit N takes the first ones")
     return trace
@@ -181,11 +178,8 @@ def _recognised(name: str, first: str) -> tuple[str, _Read, bool, tuple[str, ...
         return "tidegate trace", _full(name, first).arrival, True, ()
     row = object_or_none(first)
     if row is None:
-        ours = "the header of a tidegate trace, a line of a batch or of an access log (JSON)"
-        known = f"{ours}, a Mooncake line, Azure's header"
+        known = "the header of a tidegate trace, a Mooncake line, Azure's header, or a line of an access log (JSON)"
         raise TraceError(f"{name}:1: is none of these: {known}")
-    if batch_file.is_line(row):
-        return "batch", batch_file.arrival, False, batch_file.MISSING
     if "timestamp" in row and "input_length" in row:
         return "mooncake", _mooncake, False, ("models", "tenants", "classes")
     if "time" in row:

@@ -1,6 +1,5 @@
 """An engine whose every route answers what the test says: for what is asked of engines beside requests."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -39,17 +38,12 @@ class RouteEngine:
             await self._runner.cleanup()
             self._runner = None
 
-    async def stop_listening(self) -> None:
-        """As `stop`, but what is open stays open: what was accepted is first taken, else nobody would close it."""
+    def stop_listening(self) -> None:
+        """As `stop`, but what is open stays open."""
         assert self._runner is not None
-        loop = asyncio.get_running_loop()
         for site in self._runner.sites:
             server = getattr(site, "_server", None)
             assert server is not None
-            for one in server.sockets:
-                loop.remove_reader(one.fileno())
-            for _ in range(3):
-                await asyncio.sleep(0)
             server.close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:

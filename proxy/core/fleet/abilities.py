@@ -24,7 +24,6 @@ _SHORTEST: Final = 512
 _WITHOUT_TOKENS: Final = frozenset({Lack.IMAGES, Lack.AUDIO})
 """Of such content bytes do not tell tokens."""
 
-_NOTHING: Final[frozenset[Lack]] = frozenset()
 _Key = tuple[str, str, Lack]
 """Model, by the engine's own name, endpoint and what is lacking."""
 
@@ -50,20 +49,18 @@ class _Seen:
 class Abilities:
     """Of one backend; models by the engine's own names."""
 
-    __slots__ = ("_contexts", "_lacks", "_told", "counts_answer")
+    __slots__ = ("_contexts", "_lacks", "counts_answer")
 
     def __init__(self) -> None:
         self._contexts: dict[str, int] = {}
         self._lacks: dict[_Key, _Seen] = {}
-        self._told: dict[str, frozenset[Lack]] = {}
-        """What it says itself that a model lacks; of the name "" all do."""
         self.counts_answer = False
         """The answer has to fit into the context, too."""
 
     @property
     def known(self) -> bool:
         """Whether anything may keep a request away."""
-        return bool(self._contexts) or bool(self._lacks) or bool(self._told)
+        return bool(self._contexts) or bool(self._lacks)
 
     @property
     def longest(self) -> int | None:
@@ -72,22 +69,13 @@ class Abilities:
 
     def alike(self, other: "Abilities") -> bool:
         """Whether both may be sent the same, as far as known."""
-        if self._lacks or other._lacks:
-            return False
-        return self._contexts == other._contexts and self._told == other._told
+        return not self._lacks and not other._lacks and self._contexts == other._contexts
 
     def tell(self, contexts: dict[str, int]) -> bool:
         """Context lengths as the engine tells them, tokens; whether any is new."""
         if contexts == self._contexts:
             return False
         self._contexts = contexts
-        return True
-
-    def tell_lacks(self, lacks: dict[str, frozenset[Lack]]) -> bool:
-        """What its models lack, as the engine tells; whether that is news."""
-        if lacks == self._told:
-            return False
-        self._told = lacks
         return True
 
     def learn(self, job: Job, model: str, cannot: Cannot, prompt: float, now: float) -> None:
@@ -103,7 +91,7 @@ class Abilities:
 
     def forget(self) -> None:
         """It is another engine now, or was started anew."""
-        self._contexts, self._told = {}, {}
+        self._contexts = {}
         self._lacks.clear()
 
     def room(self, job: Job, model: str, now: float) -> float:
@@ -125,17 +113,12 @@ class Abilities:
 
     def does(self, job: Job, model: str, now: float) -> bool:
         """Whether it has what the job needs, its context aside."""
-        if self._told and job.needs and not job.needs.isdisjoint(self._told_of(model)):
-            return False
         if not self._lacks:
             return True
         endpoint = job.endpoint.value
         if self._seen((model, endpoint, Lack.ENDPOINT), now) is not None:
             return False
         return all(self._seen((model, endpoint, need), now) is None for need in job.needs)
-
-    def _told_of(self, model: str) -> frozenset[Lack]:
-        return self._told.get(model) or self._told.get("") or _NOTHING
 
     def _seen(self, key: _Key, now: float) -> _Seen | None:
         seen = self._lacks.get(key)

@@ -234,8 +234,6 @@ class Fleet:
         """A scrape: what it says of sleep and contexts."""
         if report.contexts is not None and backend.abilities.tell(report.contexts):
             self.compare(backend)
-        if report.lacks is not None and backend.abilities.tell_lacks(report.lacks):
-            self.compare(backend)
         if not report.asleep:
             return report.asleep is not None and self.woke(backend)
         if not backend.asleep:

@@ -140,7 +140,6 @@ class Scraper:
                 bool(reading.asleep) if was_asleep else reading.asleep,
                 reading.unloaded,
                 reading.facts,
-                reading.lacks,
                 resting,
             )
         )

@@ -126,8 +126,7 @@ class BatchApi:
     async def _take(self, head: Head, message: Message, owner: Owner) -> StoredFile:
         assert message.upload is not None
         store, thread = self._store, self._thread
-        drop = store.files.drop
-        kept: Upload = await thread.take(drop, store.begin_upload, owner.whose, message.upload.length_b)
+        kept: Upload = await thread.ask(store.begin_upload, owner.whose, message.upload.length_b)
         try:
             form = await take_form(message.upload, head.content_type, self._stall_s(), self._writes(kept))
             created = int(self._wall())
@@ -135,7 +134,7 @@ class BatchApi:
             one = StoredFile(kept.id, form.purpose, name, kept.size_b, created, form.expires(created))
             return await thread.ask(store.files.finish, kept, owner.whose, one)
         finally:
-            thread.later(lambda: drop(kept))
+            thread.later(lambda: store.files.drop(kept))
 
     def _writes(self, kept: Upload) -> Callable[[bytes], Any]:
         async def write(data: bytes) -> None:
@@ -146,7 +145,7 @@ class BatchApi:
         return write
 
     async def _content(self, found: StoreRoute, owner: Owner, writer: Writer, connection: ClientConnection) -> Outcome:
-        opened = await self._thread.take(_closed, self._store.open_file, owner.whose, found.id)
+        opened = await self._thread.ask(self._store.open_file, owner.whose, found.id)
         if opened is None:
             raise FaultError(_no_file(found.id))
         descriptor, one = opened
@@ -243,11 +242,6 @@ def is_upload(head: Head) -> bool:
 def too_large(most_b: int) -> Fault:
     """Of a file."""
     return downstream(Kind.BODY_TOO_LARGE, f"The file is larger than {most_b} bytes (store.file).")
-
-
-def _closed(opened: tuple[int, StoredFile] | None) -> None:
-    if opened is not None:
-        os.close(opened[0])
 
 
 def _no_file(name: str) -> Fault:

@@ -97,19 +97,6 @@ class StoreThread:
         finally:
             self._waiting -= 1
 
-    async def take(self, give_back: Callable[[_T], object], work: Callable[..., _T], *args: object) -> _T:
-        """As `ask`, for what is held open: who leaves meanwhile never gets it, and it is given back."""
-        taken = asyncio.ensure_future(self.ask(work, *args))
-        try:
-            return await asyncio.shield(taken)
-        except asyncio.CancelledError:
-            taken.add_done_callback(lambda done: self._given_back(give_back, done))
-            raise
-
-    def _given_back(self, give_back: Callable[[_T], object], done: "asyncio.Future[_T]") -> None:
-        if not done.cancelled() and done.exception() is None:
-            self.later(lambda: give_back(done.result()))
-
     async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """For ourselves. Whoever is cancelled leaves at once; what was begun is done to its end."""
         return await self._loop.run_in_executor(self._pool, lambda: work(*args, **kwargs))

@@ -24,7 +24,6 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -210,7 +209,7 @@ async def computed(*, is_grouped: bool) -> tuple[float, int]:
     ]
     texts = [f"{number}: {' '.join(words[number])} | question {n}" for n in range(25) for number in range(20)]
     data = b"".join(line(n, text, max_tokens=8) for n, text in enumerate(texts))
-    spec = replace(PRESETS["fast"], kv_tokens=64_000, max_model_len=16_000, max_num_seqs=8)
+    spec = PRESETS["fast"]
     engines = [SimEngine(name, spec=spec) for name in "ab"]
     key = (
         patch("proxy.wire.batch_lines.head_key", lambda fields: b"")

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.engines.listing import read
-from proxy.engines.load import MAX_NAMES
+from proxy.engines.listing import MAX_NAMES, read
 from tests.engines_captures.reading import capture
 
 

@@ -7,7 +7,6 @@ import pytest
 from proxy.engines.llama_cpp import LLAMA_CPP
 from proxy.engines.load import NOTHING, Reading
 from proxy.engines.recognition import recognise
-from proxy.model.abilities import Lack
 from proxy.model.engine_facts import EngineFacts
 from tests.engines_captures.reading import capture
 
@@ -30,8 +29,7 @@ def test_props(text: bytes, expected: Reading) -> None:
 
 def test_props_as_captured() -> None:
     facts = EngineFacts(version="b0-0c1e570", precision="all F32", speculative=False)
-    lacks = {"": frozenset({Lack.IMAGES, Lack.AUDIO})}
-    assert PROPS.read(capture("llama.cpp/props").body) == Reading(seats=2, unloaded=False, facts=facts, lacks=lacks)
+    assert PROPS.read(capture("llama.cpp/props").body) == Reading(seats=2, unloaded=False, facts=facts)
 
 
 def test_its_drafts_and_its_cache_are_counted() -> None:

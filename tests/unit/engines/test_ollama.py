@@ -4,10 +4,9 @@ import pytest
 
 from proxy.engines.load import Reading
 from proxy.engines.ollama import OLLAMA
-from proxy.model.abilities import Lack
 from proxy.model.engine_facts import EngineFacts
 
-IN_MEMORY, VERSION, INSTALLED = OLLAMA.loads
+IN_MEMORY, VERSION = OLLAMA.loads
 
 
 @pytest.mark.parametrize(
@@ -43,11 +42,3 @@ def test_it_is_asked_only_where_every_name_has_a_tag() -> None:
     assert OLLAMA.sign.is_worth_asking(["mike/mario:7b"], "")
     assert not OLLAMA.sign.is_worth_asking(["host:80/mario"], "")
     assert not OLLAMA.sign.is_worth_asking([], "")
-
-
-def test_what_its_models_lack_by_their_capabilities() -> None:
-    text = b"""{"models":[{"name":"a:latest","capabilities":["completion","tools"]},{"name":"b:7b","capabilities":[]},
-    {"name":"c:1b","capabilities":["completion","vision","tools"]},{"name":3},7]}"""
-    images = frozenset({Lack.IMAGES})
-    assert INSTALLED.read(text) == Reading(lacks={"a:latest": images, "a": images, "c:1b": frozenset()})
-    assert INSTALLED.read(b'{"models":[{"name":"a"}]}') == Reading(), "older ones do not tell"

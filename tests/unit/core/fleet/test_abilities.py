@@ -256,26 +256,3 @@ def test_alike() -> None:
     assert one.alike(other)
     other.learn(Job(1, "m"), "m", NO_ROUTE, 0.0, 0.0)
     assert not one.alike(other)
-
-
-def test_what_an_engine_says_of_itself_is_avoided_as_long_as_others_can() -> None:
-    pool = Pool()
-    pool.scheduler.observe(Load("a", lacks={"m": TOOLS}), pool.now)
-    assert pool.whereto(needs=TOOLS) == {"b"}
-    assert pool.whereto() == {"a", "b"}
-    pool.scheduler.observe(Load("b", lacks={"": TOOLS}), pool.now)
-    assert pool.whereto(needs=TOOLS) == {"a", "b"}, "nobody can: whoever is asked says so in its own words"
-    pool.scheduler.observe(Load("a", lacks={"m": frozenset()}), pool.now)
-    assert pool.whereto(needs=TOOLS) == {"a"}
-    pool.scheduler.observe(Restarted("b"), pool.now)
-    assert pool.whereto(needs=TOOLS) == {"a", "b"}
-
-
-def test_whose_models_lack_unlike_things_are_unlike() -> None:
-    one, other = Abilities(), Abilities()
-    assert one.tell_lacks({"m": TOOLS})
-    assert not one.tell_lacks({"m": TOOLS})
-    assert one.known
-    assert not one.alike(other)
-    other.tell_lacks({"m": TOOLS})
-    assert one.alike(other)

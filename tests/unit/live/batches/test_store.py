@@ -48,29 +48,6 @@ async def test_a_full_disk_is_a_fault_of_ours(tmp_path: Path) -> None:
     thread.close()
 
 
-async def test_what_was_opened_for_somebody_who_left_is_given_back(tmp_path: Path) -> None:
-    thread = StoreThread(opened(tmp_path), asyncio.get_running_loop())
-    go, back = threading.Event(), list[int]()
-
-    def work(number: int) -> int:
-        go.wait(30)
-        return number
-
-    waits = asyncio.ensure_future(thread.take(back.append, work, 7))
-    await asyncio.sleep(0)
-    waits.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waits
-    go.set()
-    async with asyncio.timeout(30):
-        while not back:
-            await asyncio.sleep(0.01)
-    assert back == [7]
-    assert await thread.take(back.append, work, 8) == 8
-    assert back == [7]
-    thread.close()
-
-
 def test_bounds_of_a_tenant(tmp_path: Path) -> None:
     store = opened(tmp_path, files=3, batches=1, size=100_000)
     new_batch(store, lines(1))
