@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
-from math import ceil
 from pathlib import Path
 from typing import Final, Literal, Self
 
 import orjson
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
+
+from proxy.bench.percentiles import rank
 
 FILE: Final = "details.jsonl"
 """Its name in the folder of a run."""
@@ -103,7 +104,7 @@ def gaps_of(moments: Sequence[float]) -> Gaps | None:
     if len(moments) < 2:
         return None
     gaps = sorted((later - sooner) * 1e3 for sooner, later in pairwise(moments))
-    p50, p99 = (gaps[max(0, ceil(share * len(gaps)) - 1)] for share in (0.5, 0.99))
+    p50, p99 = (gaps[rank(len(gaps), share) - 1] for share in (0.5, 0.99))
     return Gaps(len(gaps), round(sum(gaps) / len(gaps), 3), round(p50, 3), round(p99, 3), round(gaps[-1], 3))
 
 

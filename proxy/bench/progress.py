@@ -14,10 +14,11 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from proxy.bench.percentiles import least_n
 from proxy.bench.run_file import Cell
 from proxy.bench.run_folder import Measured
 from proxy.bench.spec import Beat
-from proxy.bench.summary import LEAST
+from proxy.bench.summary import SHARES
 
 LINE_EVERY_S: Final = 10.0
 _ACCURACY: Final = 0.01
@@ -155,8 +156,8 @@ class Progress:
 
 def _percentiles(sketch: DDSketch) -> str:
     shown = []
-    for share, least in LEAST.items():
-        value = sketch.get_quantile_value(share) if sketch.count >= least else None
+    for share in SHARES:
+        value = sketch.get_quantile_value(share) if sketch.count >= least_n(share) else None
         if value is not None:
             shown.append(f"P{share * 100:.0f} {value:.0f}")
     return " ".join(shown)

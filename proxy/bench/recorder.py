@@ -7,11 +7,11 @@ engine's card had taken; and what is said of a cell when it is over.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
 from pathlib import Path
 
 from proxy.bench import details, rows
 from proxy.bench.details import DetailWriter, Side, digest_of
+from proxy.bench.percentiles import rank
 from proxy.bench.rows import Row, RowWriter
 from proxy.bench.run_file import Batching, Cell, RunFile, write_run_file
 from proxy.bench.run_folder import Measured
@@ -110,4 +110,4 @@ def _note(cell: Cell, holds: Callable[[Measured], bool], requests: Sequence[Meas
 
 
 def _rank(ordered: list[float], share: float) -> float | None:
-    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
+    return ordered[rank(len(ordered), share) - 1] if ordered else None

@@ -259,7 +259,8 @@ async def bench(options: Options, progress: Progress) -> tuple[Bench, list[RunFi
         if seen.admin is None or seen.config_file is None:
             raise TargetError(
                 "a sweep of the proxy's options changes its file and reads it anew: that needs its admin port"
-                f" (--admin URL) and a file on this machine; {'; '.join(seen.notes) or 'it has no file here'}"
+                " (--admin URL) and the file that it has read, on this machine;"
+                f" {'; '.join(seen.notes) or 'it is not here'}"
             )
         reconfigurer = Reconfigurer(seen.admin, seen.config_file, seen.gauges.facts)
     one = Bench(options, progress, source, seen, reconfigurer)

@@ -4,29 +4,22 @@ Owns that table; percentiles stand in it only where enough requests are beyond t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import ceil
+from typing import Final
 
 from proxy.bench.details import Side
+from proxy.bench.percentiles import least_n, rank
 from proxy.bench.run_file import Comparison, RunFile
 from proxy.bench.run_folder import Measured, Run
 from proxy.report.tables import table
 
-LEAST = {0.5: 3, 0.95: 60, 0.99: 300}
-"""Requests from which on a percentile is told: three are beyond it."""
-_SHOWN = {"ttft_ms": "TTFT", "e2e_ms": "E2E", "tpot_ms": "TPOT"}
-
-
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """Nearest rank, of ordered values; None: there are too few."""
-    if len(values) < LEAST[share]:
-        return None
-    return values[max(0, ceil(share * len(values)) - 1)]
+SHARES: Final = (0.5, 0.95, 0.99)
+_SHOWN: Final = {"ttft_ms": "TTFT", "e2e_ms": "E2E", "tpot_ms": "TPOT"}
 
 
 def summary(run: Run, width: int) -> str:
     """Of one folder."""
     header = ["cell", "server", "n", "served", "req/s", "tok/s"]
-    header += [f"{name} P{share * 100:.0f}" for name in ("TTFT", "E2E") for share in LEAST]
+    header += [f"{name} P{share * 100:.0f}" for name in ("TTFT", "E2E") for share in SHARES]
     rows = [
         _row(cell.id, run.file.targets[side].server, run.of_cell(cell.id, side))
         for cell in run.file.cells
@@ -48,7 +41,7 @@ def _row(cell: str, server: str, requests: list[Measured]) -> list[str]:
     words += [f"{len(good) / took:.2f}" if took else "-", f"{tokens / took:.0f}" if took and tokens else "-"]
     for metric in ("ttft_ms", "e2e_ms"):
         values = sorted(value for one in good if (value := getattr(one, metric)) is not None)
-        words += [_number(percentile(values, share)) for share in LEAST]
+        words += [_number(_percentile(values, share)) for share in SHARES]
     return words
 
 
@@ -56,6 +49,11 @@ def _span_s(requests: Iterable[Measured]) -> float:
     """From the first intended start to the last end."""
     spans = [(one.detail.intended_at, one.detail.intended_at + (one.row.e2e_ms or 0.0) / 1e3) for one in requests]
     return max(end for _, end in spans) - min(start for start, _ in spans)
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float | None:
+    """None: there are too few."""
+    return ordered[rank(len(ordered), share) - 1] if len(ordered) >= least_n(share) else None
 
 
 def _number(value: float | None) -> str:

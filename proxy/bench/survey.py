@@ -134,12 +134,14 @@ async def _ask_admin(options: Options, seen: Survey) -> None:
     seen.classes = tuple(status.get("classes") or ())
     config = status.get("config") or {}
     seen.config_hash = str(config.get("hash") or "")
-    seen.config_file = _file_here(str(config.get("source") or "")) if is_here(seen.admin.url) else None
+    source = str(config.get("source") or "")
+    seen.config_file = _file_here(source, seen.config_hash) if is_here(seen.admin.url) else None
 
 
-def _file_here(source: str) -> Path | None:
+def _file_here(source: str, digest: str) -> Path | None:
+    """A path of a container may be that of another file here: it is the proxy's only if it holds what that has read."""
     path = Path(source)
-    return path if path.is_file() else None
+    return path if path.is_file() and load(path, {}, elsewhere=True).digest == digest else None
 
 
 def _target(options: Options, side: Side, found: Found) -> Target:

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
 from proxy.bench.http import Base, Connection, LostError, Pool, Whole
+from tests.support.certificates import self_signed
 from tests.unit.bench.servers import END, Step, events, head, pieces, scripted, whole
 
 
@@ -118,3 +120,22 @@ async def test_who_stops_waiting_leaves_no_connection_behind() -> None:
             async with asyncio.timeout(0.05):
                 await pool.ask("/", b"", Whole())
         assert not pool._all
+
+
+async def test_tls_is_checked_unless_it_is_told_not_to(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path, "engine", "engine", "IP:127.0.0.1")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(whole(b"hello"))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=certificate.server_context())
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    strict, lax, taken = Pool(url), Pool(url, insecure=True), Whole()
+    with pytest.raises(LostError, match=r"TLS: CERTIFICATE_VERIFY_FAILED"):
+        await strict.ask("/", b"", Whole())
+    await lax.ask("/", b"", taken)
+    assert bytes(taken.body) == b"hello"
+    lax.close()
+    server.close()
+    await server.wait_closed()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.bench.survey import survey, window_ms, windows_of
+from proxy.bench.survey import _file_here, survey, window_ms, windows_of
+from proxy.config.loader import load
 from tests.unit.bench.engines_made import engine
 from tests.unit.bench.test_options import options
 
@@ -53,3 +54,13 @@ def test_windows_of_a_file(tmp_path: Path) -> None:
 )
 def test_the_window_of_a_row(windows: dict[str, str], settings: tuple[tuple[str, str], ...], ms: float | None) -> None:
     assert window_ms(windows, settings) == ms
+
+
+def test_a_file_of_the_same_path_that_the_proxy_has_not_read_is_another_one(tmp_path: Path) -> None:
+    file = tmp_path / "routing.yaml"
+    file.write_text("version: 1\nbackends: [{url: 'http://127.0.0.1:1'}]\n")
+    read = load(file, {}).digest
+    assert _file_here(str(file), read) == file
+    file.write_text("version: 1\nbackends: [{url: 'http://127.0.0.1:2'}]\n")
+    assert _file_here(str(file), read) is None
+    assert _file_here("/nowhere", read) is None
