@@ -39,7 +39,9 @@ _LEFT_OUT = {
     " live/background/questions"
     " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/checker"
     " live/tiktoken_files live/tokenizers live/upstream/tls",
-    "waits for a disk most of its time": "live/batches/*",
+    "waits for a disk most of its time": "live/batches/api live/batches/batches live/batches/closing"
+    " live/batches/database live/batches/files live/batches/form live/batches/store live/batches/validation"
+    " live/lines/feeder live/lines/keeper",
     "runs in a process of its own": "live/check_worker wire/schema_check",
     "runs for large and packed bodies only, whose cost is that of parsing them": "live/downstream/bodies wire/weight",
 }

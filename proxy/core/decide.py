@@ -157,6 +157,8 @@ class Decider:
         return unlabelled(shown_name(job.model), missing)
 
     def _over_quota(self, demand: Demand) -> Shed | None:
+        if demand.job.is_free:
+            return None
         account = self._quotas.account(demand.job.tenant, demand.now)
         shortage = None if account is None else account.shortage(demand.job, demand.prompt, demand.answer, demand.now)
         return None if shortage is None else Shed(quota(shortage), Reason.QUOTA)

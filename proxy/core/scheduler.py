@@ -351,7 +351,7 @@ class Scheduler:
         """What a job that came through the gates asks for."""
         demand, chosen = judged.demand or self._learning.demand(open_job, now), judged.chosen
         account = self._quotas.account(open_job.job.tenant, now) if self._quotas.limits_anybody else None
-        if account is not None:
+        if account is not None and not open_job.job.is_free:
             open_job.reserved = account.reserve(open_job.job, demand.prompt, demand.answer, now)
         self._budget.request(now)
         self._progress.hedging.arrived(open_job.job)

@@ -14,7 +14,7 @@ from proxy.live.relay import Relay
 from proxy.live.tunnel import EARLY_B, Client, Tunnel, Tunnels
 from proxy.model.endpoint import Endpoint
 from proxy.model.faults import FaultError, Kind, downstream, internal, upstream
-from proxy.model.outcome import SERVED, Outcome, Phase, failed_with
+from proxy.model.outcome import TUNNELLED, Outcome, Phase, failed_with
 from proxy.model.realtime import RealtimeSettings
 from proxy.model.request import Request
 from proxy.model.timeline import Clock
@@ -88,7 +88,7 @@ class Realtime:
             return failed_with(internal(Kind.DRAINING, "Tidegate is shutting down."), Phase.STREAM)
         if tunnel.end == "engine_lost":
             return failed_with(upstream(Kind.CUT, f"Backend {backend} broke its WebSocket off."), Phase.STREAM)
-        return SERVED
+        return TUNNELLED
 
 
 class Early:

@@ -58,6 +58,8 @@ class Outcome:
 
 
 SERVED = Outcome(Verdict.SERVED, "--")
+TUNNELLED = Outcome(Verdict.SERVED, "--")
+"""A WebSocket that was open for as long as its ends liked: how long tells of no speed."""
 UNFINISHED = Outcome(Verdict.SERVED, "US")
 """The client has the whole text, but the engine left its stream without the `[DONE]` that its kind sends."""
 

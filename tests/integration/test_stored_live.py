@@ -191,3 +191,24 @@ async def test_background_is_bulk_and_asking_for_it_needs_no_room(bed: Bed, tmp_
         assert any('class="bulk"' in line for line in classes), classes
         bed.loop.call(engines[0].go_on.set)
         await held.close()
+
+
+async def test_asking_what_became_of_it_costs_nobody_anything(bed: Bed, tmp_path: Path) -> None:
+    """Neither a place of the backend, nor a request of the tenant's quota, nor tokens."""
+    key = "key-a" * 8
+    limited = TENANTS % (sha256(key.encode()).hexdigest(), sha256(b"key-b" * 8).hexdigest())
+    limited = limited.replace("{tenant: a,", "{tenant: a, requests_per_minute: 2,")
+    async with house(bed, tmp_path, "a", limited) as (live, _), client(live, key) as through:
+        made = await through.responses.create(**ASKED, background=True)
+        for _ in range(10):
+            assert (await through.responses.retrieve(made.id)).status == "queued"
+        assert (await through.responses.cancel(made.id)).status == "cancelled"
+        await through.conversations.create()
+        answer = await live.send("GET", f"/v1/responses/{made.id}", authorization=f"Bearer {key}")
+        assert answer.headers["x-ratelimit-remaining-requests"] == "1"
+        await through.responses.create(**ASKED)
+        with pytest.raises(openai.RateLimitError):
+            await through.responses.create(**ASKED)
+        assert (await through.responses.retrieve(made.id)).id == made.id
+        told = [line for line in (await live.metrics()).splitlines() if line.startswith("tidegate_tokens_total")]
+        assert any(line.endswith('direction="completion"} 2.0') for line in told), told

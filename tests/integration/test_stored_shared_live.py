@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from proxy.live import shared_owners
+from tests.integration.test_reconfigured_live import without
 from tests.integration.test_stored_live import ASKED, TENANTS, client, create, is_unknown
 from tests.support.bed import Bed
 from tests.support.live_proxy import Live, before
@@ -146,6 +147,22 @@ async def test_ids_of_other_tenants_are_as_absent_through_either_proxy(
                 await theirs.responses.delete(made.id)
             assert (await mine.responses.retrieve(made.id)).id == made.id
         assert engines[0].misses == engines[1].misses == []
+
+
+@needs_redis
+async def test_an_owner_that_a_reload_took_away_is_absent_wherever_it_is_known_from(
+    bed: Bed, tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient(monkeypatch)
+    async with houses(bed, tmp_path, redis) as (one, other, _):
+        made = {name[5]: name for name in [await create(one) for _ in range(4)]}
+        await told(one)
+        without(other, "a")
+        assert (await other.send("GET", f"/v1/responses/{made['b']}")).status == 200
+        assert is_unknown(await other.send("GET", f"/v1/responses/{made['a']}"))
+        answer = await other.send("POST", "/v1/responses", {**ASKED, "previous_response_id": made["a"]})
+        assert is_unknown(answer, "previous_response_not_found")
+        assert (await one.send("GET", f"/v1/responses/{made['a']}")).status == 200
 
 
 @needs_redis

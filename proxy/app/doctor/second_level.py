@@ -56,7 +56,7 @@ class _OtherError(Exception):
 async def second_level(cache: CacheOptions, names: Names) -> list[Finding]:
     """What is found of it; nothing where there is none. Takes ALL_S at most."""
     parts = urlsplit(cache.remote or "")
-    if not cache.size or cache.remote is None:
+    if cache.remote is None:
         return []
     found: list[Finding] = []
     try:

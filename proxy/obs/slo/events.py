@@ -23,7 +23,7 @@ the reason. A threshold that is met to the point is kept; an answer in one piece
 from typing import Final
 
 from proxy.model.faults import Kind, Source
-from proxy.model.outcome import Outcome, Verdict
+from proxy.model.outcome import TUNNELLED, Outcome, Verdict
 from proxy.model.slos import ServiceLevelObjective
 from proxy.obs.record import Record
 
@@ -56,6 +56,6 @@ def missed(record: Record, slo: ServiceLevelObjective) -> str:
         tpot_s = meter.tpot_s(record.usage.completion_tokens)
         if tpot_s is not None and tpot_s > slo.tpot:
             return "tpot"
-    if slo.e2e is not None and done is not None and done - received > slo.e2e:
+    if slo.e2e is not None and done is not None and done - received > slo.e2e and record.outcome is not TUNNELLED:
         return "e2e"
     return GOOD

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.model.faults import Fault, Kind, Source
-from proxy.model.outcome import SERVED, UNFINISHED, Phase, failed_with
+from proxy.model.outcome import SERVED, TUNNELLED, UNFINISHED, Phase, failed_with
 from proxy.model.slos import ServiceLevelObjective
 from proxy.obs.slo.events import FAILED, GOOD, NO_EVENT, REFUSED, ended, missed
 from proxy.wire.meter import Meter
@@ -67,6 +67,12 @@ def test_an_answer_in_one_piece_can_only_take_too_long() -> None:
     whole = record(stream=False, meter=Meter(), usage=Usage(5, 9, 0))
     assert missed(whole, replace(SLO, ttft=0.001, tpot=0.001)) == GOOD
     assert missed(whole, replace(SLO, ttft=0.001, tpot=0.001, e2e=0.001)) == "e2e"
+
+
+def test_how_long_a_websocket_was_open_is_its_clients_choice() -> None:
+    whole = record(stream=False, meter=Meter(), outcome=TUNNELLED)
+    assert missed(whole, replace(SLO, e2e=0.001)) == GOOD
+    assert ended(TUNNELLED) == GOOD
 
 
 def test_a_request_that_did_not_come_to_its_end_has_no_length() -> None:
