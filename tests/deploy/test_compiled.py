@@ -51,6 +51,18 @@ def test_settings_of_which_options_are_made_are_left_out() -> None:
     assert not marked & set(compiled_modules())
 
 
+C_KEYWORDS = frozenset(
+    {"_thread", "_asm", "_inline", "_const", "_volatile", "_signed", "_typeof", "_restrict", "_real"}
+)
+"""Names of attributes that a struct of C cannot have: mypyc writes `_` before each, and gcc has words that begin so."""
+
+
+def test_no_attribute_is_a_word_of_c() -> None:
+    named = re.compile(r"\bself\.(\w+)")
+    for path in compiled_modules():
+        assert not C_KEYWORDS & set(named.findall(path.read_text())), path
+
+
 def test_the_installed_build_has_them_all() -> None:
     if not str(proxy.live.exchange.__file__).endswith(".so"):
         pytest.skip("this installation is not compiled")
