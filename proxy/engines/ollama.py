@@ -98,6 +98,7 @@ OLLAMA: Final = Dialect(
             r"this model is missing data required for image input\Z",
         ),
         Lack.AUDIO: (r"the current model does not support audio input",),
+        Lack.PROMPTS: (r"json: cannot unmarshal array into go struct field \w+\.prompt\b",),
         Lack.ENDPOINT: (r'"?\S+ does not support (?:chat|generate|completions?|embeddings?)\Z',),
     },
     no_model=(r'model ".{1,256}" not found', r"model '.{1,256}' not found"),

@@ -39,7 +39,8 @@ def _begins(lack: Lack) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
 
 
-_TABLE: Final = {lack: _begins(lack) for lack in (Lack.CONTEXT, Lack.TOOLS, Lack.IMAGES, Lack.AUDIO, Lack.ENDPOINT)}
+_ASKED: Final = (Lack.CONTEXT, Lack.TOOLS, Lack.IMAGES, Lack.AUDIO, Lack.PROMPTS, Lack.ENDPOINT)
+_TABLE: Final = {lack: _begins(lack) for lack in _ASKED}
 """Asked in this order, of all engines: one that was not recognised speaks as one of them, too."""
 
 

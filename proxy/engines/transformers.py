@@ -5,7 +5,7 @@ from typing import Any, Final
 from proxy.engines.base import STATUS, Dialect, Fields, Sign
 from proxy.engines.load import parsed
 from proxy.engines.traps import transformers
-from proxy.model.abilities import Traits
+from proxy.model.abilities import Lack, Traits
 from proxy.model.endpoint import Endpoint
 from proxy.model.whole_answers import WholeAnswers
 
@@ -39,6 +39,7 @@ TRANSFORMERS: Final = Dialect(
     sign=Sign("/openapi.json", _is_own_api, _is_uvicorn),
     state_at=STATUS,
     routes=frozenset({"/v1/systemone"}),
+    refusals={Lack.PROMPTS: (r"prompt must be a string\b",)},
     no_model=(r"server is pinned to '",),
     strips=("cache_salt", "data_parallel_rank", "extra_key", "priority", "request_id", "rid", "stream_interval"),
     max_answer=_MAX_ANSWER,

@@ -17,6 +17,8 @@ class Lack(StrEnum):
     TOOLS = "tools"
     IMAGES = "images"
     AUDIO = "audio"
+    PROMPTS = "prompts"
+    """Several prompts in one request, or token ids: it takes one text."""
 
 
 NOTHING_NEEDED: Final[frozenset[Lack]] = frozenset()

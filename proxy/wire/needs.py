@@ -1,4 +1,6 @@
-"""What a request needs of an engine beside its endpoint: tools, pictures, sounds. Read from the fields of its body."""
+"""What a request needs of an engine beside its endpoint: tools, pictures, sounds, prompts other than a text. Read from
+the fields of its body.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,6 +24,8 @@ def of(fields: Mapping[str, Any], api: Api = Api.OPENAI) -> frozenset[Lack]:
     found: set[Lack] = set()
     if (fields.get("tools") and fields.get("tool_choice") != "none") or fields.get("functions"):
         found.add(Lack.TOOLS)
+    if isinstance(fields.get("prompt"), list):
+        found.add(Lack.PROMPTS)
     _of_messages(fields.get("messages"), found)
     _of_messages(fields.get("input"), found)
     if api is Api.OLLAMA and _has_images(fields):

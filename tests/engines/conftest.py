@@ -1,5 +1,6 @@
 """Real llama-servers with a proxy in front, for the length of the session, and official clients to both."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tests.engines.kinds import KINDS, EngineKind
 from tests.engines.llama_server import Engine, LlamaServer, running_server
 from tests.engines.pair import Pair, assert_at_rest, client_of, comparable
 from tests.engines.process import EngineProcess, running
-from tests.engines.results import Results, versions
+from tests.engines.results import VARIABLE, Results, versions
 from tests.support.proxy_process import Config, ProxyProcess, ready, running_proxy
 
 TEXT, EMBED = "tiny", "tiny-embed"
@@ -120,7 +121,9 @@ def same(text_server: LlamaServer, embed_server: LlamaServer, through: openai.Op
 
 @pytest.fixture(scope="session", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> EngineKind:
-    """Each engine in its turn; skips those that are not there."""
+    """Each engine in its turn; skips those that are not there, and a second llama.cpp unless results are kept."""
+    if request.param == "xllamacpp" and cache.is_there("llama-server") and VARIABLE not in os.environ:
+        pytest.skip("llama-server is there, the same server")
     return KINDS[cache.need(request.param)]
 
 

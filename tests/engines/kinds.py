@@ -23,6 +23,8 @@ class EngineKind:
     """Options of its command line → a process that is not started."""
     usual: tuple[str, ...] = ()
     """What it is started with for the drop-in tests."""
+    strict: tuple[str, ...] = ()
+    """With what it sleeps soon, or has a short queue."""
     embeds: tuple[str, ...] | None = ()
     """With what an instance for embeddings is started; None: it has none."""
     repeatable: Mapping[str, Any] = field(default_factory=dict)
@@ -37,9 +39,10 @@ def _llama(part: str) -> Callable[..., EngineProcess]:
     return lambda *options: LlamaServer(Engine.of(part), MODEL, *options)
 
 
-_QUEUE: Final = {"queue full": "its queue has no bound"}
+_QUEUE: Final = {"queue full": "has a queue without a bound"}
 _LLAMA: Final[dict[str, Any]] = {
     "usual": ("--metrics",),
+    "strict": ("--sleep-idle-seconds", "2"),
     "embeds": ("--embeddings", "--pooling", "mean"),
     "repeatable": {"cache_prompt": False},
     "calls_tools": {"logit_bias": {"2170": 100}},  # `<tool_call>` of make_model.py: text may go before it, for ever
@@ -65,13 +68,14 @@ KINDS: Final = {
                 "Anthropic messages": "has no such route",
                 "context overflow": "takes a prompt of any length",
                 "asleep": "never sleeps",
-                "queue full": "its queue has no bound",
+                "queue full": "has a queue without a bound",
             },
         ),
         EngineKind(
             "vllm",
             lambda *options, **knobs: VllmServer(MODEL, *options, **knobs),
             usual=TOOLS,
+            strict=("--max-num-queued-reqs", "6"),
             embeds=EMBEDDINGS,
         ),
     )

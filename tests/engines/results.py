@@ -37,8 +37,7 @@ class Results:
     @staticmethod
     def _engine_of(item: pytest.Item) -> str:
         call = getattr(item, "callspec", None)
-        part = call.params.get("kind") if call is not None else None
-        return str(part or POOL)
+        return str(call.params.get("kind", POOL)) if call is not None else POOL
 
     def rows(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Engine → case → outcome, how many tests, why not."""

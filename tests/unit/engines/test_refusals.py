@@ -54,7 +54,7 @@ KINDS = {"vllm": "vllm", "llama.cpp": "llama_cpp", "transformers-serve": "transf
         ("transformers-serve/err_unknown_model", Endpoint.CHAT, None),
         ("transformers-serve/err_unknown_field", Endpoint.CHAT, None),
         ("transformers-serve/err_messages_wrong_type", Endpoint.CHAT, None),
-        ("transformers-serve/completion_array", Endpoint.COMPLETIONS, None),
+        ("transformers-serve/completion_array", Endpoint.COMPLETIONS, Cannot(Lack.PROMPTS)),
     ],
 )
 def test_captured_errors(name: str, endpoint: Endpoint, expected: Cannot | None) -> None:
@@ -87,6 +87,12 @@ def said(text: str, **more: Any) -> bytes:
         (400, said("At most 0 image(s) may be provided in one prompt."), Cannot(Lack.IMAGES)),
         (500, said("image input is not supported - hint: you may need to provide the mmproj"), Cannot(Lack.IMAGES)),
         (500, said("audio input is not supported - hint: you may need the mmproj"), Cannot(Lack.AUDIO)),
+        (400, b'{"detail":"prompt must be a string."}', Cannot(Lack.PROMPTS)),
+        (
+            400,
+            said("json: cannot unmarshal array into Go struct field CompletionRequest.prompt of type string"),
+            Cannot(Lack.PROMPTS),
+        ),
         (400, b'{"object":"error","message":"The model does not support Embeddings API","code":400}', NO_ROUTE),
         (400, said("As of transformers v4.44, default chat template is no longer allowed, so"), NO_ROUTE),
         (400, said('"nomic-embed-text" does not support chat'), NO_ROUTE),

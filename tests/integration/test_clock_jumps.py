@@ -1,1 +1,0 @@
-../faults/test_clock_jumps.py
