@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bed import backend_entry
 from tests.support.live_proxy import SimEngine, running
+from tests.support.ollama_engine import ollama
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "examples" / "clients"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -64,6 +66,17 @@ async def test_the_anthropic_client(start_pair) -> None:
     assert lines["whole"] == lines["stream"] == "echo: Name three rivers."
     assert lines["tokens"] == "7"
     assert lines["refused"].startswith("404 not_found_error request ")
+
+
+async def test_the_ollama_client(start_backend, start_proxy) -> None:
+    engine = start_backend(ollama, models=("llama3.2:latest",))
+    proxy = start_proxy({"backends": [backend_entry(engine, "a")]})
+    printed = await output_of(proxy.url, sys.executable, FOLDER / "chat_ollama.py")
+    lines = told(printed)
+    assert lines["whole"] == lines["stream"]
+    assert lines["whole"].startswith("echo: Name three rivers.")
+    assert int(lines["tokens"]) > 3
+    assert lines["refused"].startswith("404 The model ")
 
 
 @needs_curl

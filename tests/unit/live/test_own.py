@@ -9,6 +9,7 @@ import pytest
 
 from proxy import __version__
 from proxy.config.schema import Config
+from proxy.engines.registry import DIALECTS
 from proxy.live.catalogue import ModelList
 from proxy.live.own import OwnAnswers
 from proxy.live.timings import Timings
@@ -101,3 +102,23 @@ async def test_health_is_whether_requests_may_come(
 
 async def test_the_version() -> None:
     assert orjson.loads(own().health("version").body) == {"version": __version__}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "answers", "status", "body"),
+    [
+        ("ollama", None, True, 200, b"Ollama is running"),
+        ("tgi", None, True, 200, b""),
+        ("ollama", None, False, 503, None),
+        ("ollama", "draining", True, 503, None),
+    ],
+)
+async def test_what_is_said_at_the_root(kind: str, reason: str | None, answers: bool, status: int, body: Any) -> None:
+    ours = own(reason, answers)
+    ours._backends[0].dialect = DIALECTS[kind]
+    for method in (b"GET", b"HEAD"):
+        said = ours.to(head_of(method=method, target=b"/"), route(b"/"), b"")
+        assert said is not None
+        assert said.status == status
+        assert body is None or said.body == body
+    assert ours.to(head_of(target=b"/"), route(b"/"), b"") is None, "a POST is for an engine"

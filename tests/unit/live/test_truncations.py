@@ -82,3 +82,12 @@ async def test_its_operator_is_told_once(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.WARNING, "tidegate.backends"):
         assert [tried.found(CUT) for _ in range(3)] == ["prompt"] * 3
     assert len([record for record in caplog.records if "OLLAMA_CONTEXT_LENGTH" in record.message]) == 1
+
+
+async def test_a_context_that_ollamas_client_asks_for_is_another_one() -> None:
+    tried = Tried(DIALECTS["ollama"], {"m": 1000})
+    tried.call.request.endpoint = Endpoint.OLLAMA_CHAT
+    assert tried.found(CUT) == "prompt"
+    for more, found in ((b'"options":{"num_ctx":8192},', ""), (b'"options":{"seed":1},"num_ctx":1,', "prompt")):
+        tried.call.body = LONG.replace(b"{", b"{" + more, 1)
+        assert tried.found(CUT) == found

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.model.endpoint import Endpoint
 from proxy.model.faults import Kind
 from proxy.model.limits import ParameterLimits
 from proxy.wire.body import decode
@@ -326,3 +327,53 @@ def test_b51_broken_gzip(what: str) -> None:
 @pytest.mark.parametrize("coding", [b"foo", b"gzip, gzip", b"deflate", b"br", b"zstd", b"gzip,"])
 def test_b52_other_codings(coding: bytes) -> None:
     assert fault_of(decode, PLAIN, coding, 1 << 20).kind is Kind.CONTENT_CODING
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "stream"),
+    [
+        (b"/api/chat", b"{}", True),
+        (b"/api/generate", b'{"stream":null}', True),
+        (b"/api/chat", b'{"stream":false}', False),
+        (b"/api/embed", b"{}", False),
+        (b"/completion", b"{}", False),
+        (b"/completion", b'{"stream":true}', True),
+        (b"/generate", b"{}", False),
+        (b"/generate_stream", b"{}", True),
+        (b"/v1/chat/completions", b'{"messages":[{}]}', False),
+    ],
+)
+def test_who_streams_unless_told_otherwise(target: bytes, body: bytes, stream: bool) -> None:
+    assert asked(body, target).stream is stream
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "limit"),
+    [
+        (b"/api/chat", b'{"options":{"num_predict":7},"max_tokens":9}', 7),
+        (b"/api/generate", b'{"options":{"num_predict":-1}}', None),
+        (b"/completion", b'{"n_predict":5}', 5),
+        (b"/infill", b'{"n_predict":-1}', None),
+        (b"/generate", b'{"parameters":{"max_new_tokens":3}}', 3),
+        (b"/generate_stream", b'{"parameters":[]}', None),
+    ],
+)
+def test_the_limit_of_an_engines_own_api(target: bytes, body: bytes, limit: int | None) -> None:
+    assert asked(body, target).max_tokens == limit
+
+
+def test_models_of_engines_own_apis() -> None:
+    assert asked(b'{"name":"old"}', b"/api/show").model == "old"
+    assert asked(b'{"model":"new","name":"old"}', b"/api/show").model == "new"
+    assert asked(b'{"name":"x"}', b"/completion").model is None
+    assert asked(b"", b"/props?a=1&model=org%2Fm", method=b"GET").model == "org/m"
+    assert asked(b"", b"/props", method=b"GET").model is None
+    assert fault_of(asked, b'{"name":7}', b"/api/show").kind is Kind.INVALID
+    assert fault_of(asked, b"", b"/props?model=%00", method=b"GET").kind is Kind.INVALID
+
+
+def test_conversations_of_ollama_are_bounded_and_may_be_empty() -> None:
+    assert asked(b'{"messages":[]}', b"/api/chat").endpoint is Endpoint.OLLAMA_CHAT
+    for messages in (b'["x"]', b'"x"', b"[%b{}]" % (b"{}," * ParameterLimits().messages)):
+        fault = fault_of(asked, b'{"messages":%b}' % messages, b"/api/chat")
+        assert fault.kind is Kind.INVALID

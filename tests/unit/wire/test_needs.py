@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.model.abilities import NOTHING_NEEDED, Lack
+from proxy.model.endpoint import Api
 from proxy.wire import needs
 
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
@@ -40,3 +41,17 @@ def test_needs(fields: dict[str, Any], expected: set[Lack]) -> None:
 
 def test_a_body_without_end_is_not_read_to_it() -> None:
     assert needs.of({"messages": parts(*["text"] * 5000, "image_url")}) is NOTHING_NEEDED
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_shown"),
+    [
+        ({"messages": [{"role": "user", "content": "what?", "images": ["aGk="]}]}, True),
+        ({"prompt": "what?", "images": ["aGk="]}, True),
+        ({"messages": [{"role": "user", "content": "what?", "images": []}, 7]}, False),
+        ({"messages": "x", "images": None}, False),
+    ],
+)
+def test_pictures_beside_a_text_are_ollamas(fields: dict[str, Any], is_shown: bool) -> None:
+    assert needs.of(fields, Api.OLLAMA) == ({Lack.IMAGES} if is_shown else set())
+    assert needs.of(fields) == set()

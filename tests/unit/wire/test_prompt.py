@@ -43,7 +43,7 @@ def test_white_space_and_key_order_of_the_rest_do_not_matter() -> None:
     assert blocks({"temperature": 1, **fields, "stream": True}) == blocks(fields)
 
 
-@pytest.mark.parametrize("name", ["prompt", "input"])
+@pytest.mark.parametrize("name", ["prompt", "input", "inputs", "input_prefix"])
 def test_other_routes_have_prompts_too(name: str) -> None:
     assert blocks({name: "a" * 2000})[:2] == blocks({name: "a" * 1500})[:2]
     assert blocks({name: [1] * 2000})
@@ -231,6 +231,8 @@ def test_bad_wishes_name_their_header(name: str, value: str) -> None:
         ({"text": {"format": {"type": "text"}}}, False),
         ({"text": ["a"]}, False),
         ({"guided_json": {"a": 1}}, True),
+        ({"format": "json"}, True),
+        ({"format": ""}, False),
     ],
 )
 def test_constraints(fields: dict[str, Any], expected: bool) -> None:
