@@ -9,9 +9,10 @@ from collections import Counter
 from typing import Final, TextIO
 
 from ddsketch import DDSketch
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from proxy.bench.percentiles import least_n
@@ -22,6 +23,8 @@ from proxy.bench.summary import SHARES
 
 LINE_EVERY_S: Final = 10.0
 _ACCURACY: Final = 0.01
+_BAR: Final = 40
+"""Characters."""
 
 
 class Tally:
@@ -144,14 +147,18 @@ class Progress:
     def ends(self) -> None:
         """The cell is over."""
         if self._tally is not None:
+            if self._live is not None:
+                self._live.update(Text(), refresh=True)
             words = self._tally.words(time.monotonic()).partition(" · 0 s left")[0]
             self.say(f"[{self._number}/{self._cells}] {self._tally.cell.id}: {words}" if self._live else f"    {words}")
             self._tally = None
 
-    def _picture(self, tally: Tally, now: float) -> Group:
-        bar = ProgressBar(total=1.0, completed=tally.share(now), width=40)
-        title = Text(f"[{self._number}/{self._cells}] {tally.cell.id}", style="bold")
-        return Group(title, bar, Text(tally.words(now)))
+    def _picture(self, tally: Tally, now: float) -> Table:
+        lines = Table.grid()
+        lines.add_row(Text(f"[{self._number}/{self._cells}] {tally.cell.id}", style="bold"))
+        lines.add_row(ProgressBar(total=1.0, completed=tally.share(now), width=_BAR))
+        lines.add_row(Text(tally.words(now)))
+        return lines
 
 
 def _percentiles(sketch: DDSketch) -> str:

@@ -99,7 +99,7 @@ def conclude(cell: Cell, requests: Sequence[Measured], finished: Finished | None
         cell.client, cell.warmup, cell.complete = finished.client, finished.warmup, finished.whole
         cell.notes = list(dict.fromkeys([*cell.notes, *finished.notes]))
     _note(cell, lambda one: one.detail.answer_cache == "hit", requests, "answers came from the proxy's cache")
-    _note(cell, lambda one: one.detail.tokens_source == "events", requests,
+    _note(cell, lambda one: one.row.success and one.detail.tokens_source == "events", requests,
           "answers had no usage: an event was taken for a token")  # fmt: skip
 
 
