@@ -24,6 +24,7 @@ class Child:
     def __init__(self, spec: LoadSpec) -> None:
         self._spec = spec
         self._process: asyncio.subprocess.Process | None = None
+        self._is_stopped = False
 
     async def told(self) -> AsyncGenerator[Told, None]:
         """All it says; the last is a Finished. Raises ChildError."""
@@ -45,6 +46,8 @@ class Child:
             process.stdin.write(self._spec.model_dump_json().encode() + b"\n")
             with suppress(ConnectionError):  # it ended at once; why, it says below
                 await process.stdin.drain()
+            if self._is_stopped:
+                self.stop()  # it was told so before there was anybody to tell
             async for line in process.stdout:
                 told = told_in(line)
                 finished = isinstance(told, Finished)
@@ -52,8 +55,7 @@ class Child:
             await process.wait()
         finally:
             if not finished:
-                with suppress(ProcessLookupError):
-                    process.kill()  # nobody listens any more, or it has ended by itself
+                self.kill()  # nobody listens any more
             await self._end(process)
             said = (await errors).decode("utf-8", "replace")
         if not finished:
@@ -62,8 +64,14 @@ class Child:
 
     def stop(self) -> None:
         """What is under way is thrown away; a Finished follows."""
+        self._is_stopped = True
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
+
+    def kill(self) -> None:
+        """It does not stop: at once."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         self.stop()

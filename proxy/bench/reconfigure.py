@@ -66,7 +66,7 @@ class Reconfigurer:
         if not self._is_changed:
             return
         try:
-            self._file.write_bytes(self._before)
+            self._write_back()
             await self._admin.reload()
             self._backup.unlink(missing_ok=True)
         except OSError as error:
@@ -75,6 +75,13 @@ class Reconfigurer:
             self._backup.unlink(missing_ok=True)
             raise ReconfigureError(f"the file is as it was, but was not read anew: {error}") from None
         self._is_changed = False
+
+    def _write_back(self) -> None:
+        """Where it lies, so that links to it and mounts of it stay; on a full disk the copy takes its place."""
+        try:
+            self._file.write_bytes(self._before)
+        except OSError:
+            self._backup.replace(self._file)
 
 
 def put(plain: dict[str, Any], key: str, value: str, engines: dict[str, dict[str, str]]) -> None:

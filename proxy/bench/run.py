@@ -38,6 +38,7 @@ from proxy.bench.workloads.recorded import PromptLoad
 
 WARMUP: Final = 8
 AA: Final = "aa"
+_ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AA_PAIRS: Final = (30, 200)
 
 
@@ -57,10 +58,10 @@ class Bench:
     _runs: list[RunFile] = field(default_factory=list)
 
     def interrupt(self) -> None:
-        """Ctrl-C: the cell ends now, and with it the run."""
-        self.interrupted = True
+        """Ctrl-C: the cell ends now, and with it the run; again: without waiting for a load generator that hangs."""
         if self._child is not None:
-            self._child.stop()
+            (self._child.kill if self.interrupted else self._child.stop)()
+        self.interrupted = True
 
     async def run(self) -> list[RunFile]:
         """Every folder. Raises RunError, OSError."""
@@ -206,6 +207,8 @@ class Bench:
                     else:
                         finished = told
         except ChildError as error:
+            if self.interrupted:
+                return requests, None
             raise RunError(f"{error}; {len(requests)} requests of this cell are kept, --resume goes on") from None
         finally:
             self._child = None
@@ -265,12 +268,12 @@ async def bench(options: Options, progress: Progress) -> tuple[Bench, list[RunFi
         reconfigurer = Reconfigurer(seen.admin, seen.config_file, seen.gauges.facts)
     one = Bench(options, progress, source, seen, reconfigurer)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDS:
         loop.add_signal_handler(number, one.interrupt)
     try:
         return one, await one.run()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _ENDS:
             loop.remove_signal_handler(number)
 
 

@@ -1,5 +1,7 @@
 """The process that makes the load: what it tells, that it stops when it is told to, and what is said when it fails."""
 
+import asyncio
+
 import pytest
 
 from proxy.bench.child import Child, ChildError
@@ -24,6 +26,15 @@ async def test_it_stops_when_it_is_told_to() -> None:
             told.append(one)
             if isinstance(one, Beat) and one.open:
                 child.stop()
+    assert isinstance(told[-1], Finished)
+    assert not told[-1].whole
+
+
+async def test_told_to_stop_before_it_has_begun_it_does() -> None:
+    async with engine(speed=0.001) as server, asyncio.timeout(60):
+        child = Child(spec(server.url, requests=500))
+        child.stop()
+        told = [one async for one in child.told()]
     assert isinstance(told[-1], Finished)
     assert not told[-1].whole
 

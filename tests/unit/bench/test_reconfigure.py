@@ -1,5 +1,6 @@
 """Another configuration for a cell: what is put where, and that the file is back whatever happens."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,22 @@ async def test_what_the_proxy_refuses_is_said_and_put_back(tmp_path: Path) -> No
     with pytest.raises(ReconfigureError, match="the file is as it was"):
         await one.restore()
     assert file.read_text() == TEXT
+
+
+async def test_on_a_full_disk_the_copy_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "routing.yaml"
+    file.write_text(TEXT)
+    one = Reconfigurer(Port(file), file, ENGINES)
+    await one.apply((("routing.policy", "random"),))
+
+    def full(path: Path, data: bytes) -> int:
+        path.open("wb").close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    await one.restore()
+    assert file.read_text() == TEXT
+    assert [path.name for path in tmp_path.iterdir()] == ["routing.yaml"]
 
 
 async def test_a_file_that_is_none(tmp_path: Path) -> None:

@@ -129,6 +129,29 @@ async def test_ended_early_and_gone_on_with(tmp_path: Path) -> None:
     assert whole.file.resumed == 1
 
 
+async def test_a_load_generator_that_hangs_is_ended_by_the_second_interrupt(tmp_path: Path) -> None:
+    (tmp_path / "hanging.py").write_text(
+        "import threading\ncalls = []\ndef build(question, stage):\n    calls.append(1)\n"
+        "    if len(calls) > 1:\n        threading.Event().wait()\n    return [{'role': 'user', 'content': 'x'}]\n"
+    )
+    async with engine() as server:
+        words = ("rag", "hanging:build")
+        stuck = options(urls={"url": server.url}, loads=(CLOSED,), requests=6, warmup=0, out=tmp_path / "out",
+                        workload=words)  # fmt: skip
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path)
+            one = Bench(stuck, Progress(io.StringIO(), 1), source_of(list(words)), await survey(stuck, "chat"), None)
+            running = asyncio.create_task(one.run())
+            async with asyncio.timeout(60):
+                while not (tmp_path / "out" / "run.json").exists() or not one._child or not one._child._process:
+                    await asyncio.sleep(0.05)
+                one.interrupt()
+                one.interrupt()
+                (run,) = await running
+    assert not run.complete
+    assert read_run(tmp_path / "out").requests == []
+
+
 async def test_a_full_disk_keeps_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = RowWriter.write
     count = 0
