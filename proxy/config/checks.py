@@ -21,12 +21,14 @@ from proxy.config.refusal import quoted, which_there_are
 from proxy.config.rules import rule_findings
 from proxy.config.series import series_findings
 from proxy.config.slos import slo_findings
+from proxy.config.store import store_findings
 from proxy.config.telemetry import telemetry_findings
 from proxy.config.tenants import class_findings, model_findings, tenant_findings
 from proxy.config.unique import unique_findings
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
 from proxy.model.metrics import MetricsSettings
+from proxy.model.store import StoreSettings
 from proxy.model.units import format_duration, format_size
 from proxy.model.windows import WindowSettings
 
@@ -51,6 +53,8 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
     yield from _tenancy(groups, classes or (), backends)
     if isinstance(cache := groups.get("cache"), CacheOptions):
         yield from cache_findings(cache, classes or (), groups.get("routing"), groups.get("limits"), backends)
+    if isinstance(store := groups.get("store"), StoreSettings):
+        yield from store_findings(store)
     yield from salt_findings(backends)
     yield from _bias(known, backends)
     yield from _order(backends)

@@ -148,7 +148,10 @@ class Files:
         one = self.find(whose, name)
         if one is None:
             return None
-        return os.open(self._database.files / name, os.O_RDONLY | os.O_CLOEXEC), one
+        try:
+            return os.open(self._database.files / name, os.O_RDONLY | os.O_CLOEXEC), one
+        except FileNotFoundError:  # taken off the disk, or not in the copy that this store was made of
+            return None
 
     # --- out
 

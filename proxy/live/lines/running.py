@@ -138,9 +138,9 @@ class Running:
             heappush(self._later, (not_before, ready.line.line, ready))
 
     def nobody_had_room(self, now: float, wait_s: float | None) -> None:
-        """Its lines rest for a while, longer each time."""
+        """Its lines rest for a while, longer each time, or as they were told to, within reason: a quota may change."""
         if now >= self.pause_until:
-            self.pause_until = now + max(self.pause_s, wait_s or 0.0)
+            self.pause_until = now + max(self.pause_s, min(wait_s or 0.0, LONGEST_PAUSE_S))
             self.pause_s = min(2.0 * self.pause_s, LONGEST_PAUSE_S)
 
     def end(self) -> None:

@@ -146,7 +146,23 @@ def waiting(document: Mapping[str, Any], width: int) -> Section:
         lines.append(_facts("cache", _cache(cache), width))
     else:
         lines.append(_facts("cache", ["no answers are kept"], width))
+    if isinstance(document.get("batches"), Mapping):
+        lines.append(_facts("batches", _batches(inner(document, "batches")), width))
     return Section(lambda rows: lines[:rows], 1, len(lines), 60)
+
+
+def _batches(view: Mapping[str, Any]) -> list[str]:
+    left = amount(view.get("queued")) + amount(view.get("running"))
+    facts = [
+        *(["paused: the disk of the store is full"] if view.get("is_paused") else []),
+        f"{whole(left)} lines left",
+        f"{whole(view.get('running'))} running",
+        f"{whole(view.get('done'))} done",
+        f"{whole(view.get('failed'))} failed",
+        f"{size(view.get('used_b'))} of {size(view.get('size_b'))}",
+    ]
+    etas = [amount(one.get("eta_s")) for one in view.get("batches") or [] if isinstance(one, Mapping)]
+    return [*facts, f"about {seconds(max(etas))} left"] if any(etas) else facts
 
 
 def _cache(cache: Mapping[str, Any]) -> list[str]:

@@ -238,6 +238,44 @@ class Backends {
 
 function paused(one) { return isNumber(one.paused_for_s); }
 
+/* --- batches: lines, and a bar for each that runs */
+
+const MOST_BATCHES = 8;
+
+class Batches {
+  constructor(parent) {
+    this.parent = parent;
+    this.told = pairs("lines queued", "running", "done", "failed", "disk", "until all are done");
+    this.pause = el("p.trouble", "The disk of the store, or its budget, is full: batches pause.");
+    this.rows = Array.from({ length: MOST_BATCHES }, () => gauge(""));
+    this.more = el("p.muted");
+    parent.append(this.told.list, this.pause, ...this.rows.map((row) => row.node), this.more);
+  }
+  show(view) {
+    this.parent.hidden = !view;
+    if (!view) return;
+    const values = this.told.values, etas = view.batches.map((one) => one.eta_s).filter(isNumber);
+    setNumber(values["lines queued"], view.queued, count);
+    setNumber(values.running, view.running, count);
+    setNumber(values.done, view.done, count);
+    setNumber(values.failed, view.failed, count);
+    setText(values.disk, `${bytes(view.used_b)} of ${bytes(view.size_b)}`);
+    setText(values["until all are done"], etas.length ? seconds(Math.max(...etas)) : ABSENT);
+    this.pause.hidden = !view.is_paused;
+    this.rows.forEach((row, at) => {
+      const one = view.batches[at];
+      row.node.hidden = !one;
+      if (!one) return;
+      setText(row.node.querySelector("span"), [one.tenant, one.model, one.id].filter(Boolean).join(" · "));
+      setGauge(row, one.done + one.failed, one.total, count);
+      setClass(row.bar, "warn", false);
+    });
+    const hidden = view.batches.length - MOST_BATCHES;
+    this.more.hidden = hidden <= 0;
+    setText(this.more, hidden > 0 ? `and ${count(hidden)} more` : "");
+  }
+}
+
 /* --- the three small ones */
 
 class Small {
@@ -247,6 +285,7 @@ class Small {
     this.cache = pairs("answers kept", "memory", "stored", "evicted", "waited for the same");
     this.noCache = el("p.muted", "No answers are kept. cache.size in the configuration switches it on.");
     byId("cache").append(this.cache.list, this.noCache);
+    this.batches = new Batches(byId("batches"));
     this.config = pairs("policy", "hash", "read", "reloads", "started");
     this.reload = el("p.muted");
     byId("config").append(this.config.list, this.reload);
@@ -261,6 +300,7 @@ class Small {
     setNumber(waiting["sent back for others"], totals.preempted, count);
     this.cache.list.hidden = !state.cache; this.noCache.hidden = Boolean(state.cache);
     if (state.cache) this.kept(state.cache);
+    this.batches.show(state.batches);
     const config = this.config.values;
     setText(config.policy, state.policy);
     setText(config.hash, state.config.hash ? state.config.hash.slice(0, 12) : "no file");

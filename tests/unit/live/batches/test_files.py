@@ -23,6 +23,10 @@ def test_a_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert os.read(opened_file[0], 9) == b"abc", "who reads is not cut off"
     os.close(opened_file[0])
     assert (store.files.used_b, store.files.count) == (0, 0)
+    gone = file_of(store, b"abc")
+    (tmp_path / "files" / gone.id).unlink()
+    assert store.open_file(b"me", gone.id) is None
+    assert store.files.delete(b"me", gone.id)
     store.close()
 
 

@@ -64,3 +64,13 @@ def test_a_reload_that_failed_is_told_with_its_reasons() -> None:
 def test_one_that_went_well_is_one_line() -> None:
     assert text(config(status(), 200)).count("\n") == 0
     assert ": done" in text(config(told(), 200))
+
+
+def test_batches_have_a_line_where_there_is_a_store() -> None:
+    view = {"queued": 90, "running": 10, "done": 5, "failed": 1, "used_b": 1 << 20, "size_b": 1 << 30}
+    running = {"batches": [{"eta_s": 90.0}, {"eta_s": None}]}
+    shown = text(waiting(status(batches={**view, **running}), 200))
+    for word in ("100 lines left", "10 running", "5 done", "1 failed", "about"):
+        assert word in shown
+    assert "paused" in text(waiting(status(batches={**view, "is_paused": True}), 200))
+    assert "lines left" not in text(waiting(status(batches=None), 200))
