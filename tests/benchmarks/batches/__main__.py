@@ -14,17 +14,13 @@ Prints, and adds rows to results.csv beside this file.
 
 import argparse
 import asyncio
-import csv
 import itertools
 import json
-import os
-import platform
 import random
 import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,6 +30,7 @@ import aiohttp
 import openai
 
 from proxy.sim.engine.spec import PRESETS
+from tests.benchmarks.batches.results import note
 from tests.support import proxy_process
 from tests.support.batch_kills import CHAT, play
 from tests.support.bed import Bed
@@ -41,23 +38,8 @@ from tests.support.engine_scripts import SCRIPTS
 from tests.support.live_proxy import Live, SimEngine, running
 from tests.support.proxy_process import ProxyProcess
 
-HERE = Path(__file__).parent
 LINES, LINE_B = 50_000, 1000
 ENDED = ("completed", "failed", "expired", "cancelled")
-
-
-def note(what: str, n: int, **numbers: float) -> None:
-    """A row for each number."""
-    file = HERE / "results.csv"
-    is_new = not file.exists()
-    with file.open("a", newline="") as out:
-        writer = csv.writer(out)
-        if is_new:
-            writer.writerow(["time", "machine", "measured", "n", "number", "value"])
-        machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, uncompiled"
-        for name, value in numbers.items():
-            print(f"{what}: {name} = {value:.4g} (n={n})")
-            writer.writerow([datetime.now(UTC).strftime("%FT%TZ"), machine, what, n, name, f"{value:.4g}"])
 
 
 def line(number: int, text: str, **more: Any) -> bytes:
@@ -282,11 +264,12 @@ async def played(
         tasks |= {asyncio.ensure_future(bulk()) for _ in range(200)}
     elif beside == "batch":
         lines = []
-        for number in range(20_000):
+        for number in range(2_000):
             asked = body(f"bulk {number} " + "word " * 400, 120, chance)
             lines.append(json.dumps({"custom_id": str(number), "url": CHAT, "body": asked}).encode() + b"\n")
         file = await through.files.create(file=("in.jsonl", b"".join(lines)), purpose="batch")
         name = (await through.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")).id
+        await until(through, name, ("in_progress", *ENDED))
         until_s = time.monotonic() + arguments.seconds
     start = until_s - 0.7 * arguments.seconds
     at_start = 0
