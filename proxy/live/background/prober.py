@@ -17,6 +17,7 @@ from proxy.engines import identity, listing, recognition, revision, routes
 from proxy.engines.base import Dialect
 from proxy.engines.listing import Listing
 from proxy.engines.registry import DIALECTS, UNKNOWN
+from proxy.live.background.own_list import OwnList
 from proxy.live.background.questions import Questions
 from proxy.live.background.warmer import Warmer
 from proxy.live.relay import Relay
@@ -33,8 +34,6 @@ _LOST_S = 1.0
 """A backend that is not there is looked for so often."""
 _LOOK_S = 0.1
 """After a request found nobody there, and before it is looked again."""
-_LIST_S = 60.0
-"""Sizes and digests in an engine's own list of its models may be so old."""
 _HEALTH_B = 64 << 10
 _UNWELL = 503
 _NO_LOOK = "", frozenset[str]()
@@ -79,6 +78,7 @@ class Prober:
         self._models = models
         self._health = health
         self._questions = Questions(backend, limits, loop, "tidegate-probe")
+        self._own_list = OwnList(backend, self._questions)
         self._was_ok: bool | None = None
         self._look = _NO_LOOK
         """Of the engine that was asked for more,"""
@@ -92,9 +92,6 @@ class Prober:
         self._identifies = identifies
         self._identified = False
         self._warmer = warmer
-        self._listed: frozenset[str] | None = None
-        self._list_at = 0.0
-        """Its models when it was asked for its own list of them, and when it may be asked again."""
         self._weights: dict[str, str] = {}
         """Model → what it said of its weights."""
 
@@ -155,8 +152,8 @@ class Prober:
             is_recognised = await self._ask_for_more(fields, server, found)
         if self._versions is not None and found is not None:
             await self._revise(self._versions, found)
-        if found is not None and self._backend.dialect.lists_at:
-            await self._list(found)
+        if found is not None:
+            await self._own_list.look(found.names, self._health.probe_timeout)
         if self._identifies and is_recognised and not self._identified:
             await self._identify(fields)
 
@@ -194,17 +191,10 @@ class Prober:
 
     def _probed(self, found: Listing | None) -> Probed:
         backend = self._backend
-        if found is not None and found.contexts:
-            backend.contexts = found.contexts
-        return Probed(
-            backend.name,
-            ok=True,
-            models=None if found is None else found.names,
-            contexts=None if found is None else found.contexts or None,
-            traits=backend.dialect.traits,
-            kind=backend.kind,
-            routes=routes.labels(backend.kind),
-        )
+        names, contexts = (None, None) if found is None else (found.names, found.contexts or None)
+        backend.contexts = contexts or backend.contexts
+        kind, traits = backend.kind, backend.dialect.traits
+        return Probed(backend.name, True, names, True, None, contexts, traits, kind, routes.labels(kind))
 
     def _learn(self, found: Listing) -> None:
         self._models.learn(found.entries)
@@ -270,18 +260,6 @@ class Prober:
         names = self._backend.aliases
         versions.told(self._backend.name, told | {public: told[own] for public, own in names.items() if own in told})
 
-    async def _list(self, found: Listing) -> None:
-        """Its own list: at once where other models are there, and now and then."""
-        backend, now = self._backend, self._backend.clock()
-        if found.names == self._listed and now < self._list_at:
-            return
-        try:
-            relay = await self._questions.get(backend.dialect.lists_at, listing.MAX_B, self._health.probe_timeout)
-        except (TimeoutError, FaultError):
-            return  # it may tell next time
-        if relay.complete and relay.status == 200:
-            backend.listed, self._listed, self._list_at = relay.body, found.names, now + _LIST_S
-
     async def _by_signs(self, fields: Any, server: str) -> str | None:
         for sign in recognition.signs(fields, server):
             relay = await self._questions.get(sign.path, listing.MAX_B, self._health.probe_timeout)
@@ -302,8 +280,7 @@ class Prober:
         _log.info("backend %s is %s", backend.name, kind or "of an unknown kind")
         if was is not UNKNOWN:
             backend.contexts = {}
-            backend.listed = backend.in_memory = b""
-            self._listed = None
+            self._own_list.forget()
             self._driver.report(Restarted(backend.name))
             self._backend.warm = frozenset()
         return True
