@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from proxy.cli import options
+from proxy.cli import forecast_options, options
 
 
 class Command(NamedTuple):
@@ -59,6 +59,16 @@ COMMANDS: Final = {
         "  tidegate simulate --workload mixed --engines 8xlow_latency,8xhigh_throughput --out results\n\n"
         "exit codes:\n  0  played\n  1  a file is wrong\n  2  usage",
         options.simulate,
+    ),
+    "calibrate": Command(
+        "make modelled engines of an access log, and say how far they are off on time that nothing was fitted to",
+        "Lines that cannot be learned from (retried, hedged, merged, from the cache, without usage) are counted.\n"
+        "The file is for --engines of simulate, plan and tune. Needs tidegate[bench].\n\n"
+        "example:\n  tidegate calibrate access.log access.log.1.gz --out engines.yaml\n"
+        "  tidegate simulate routing.yaml --engines engines.yaml --trace access.log --speed 1.5\n\n"
+        "exit codes:\n  0  written\n  1  too little to learn from, or more than 15 % off: nothing is forecast with it\n"
+        "  2  usage",
+        forecast_options.calibrate,
     ),
     "report": Command(
         "make a page, charts and tables of what tidegate bench measured",

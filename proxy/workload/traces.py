@@ -96,6 +96,12 @@ def read_trace(
     return trace
 
 
+def log_lines(path: Path) -> Iterator[str]:
+    """Of a file as it is or packed by gzip. Raises OSError, and TraceError where it is damaged."""
+    with path.open("rb") as file, _unpacked(file) as opened:
+        yield from _lines(path.name, opened)
+
+
 def _unpacked(file: io.BufferedReader) -> IO[str]:
     bare: IO[bytes] = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == _GZIP else file  # type: ignore[assignment]
     return io.TextIOWrapper(bare, encoding="utf-8", errors="surrogateescape", newline="")

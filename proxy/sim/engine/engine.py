@@ -325,7 +325,7 @@ class Engine:
         """Tokens of its first chunk; 0 when the KV it needs is not there."""
         hashes = sequence.request.prefix_hashes if self.spec.prefix_caching else ()
         found, idle_blocks = self.pool.match(hashes, (sequence.target - 1) // self.spec.prefix_tokens)
-        computed = found * self.spec.prefix_tokens
+        computed = max(found * self.spec.prefix_tokens, min(sequence.request.cached_tokens, sequence.target - 1))
         tokens = min(budget, sequence.target - computed)
         blocks = self._blocks_for(computed + tokens) - found * self.pool.blocks_per_node
         if blocks + idle_blocks > self._unreserved():

@@ -15,6 +15,8 @@ class SimRequest:
     """0: computed but nothing generated (an embedding)."""
     prefix_hashes: tuple[int, ...] = ()
     """Chained hashes of the whole pieces of the prompt, `EngineSpec.prefix_tokens` tokens each."""
+    cached_tokens: int = 0
+    """Of a recorded call: prompt tokens that its engine had, of whatever prompt they were."""
 
 
 class Emitted(NamedTuple):

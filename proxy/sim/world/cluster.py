@@ -37,6 +37,7 @@ from proxy.config.source import UnreadableError, read_text
 from proxy.config.tree import parse
 from proxy.config.written import Duration
 from proxy.model.backend import BackendSpec
+from proxy.report.forecast import REFUSED_ABOVE
 from proxy.sim.engine.course import FACTOR_MAX, STEADY, Course, is_phrase, read_course
 from proxy.sim.engine.spec import PRESETS, EngineKind, EngineSpec
 
@@ -129,9 +130,26 @@ class EngineEntry(Settings):
         return spec.as_kind(self.kind) if self.kind else spec
 
 
+class CalibrationEntry(Settings):
+    """Where the constants come from, as `tidegate calibrate` says; a file written by hand has none."""
+
+    error: Annotated[float, Field(ge=0)]
+    """The largest relative error on held-out time, of all its figures."""
+    log: tuple[str, ...] = ()
+    """Files that it was read from."""
+    holdout: float = 0.0
+    """Share of the time that nothing was fitted to."""
+    requests: dict[str, int] = Field(default_factory=dict)
+    """Fitted, judged by, and left out."""
+    figures: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Backend, or `all` → figure → relative error; below 0: the model is too fast."""
+
+
 class EngineFile(Settings):
     """The whole file."""
 
+    calibration: CalibrationEntry | None = None
+    """A model that is too far off makes no forecast."""
     engines: Annotated[tuple[EngineEntry, ...], Field(min_length=1)]
     """All engines."""
 
@@ -156,14 +174,15 @@ def hashed_by(backends: Iterable[SimBackend], prefix_tokens: int) -> list[SimBac
 def build_cluster(entries: Sequence[EngineEntry], named: Sequence[BackendSpec]) -> list[SimBackend]:
     """Backends of routing.yaml (`named`) and their engines.
 
-    Entries that name backends: those not named get the default constants. Entries that name none are backends of their
-    own, in place of those of routing.yaml. Raises ClusterError for a mixture of both.
+    Entries that name backends: those not named get the default constants; without a routing.yaml they are backends of
+    those names. Entries that name none are backends of their own, in place of those of routing.yaml. Raises
+    ClusterError for a mixture of both.
     """
     placed = {entry.backend for entry in entries if entry.backend is not None}
     if placed and any(entry.backend is None for entry in entries):
         raise ClusterError("either every engine names its backend, or none does")
     try:
-        if not placed:
+        if not placed or not named:
             return _numbered(entries)
         unknown = placed - {spec.name for spec in named}
         if unknown:
@@ -187,7 +206,7 @@ def _numbered(entries: Sequence[EngineEntry]) -> list[SimBackend]:
     backends = []
     for entry in entries:
         engine, course = entry.spec(), entry.course()
-        name = entry.name or entry.preset
+        name = entry.name or entry.backend or entry.preset
         for _ in range(entry.count):
             numbers[name] = numbers.get(name, 0) + 1
             spec = BackendSpec(
@@ -211,7 +230,23 @@ def _file(path: Path) -> tuple[EngineEntry, ...]:
         raise ClusterError(f"{path}:{first.position.line}:{first.position.column}: {first.message}")
     if parsed.root is None:
         raise ClusterError(f"{path}: is empty")
-    return EngineFile.model_validate(parsed.root.plain()).engines
+    file = EngineFile.model_validate(parsed.root.plain())
+    if file.calibration is not None and file.calibration.error > REFUSED_ABOVE:
+        raise ClusterError(f"{path}: {_too_far_off(file.calibration)}")
+    return file.engines
+
+
+def _too_far_off(calibration: CalibrationEntry) -> str:
+    off = [
+        f"{backend} {name} {error:+.0%}"
+        for backend, figures in calibration.figures.items()
+        for name, error in figures.items()
+        if abs(error) > REFUSED_ABOVE
+    ]
+    return (
+        f"these engines are {calibration.error:.0%} off on held-out time, above {REFUSED_ABOVE:.0%}: no forecast is "
+        f"made of them ({', '.join(off[:8])})"
+    )
 
 
 def _line(text: str) -> list[EngineEntry]:

@@ -1,0 +1,1 @@
+"""`tidegate calibrate`, `plan --trace`, `tune`, and a forecast held against what came."""
