@@ -52,6 +52,8 @@ class Arrival:
     """Size of the request body; 0: four bytes per prompt token."""
     stream: bool = True
     slo: Slo = NO_SLO
+    cached_tokens: int = 0
+    """Of a recorded request: prompt tokens that its engine had in its cache."""
     session: str = ""
     """The client's own name for the conversation; empty: it names none."""
 

@@ -251,4 +251,5 @@ def _access_log(line: str) -> Arrival | None:
         tenant=text(row, "tenant") or None,
         body_bytes=count(row, "request_bytes", 0) if row.get("request_bytes") is not None else 0,
         stream=row.get("stream") is not False,
+        cached_tokens=count(row, "cached_tokens", 0) if row.get("cached_tokens") is not None else 0,
     )

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("log", metavar="LOG", nargs="+", type=Path, help=log)
     out = "what to write, for --engines of simulate, plan and tune (default: %(default)s)"
     parser.add_argument("--out", metavar="FILE", type=Path, default=Path("engines.yaml"), help=out)
-    held = "the last part of the time, to which nothing is fitted (default: 30%%)"
+    held = "the last calls in order of time, to which nothing is fitted (default: 30%%)"
     parser.add_argument("--holdout", metavar="SHARE", type=share, default=0.3, help=held)
 
 

@@ -5,7 +5,7 @@ as an answer in one piece, is kept as company: its engine was busy with it all t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -136,7 +136,7 @@ def _add(found: Calls, line: str, where: str) -> None:
     found.calls.append(call)
 
 
-_RULES: Final = (
+_RULES: Final[tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...]] = (
     ("no request", lambda row: "time" not in row or "outcome" not in row),
     ("not sent to an engine", lambda row: not row.get("backend")),
     ("from the cache", lambda row: row.get("cache") in _ELSEWHERE),
@@ -172,9 +172,7 @@ def _call(row: dict[str, Any]) -> Call:
 
 
 def split_by_time(calls: Iterable[Call], holdout: float) -> tuple[list[Call], list[Call]]:
-    """Those that were sent before the last part of the time, and those in it. `holdout`: its share."""
+    """The first ones in order of time, and the last ones. `holdout`: the share of the calls that is last."""
     ordered = sorted(calls, key=lambda call: call.sent)
-    if not ordered:
-        return [], []
-    cut = ordered[-1].sent - holdout * (ordered[-1].sent - ordered[0].sent)
-    return [call for call in ordered if call.sent < cut], [call for call in ordered if call.sent >= cut]
+    cut = len(ordered) - round(holdout * len(ordered))
+    return ordered[:cut], ordered[cut:]

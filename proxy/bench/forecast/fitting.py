@@ -18,13 +18,13 @@ from proxy.bench.forecast.company import UNKNOWNS, equations, most_at_once
 
 LEAST_CALLS: Final = 40
 """To fit five constants to, of one backend."""
-REFINED_CALLS: Final = 600
+REFINED_CALLS: Final = 400
 """Replayed in each turn of the search: the last ones that are fitted."""
 BUDGETS: Final = (2048, 512, 1024, 4096, 8192, 16384)
 """Tokens per step that engines are usually told; the most usual first."""
-_TRIED: Final = 3
+_TRIED: Final = 2
 """Beginnings, the best ones, from which the search sets out."""
-_TRIES: Final = 80
+_TRIES: Final = 60
 """Replays in one search."""
 _NEAR: Final = 0.02
 _FAR: Final = 0.1
@@ -127,7 +127,7 @@ def _solved(calls: Sequence[Call], budget: int) -> Constants:
         off = np.abs((rows / scale) @ solution - sums)
         typical = max(1e-6, 1.5 * float(np.median(off)))
         weights = np.sqrt(np.minimum(1.0, typical / np.maximum(off, 1e-12)))
-    values = dict(zip(UNKNOWNS, map(float, solution / scale), strict=True))
+    values: dict[str, Any] = dict(zip(UNKNOWNS, map(float, solution / scale), strict=True))
     values["step_s"] = max(values["step_s"], 1e-5)
     return Constants(**values, token_budget=budget)
 
@@ -142,7 +142,8 @@ def _refined(start: Constants, calls: Sequence[Call], replay: Replay) -> Constan
 
     def constants(logs: Any) -> Constants:
         moved = before * np.exp(np.clip(logs, -_FAR, _FAR))
-        return replace(start, **dict(zip(UNKNOWNS, map(float, moved), strict=True)))
+        values: dict[str, Any] = dict(zip(UNKNOWNS, map(float, moved), strict=True))
+        return replace(start, **values)
 
     tried = minimize(
         lambda logs: loss(calls, replay(constants(logs), calls)),

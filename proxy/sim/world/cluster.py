@@ -156,8 +156,20 @@ class EngineFile(Settings):
 
 def read_engines(text: str) -> list[EngineEntry]:
     """A file (by its name) or one line. Raises ClusterError."""
+    return list(_understood(text)[0])
+
+
+def read_calibration(text: str) -> CalibrationEntry | None:
+    """Of the same; None: nobody calibrated them. Raises ClusterError."""
+    return _understood(text)[1]
+
+
+def _understood(text: str) -> tuple[Sequence[EngineEntry], CalibrationEntry | None]:
     try:
-        return list(_file(Path(text))) if text.endswith((".yaml", ".yml")) else _line(text)
+        if text.endswith((".yaml", ".yml")):
+            file = _file(Path(text))
+            return file.engines, file.calibration
+        return _line(text), None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -220,7 +232,7 @@ def _sim_backend(spec: BackendSpec, entry: EngineEntry) -> SimBackend:
     return SimBackend(spec, entry.spec(), entry.slower, entry.from_, entry.metrics, entry.course())
 
 
-def _file(path: Path) -> tuple[EngineEntry, ...]:
+def _file(path: Path) -> EngineFile:
     try:
         parsed = parse(read_text(path))
     except UnreadableError as error:
@@ -233,7 +245,7 @@ def _file(path: Path) -> tuple[EngineEntry, ...]:
     file = EngineFile.model_validate(parsed.root.plain())
     if file.calibration is not None and file.calibration.error > REFUSED_ABOVE:
         raise ClusterError(f"{path}: {_too_far_off(file.calibration)}")
-    return file.engines
+    return file
 
 
 def _too_far_off(calibration: CalibrationEntry) -> str:

@@ -383,9 +383,8 @@ class World:
             self._at(now + CONNECT_FAILS_S, partial(self._turned_away, command))
             return False
         server.jobs[job_id] = command.attempt
-        server.engine.submit(
-            SimRequest(job_id, arrival.prompt_tokens, arrival.output_tokens, arrival.prefix_hashes), now
-        )
+        tokens = arrival.prompt_tokens, arrival.output_tokens
+        server.engine.submit(SimRequest(job_id, *tokens, arrival.prefix_hashes, arrival.cached_tokens), now)
         return True
 
     def _refuse(self, command: Refuse, now: float) -> None:

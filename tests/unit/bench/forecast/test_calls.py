@@ -90,5 +90,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_the_split_is_by_time(tmp_path: Path) -> None:
     times = [f"2026-09-21T10:00:{second:02d}Z" for second in (4, 5, 6, 7, 14)]
     calls = read_calls([written(tmp_path / "log", *({"time": time} for time in times))])
-    fitted, held = split_by_time(calls.calls, 0.3)
-    assert (len(fitted), len(held)) == (4, 1)
+    fitted, held = split_by_time(reversed(calls.calls), 0.4)
+    assert (len(fitted), len(held)) == (3, 2)
+    assert max(call.sent for call in fitted) < min(call.sent for call in held)
