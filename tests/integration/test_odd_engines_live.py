@@ -213,7 +213,7 @@ async def test_two_engines_behind_one_url_in_turns_are_served_by_both(tmp_path: 
     ],
 )
 async def test_a_probe_answered_by_what_is_no_engine_draws_no_request_from_one_that_is(
-    tmp_path: Path, answer: Any
+    tmp_path: Path, answer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Who lists nothing and is of no known kind is asked for nothing that somebody lists."""
     async with (
@@ -225,6 +225,7 @@ async def test_a_probe_answered_by_what_is_no_engine_draws_no_request_from_one_t
         answers = [await live.ask(chat()) for _ in range(6)]
         assert {(one.status, one.route["backend"]) for one in answers} == {(200, "b")}
         assert nobody.asked[CHAT] == 0
+        assert caplog.text.count("if it is one, write its `models` or its `kind`") == 1
 
 
 async def test_a_page_for_browsers_is_no_answer(tmp_path: Path) -> None:

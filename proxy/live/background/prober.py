@@ -36,6 +36,10 @@ _LOOK_S = 0.1
 """After a request found nobody there, and before it is looked again."""
 _HEALTH_B = 64 << 10
 _UNWELL = 503
+_STRANGER = (
+    "backend {} lists no models and is of no known kind, so that it may be no engine: it is asked only for models that "
+    "nobody lists; if it is one, write its `models` or its `kind`"
+)
 _NO_LOOK = "", frozenset[str]()
 
 
@@ -150,6 +154,8 @@ class Prober:
             self._learn(found)
         if not is_recognised:
             is_recognised = await self._ask_for_more(fields, server, found)
+        if found is None and self._backend.lists and not self._backend.kind:
+            self._backend.warn_once(_STRANGER.format(self._backend.name))
         if self._versions is not None and found is not None:
             await self._revise(self._versions, found)
         if found is not None:

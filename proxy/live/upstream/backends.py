@@ -48,6 +48,8 @@ class Upstream:
         """What its operator says of it."""
         self.takes_any = False
         """Every name is sent there: that it does not know one is the client's business."""
+        self.lists = True
+        """Its own list says which models it has."""
         self.aliases: dict[str, str] = {}
         self.parameters: ParameterSettings | None = None
         """Fields of requests that are changed before it sees them; None: none are."""
@@ -103,7 +105,7 @@ class Upstream:
 
     def _describe(self, config: BackendOptions, address: SocketAddress) -> None:
         self.kind_known = config.kind != "auto"
-        self.takes_any = config.models == "any"
+        self.takes_any, self.lists = config.models == "any", config.models == "auto"
         self.aliases = config.aliases
         self.parameters = config.parameters or None
         self.salts_cache = config.cache_salt == "tenant"
