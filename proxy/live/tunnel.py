@@ -187,6 +187,8 @@ class Tunnel(asyncio.Protocol):
                 wait_s = self._next() - self._clock()
                 if wait_s <= 0:
                     if self._close_by is not None:
+                        if self.end == "drain":  # whoever takes nothing keeps no process waiting
+                            self._client.abort()
                         break
                     self._late()
                     continue

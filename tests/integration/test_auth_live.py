@@ -52,6 +52,18 @@ async def test_the_right_key_is_served_and_no_engine_sees_it(tmp_path: Path) -> 
         assert "authorization" not in told.lower()
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+async def test_of_both_keys_at_once_the_first_counts_alone_and_no_engine_sees_either(tmp_path: Path, path: str) -> None:
+    asked = {"model": "m", "max_tokens": 4, "messages": MESSAGES}
+    async with running(tmp_path, KEYS, ENGINES) as live:
+        for first, second, status in ((A, "wrong", 200), ("wrong", A, 401), (A, B, 200)):
+            answer = await live.send("POST", path, asked, **bearer(first), x_api_key=second)
+            assert answer.status == status
+        told = json.dumps([sim.recorder.as_json() for sim in live.sims.values()])
+        assert len(seen_by_engines(live)) == 2
+        assert not any(key in told for key in (A, B, "wrong"))
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/models", "/v1/nowhere", "/nowhere"])
 async def test_anybody_else_gets_401_in_the_apis_shape(tmp_path: Path, path: str) -> None:
     async with running(tmp_path, KEYS, ENGINES) as live:

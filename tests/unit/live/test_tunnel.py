@@ -104,12 +104,14 @@ async def test_a_close_of_ours_waits_for_the_end_of_a_frame(begun: bytes) -> Non
     assert bench.tunnels.ends == {"drain": 1}
 
 
-async def test_who_answers_no_close_is_waited_for_no_longer() -> None:
+@pytest.mark.parametrize("end", ["life", "drain"])
+async def test_who_answers_no_close_is_waited_for_no_longer(end: str) -> None:
     bench = Bench()
-    bench.tunnel.close("life", 1001, "")
+    bench.tunnel.close(end, 1001, "")
     bench.now = 1.1
     await asyncio.wait_for(bench.tunnel.run(), 5.0)
     assert bench.engine.is_closed
+    assert bench.client.is_aborted is (end == "drain"), "but for a drain it may still read what is left"
 
 
 async def test_limits_of_time_and_bytes() -> None:
