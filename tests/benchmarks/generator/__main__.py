@@ -1,9 +1,9 @@
 """What the load generator can hold, and whether its times are right: `python -m tests.benchmarks.generator`.
 
 *Capacity*: more and more paced streams of 50 events/s, from a source in a process of its own, until the generator says
-that it was the bottleneck. *Agreement*: the same request by the generator's player and by OpenAI's own client in turns,
-through the proxy before a modelled engine, each beside what the proxy's own log says of it. Writes `results.json`
-beside this file.
+that it was the bottleneck. *Agreement*: the same request by the generator's player, by aiohttp and by OpenAI's own
+client in turns, through the proxy before a modelled engine, each beside what the proxy's own log says of it. Writes
+`results.json` beside this file.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import aiohttp
 import uvloop
 from openai import AsyncOpenAI
 
@@ -76,7 +77,7 @@ async def capacity(url: str, streams: int, folder: Path) -> dict[str, Any]:
 
 
 async def agreement(proxy: ProxyProcess, count: int) -> dict[str, Any]:
-    """The player and the official client in turns, at one request a time."""
+    """The player and two other clients in turns, at one request a time."""
     source, taken = source_of(["short-chat"]), []
     target = TargetSpec(url=proxy.url, model="sim")
     spec = LoadSpec(cell="a", workload=["short-chat"], seed=1, arrivals=Arrivals(process="closed", concurrency=1),
@@ -86,18 +87,29 @@ async def agreement(proxy: ProxyProcess, count: int) -> dict[str, Any]:
         taken.append(sample)
 
     player = Player(spec, "short-chat", LagWatch(), emit, None)
-    theirs = []
-    async with AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="none", max_retries=0) as client:
+    official, lean = [], []
+    async with (
+        AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="none", max_retries=0) as client,
+        aiohttp.ClientSession() as session,
+    ):
         for number in range(count):
             ask = source.session(1, number).asks[0]
             body = body_of(ask, None, Dressing("sim", includes_usage=True, salt=str(number)))
-            for who in ("ours", "theirs") if number % 2 else ("theirs", "ours"):
-                if who == "ours":
+            for turn in range(3):
+                who = (number + turn) % 3
+                if who == 0:
                     await player.play(number, ask, "url", time.monotonic())
+                elif who == 1:
+                    official.append(await asked_by_openai(client, body))
                 else:
-                    theirs.append(await asked_by_openai(client, body))
+                    lean.append(await asked_by_aiohttp(session, proxy.url, body))
     player.close()
-    return {"requests": count, "against_openai": against(taken, theirs), "against_the_proxy": beside(proxy, taken)}
+    return {
+        "requests": count,
+        "against_aiohttp": against(taken, lean),
+        "against_openai": against(taken, official),
+        "against_the_proxy": beside(proxy, taken),
+    }
 
 
 async def asked_by_openai(client: AsyncOpenAI, body: bytes) -> tuple[float, float]:
@@ -110,6 +122,18 @@ async def asked_by_openai(client: AsyncOpenAI, body: bytes) -> tuple[float, floa
     return (first - start) * 1e3, (time.monotonic() - start) * 1e3
 
 
+async def asked_by_aiohttp(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[float, float]:
+    """The same by a client that does little with what comes."""
+    start, first = time.monotonic(), None
+    headers = {"content-type": "application/json"}
+    async with session.post(f"{url}/v1/chat/completions", data=body, headers=headers) as answer:
+        async for line in answer.content:
+            if first is None and b'"content":"' in line.replace(b'"content":""', b""):
+                first = time.monotonic()
+    assert first is not None
+    return (first - start) * 1e3, (time.monotonic() - start) * 1e3
+
+
 def against(taken: list[Sample], theirs: list[tuple[float, float]]) -> dict[str, Any]:
     """Differences of pairs, ours less theirs: medians with their 95 % interval."""
     ours = [(one.row.ttft_ms or 0.0, one.row.e2e_ms or 0.0) for one in taken]
@@ -117,7 +141,7 @@ def against(taken: list[Sample], theirs: list[tuple[float, float]]) -> dict[str,
     for place, name in enumerate(("ttft_ms", "e2e_ms")):
         mine, other = [one[place] for one in ours], [one[place] for one in theirs]
         interval = difference("median", mine, other, 1)
-        found[name] = {"median": round(median(mine), 3), "of_openai": round(median(other), 3), **interval.model_dump()}
+        found[name] = {"median": round(median(mine), 3), "of_other": round(median(other), 3), **interval.model_dump()}
     return found
 
 

@@ -62,7 +62,7 @@ class Stream(asyncio.Protocol):
 
 async def serve() -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Stream, "127.0.0.1", 0)
+    server = await loop.create_server(Stream, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     due = loop.time()
     while True:
