@@ -361,6 +361,21 @@ def test_parameters_classes_and_limits_hold_there(start_backend, start_proxy):
     assert proxy.log_line("params")["prompt_tokens"] == prompt_tokens(body)
 
 
+@pytest.mark.parametrize(
+    "stream", [{"granularity": "token"}, {"granularity": "text"}, {"pace": "smooth"}, {"resume": True}]
+)
+def test_what_a_class_does_to_streams_leaves_lines_as_they_are(start_backend, start_proxy, stream):
+    engine = start_backend(engine_script, models=MODELS)
+    engine.scripts.update(SCRIPTS)
+    classes = [{"name": "interactive", "stream": {"ping": "1s", **stream}}]
+    proxy = start_proxy({"backends": [backend_entry(engine, "a")], "classes": classes}, models=2)
+    whole = b"".join(map(line, lines("/api/chat", CHAT)))
+    for headers in ([], [("x-fake", "late 2.5")]):
+        assert proxy.ask("POST", "/api/chat", CHAT, headers).body == whole
+    refused = proxy.ask("POST", "/api/chat", CHAT, [("x-fake", "api-error 400 no")])
+    assert (refused.status, refused.json()) == (400, {"error": "no"})
+
+
 def test_another_model_instead(start_backend, start_proxy):
     engine = start_backend(engine_script, models=("small:latest",))
     gone = {"name": "gone", "url": "http://127.0.0.1:1", "models": ["large"], "kind": "ollama"}

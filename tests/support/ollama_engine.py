@@ -3,6 +3,7 @@
 What goes wrong is named by `x-fake`: `SCRIPTS`. Times are fixed, so that two answers compare.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -215,6 +216,12 @@ async def _without_end(exchange: Exchange) -> None:
     await exchange.send(b"".join(chunk(line(fields)) for fields in some) + chunk(line(last)[:-1]) + LAST_CHUNK)
 
 
+async def _late(exchange: Exchange) -> None:
+    """`late SECONDS`: so long nothing, not even a head."""
+    await asyncio.sleep(float(exchange.arguments[0]))
+    await ollama(exchange)
+
+
 async def _in_bytes(exchange: Exchange) -> None:
     """Every byte of the stream in a chunk of its own."""
     await begin(exchange)
@@ -232,4 +239,5 @@ SCRIPTS: dict[str, Script] = {
     "long": _long,
     "without-end": _without_end,
     "in-bytes": _in_bytes,
+    "late": _late,
 }
