@@ -351,6 +351,32 @@ async def test_it_is_kept_by_the_cache_as_any_answer(tmp_path: Path) -> None:
     assert len(engine.bodies) == 1
 
 
+async def test_who_asks_the_same_at_once_shares_the_stream_and_each_gets_it_whole(tmp_path: Path) -> None:
+    async def slow(answer: web.StreamResponse) -> None:
+        await asyncio.sleep(0.3)
+        await answer.write(written(chat_events(ANSWER, cut)))
+
+    engine = Engine(stream=slow)
+    async with in_front(tmp_path, engine) as live:
+        answers = await asyncio.gather(*(live.send("POST", CHAT, chat(temperature=0)) for _ in range(8)))
+        assert [json.loads(answer.body) for answer in answers] == [ANSWER] * 8
+    assert all(body["stream"] is True for body in engine.bodies)
+    assert len(engine.bodies) < 8
+
+
+async def test_a_late_one_is_asked_of_a_second_engine_and_the_first_whole_answer_wins(tmp_path: Path) -> None:
+    async def stuck(_: web.StreamResponse) -> None:
+        await asyncio.sleep(60)
+
+    first, second = Engine(stream=stuck), Engine()
+    more = "classes: [{name: interactive, hedge: 100ms}]\nrouting: {policy: round_robin}\n"
+    async with in_front(tmp_path, first, second, more=more) as live:
+        for _ in range(2):
+            got = await live.send("POST", CHAT, chat())
+            assert (got.status, json.loads(got.body)) == (200, ANSWER)
+    assert first.bodies
+
+
 async def test_a_hundred_at_once_that_leave_leave_nothing_behind(tmp_path: Path) -> None:
     async def endless(answer: web.StreamResponse) -> None:
         while True:
