@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import random
 import statistics
 import time
@@ -73,11 +74,11 @@ def accept(arguments: argparse.Namespace) -> None:
         with TemporaryDirectory() as folder, engine() as url:
             proxy = started(Path(folder), url)
             try:
-                taken, grown_b = asyncio.run(accepted(proxy, data))
+                taken, grown_b, cpu = asyncio.run(accepted(proxy, data))
             finally:
                 proxy.process.kill()
                 proxy.wait()
-        note("accept", LINES, seconds=taken, growth_mib=grown_b / 2**20, line_b=len(data) / LINES)
+        note("accept", LINES, seconds=taken, cpu_s=cpu, growth_mib=grown_b / 2**20, line_b=len(data) / LINES)
 
 
 @contextmanager
@@ -97,8 +98,14 @@ def started(folder: Path | None, url: str) -> ProxyProcess:
     return ProxyProcess(config if folder is None else {**config, "store": str(folder)}).listening()
 
 
-async def accepted(proxy: ProxyProcess, data: bytes) -> tuple[float, float]:
-    """Seconds and bytes."""
+def cpu_s(proxy: ProxyProcess) -> float:
+    """That it has used."""
+    fields = Path(f"/proc/{proxy.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def accepted(proxy: ProxyProcess, data: bytes) -> tuple[float, float, float]:
+    """Seconds, bytes, and seconds of CPU of the proxy."""
     async with client(proxy.url) as through:
         await through.batches.list()
         idle_b = most_b = proxy.rss_b()
@@ -111,21 +118,22 @@ async def accepted(proxy: ProxyProcess, data: bytes) -> tuple[float, float]:
                 await asyncio.sleep(0.005)
 
         watching = asyncio.ensure_future(watch())
-        began = time.monotonic()
+        began, used = time.monotonic(), cpu_s(proxy)
         file = await through.files.create(file=("in.jsonl", data), purpose="batch")
         batch = await through.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
         batch = await until(through, batch.id, ("in_progress", *ENDED))
-        taken = time.monotonic() - began
+        taken, used = time.monotonic() - began, cpu_s(proxy) - used
         done.set()
         await watching
         assert batch.request_counts.total == LINES, batch
-        return taken, most_b - idle_b
+        return taken, most_b - idle_b, used
 
 
 def ready(arguments: argparse.Namespace) -> None:
     """Of one store that has a large batch."""
     data = b"".join(line(n, f"{n} " + "x" * (LINE_B - 180)) for n in range(LINES))
     took: list[float] = []
+    used: list[float] = []
     with TemporaryDirectory() as folder, engine() as url:
         proxy = started(Path(folder), url)
         asyncio.run(accepted(proxy, data))
@@ -136,18 +144,22 @@ def ready(arguments: argparse.Namespace) -> None:
             proxy = started(Path(folder), url)
             asyncio.run(first(proxy))
             took.append(time.monotonic() - began)
+            used.append(cpu_s(proxy))
         proxy.process.kill()
         proxy.wait()
-    note("ready", len(took), median_s=statistics.median(took), most_s=max(took))
+    note("ready", len(took), median_s=statistics.median(took), most_s=max(took), cpu_median_s=statistics.median(used))
     bare: list[float] = []
+    spent: list[float] = []
     with engine() as url:
         for _ in range(arguments.rounds):
             began = time.monotonic()
             proxy = started(None, url)
             bare.append(time.monotonic() - began)
+            spent.append(cpu_s(proxy))
             proxy.process.kill()
             proxy.wait()
-    note("ready without a store", len(bare), median_s=statistics.median(bare), most_s=max(bare))
+    told = {"median_s": statistics.median(bare), "most_s": max(bare), "cpu_median_s": statistics.median(spent)}
+    note("ready without a store", len(bare), **told)
 
 
 async def first(proxy: ProxyProcess) -> None:

@@ -18,7 +18,9 @@ from typing import Final
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
 from proxy.model.commands import Abort, Command, Dispatch, Report
+from proxy.model.outcome import SERVED
 from proxy.model.request import Job
+from proxy.model.scheduling import BackfillSettings, SchedulingSettings
 from proxy.model.store import StoreSettings
 from proxy.sim.engine.spec import EngineSpec
 from proxy.sim.world.cluster import SimBackend
@@ -30,7 +32,7 @@ WARM_S, MEASURED_S = 60.0, 240.0
 END_S: Final = WARM_S + MEASURED_S
 CAPACITY: Final = 10.0
 """Chats a second: see `--capacity`."""
-BULK_JOBS: Final = 5000
+BULK_JOBS: Final = 3500
 CHAT: Final = Slo(ttft_s=1.0, tpot_s=0.05)
 DAY_S: Final = 86_400.0
 
@@ -106,10 +108,13 @@ def _around(median: int, rng: Random) -> int:
     return max(8, round(median * rng.lognormvariate(0.0, 0.5)))
 
 
-def played(arrivals: Sequence[Arrival], seed: int, *, is_fed: bool) -> tuple[list[float], float, float]:
+def played(
+    arrivals: Sequence[Arrival], seed: int, *, is_fed: bool, backlog_s: float = 0.2
+) -> tuple[list[float], float, float]:
     """First tokens of chats, tokens of bulk per second, and the share of chats that were served in time."""
     backends = [SimBackend(BackendSpec(name), EngineSpec()) for name in "ab"]
-    scheduler = build_scheduler(backends, None, seed)
+    scheduling = replace(SchedulingSettings(), backfill=BackfillSettings(backlog=backlog_s))
+    scheduler = build_scheduler(backends, None, seed, scheduling=scheduling)
     world = World(backends, Fed(scheduler, StoreSettings().ahead) if is_fed else scheduler, seed=seed)
     run = world.play([*arrivals, *(Arrival(END_S, 8, 1, traffic_class="interactive"),)])
     measured = [one for one in run.results if one.arrival.slo is CHAT and one.arrival.at >= WARM_S]
@@ -117,8 +122,8 @@ def played(arrivals: Sequence[Arrival], seed: int, *, is_fed: bool) -> tuple[lis
     good = sum(
         one.ttft_s is not None and one.ttft_s <= 1.0 and (one.tpot_s is None or one.tpot_s <= 0.05) for one in measured
     )
-    done = [one for one in run.results if one.arrival.traffic_class == "bulk" and one.done_at is not None]
-    tokens = sum(one.arrival.output_tokens for one in done if WARM_S <= (one.done_at or 0.0) < END_S and one.tpot_s)
+    done = [one for one in run.results if one.arrival.traffic_class == "bulk" and one.outcome is SERVED]
+    tokens = sum(one.arrival.output_tokens for one in done if WARM_S <= (one.done_at or 0.0) < END_S)
     return ttfts, tokens / MEASURED_S, good / max(1, len(measured))
 
 
@@ -127,6 +132,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--load", type=float, default=0.5, help="of the capacity for chats")
+    parser.add_argument("--backlog", type=float, default=0.2, help="routing.backfill.backlog, seconds")
     parser.add_argument("--capacity", action="store_true", help="only: chats in time at several rates")
     arguments = parser.parse_args()
     if arguments.capacity:
@@ -136,13 +142,14 @@ def main() -> None:
     for seed in range(1, arguments.seeds + 1):
         talk, work = chats(arguments.load * CAPACITY, seed), bulk(seed)
         alone = played(talk, seed, is_fed=False)
-        plain = played([*work, *talk], seed, is_fed=False)
-        batch = played([*work, *talk], seed, is_fed=True)
+        plain = played([*work, *talk], seed, is_fed=False, backlog_s=arguments.backlog)
+        batch = played([*work, *talk], seed, is_fed=True, backlog_s=arguments.backlog)
+        at = "" if arguments.backlog == 0.2 else f", backlog {arguments.backlog:g} s"
         for name, (ttfts, tokens, good) in (("alone", alone), ("plain bulk", plain), ("batch", batch)):
             p99 = statistics.quantiles(ttfts, n=100)[98]
             numbers = {"ttft_p50_s": statistics.median(ttfts), "ttft_p99_s": p99, "in_slo": good}
-            note(f"virtual, seed {seed}, {name}", len(ttfts), **numbers, bulk_tokens_per_s=tokens)
-        note(f"virtual, seed {seed}", len(batch[0]), bulk_of_plain=batch[1] / plain[1])
+            note(f"virtual, seed {seed}{at}, {name}", len(ttfts), **numbers, bulk_tokens_per_s=tokens)
+        note(f"virtual, seed {seed}{at}", len(batch[0]), bulk_of_plain=batch[1] / plain[1])
 
 
 if __name__ == "__main__":

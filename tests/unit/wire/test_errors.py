@@ -56,6 +56,8 @@ STATUSES = {
     Kind.CONNECTIONS: 503,
     Kind.MEMORY: 503,
     Kind.DRAINING: 503,
+    Kind.STORAGE: 507,
+    Kind.ELSEWHERE: 421,
     Kind.LOOP: 508,
     Kind.BUG: 500,
 }
@@ -83,7 +85,10 @@ def test_every_kind_of_every_source(kind: Kind, source: Source, spent: bool) -> 
     assert shown.status == STATUSES[kind]
     headers = dict(shown.headers)
     assert headers[b"content-type"] == b"application/json"
-    hopeless = (Kind.QUOTA, Kind.MISCONFIGURED, Kind.TLS, Kind.LOOP, Kind.EVENT_TOO_LARGE, Kind.NOT_KEPT)
+    hopeless = (
+        *(Kind.QUOTA, Kind.MISCONFIGURED, Kind.TLS, Kind.LOOP, Kind.EVENT_TOO_LARGE, Kind.NOT_KEPT),
+        *(Kind.STORAGE, Kind.ELSEWHERE),
+    )
     for_ever = (spent and source is Source.UPSTREAM) or kind in hopeless
     assert (headers.get(b"x-should-retry") == b"false") is for_ever
     assert (b"www-authenticate" in headers) is (shown.status == HTTPStatus.UNAUTHORIZED)
