@@ -54,8 +54,6 @@ class Load:
         await self._player.settle()
         self.phase = "ending"
         whole = self._spec.duration_s is not None or self._feeder.is_exhausted
-        if self._spec.requests is not None and self._source.total is not None:
-            self._note_short(self._source.total)
         return Finished(client=client, warmup=warmup, whole=whole, notes=self._notes)
 
     def cut_short(self) -> Finished:
@@ -63,10 +61,6 @@ class Load:
         measured = self.phase == "measuring"
         client = self._watch.told() if measured else Client()
         return Finished(client=client, warmup=self._warmup, whole=False, notes=self._notes)
-
-    def _note_short(self, total: int) -> None:
-        if self._spec.requests is not None and total < self._spec.requests:
-            self._notes.append(f"{self._source.name} holds {total} requests, less than {self._spec.requests}")
 
     async def _warm(self) -> Warmup:
         began = time.monotonic()

@@ -114,6 +114,8 @@ class Bench:
             planned=None if self.options.duration_s is not None else planned,
             duration_s=self.options.duration_s,
         )
+        if there is not None and wanted is not None and there < wanted:
+            cell.notes.append(f"{self.source.name} holds {there:,} requests, less than {wanted:,}")
         run.cells.append(cell)
         return cell
 

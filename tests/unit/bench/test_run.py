@@ -53,6 +53,16 @@ async def test_a_run_says_all_that_its_numbers_hang_on(tmp_path: Path) -> None:
     assert all(one.row.success and one.row.output_tokens for one in run.requests)
 
 
+async def test_a_trace_that_is_shorter_than_wanted_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"tidegate_trace": 1}\n{"at": 0, "prompt_tokens": 9, "output_tokens": 2}\n')
+    async with engine() as server:
+        said = await done(tmp_path, server.url, workload=("trace", str(path)), loads=(Arrivals(process="trace"),))
+    run = read_run(tmp_path / "out")
+    assert (run.file.cells[0].planned, len(run.requests), run.file.complete) == (1, 1, True)
+    assert "note: trace t.jsonl holds 1 requests, less than 8" in said
+
+
 async def test_cells_do_not_warm_each_other(tmp_path: Path) -> None:
     loads = (CLOSED, Arrivals(process="closed", concurrency=2))
     async with engine() as server:
