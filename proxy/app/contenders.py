@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from proxy.config.diagnostics import render
-from proxy.config.loader import load, load_text
+from proxy.config.loader import Loaded, load, load_text
 from proxy.config.plain import as_written, read
 from proxy.config.schema import Config
 from proxy.config.secrets import SecretSource
@@ -66,7 +66,9 @@ def contenders_of(options: argparse.Namespace, hash_tokens: int) -> list[Contend
         base = _config(file) if file else config
         name = file or word or base.routing.policy
         backends = hashed_by(_backends(base, file or options.file, engines), hash_tokens)
-        found.setdefault(name, _contender(name, base, _scheduling(base, None if file else word), backends, hash_tokens))
+        found.setdefault(
+            name, contender_of(name, base, _scheduling(base, None if file else word), backends, hash_tokens)
+        )
     return list(found.values())
 
 
@@ -84,7 +86,7 @@ def _swept(
             scheduling, windows = _scheduling(config, options.policy), _fixed_windows(config, name)
         else:
             scheduling, windows = _scheduling(config, f"{options.policy or ''}/{option}={name}"), None
-        found.setdefault(name, _contender(name, config, scheduling, backends, hash_tokens, windows))
+        found.setdefault(name, contender_of(name, config, scheduling, backends, hash_tokens, windows))
     return list(found.values())
 
 
@@ -128,7 +130,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _contender(
+def contender_of(
     name: str,
     config: Config,
     scheduling: SchedulingSettings | None,
@@ -136,6 +138,8 @@ def _contender(
     hash_tokens: int,
     windows: Windows | None = None,
 ) -> Contender:
+    """A configuration before these engines. `scheduling`: instead of its own; None: a reference, by its name."""
+
     def play(arrivals: Sequence[Arrival], seed: int, progress: Callable[[int], None]) -> SimulatedRun:
         routing = config.routing
         classifier = Classifier(with_built_in(config.classes), routing.rules, routing.bulk_tokens)
@@ -186,11 +190,20 @@ def _backends(config: Config, file: str | None, engines: Sequence[EngineEntry] |
     return all_alike(specs) if specs else build_cluster(read_engines(DEFAULT_ENGINES), ())
 
 
+def configured(text: str, name: str = "defaults", folder: Path = Path()) -> Config:
+    """What a file with this text says. Raises UsageError."""
+    return _right(load_text(text, name, SecretSource(os.environ, folder)))
+
+
 def _config(file: str | None) -> Config:
     if file is None:
         loaded = load_text(_BUILT_IN, "defaults", SecretSource({}, Path()))
     else:
         loaded = load("-" if file == "-" else Path(file), os.environ, elsewhere=True)
+    return _right(loaded)
+
+
+def _right(loaded: Loaded) -> Config:
     if loaded.config is None:
         raise UsageError("the configuration is wrong\n" + render(loaded.diagnostics, "text", colour=False))
     return loaded.config

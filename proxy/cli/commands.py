@@ -66,7 +66,7 @@ COMMANDS: Final = {
         "The file is for --engines of simulate, plan and tune. Needs tidegate[bench].\n\n"
         "example:\n  tidegate calibrate access.log access.log.1.gz --out engines.yaml\n"
         "  tidegate simulate routing.yaml --engines engines.yaml --trace access.log --speed 1.5\n\n"
-        "exit codes:\n  0  written\n  1  too little to learn from, or more than 15 % off: nothing is forecast with it\n"
+        "exit codes:\n  0  written\n  1  too little to learn from, or more than 15 % off: then nothing is forecast\n"
         "  2  usage",
         forecast_options.calibrate,
     ),
@@ -197,11 +197,16 @@ COMMANDS: Final = {
         options.slo,
     ),
     "plan": Command(
-        "say how many tokens and requests fit into the memory of an engine (KV cache)",
+        "say how many requests fit into the memory of an engine (KV cache), or how many backends traffic needs",
+        "With --trace: the fewest backends of each kind, and how they are split between short requests and bulk, so\n"
+        "that a promise is kept, by the simulator. Engines that calibrate found more than 15 % off plan nothing.\n\n"
         "example:\n  tidegate plan --layers 32 --kv-heads 8 --head-dim 128 --dtype fp16 --memory 24GiB\n"
         "  tidegate plan --layers 32 --kv-heads 8 --head-dim 128 --memory 24GiB --utilization 0.9 --weights 15GiB"
-        " --block 16\n\nexit codes:\n  0  answered\n  2  usage, or numbers that cannot be",
-        options.plan,
+        " --block 16\n"
+        "  tidegate plan --slo ttft=2s,tpot=100ms --trace access.log --engines engines.yaml --goal 99%\n\n"
+        "exit codes:\n  0  answered\n  1  a file is wrong, or no fleet is enough\n"
+        "  2  usage, or numbers that cannot be",
+        forecast_options.plan,
     ),
     "schema": Command(
         "print the JSON Schema of the configuration, for editors",

@@ -2,9 +2,35 @@
 
 import argparse
 
+from proxy.cli import values
+
 
 def calibrate(parser: argparse.ArgumentParser) -> None:
     """Of `tidegate calibrate`."""
     from proxy.app.forecast.calibrate import add_arguments
 
     add_arguments(parser)
+
+
+def plan(parser: argparse.ArgumentParser) -> None:
+    """Of `tidegate plan`, in both ways."""
+    from proxy.app.forecast import capacity
+    from proxy.config.plain import options_of
+    from proxy.model.kv_cache import KvCacheSettings
+
+    memory = parser.add_argument_group("memory of one engine, by the formula")
+    for name, field in options_of(KvCacheSettings).model_fields.items():
+        about = (field.description or "").replace("`", "").replace("%", "%%")
+        default = "" if field.is_required() else f" (default: {field.default})"
+        metavar = {"memory": "SIZE", "weights": "SIZE", "dtype": "TYPE", "utilization": "SHARE"}.get(name, "N")
+        option = "--" + name.replace("_", "-")
+        memory.add_argument(option, metavar=metavar, help=about + default)
+    memory.add_argument(
+        "--context",
+        metavar="TOKENS",
+        type=values.tokens,
+        action="append",
+        help="prompt and answer of one request; may be repeated (default: some usual lengths)",
+    )
+    memory.add_argument("--json", action="store_true", help="everything, for programs")
+    capacity.add_arguments(parser)

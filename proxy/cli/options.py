@@ -191,26 +191,6 @@ def key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
-def plan(parser: argparse.ArgumentParser) -> None:
-    from proxy.config.plain import options_of
-    from proxy.model.kv_cache import KvCacheSettings
-
-    for name, field in options_of(KvCacheSettings).model_fields.items():
-        about = (field.description or "").replace("`", "").replace("%", "%%")
-        default = "" if field.is_required() else f" (default: {field.default})"
-        metavar = {"memory": "SIZE", "weights": "SIZE", "dtype": "TYPE", "utilization": "SHARE"}.get(name, "N")
-        option = "--" + name.replace("_", "-")
-        parser.add_argument(option, metavar=metavar, required=field.is_required(), help=about + default)
-    parser.add_argument(
-        "--context",
-        metavar="TOKENS",
-        type=values.tokens,
-        action="append",
-        help="prompt and answer of one request; may be repeated (default: some usual lengths)",
-    )
-    parser.add_argument("--json", action="store_true", help="everything, for programs")
-
-
 def init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file", metavar="FILE", nargs="?", default=DEFAULT_FILE, help="what to write (default: %(default)s); - prints"

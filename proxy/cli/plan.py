@@ -1,6 +1,7 @@
 """`tidegate plan`: how many tokens and requests fit into an engine's memory, and how to write that down.
 
-Owns the text. The formula, its bounds and what is wrong with a number are those of the configuration.
+With a trace it says how many backends that traffic needs (`app.forecast.capacity`). Owns the text. The formula, its
+bounds and what is wrong with a number are those of the configuration.
 """
 
 import argparse
@@ -19,9 +20,19 @@ from proxy.model.units import readable_size
 CONTEXTS = (2048, 8192, 32_768, 131_072)
 """Lengths that are shown when none is asked for: a chat, a long one, a document, what current open models take."""
 
+_REQUIRED = tuple(name for name, field in options_of(KvCacheSettings).model_fields.items() if field.is_required())
+
 
 def run(arguments: argparse.Namespace) -> int:
     """0 with the answer; 2 for numbers that cannot be, all of them at once."""
+    if arguments.trace is not None:
+        from proxy.app.forecast import capacity
+
+        return capacity.run(arguments)
+    missing = [f"--{name.replace('_', '-')}" for name in _REQUIRED if getattr(arguments, name) is None]
+    if missing:
+        print(f"tidegate plan: required: {', '.join(missing)}; or --trace, for recorded traffic", file=sys.stderr)
+        return 2
     given = {name: getattr(arguments, name) for name in options_of(KvCacheSettings).model_fields}
     written = {name: value for name, value in given.items() if value is not None}
     try:

@@ -57,7 +57,7 @@ def _row(result: Result, sent: float | None, start: float) -> dict[str, Any]:
         "status": 200 if served else 503,
         "path": "/v1/chat/completions",
         "outcome": "" if outcome is None else str(outcome.verdict),
-        "class": arrival.traffic_class or "interactive",
+        "class": arrival.traffic_class,
         "model_asked": arrival.model,
         "model_served": arrival.model,
         "backend": result.backend if sent is not None else None,
