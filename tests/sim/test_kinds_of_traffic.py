@@ -122,3 +122,16 @@ def test_deep_in_overload_who_could_be_served_is_not_refused_because_many_wait()
     ]
     assert all(ours.goodput < 0.7 for ours in runs), "this is not deep in overload"
     assert sum(ours.falsely_refused for ours in runs) <= 0.035 * sum(ours.requests for ours in runs)
+
+
+def with_giants(rng: Random) -> tuple[int, int, str]:
+    """Chats, and one prompt in fifty that keeps an engine busy for six seconds, and may wait for twice as long."""
+    return 30_000 if rng.random() < 0.02 else lognormal(rng, 180, 1.0, 4000), lognormal(rng, 40, 1.0, 2000), "one"
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_from_cold_large_prompts_that_have_time_do_not_keep_engines_from_their_pace(seed: int) -> None:
+    """Nobody knows yet what a prompt takes: sent at once, each of them made all who were beside it late."""
+    ours = played("goodput", arrivals(500, lambda _: 60.0, with_giants, seed), "4xmooncake16").total
+    assert ours.goodput > 0.96
+    assert ours.late_tpot <= 0.02 * ours.requests

@@ -19,6 +19,10 @@ _FAR_S: Final = 60.0
 _MOST_KEPT: Final = 0.5
 """Of a promised TTFT, for what predictions of held requests are short of: with more of it nobody would go any more,
 and nothing be learned of who goes."""
+_LARGE_S: Final = 2.5
+"""A prompt that takes an engine so long can wait while predictions prove themselves…"""
+_IN_HAND: Final = 0.5
+"""…as long as it has so much of its promise in hand; then it goes, since nobody knows better."""
 _LEAST_ROOM: Final = 0.02
 """Of a backend's time: less never comes free for a prompt of this size."""
 
@@ -160,6 +164,15 @@ def judge(backend: Backend, demand: Demand) -> Reason | None:
             out.reason = limit.reason
             break
     return out.reason
+
+
+def large_with_time(backend: Backend, demand: Demand) -> bool:
+    """Whether a prompt that would slow down answers is so large that it had better wait even if nobody is sure of that,
+    and can: sent too soon it keeps an engine from its pace for seconds."""
+    out, left_s = backend.forecast, demand.ttft_left
+    if out.reason is not Reason.TPOT or out.work < _LARGE_S:
+        return False
+    return _IN_HAND * (left_s + demand.waited) < left_s < inf
 
 
 def clears_in_s(backend: Backend, demand: Demand) -> float:

@@ -16,7 +16,7 @@ from proxy.core.fleet.demand import Demand
 from proxy.core.fleet.fleet import Fleet
 from proxy.core.rng import NoChance, Rng
 from proxy.core.route.forecasting import foresee
-from proxy.core.route.limits import clears_in_s, judge
+from proxy.core.route.limits import clears_in_s, judge, large_with_time
 from proxy.core.route.policies import POLICIES
 from proxy.model.commands import Reason
 from proxy.model.scheduling import SchedulingSettings
@@ -109,11 +109,14 @@ class Router:
         return self.mode == "enforce" or (self.mode == "auto" and backend.pool.trusted)
 
     def bars(self, backend: Backend, demand: Demand) -> bool:
-        """Whether the limit that was just broken there keeps the job away. Two things need less proof: who is
-        grossly late, and bulk that waits where it would be in the way of promises, which refuses nobody."""
+        """Whether the limit that was just broken there keeps the job away. Three things need less proof: who is
+        grossly late, and what refuses nobody: bulk that waits where it would be in the way of promises, and a large
+        prompt that has time."""
         pool, reason = backend.pool, backend.forecast.reason
         if self.mode != "auto" or pool.trusted:
             return self.enforces(backend)
+        if large_with_time(backend, demand):
+            return True
         if reason is Reason.TTFT:
             return pool.tells_late(backend.forecast.ttft, demand.ttft_left)
         return bool(demand.kept) and reason is not Reason.DEADLINE and pool.learning(self._min_samples)

@@ -13,7 +13,7 @@ from proxy.core.fleet.demand import Demand
 from proxy.core.learn.entry import Entry
 from proxy.core.refusals import overloaded
 from proxy.core.route.forecasting import foresee, open_entry
-from proxy.core.route.limits import LIMITS, Limit, clears_in_s, judge, limit_of
+from proxy.core.route.limits import LIMITS, Limit, clears_in_s, judge, large_with_time, limit_of
 from proxy.model.commands import Reason
 from tests.unit.core.route.test_forecasting import backend, demand, occupied
 
@@ -177,3 +177,33 @@ def test_the_room_that_held_requests_need_leaves_half_of_a_promise() -> None:
     assert judge(one, late) is not Reason.TTFT
     late.waited, late.ttft_left = 0.4 * needed_s, 1.7 * needed_s
     assert judge(one, late) is Reason.TTFT
+
+
+@pytest.mark.parametrize(
+    ("prompt", "left_s", "waits"),
+    [
+        pytest.param(40_000.0, 30.0, True, id="large, with time"),
+        pytest.param(40_000.0, 19.0, False, id="large, half of its promise is gone"),
+        pytest.param(40_000.0, inf, False, id="large, and promised no time"),
+        pytest.param(2_000.0, 30.0, False, id="small"),
+    ],
+)
+def test_only_large_prompts_with_time_wait_for_others_while_nobody_is_sure(
+    prompt: float, left_s: float, waits: bool
+) -> None:
+    one = backend()
+    occupied(one, 3, tpot=0.002)
+    job = demand(prompt=prompt)
+    job.ttft_left, job.waited = left_s, max(0.0, 40.0 - left_s)
+    foresee(one, job)
+    assert judge(one, job) is Reason.TPOT
+    assert large_with_time(one, job) is waits
+
+
+def test_a_large_prompt_that_slows_down_nobody_waits_for_nobody() -> None:
+    one = backend()
+    job = demand(prompt=40_000.0)
+    job.ttft_left = 60.0
+    foresee(one, job)
+    assert judge(one, job) is None
+    assert not large_with_time(one, job)
