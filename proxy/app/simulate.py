@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.app.contenders import REFERENCES, WINDOW, UsageError, classes_of, contenders_of, engines_said
+from proxy.app.forecast import check
 from proxy.model.units import parse_duration_s
 from proxy.report.intervals import INTERVAL_S
 from proxy.report.tables import width_of
 from proxy.sim.engine.course import EXAMPLES
-from proxy.sim.world.cluster import DEFAULT_ENGINES, DEFAULT_PRESET, ClusterError
+from proxy.sim.world.cluster import DEFAULT_ENGINES, DEFAULT_PRESET, ClusterError, read_calibration
 from proxy.sim.world.comparison import Comparison, Contender, compare
 from proxy.sim.world.models import listed, named, parse_models, servable
 from proxy.sim.world.slo import ANY_CLASS, SloRules, parse_slo, promised
@@ -82,6 +83,7 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
     named = ", ".join(WORKLOADS)
     source.add_argument("--workload", metavar="NAME|FILE", help=f"made-up traffic: {named}, or a YAML file")
     add = parser.add_argument
+    check.add_arguments(add, source)
     add("--speed", metavar="F", type=_factor, default=1.0, help="trace: pauses are divided by F")
     jitter = "trace: move each arrival by up to so much, by the seed"
     add("--jitter", metavar="DURATION", type=_duration, default=0.0, help=jitter)
@@ -92,6 +94,8 @@ def _add_traffic(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Play, print, write; 1 when the files are wrong or nothing was served."""
+    if options.check_forecast or options.check_yesterday:
+        return check.run(options)
     try:
         comparison, setting = play(options)
         print(f"engines: {setting['engines']}\n")
@@ -102,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
             if options.sweep:
                 _write_sweep(options, comparison)
         _check_served(comparison)
+        if options.forecast is not None:
+            _write_forecast(options, comparison, setting)
     except (UsageError, TraceError, ClusterError, WorkloadError) as error:
         print(f"tidegate simulate: {error}", file=sys.stderr)
         return 1
@@ -248,6 +254,16 @@ def _write(directory: Path, comparison: Comparison, setting: dict[str, Any]) -> 
         (directory / "refusals.csv").write_text(refusals_csv(comparison))
     except OSError as error:
         raise UsageError(f"cannot write to {directory}: {error.strerror or error}") from None
+
+
+def _write_forecast(options: argparse.Namespace, comparison: Comparison, setting: dict[str, Any]) -> None:
+    """What the first of the contenders is expected to reach."""
+    reports = [run.report for run in comparison.of(comparison.contenders()[0])]
+    calibration = read_calibration(options.engines) if options.engines else None
+    error = None if calibration is None else calibration.error
+    traffic = str(options.trace or options.workload)
+    check.write(options.forecast, check.forecast_of(reports, _rules(options), setting["engines"], traffic, error))
+    print(f"\nforecast: {options.forecast}")
 
 
 def _write_sweep(options: argparse.Namespace, comparison: Comparison) -> None:

@@ -56,8 +56,10 @@ COMMANDS: Final = {
     "simulate": Command(
         "try a configuration on recorded or made-up traffic, on virtual time before modelled engines",
         "example:\n  tidegate simulate routing.yaml --trace trace.jsonl --speed 1.5 --compare round_robin --seeds 3\n"
-        "  tidegate simulate --workload mixed --engines 8xlow_latency,8xhigh_throughput --out results\n\n"
-        "exit codes:\n  0  played\n  1  a file is wrong\n  2  usage",
+        "  tidegate simulate --workload mixed --engines 8xlow_latency,8xhigh_throughput --out results\n"
+        "  tidegate simulate routing.yaml --engines engines.yaml --trace access.log --forecast\n"
+        "  tidegate simulate --check-yesterday access.log\n\n"
+        "exit codes:\n  0  played, or what came is as forecast\n  1  a file is wrong, or it is not\n  2  usage",
         options.simulate,
     ),
     "calibrate": Command(

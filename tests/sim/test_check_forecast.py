@@ -1,0 +1,62 @@
+"""A forecast that is written down, and the log of what came."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.main import main
+from tests.support.recorded import arrivals_of, played, rows_of, write_log
+
+SLO = "interactive:ttft=400ms,tpot=40ms;bulk:e2e=60s"
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rows = rows_of(played("3xlow_latency", arrivals_of(4, 40, 1, SLO)))
+    return write_log(tmp_path_factory.mktemp("log") / "access.log", rows)
+
+
+def forecast(log: Path, out: Path, engines: str) -> None:
+    asked = ["simulate", "--engines", engines, "--trace", str(log), "--slo", SLO, "--forecast", str(out)]
+    assert main(asked) == 0
+
+
+def test_what_came_is_as_forecast(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same traffic before the same engines: what the simulator counts is what is counted in the log."""
+    out = tmp_path / "forecast.json"
+    traffic = ["--workload", "mixed", "--rate", "4", "--duration", "40s", "--seed", "1"]
+    assert main(["simulate", "--engines", "3xlow_latency", *traffic, "--slo", SLO, "--forecast", str(out)]) == 0
+    capsys.readouterr()
+    code = main(["simulate", "--check-forecast", str(out), str(log)])
+    told = capsys.readouterr().out
+    assert code == 0, told
+    assert told.count("holds") == 2
+    assert "TTFT P99, interactive" in told
+
+
+def test_other_engines_than_were_thought(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    asked = ["simulate", "--engines", "2xhigh_throughput:slower=3", "--trace", str(log), "--slo", SLO, "--forecast"]
+    assert main(asked) == 0
+    assert (tmp_path / "tidegate" / "forecast.json").is_file()
+    assert main(["simulate", "--check-yesterday", str(log)]) == 1
+    assert "more than 5% apart" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("text", "said"), [("", "holds no request"), ("text\n", "is no JSON")])
+def test_a_log_that_tells_nothing(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    forecast(log, tmp_path / "f.json", "3xlow_latency")
+    (tmp_path / "log").write_text(text)
+    assert main(["simulate", "--check-forecast", str(tmp_path / "f.json"), str(tmp_path / "log")]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "x", '{"forecast": 2}', '{"forecast": 1, "goodput": 1}'])
+def test_what_is_no_forecast(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    (tmp_path / "f.json").write_text(text)
+    assert main(["simulate", "--check-forecast", str(tmp_path / "f.json"), str(log)]) == 1
+    assert "is no forecast" in capsys.readouterr().err
