@@ -50,6 +50,7 @@ TOGETHER: Final = {
     "recognised": "requests go to all of them",
     "capabilities": "arrays, token ids, long prompts: to those that can",
     "failover": "one is killed: nobody notices",
+    "resume": "one of two of a kind is killed in a greedy stream: the other goes on, word for word",
 }
 _HEAD: Final = """# Engines that Tidegate was tried with
 

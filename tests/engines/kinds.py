@@ -68,6 +68,7 @@ KINDS: Final = {
                 "Anthropic messages": "has no such route",
                 "context overflow": "takes a prompt of any length",
                 "asleep": "never sleeps",
+                "terminated mid-stream": "says its answers to the end before it goes",
                 "queue full": "has a queue without a bound",
             },
         ),
@@ -77,6 +78,7 @@ KINDS: Final = {
             usual=TOOLS,
             strict=("--max-num-queued-reqs", "6"),
             embeds=EMBEDDINGS,
+            lacks={"asleep": "was not tried so", "queue full": "was not tried so"},
         ),
     )
 }

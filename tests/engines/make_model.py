@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ import numpy as np
 
 from tests.engines.hf_folder import hf_tensors, tokenizer, write_folder
 
-RECIPE = 5
+RECIPE = 8
 """Number of what is written; another one makes every cached model stale."""
 CONTEXT_TOKENS = 2048
 SEED = 20
+FAINT = 0.1
+"""Of the tokens that are said where a grammar lets no other through."""
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = (END_OF_TEXT, TURN_START, TURN_END)
 TOOL_CALLS = ("<tool_call>", "</tool_call>")
@@ -109,8 +112,22 @@ def build_vocabulary() -> tuple[list[str], list[str]]:
     return [*tokens, *TOOL_CALLS], merges
 
 
-def is_fit_to_say(token: str) -> bool:
-    """Whether a token may come out of the model: whole printable UTF-8 characters, so that answers are text."""
+def pieces_of(spelling: str, ranks: dict[str, int]) -> list[str]:
+    """The tokens that a text without a border in it is read as: always the pair of the lowest rank becomes one."""
+    letters = byte_letters()
+    pieces = [letters[byte] for byte in spelling.encode()]
+    while len(pieces) > 1:
+        pairs = [f"{one} {other}" for one, other in pairwise(pieces)]
+        best = min(pairs, key=lambda pair: ranks.get(pair, len(ranks)))
+        if best not in ranks:
+            break
+        at = pairs.index(best)
+        pieces[at : at + 2] = ["".join(pieces[at : at + 2])]
+    return pieces
+
+
+def is_printable(token: str) -> bool:
+    """Whether a token is whole UTF-8 characters: what a grammar may want, rather than white space without end."""
     value = {letter: byte for byte, letter in byte_letters().items()}
     if token in SPECIAL or token in TOOL_CALLS:
         return False
@@ -120,10 +137,18 @@ def is_fit_to_say(token: str) -> bool:
         return False
 
 
+def sayable(merges: list[str]) -> frozenset[str]:
+    """Tokens that may come out of the model unasked: words behind a space that are read back as the token they are.
+    Without that nobody could go on with a text that another engine began."""
+    ranks = {merge: rank for rank, merge in enumerate(merges)}
+    read = (pieces_of(f" {word}", ranks) for word in WORDS)
+    return frozenset(pieces[0] for pieces in read if len(pieces) == 1)
+
+
 # -- weights -----------------------------------------------------------------------------------------------------------
 
 
-def build_tensors(shape: Shape, tokens: list[str]) -> dict[str, np.ndarray]:
+def build_tensors(shape: Shape, tokens: list[str], merges: list[str]) -> dict[str, np.ndarray]:
     """All tensors under GGUF's names. Wide weights, so that greedy text wanders instead of repeating itself."""
     random = np.random.default_rng(SEED)
 
@@ -135,7 +160,9 @@ def build_tensors(shape: Shape, tokens: list[str]) -> dict[str, np.ndarray]:
 
     kv_width = shape.kv_heads * shape.head_width
     head = matrix(len(tokens), shape.width)
-    head[[not is_fit_to_say(token) for token in tokens]] = 0.0  # logit 0: the others' best lies far above
+    said = sayable(merges)
+    scale = [1.0 if token in said else FAINT if is_printable(token) else 0.0 for token in tokens]
+    head *= np.array(scale, dtype=np.float32)[:, None]
     tensors = {
         "token_embd.weight": matrix(len(tokens), shape.width, spread=shape.width**0.5),
         "output_norm.weight": ones(),
@@ -251,7 +278,7 @@ def write_model(folder: Path, name: str) -> None:
     """Writes `NAME.gguf` and the folder `NAME`, each whole or not at all."""
     shape = Shape()
     tokens, merges = build_vocabulary()
-    tensors = build_tensors(shape, tokens)
+    tensors = build_tensors(shape, tokens, merges)
     write_gguf(folder / f"{name}.gguf", shape, tokens, merges, tensors)
     write_folder(folder / name, hf_files(shape, tokens, merges), hf_tensors(tensors, shape.head_width))
     parameters = sum(tensor.size for tensor in tensors.values())

@@ -119,12 +119,3 @@ def test_one_that_dies_is_not_noticed(dying: str, engines: dict[str, EngineProce
     engines[dying].kill()
     answers = many(proxy, lambda client: client.completions.create(model=MODEL, prompt=PROMPT, max_tokens=8))
     assert all(answer.choices[0].text for answer in answers)
-
-
-def test_what_is_known_of_each(engines: dict[str, EngineProcess], proxy: ProxyProcess) -> None:
-    """What an operator reads: version and context of those that tell."""
-    told = backends(proxy)
-    assert told["vllm"]["engine"]["version"]
-    assert told["vllm"]["context_tokens"] == CONTEXT_TOKENS
-    assert told["llama_cpp"]["context_tokens"] == 2 * CONTEXT_TOKENS
-    assert told["llama_cpp"]["engine"]["precision"] == "all F32"

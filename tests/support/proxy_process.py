@@ -24,7 +24,7 @@ from tests.support.nursery import Nursery
 from tests.support.patience import eventually
 from tests.support.raw_client import RawAnswer, RawConnection, ask
 
-START_DEADLINE_S = 15.0
+START_DEADLINE_S = 90.0
 STOP_DEADLINE_S = 20.0
 _LISTENING = re.compile(r"listening on https?://127\.0\.0\.1:(\d+)")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -225,7 +225,7 @@ def assert_clean(proxy: ProxyProcess) -> None:
     assert not proxy.other_stdout, proxy.other_stdout
 
 
-def ready(proxy: ProxyProcess, models: int, within_s: float = 8.0) -> None:
+def ready(proxy: ProxyProcess, models: int, within_s: float = 60.0) -> None:
     """Waits until the proxy lists so many models: probes have found them out."""
 
     def listed() -> bool:
