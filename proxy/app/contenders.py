@@ -26,6 +26,7 @@ from proxy.report.run import SimulatedRun
 from proxy.sim.world.cluster import (
     DEFAULT_ENGINES,
     DEFAULT_PRESET,
+    ClusterError,
     EngineEntry,
     SimBackend,
     all_alike,
@@ -193,6 +194,17 @@ def _backends(config: Config, file: str | None, engines: Sequence[EngineEntry] |
 def configured(text: str, name: str = "defaults", folder: Path = Path()) -> Config:
     """What a file with this text says. Raises UsageError."""
     return _right(load_text(text, name, SecretSource(os.environ, folder)))
+
+
+def backends_of(config: Config, engines: Sequence[EngineEntry]) -> list[SimBackend]:
+    """Behind the backends of a configuration, where they name them, else in place of them. Raises ClusterError."""
+    specs = [backend.spec() for backend in config.backends]
+    if any(entry.backend is not None for entry in engines):
+        return build_cluster(engines, specs)
+    if len(engines) == 1:
+        alike = [engines[0].model_copy(update={"backend": spec.name, "count": 1}) for spec in specs]
+        return build_cluster(alike, specs)
+    raise ClusterError("either one kind stands behind all backends, or each engine names its backend, in a file")
 
 
 def _config(file: str | None) -> Config:

@@ -210,6 +210,16 @@ COMMANDS: Final = {
         "  2  usage, or numbers that cannot be",
         forecast_options.plan,
     ),
+    "tune": Command(
+        "search options that serve recorded traffic better, and print the change of the file with what it should bring",
+        "Margins, the duty of prefills, windows and a split between short requests and bulk, in the simulator.\n"
+        "FILE is never changed without --write. Nothing is measured: try it on trial (tidegate reload --confirm)\n"
+        "and hold it against the forecast. Engines that calibrate found more than 15 % off tune nothing.\n\n"
+        "example:\n"
+        "  tidegate tune routing.yaml --slo ttft=1s,tpot=50ms --trace access.log --engines engines.yaml\n\n"
+        "exit codes:\n  0  searched, with a gain or not\n  1  a file is wrong\n  2  usage",
+        forecast_options.tune,
+    ),
     "schema": Command(
         "print the JSON Schema of the configuration, for editors",
         "example:\n  tidegate schema > schema.json\n\n"

@@ -34,3 +34,10 @@ def plan(parser: argparse.ArgumentParser) -> None:
     )
     memory.add_argument("--json", action="store_true", help="everything, for programs")
     capacity.add_arguments(parser)
+
+
+def tune(parser: argparse.ArgumentParser) -> None:
+    """Of `tidegate tune`."""
+    from proxy.app.forecast.tune import add_arguments
+
+    add_arguments(parser)

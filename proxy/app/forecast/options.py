@@ -8,10 +8,10 @@ from proxy.app.forecast.calibrate import share
 from proxy.sim.world.slo import SloRules, parse_slo
 
 
-def trace(group: Any) -> None:
+def trace(group: Any, *, required: bool = False) -> None:
     """What came."""
     about = "recorded traffic: the proxy's access log in JSON, or any trace that simulate reads; .gz too"
-    group.add_argument("--trace", metavar="LOG", type=Path, help=about)
+    group.add_argument("--trace", metavar="LOG", type=Path, required=required, help=about)
 
 
 def slo(group: Any, *, required: bool) -> None:
@@ -20,9 +20,10 @@ def slo(group: Any, *, required: bool) -> None:
     group.add_argument("--slo", metavar="RULES", type=rules, required=required, help=about)
 
 
-def engines(group: Any, about: str) -> None:
+def engines(group: Any, about: str, *, required: bool = False) -> None:
     """What is modelled."""
-    group.add_argument("--engines", metavar="LINE|FILE", help=f"{about}; calibrate writes such a file")
+    about = f"{about}; calibrate writes such a file"
+    group.add_argument("--engines", metavar="LINE|FILE", required=required, help=about)
 
 
 def goal(group: Any) -> None:
