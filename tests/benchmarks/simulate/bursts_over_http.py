@@ -159,7 +159,11 @@ def _key(row: dict[str, Any]) -> tuple[float, bool, str, int]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Bulk in bursts beside chats, through the proxy over HTTP.")
+    parser = argparse.ArgumentParser(
+        description="Bulk in bursts beside chats, through the proxy over HTTP.",
+        epilog="A policy at one load on one seed takes about a minute where nothing else runs: by default nine minutes,"
+        " of --policies all 81.",
+    )
     parser.add_argument("--engine", choices=list(SPECS), help="be one engine, until SIGTERM")
     parser.add_argument(
         "--policies", type=lambda text: (OURS, *BASELINES) if text == "all" else text.split(","), default=[OURS]

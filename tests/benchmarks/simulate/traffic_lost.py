@@ -29,6 +29,7 @@ POLICIES = ("weighted_scores", "least_outstanding", "tests/benchmarks/simulate/h
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     ends = [(s, s + STEP_S) for s in range(0, STEPS * STEP_S, STEP_S)]
     print("| slower | policy | before % | " + " | ".join(f"{a}-{b} s" for a, b in ends) + " |")
     print("|---|---|---|" + "---|" * STEPS)
