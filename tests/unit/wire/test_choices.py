@@ -21,7 +21,8 @@ SEVERAL_CHOICES = {
     "vllm/completion_array_stream",
     "vllm/two_prompts_n2_usage",
 }
-TYPED = ("messages_stream", "responses_stream", "/responses", "keepalive")
+TYPED = ("messages_stream", "responses_stream", "/responses", "keepalive", "native_completion_stream", "_progress")
+"""What the names of streams without `choices` end in."""
 
 
 def event(*choices: dict[str, Any], tight: bool = True, **more: Any) -> bytes:

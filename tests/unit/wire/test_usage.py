@@ -23,6 +23,8 @@ TOLD = {
     "llama.cpp/completion_array_stream": Usage(2, 2, 1),
     "llama.cpp/completion_stream_usage": Usage(3, 4, 2),
     "llama.cpp/messages_stream": Usage(None, 3, None),
+    "llama.cpp/native_completion_stream": Usage(3, 3, 2),
+    "llama.cpp/native_completion_stream_progress": Usage(601, 2, 0),
     "llama.cpp/responses_stream": Usage(14, 3, 13),
     "transformers-serve/chat_stream": Usage(25, 8),
     "transformers-serve/chat_stream_logprobs": Usage(25, 3),
