@@ -21,17 +21,18 @@ _MIDDLE_OF_A_STEP = 0.5
 
 
 def equations(calls: Sequence[Call], token_budget: int) -> tuple[Any, Any]:
-    """Rows and what they add up to, seconds: for each judged call the time to its first token, unless all seats were
-    taken, and the rest of it. Both are divided by that time, so that each row says 1 and counts alike."""
+    """Rows and what they add up to, seconds: for each judged call the time to its first token, unless another prompt
+    was before it or came beside it, and the rest of it. Both are divided by that time, so that each row says 1 and
+    counts alike."""
     beside = _Beside(calls)
-    most = most_at_once(calls)
-    sent, ends = np.sort([call.sent for call in calls]), np.sort([call.done for call in calls])
+    sent, first = np.sort([call.sent for call in calls]), np.sort([call.first for call in calls])
     rows: list[Any] = []
     for call in calls:
         if not call.is_judged:
             continue
-        out = np.searchsorted(sent, call.sent, side="right") - np.searchsorted(ends, call.sent, side="right")
-        if call.ttft_s > 0 and out <= most:
+        before = np.searchsorted(sent, call.sent, side="right") - np.searchsorted(first, call.sent, side="right")
+        beside_it = np.searchsorted(first, call.first, side="right") - np.searchsorted(first, call.sent, side="right")
+        if call.ttft_s > 0 and before == beside_it == 1:
             steps = -(-call.computed // token_budget) + _MIDDLE_OF_A_STEP
             rows.append(beside.row(call.sent, call.first, steps, call, include=True) / call.ttft_s)
         decoded_s = call.done - call.first

@@ -18,13 +18,13 @@ from proxy.bench.forecast.company import UNKNOWNS, equations, most_at_once
 
 LEAST_CALLS: Final = 40
 """To fit five constants to, of one backend."""
-REFINED_CALLS: Final = 400
+REFINED_CALLS: Final = 600
 """Replayed in each turn of the search: the last ones that are fitted."""
 BUDGETS: Final = (2048, 512, 1024, 4096, 8192, 16384)
 """Tokens per step that engines are usually told; the most usual first."""
 _TRIED: Final = 2
 """Beginnings, the best ones, from which the search sets out."""
-_TRIES: Final = 60
+_TRIES: Final = 80
 """Replays in one search."""
 _NEAR: Final = 0.02
 _FAR: Final = 0.1

@@ -38,3 +38,9 @@ def test_company_has_no_equation() -> None:
 
 def test_the_most_at_once() -> None:
     assert most_at_once([Call("a", 0, 1, 3, 9, 0, 9), Call("a", 0, 2, 4, 9, 0, 9), Call("a", 0, 3, 5, 9, 0, 9)]) == 2
+
+
+def test_first_tokens_that_waited_for_another_prompt_give_no_equation() -> None:
+    behind = [Call("a", 0.0, 0.5, 0.5, 9000, 0, 1), Call("a", 0.1, 0.6, 0.6, 900, 0, 1)]
+    rows, _ = equations(behind, 2048)
+    assert rows.shape[0] == 1
