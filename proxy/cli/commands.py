@@ -97,7 +97,7 @@ COMMANDS: Final = {
         "  tidegate bench compare base new --fail-if 'p99_ttft>+5%'\n"
         "  tidegate bench quality run1\n\n"
         "exit codes:\n  0  measured\n"
-        "  1  it cannot be measured, nothing was served, it ended early (--resume), or a comparison fails\n  2  usage",
+        "  1  not measured, nothing served, ended early (--resume), or a gate failed\n  2  usage",
         options.bench,
     ),
     "check": Command(
