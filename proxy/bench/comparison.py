@@ -7,10 +7,10 @@ with it (the extra `tidegate[bench]`). Failed requests have no latency: their sh
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from proxy.bench.percentiles import least_n, rank
-from proxy.bench.promise import Promise
+from proxy.bench.rows import Row
 from proxy.bench.series import METRICS, Metric, Series
 
 Statistic = Literal["mean", "p50", "p95", "p99", "share"]
@@ -73,7 +73,14 @@ class Change:
         return self.absolute is not None and (self.absolute[1] > 0 or self.absolute[2] < 0)
 
 
-def changes(base: Series, new: Series, promise: Promise, seed: int = 0) -> list[Change]:
+class Judge(Protocol):
+    """Says which requests are good: one promise for all, or each by its own."""
+
+    def is_kept(self, row: Row, /) -> bool:
+        """Of one request."""
+
+
+def changes(base: Series, new: Series, promise: Judge, seed: int = 0) -> list[Change]:
     """All figures that either has values of."""
     pairs = _pairs(base, new)
     found = []
@@ -103,7 +110,7 @@ def _pairs(base: Series, new: Series) -> list[tuple[int, int]] | None:
 
 
 def _samples(
-    figure: Figure, base: Series, new: Series, pairs: list[tuple[int, int]] | None, promise: Promise
+    figure: Figure, base: Series, new: Series, pairs: list[tuple[int, int]] | None, promise: Judge
 ) -> tuple[list[float], list[float], bool]:
     value = _value_of(figure, promise)
     before, after = [value(row) for row in base.rows], [value(row) for row in new.rows]
@@ -114,7 +121,7 @@ def _samples(
     return [one for one in before if one is not None], [one for one in after if one is not None], False
 
 
-def _value_of(figure: Figure, promise: Promise) -> Callable[[Any], float | None]:
+def _value_of(figure: Figure, promise: Judge) -> Callable[[Any], float | None]:
     if figure.of == "success":
         return lambda row: 100.0 * row.success
     if figure.of == "goodput":

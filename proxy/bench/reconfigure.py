@@ -49,16 +49,20 @@ class Reconfigurer:
             raise ReconfigureError(f"{self._file}: holds no configuration")
         for key, value in settings:
             put(plain, key, value, self._engines)
+        words = ", ".join(f"{key}={value}" for key, value in settings)
+        return await self.place(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), words)
+
+    async def place(self, text: str, words: str) -> str:
+        """A whole file, called by these words where it cannot be; the hash of it. Raises ReconfigureError."""
         try:
             if not self._is_changed:
                 self._backup.write_bytes(self._before)
                 self._is_changed = True
-            self._file.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")
+            self._file.write_text(text, encoding="utf-8")
             return await self._admin.reload()
         except OSError as error:
             raise ReconfigureError(f"{self._file}: {error.strerror}; a sweep writes the proxy's file") from None
         except AdminError as error:
-            words = ", ".join(f"{key}={value}" for key, value in settings)
             raise ReconfigureError(f"{words}: {error}") from None
 
     async def restore(self) -> None:

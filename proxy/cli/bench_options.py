@@ -14,6 +14,8 @@ from proxy.cli import values
 from proxy.cli.admin_key import admin_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from proxy.bench.options import Options
     from proxy.bench.run_file import Arrivals, CacheState
 
@@ -164,7 +166,7 @@ def options_of(arguments: argparse.Namespace, argv: list[str]) -> "Options":
         model=arguments.model,
         admin=arguments.admin,
         admin_headers=admin_key(None),
-        headers={"url": _headers(arguments, "url"), "direct": _headers(arguments, "direct")},
+        headers={side: target_headers(side, arguments.header) for side in ("url", "direct")},
         insecure=arguments.insecure,
         names={"url": arguments.server, "direct": arguments.direct_server},
         hardware=arguments.hardware,
@@ -224,8 +226,9 @@ def _masked(argv: list[str]) -> list[str]:
     return [_SECRET.sub(r"\1: …", word) for word in argv]
 
 
-def _headers(arguments: argparse.Namespace, side: str) -> dict[str, str]:
-    headers = dict(arguments.header)
+def target_headers(side: str, given: "Iterable[tuple[str, str]]" = ()) -> dict[str, str]:
+    """Of each request to `url` or `direct`: those given, and its key, where the environment says one."""
+    headers = dict(given)
     key = os.environ.get(KEYS[side], "")
     if key and key.isascii() and key.isprintable():
         headers["authorization"] = f"Bearer {key}"

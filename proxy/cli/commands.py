@@ -213,11 +213,17 @@ COMMANDS: Final = {
     "tune": Command(
         "search options that serve recorded traffic better, and print the change of the file with what it should bring",
         "Margins, the duty of prefills, windows and a split between short requests and bulk, in the simulator.\n"
-        "FILE is never changed without --write. Nothing is measured: try it on trial (tidegate reload --confirm)\n"
-        "and hold it against the forecast. Engines that calibrate found more than 15 % off tune nothing.\n\n"
+        "With --url the best of them are measured through the proxy that runs FILE, and what was measured decides;\n"
+        "each is real load for as long as the trace lasts. FILE is as it was afterwards, also after Ctrl-C, unless\n"
+        "--write. Without --url try it on trial (tidegate reload --confirm) and hold it against the forecast.\n"
+        "Engines that calibrate found more than 15 % off tune nothing.\n"
+        "Keys come from the environment: TIDEGATE_API_KEY, TIDEGATE_ADMIN_KEY.\n\n"
         "example:\n"
-        "  tidegate tune routing.yaml --slo ttft=1s,tpot=50ms --trace access.log --engines engines.yaml\n\n"
-        "exit codes:\n  0  searched, with a gain or not\n  1  a file is wrong\n  2  usage",
+        "  tidegate tune routing.yaml --slo ttft=1s,tpot=50ms --trace access.log --engines engines.yaml\n"
+        "  tidegate tune routing.yaml --slo ttft=1s,tpot=50ms --trace access.log --engines engines.yaml \\\n"
+        "      --url http://127.0.0.1:8080\n\n"
+        "exit codes:\n  0  searched, with a gain or not\n"
+        "  1  a file is wrong, the proxy cannot be measured, or interrupted\n  2  usage",
         forecast_options.tune,
     ),
     "schema": Command(

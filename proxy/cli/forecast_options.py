@@ -41,3 +41,10 @@ def tune(parser: argparse.ArgumentParser) -> None:
     from proxy.app.forecast.tune import add_arguments
 
     add_arguments(parser)
+    live = parser.add_argument_group("the best of them, measured")
+    url = "the proxy that runs FILE: the trace is replayed through it, before each change and with it; FILE is put back"
+    live.add_argument("--url", metavar="URL", type=values.http_url, help=url)
+    admin = "its admin port (default: 127.0.0.1:9090), which reads FILE anew"
+    live.add_argument("--admin", metavar="URL", type=values.http_url, help=admin)
+    best = "so many of the best are measured, 1 to 5 (default: %(default)s)"
+    live.add_argument("--verify", metavar="N", type=int, choices=range(1, 6), default=3, help=best)

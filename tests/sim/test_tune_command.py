@@ -1,10 +1,17 @@
 """`tidegate tune`, as a person runs it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from proxy.app.forecast import tune
+from proxy.app.forecast.verify import Live, Measured, held
+from proxy.bench.run_folder import read_run
+from proxy.bench.series import Series, series_of
 from proxy.cli.main import main
+from proxy.workload.arrival import Arrival, Slo
+from tests.support.bench_runs import made_up_run
 from tests.support.recorded import arrivals_of, played, rows_of, write_log
 
 SLO = "interactive:ttft=400ms,tpot=40ms;bulk:e2e=60s"
@@ -45,3 +52,48 @@ def test_what_is_wrong_is_said(log: Path, tmp_path: Path, capsys: pytest.Capture
     file.write_text("version: 1\nbackend: []\n")
     assert main(asked) == 1
     assert "the configuration is wrong" in capsys.readouterr().err
+
+
+def test_what_was_measured_decides(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of runs that are made up: the second way is better by more than noise, the others are not."""
+    file = tmp_path / "routing.yaml"
+    file.write_text(FILE)
+    texts: list[str] = []
+    factors = [1.0]
+    read_anew = []
+
+    def measured(live: Live, ways: Sequence[str], folder: Path, progress: object) -> list[Measured]:
+        texts[:] = ways
+        many = [Arrival(0.0, 1, 1, slo=Slo(e2e_s=1.2))] * 200
+        base = _series(folder / "base", 1.0)
+        return [held(many, base, _series(folder / str(number), factor)) for number, factor in enumerate(factors)]
+
+    async def read(live: Live) -> None:
+        read_anew.append(live.file.read_text())
+
+    monkeypatch.setattr(tune, "check", lambda live: None)
+    monkeypatch.setattr(tune, "verify", measured)
+    monkeypatch.setattr(tune, "reread", read)
+    asked = ["tune", str(file), "--slo", SLO, "--trace", str(log), "--engines", "low_latency", "--budget", "10m"]
+    asked += ["--url", "http://127.0.0.1:1", "--write"]
+    assert main([*asked, "--verify", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "nothing is better by more than noise" in told
+    assert "not written" in told
+    assert file.read_text() == FILE
+    assert not read_anew
+    factors[:] = [1.3, 0.8]
+    assert main([*asked, "--verify", "2"]) == 0
+    told = capsys.readouterr().out
+    assert len(texts) == 2
+    assert file.read_text() == texts[1]
+    assert read_anew == [texts[1]]
+    assert "worse" in told
+    assert "more than noise" in told
+
+
+def _series(folder: Path, factor: float) -> Series:
+    run = read_run(made_up_run(folder, factor=factor, failing=0.0))
+    return series_of([one.row for one in run.requests], [one.detail for one in run.requests], run.file)[0]

@@ -2,14 +2,16 @@
 
 Owns what is tried: margins and duty of the admission, windows where the traffic has requests that can go together, and
 a split of the backends between short requests and bulk. Kept answers are not modelled, so the budget of the cache is
-left alone.
+left alone. With `--url` the best of them are measured, too (`verify`), and what was measured decides.
 """
 
 import argparse
+import asyncio
 import difflib
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -20,8 +22,11 @@ import yaml
 
 from proxy.app.contenders import UsageError, backends_of, configured, contender_of
 from proxy.app.forecast.played import Traffic, said_of_error, traffic_of
+from proxy.app.forecast.verify import HEADERS, Live, Measured, VerifyError, check, reread, verify
 from proxy.bench.forecast.halving import halve
+from proxy.bench.progress import Progress
 from proxy.bench.reconfigure import ReconfigureError, put
+from proxy.config.schema import Config
 from proxy.config.source import UnreadableError, read_text
 from proxy.config.tree import parse
 from proxy.model.classes import BULK_CLASS
@@ -37,6 +42,8 @@ RUNGS = (0.25, 0.5, 1.0)
 CANDIDATES = 40
 NOISE = 0.002
 """Of the goodput: less is no gain."""
+SHOWN = 5
+_NOT_MODELLED = "The budget of the cache is not modelled"
 _AXES: Mapping[str, Sequence[str]] = {
     "routing.admission.ttft_margin": ("1.0", "1.15", "1.3", "1.6"),
     "routing.admission.tpot_margin": ("1.0", "1.05", "1.2"),
@@ -137,20 +144,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     speed(parser)
     budget = "longest search, such as 5m (default: 2m); a play that began is ended"
     parser.add_argument("--budget", metavar="DURATION", type=_duration, default=120.0, help=budget)
-    wrote = "write the best into FILE, whose comments are lost; without it FILE is never changed"
+    wrote = "write the best into FILE, whose comments are lost; without it FILE is as it was when this ends"
     parser.add_argument("--write", action="store_true", help=wrote)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Search, print the change and what is expected of it; 1 where a file is wrong."""
+def run(options: argparse.Namespace, admin_key: Callable[[Config], dict[str, str]], headers: Mapping[str, str]) -> int:
+    """Search, measure the best where there is a proxy, print the change and what is expected of it; 1 where a file is
+    wrong. `headers`: of what is measured; `admin_key`: those of its admin port."""
     try:
-        return _run(options)
-    except (UsageError, TraceError, ClusterError, ReconfigureError) as error:
+        return _run(options, admin_key, headers)
+    except (UsageError, TraceError, ClusterError, ReconfigureError, VerifyError) as error:
         print(f"tidegate tune: {error}", file=sys.stderr)
         return 1
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, admin_key: Callable[[Config], dict[str, str]], headers: Mapping[str, str]) -> int:
     path = Path(options.file)
     try:
         text = read_text(path)
@@ -160,28 +168,87 @@ def _run(options: argparse.Namespace) -> int:
     tree = None if root is None else root.plain()
     if not isinstance(tree, dict):
         raise UsageError(f"{path}: holds no configuration")
-    configured(text, str(path), path.parent)
+    config = configured(text, str(path), path.parent)
     traffic = traffic_of(options.trace, options.slo, options.speed)
+    live = _live(options, path, traffic, admin_key(config), headers)
     tuner = Tuner(tree, path.parent, options.engines, traffic, options.seeds)
     candidates = tuner.candidates(Random(1))  # noqa: S311 — the same search each time
     until = time.monotonic() + options.budget
     found = halve(candidates, len(RUNGS), tuner.worth, lambda: time.monotonic() >= until)
     rung = found.rungs - 1 if found.rungs else 0
-    best = candidates[found.places[0][0]]
-    if tuner.worth(best, rung) - tuner.worth(Candidate(), rung) <= NOISE:
-        best = Candidate()
-    print("\n".join(_told(tuner, [candidates[index] for index, _ in found.places[:5]], rung, len(candidates))))
-    if best == Candidate():
-        print("\nnothing that was tried is better than what the file says")
+    shown = [candidates[index] for index, _ in found.places[:SHOWN]]
+    print("\n".join(_told(tuner, shown, rung, len(candidates))))
+    better = [one for one in shown if _gain(tuner, one, rung) > NOISE]
+    if not better or shown[0] not in better:
+        print(_NOT_MODELLED + "\nnothing that was tried is better than what the file says")
         return 0
+    best, writes = better[0], options.write
+    if live is None:
+        print(f"measured: not (--url URL); it is what the simulator expects. {_NOT_MODELLED}")
+    elif (chosen := _verified(tuner, better[: options.verify], rung, live)) is None:
+        print("measured: nothing is better by more than noise; what was expected to be the best:")
+        writes = False
+    else:
+        best = chosen
     before, after = tuner.written(Candidate()), tuner.written(best)
     print(
         "\n" + "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), str(path), "tuned")),
         end="",
     )
-    if options.write:
+    if writes:
         _write(path, after)
+    elif options.write:
+        print("\nnot written: nothing is better by more than noise")
+    if writes and live is not None:
+        asyncio.run(reread(live))
     return 0
+
+
+def _live(
+    options: argparse.Namespace, path: Path, traffic: Traffic, key: Mapping[str, str], headers: Mapping[str, str]
+) -> Live | None:
+    """Where the best are measured; None: nowhere. Raises UsageError, VerifyError."""
+    if options.url is None:
+        if options.admin is not None:
+            raise UsageError("--admin is of the proxy that --url names")
+        return None
+    live = Live(options.url, path, options.trace, traffic.arrivals, options.speed, options.admin, key, headers)
+    check(live)
+    return live
+
+
+def _verified(tuner: Tuner, ways: Sequence[Candidate], rung: int, live: Live) -> Candidate | None:
+    """Measures and tells; the best by what was measured, None: none is better."""
+    runs, each = len(ways) + 1, max(1.0, live.arrivals[-1].at)
+    took = f"{runs} runs of about {each:,.0f} s each, {runs * each / 60:,.1f} min together"
+    print(f"measuring through {live.url}: {took}", file=sys.stderr, flush=True)
+    if (models := len({arrival.model for arrival in live.arrivals})) > 1:
+        print(f"note: requests for {models} models are all sent to the first that the proxy lists", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="tidegate-tune-") as folder, Progress(sys.stderr, runs) as progress:
+        found = verify(live, [tuner.written(way) for way in ways], Path(folder), progress)
+    rows = [
+        (str(way), f"{100 * _gain(tuner, way, rung):+.2f} points", *one.cells())
+        for way, one in zip(ways, found, strict=True)
+    ]
+    print(f"\nmeasured through {live.url}, the same requests each time, with nothing of them in a cache:")
+    print(table(("options", "expected", *HEADERS), rows, width=width_of(sys.stdout)).rstrip("\n"))
+    print(f"expected: {said_of_error(tuner.engines)}. {_NOT_MODELLED}")
+    for way, one in zip(ways, found, strict=True):
+        if one.why_not:
+            print(f"{way}: not measured: {one.why_not}")
+    best = max(range(len(ways)), key=lambda place: _measured_gain(found[place]))
+    return ways[best] if found[best].is_better else None
+
+
+def _measured_gain(one: Measured) -> float:
+    """Points of goodput, those that are noise behind all others."""
+    change = one.goodput
+    return change.absolute[0] if one.is_better and change and change.absolute else float("-inf")
+
+
+def _gain(tuner: Tuner, candidate: Candidate, rung: int) -> float:
+    """Of goodput, as the simulator expects it."""
+    return tuner.worth(candidate, rung) - tuner.worth(Candidate(), rung)
 
 
 def _told(tuner: Tuner, shown: Sequence[Candidate], rung: int, tried: int) -> list[str]:
@@ -191,7 +258,6 @@ def _told(tuner: Tuner, shown: Sequence[Candidate], rung: int, tried: int) -> li
         f"{trace.name}: {len(trace.arrivals):,} requests, {RUNGS[rung]:.0%} of the time; {tried} ways, the best:",
         table(("options", "goodput", "change", "TTFT P50", "TTFT P99"), rows, width=width_of(sys.stdout)).rstrip("\n"),
         said_of_error(tuner.engines),
-        "measured: not; it is what the simulator expects. The budget of the cache is not modelled",
     ]
 
 
@@ -202,7 +268,7 @@ def _row(tuner: Tuner, candidate: Candidate, rung: int) -> tuple[str, ...]:
     for name in ("p50", "p99"):
         values = [value for report in reports if (value := getattr(report.total.ttft, name)) is not None]
         cells.append(f"{sum(values) / len(values):.3f} s" if values else "-")
-    change = 100 * (goodput - tuner.worth(Candidate(), rung))
+    change = 100 * _gain(tuner, candidate, rung)
     return (str(candidate), f"{goodput:.2%}", f"{change:+.2f} points", *cells)
 
 

@@ -118,6 +118,18 @@ async def test_what_the_proxy_refuses_is_said_and_put_back(tmp_path: Path) -> No
     assert file.read_text() == TEXT
 
 
+async def test_a_whole_file_is_placed_and_put_back(tmp_path: Path) -> None:
+    file = tmp_path / "routing.yaml"
+    file.write_text(TEXT)
+    port = Port(file)
+    one = Reconfigurer(port, file, {})
+    assert await one.place("version: 1\n", "way 1") == "hash1"
+    assert file.with_name(file.name + BACKUP).read_text() == TEXT
+    await one.restore()
+    assert port.read == ["version: 1\n", TEXT]
+    assert [path.name for path in tmp_path.iterdir()] == ["routing.yaml"]
+
+
 async def test_on_a_full_disk_the_copy_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "routing.yaml"
     file.write_text(TEXT)
