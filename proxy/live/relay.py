@@ -262,6 +262,17 @@ class Relay:
         return self.calls > 0 and not self.ready.done()
 
     @property
+    def awaits_first_token(self) -> bool:
+        """A stream whose head came, and perhaps a role, but no text yet."""
+        return (
+            self.stream is not None
+            and self.meter.last_token is None
+            and not self.complete
+            and self.fault is None
+            and not self.said_its_last_word
+        )
+
+    @property
     def could_go_on_elsewhere(self) -> bool:
         """Whether another backend could be asked for the rest."""
         return self.plan.continuation is not None and self.plan.continuation.can_continue()

@@ -18,6 +18,8 @@ from proxy.model.timeline import Clock
 LOOK_S: Final = 1.0
 _STOOD_STILL_S: Final = 2 * LOOK_S
 """Between two looks: this process was stopped or suspended, and what came meanwhile may lie unread."""
+_LEAST_QUIET_S: Final = 10.0
+"""Before its first token an engine that ends in good order may still compute a prompt."""
 _KEEP: Final = 0.9
 _FEWEST: Final = 8
 """Tokens of an answer that says how many its events hold."""
@@ -60,6 +62,8 @@ class StreamWatch:
         self._clock = clock
         self._marks: dict[Relay, int] = {}
         """Tokens of what flowed at the last look."""
+        self._quiet: dict[Relay, float] = {}
+        """Streams without a token → when that was first seen."""
         self._looked = self._awake_since = clock()
         self._told: dict[str, float] = {}
         self._seen: dict[str, float] = {}
@@ -86,6 +90,7 @@ class StreamWatch:
         """Compare with the last look."""
         elapsed, self._looked = now - self._looked, now
         before, self._marks = self._marks, {}
+        quiet, self._quiet = self._quiet, {}
         if elapsed > _STOOD_STILL_S:
             before, self._awake_since = {}, now
         streams: dict[str, int] = {}
@@ -100,6 +105,9 @@ class StreamWatch:
             if seen is None:
                 if relay.is_unheard:
                     unheard.append(flowing)
+                if relay.awaits_first_token:
+                    self._quiet[relay] = quiet.get(relay, now)
+                    self._consider_quiet(flowing, relay, now)
                 continue
             self._marks[relay] = seen
             mark = before.get(relay)
@@ -127,6 +135,14 @@ class StreamWatch:
         if self._gives_up(flowing.attempt_id, silent_s, now, fits, relay.progress.token_s()):
             text = f"Backend {relay.backend} fell silent for {silent_s:.1f} s, and another one could not go on."
             relay.give_up(upstream(Kind.STALLED, text))
+
+    def _consider_quiet(self, flowing: WatchedStream, relay: Relay, now: float) -> None:
+        """Nothing will come from an engine that is gone; while it is there, first tokens have their own limit."""
+        silent_s = now - max(self._quiet[relay], self._awake_since)
+        if silent_s >= _LEAST_QUIET_S and self._gives_up(flowing.attempt_id, silent_s, now, None, 0.0):
+            text = f"Backend {relay.backend} is gone, and brought no token for {silent_s:.1f} s."
+            # Whose client has seen nothing may be served by another one.
+            relay.give_up(upstream(Kind.STALLED, text, Retry.SAFE if relay.is_unheard else Retry.NEVER))
 
     def _take_back(self, flowing: WatchedStream) -> None:
         relay = flowing.relay

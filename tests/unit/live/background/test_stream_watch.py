@@ -14,6 +14,8 @@ from proxy.model.faults import Kind, Retry
 from tests.unit.live.standins import Sink
 from tests.unit.live.test_relay import NOW, SSE, relay_of
 
+ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
+
 
 class Asked:
     """A request with an answer on its way."""
@@ -171,6 +173,44 @@ async def test_streams_that_are_silent_are_asked_about_even_where_nobody_could_g
     assert relay.fault.kind is Kind.STALLED
     bed.look()
     assert len(asked) == 1, "it is over"
+
+
+@pytest.mark.parametrize("has_begun", [False, True], ids=["a head alone", "a role"])
+async def test_a_stream_without_a_token_is_given_up_where_its_engine_is_gone(has_begun: bool) -> None:
+    """vLLM that is stopped between the role and the first token keeps its streams open, and says nothing any more."""
+    gone: set[int] = set()
+    bed = Bed(gives_up=lambda attempt_id, *_: attempt_id in gone)
+    relays = [relay_of()[0] for _ in range(2)]
+    for attempt_id, relay in enumerate(relays, start=1):
+        bed.running.append(Asked(attempt_id, relay))
+        relay.calls = 1
+        relay.on_head(200, SSE, NOW)
+        if has_begun:
+            relay.on_body(ROLE, NOW)
+            relay.start(Sink())
+    for _ in range(12):
+        bed.look()
+    assert [relay.fault for relay in relays] == [None, None], "while it is there, it is waited for"
+    gone.add(2)
+    bed.look()
+    assert relays[0].fault is None
+    fault = relays[1].fault
+    assert fault is not None
+    assert fault.kind is Kind.STALLED
+    assert (fault.retry is Retry.SAFE) is not has_begun
+
+
+async def test_a_prompt_has_time_to_be_computed_by_an_engine_that_ends_in_good_order() -> None:
+    bed = Bed(gives_up=lambda *_: True)
+    relay, _ = relay_of()
+    bed.running.append(Asked(1, relay))
+    relay.calls = 1
+    relay.on_head(200, SSE, NOW)
+    for _ in range(10):
+        bed.look()
+        assert relay.fault is None
+    bed.look()
+    assert relay.fault is not None
 
 
 async def test_what_was_sent_to_an_engine_that_sleeps_is_taken_back() -> None:
