@@ -78,7 +78,6 @@ KINDS: Final = {
             usual=TOOLS,
             strict=("--max-num-queued-reqs", "6"),
             embeds=EMBEDDINGS,
-            lacks={"asleep": "was not tried so", "queue full": "was not tried so"},
         ),
     )
 }
