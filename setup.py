@@ -39,6 +39,7 @@ _LEFT_OUT = {
     " live/background/own_list live/background/questions"
     " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/checker"
     " live/tiktoken_files live/tokenizers live/upstream/tls",
+    "runs once per list that somebody asks for, or per tunnel that is opened": "live/ollama_lists live/realtime",
     "waits for a disk most of its time": "live/batches/api live/batches/batches live/batches/closing"
     " live/batches/database live/batches/files live/batches/form live/batches/store live/batches/validation"
     " live/lines/feeder live/lines/keeper",

@@ -11,6 +11,7 @@ import anthropic
 import openai
 import pytest
 
+from tests.engines import cache
 from tests.engines.conftest import TEXT, assert_at_rest, comparable
 from tests.engines.llama_server import Engine, LlamaServer, running_server
 from tests.support.coding_agents import TURNS, ClaudeCode, Codex, Turn, hit
@@ -38,8 +39,9 @@ def openais(url: str) -> openai.AsyncOpenAI:
 
 
 @pytest.fixture
-def two(engine: Engine) -> Iterator[ProxyProcess]:
-    """A proxy before two engines of one model."""
+def two() -> Iterator[ProxyProcess]:
+    """A proxy before two engines of one model; the wheel's server takes no other length for it."""
+    engine = Engine.of(cache.need("llama-server"))
     with running_server(engine, TEXT, *LONGER) as one, running_server(engine, TEXT, *LONGER) as other:
         urls = {"a": one.url, "b": other.url}
         with running_proxy({"backends": [{"name": name, "url": url} for name, url in urls.items()]}) as proxy:

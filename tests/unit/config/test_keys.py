@@ -23,7 +23,7 @@ BACKEND: OptionPath = ("backends", 3)
         (("limits", "answer_buffer"), "it belongs below upstream"),
         (("routing", "listen"), "it belongs at the top of the file"),
         (("limits", "stall"), "it belongs below body"),
-        (("health", "idle"), "it belongs below backends or limits.connections or limits.upstream"),
+        (("health", "idle"), "it belongs below backends or realtime or limits.connections or limits.upstream"),
         # spelt otherwise: it is meant here
         ((*BACKEND, "max-concurrency"), 'did you mean "max_concurrency"?'),
         ((*BACKEND, "maxConcurrency"), 'did you mean "max_concurrency"?'),
