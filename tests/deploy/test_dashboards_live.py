@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from proxy.app.demo.engines import MODEL, Engines
@@ -39,6 +40,7 @@ WITHOUT_DATA = {
     "Memory of cards": "engines that tell it: Ollama, SGLang",
     "Left of the certificate": "TLS towards clients: tests/integration/test_tls_live.py",
     "Loading a model": "engines that load models as they are asked for them: Ollama, llama-swap",
+    "WebSockets that ended, or never began": "engines with /v1/realtime: tests/integration/test_realtime_live.py",
     **({} if REDIS else {"Second level": "there is no redis-server here"}),
 }
 """Panels of what this bed does not have."""
@@ -76,6 +78,7 @@ def config(engines: Engines, odd: list[FakeBackend], collector: str, redis: str 
         "cache": {"size": "64MiB", **({} if redis is None else {"remote": redis})},
         "prompts": [{"name": "support", "versions": [{"version": "1", "file": str(folder / "support.md")}]}],
         "warm": {"prompts": ["support"]},
+        "store": str(folder / "store"),
         "stages": {"retrieval": {"budget": "10ms"}},
         "telemetry": {"endpoint": collector, "interval": "1s"},
     }
@@ -134,7 +137,21 @@ def happen(proxy: ProxyProcess) -> None:
         proxy.ask("POST", CHATS, {"model": MODEL, "messages": [user("?")], "max_tokens": 2}, [("authorization", KEY)])
     stages = ("x-tidegate-stages", "retrieval;dur=42;hit=1, rerank;dur=18, nonsense;dur=x")
     proxy.ask("POST", CHATS, {"model": MODEL, "messages": [user("?")], "max_tokens": 2}, [stages])
+    batch(proxy, number)
+    proxy.ask("GET", "/v1/responses/resp_of_nobody")
     proxy.config_path.write_text(f"{proxy.config_path.read_text()}# {number}\n")
+
+
+def batch(proxy: ProxyProcess, number: int) -> None:
+    """Two lines that are answered, and one that is asked again, in vain."""
+    lines = [
+        {"custom_id": f"{number}-{place}", "method": "POST", "url": CHATS, "body": {**body, "max_tokens": 4}}
+        for place, body in enumerate({"model": model, "messages": [user("?")]} for model in (MODEL, MODEL, ODD))
+    ]
+    content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="sk-batches", timeout=20.0) as client:
+        file = client.files.create(file=("lines.jsonl", content), purpose="batch")
+        client.batches.create(input_file_id=file.id, endpoint=CHATS, completion_window="24h")
 
 
 def memory(proxy: ProxyProcess, number: int) -> None:
