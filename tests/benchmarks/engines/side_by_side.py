@@ -14,6 +14,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
+from os.path import relpath
 from pathlib import Path
 from shutil import rmtree
 
@@ -24,7 +25,8 @@ from tests.engines.process import EngineProcess, running
 from tests.engines.transformers_serve import TransformersServe
 from tests.engines.vllm_server import VllmServer
 
-RESULTS = Path(__file__).with_suffix("")
+RESULTS = Path(relpath(Path(__file__).with_suffix("")))
+"""As it is called from here: what is written names no folder of this machine."""
 
 
 def engines() -> Iterator[tuple[str, EngineProcess]]:
