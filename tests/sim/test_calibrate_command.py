@@ -48,6 +48,21 @@ def test_a_model_that_is_too_far_off_forecasts_nothing(
     assert "all tpot_p50" in said
 
 
+@pytest.mark.parametrize("rate", [9, 13])
+def test_what_came_at_and_above_what_engines_hold_is_no_reason_to_refuse_them(rate: float, tmp_path: Path) -> None:
+    """They were just full for all of the time: a model that is sent calls by the clock, not when it has room, would be
+    23 % off for 1 % in the cost of a step."""
+    rows = rows_of(played("2xlow_latency", arrivals_of(rate, 80, 1, "interactive:ttft=400ms,tpot=40ms;bulk:e2e=60s")))
+    out = tmp_path / "engines.yaml"
+    assert main(["calibrate", str(write_log(tmp_path / "log", rows)), "--out", str(out)]) == 0
+    file = yaml.safe_load(out.read_text())
+    assert file["calibration"]["error"] <= 0.1
+    for one in file["engines"]:
+        constants = one["constants"]
+        step_s = constants["step_s"] + 14 * constants["step_s_per_sequence"]
+        assert step_s == pytest.approx(LOW_LATENCY.step_s + 14 * LOW_LATENCY.step_s_per_sequence, rel=0.15)
+
+
 @pytest.mark.parametrize(("text", "said"), [("", "is empty"), ("no json\n", "log: {format: json}")])
 def test_what_is_no_log(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
     path = tmp_path / "log"

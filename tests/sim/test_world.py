@@ -108,6 +108,18 @@ def test_times_are_those_of_the_engine_when_nobody_else_is_there() -> None:
     assert result.tpot_s == pytest.approx(steps / 10)
 
 
+def test_what_lies_before_an_engine_comes_before_its_time_and_takes_nobody_elses() -> None:
+    far = replace(MOONCAKE16, request_s=0.02)
+    alone = [play([Arrival(2.0, 1000, 11)], [backend("a", spec)]).results[0] for spec in (MOONCAKE16, far)]
+    assert (alone[1].ttft_s or 0) - (alone[0].ttft_s or 0) == pytest.approx(0.02)
+    assert alone[1].tpot_s == pytest.approx(alone[0].tpot_s)
+    left, served = play([Arrival(0.0, 100, 50, patience_s=0.01), Arrival(0.5, 100, 50)], [backend("a", far)]).results
+    assert left.outcome is not None
+    assert (left.outcome.end_code, left.done_at, left.first_token_at) == ("CH", 0.01, None)
+    assert served.outcome is not None
+    assert served.outcome.verdict is Verdict.SERVED
+
+
 def test_a_backend_that_dies_before_the_first_token_costs_a_retry_and_not_the_request() -> None:
     arrivals = [Arrival(0.0, 20_000, 10) for _ in range(2)]
     played = play(arrivals, [backend("a"), backend("b")], outages=(Outage("a", 0.5, 60.0),))

@@ -4,7 +4,8 @@
     prefill    ends at `first`; its work is booked there
 
 Owns the equations in which an engine's constants are the unknowns: the time of a call as steps, sequences beside it,
-context beside it, and prompt tokens computed meanwhile. Needs numpy (extra `tidegate[bench]`).
+context beside it, prompt tokens computed meanwhile, and what it costs before its engine has it. Needs numpy (extra
+`tidegate[bench]`).
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,14 @@ import numpy as np
 
 from proxy.bench.forecast.calls import Call
 
-UNKNOWNS = ("prefill_s_per_token", "prefill_s_per_token2", "step_s", "step_s_per_sequence", "step_s_per_kv_token")
+UNKNOWNS = (
+    "prefill_s_per_token",
+    "prefill_s_per_token2",
+    "step_s",
+    "step_s_per_sequence",
+    "step_s_per_kv_token",
+    "request_s",
+)
 """The columns, in this order."""
 _MIDDLE_OF_A_STEP = 0.5
 """A newcomer waits for the step that is being computed."""
@@ -34,10 +42,10 @@ def equations(calls: Sequence[Call], token_budget: int) -> tuple[Any, Any]:
         beside_it = np.searchsorted(first, call.first, side="right") - np.searchsorted(first, call.sent, side="right")
         if call.ttft_s > 0 and before == beside_it == 1:
             steps = -(-call.computed // token_budget) + _MIDDLE_OF_A_STEP
-            rows.append(beside.row(call.sent, call.first, steps, call, include=True) / call.ttft_s)
+            rows.append(beside.row(call.sent, call.first, steps, 1.0, include=True) / call.ttft_s)
         decoded_s = call.done - call.first
         if call.output > 1 and decoded_s > 0:
-            rows.append(beside.row(call.first, call.done, call.output - 1, call, include=False) / decoded_s)
+            rows.append(beside.row(call.first, call.done, call.output - 1, 0.0, include=False) / decoded_s)
     return np.array(rows).reshape(-1, len(UNKNOWNS)), np.ones(len(rows))
 
 
@@ -72,8 +80,8 @@ class _Beside:
         self._tokens = np.concatenate([[0.0], computed.cumsum()])
         self._tokens2 = np.concatenate([[0.0], (prompt * prompt - cached * cached).cumsum()])
 
-    def row(self, start: float, end: float, steps: float, call: Call, *, include: bool) -> Any:
-        """What was computed from `start` to `end`, in which `call` had so many steps. `include`: its own prefill,
+    def row(self, start: float, end: float, steps: float, requests: float, *, include: bool) -> Any:
+        """What was computed from `start` to `end`, in which a call had so many steps. `include`: its own prefill,
         which ends at `end`, belongs to it."""
         side = "right" if include else "left"
         low = int(np.searchsorted(self._first, start, side="right"))
@@ -81,7 +89,7 @@ class _Beside:
         batch, kv = self._mean(self._batch, self._batch_s, start, end), self._mean(self._kv, self._kv_s, start, end)
         decodes = steps if batch > 0 else 0.0
         tokens, tokens2 = self._tokens[high] - self._tokens[low], self._tokens2[high] - self._tokens2[low]
-        return np.array([tokens, tokens2, decodes, steps * batch, steps * kv])
+        return np.array([tokens, tokens2, decodes, steps * batch, steps * kv, requests])
 
     def _mean(self, values: Any, integral: Any, start: float, end: float) -> float:
         return (self._until(values, integral, end) - self._until(values, integral, start)) / max(1e-9, end - start)

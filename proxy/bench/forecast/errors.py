@@ -34,9 +34,9 @@ def figures(calls: Sequence[Call], times: Sequence[Times]) -> list[Figure]:
     pairs = [(call, time) for call, time in zip(calls, times, strict=True) if call.is_judged]
     longer = [(call, time) for call, time in pairs if call.output > 1]
     values = {
-        "ttft": [(call.ttft_s, time.first - call.sent) for call, time in pairs],
+        "ttft": [(call.ttft_s, time.first - time.sent) for call, time in pairs],
         "tpot": [(call.tpot_s or 0.0, (time.done - time.first) / (call.output - 1)) for call, time in longer],
-        "e2e": [(call.e2e_s, time.done - call.sent) for call, time in pairs],
+        "e2e": [(call.e2e_s, time.done - time.sent) for call, time in pairs],
     }
     found = []
     for name, share in _FIGURES:

@@ -17,7 +17,7 @@ from proxy.bench.forecast.calls import Call
 from proxy.bench.forecast.company import UNKNOWNS, equations, most_at_once
 
 LEAST_CALLS: Final = 40
-"""To fit five constants to, of one backend."""
+"""To fit six constants to, of one backend."""
 REFINED_CALLS: Final = 600
 """Replayed in each turn of the search: the last ones that are fitted."""
 BUDGETS: Final = (2048, 512, 1024, 4096, 8192, 16384)
@@ -36,8 +36,9 @@ _DOUBT: Final = 1.05
 
 
 class Times(NamedTuple):
-    """Of one call on the modelled engine, on the clock of its log."""
+    """Of one call on the modelled engine, on the model's clock."""
 
+    sent: float
     first: float
     done: float
 
@@ -51,14 +52,22 @@ class Constants:
     step_s: float
     step_s_per_sequence: float
     step_s_per_kv_token: float
+    request_s: float = 0.0
     token_budget: int = BUDGETS[0]
     max_num_seqs: int = _SEATS
     is_seated: bool = False
     """`max_num_seqs` shows in the log; else it is what engines have by default."""
 
 
+_PUBLISHED: Final = Constants(0.057e-3, 0.0044e-6, 0.0106, 0.000419, 1.42e-7)
+"""Of one model on one card: those that the modelled engine has by default."""
+_TOLD_APART: Final = ((2, 3), (3, 4))
+"""Columns of `UNKNOWNS`."""
+_WEAKLY: Final = 0.05
+"""Of a call's time. Twice as much moves what a log does tell apart."""
+
 Replay = Callable[[Constants, Sequence[Call]], Sequence[Times]]
-"""The times that these calls, sent when they were sent, have on an engine of these constants."""
+"""The times that these calls, sent as they were sent, have on an engine of these constants."""
 
 
 def fit(calls: Sequence[Call], replay: Replay) -> Constants:
@@ -108,7 +117,7 @@ _SOFT: Final = 0.1
 def _residuals(calls: Sequence[Call], times: Sequence[Times]) -> Any:
     """Logarithms of modelled over recorded: first tokens, then the rest of the answers."""
     pairs = [(call, time) for call, time in zip(calls, times, strict=True) if call.is_judged]
-    first = [(time.first - call.sent, call.ttft_s) for call, time in pairs]
+    first = [(time.first - time.sent, call.ttft_s) for call, time in pairs]
     rest = [(time.done - time.first, call.done - call.first) for call, time in pairs if call.output > 1]
     both = np.maximum(np.array(first + rest), 1e-4)
     return np.log(both[:, 0] / both[:, 1])
@@ -120,16 +129,28 @@ def _solved(calls: Sequence[Call], budget: int) -> Constants:
 
     rows, sums = equations(calls, budget)
     scale = np.maximum(np.abs(rows).mean(axis=0), 1e-30)
+    usual = _usual(scale) * np.sqrt(len(rows))
     weights = np.ones(len(rows))
     solution = np.zeros(len(UNKNOWNS))
     for _ in range(_ROBUST_TURNS):
-        solution, _ = nnls((rows / scale) * weights[:, None], sums * weights)
+        weighed = np.vstack([(rows / scale) * weights[:, None], usual])
+        solution, _ = nnls(weighed, np.concatenate([sums * weights, np.zeros(len(usual))]))
         off = np.abs((rows / scale) @ solution - sums)
         typical = max(1e-6, 1.5 * float(np.median(off)))
         weights = np.sqrt(np.minimum(1.0, typical / np.maximum(off, 1e-12)))
     values: dict[str, Any] = dict(zip(UNKNOWNS, map(float, solution / scale), strict=True))
     values["step_s"] = max(values["step_s"], 1e-5)
     return Constants(**values, token_budget=budget)
+
+
+def _usual(scale: Any) -> Any:
+    """Weak equations: a step, a sequence and a token in it cost in the proportion of the published constants. They tell
+    apart what a log does not: at an engine that is always full all three are one number."""
+    rows = np.zeros((len(_TOLD_APART), len(UNKNOWNS)))
+    for row, (one, other) in zip(rows, _TOLD_APART, strict=True):
+        shares = [getattr(_PUBLISHED, UNKNOWNS[column]) * scale[column] for column in (one, other)]
+        row[one], row[other] = shares[1] / sum(shares), -shares[0] / sum(shares)
+    return _WEAKLY * rows
 
 
 def _refined(start: Constants, calls: Sequence[Call], replay: Replay) -> Constants:

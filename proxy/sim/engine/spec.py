@@ -56,6 +56,9 @@ class EngineSpec:
     """Speculative decoding: in small batches a step takes 1 / (1 + this) of its time per token…"""
     speculation_batch: int = 8
     """…up to this many sequences; above, drafting is off. A bend that no linear model of the batch has."""
+    request_s: float = 0.0
+    """From sending a request until the engine has it in its queue: network, template, tokenizer. It keeps no step from
+    being computed. Of engines behind a modelled proxy; over HTTP it takes what it takes."""
     max_queued: int | None = None
     """`--max-num-queued-reqs`: waiting plus running requests; above, 503. None (vLLM's default): no bound."""
 

@@ -366,7 +366,6 @@ class World:
         for job_id in command.jobs:
             if not self._sent(server, job_id, command, now):
                 break
-        self._watch(server)
 
     def _sent(self, server: ModelledBackend, job_id: int, command: Dispatch, now: float) -> bool:
         """One job of a call reaches its engine; False: that refuses the whole call."""
@@ -383,9 +382,20 @@ class World:
             self._at(now + CONNECT_FAILS_S, partial(self._turned_away, command))
             return False
         server.jobs[job_id] = command.attempt
+        if server.engine.spec.request_s:
+            self._at(now + server.engine.spec.request_s, partial(self._reach, server, job_id, command.attempt))
+        else:
+            self._reach(server, job_id, command.attempt, now)
+        return True
+
+    def _reach(self, server: ModelledBackend, job_id: int, attempt: int, now: float) -> None:
+        """Its engine has it, unless it was withdrawn on its way."""
+        if server.jobs.get(job_id) != attempt:
+            return
+        arrival = self._open[job_id].arrival
         tokens = arrival.prompt_tokens, arrival.output_tokens
         server.engine.submit(SimRequest(job_id, *tokens, arrival.prefix_hashes, arrival.cached_tokens), now)
-        return True
+        self._watch(server)
 
     def _refuse(self, command: Refuse, now: float) -> None:
         reason = command.reason.value if command.reason else command.fault.kind.value

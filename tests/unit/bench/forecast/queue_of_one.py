@@ -15,8 +15,8 @@ def served(constants: Constants, calls: Sequence[Call]) -> list[Times]:
     free, found = 0.0, []
     for call in calls:
         work = constants.prefill_s_per_token * call.computed + constants.prefill_s_per_token2 * call.computed**2
-        free = max(free, call.sent) + work
-        found.append(Times(free, free + constants.step_s * (call.output - 1)))
+        free = max(free, call.sent + constants.request_s) + work
+        found.append(Times(call.sent, free, free + constants.step_s * (call.output - 1)))
     return found
 
 

@@ -12,8 +12,8 @@ def test_one_alone() -> None:
     rows, sums = equations([Call("a", 0.0, 0.1, 1.1, 1000, 0, 101)], 2048)
     assert sums.tolist() == [1.0, 1.0]
     prefill, decode = rows
-    assert prefill.tolist() == pytest.approx([10_000, 1e7, 0.0, 0.0, 0.0])
-    assert decode.tolist() == pytest.approx([0.0, 0.0, 100.0, 100.0, 100 * 1050.5])
+    assert prefill.tolist() == pytest.approx([10_000, 1e7, 0.0, 0.0, 0.0, 10.0])
+    assert decode.tolist() == pytest.approx([0.0, 0.0, 100.0, 100.0, 100 * 1050.5, 0.0])
 
 
 def test_a_prompt_beside_an_answer_is_in_its_time() -> None:
