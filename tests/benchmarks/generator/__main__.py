@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,6 @@ from typing import Any
 
 import aiohttp
 import uvloop
-from openai import AsyncOpenAI
 
 from proxy.bench.asks import Dressing, body_of
 from proxy.bench.child import Child
@@ -33,6 +32,7 @@ from proxy.bench.player import Player
 from proxy.bench.run_file import Arrivals
 from proxy.bench.spec import Finished, LoadSpec, Sample, TargetSpec
 from proxy.bench.workloads.named import source_of
+from tests.benchmarks.generator.official import Official
 from tests.support.proxy_process import ProxyProcess, ready, running_proxy
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -87,11 +87,8 @@ async def agreement(proxy: ProxyProcess, count: int) -> dict[str, Any]:
         taken.append(sample)
 
     player = Player(spec, "short-chat", LagWatch(), emit, None)
-    official, lean = [], []
-    async with (
-        AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="none", max_retries=0) as client,
-        aiohttp.ClientSession() as session,
-    ):
+    official, lean, client = [], [], Official(proxy.url)
+    async with aiohttp.ClientSession() as session:
         for number in range(count):
             ask = source.session(1, number).asks[0]
             body = body_of(ask, None, Dressing("sim", includes_usage=True, salt=str(number)))
@@ -100,26 +97,22 @@ async def agreement(proxy: ProxyProcess, count: int) -> dict[str, Any]:
                 if who == 0:
                     await player.play(number, ask, "url", time.monotonic())
                 elif who == 1:
-                    official.append(await asked_by_openai(client, body))
+                    official.append(await client.ask(body))
                 else:
                     lean.append(await asked_by_aiohttp(session, proxy.url, body))
     player.close()
+    await client.close()
     return {
         "requests": count,
         "against_aiohttp": against(taken, lean),
         "against_openai": against(taken, official),
+        "against_openai_on_the_wire": against(taken, [(one.wire_ttft_ms, one.wire_e2e_ms) for one in official]),
+        "openai_spends_ms": {
+            "before": round(median(one.before_ms for one in official), 3),
+            "after": round(median(one.after_ms for one in official), 3),
+        },
         "against_the_proxy": beside(proxy, taken),
     }
-
-
-async def asked_by_openai(client: AsyncOpenAI, body: bytes) -> tuple[float, float]:
-    """Time to the first text and to the end, ms."""
-    fields, start, first = json.loads(body), time.monotonic(), None
-    async for event in await client.chat.completions.create(**fields):
-        if first is None and event.choices and event.choices[0].delta.content:
-            first = time.monotonic()
-    assert first is not None
-    return (first - start) * 1e3, (time.monotonic() - start) * 1e3
 
 
 async def asked_by_aiohttp(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[float, float]:
@@ -134,7 +127,7 @@ async def asked_by_aiohttp(session: aiohttp.ClientSession, url: str, body: bytes
     return (first - start) * 1e3, (time.monotonic() - start) * 1e3
 
 
-def against(taken: list[Sample], theirs: list[tuple[float, float]]) -> dict[str, Any]:
+def against(taken: list[Sample], theirs: Sequence[tuple[float, ...]]) -> dict[str, Any]:
     """Differences of pairs, ours less theirs: medians with their 95 % interval."""
     ours = [(one.row.ttft_ms or 0.0, one.row.e2e_ms or 0.0) for one in taken]
     found = {}

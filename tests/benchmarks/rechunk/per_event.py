@@ -1,4 +1,4 @@
-"""Cost of streams: CPU µs per event that comes in, on one core. Run it: `python -m tests.benchmarks.rechunk`.
+"""Cost of streams: CPU µs per event that comes in, on one core. Run it: `python -m tests.benchmarks.rechunk.per_event`.
 
 First a whole stream from the engine's chunk to the client's (`live.relay`), then re-chunking alone.
 """

@@ -1,0 +1,1 @@
+"""What re-chunking of streams adds, and costs."""
