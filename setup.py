@@ -49,7 +49,7 @@ _LEFT_OUT = {
 """Why some are left to the interpreter: reason → names."""
 _ALSO = {
     "obs": "access_log batches csv_log exposition families genai genai_metrics goodput labels metrics percentiles"
-    " rates recent record request_metrics stage_metrics usage_metrics",
+    " prefix_digests rates recent record request_metrics stage_metrics usage_metrics",
     "obs/slo": "book buckets burn events",
     "report": "run stats",
     "sim/engine": "course decoding engine kv_pool plan sequence spec static",

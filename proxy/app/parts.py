@@ -2,10 +2,12 @@
 
 import asyncio
 import itertools
+import os
 import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
@@ -48,6 +50,7 @@ from proxy.obs.labels import Labels
 from proxy.obs.logs import Logs
 from proxy.obs.metrics import Metrics
 from proxy.obs.otlp import Otlp
+from proxy.obs.prefix_digests import KEY_B, PrefixDigests
 from proxy.obs.process_metrics import Gauges
 from proxy.obs.slo.book import SloBook
 from proxy.obs.spans import Spans
@@ -66,11 +69,21 @@ def access_logs(
         return ()
     made = []
     if config.log.access:
-        made.append(AccessLog(line_of(config.log.format), logs.access.offer, time.time, schedule))
+        made.append(AccessLog(line_of(config.log.format, _prefixes(config)), logs.access.offer, time.time, schedule))
     if logs.csv is not None:
         rows = CsvRows(facts)
         made.append(AccessLog(rows.row, logs.csv.offer, time.time, schedule))
     return tuple(made)
+
+
+@cache
+def _digests() -> PrefixDigests:
+    """The same as long as the process lives, through all configurations."""
+    return PrefixDigests(os.urandom(KEY_B))
+
+
+def _prefixes(config: Config) -> PrefixDigests | None:
+    return _digests() if config.log.prefixes else None
 
 
 def core_settings(config: Config) -> CoreSettings:
@@ -314,11 +327,11 @@ def warmer(
 
 
 def _foresees(config: Config) -> bool:
-    """Whether anybody looks at predictions: else nothing is done for them."""
+    """Whether anybody looks at predictions, or at how prompts begin: else nothing is done for them."""
     routing = config.routing
     mode = routing.admission.mode
     hedges = any(entry.hedge.rule() is not None for entry in config.classes)
-    return hedges or POLICIES[routing.policy].foresees or mode not in (None, "off")
+    return config.log.prefixes or hedges or POLICIES[routing.policy].foresees or mode not in (None, "off")
 
 
 def id_maker() -> Callable[[], str]:

@@ -106,6 +106,8 @@ def _logs(log: Any) -> Iterator[Finding]:
         yield Finding(("log", "csv"), "is log.file too: lines of two logs would go into one file", "name another one")
     if log.file is not None and not log.access:
         yield Finding(("log", "file"), "has no effect: log.access is false", "leave it out", Severity.WARNING)
+    if log.prefixes and log.format != "json":
+        yield Finding(("log", "prefixes"), "has no effect: only JSON lines have them", "format: json", Severity.WARNING)
 
 
 def _tenancy(

@@ -103,6 +103,10 @@ class LogSettings(Settings):
     """Lines for people, or one JSON object per line for machines."""
     access: bool = True
     """One line per request."""
+    prefixes: bool = False
+    """JSON lines say which beginning a prompt shares with others of the same tenant, by keyed digests that are good for
+    one run of the proxy: `simulate`, `plan`, `tune` and `calibrate` then know what another routing would find in the
+    engines' caches."""
     file: LogPath | None = None
     """File for the access lines instead of standard output, relative to the working directory. null: none."""
     csv: LogPath | None = None

@@ -9,12 +9,13 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import orjson
 
 from proxy.model.timeline import Timeline
 from proxy.model.windows import Company
+from proxy.obs.prefix_digests import PrefixDigests
 from proxy.obs.record import Record
 
 _MAX_LINES = 1000
@@ -58,9 +59,11 @@ class AccessLog:
             self._write(b"".join(waiting))
 
 
-def line_of(form: str) -> Line:
-    """What makes lines of this form, `text` or `json`."""
-    return _json_line if form == "json" else _text_line
+def line_of(form: str, prefixes: PrefixDigests | None = None) -> Line:
+    """What makes lines of this form, `text` or `json`. `prefixes`: JSON tells of the beginnings of prompts, too."""
+    if form != "json":
+        return _text_line
+    return _json_line if prefixes is None else partial(_line_with_prefix, prefixes)
 
 
 def lost_line(form: str) -> Callable[[int], bytes]:
@@ -151,6 +154,17 @@ def _second(wall: int) -> str:
 
 
 def _json_line(record: Record, wall: float) -> bytes:
+    return orjson.dumps(_fields(record, wall), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _line_with_prefix(prefixes: PrefixDigests, record: Record, wall: float) -> bytes:
+    fields = _fields(record, wall)
+    if record.job is not None and record.job.prefix:
+        fields["prefix"] = prefixes.of(record.job.prefix)
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _fields(record: Record, wall: float) -> dict[str, object]:
     fields: dict[str, object] = {"time": timestamp(wall)}
     fields.update(zip(_WHAT, _what(record), strict=True))
     fields.update(zip(_SPANS, map(_rounded, _spans_ms(record)), strict=True))
@@ -160,7 +174,7 @@ def _json_line(record: Record, wall: float) -> bytes:
     fields["tenant"] = record.tenant
     fields["client"] = record.client
     fields["id"] = record.id
-    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+    return fields
 
 
 def _text_line(record: Record, wall: float) -> bytes:

@@ -16,14 +16,14 @@ class BrokenLine(Exception):  # noqa: N818 — caught by `traces`, never seen ou
     """A line that cannot be understood."""
 
 
-def text(row: dict[str, Any], key: str) -> str:
-    """Of at most 256 characters; nothing where there is none."""
+def text(row: dict[str, Any], key: str, most: int = 256) -> str:
+    """Of at most so many characters; nothing where there is none."""
     value = row.get(key)
     if value is None:
         return ""
     if not isinstance(value, str):
         raise BrokenLine(f"{key} is not text")
-    return value[:256]
+    return value[:most]
 
 
 def object_or_none(line: str) -> dict[str, Any] | None:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import IO
+from typing import IO, NamedTuple
 
+from proxy.workload.access_log import AccessLogReader
 from proxy.workload.arrival import HASH_TOKENS, Arrival
 from proxy.workload.full_trace import FullTrace, is_header
-from proxy.workload.trace_fields import BrokenLine, count, in_range, number, object_of, object_or_none, seconds, text
+from proxy.workload.trace_fields import BrokenLine, count, in_range, number, object_of, object_or_none, seconds
 
 MAX_BROKEN_SHOWN = 20
 MAX_LINE = 16 << 20
@@ -125,13 +126,15 @@ def _lines(name: str, opened: IO[str]) -> Iterator[str]:
 
 def _read(name: str, lines: Iterator[str], skip_broken: bool, limit: int | None) -> Trace:
     first = next(lines, "")
-    form, read, has_header, missing = _recognised(name, first)
-    trace = Trace(name, form, missing=missing)
+    form = _recognised(name, first)
+    trace = Trace(name, form.name, missing=form.missing)
     if is_header(first):
         trace.block_tokens = _full(name, first).block_tokens
-    numbered = enumerate(lines, start=2) if has_header else enumerate(_again(first, lines), start=1)
-    found = _arrivals(name, numbered, read, trace, skip_broken)
+    numbered = enumerate(lines, start=2) if form.has_header else enumerate(_again(first, lines), start=1)
+    found = _arrivals(name, numbered, form.read, trace, skip_broken)
     trace.arrivals = list(islice(found, MAX_REQUESTS + 1 if limit is None else limit))
+    if form.own is not None:
+        trace.arrivals, trace.missing, trace.block_tokens = form.own.completed(trace.arrivals)
     if len(trace.arrivals) > MAX_REQUESTS:
         raise TraceError(f"{name}: holds more than {MAX_REQUESTS:,} requests; --limit N takes the first ones")
     return trace
@@ -176,20 +179,33 @@ def _full(name: str, first: str) -> FullTrace:
         raise TraceError(f"{name}:1: {broken}") from None
 
 
-def _recognised(name: str, first: str) -> tuple[str, _Read, bool, tuple[str, ...]]:
-    """The format that the first line speaks, its reader, whether that line is a header, and what is never recorded."""
+class _Form(NamedTuple):
+    """A format."""
+
+    name: str
+    read: _Read
+    has_header: bool
+    """The first line is one."""
+    missing: tuple[str, ...]
+    """What is never recorded."""
+    own: AccessLogReader | None = None
+
+
+def _recognised(name: str, first: str) -> _Form:
+    """The format that the first line speaks."""
     if tuple(cell.strip() for cell in first.lstrip("\ufeff").strip().split(",")) == _AZURE_HEADER:
-        return "azure", _azure, True, ("prefixes", "models", "tenants", "classes")
+        return _Form("azure", _azure, True, ("prefixes", "models", "tenants", "classes"))
     if is_header(first):
-        return "tidegate trace", _full(name, first).arrival, True, ()
+        return _Form("tidegate trace", _full(name, first).arrival, True, ())
     row = object_or_none(first)
     if row is None:
         known = "the header of a tidegate trace, a Mooncake line, Azure's header, or a line of an access log (JSON)"
         raise TraceError(f"{name}:1: is none of these: {known}")
     if "timestamp" in row and "input_length" in row:
-        return "mooncake", _mooncake, False, ("models", "tenants", "classes")
+        return _Form("mooncake", _mooncake, False, ("models", "tenants", "classes"))
     if "time" in row:
-        return "access log", _access_log, False, ("prefixes", "the tokens of requests that were not served")
+        own = AccessLogReader()
+        return _Form("access log", own.arrival, False, (), own)
     raise TraceError(f"{name}:1: a JSON object, but neither a Mooncake line (timestamp) nor an access log (time)")
 
 
@@ -229,27 +245,3 @@ def _count_in(row: dict[str, str], key: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise BrokenLine(f"{key} is not a whole number")
     return in_range(key, int(text), 1)
-
-
-# ---- our own access log, JSON form
-
-
-def _access_log(line: str) -> Arrival | None:
-    row = object_of(line)
-    if "time" not in row or "dropped_log_lines" in row or "outcome" not in row:
-        return None
-    ended = seconds(row["time"]) if isinstance(row["time"], str) else number(row, "time")
-    if row.get("prompt_tokens") is None or row.get("completion_tokens") is None:
-        return None  # refused, or an engine that tells no usage: what it would have cost is not known
-    took_s = number(row, "e2e_ms") / 1e3 if row.get("e2e_ms") is not None else 0.0
-    return Arrival(
-        at=ended - took_s,
-        prompt_tokens=count(row, "prompt_tokens", 1),
-        output_tokens=max(1, count(row, "completion_tokens", 0)),
-        model=text(row, "model_asked") or "sim",
-        traffic_class=text(row, "class") or None,
-        tenant=text(row, "tenant") or None,
-        body_bytes=count(row, "request_bytes", 0) if row.get("request_bytes") is not None else 0,
-        stream=row.get("stream") is not False,
-        cached_tokens=count(row, "cached_tokens", 0) if row.get("cached_tokens") is not None else 0,
-    )

@@ -135,6 +135,20 @@ def test_every_line_of_both_logs_is_json(proxy):
     assert any("listening on" in line["message"] for line in told)
 
 
+def test_lines_tell_who_begins_alike_and_nothing_of_what_was_said(start_pair):
+    """Whatever the policy: it is for forecasts of others."""
+    _, proxy = start_pair({"log": {"prefixes": True}, "routing": {"policy": "round_robin"}})
+    digests = {}
+    for name, text in (("one", "a secret beginning " * 100), ("two", "a secret beginning " * 100 + "b" * 2000)):
+        proxy.ask("POST", PATH, {**CHAT, "messages": [{"role": "user", "content": text}]}, [("x-request-id", name)])
+        digests[name] = proxy.log_line(name)["prefix"]
+    proxy.ask("POST", PATH, CHAT, [("x-request-id", "short")])
+    assert "prefix" not in proxy.log_line("short")
+    assert len(digests["one"]) == 4 * 3
+    assert digests["two"].startswith(digests["one"])
+    assert len(digests["two"]) == 4 * 7
+
+
 def test_the_log_can_be_switched_off(start_pair):
     _, proxy = start_pair({"log": {"access": False}})
     assert proxy.ask("POST", PATH, CHAT).status == 200

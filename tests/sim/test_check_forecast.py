@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.main import main
+from proxy.report.run import SimulatedRun
+from proxy.workload.arrival import HASH_TOKENS
+from proxy.workload.generator import BLOCK_TOKENS
+from proxy.workload.traces import read_trace
 from tests.support.recorded import arrivals_of, played, rows_of, write_log
 
 SLO = "interactive:ttft=400ms,tpot=40ms;bulk:e2e=60s"
@@ -32,6 +36,26 @@ def test_what_came_is_as_forecast(log: Path, tmp_path: Path, capsys: pytest.Capt
     assert code == 0, told
     assert told.count("holds") == 2
     assert "TTFT P99, interactive" in told
+
+
+def test_what_another_routing_would_find_in_caches_is_read_off_how_prompts_begin(tmp_path: Path) -> None:
+    """Recorded where conversations stay where they are; asked for one that scatters them over four engines."""
+    arrivals = arrivals_of(5, 40, 1, SLO)
+    hits = {}
+    for name, told in (("told", True), ("not told", False)):
+        rows = rows_of(played("4xlow_latency", arrivals, policy="goodput"), prefixes=told)
+        trace = read_trace(write_log(tmp_path / name, rows))
+        assert trace.block_tokens == (BLOCK_TOKENS if told else HASH_TOKENS)
+        hits[name] = found_in_caches(played("4xlow_latency", trace.arrivals, policy="random"))
+    came = found_in_caches(played("4xlow_latency", arrivals, policy="random"))
+    assert hits["told"] == pytest.approx(came, rel=0.1)
+    assert hits["not told"] > 1.2 * came
+
+
+def found_in_caches(run: SimulatedRun) -> float:
+    """Share of the prompts' tokens."""
+    hits = sum(stats.prefix_hits for stats in run.engines.values())
+    return hits / sum(stats.prefix_queries for stats in run.engines.values())
 
 
 def test_other_engines_than_were_thought(

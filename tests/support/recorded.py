@@ -8,6 +8,7 @@ from typing import Any
 from proxy.model.commands import Dispatch
 from proxy.model.outcome import Verdict
 from proxy.obs.access_log import timestamp
+from proxy.obs.prefix_digests import BORDER_B, KEY_B, PrefixDigests
 from proxy.report.run import Result, SimulatedRun
 from proxy.sim.world.cluster import build_cluster, hashed_by, read_engines
 from proxy.sim.world.slo import parse_slo, promised
@@ -31,13 +32,18 @@ def played(engines: str, arrivals: Sequence[Arrival], seed: int = 1, policy: str
     return World(backends, build_scheduler(backends, policy, seed), seed=seed).play(arrivals)
 
 
-def rows_of(run: SimulatedRun, start: float = START) -> list[dict[str, Any]]:
-    """One per request, in the order in which they ended."""
+def rows_of(run: SimulatedRun, start: float = START, *, prefixes: bool = False) -> list[dict[str, Any]]:
+    """One per request, in the order in which they ended. `prefixes`: 8 bytes a token."""
     sent: dict[int, float] = {}
     for at, command in run.log:
         if isinstance(command, Dispatch):
             sent.update((job, at) for job in command.jobs)
     rows = [(result.done_at, _row(result, sent.get(number), start)) for number, result in enumerate(run.results)]
+    if prefixes:
+        digests = PrefixDigests(b"k" * KEY_B)
+        for (_, row), result in zip(rows, run.results, strict=True):
+            row |= {"prefix": digests.of([one % (1 << 62) for one in result.arrival.prefix_hashes])}
+            row |= {"request_bytes": result.arrival.prompt_tokens * BORDER_B // BLOCK_TOKENS}
     return [row for done, row in sorted(rows, key=lambda pair: pair[0] or 0.0) if done is not None]
 
 

@@ -262,3 +262,9 @@ def test_log_files_that_are_one_and_one_that_nobody_writes() -> None:
     found = only(log={"file": "/var/log/a.log", "access": False})
     assert (found.path, found.severity) == (("log", "file"), Severity.WARNING)
     assert findings(log={"csv": "/var/log/a.csv", "access": False}) == []
+
+
+def test_how_prompts_begin_is_told_in_json_alone() -> None:
+    found = only(log={"prefixes": True})
+    assert (found.path, found.severity) == (("log", "prefixes"), Severity.WARNING)
+    assert findings(log={"prefixes": True, "format": "json"}) == []

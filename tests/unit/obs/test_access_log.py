@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from proxy.model.faults import Kind, downstream, upstream
 from proxy.model.outcome import Phase, failed_with
+from proxy.model.request import Job
 from proxy.obs import access_log
 from proxy.obs.access_log import AccessLog, line_of, lost_line
+from proxy.obs.prefix_digests import KEY_B, PrefixDigests
 from proxy.obs.record import Record
 from proxy.wire.meter import Meter
 from proxy.wire.usage import NO_USAGE
@@ -36,6 +38,16 @@ class Written:
         self.log.add(told)
         self.log.flush()
         return self.writes.pop()
+
+
+def test_json_tells_how_a_prompt_begins_where_that_is_wanted() -> None:
+    digests = PrefixDigests(b"k" * KEY_B)
+    job = Job(1, "m", prefix=(7, 8, 9))
+    lines = [line_of("json", digests)(record(job=one), WALL) for one in (job, Job(1, "m"), None)]
+    told = [json.loads(line) for line in lines]
+    assert [one.pop("prefix", None) for one in told] == [digests.of((7, 8, 9)), None, None]
+    assert told[0] == json.loads(line_of("json")(record(), WALL))
+    assert line_of("text", digests)(record(job=job), WALL) == line_of("text")(record(job=job), WALL)
 
 
 def test_json() -> None:

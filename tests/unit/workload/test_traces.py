@@ -60,7 +60,7 @@ def test_our_access_log_counts_from_when_the_request_came(tmp_path: Path) -> Non
         tmp_path,
         log_line(),
         log_line(time="2026-01-01T00:00:10.400Z", e2e_ms=2400.0, **{"class": "bulk"}, tenant="t"),
-        log_line(prompt_tokens=None, outcome="shed"),
+        log_line(prompt_tokens=None, outcome="failed"),
         '{"time": "2026-01-01T00:00:11.000Z", "dropped_log_lines": 3}',
     )
     trace = read_trace(path)
@@ -69,7 +69,7 @@ def test_our_access_log_counts_from_when_the_request_came(tmp_path: Path) -> Non
     assert (first.at, first.traffic_class, first.tenant) == (0.0, "bulk", "t")
     assert second.at == pytest.approx(2.0)
     assert (second.model, second.prompt_tokens, second.output_tokens, second.body_bytes) == ("m", 40, 5, 170)
-    assert "prefixes" in trace.missing
+    assert "prefixes (log: {prefixes: true})" in trace.missing
 
 
 def test_the_log_that_the_proxy_writes_is_read_back(tmp_path: Path) -> None:
