@@ -99,6 +99,14 @@ def test_long_answers_from_cold_do_not_fill_engines_beyond_the_pace_before_the_f
     assert ours.goodput > 0.5
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_overload_that_goes_on_does_not_fill_engines_beyond_the_pace_with_answers_of_unknown_length(seed: int) -> None:
+    """The first that end are the short ones, and what goes on takes more memory, and time, than they told."""
+    ours = played("goodput", arrivals(1000, lambda _: 6.0, plain(70, 1200, 1.0), seed), "2xmooncake16").total
+    assert ours.goodput < 0.7, "this is not deep in overload"
+    assert ours.late_tpot <= 0.03 * ours.requests
+
+
 def mostly_one(rng: Random) -> tuple[int, int, str]:
     tenant = "big" if rng.random() < 0.66 else f"t{rng.randrange(20)}"
     return lognormal(rng, 180, 1.0, 8000), lognormal(rng, 40, 1.0, 8000), tenant

@@ -137,7 +137,7 @@ def step_s(backend: Backend, demand: Demand) -> float:
     decoding = ledger.decoding + len(ledger.pending) + 1.0
     if ledger.has_foreign:
         decoding += ledger.foreign(demand.now)[0]
-    return model.step_s(decoding, ledger.kv + demand.prompt) * model.slow_decode
+    return model.step_s(decoding, ledger.kv + demand.prompt) * max(model.slow_decode, backend.flow.behind)
 
 
 def has_seat(backend: Backend, now: float) -> bool:

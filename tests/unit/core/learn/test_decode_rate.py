@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.config.plain import read
-from proxy.core.learn.cost_model import CostModel, PoolModel
+from proxy.core.learn.cost_model import FULL_TRUST, CostModel, PoolModel
 from proxy.core.learn.decode_rate import DecodeRate
 from proxy.core.learn.entry import Entry
 from proxy.core.learn.ledger import Ledger
@@ -280,3 +280,21 @@ def test_an_engine_that_is_ill_does_not_teach_that_this_is_what_answers_cost() -
         rate.learn(ledger, model, 20.0, 0.2 * 20 / usual, now + second)
     assert rate.slow > 3.0
     assert model.step_s(20.0, 0.0) == pytest.approx(usual, rel=0.02)
+
+
+@pytest.mark.parametrize(("slower", "behind"), [(0.8, 1.0), (1.04, 1.0), (1.15, 1.15 / 1.05), (1.8, 1.25)])
+def test_calm_seconds_that_stay_behind_count_beyond_the_margin(slower: float, behind: float) -> None:
+    """What has taught enough learns slowly, and answers that outlast all others take memory that is in no books."""
+    ledger, model, rate = Ledger(), CostModel(PoolModel()), DecodeRate()
+    now = decoding(20, ledger, model, rate, 0.0, seconds=FULL_TRUST + 5)
+    assert rate.behind == 1.0
+    for second in range(20):
+        at = now + second
+        rate.learn(ledger, model, 20.0, 20.0 / (slower * model.step_s(20.0, 0.0)), at)
+    assert rate.behind == pytest.approx(behind, abs=0.02)
+    prompt = Entry(Job(99, "m", stream=True), 0.0, at)
+    prompt.streams, prompt.cost = True, 60.0
+    ledger.dispatch(prompt, at)
+    for second in range(1, 61):
+        rate.learn(ledger, model, 20.0, 20.0, at + second)
+    assert rate.behind == 1.0, "what is there now says no more"
