@@ -46,5 +46,7 @@ def tune(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--url", metavar="URL", type=values.http_url, help=url)
     admin = "its admin port (default: 127.0.0.1:9090), which reads FILE anew"
     live.add_argument("--admin", metavar="URL", type=values.http_url, help=admin)
+    longest = "longest time for that, such as 30m: what would not end by then is not begun (default: none)"
+    live.add_argument("--verify-for", metavar="DURATION", type=values.duration, default=float("inf"), help=longest)
     best = "so many of the best are measured, 1 to 5 (default: %(default)s)"
     live.add_argument("--verify", metavar="N", type=int, choices=range(1, 6), default=3, help=best)

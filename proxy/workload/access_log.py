@@ -17,6 +17,8 @@ from proxy.obs.prefix_digests import BORDER_B, BORDERS, DIGEST_CHARS
 from proxy.workload.arrival import HASH_TOKENS, Arrival
 from proxy.workload.trace_fields import MAX_TOKENS, BrokenLine, count, number, object_of, seconds, text
 
+_EMBEDDINGS: Final = "/embeddings"
+"""Their answers have no tokens."""
 _UNKNOWN: Final = 0
 """Tokens of a prompt."""
 _KV_BLOCK: Final = 16
@@ -43,23 +45,24 @@ class AccessLogReader:
         took_s = number(row, "e2e_ms") / 1e3 if row.get("e2e_ms") is not None else 0.0
         size = count(row, "request_bytes", 0) if row.get("request_bytes") is not None else 0
         prefix = prefix_of(text(row, "prefix", MAX_PREFIX))
+        embeds = text(row, "path").endswith(_EMBEDDINGS)
         found = Arrival(
             at=ended - took_s,
             prompt_tokens=_UNKNOWN,
-            output_tokens=1,
+            output_tokens=0 if embeds else 1,
             prefix_hashes=prefix,
             model=text(row, "model_asked") or "sim",
             traffic_class=text(row, "class") or None,
             tenant=text(row, "tenant") or None,
             body_bytes=size,
-            stream=row.get("stream") is not False,
+            stream=not embeds and row.get("stream") is not False,
         )
-        if row.get("prompt_tokens") is None or row.get("completion_tokens") is None:
+        if row.get("prompt_tokens") is None or (row.get("completion_tokens") is None and not embeds):
             return found if row["outcome"] == "shed" and size else None
         found = replace(
             found,
             prompt_tokens=count(row, "prompt_tokens", 1),
-            output_tokens=max(1, count(row, "completion_tokens", 0)),
+            output_tokens=0 if embeds else max(1, count(row, "completion_tokens", 0)),
             cached_tokens=count(row, "cached_tokens", 0) if row.get("cached_tokens") is not None and not prefix else 0,
         )
         self._learn(found)
@@ -67,7 +70,8 @@ class AccessLogReader:
 
     def _learn(self, found: Arrival) -> None:
         self._has_prefixes |= bool(found.prefix_hashes)
-        self._answers.setdefault(found.traffic_class, []).append(found.output_tokens)
+        if found.output_tokens:
+            self._answers.setdefault(found.traffic_class, []).append(found.output_tokens)
         if found.body_bytes:
             self._bytes += found.body_bytes
             self._tokens += found.prompt_tokens
@@ -88,7 +92,8 @@ class AccessLogReader:
                 yield one
             elif self._bytes:
                 tokens = max(1, min(MAX_TOKENS, round(one.body_bytes * self._tokens / self._bytes)))
-                yield replace(one, prompt_tokens=tokens, output_tokens=answers.get(one.traffic_class, usual))
+                output = answers.get(one.traffic_class, usual) if one.output_tokens else 0
+                yield replace(one, prompt_tokens=tokens, output_tokens=output)
 
     def _block_tokens(self) -> int:
         """Blocks are pieces of so many bytes; how many tokens that is, is a matter of the language."""

@@ -8,13 +8,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.app.forecast.verify import Live, reread
+from proxy.app.forecast.verify import Live, check, reread, verify
+from proxy.bench.progress import Progress
 from proxy.bench.reconfigure import BACKUP
+from proxy.bench.run_folder import read_run
+from proxy.sim.world.slo import parse_slo, promised
 from proxy.workload.traces import read_trace
 from tests.support.patience import eventually
 from tests.support.proxy_process import ProxyProcess, ready, running_proxy
@@ -117,6 +122,29 @@ def test_ended_early_it_puts_the_file_back(proxy: ProxyProcess, log: Path, ended
     assert "interrupted; the file is as it was" in said
     assert "Traceback" not in said
     assert_untouched(proxy, before, digest)
+
+
+def test_windows_are_measured_and_what_there_is_no_time_for_is_not(proxy: ProxyProcess, tmp_path: Path) -> None:
+    """Texts that were embedded, through a proxy with and without a window; every request stays in its folder."""
+    row = {"outcome": "served", "path": "/v1/embeddings", "model_asked": "sim", "e2e_ms": 20.0, "prompt_tokens": 40}
+    rows = [row | {"time": f"2026-01-01T00:00:01.{at:02}0Z", "request_bytes": 200} for at in range(60)]
+    log = write_log(tmp_path / "access.log", rows)
+    arrivals = promised(read_trace(log).arrivals, parse_slo("e2e=10s"))
+    before, digest = proxy.config_path.read_bytes(), config_hash(proxy)
+    windowed = before.decode().replace("- name: bulk\n", "- name: bulk\n  window: {mode: fixed, max_wait: 20ms}\n")
+    assert windowed != before.decode()
+    live = Live(proxy.url, proxy.config_path, log, arrivals, admin=proxy.admin_url)
+    check(live)
+    with Progress(StringIO(), 3) as progress:
+        [measured] = verify(live, [windowed], tmp_path / "runs", progress)
+        assert measured.goodput is not None
+        assert measured.goodput.n == (60, 60)
+        [late] = verify(replace(live, longest_s=0.001), [windowed], tmp_path / "short", progress)
+    assert "1ms for measuring" in late.why_not
+    assert_untouched(proxy, before, digest)
+    runs = {name: read_run(tmp_path / "runs" / name) for name in ("as-it-is", "way-1")}
+    assert [len(run.requests) for run in runs.values()] == [60, 60]
+    assert [path.name for path in (tmp_path / "short").iterdir()] == ["as-it-is"]
 
 
 def test_what_is_written_is_read_anew(proxy: ProxyProcess, log: Path) -> None:

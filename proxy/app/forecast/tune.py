@@ -144,6 +144,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     speed(parser)
     budget = "longest search, such as 5m (default: 2m); a play that began is ended"
     parser.add_argument("--budget", metavar="DURATION", type=_duration, default=120.0, help=budget)
+    rows = "keep every request of what is measured there, a run per way, for tidegate report and bench compare"
+    parser.add_argument("--out", metavar="DIR", type=Path, help=rows)
     wrote = "write the best into FILE, whose comments are lost; without it FILE is as it was when this ends"
     parser.add_argument("--write", action="store_true", help=wrote)
 
@@ -185,7 +187,7 @@ def _run(options: argparse.Namespace, admin_key: Callable[[Config], dict[str, st
     best, writes = better[0], options.write
     if live is None:
         print(f"measured: not (--url URL); it is what the simulator expects. {_NOT_MODELLED}")
-    elif (chosen := _verified(tuner, better[: options.verify], rung, live)) is None:
+    elif (chosen := _verified(tuner, better[: options.verify], rung, live, options.out)) is None:
         print("measured: nothing is better by more than noise; what was expected to be the best:")
         writes = False
     else:
@@ -209,23 +211,42 @@ def _live(
 ) -> Live | None:
     """Where the best are measured; None: nowhere. Raises UsageError, VerifyError."""
     if options.url is None:
-        if options.admin is not None:
-            raise UsageError("--admin is of the proxy that --url names")
+        for name, value in (("--admin", options.admin), ("--out", options.out)):
+            if value is not None:
+                raise UsageError(f"{name} is of the proxy that --url names")
         return None
-    live = Live(options.url, path, options.trace, traffic.arrivals, options.speed, options.admin, key, headers)
+    live = Live(
+        options.url,
+        path,
+        options.trace,
+        traffic.arrivals,
+        options.speed,
+        options.admin,
+        key,
+        headers,
+        options.verify_for,
+    )
     check(live)
+    if options.out is not None and options.out.exists() and any(options.out.iterdir()):
+        raise UsageError(f"--out: {options.out} is not empty")
     return live
 
 
-def _verified(tuner: Tuner, ways: Sequence[Candidate], rung: int, live: Live) -> Candidate | None:
-    """Measures and tells; the best by what was measured, None: none is better."""
+def _verified(
+    tuner: Tuner, ways: Sequence[Candidate], rung: int, live: Live, out: Path | None = None
+) -> Candidate | None:
+    """Measures and tells; the best by what was measured, None: none is better. `out`: what is measured stays there."""
     runs, each = len(ways) + 1, max(1.0, live.arrivals[-1].at)
     took = f"{runs} runs of about {each:,.0f} s each, {runs * each / 60:,.1f} min together"
     print(f"measuring through {live.url}: {took}", file=sys.stderr, flush=True)
     if (models := len({arrival.model for arrival in live.arrivals})) > 1:
         print(f"note: requests for {models} models are all sent to the first that the proxy lists", file=sys.stderr)
+    texts = [tuner.written(way) for way in ways]
     with tempfile.TemporaryDirectory(prefix="tidegate-tune-") as folder, Progress(sys.stderr, runs) as progress:
-        found = verify(live, [tuner.written(way) for way in ways], Path(folder), progress)
+        found = verify(live, texts, out or Path(folder), progress)
+    if out is not None:
+        for number, text in enumerate(texts, start=1):
+            _keep(out / f"way-{number}.yaml", text)
     rows = [
         (str(way), f"{100 * _gain(tuner, way, rung):+.2f} points", *one.cells())
         for way, one in zip(ways, found, strict=True)
@@ -270,6 +291,13 @@ def _row(tuner: Tuner, candidate: Candidate, rung: int) -> tuple[str, ...]:
         cells.append(f"{sum(values) / len(values):.3f} s" if values else "-")
     change = 100 * _gain(tuner, candidate, rung)
     return (str(candidate), f"{goodput:.2%}", f"{change:+.2f} points", *cells)
+
+
+def _keep(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ that none finds in a cache what the one before it left there.
 
 import asyncio
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from proxy.bench.survey import DEFAULT_ADMIN, Survey, survey
 from proxy.bench.target import TargetError, is_here
 from proxy.bench.workloads.named import source_of
 from proxy.bench.workloads.recorded import BadFileError
+from proxy.model.units import format_duration
 from proxy.workload.arrival import Arrival
 
 HEADERS = ("measured", "95 % range", "TTFT P50", "TTFT P99", "n", "")
@@ -59,6 +61,8 @@ class Live:
     admin: str | None = None
     admin_headers: Mapping[str, str] | None = None
     headers: Mapping[str, str] | None = None
+    longest_s: float = float("inf")
+    """Of all runs together: one that would not end by then is not begun."""
 
     def options(self, folder: Path) -> Options:
         """Of one run."""
@@ -136,8 +140,6 @@ def check(live: Live) -> None:
     backup = live.file.with_name(live.file.name + BACKUP)
     if backup.exists():
         raise VerifyError(f"a run that was killed left {backup}: move it back to {live.file}, reload, and try again")
-    if any(not arrival.output_tokens for arrival in live.arrivals):
-        raise VerifyError(f"{live.trace} holds requests whose answers are no tokens, and only chats can be replayed")
     asyncio.run(_seen(live))
 
 
@@ -173,15 +175,20 @@ async def _played(
     seen, admin = await _seen(live)
     plays = _Plays(live, folder, progress, seen)
     found: list[Series | str] = []
+    began = time.monotonic()
     with _interrupting(plays):
         try:
             reconfigurer = Reconfigurer(admin, live.file, {})
             try:
                 base = await plays.one(seen.config_hash)
+                each_s = time.monotonic() - began
                 if not isinstance(base, Series):
                     raise VerifyError(base)
                 for number, text in enumerate(texts, start=1):
-                    found.append(await _tried(plays, reconfigurer, text, f"way {number}"))
+                    if time.monotonic() - began + each_s > live.longest_s:
+                        found.append(f"the {format_duration(live.longest_s)} for measuring are over")
+                    else:
+                        found.append(await _tried(plays, reconfigurer, text, f"way {number}"))
             finally:
                 await reconfigurer.restore()
         except (RunError, BadFileError, BadRunError, ReconfigureError) as error:
@@ -217,7 +224,7 @@ class _Plays:
 
     async def one(self, digest: str) -> Series | str:
         """Under the configuration that is in place. Raises RunError, BadRunError, OSError, InterruptedRunError."""
-        options = self._live.options(self._folder / str(self._number))
+        options = self._live.options(self._folder / (f"way-{self._number}" if self._number else "as-it-is"))
         self._number += 1
         seen = replace(self._seen, config_hash=digest)
         self._bench = Bench(options, self._progress, source_of(list(options.workload)), seen, None)
@@ -248,7 +255,7 @@ def _interrupting(plays: _Plays) -> Iterator[None]:
 async def _seen(live: Live) -> tuple[Survey, Admin]:
     """Raises VerifyError."""
     try:
-        seen = await survey(live.options(Path()), "chat")
+        seen = await survey(live.options(Path()), "chat" if _chats(live.arrivals) else "embeddings")
     except TargetError as error:
         raise VerifyError(str(error)) from None
     if not seen.found["url"].is_tidegate:
@@ -258,6 +265,10 @@ async def _seen(live: Live) -> tuple[Survey, Admin]:
     if seen.config_file is None or not _is_same(seen.config_file, live.file):
         raise VerifyError(await _another_file(live, seen.admin))
     return seen, seen.admin
+
+
+def _chats(arrivals: Sequence[Arrival]) -> bool:
+    return any(arrival.output_tokens for arrival in arrivals) or not arrivals
 
 
 async def _no_admin(live: Live) -> str:

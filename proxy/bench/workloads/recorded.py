@@ -50,6 +50,9 @@ class TraceLoad:
         text = self._text(arrival, seed, own, fresh=number < 0)
         headers = {"x-tidegate-class": arrival.traffic_class} if arrival.traffic_class else {}
         output = arrival.output_tokens
+        if not output:
+            fields = {"input": text, "encoding_format": "float"}
+            return Session((Ask("embeddings", fields, headers=headers),), arrival.at)
         ask = chat_ask([{"role": "user", "content": text}], output, streams=arrival.stream)
         return Session((Ask("chat", ask.fields, output, headers=headers),), arrival.at)
 

@@ -92,3 +92,11 @@ def test_lines_without_recorded_beginnings_say_so(tmp_path: Path) -> None:
     trace = read(tmp_path, row(cached_tokens=300))
     assert trace.arrivals[0].cached_tokens == 300
     assert "prefixes (log: {prefixes: true})" in trace.missing
+
+
+def test_what_was_embedded_has_no_answer_and_lends_its_length_to_nobody(tmp_path: Path) -> None:
+    embedded = row(0, 40, None, path="/v1/embeddings", request_bytes=160)
+    refused = [row(2, None, None, path=path) for path in ("/v1/embeddings", "/v1/chat/completions")]
+    trace = read(tmp_path, embedded, row(1, output=70), *refused)
+    assert [one.output_tokens for one in trace.arrivals] == [0, 70, 0, 70]
+    assert [one.stream for one in trace.arrivals] == [False, True, False, True]

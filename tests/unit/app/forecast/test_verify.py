@@ -67,12 +67,9 @@ def test_too_few_requests_say_nothing(tmp_path: Path) -> None:
     assert found.cells() == ("too few requests", "-", "-", "-", "3", "-")
 
 
-def test_what_cannot_be_replayed_or_was_left_by_a_kill(tmp_path: Path) -> None:
+def test_what_was_left_by_a_kill_and_where_nobody_is(tmp_path: Path) -> None:
     file = tmp_path / "routing.yaml"
     file.write_text("version: 1\n")
-    embeddings = [Arrival(0.0, 100, 0)]
-    with pytest.raises(VerifyError, match="only chats can be replayed"):
-        check(Live("http://127.0.0.1:1", file, tmp_path / "log", embeddings))
     backup = file.with_name(file.name + BACKUP)
     backup.write_text("version: 1\n")
     with pytest.raises(VerifyError, match="a run that was killed left"):

@@ -91,3 +91,12 @@ def test_mistakes_in_prompts(tmp_path: Path, text: str, said: str) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(BadFileError, match="No such file"):
         read_prompts(tmp_path / "p.jsonl")
+
+
+def test_what_was_embedded_is_embedded_again(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    row = {"time": "2026-01-01T00:00:01.000Z", "outcome": "served", "path": "/v1/embeddings", "e2e_ms": 20.0}
+    path.write_text(json.dumps(row | {"class": "search", "prompt_tokens": 40, "completion_tokens": None}) + "\n")
+    [ask] = read_trace_load(path).session(1, 0).asks
+    assert (ask.kind, ask.output_tokens, ask.headers) == ("embeddings", 0, {"x-tidegate-class": "search"})
+    assert len(ask.fields["input"].split()) == 40
