@@ -11,7 +11,7 @@ from proxy.live.cache.use import CacheUse
 from proxy.live.deliver import Writer
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.job import JobLoop
 from proxy.live.job_builder import BuiltJob, JobBuilder
 from proxy.live.relay import Relay

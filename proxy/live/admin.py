@@ -20,7 +20,7 @@ from proxy.core.refusals import short_of_memory
 from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection, Edge
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.guard import Guard
 from proxy.live.page.console import PATHS, Answer, Console, Flow
 from proxy.live.scrapes import Scrapes, form_for

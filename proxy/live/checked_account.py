@@ -11,7 +11,7 @@ from proxy.live.account import Account
 from proxy.live.answer import Answer
 from proxy.live.call import Call
 from proxy.live.downstream.connection import ClientConnection
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.job import JobLoop
 from proxy.live.job_builder import BuiltJob
 from proxy.live.serving import Serving

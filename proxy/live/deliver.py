@@ -13,7 +13,7 @@ from proxy.live import response_check as judge
 from proxy.live.answer import Answer, Sink
 from proxy.live.cache.use import CacheUse
 from proxy.live.downstream.connection import ClientConnection
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.job import JobLoop
 from proxy.live.job_builder import BuiltJob
 from proxy.live.response_headers import Headers, ResponseHeaders

@@ -18,7 +18,7 @@ from proxy.live.call import Call
 from proxy.live.checked_account import CheckedAccount
 from proxy.live.downstream.bodies import INLINE_B
 from proxy.live.downstream.connection import ClientConnection
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.job import JobLoop
 from proxy.live.realtime import Early, Realtime
 from proxy.live.serving import Serving

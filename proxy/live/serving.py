@@ -11,7 +11,7 @@ from proxy.live.account import Accounts
 from proxy.live.cache.response_cache import ResponseCache
 from proxy.live.deliver import Writer
 from proxy.live.downstream.connection import ClientConnection
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.job_builder import JobBuilder
 from proxy.live.outstanding import Jobs
 from proxy.live.own import OwnAnswers

@@ -25,7 +25,8 @@ from proxy.live.attempt import Try
 from proxy.live.cache.flights import Flight
 from proxy.live.cache.use import CacheUse
 from proxy.live.downstream.connection import ClientConnection
-from proxy.live.downstream.reader import Message, Reader
+from proxy.live.downstream.message import Message
+from proxy.live.downstream.reader import Reader
 from proxy.live.exchange import Exchange
 from proxy.live.job import JobLoop
 from proxy.live.relay import Relay

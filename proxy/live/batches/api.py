@@ -15,7 +15,7 @@ from proxy.live.batches.form import take_form
 from proxy.live.batches.store import StoreThread
 from proxy.live.deliver import Writer
 from proxy.live.downstream.connection import ClientConnection
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.model.batch import WINDOWS_S, Batch, BatchState, Owner, StoredFile
 from proxy.model.faults import Fault, FaultError, Kind, downstream
 from proxy.model.outcome import SERVED, Outcome

@@ -20,9 +20,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, cast
 
 from proxy.live.downstream.budget import Budget
-from proxy.live.downstream.reader import BETWEEN, IN_BODY, Message, Reader, Terms
+from proxy.live.downstream.message import Message
+from proxy.live.downstream.reader import BETWEEN, IN_BODY, Reader
 from proxy.live.downstream.response_writer import ResponseWriter
 from proxy.live.downstream.slow_reader import SlowReader
+from proxy.live.downstream.terms import Terms
 from proxy.live.downstream.unsent import reset, unsent_b
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import Fault, Kind, downstream, internal

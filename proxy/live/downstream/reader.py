@@ -4,17 +4,17 @@ Owns framing, the limits on heads and bodies, and what is taken of the budget fo
 over. Does no I/O: bytes go in by `feed`, which gives the messages that they complete.
 """
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 import httptools
 
-from proxy.live.downstream.budget import COPIES, Budget
+from proxy.live.downstream.budget import COPIES
+from proxy.live.downstream.message import Message
+from proxy.live.downstream.terms import Terms
 from proxy.live.downstream.upload import Upload
 from proxy.model.faults import Fault, FaultError, Kind, downstream
-from proxy.model.limits import Limits
 from proxy.wire import framing, websocket
-from proxy.wire.headers import Head, HeaderPolicy, check_head
+from proxy.wire.headers import Head, check_head
 
 BETWEEN: Final = 0
 """No byte of a next request has come."""
@@ -29,55 +29,7 @@ _SEPARATORS_B = 4
 """Between a header's name and value, and at its end."""
 
 
-class Message(NamedTuple):
-    """One request as read: head checked, body whole; or the fault that ended the reading, with the head of whoever may
-    not come in."""
-
-    head: Head | None
-    body: bytes
-    keep_alive: bool
-    http10: bool
-    fault: Fault | None = None
-    """A handshake that may become a tunnel is the fault that it is otherwise, with its head, and what followed it as
-    its body."""
-    charge_b: int = 0
-    """What was taken of the budget for its body."""
-    target: bytes = b""
-    """Of a request without a checked head, as far as it was read: whose API was asked."""
-    upload: Upload | None = None
-    """Where its body comes, piece by piece; None: `body` is all of it."""
-
-
 _NOTHING: Final[list[Message]] = []
-
-
-class Terms:
-    """What all readers share. `clock`: seconds for which this process has run. Limits and policy of another
-    configuration hold for the next request of every connection."""
-
-    __slots__ = ("budget", "clock", "gate", "limits", "new_id", "policy", "tunnels", "uploads")
-
-    def __init__(
-        self,
-        limits: Limits,
-        policy: HeaderPolicy,
-        new_id: Callable[[], str],
-        budget: Budget,
-        clock: Callable[[], float],
-        gate: Callable[[Head, str], None] | None = None,
-        uploads: Callable[[Head], bool] | None = None,
-    ) -> None:
-        """`gate`: lets a head in that came from an address, or raises FaultError; None: everybody may come in.
-        `uploads`: whose body is taken piece by piece; None: nobody's."""
-        self.limits = limits
-        self.policy = policy
-        self.new_id = new_id
-        self.budget = budget
-        self.clock = clock
-        self.gate = gate
-        self.uploads = uploads
-        self.tunnels = False
-        """WebSockets may be had, on their one route."""
 
 
 class Reader:

@@ -7,7 +7,7 @@ business.
 import asyncio
 from typing import Final
 
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.downstream.unsent import reset
 from proxy.wire import answers
 

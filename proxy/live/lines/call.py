@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from proxy.live.downstream.connection import ClientConnection, Edge
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.exchange import Exchange
 from proxy.live.serving import Serving
 from proxy.model.batch import Batch, BatchLine

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from proxy.live.downstream.connection import ClientConnection
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.page import playground as play
 from proxy.live.page.assets import page
 from proxy.live.page.feed import LAST, Feed, Shown

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from proxy.live.downstream.connection import ClientConnection
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 
 PREFIX: Final = "/play"
 PINNED: Final = b"x-tidegate-backend"

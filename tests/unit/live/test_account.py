@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from proxy.live.account import Account
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.model.faults import Kind, downstream
 from proxy.model.outcome import SERVED, Phase, failed_with
 from tests.unit.live.downstream.test_connection import ClientTransport

@@ -11,7 +11,7 @@ from proxy.live.call import Call
 from proxy.live.deliver import Writer
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ClientConnection, Edge
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.job import JobLoop
 from proxy.live.response_headers import ResponseHeaders
 from proxy.live.watch import Watch

@@ -8,7 +8,8 @@ import pytest
 
 from proxy.live.downstream.budget import Budget
 from proxy.live.downstream.connection import ANSWERING, GONE, LINGERING, READING, ClientConnection, Edge
-from proxy.live.downstream.reader import Message, Reader
+from proxy.live.downstream.message import Message
+from proxy.live.downstream.reader import Reader
 from proxy.live.watch import Watch
 from proxy.model.faults import Kind
 from proxy.model.limits import BodyLimits, ConnectionLimits, HeadLimits, Limits

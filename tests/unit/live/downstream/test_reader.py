@@ -5,7 +5,9 @@ from collections.abc import Iterable
 import pytest
 
 from proxy.live.downstream.budget import Budget
-from proxy.live.downstream.reader import BETWEEN, ENDED, IN_BODY, IN_HEAD, Message, Reader, Terms
+from proxy.live.downstream.message import Message
+from proxy.live.downstream.reader import BETWEEN, ENDED, IN_BODY, IN_HEAD, Reader
+from proxy.live.downstream.terms import Terms
 from proxy.model.faults import Kind
 from proxy.model.limits import HeadLimits, Limits
 from proxy.wire.headers import HeaderPolicy

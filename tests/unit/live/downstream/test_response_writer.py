@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.downstream.response_writer import ResponseWriter
 from tests.unit.live.standins import Transport
 from tests.unit.wire.asking import head_of

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.page.assets import page
 from proxy.live.page.console import Answer, Console
 from proxy.live.page.feed import Feed

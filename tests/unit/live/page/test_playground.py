@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proxy.live.downstream.reader import Message
+from proxy.live.downstream.message import Message
 from proxy.live.page.playground import Playground, methods
 from proxy.model.limits import HeadLimits
 from proxy.wire.headers import Head, HeaderPolicy, check_head
