@@ -43,7 +43,7 @@ class Reading(NamedTuple):
     """What it says of itself beside its load."""
 
 
-NOTHING = Reading()
+NOTHING: Final = Reading()
 
 
 def merged(first: Reading, second: Reading) -> Reading:

@@ -2,11 +2,11 @@
 
 import re
 from math import isfinite
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-_MAX_SERIES = 1024
-_SAMPLE = re.compile(rb'(?:\{(?P<labels>(?:[^"}\n]|"(?:[^"\\\n]|\\.)*")*)\})?[ \t]+(?P<value>[^ \t\r\n]+)')
-_LABEL = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+_MAX_SERIES: Final = 1024
+_SAMPLE: Final = re.compile(rb'(?:\{(?P<labels>(?:[^"}\n]|"(?:[^"\\\n]|\\.)*")*)\})?[ \t]+(?P<value>[^ \t\r\n]+)')
+_LABEL: Final = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 
 
 class Sample(NamedTuple):

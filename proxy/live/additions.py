@@ -5,6 +5,7 @@ Owns these choices of one attempt; how a body is changed is for `wire` to know.
 """
 
 import re
+from typing import Final
 
 from proxy.live.call import Call
 from proxy.live.relay import Relay
@@ -13,9 +14,9 @@ from proxy.wire import streamed_whole
 from proxy.wire.accounting import Undo
 from proxy.wire.continuation import Continuation
 
-REFUSED = frozenset({400, 422})
-_SAID_B = 2048
-_NAMELESS = re.compile(
+REFUSED: Final = frozenset({400, 422})
+_SAID_B: Final = 2048
+_NAMELESS: Final = re.compile(
     rb"(?i)unrecogni[sz]ed|unexpected|unknown|unsupported|not[ _](?:supported|permitted|allowed)|additional|extra"
     rb"|invalid[ _](?:json|request|argument|parameter|field|schema)|bad request"
 )

@@ -56,7 +56,7 @@ class CheckedAccount(Account):
             else:
                 job, answer = better
         line.checked = self._accounts.clock()
-        self._writer.taken = taken._replace(said=(*taken.said, (SAID, checked.said.encode())))
+        self._writer.taken = replace(taken, said=(*taken.said, (SAID, checked.said.encode())))
         return job, answer
 
     async def _asked_again(

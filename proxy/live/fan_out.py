@@ -5,6 +5,7 @@ nobody else follows, the engine waits for it as for the client of an answer of i
 """
 
 import asyncio
+from typing import Final
 
 from proxy.live.answer import Sink
 from proxy.live.relay import Relay
@@ -14,7 +15,7 @@ from proxy.wire.meter import Meter
 from proxy.wire.tokens import CountSource
 from proxy.wire.usage import NO_USAGE, Usage
 
-_PIECE_B = 64 << 10
+_PIECE_B: Final = 64 << 10
 """Of what a client missed, written at once."""
 
 

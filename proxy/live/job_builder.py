@@ -5,8 +5,8 @@ Owns the order of these steps; requests on the data port and questions of `/expl
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from proxy.core.fleet.catalogue import shown_name
 from proxy.core.retry.fallback_chain import FallbackChain, Spellings, no_others, where_it_was
@@ -30,7 +30,8 @@ from proxy.wire.prompt import RequestHints
 from proxy.wire.prompts.template import Template
 
 
-class BuiltJob(NamedTuple):
+@dataclass(slots=True, init=False)
+class BuiltJob:
     """A job, and how it came to be one."""
 
     job: Job
@@ -48,6 +49,28 @@ class BuiltJob(NamedTuple):
     """Its answer is short at first."""
     part: Part | None = None
     """What it adds to a call of several."""
+
+    def __init__(
+        self,
+        job: Job,
+        classified: Classified,
+        asked: RequestTraits,
+        promise: Promise,
+        request: Request,
+        body: bytes,
+        said: Said = (),
+        first: First | None = None,
+        part: Part | None = None,
+    ) -> None:
+        self.job = job
+        self.classified = classified
+        self.asked = asked
+        self.promise = promise
+        self.request = request
+        self.body = body
+        self.said = said
+        self.first = first
+        self.part = part
 
 
 class JobBuilder:
@@ -119,13 +142,13 @@ class JobBuilder:
         classified = self._classifier.classify(asked)
         facts = ENDPOINTS[request.endpoint]
         if request.route in SOMEWHERE:
-            classified = classified._replace(require=classified.require | {ROUTE_LABEL + request.route})
+            classified = replace(classified, require=classified.require | {ROUTE_LABEL + request.route})
         if head.pin:
             only = frozenset({BACKEND_LABEL + head.pin})
             if facts.api is Api.RESPONSES:  # what a backend keeps is nowhere else, whatever a rule wants
-                classified = classified._replace(require=only)
+                classified = replace(classified, require=only)
             else:
-                classified = classified._replace(require=classified.require | only)
+                classified = replace(classified, require=classified.require | only)
         kind = classified.traffic_class
         said: Said = ()
         first: First | None = None

@@ -11,7 +11,7 @@ scheduler, which holds both permits.
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from proxy.live import response_check as judge
 from proxy.live.answer import Answer
@@ -35,9 +35,9 @@ from proxy.wire.meter import Meter
 from proxy.wire.resumable import is_resumable
 from proxy.wire.trace_context import LOST, PREEMPTED, TracedAttempt
 
-BEGINNINGS_B = 64 << 20
+BEGINNINGS_B: Final = 64 << 20
 """Of all streams that others may join."""
-_PREEMPTED = internal(Kind.QUEUE_FULL, "Another request needed the place of this one.")
+_PREEMPTED: Final = internal(Kind.QUEUE_FULL, "Another request needed the place of this one.")
 
 
 class Jobs:

@@ -9,6 +9,7 @@ Back-pressure: one upstream reader, bounded writes; a slow client slows its own 
 """
 
 import asyncio
+from typing import Final
 
 from proxy.live.answer import Sink
 from proxy.live.stream import TimedStream
@@ -24,8 +25,8 @@ from proxy.wire.tap import Tap
 from proxy.wire.tokens import CountSource
 from proxy.wire.usage import NO_USAGE, Usage
 
-_PAGE = b"<"
-LINGER_S = 0.5
+_PAGE: Final = b"<"
+LINGER_S: Final = 0.5
 """After `[DONE]` an engine may end its body and keep the connection; one that does not is closed."""
 
 

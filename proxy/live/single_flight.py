@@ -5,6 +5,7 @@ beginning on, whenever it came.
 """
 
 import asyncio
+from typing import Final
 
 from proxy.live import response_check as judge
 from proxy.live.attempt import Caller, Try
@@ -19,7 +20,7 @@ from proxy.model.commands import Dispatch, Failed, Finished, Refused
 from proxy.model.endpoint import ENDPOINTS
 from proxy.model.faults import Fault
 
-KEPT_B = 256 << 10
+KEPT_B: Final = 256 << 10
 """Of a flowing answer, for those who come late; and for each client that is slower than the others."""
 
 

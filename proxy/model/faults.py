@@ -11,6 +11,7 @@ Owns the closed set of kinds. Knows nothing of HTTP: `wire.errors` alone maps a 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Source(StrEnum):
@@ -107,13 +108,13 @@ class Kind(StrEnum):
     BUG = "bug"
 
 
-NOT_REACHED = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT, Kind.TLS})
+NOT_REACHED: Final = frozenset({Kind.CONNECT, Kind.CONNECT_TIMEOUT, Kind.TLS})
 """Nothing was sent: no attempt at all."""
-CONTEXT_TOO_LONG = "context_length_exceeded"
+CONTEXT_TOO_LONG: Final = "context_length_exceeded"
 """The code, as OpenAI's, of a prompt that does not fit."""
-OUT_OF_CREDIT = "insufficient_quota"
+OUT_OF_CREDIT: Final = "insufficient_quota"
 """The code, as OpenAI's, of a budget that is used up: to ask again soon is of no use."""
-DECLINED = frozenset({Kind.BUSY, Kind.MISCONFIGURED, Kind.CANNOT})
+DECLINED: Final = frozenset({Kind.BUSY, Kind.MISCONFIGURED, Kind.CANNOT})
 """The engine said no before it did any work."""
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from proxy.model.faults import Fault, Kind, Source
 
@@ -28,8 +29,8 @@ class Phase(StrEnum):
     STREAM = "S"
 
 
-_WHO = {Source.DOWNSTREAM: "C", Source.UPSTREAM: "U", Source.INTERNAL: "P"}
-_SHED = frozenset(
+_WHO: Final = {Source.DOWNSTREAM: "C", Source.UPSTREAM: "U", Source.INTERNAL: "P"}
+_SHED: Final = frozenset(
     {
         Kind.QUEUE_FULL,
         Kind.QUOTA,
@@ -40,7 +41,7 @@ _SHED = frozenset(
         Kind.DRAINING,
     }
 )
-_LEFT = frozenset({Kind.LEFT, Kind.WRITE_STALL})
+_LEFT: Final = frozenset({Kind.LEFT, Kind.WRITE_STALL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,10 @@ class Outcome:
     fault: Fault | None = None
 
 
-SERVED = Outcome(Verdict.SERVED, "--")
-TUNNELLED = Outcome(Verdict.SERVED, "--")
+SERVED: Final = Outcome(Verdict.SERVED, "--")
+TUNNELLED: Final = Outcome(Verdict.SERVED, "--")
 """A WebSocket that was open for as long as its ends liked: how long tells of no speed."""
-UNFINISHED = Outcome(Verdict.SERVED, "US")
+UNFINISHED: Final = Outcome(Verdict.SERVED, "US")
 """The client has the whole text, but the engine left its stream without the `[DONE]` that its kind sends."""
 
 

@@ -6,7 +6,7 @@ kept; requests that were wrong in themselves are no jobs and do not count.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prometheus_client.metrics_core import Metric
 
@@ -18,9 +18,9 @@ from proxy.obs.rates import Rates
 from proxy.obs.record import Record
 
 KEPT, LATE = "kept", "late"
-CACHED = "cached"
+CACHED: Final = "cached"
 """Answered from memory: a source of its own, no merit of any engine."""
-_RESULTS = {Verdict.SHED: "refused", Verdict.FAILED: "failed", Verdict.CANCELLED: "left"}
+_RESULTS: Final = {Verdict.SHED: "refused", Verdict.FAILED: "failed", Verdict.CANCELLED: "left"}
 RESULTS = (KEPT, LATE, "refused", "failed", "left", CACHED)
 
 

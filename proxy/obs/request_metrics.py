@@ -17,7 +17,7 @@ from proxy.obs.record import Record, Streaming
 
 _NO_BACKEND: Final = "none"
 _NO_CLASS: Final = "none"
-_STATUSES = {0: "0", 499: "499"} | {status.value: str(status.value) for status in HTTPStatus}
+_STATUSES: Final = {0: "0", 499: "499"} | {status.value: str(status.value) for status in HTTPStatus}
 """Statuses that may become a label: those that exist, 0 for no answer, 499 for a client that left."""
 _LABELS: Final = ("endpoint", "class", "backend")
 _DIRECTIONS: Final = ("prompt", "completion", "cached")

@@ -7,13 +7,13 @@ Sources: OpenAI's `stream_options.include_usage`; vLLM 0.33.0 and SGLang 0.5.23 
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from proxy.wire import splice
 from proxy.wire.choices import finishes
 from proxy.wire.event import Event
 
-_NULL_USAGE = (b',"usage":null', b', "usage": null')
+_NULL_USAGE: Final[tuple[bytes, ...]] = (b',"usage":null', b', "usage": null')
 """As engines write it. Cannot occur inside text: there every quote is escaped."""
 
 
@@ -34,7 +34,7 @@ def with_usage(body: bytes, options: object, *, continuous: bool) -> bytes:
     return splice.with_first(body, "stream_options", wanted)
 
 
-_NOT_MOVED = frozenset({"usage", "choices"})
+_NOT_MOVED: Final = frozenset({"usage", "choices"})
 
 
 class Undo(StrEnum):

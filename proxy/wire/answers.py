@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
+from typing import Final
 
-_ALLOWED = frozenset(
+_ALLOWED: Final = frozenset(
     {
         b"age",
         b"cache-control",
@@ -28,16 +29,21 @@ _ALLOWED = frozenset(
         b"x-validation-time",
     }
 )
-_ALLOWED_PREFIXES = (b"openai-", b"x-ratelimit-", b"anthropic-ratelimit-", b"x-envoy-upstream-service-time")
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_ALLOWED_PREFIXES: Final[tuple[bytes, ...]] = (
+    b"openai-",
+    b"x-ratelimit-",
+    b"anthropic-ratelimit-",
+    b"x-envoy-upstream-service-time",
+)
+_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
-_STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+_STREAM_HEADERS: Final = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 """Every stream says so, whatever the engine says: intermediaries must not buffer it."""
-_SSE = (b"text/event-stream",)
-_LINES = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl")
-_STREAM_NAMES = frozenset(name for name, _ in _STREAM_HEADERS)
-_ABOUT_BODY = frozenset({b"content-disposition", b"content-encoding", b"content-language", b"content-type"})
-_JSON = (b"content-type", b"application/json")
+_SSE: Final[tuple[bytes, ...]] = (b"text/event-stream",)
+_LINES: Final[tuple[bytes, ...]] = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl")
+_STREAM_NAMES: Final = frozenset(name for name, _ in _STREAM_HEADERS)
+_ABOUT_BODY: Final = frozenset({b"content-disposition", b"content-encoding", b"content-language", b"content-type"})
+_JSON: Final = (b"content-type", b"application/json")
 
 
 def filtered(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -5,7 +5,7 @@ Owns the reading of request fields. The bytes themselves are forwarded as they c
 
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import orjson
@@ -18,14 +18,14 @@ from proxy.wire import multipart, native, weight
 from proxy.wire.headers import Head
 from proxy.wire.routes import Route
 
-_MAX_TOKENS_CEILING = 2**31 - 1
+_MAX_TOKENS_CEILING: Final = 2**31 - 1
 """Engines keep token counts in 32-bit signed integers; more is a mistake, not a wish."""
-_QUERY_FIELDS = 64
-_PLAIN = frozenset({b"", b"identity"})
-_INFLATE_STEP_B = 1 << 20
-_GZIP_SIZE_B = 4
+_QUERY_FIELDS: Final = 64
+_PLAIN: Final = frozenset({b"", b"identity"})
+_INFLATE_STEP_B: Final = 1 << 20
+_GZIP_SIZE_B: Final = 4
 """RFC 1952: the last bytes say how many there were."""
-WHOLE_B = 1 << 20
+WHOLE_B: Final = 1 << 20
 """Of a larger body the insides of long strings and lists are checked, but missing among its fields."""
 
 

@@ -6,14 +6,15 @@ then a tokenizer, then words. Every cut keeps characters whole, so there may be 
 
 import itertools
 from collections.abc import Iterator
+from typing import Final
 
 from proxy.wire import graphemes
 from proxy.wire.deltas import Segment, TextSlice
 from proxy.wire.tokens import TEXT_MAX, Tokenizer
 
-_PIECE_OF_LONG_TEXT = 4 * 1024
+_PIECE_OF_LONG_TEXT: Final = 4 * 1024
 """Characters; text over TEXT_MAX is cut in pieces of this size, whatever its tokens."""
-_OUTPUT_MAX_B = 4 * 1024 * 1024
+_OUTPUT_MAX_B: Final = 4 * 1024 * 1024
 """What the envelopes of all pieces of one event may add up to."""
 
 

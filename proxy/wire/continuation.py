@@ -6,7 +6,7 @@ The rules and their reasons: tests/benchmarks/RESUME.md (decision 5). Sends noth
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -16,12 +16,23 @@ from proxy.wire.event import Event
 from proxy.wire.resumable import LIMITS, ResumeDialect
 from proxy.wire.usage import Usage
 
-MOST_TEXT_B = 256 * 1024
+MOST_TEXT_B: Final = 256 * 1024
 """Longer text is not continued: it would be kept in memory and sent once more."""
 
-_MARKS = ("<|", "|>", "<\uff5c", "<think>", "</think>", "<s>", "</s>", "[INST]", "<start_of_turn>", "<end_of_turn>")
+_MARKS: Final[tuple[str, ...]] = (
+    "<|",
+    "|>",
+    "<\uff5c",
+    "<think>",
+    "</think>",
+    "<s>",
+    "</s>",
+    "[INST]",
+    "<start_of_turn>",
+    "<end_of_turn>",
+)
 """Spellings of special tokens: read back as text they may become tokens, or be cut out by a chat template."""
-_IDENTITY = ("id", "created", "model", "system_fingerprint")
+_IDENTITY: Final[tuple[str, ...]] = ("id", "created", "model", "system_fingerprint")
 
 
 class Continuation:

@@ -6,10 +6,11 @@ preflight asks for by name.
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
-_TOKEN = re.compile(rb"[a-z0-9-]{1,64}\Z")
-_MAX_NAMES = 64
-_EXPOSED = (
+_TOKEN: Final = re.compile(rb"[a-z0-9-]{1,64}\Z")
+_MAX_NAMES: Final = 64
+_EXPOSED: Final = (
     b"age, retry-after, retry-after-ms, server-timing, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
     b"x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, "
     b"x-ratelimit-reset-tokens, x-request-id, x-should-retry, x-tidegate-cache, x-tidegate-expandable, "

@@ -6,12 +6,12 @@ text) is no evidence.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from proxy.wire.deltas import Fields, Part
 from proxy.wire.tokens import TEXT_MAX, Count, CountSource, Estimator, Tokenizer, weaker
 
-_COUNT_MAX = 2**53
+_COUNT_MAX: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ clients add deltas up. Decides nothing: how many pieces and where is the caller'
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 Fields = dict[str, Any]
 
-_TEXT_FIELDS = ("reasoning_content", "reasoning", "content", "refusal")
-_RESPONSES_TEXT = frozenset(
+_TEXT_FIELDS: Final[tuple[str, ...]] = ("reasoning_content", "reasoning", "content", "refusal")
+_RESPONSES_TEXT: Final = frozenset(
     f"response.{what}.delta"
     for what in (
         "output_text",
@@ -30,12 +30,12 @@ _RESPONSES_TEXT = frozenset(
         "code_interpreter_call_code",
     )
 )
-_MESSAGES_TEXT = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
-_FIRST_ONLY = ("prompt_token_ids", "prompt_text", "prompt_logprobs")
-_LAST_ONLY = ("finish_reason", "stop_reason", "usage")
+_MESSAGES_TEXT: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+_FIRST_ONLY: Final[tuple[str, ...]] = ("prompt_token_ids", "prompt_text", "prompt_logprobs")
+_LAST_ONLY: Final[tuple[str, ...]] = ("finish_reason", "stop_reason", "usage")
 """null on earlier pieces, as OpenAI writes them."""
-_LAST_ONLY_ABSENT = ("matched_stop", "timings")
-_BIG_INTEGER = re.compile(rb"[0-9]{19}")
+_LAST_ONLY_ABSENT: Final[tuple[str, ...]] = ("matched_stop", "timings")
+_BIG_INTEGER: Final = re.compile(rb"[0-9]{19}")
 
 
 class Segment(NamedTuple):

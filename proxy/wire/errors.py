@@ -5,7 +5,7 @@ the API that was asked is in `error_shapes`; what engines mean by their own erro
 """
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -26,8 +26,8 @@ class Shape(NamedTuple):
     """The connection's framing is in doubt or its client misbehaves: close it."""
 
 
-_INVALID = "invalid_request_error"
-_SHAPES = {
+_INVALID: Final = "invalid_request_error"
+_SHAPES: Final = {
     Kind.MALFORMED: Shape(400, _INVALID, closes=True),
     Kind.HEAD_TOO_LARGE: Shape(431, _INVALID, closes=True),
     Kind.TARGET_TOO_LONG: Shape(414, _INVALID, closes=True),
@@ -76,21 +76,21 @@ _SHAPES = {
     Kind.BUG: Shape(500, "server_error", "internal_error"),
 }
 
-DO_NOT_RETRY = (b"x-should-retry", b"false")
+DO_NOT_RETRY: Final = (b"x-should-retry", b"false")
 """The SDKs obey it whatever the status."""
-_CHALLENGE = (b"www-authenticate", b'Bearer realm="tidegate"')
-_RETRY_AFTER_MAX_S = 120
+_CHALLENGE: Final = (b"www-authenticate", b'Bearer realm="tidegate"')
+_RETRY_AFTER_MAX_S: Final = 120
 """openai-python gives up above it, openai-node sleeps whatever it is told."""
-_HOPELESS = frozenset(
+_HOPELESS: Final = frozenset(
     {Kind.ELSEWHERE, Kind.STORAGE, Kind.EVENT_TOO_LARGE, Kind.LOOP, Kind.MISCONFIGURED, Kind.NOT_KEPT, Kind.TLS}
 )
 """Ends the same way however often it is tried."""
-_TEXT_MAX = 512
+_TEXT_MAX: Final = 512
 """Characters of an engine's own words that are put into an envelope of ours."""
-_COMPLAINTS_MAX = 5
-_LOOKED_AT_B = 4096
-_MISSING = re.compile(rb"not found|not exist|notfound|no such|unknown model|is not available")
-_BY_NAME = {
+_COMPLAINTS_MAX: Final = 5
+_LOOKED_AT_B: Final = 4096
+_MISSING: Final = re.compile(rb"not found|not exist|notfound|no such|unknown model|is not available")
+_BY_NAME: Final = {
     "invalid_request_error": 400,
     "context_length_exceeded": 400,
     "authentication_error": 401,
@@ -106,7 +106,7 @@ _BY_NAME = {
     "overloaded_error": 529,
 }
 """Types and codes of OpenAI's and Anthropic's errors, where no number is said."""
-_TGI_REFUSALS = frozenset({"validation", "template_error", "tool_error"})
+_TGI_REFUSALS: Final = frozenset({"validation", "template_error", "tool_error"})
 
 
 class ErrorAnswer(NamedTuple):

@@ -8,15 +8,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from proxy.model.faults import FaultError, Kind, downstream
 from proxy.model.limits import HeadLimits
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
-_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
-_SINGLE = frozenset({b"host", b"authorization", b"content-type", b"content-encoding", b"transfer-encoding", b"expect"})
-_FORWARD = frozenset(
+_METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+_SINGLE: Final = frozenset(
+    {b"host", b"authorization", b"content-type", b"content-encoding", b"transfer-encoding", b"expect"}
+)
+_FORWARD: Final = frozenset(
     {
         b"accept",
         b"accept-language",
@@ -44,11 +47,11 @@ _FORWARD = frozenset(
         b"x-session-id",
     }
 )
-_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
-_PLAIN_CONNECTION = frozenset({b"keep-alive", b"close"})
+_CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key"})
+_PLAIN_CONNECTION: Final = frozenset({b"keep-alive", b"close"})
 """What `Connection` nearly always says; names no header."""
-_FORWARD_PREFIXES = (b"openai-", b"x-stainless-")
-NEVER_FORWARDED = frozenset(
+_FORWARD_PREFIXES: Final[tuple[bytes, ...]] = (b"openai-", b"x-stainless-")
+NEVER_FORWARDED: Final = frozenset(
     {
         b"connection",
         b"content-length",
@@ -68,9 +71,9 @@ NEVER_FORWARDED = frozenset(
 )
 """Hop-by-hop, framing, or harmful: not even the configuration can let these pass."""
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}\Z")
-_SECONDS = re.compile(rb"[0-9]{1,7}(?:\.[0-9]{1,6})?\Z")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}\Z")
+_SECONDS: Final = re.compile(rb"[0-9]{1,7}(?:\.[0-9]{1,6})?\Z")
 
 
 @dataclass(slots=True, init=False)

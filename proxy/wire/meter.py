@@ -7,12 +7,13 @@ touched before the stream ends or somebody scrapes. Terms as in the serving lite
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from proxy.model.histogram import Histogram
 from proxy.wire import usage
 from proxy.wire.event import Event
 
-GOES_ON = b'"finish_reason":null'
+GOES_ON: Final = b'"finish_reason":null'
 """In every output event but the last, as vLLM, llama.cpp, SGLang and OpenAI write it; others take longer ways."""
 
 

@@ -15,8 +15,8 @@ PARTS_MAX: Final = 256
 _PART_HEAD_B: Final = 8192
 _VALUE_B: Final = 4096
 """Of a value that may be a model's name; a longer one is none."""
-_PROTECTED = re.compile(rb"\\(.)")
-_PARAMETER = re.compile(rb';\s*([A-Za-z0-9_*-]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;\s]*)')
+_PROTECTED: Final = re.compile(rb"\\(.)")
+_PARAMETER: Final = re.compile(rb';\s*([A-Za-z0-9_*-]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;\s]*)')
 
 
 class Span:

@@ -6,11 +6,12 @@ so a stream as a whole ends at most `max_delay_s` later, and not at all later on
 """
 
 from collections import deque
+from typing import Final
 
-MAX_DELAY_S = 0.050
+MAX_DELAY_S: Final = 0.050
 """Default bound: two tokens of a fast model, below what a reader sees as a stop."""
-_SMOOTHING = 0.15
-_EVENTS_MAX = 1024
+_SMOOTHING: Final = 0.15
+_EVENTS_MAX: Final = 1024
 """Events that may wait; a longer burst leaves its oldest at once."""
 
 

@@ -9,7 +9,7 @@ never do. An event not understood passes.
 """
 
 import re
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -19,11 +19,11 @@ from proxy.wire.deltas import Fields, Part, Segment
 from proxy.wire.event import Event
 from proxy.wire.tokens import Count
 
-_SEQUENCE = re.compile(rb'[{,]\s*"sequence_number"\s*:\s*([0-9]{1,15})(?=\s*[,}])')
+_SEQUENCE: Final = re.compile(rb'[{,]\s*"sequence_number"\s*:\s*([0-9]{1,15})(?=\s*[,}])')
 
 
-_IDS = re.compile(rb'("token_ids"\s*:\s*\[)([0-9]+(?:,[0-9]+)*)(?=\])')
-_USAGE = re.compile(rb'("usage"\s*:\s*\{)([^{}"]*(?:"[a-z_]*"[^{}"]*)*)(?=\})')
+_IDS: Final = re.compile(rb'("token_ids"\s*:\s*\[)([0-9]+(?:,[0-9]+)*)(?=\])')
+_USAGE: Final = re.compile(rb'("usage"\s*:\s*\{)([^{}"]*(?:"[a-z_]*"[^{}"]*)*)(?=\})')
 
 
 class Rechunker(Protocol):

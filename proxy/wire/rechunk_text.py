@@ -5,7 +5,7 @@ letter of a script without spaces, after 32 characters, or when the caller says 
 (roles, finish, usage, other events) pushes what waits out before it. Order within each text never changes.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from proxy.wire import deltas, graphemes
 from proxy.wire.counting import Evidence, TokenCounter
@@ -14,11 +14,11 @@ from proxy.wire.event import Event
 from proxy.wire.rechunk import data_span, shifted
 from proxy.wire.tokens import Count
 
-_TEXT_ENOUGH = 32
+_TEXT_ENOUGH: Final = 32
 """Characters that go out whether the word is whole or not."""
-_EVENTS_MAX = 64
+_EVENTS_MAX: Final = 64
 """Events joined to one at most."""
-_WAITING_MAX = 256
+_WAITING_MAX: Final = 256
 """Texts of one stream (n, prompts) that may wait at once."""
 
 

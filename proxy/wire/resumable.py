@@ -4,11 +4,11 @@ Owns that verdict on a request and an engine; reasons: tests/benchmarks/RESUME.m
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from proxy.model.endpoint import Endpoint
 
-_ANY_VALUE = frozenset(
+_ANY_VALUE: Final = frozenset(
     {
         *("model", "messages", "prompt", "stream", "temperature", "max_tokens", "max_completion_tokens"),  # looked at
         *("seed", "top_p", "top_k", "min_p"),  # without effect on greedy text
@@ -36,8 +36,8 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
     "response_format": ({"type": "text"},),
 }
 """Values that ask for nothing; a field in neither table may mean anything, so it forbids a continuation."""
-LIMITS = ("max_tokens", "max_completion_tokens")
-_OPENERS = frozenset({"user", "system", "developer"})
+LIMITS: Final[tuple[str, ...]] = ("max_tokens", "max_completion_tokens")
+_OPENERS: Final = frozenset({"user", "system", "developer"})
 
 
 class ResumeDialect(Protocol):

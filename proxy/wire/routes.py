@@ -47,7 +47,7 @@ def _spelled() -> Iterator[tuple[str, Route]]:
 _FAST: Final = {spelling.encode(): found for spelling, found in _spelled()}
 """Every spelling that needs no reading."""
 _TWICE: Final = "/v1/v1/"
-_SAFE_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]+\Z")
+_SAFE_PATH: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]+\Z")
 
 
 def route(raw_target: bytes, extra: Sequence[str] = ()) -> Route:

@@ -4,14 +4,15 @@ Works on text that a JSON parser has accepted; finds nothing in text that is not
 """
 
 import re
+from typing import Final
 
 import orjson
 
 from proxy.wire.weight import without_escapes
 
-_SPACE = re.compile(rb"[ \t\r\n]*")
-_BRACKET = re.compile(rb"[][{}]")
-_FLAT_GAPS = frozenset({b":", b",", b": ", b", "})
+_SPACE: Final = re.compile(rb"[ \t\r\n]*")
+_BRACKET: Final = re.compile(rb"[][{}]")
+_FLAT_GAPS: Final = frozenset({b":", b",", b": ", b", "})
 """What most often stands between two strings; changes no depth."""
 
 

@@ -12,12 +12,12 @@ from typing import Any, Final
 from proxy.model.faults import FaultError, Kind, internal
 from proxy.wire.allowance import AllowanceHeaders
 
-DONE = b"[DONE]"
-_BOM = b"\xef\xbb\xbf"
+DONE: Final = b"[DONE]"
+_BOM: Final = b"\xef\xbb\xbf"
 FREE_B: Final = 1024 * 1024
 """Of an event, before it takes from what all streams share; larger ones are taken for output, unread."""
 _STEP_B: Final = 256 * 1024
-_DROPPED_FIELDS = (b"id:", b"retry:", b"id\n", b"retry\n")
+_DROPPED_FIELDS: Final[tuple[bytes, ...]] = (b"id:", b"retry:", b"id\n", b"retry\n")
 
 
 class EventSplitter:

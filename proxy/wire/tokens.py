@@ -5,9 +5,9 @@ none. Loads nothing: tokenizers come from outside.
 """
 
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
-TEXT_MAX = 64 * 1024
+TEXT_MAX: Final = 64 * 1024
 """Characters; longer text is not tokenised where anybody waits for it (1 MB of one letter takes up to a second)."""
 
 
@@ -21,7 +21,7 @@ class CountSource(StrEnum):
     ESTIMATE = "estimate"
 
 
-_TRUST = {source: rank for rank, source in enumerate(CountSource)}
+_TRUST: Final = {source: rank for rank, source in enumerate(CountSource)}
 
 
 class Count(NamedTuple):
@@ -48,13 +48,13 @@ class Tokenizer(Protocol):
 
 # Bytes per token of o200k_base, measured on running text of each script (English prose and code; Russian, Greek,
 # Arabic, Hebrew; Chinese, Japanese, Korean; Hindi, Thai; emoji), rounded.
-_ASCII_LETTERS = bytes(range(65, 91)) + bytes(range(97, 123)) + b" "
-_ASCII_OTHER = bytes(code for code in range(128) if code not in _ASCII_LETTERS)
-_LEADS_OF_2 = bytes(range(0xC2, 0xE0))
-_LEADS_OF_3 = bytes((0xE0, 0xE1, 0xE2))
-_LEADS_OF_CJK = bytes(range(0xE3, 0xF0))
-_LEADS_OF_4 = bytes(range(0xF0, 0xF5))
-_TOKENS_PER_LETTER = 1 / 4.8
+_ASCII_LETTERS: Final = bytes(range(65, 91)) + bytes(range(97, 123)) + b" "
+_ASCII_OTHER: Final = bytes(code for code in range(128) if code not in _ASCII_LETTERS)
+_LEADS_OF_2: Final = bytes(range(0xC2, 0xE0))
+_LEADS_OF_3: Final = bytes((0xE0, 0xE1, 0xE2))
+_LEADS_OF_CJK: Final = bytes(range(0xE3, 0xF0))
+_LEADS_OF_4: Final = bytes(range(0xF0, 0xF5))
+_TOKENS_PER_LETTER: Final = 1 / 4.8
 _SCRIPTS = (
     (_ASCII_OTHER, 1 / 1.9),
     (_LEADS_OF_2, 2 / 5.6),
@@ -62,10 +62,10 @@ _SCRIPTS = (
     (_LEADS_OF_CJK, 3 / 4.0),
     (_LEADS_OF_4, 4 / 3.0),
 )
-_SHORT_WORD = 12
-_LEARN_FROM = 32.0
+_SHORT_WORD: Final = 12
+_LEARN_FROM: Final = 32.0
 _RATIO_MIN, _RATIO_MAX = 0.25, 4.0
-_LEARNING_RATE = 0.2
+_LEARNING_RATE: Final = 0.2
 
 
 class Estimator:

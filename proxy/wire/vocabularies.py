@@ -28,7 +28,7 @@ _FAMILIES = (
     ("kimi-k2", "kimi_k2"),
     ("olmo-2", "olmo2"),
 )
-_EXACT = {"gpt-4": "cl100k_base"}
+_EXACT: Final = {"gpt-4": "cl100k_base"}
 BPE_SUFFIX: Final = ".tiktoken"
 
 

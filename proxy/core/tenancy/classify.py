@@ -7,8 +7,9 @@ Owns that order, the matching of rules, and what is learned of how long answers 
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import exp
-from typing import Final, NamedTuple
+from typing import Final
 
 from proxy.model.cache import CacheRule
 from proxy.model.classes import BULK_CLASS, DEFAULT_CLASS, ClassSettings, Promise
@@ -27,7 +28,8 @@ _SEEN_ENOUGH: Final = 16
 _RATE: Final = 0.05
 
 
-class RequestTraits(NamedTuple):
+@dataclass(slots=True, init=False)
+class RequestTraits:
     """What rules look at."""
 
     endpoint: str
@@ -44,8 +46,35 @@ class RequestTraits(NamedTuple):
     promised: bool = False
     """It names a time of its own for the first token or between tokens."""
 
+    def __init__(
+        self,
+        endpoint: str,
+        model: str,
+        tenant: str,
+        stream: bool,
+        asked_class: str,
+        service_tier: str,
+        max_tokens: int | None,
+        prompt_tokens: int,
+        constrained: bool,
+        also: tuple[str, ...] = (),
+        promised: bool = False,
+    ) -> None:
+        self.endpoint = endpoint
+        self.model = model
+        self.tenant = tenant
+        self.stream = stream
+        self.asked_class = asked_class
+        self.service_tier = service_tier
+        self.max_tokens = max_tokens
+        self.prompt_tokens = prompt_tokens
+        self.constrained = constrained
+        self.also = also
+        self.promised = promised
 
-class Classified(NamedTuple):
+
+@dataclass(slots=True, init=False)
+class Classified:
     """The class, and how it was found."""
 
     traffic_class: "TrafficClass"
@@ -56,6 +85,22 @@ class Classified(NamedTuple):
     priority: int = 0
     require: frozenset[str] = frozenset()
     prefer: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        traffic_class: "TrafficClass",
+        by: str,
+        rule: int | None = None,
+        priority: int = 0,
+        require: frozenset[str] = frozenset(),
+        prefer: frozenset[str] = frozenset(),
+    ) -> None:
+        self.traffic_class = traffic_class
+        self.by = by
+        self.rule = rule
+        self.priority = priority
+        self.require = require
+        self.prefer = prefer
 
 
 class TrafficClass:
@@ -124,17 +169,23 @@ class Classifier:
         name = self._highest.get(asked.tenant, self._highest_of_others)
         if name is None or not found.traffic_class.is_above(self.classes[name]):
             return found
-        return found._replace(traffic_class=self.classes[name], by="ceiling", priority=0)
+        return replace(found, traffic_class=self.classes[name], by="ceiling", priority=0)
 
     def _by_request(self, asked: RequestTraits) -> Classified:
-        rule = next((rule for rule in self._rules if fits(rule.when, asked)), None)
+        rule = self._fitting(asked)
         if rule is None:
             return self._without_rule(asked)
         if rule.class_name is not None:
             found = Classified(self.classes[rule.class_name], "rule")
         else:
             found = self._without_rule(asked)
-        return found._replace(rule=rule.index, require=rule.require, prefer=rule.prefer)
+        return replace(found, rule=rule.index, require=rule.require, prefer=rule.prefer)
+
+    def _fitting(self, asked: RequestTraits) -> _Rule | None:
+        for rule in self._rules:
+            if fits(rule.when, asked):
+                return rule
+        return None
 
     def learn(self, asked: RequestTraits, output_tokens: int) -> None:
         """An answer had so many tokens."""

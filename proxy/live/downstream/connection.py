@@ -17,6 +17,7 @@ In each of them bytes that the client does not take are looked at first: whoever
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from proxy.live.downstream.budget import Budget
@@ -32,11 +33,11 @@ from proxy.model.limits import Limits
 from proxy.wire import answers, errors
 from proxy.wire.headers import Head, HeaderPolicy
 
-_LINGER_S = 1.0
+_LINGER_S: Final = 1.0
 """After our FIN what the client still sends is read and dropped as long as it sends: no reset destroys the answer."""
-_LINGER_MAX_S = 30.0
+_LINGER_MAX_S: Final = 30.0
 """But not longer than this."""
-_PIPELINE_BYTES = 256 * 1024
+_PIPELINE_BYTES: Final = 256 * 1024
 """Bodies waiting behind the request being answered; above it the connection is not read, not even for a FIN."""
 
 READING: Final = 0
@@ -267,7 +268,7 @@ class ClientConnection(ResponseWriter):
             self._start(message)
             return
         if message.fault is not None and message.fault.kind is Kind.UPGRADE:
-            message = message._replace(head=None)  # what follows it is lost until its turn comes: it gets no tunnel
+            message = replace(message, head=None)  # what follows it is lost until its turn comes: it gets no tunnel
         self._queue.append(message)
         self._queued_b += len(message.body)
         if self._queued_b > _PIPELINE_BYTES and self.transport is not None:

@@ -1,13 +1,14 @@
 """What a client connection hands over: one request as it was read."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from proxy.live.downstream.upload import Upload
 from proxy.model.faults import Fault
 from proxy.wire.headers import Head
 
 
-class Message(NamedTuple):
+@dataclass(slots=True, init=False)
+class Message:
     """One request as read: head checked, body whole; or the fault that ended the reading, with the head of whoever may
     not come in."""
 
@@ -24,3 +25,23 @@ class Message(NamedTuple):
     """Of a request without a checked head, as far as it was read: whose API was asked."""
     upload: Upload | None = None
     """Where its body comes, piece by piece; None: `body` is all of it."""
+
+    def __init__(
+        self,
+        head: Head | None,
+        body: bytes,
+        keep_alive: bool,
+        http10: bool,
+        fault: Fault | None = None,
+        charge_b: int = 0,
+        target: bytes = b"",
+        upload: Upload | None = None,
+    ) -> None:
+        self.head = head
+        self.body = body
+        self.keep_alive = keep_alive
+        self.http10 = http10
+        self.fault = fault
+        self.charge_b = charge_b
+        self.target = target
+        self.upload = upload

@@ -5,9 +5,10 @@ import fcntl
 import socket
 import struct
 import termios
+from typing import Final
 
-_INT = struct.Struct("i")
-_AT_ONCE = struct.pack("ii", 1, 0)
+_INT: Final = struct.Struct("i")
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
 """`struct linger`: on, no second."""
 
 

@@ -35,7 +35,7 @@ class Playground:
         assert head is not None
         pin = head.fields.get(PINNED, b"").decode("latin-1")[:256]
         target = head.target[len(PREFIX) :]
-        await self._handle(connection, message._replace(head=replace(head, target=target, pin=pin)))
+        await self._handle(connection, replace(message, head=replace(head, target=target, pin=pin)))
 
 
 def methods(path: str) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Final
 
 from proxy.config.backend import BackendOptions
 from proxy.config.schema import Config
@@ -19,8 +20,8 @@ from proxy.model.whole_answers import AS_OPENAI, WholeAnswers
 from proxy.wire.parameters import Changed
 
 _log = logging.getLogger("tidegate.backends")
-_WARN_S = 60.0
-_MODELS_MAX = 1024
+_WARN_S: Final = 60.0
+_MODELS_MAX: Final = 1024
 """Models of one backend of which something is remembered."""
 
 

@@ -6,12 +6,13 @@ begun anew when its place is needed: a clock that jumps loses no more than the p
 
 from array import array
 from math import floor
+from typing import Final
 
 Counts = tuple[int, int]
 """Good events, all events."""
 Bucket = tuple[int, int, int]
 """Number of its time (seconds over width), good events, all events."""
-_NEVER = -(1 << 62)
+_NEVER: Final = -(1 << 62)
 
 
 class Ring:

@@ -5,7 +5,7 @@ Owns the split between versions: by weight, and the same for all requests of one
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -13,7 +13,7 @@ from proxy.wire.body import invalid
 from proxy.wire.prompts.assembly import Reference
 from proxy.wire.prompts.template import Template
 
-_CODE = "prompt_not_found"
+_CODE: Final = "prompt_not_found"
 
 
 class _Versions:

@@ -1,5 +1,6 @@
 """Rules first, then the header, the tier, and what answers usually are."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ CLASSES = with_built_in((read(ClassSettings, {"name": "gold", "slo": "chatbot", 
 
 def asked(**changes: Any) -> RequestTraits:
     usual = RequestTraits("chat.completions", "m", "", True, "", "", None, 100, False)
-    return usual._replace(**changes)
+    return replace(usual, **changes)
 
 
 def classified(*rules: dict[str, Any], bulk_tokens: int | None = 2048, **changes: Any) -> Classified:
