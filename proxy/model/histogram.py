@@ -22,7 +22,7 @@ def with_bounds(*more: float | None) -> tuple[float, ...]:
 class Histogram:
     """Counts of one series by bucket, and the sum of what was counted in seconds."""
 
-    __slots__ = ("_above", "_at", "_bounds", "_counts", "_up_to", "exemplars", "sum")
+    __slots__ = ("_above", "_at", "_bounds", "_counts", "_first", "_last", "_up_to", "exemplars", "sum")
 
     def __init__(self, bounds: tuple[float, ...] = SECONDS) -> None:
         """`bounds`: upper ones, seconds, ascending."""
@@ -32,6 +32,8 @@ class Histogram:
         self._at = 0
         """The bucket last counted into: above `_above`, up to `_up_to`."""
         self._above = self._up_to = -inf
+        self._first, self._last = len(bounds), -1
+        """The buckets that anything was counted into are among these."""
         self.exemplars: dict[int, tuple[float, str]] | None = None
         """By bucket: a value in it, and the trace that it is of. None: nobody keeps any."""
 
@@ -57,8 +59,15 @@ class Histogram:
         while at and value_s <= bounds[at - 1]:
             at -= 1
         self._at = at
+        self._holds(at, at)
         self._above = bounds[at - 1] if at else -inf
         self._up_to = bounds[at] if at < len(bounds) else inf
+
+    def _holds(self, first: int, last: int) -> None:
+        if first < self._first:
+            self._first = first
+        if last > self._last:
+            self._last = last
 
     def copy(self) -> "Histogram":
         """Another one with the same counts."""
@@ -68,14 +77,20 @@ class Histogram:
 
     def add(self, other: "Histogram") -> None:
         """Count what `other`, of the same bounds, has counted, too."""
-        if other.sum or any(other._counts):
-            self._counts = [mine + theirs for mine, theirs in zip(self._counts, other._counts, strict=True)]
+        first, last, mine, theirs = other._first, other._last, self._counts, other._counts
+        for at in range(first, last + 1):
+            mine[at] += theirs[at]
+        if last >= first:
+            self._holds(first, last)
             self.sum += other.sum
 
     def take(self, other: "Histogram") -> None:
         """Move what `other` has counted to here."""
         self.add(other)
-        other._counts = [0] * len(other._counts)
+        counts = other._counts
+        for at in range(other._first, other._last + 1):
+            counts[at] = 0
+        other._first, other._last = other._at, other._at  # it counts there again without looking for it
         other.sum = 0.0
 
     @property

@@ -65,7 +65,10 @@ def digits(shown: bytes) -> str:
 def _shown(headers: Mapping[bytes, bytes]) -> bytes | None:
     """What tells clients apart where nobody is asked for a key: whatever they say."""
     value = headers.get(b"authorization")
-    if value is not None:
-        scheme, _, rest = value.partition(b" ")
-        value = rest.strip() if scheme.lower() == b"bearer" else value.strip()
-    return value or headers.get(b"x-api-key")
+    return (None if value is None else _credential(value)) or headers.get(b"x-api-key")
+
+
+@lru_cache(maxsize=1024)
+def _credential(value: bytes) -> bytes:
+    scheme, _, rest = value.partition(b" ")
+    return rest.strip() if scheme.lower() == b"bearer" else value.strip()

@@ -7,26 +7,26 @@ this process: they are compared with each other and never leave it.
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from proxy.wire.body import invalid
 from proxy.wire.prompts.marks import HINT, unmarked
 
-BLOCK_B = 512
-BLOCK_TOKENS = 128
+BLOCK_B: Final = 512
+BLOCK_TOKENS: Final = 128
 """About: four bytes a token."""
-MAX_BLOCKS = 4096
-_MAX_B = BLOCK_B * MAX_BLOCKS
-_BYTES_PER_TOKEN = 4
+MAX_BLOCKS: Final = 4096
+_MAX_B: Final = BLOCK_B * MAX_BLOCKS
+_BYTES_PER_TOKEN: Final = 4
 _CUTS_B = tuple(BLOCK_B * blocks for blocks in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256))
 """Where prompts are compared that are to be sorted; the longer, the less often."""
-_HEAD_DIGEST_B = 4
-_MARKUP_B = 64
+_HEAD_DIGEST_B: Final = 4
+_MARKUP_B: Final = 64
 """Of a body, what is not prompt: names, braces, parameters."""
-_MILLISECONDS = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,6})?\Z")
-_CONSTRAINTS = frozenset(
+_MILLISECONDS: Final = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,6})?\Z")
+_CONSTRAINTS: Final = frozenset(
     {
         "tools",
         "functions",
@@ -43,7 +43,7 @@ _CONSTRAINTS = frozenset(
     }
 )
 """Fields that bind the output; `response_format` does so too unless it says `text`."""
-_PLAIN_FORMATS = frozenset({"text", None})
+_PLAIN_FORMATS: Final = frozenset({"text", None})
 
 
 class RequestHints(NamedTuple):
@@ -56,7 +56,7 @@ class RequestHints(NamedTuple):
     """Longest wait for a backend."""
 
 
-NO_WISHES = RequestHints()
+NO_WISHES: Final = RequestHints()
 _BOUNDS_MS = (("ttft", 1.0, 3_600_000.0), ("tpot", 0.01, 60_000.0), ("deadline", 1.0, 86_400_000.0))
 """Wish, least and most milliseconds: less cannot be kept by any engine, more is a mistake of units."""
 _WISHES = tuple(
@@ -72,20 +72,20 @@ _WISHES = tuple(
     )
     for name in reversed(names)
 )
-_WAIT = b"x-llm-d-inference-ttl"
-_WISH_NAMES = frozenset((_WAIT, *(name for name, *_ in _WISHES)))
-_GO_DURATION = re.compile(rb"(?:(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:ns|us|ms|s|m|h)){1,6}\Z")
-_GO_PART = re.compile(rb"([0-9.]+)(ns|us|ms|s|m|h)")
-_GO_UNITS = {b"ns": 1e-9, b"us": 1e-6, b"ms": 1e-3, b"s": 1.0, b"m": 60.0, b"h": 3600.0}
-_MAX_WAIT_S = 86_400.0
-_SESSION_HEADERS = (b"x-session-id", b"x-session-affinity", b"x-dynamo-session-id")
+_WAIT: Final = b"x-llm-d-inference-ttl"
+_WISH_NAMES: Final = frozenset((_WAIT, *(name for name, *_ in _WISHES)))
+_GO_DURATION: Final = re.compile(rb"(?:(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:ns|us|ms|s|m|h)){1,6}\Z")
+_GO_PART: Final = re.compile(rb"([0-9.]+)(ns|us|ms|s|m|h)")
+_GO_UNITS: Final = {b"ns": 1e-9, b"us": 1e-6, b"ms": 1e-3, b"s": 1.0, b"m": 60.0, b"h": 3600.0}
+_MAX_WAIT_S: Final = 86_400.0
+_SESSION_HEADERS: Final[tuple[bytes, ...]] = (b"x-session-id", b"x-session-affinity", b"x-dynamo-session-id")
 _AGENT_SESSION, _AGENT = b"x-claude-code-session-id", b"x-claude-code-agent-id"
-_USER_MARK = "_session_"
-_MOST_USER = 1024
+_USER_MARK: Final = "_session_"
+_MOST_USER: Final = 1024
 """Characters of a `user_id` that is looked into."""
-_STAMP = b"x-anthropic-billing-header"
-_STAMP_WITHIN_B = 128
-_STAMP_LINE = re.compile(_STAMP + rb':[^"\\]*')
+_STAMP: Final = b"x-anthropic-billing-header"
+_STAMP_WITHIN_B: Final = 128
+_STAMP_LINE: Final = re.compile(_STAMP + rb':[^"\\]*')
 
 
 def hints(headers: Mapping[bytes, bytes]) -> RequestHints:
@@ -193,7 +193,7 @@ def prefix(fields: Mapping[str, Any], model: str, whose: str) -> tuple[int, ...]
     chained = hash((model, whose))
     chain: list[int] = []
     start = 0
-    if HINT in data:
+    if data.find(HINT) >= 0:
         data, border = unmarked(data)
         for at in range(0, border, BLOCK_B):  # the last block ends there
             chained = hash((chained, data[at : min(border, at + BLOCK_B)]))
@@ -253,7 +253,20 @@ def _bytes_of(value: Any, most_b: int) -> bytes:
         return orjson.dumps(value)
     data = bytearray()
     for item in value:
-        data += orjson.dumps(item)
+        data += _written(item)
         if len(data) >= most_b:
             break
     return bytes(data)
+
+
+def _written(item: Any) -> bytes:
+    """A message of a role and a text is nearly all that there is. Line ends stay as they are: what is compared with its
+    like need not be read again. A quote would: nothing in a text may look like a mark."""
+    if isinstance(item, dict) and len(item) == 2:
+        role, text = item.get("role"), item.get("content")
+        if isinstance(role, str) and isinstance(text, str) and text.find('"') < 0 and role.find('"') < 0:
+            try:
+                return b"".join((b'{"role":"', role.encode(), b'","content":"', text.encode(), b'"}'))
+            except UnicodeEncodeError:  # half a surrogate pair, which orjson refuses, too
+                pass
+    return orjson.dumps(item)

@@ -14,6 +14,8 @@ from proxy.wire.rechunk import TokenRechunker
 from proxy.wire.stages import counted
 
 _TEXT: Final = re.compile(rb'"(?:content|text|reasoning_content|reasoning)": ?"([^"\\\r\n]+)"')
+_CONTENT: Final = b'"content":"'
+_UNPLAIN: Final = re.compile(rb"[\\\r\n]")
 _QUOTE: Final = 34
 _LF: Final = 10
 _CR: Final = 13
@@ -78,10 +80,17 @@ class StraightWay:
 
     def _learn(self, event: bytes) -> None:
         """An event of output that goes on: the next one may be like it."""
-        found = _TEXT.search(event)
-        if found is not None and event.find(GOES_ON) >= 0 and self._meter.last_token is not None:
-            self._vain += 1
-            self._head, self._rest = event[: found.start(1)], event[found.end(1) :]
+        if self._meter.last_token is None or event.find(GOES_ON) < 0:
+            return
+        start = event.find(_CONTENT) + len(_CONTENT)
+        end = event.find(b'"', start)
+        if start < len(_CONTENT) or end <= start or _UNPLAIN.search(event, start, end) is not None:
+            found = _TEXT.search(event)
+            if found is None:
+                return
+            start, end = found.start(1), found.end(1)
+        self._vain += 1
+        self._head, self._rest = event[:start], event[end:]
 
 
 def _joined(pieces: list[bytes]) -> bytes:

@@ -13,14 +13,23 @@ from proxy.wire import native, sse
 from proxy.wire.ends import Ends
 from proxy.wire.event import Event
 
-_COUNT_MAX = 2**53
+_COUNT_MAX: Final = 2**53
 _COUNTED: Final = (b"x-prompt-tokens", b"x-generated-tokens")
-_ANSWERS = re.compile(
-    rb'"(?:content|text|arguments|refusal|partial_json|response)": ?"[^"]'
-    rb'|"response\.(?:output_text|function_call_arguments|refusal)\.delta"'
+_ANSWERS: Final[tuple[bytes, ...]] = tuple(
+    b'"' + name + b'":' for name in (b"content", b"text", b"arguments", b"refusal", b"partial_json", b"response")
 )
+_OF_RESPONSES: Final = re.compile(rb'"response\.(?:output_text|function_call_arguments|refusal)\.delta"')
 """An empty text is a role chunk, or a piece of thought beside it; names that end in `content` are others."""
-_LAST_WORDS = frozenset(
+_TEXT: Final = b'"delta":{"content":"'
+_ROLE: Final = b'"delta":{"role":"assistant","content":""}'
+_DELTA: Final = b'"delta":'
+_QUOTE: Final = 34
+_SPACE: Final = 32
+_USAGE: Final = b',"usage":{'
+_OBJECT: Final = 123
+_TAIL_B: Final = 512
+"""Usage of a whole answer stands in as many of its last bytes, where it stands last."""
+_LAST_WORDS: Final = frozenset(
     {
         "response.completed",
         "response.incomplete",
@@ -35,7 +44,7 @@ _LAST_WORDS = frozenset(
 """Types of the event that ends a stream of typed events; `response.output_text.done` and the like end a part of it."""
 
 
-_MIDDLES = frozenset({"image_generation.partial_image", "image_edit.partial_image"})
+_MIDDLES: Final = frozenset({"image_generation.partial_image", "image_edit.partial_image"})
 """Types of events that say themselves that they are not all; of sounds it is not known well enough how engines end."""
 
 
@@ -47,7 +56,7 @@ class Usage(NamedTuple):
     cached_tokens: int | None = None
 
 
-NO_USAGE = Usage()
+NO_USAGE: Final = Usage()
 
 
 def both(one: Usage, other: Usage) -> Usage:
@@ -61,7 +70,9 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 def of_body(body: bytes) -> Usage:
     """Usage of a whole JSON answer."""
-    fields = _read(body)
+    fields = _told_last(body)
+    if fields is None:
+        fields = _read(body)
     if isinstance(fields, list):
         return Usage(*native.total(fields))
     return _of_fields(fields) if isinstance(fields, dict) else NO_USAGE
@@ -106,8 +117,16 @@ def of_event(event: Event) -> Usage:
 
 def holds_content(event: Event) -> bool:
     """Whether an event carries output: text, tool call, reasoning, refusal or audio; not a bare role."""
-    if len(event.raw) > sse.FREE_B:
+    raw = event.raw
+    if len(raw) > sse.FREE_B:
         return True
+    if raw.find(b'"type":') < 0:  # as nearly all events of a chat are written: found without reading them
+        at = raw.find(_TEXT) + len(_TEXT)
+        if at >= len(_TEXT) and raw[at] != _QUOTE:
+            return True
+        at = raw.find(_ROLE)
+        if at >= 0 and raw.find(_DELTA, at + 1) < 0 and raw.find(_DELTA) == at and raw.find(b'"text"') < 0:
+            return False
     kind = event.object.get("type")
     if isinstance(kind, str):  # Responses and audio; Anthropic messages
         return kind.endswith(".delta") or kind == "content_block_delta"
@@ -120,7 +139,17 @@ def holds_content(event: Event) -> bool:
 def begins_answer(data: bytes) -> bool:
     """Whether raw bytes of a stream hold a piece of the answer proper: text or a tool's arguments, no thought. Cheap,
     and asked only until it is so; what it does not know reads as thought."""
-    return _ANSWERS.search(data) is not None
+    for name in _ANSWERS:
+        at = data.find(name)
+        while at >= 0:
+            at += len(name)
+            if at < len(data) and data[at] == _SPACE:
+                at += 1
+            text = data[at : at + 2]
+            if len(text) == 2 and text[0] == _QUOTE and text[1] != _QUOTE:
+                return True
+            at = data.find(name, at)
+    return data.find(b'"response.') >= 0 and _OF_RESPONSES.search(data) is not None
 
 
 def _choice_has_content(choice: dict[str, Any]) -> bool:
@@ -143,7 +172,11 @@ def is_unfinished(event: bytes) -> bool:
 
 
 def _told_by(event: Event, events: list[Event]) -> Usage:
-    if b'"usage"' in event.raw or (b'"timings"' in event.raw and _is_single(events)):
+    raw = event.raw
+    if raw.find(b'"usage"') >= 0:
+        told = None if raw.find(b'"response"') >= 0 else _told_last(event.data)
+        return _of_fields(event.object.get("response", event.object) if told is None else told)
+    if raw.find(b'"timings"') >= 0 and _is_single(events):
         return _of_fields(event.object.get("response", event.object))
     return NO_USAGE
 
@@ -189,6 +222,20 @@ def _of_timings(timings: Any) -> Usage:
     cached, new = _count(timings.get("cache_n")), _count(timings.get("prompt_n"))
     prompt = None if cached is None or new is None else cached + new
     return Usage(prompt, _count(timings.get("predicted_n")), cached)
+
+
+def _told_last(body: bytes) -> dict[str, Any] | None:
+    """Usage of an object in which it stands last, as vLLM, SGLang and OpenAI write it, without reading all the rest:
+    what follows its name is the end of the whole, so that it is no object inside of another one. Quotes inside of texts
+    are escaped, so that it is no text either. Whether all the rest is JSON nobody looks. None: it does not stand there,
+    or cannot be told like this."""
+    if not body.endswith(b"}}") or body[0] != _OBJECT:
+        return None
+    at = body.rfind(_USAGE, max(0, len(body) - _TAIL_B))
+    if at < 0:
+        return None
+    fields = _read(b"{" + body[at + 1 :])
+    return fields if isinstance(fields, dict) else None
 
 
 def _count(value: Any) -> int | None:

@@ -1,5 +1,6 @@
 """Our histogram against the library's own, value by value."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -27,3 +28,21 @@ def test_the_same_counts_as_prometheus_client(values: list[float]) -> None:
 def test_bounds_grow() -> None:
     assert list(SECONDS) == sorted(set(SECONDS))
     assert (SECONDS[0], SECONDS[-1]) == (0.001, 60)
+
+
+@given(st.lists(st.tuples(st.booleans(), VALUES), max_size=30))
+def test_what_is_moved_is_counted_once(steps: list[tuple[bool, float]]) -> None:
+    """However often what was counted is moved meanwhile, and wherever counting goes on."""
+    all_of, to, part, other = Histogram(), Histogram(), Histogram(), Histogram()
+    for moves, value in steps:
+        for one in (all_of, part):
+            one.observe(value, 2)
+        if moves:
+            other.add(part.copy())
+            to.take(part)
+            assert part.seen() == 0
+            assert part.sum == 0
+    to.add(part)
+    other.add(part)
+    assert to.cumulative() == other.cumulative() == all_of.cumulative()
+    assert to.sum == pytest.approx(all_of.sum)

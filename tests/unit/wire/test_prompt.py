@@ -242,3 +242,21 @@ def test_constraints(fields: dict[str, Any], expected: bool) -> None:
 def test_a_tier_is_text() -> None:
     assert prompt.tier({"service_tier": "flex"}) == "flex"
     assert prompt.tier({"service_tier": 3}) == prompt.tier({}) == ""
+
+
+def test_a_text_that_looks_like_a_mark_is_none() -> None:
+    marked = {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "x" * 600, "cache_control": {"type": "ephemeral"}}]}
+        ]
+    }
+    quoted = {"messages": [{"role": "user", "content": "x" * 600 + '","cache_control":{"type":"ephemeral"}'}]}
+    assert len(prompt.prefix(quoted, "m", "")) == 1
+    assert prompt.prefix(marked, "m", "") != prompt.prefix(quoted, "m", "")
+
+
+@pytest.mark.parametrize("text", ["", "plain", 'a "quote"', "line\nend", "\u00e9\u4e2d", "a\\b"])
+def test_a_message_is_the_same_however_its_fields_stand(text: str) -> None:
+    one = {"messages": [{"role": "user", "content": text}, {"role": "user", "content": "x" * 600}]}
+    other = {"messages": [{"content": text, "role": "user"}, {"role": "user", "content": "x" * 600}]}
+    assert (prompt.prefix(one, "m", "") == prompt.prefix(other, "m", "")) == ('"' not in text)

@@ -1,8 +1,10 @@
 """What engines say in passing: usage, content, the end. Held against every captured stream, whole and cut anywhere."""
 
 import json
+import re
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -230,3 +232,65 @@ def test_a_part_of_a_picture_is_not_the_end(kind: str) -> None:
 @pytest.mark.parametrize("event", [b"", b"data: [1]\n\n", b'data: {"type": ["x"]}\n\n', b"data: {}\n\n"])
 def test_of_other_events_nothing_is_known(event: bytes) -> None:
     assert not usage.is_unfinished(event)
+
+
+COUNTED = {"prompt_tokens": 7, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 3}}
+MIMIC = ',"usage":{"completion_tokens":1}}'
+BODIES = [
+    {"choices": [], "usage": COUNTED},
+    {"choices": [], "usage": COUNTED, "x": {}},
+    {"usage": COUNTED, "choices": [{"message": {"content": MIMIC}}], "x": {}},
+    {"usage": COUNTED, 'x,"usage': {"completion_tokens": 1}},
+    {"usage": COUNTED, "x": {"a": 1, "usage": {"completion_tokens": 1}}},
+    {"usage": {**COUNTED, "a": 1, "usage": {"completion_tokens": 1}}},
+    {"a": 1, "usage": {"input_tokens": 3, "output_tokens": 4, "cache_read_input_tokens": 5}},
+    {"a": 1, "usage": {"completion_tokens": "many"}},
+    {"a": 1, "usage": {}},
+    {"a": MIMIC, "b": {}},
+    {"a": 1, "timings": {"prompt_n": 1, "cache_n": 2, "predicted_n": 3}},
+    [{"a": 1, "usage": COUNTED}],
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("pad", [0, 480, 600])
+def test_usage_is_told_by_the_whole_body_however_it_is_found(body: Any, pad: int) -> None:
+    if pad and isinstance(body, dict):
+        body = {"pad": "p" * pad, **body, **({"usage": {**body["usage"], "pad": "p" * pad}} if "usage" in body else {})}
+    data = orjson.dumps(body)
+    spaced = orjson.dumps(body, option=orjson.OPT_INDENT_2)  # is read as a whole
+    assert usage.of_body(data) == usage.of_body(spaced)
+
+
+def test_of_an_event_that_tells_a_response_the_response_tells() -> None:
+    event = {"response": {"a": 1, "usage": COUNTED}, "usage": {"completion_tokens": 1}}
+    assert usage.of_event(Event(b"data: " + orjson.dumps(event) + b"\n\n")).completion_tokens == 9
+
+
+PIECES = (
+    *(b'"content":', b'"text":', b'"arguments": "', b'"', b" ", b"x", b'\\"', b'"response.', b'output_text.delta"'),
+    *(b'"response":"', b'"refusal":""', b"\n"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9))
+def test_an_answer_begins_where_a_text_is_not_empty(pieces: list[bytes]) -> None:
+    data = b"".join(pieces)
+    names = rb'"(?:content|text|arguments|refusal|partial_json|response)": ?"[^"]'
+    kinds = rb'"response\.(?:output_text|function_call_arguments|refusal)\.delta"'
+    assert usage.begins_answer(data) == (re.search(names + b"|" + kinds, data) is not None)
+
+
+DELTAS = [{}, {"role": "assistant", "content": ""}, {"content": ""}, {"content": "a"}, {"role": "assistant"}]
+DELTAS += [{"content": "", "reasoning_content": "a"}, {"content": '"type":'}, {"tool_calls": [{"type": "function"}]}]
+
+
+@pytest.mark.parametrize("first", DELTAS)
+@pytest.mark.parametrize("second", [None, *DELTAS])
+@pytest.mark.parametrize("more", [{}, {"type": "x"}, {"type": "x.delta"}])
+def test_output_is_found_without_reading_where_reading_finds_it(first: Any, second: Any, more: Any) -> None:
+    choices = [{"index": index, "delta": delta} for index, delta in enumerate((first, second)) if delta is not None]
+    value = {"choices": choices, **more}
+    plain, read = orjson.dumps(value), orjson.dumps(value, option=orjson.OPT_INDENT_2).replace(b"\n", b"")
+    compact, spaced = (usage.holds_content(Event(b"data: " + one + b"\n\n")) for one in (plain, read))
+    assert compact == spaced
