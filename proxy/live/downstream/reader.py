@@ -10,6 +10,7 @@ import httptools
 
 from proxy.live.downstream.budget import COPIES
 from proxy.live.downstream.message import Message
+from proxy.live.downstream.recognised import Recognised
 from proxy.live.downstream.terms import Terms
 from proxy.live.downstream.upload import Upload
 from proxy.model.faults import Fault, FaultError, Kind, downstream
@@ -23,12 +24,10 @@ IN_BODY: Final = 2
 ENDED: Final = 3
 """Nothing more is read."""
 
-_STEP_B = 64 * 1024
+_STEP_B: Final = 64 * 1024
 """What is taken for a chunked body at a time."""
-_SEPARATORS_B = 4
+_SEPARATORS_B: Final = 4
 """Between a header's name and value, and at its end."""
-
-
 _NOTHING: Final[list[Message]] = []
 
 
@@ -40,12 +39,15 @@ class Reader:
         "_body",
         "_charge_b",
         "_chunked",
+        "_forward",
         "_head",
         "_head_b",
         "_headers",
+        "_http10",
         "_parser",
         "_raw_b",
         "_ready",
+        "_recognised",
         "_target",
         "_terms",
         "_trailers",
@@ -61,13 +63,16 @@ class Reader:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._recognised = Recognised(terms)
         self._ready: list[Message] = []
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._head: Head | None = None
         self._target = b""
         self._head_b = self._raw_b = self._barren_b = self._trailers = self._charge_b = 0
-        self._chunked = self._upgrade = False
+        self._chunked = self._upgrade = self._http10 = False
+        self._forward: list[tuple[bytes, bytes]] = []
+        """Of the head that is read, as it was before anybody asked whether it may come in."""
         self.state = BETWEEN
         self.peer = ""
         """Address from which the bytes come."""
@@ -84,8 +89,13 @@ class Reader:
         """The messages that `data` completes; the last one may be the fault with which the reading ends."""
         if self._parser is None:
             return _NOTHING
-        if self.state == BETWEEN and not framing.is_request_line(data):
-            return [self.refuse(downstream(Kind.MALFORMED, "The request line is malformed."))]
+        is_first = self.state == BETWEEN
+        if is_first:
+            message = self._recognised.message(data, self.peer)
+            if message is not None:
+                return [message] if message.fault is None else [self._kept_out(message.head, message.fault)]
+            if not framing.is_request_line(data):
+                return [self.refuse(downstream(Kind.MALFORMED, "The request line is malformed."))]
         body_b = self.body_b
         self._raw_b += len(data)
         self._parse(data)
@@ -96,7 +106,16 @@ class Reader:
         if not self._ready:
             return _NOTHING
         ready, self._ready = self._ready, []
+        if is_first and self.state == BETWEEN and len(ready) == 1:
+            message = ready[0]
+            if message.keep_alive and not message.http10 and message.upload is None and message.head is not None:
+                self._recognised.learn(data, message.head, self._forward)
         return ready
+
+    def _kept_out(self, head: Head | None, fault: Fault) -> Message:
+        self._head = head
+        self._target = b"" if head is None else head.target
+        return self.refuse(fault)
 
     def refuse(self, fault: Fault) -> Message:
         """A request that cannot be read: the last message."""
@@ -151,14 +170,15 @@ class Reader:
             self._check_upgrade(parser.get_method())
             self._upgrade = True
             return
-        self._head = self._checked_head(parser)
+        self._head = head = self._checked_head(parser)
+        self._forward = head.forward
         if terms.gate is not None:
-            terms.gate(self._head, self.peer)
+            terms.gate(head, self.peer)
         length = self._content_length()
         self._chunked = length < 0
         if length == 0:
             return
-        if terms.uploads is not None and terms.uploads(self._head):
+        if terms.uploads is not None and terms.uploads(head):
             self._begin_upload(parser, length)
             return
         if length > terms.limits.body.size:
@@ -167,7 +187,7 @@ class Reader:
             self._charge(COPIES * length)
         self.state = IN_BODY
         self.body_start = terms.clock()
-        self.wants_continue = self._head.expects_continue
+        self.wants_continue = head.expects_continue
 
     def on_body(self, data: bytes) -> None:
         if self.upload is not None:
@@ -201,8 +221,7 @@ class Reader:
         self._raw_b = self.body_b = 0
         self.wants_continue = False
         charge_b, self._charge_b = self._charge_b, 0
-        http10 = parser.get_http_version() == "1.0"
-        self._ready.append(Message(self._head, body, parser.should_keep_alive(), http10, None, charge_b))
+        self._ready.append(Message(self._head, body, parser.should_keep_alive(), self._http10, None, charge_b))
 
     # --- inside
 
@@ -212,16 +231,15 @@ class Reader:
         self.state = IN_BODY
         self.wants_continue = self._head.expects_continue
         self.upload = Upload(length_b)
-        http10 = parser.get_http_version() == "1.0"
-        keep_alive = parser.should_keep_alive()
-        self._ready.append(Message(self._head, b"", keep_alive, http10, upload=self.upload))
+        self._ready.append(Message(self._head, b"", parser.should_keep_alive(), self._http10, upload=self.upload))
 
     def _checked_head(self, parser: httptools.HttpRequestParser) -> Head:
-        terms = self._terms
+        terms, version = self._terms, parser.get_http_version()
+        self._http10 = version == "1.0"
         return check_head(
             parser.get_method(),
             self._target,
-            parser.get_http_version(),
+            version,
             self._headers,
             limits=terms.limits.head,
             policy=terms.policy,

@@ -17,6 +17,7 @@ import httptools
 
 from proxy.live.upstream.address import SocketAddress
 from proxy.live.upstream.deadlines import FIRST_BYTE_S, Deadlines
+from proxy.live.upstream.recognised import RecognisedAnswers
 from proxy.live.watch import NEVER, Watch
 from proxy.model.faults import Fault, FaultError, Kind, Retry, upstream
 from proxy.wire import framing
@@ -73,12 +74,14 @@ class UpstreamConnection(Deadlines):
     __slots__ = (
         "_abandoned",
         "_between_chunks",
+        "_ended_well",
         "_framing_b",
         "_headers",
         "_owner",
         "_parser",
         "_read_at",
         "_receiver",
+        "_recognised",
         "_request_b",
         "_status",
         "_switched",
@@ -97,6 +100,7 @@ class UpstreamConnection(Deadlines):
         self._receiver: Receiver | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
         """Holds this connection, and is held by it: let go of as soon as nothing more can come."""
+        self._recognised = RecognisedAnswers()
         self._headers: list[tuple[bytes, bytes]] = []
         self._status = 0
         self._request_b = 0
@@ -106,6 +110,8 @@ class UpstreamConnection(Deadlines):
         self._until_close = False
         self._between_chunks = False
         """The parser has ended a chunk and begun no other."""
+        self._ended_well = False
+        """The last answer was whole, and another one may follow."""
         self._abandoned = False
         self._switched = False
         """A head said that another protocol follows."""
@@ -176,7 +182,16 @@ class UpstreamConnection(Deadlines):
                 receiver.on_chunk(data[start:-2], data, now)
                 return
         self._read_at = now
+        is_first = not self._framing_b and not self._status
+        if is_first:
+            start = self._recognised.body_at(data)
+            if start:
+                self._answer(data, start, now)
+                return
+            self._ended_well = False
         self._parse(data)
+        if is_first and self._receiver is None and self._ended_well:
+            self._recognised.learn(data, self._headers)
 
     def _parse(self, data: bytes) -> None:
         if self._parser is None:
@@ -274,6 +289,18 @@ class UpstreamConnection(Deadlines):
 
     # --- endings
 
+    def _answer(self, data: bytes, start: int, now: float) -> None:
+        """A whole answer whose head came before: as the parser would have told it."""
+        receiver = self._receiver
+        headers = self._headers = self._recognised.headers(len(data) - start)
+        self._status = 200
+        self._until_close = False
+        if receiver is not None:
+            receiver.on_head(200, headers, now)
+        if self._receiver is not None:
+            self._receiver.on_body(data[start:], now)
+        self._end(reusable=self._was_taken())
+
     def _switch(self, rest: bytes) -> None:
         receiver, transport = self._receiver, self.transport
         if not self._switched or receiver is None or transport is None:
@@ -312,6 +339,7 @@ class UpstreamConnection(Deadlines):
         receiver, self._receiver = self._receiver, None
         self._status = self._framing_b = 0
         self.reused = True
+        self._ended_well = reusable
         if self._fixed:
             self.resume()
         self.deadline = self._clock() + self.address.keepalive_s
