@@ -14,6 +14,7 @@ from proxy.config.plain import PLAIN, Settings
 from proxy.config.refusal import did_you_mean, quoted, refusal
 from proxy.config.secrets import SecretReference
 from proxy.config.written import Count, Duration
+from proxy.engines.recognition import by_host
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.engines.routes import labels as route_labels
 from proxy.model.backend import BackendSpec
@@ -181,7 +182,8 @@ class BackendOptions(Settings):
     client that leaves frees the engine. `auto`: where the engine notices it in no other way, or late: llama.cpp and
     transformers; `always`, `never`. Requests whose stream says less than their answer go as they came."""
     api_key: SecretReference = None
-    """Key sent to the engine as `Authorization: Bearer …`, by reference: `${NAME}` or `${file:PATH}`."""
+    """Key sent to the engine as `Authorization: Bearer …` (to Anthropic, known by its host or `kind`, as `x-api-key`),
+    by reference: `${NAME}` or `${file:PATH}`."""
     max_concurrency: Count | None = None
     """Requests in flight at once; more are held here. null: as many as come."""
     requests_per_minute: Count | None = None
@@ -252,10 +254,15 @@ class BackendOptions(Settings):
         return self.models if isinstance(self.models, tuple) else None
 
     @property
+    def known_kind(self) -> str:
+        """`kind`, or what its host says where that is `auto`."""
+        return (by_host(self.address.host) or "auto") if self.kind == "auto" else self.kind
+
+    @property
     def facts(self) -> EngineFacts:
         """What is written of the engine. A default says nothing."""
         return EngineFacts(
-            engine="" if self.kind == "auto" else self.kind,
+            engine="" if self.known_kind == "auto" else self.known_kind,
             precision=self.precision,
             attention=self.attention,
             speculative=self.speculative if self.speculative or "speculative" in self.model_fields_set else None,
@@ -280,8 +287,8 @@ class BackendOptions(Settings):
             facts=self.facts,
             kv_tokens=self.kv_tokens if self.kv_cache is None else self.kv_cache.tokens,
             seats=self.seats,
-            traits=DIALECTS.get(self.kind, UNKNOWN).traits,
-            routes=ROUTE_LABELS if self.kind == "auto" else route_labels(self.kind),
+            traits=DIALECTS.get(self.known_kind, UNKNOWN).traits,
+            routes=ROUTE_LABELS if self.known_kind == "auto" else route_labels(self.known_kind),
             bias=dict(self.bias),
             order=self.order,
             url=str(self.address) if self.ip is None else f"{self.address} at {self.ip}",

@@ -68,10 +68,12 @@ def cache_findings(
 def salt_findings(backends: Mapping[int, BackendOptions]) -> Iterator[Finding]:
     """Engines that are told a salt and do not know it."""
     for index, backend in backends.items():
-        dialect = DIALECTS.get(backend.kind)
+        dialect = DIALECTS.get(backend.known_kind)
         if backend.cache_salt != "off" and dialect is not None and not dialect.salts_cache:
             path: OptionPath = ("backends", index, "cache_salt")
-            yield Finding(path, f"has no effect: {backend.kind} does not know it", "leave it out", Severity.WARNING)
+            yield Finding(
+                path, f"has no effect: {backend.known_kind} does not know it", "leave it out", Severity.WARNING
+            )
 
 
 def _unused(cache: CacheOptions, classes: Sequence[ClassSettings], models: Sequence[Any]) -> Iterator[Finding]:

@@ -101,7 +101,7 @@ def _nobody_is(
 def _may_have(backend: BackendOptions, label: str) -> bool:
     """Whether it is written so, or its engine may still say so."""
     fact = label.partition("=")[0]
-    kind = DIALECTS.get(backend.kind)
+    kind = DIALECTS.get(backend.known_kind)
     if label in labels_of(backend.facts):
         return True
     return kind is None if fact == "engine" else fact in (_TOLD_BY_SOME if kind is None else kind.tells)

@@ -35,6 +35,15 @@ class Sign(NamedTuple):
     count requests."""
 
 
+class ModelCard(NamedTuple):
+    """What an engine says of one model, loaded or not."""
+
+    context: int | None = None
+    """Tokens that it has at most; None: not told."""
+    lacks: frozenset[Lack] = frozenset()
+    """What it says that the model cannot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How one kind of engine is told, what it has, and how it speaks."""
@@ -52,12 +61,23 @@ class Dialect:
     """`owned_by` of its models."""
     server: str = ""
     """What its `Server` header holds, and no other's."""
+    hosts: frozenset[str] = frozenset()
+    """Host names of its URL that no other has."""
     is_entry: Callable[[Fields], bool] | None = None
     """Whether an entry of a model list is its kind's, where the owner does not tell."""
     sign: Sign | None = None
     ports: tuple[int, ...] = ()
     """Where it usually listens."""
 
+    key_header: str = ""
+    """Where it reads its operator's key; empty: as a bearer token in `authorization`, as do…"""
+    bearer_at: frozenset[str] = frozenset()
+    """… these paths of it all the same."""
+    always_says: tuple[tuple[str, str], ...] = ()
+    """Headers that every other request to it must have: clients' own go before."""
+
+    models_at: str = "/v1/models"
+    """Where it lists all its models as OpenAI does: a path, and a query where it would tell some of them only."""
     context_at: tuple[str, ...] = ()
     """Where an entry of its model list tells the context length in tokens: names, outermost first."""
     state_at: tuple[str, ...] = ()

@@ -15,7 +15,6 @@ OPENAI: Final = Dialect(
     refusals={
         Lack.CONTEXT: (
             r"this model's maximum context length is (\d+)",
-            r"prompt is too long: \d+ tokens > (\d+) maximum",  # Anthropic
             r"the input token count(?: \(\d+\))? exceeds the maximum number of tokens allowed \(?(\d+)",  # Gemini
             r"prompt contains \d+ tokens.{0,64} too large for model with (\d+) maximum context length",  # Mistral
             # LM Studio:

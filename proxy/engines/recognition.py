@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from proxy.engines.base import Sign
 from proxy.engines.registry import DIALECTS
 
+_HOSTS: Final = {host: dialect.kind for dialect in DIALECTS.values() for host in dialect.hosts}
 _OWNERS: Final = {owner: dialect.kind for dialect in DIALECTS.values() for owner in dialect.owners}
 
 
@@ -26,6 +27,11 @@ class Question(NamedTuple):
     def reads(self, body: bytes) -> str | None:
         """The kind of engine from the body of a 200."""
         return self.kind if self.sign.reads(body) else None
+
+
+def by_host(host: str) -> str | None:
+    """The kind that alone has this host name in its URL; None: it may be anybody."""
+    return _HOSTS.get(host.lower())
 
 
 def recognise(models: Any, server_header: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from proxy.engines.anthropic import ANTHROPIC
 from proxy.engines.base import Dialect
 from proxy.engines.llama_cpp import LLAMA_CPP
 from proxy.engines.lmdeploy import LMDEPLOY
@@ -13,7 +14,7 @@ from proxy.engines.tgi import TGI
 from proxy.engines.transformers import TRANSFORMERS
 from proxy.engines.vllm import VLLM
 
-_ALL = (VLLM, SGLANG, TGI, LLAMA_CPP, OLLAMA, TRANSFORMERS, LMDEPLOY, TENSORRT_LLM, OPENAI)
+_ALL = (VLLM, SGLANG, TGI, LLAMA_CPP, OLLAMA, TRANSFORMERS, LMDEPLOY, TENSORRT_LLM, ANTHROPIC, OPENAI)
 DIALECTS: Final[dict[str, Dialect]] = {dialect.kind: dialect for dialect in _ALL}
 UNKNOWN: Final = OPENAI
 """What an engine is taken for that did not tell."""

@@ -65,6 +65,7 @@ _MANAGEMENT: Final = frozenset(
         "lora_adapters",
         "metrics",
         "organization",
+        "organizations",  # Anthropic's
         "pause",
         "perf_metrics",
         "projects",

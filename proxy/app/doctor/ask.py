@@ -20,7 +20,8 @@ from proxy.app.doctor.taste import of_taste, taste
 from proxy.config.backend import BackendOptions
 from proxy.engines import identity, recognition
 from proxy.engines.base import Dialect
-from proxy.engines.registry import DIALECTS
+from proxy.engines.keys import key_headers
+from proxy.engines.registry import DIALECTS, UNKNOWN
 
 TIMEOUT_S: Final = 2.0
 """Of one question."""
@@ -43,7 +44,7 @@ async def engine(backend: BackendOptions, names: Names, *, tries: bool = False) 
         async with asyncio.timeout(ENGINE_S):
             places: tuple[Place, ...] = (_HERE,)
             if not backend.address.socket:
-                resolved = await names.reach(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+                resolved = await names.reach(backend.ip or parts.hostname or "", parts.port or _PORTS[parts.scheme])
                 found += of_name(backend.name, resolved)
                 if resolved.error:
                     return found
@@ -80,10 +81,10 @@ def _why(error: BaseException) -> str:
 
 async def _asked(backend: BackendOptions, reached: list[Place]) -> Seen:
     async with _session(backend, reached) as session:
-        status, answered, body = await _get(session, backend, "/v1/models")
+        status, answered, body = await _get(session, backend, _written(backend).models_at)
         models = _parsed(body)
         server = answered.get("server", "")
-        kind = recognition.recognise(models, server)
+        kind = recognition.by_host(backend.address.host) or recognition.recognise(models, server)
         for question in () if kind else recognition.signs(models, server):
             status_of_sign, _, said = await _get(session, backend, question.path)
             kind = question.reads(said) if status_of_sign == 200 else None
@@ -110,9 +111,8 @@ async def _asked(backend: BackendOptions, reached: list[Place]) -> Seen:
 
 def _session(backend: BackendOptions, reached: list[Place]) -> aiohttp.ClientSession:
     """No connection is used twice: llama.cpp closes one that carried a stream, and does not say so."""
-    headers = {"accept-encoding": "identity"}
-    if backend.api_key is not None:
-        headers["authorization"] = f"Bearer {backend.api_key.get_secret_value()}"
+    key = None if backend.api_key is None else backend.api_key.get_secret_value()
+    headers = {"accept-encoding": "identity", **key_headers(_written(backend), "", key)}
     socket = backend.address.socket
     connector: aiohttp.BaseConnector = (
         aiohttp.UnixConnector(socket, force_close=True)
@@ -120,6 +120,11 @@ def _session(backend: BackendOptions, reached: list[Place]) -> aiohttp.ClientSes
         else aiohttp.TCPConnector(ssl=_context(backend), resolver=Resolver(reached), force_close=True)
     )
     return aiohttp.ClientSession(headers=headers, connector=connector, auto_decompress=False)
+
+
+def _written(backend: BackendOptions) -> Dialect:
+    """What is known of its kind before it is asked."""
+    return DIALECTS.get(backend.known_kind, UNKNOWN)
 
 
 def _paths(dialect: Dialect) -> list[str]:

@@ -125,7 +125,8 @@ class Prober:
     async def probe(self) -> None:
         """One probe; its result goes to the scheduler."""
         try:
-            relay = await self._questions.get("/v1/models", listing.MAX_B, self._health.probe_timeout)
+            relay = await self._questions.get(models_at, listing.MAX_B, self._health.probe_timeout)
+        models_at = self._backend.dialect.models_at
         except TimeoutError:
             self._failed(f"no answer within {self._health.probe_timeout:g} s")
         except FaultError as error:

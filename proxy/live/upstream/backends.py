@@ -6,7 +6,8 @@ from typing import Final
 
 from proxy.config.backend import BackendOptions
 from proxy.config.schema import Config
-from proxy.engines.base import Dialect
+from proxy.engines.base import Dialect, ModelCard
+from proxy.engines.keys import key_headers
 from proxy.engines.registry import DIALECTS, UNKNOWN
 from proxy.engines.routes import UNRECOGNISED
 from proxy.live.upstream.address import SocketAddress, address_of
@@ -21,6 +22,7 @@ from proxy.wire.parameters import Changed
 
 _log = logging.getLogger("tidegate.backends")
 _WARN_S: Final = 60.0
+_CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key"})
 _MODELS_MAX: Final = 1024
 """Models of one backend of which something is remembered."""
 
@@ -43,7 +45,7 @@ class Upstream:
         self.name = config.name
         self.pool = ConnectionPool(address, loop, watch)
         self.clock = watch.clock
-        self.dialect: Dialect = DIALECTS.get(config.kind, UNKNOWN)
+        self.dialect: Dialect = DIALECTS.get(config.known_kind, UNKNOWN)
         self.kind_known = False
         self.written = UNKNOWN_FACTS
         """What its operator says of it."""
@@ -95,9 +97,10 @@ class Upstream:
         self._describe(config, address)
 
     def configure(self, config: BackendOptions, address: SocketAddress) -> None:
+        self._own_lines: dict[bytes, bytes] = {}
         """The same engine, with other options; what it showed of itself is known still."""
-        kind = DIALECTS.get(config.kind, UNKNOWN)
-        if config.kind != "auto" and kind is not self.dialect:
+        kind = DIALECTS.get(config.known_kind, UNKNOWN)
+        if config.known_kind != "auto" and kind is not self.dialect:
             self.dialect = kind
         if (config.usage == "ask") != self._asks_usage:
             self._takes_usage.clear()
@@ -105,7 +108,7 @@ class Upstream:
         self.pool.configure(address)
 
     def _describe(self, config: BackendOptions, address: SocketAddress) -> None:
-        self.kind_known = config.kind != "auto"
+        self.kind_known = config.known_kind != "auto"
         self.takes_any, self.lists = config.models == "any", config.models == "auto"
         self.aliases = config.aliases
         self.parameters = config.parameters or None
@@ -122,6 +125,9 @@ class Upstream:
 
     @property
     def max_answer(self) -> int | None:
+        own = key_headers(self.dialect, "", address.api_key) if self.dialect.key_header else {}
+        self._own_lines = {name.encode(): f"{name}: {value}\r\n".encode() for name, value in own.items()}
+        """Lines of a head by their names, of a kind that reads its operator's key elsewhere; empty: as all do."""
         """Tokens of the longest answer that it is asked for; None: any."""
         return self.dialect.max_answer if self._max_answer is None else self._max_answer
 
@@ -226,10 +232,13 @@ class Upstream:
         pieces, instead of `body`."""
         parts: list[bytes | memoryview] = [method.encode(), b" ", self._prefix, target.encode(), self._host_line]
         key_line = self._key_line
-        if key_line is not None:
+        if self._own_lines and target.partition("?")[0] not in self.dialect.bearer_at:
+            sent = {name.lower() for name, _ in headers} - _CREDENTIALS
+            parts += [line for name, line in self._own_lines.items() if name not in sent]
+        elif key_line is not None:
             parts.append(key_line)
         for name, value in headers:
-            if key_line is not None and name.lower() in (b"authorization", b"x-api-key"):
+            if key_line is not None and name.lower() in _CREDENTIALS:
                 continue
             parts += (name, b": ", value, b"\r\n")
         parts.append(b"%b%b\r\n" % (self._id_line, request_id.encode()))

@@ -11,7 +11,7 @@ def test_by_default_nothing_is_taken_for_granted() -> None:
     silent = Dialect("silent")
     assert silent.traits == PLAIN
     said = {field.name for field in fields(silent) if getattr(silent, field.name)}
-    assert said == {"kind", "selectable", "says_done", "traits"}
+    assert said == {"kind", "models_at", "selectable", "says_done", "traits"}
 
 
 def test_openais_api_is_asked_for_usage_where_it_has_stream_options() -> None:
