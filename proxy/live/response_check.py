@@ -38,6 +38,7 @@ from proxy.model.faults import (
 from proxy.model.request import Job
 from proxy.wire import errors
 from proxy.wire.event import Event
+from proxy.wire.given_up import is_given_up, was_given_up
 from proxy.wire.retry_after import retry_after_s
 from proxy.wire.usage import is_unfinished
 
@@ -77,12 +78,29 @@ def checked(relay: Relay, backend: Upstream, endpoint: Endpoint) -> CheckResult:
     """On an attempt that is ready."""
     if relay.fault is not None:
         return CheckResult(_seen_through(relay.fault, backend))
+    if _gave_up(relay, endpoint):
+        return CheckResult(_aborted(backend.name))
     first = _first_event(relay)
     if first is not None:
         return first._replace(fault=_fault(_Said(backend, first.status, relay.headers, first.error), first.fault))
     if relay.status < 300:
         return CheckResult(_page(backend)) if relay.is_page and ENDPOINTS[endpoint].works else _GOOD
     return CheckResult(_fault(_Said(backend, relay.status, relay.headers, relay.body), None))
+
+
+def _gave_up(relay: Relay, endpoint: Endpoint) -> bool:
+    """An engine that was told to, and says so where an answer ends; of a stream before its first token."""
+    if relay.status != 200:
+        return False
+    if relay.stream is None:
+        return relay.complete and was_given_up(relay.body, endpoint)
+    return relay.stream.saw_error and relay.meter.last_token is None and is_given_up(relay.stream.last_event)
+
+
+def _aborted(backend: str) -> Fault:
+    """Whoever runs it wanted that: held against it only where others serve the same."""
+    text = f"Backend {backend} gave its answer up before it was complete: it was paused, put to sleep or told to."
+    return upstream(Kind.ABORTED, text, Retry.SAFE, blame=Blame.UNPROVEN)
 
 
 def _page(backend: Upstream) -> Fault:
@@ -124,6 +142,8 @@ def fault_of_end(answer: Answer, endpoint: Endpoint) -> Fault | None:
     events = answer.events
     if events is None:
         return None
+    if events.saw_error and is_given_up(events.last_event):
+        return _aborted(answer.backend)
     if events.saw_error:
         return upstream(Kind.STREAM_ERROR, f"Backend {answer.backend} reported an error inside its stream.")
     if events.saw_done or events.has_ended:
@@ -150,8 +170,10 @@ def fault_of_status(backend: str, status: int) -> Fault:
 
 def hides_its_words(fault: Fault, status: int) -> bool:
     """Whether what the engine said is none of the client's business: it is about the operator's key, or about another
-    place, or a page."""
-    return fault.kind in (Kind.REDIRECT, Kind.NONSENSE) or (fault.kind is Kind.MISCONFIGURED and status != 404)
+    place, or a page, or says that its answer is none."""
+    return fault.kind in (Kind.REDIRECT, Kind.NONSENSE, Kind.ABORTED) or (
+        fault.kind is Kind.MISCONFIGURED and status != 404
+    )
 
 
 def _seen_through(fault: Fault, backend: Upstream) -> Fault:

@@ -20,6 +20,7 @@ from proxy.model.timeline import Clock, Timeline
 from proxy.model.whole_answers import WholeAnswers
 from proxy.wire import answers, errors, sse
 from proxy.wire.event import Event
+from proxy.wire.given_up import is_given_up
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
 from proxy.wire.together import Together
@@ -137,6 +138,8 @@ class WholeOfStream(Relay):
         if answer is None:
             self._does_not_fit()
             return
+        elif is_given_up(event.raw):
+            self.give_up(errors.ABORTED)
         try:
             body = orjson.dumps(answer)
         except TypeError:  # what JSON does not have, but engines send: lone surrogates, integers beyond 64 bits

@@ -2,8 +2,8 @@
 
     Fault
     ├── downstream   the client: malformed, too_large, too_slow, unsupported, invalid, not_found, left, …
-    ├── upstream     the backend: connect, tls, reset, first_byte_timeout, idle_timeout, stalled, cut, nonsense, busy,
-    │                misconfigured, cannot, …
+    ├── upstream     the backend: connect, tls, reset, first_byte_timeout, idle_timeout, stalled, cut, aborted,
+    │                nonsense, busy, misconfigured, cannot, …
     └── internal     ourselves: queue_full, quota, hold_timeout, no_backend, draining, memory, storage, loop, bug
 
 Owns the closed set of kinds. Knows nothing of HTTP: `wire.errors` alone maps a kind to a status and a body.
@@ -81,6 +81,8 @@ class Kind(StrEnum):
     STALLED = "stalled"
     """A stream fell silent and was given up for another backend; that one may only be busy."""
     CUT = "cut"
+    ABORTED = "aborted"
+    """The engine says that it gave the answer up: it was paused, put to sleep, or told to."""
     NONSENSE = "nonsense"
     REDIRECT = "redirect"
     BUSY = "busy"

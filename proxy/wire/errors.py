@@ -56,6 +56,7 @@ _SHAPES: Final = {
     Kind.IDLE_TIMEOUT: Shape(504, "upstream_error", "backend_timeout"),
     Kind.STALLED: Shape(504, "upstream_error", "backend_timeout"),
     Kind.CUT: Shape(502, "upstream_error", "backend_cut"),
+    Kind.ABORTED: Shape(502, "upstream_error", "backend_aborted"),
     Kind.NONSENSE: Shape(502, "upstream_error", "backend_protocol"),
     Kind.REDIRECT: Shape(502, "upstream_error", "backend_protocol"),
     Kind.BUSY: Shape(503, "overloaded_error", "backend_busy"),
@@ -107,6 +108,12 @@ _BY_NAME: Final = {
 }
 """Types and codes of OpenAI's and Anthropic's errors, where no number is said."""
 _TGI_REFUSALS: Final = frozenset({"validation", "template_error", "tool_error"})
+
+
+ABORTED: Final = upstream(
+    Kind.ABORTED, "The engine gave this answer up before it was complete.", Retry.SAFE, blame=Blame.UNPROVEN
+)
+"""For whoever has a part of it already."""
 
 
 class ErrorAnswer(NamedTuple):

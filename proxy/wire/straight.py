@@ -74,7 +74,7 @@ class StraightWay:
         return not (_QUOTE in text or _LF in text or _CR in text)
 
     def _is_plain(self, event: bytes) -> bool:
-        if not sse.is_plain(event) or event.find(b'"error"') >= 0:
+        if not sse.is_plain(event) or event.find(b'"error"') >= 0 or event.find(b'"abort"') >= 0:
             return False
         return not self._undoes or (event.find(b'"usage"') < 0 and not finishes(event))
 

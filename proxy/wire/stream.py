@@ -13,6 +13,7 @@ from proxy.model.endpoint import ENGINES_OWN, Api
 from proxy.wire import ends, errors, native, ndjson, sse, usage
 from proxy.wire.choices import Choices
 from proxy.wire.event import Event
+from proxy.wire.given_up import is_given_up
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
 from proxy.wire.rechunk import TokenRechunker
@@ -186,7 +187,7 @@ class Stream:
         if event.data == sse.DONE:
             self.saw_done = self._is_over = True
             out += [*self._rest(now), event]
-        elif event.is_error:
+        elif event.is_error or (self._texts is None and is_given_up(event.raw)):
             self.saw_error = self._is_over = True
             error = self._as_asked(event)
             continuation = self._plan.continuation
@@ -219,6 +220,8 @@ class Stream:
     def _as_asked(self, error: Event) -> Event:
         before = self.last_event
         self._remember(error.raw)
+        if is_given_up(error.raw):
+            return Event(errors.event(errors.ABORTED, self._plan.api, before))
         return Event(errors.event_as(error.raw, self._plan.api, before))
 
     def _rest(self, now: float) -> list[Event]:

@@ -4,7 +4,8 @@ What of errors and ends is put right stands in test_dialects_live.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from tests.integration.test_odd_engines_live import FAST, SOON, until
 from tests.integration.test_unlike_engines import chat, good
-from tests.support.live_proxy import Answer, before
+from tests.support.live_proxy import Answer, Live, before
 from tests.support.route_engine import RouteEngine, listed, model, route_engine
 
 CHAT = "/v1/chat/completions"
@@ -71,8 +72,9 @@ def tgi_delta(text: str, reason: str | None = None) -> dict[str, Any]:
     return {**base, "choices": [choice], "usage": None}
 
 
-async def alone(tmp_path: Path, routes: dict[str, Any], body: dict[str, Any]) -> Answer:
-    """What a client gets of one such engine."""
+@asynccontextmanager
+async def in_front(tmp_path: Path, routes: dict[str, Any], more: str = "") -> AsyncIterator[Live]:
+    """A proxy before one such engine, which it knows."""
     async with route_engine(routes) as engine:
         line = f"  - {{url: '{engine.url}', name: a}}\n"
         async with before(tmp_path, line, FAST + SOON) as live:

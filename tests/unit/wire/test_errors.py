@@ -41,6 +41,7 @@ STATUSES = {
     Kind.IDLE_TIMEOUT: 504,
     Kind.STALLED: 504,
     Kind.CUT: 502,
+    Kind.ABORTED: 502,
     Kind.NONSENSE: 502,
     Kind.REDIRECT: 502,
     Kind.BUSY: 503,
