@@ -76,11 +76,13 @@ def _slots(text: bytes) -> Reading:
 _WHOLE: Final = WholeAnswers(
     blank="",
     counts_first=True,
+    dates_end=True,
     unlike=(
         "logprobs",  # of a token whose text is held back nothing is told
         "top_logprobs",
         "n_probs",
         "stop",  # the beginning of a stop that the limit cuts is left out
+        "stop_sequences",
         "return_progress",
         "verbose",
     ),

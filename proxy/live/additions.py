@@ -27,8 +27,12 @@ def undo(call: Call, backend: Upstream, continuation: Continuation | None) -> Un
     """What we ask of the engine beyond what the client asks, and so must take out again."""
     request = call.request
     if not request.stream:
-        whole = backend.streams_whole(call.job.model) if request.json else None
-        if whole is None or not streamed_whole.may_be_streamed(call.body, request.endpoint, whole):
+        whole = backend.streams_whole(call.job.model, request.endpoint) if request.json else None
+        if (
+            whole is None
+            or call.has_whole_form
+            or not streamed_whole.may_be_streamed(call.body, request.endpoint, whole)
+        ):
             return Undo.NOTHING
         return Undo.STREAM
     if request.continuous_usage_asked or request.endpoint not in backend.dialect.usage_on_request:

@@ -131,7 +131,7 @@ class Caller:
         plan = self._plan(call, backend, continuation)
         most_b = self.limits.answer_buffer * pieces
         if plan.undo is Undo.STREAM:
-            whole = backend.streams_whole(call.job.model) or AS_OPENAI
+            whole = backend.streams_whole(call.job.model, call.request.endpoint) or AS_OPENAI
             return WholeOfStream(
                 backend.name,
                 plan,
@@ -191,9 +191,11 @@ class Caller:
     async def _as_it_came(self, one: Try, relay: Relay) -> None:
         """Once more, without what we asked beyond the client, where that was in vain."""
         call, backend = one.call, one.backend
+        if isinstance(relay, WholeOfStream) and relay.is_made_whole is not None:
+            backend.streamed_whole(call.job.model, call.request.endpoint, fits=relay.is_made_whole)
         if isinstance(relay, WholeOfStream) and relay.is_unfit:
+            call.has_whole_form = True
             relay.release()
-            backend.streams_in_vain(call.job.model)
             self._twin(one, relay).calls = relay.calls
             await self._attempt(one, 0)
         elif minds_usage(relay, call, backend):
@@ -250,7 +252,8 @@ class Caller:
         if backend.salts_cache and backend.dialect.salts_cache and ENDPOINTS[request.endpoint].generates:
             body = salt.salted(body, call.headers, call.named)
         if plan.undo is Undo.STREAM:
-            body = streamed_whole.streamed(body, backend.streams_whole(call.job.model) or AS_OPENAI)
+            whole = backend.streams_whole(call.job.model, request.endpoint) or AS_OPENAI
+            body = streamed_whole.streamed(body, request.endpoint, whole)
         elif plan.undo is not Undo.NOTHING:
             continuous = adds_continuous(call, backend, plan.continuation)
             body = accounting.with_usage(body, call.stream_options, continuous=continuous)

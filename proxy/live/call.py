@@ -38,6 +38,8 @@ class Call:
     """None: there is no telemetry."""
     named: str = ""
     """Its tenant, where the configuration names it; empty: it has none, or one known by its key."""
+    has_whole_form: bool = False
+    """Its answer in one piece is not what its stream amounts to, as was seen: it is asked for in one piece."""
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Call:
         tap: Callable[[Relay], Tap] | None = None,
         trace: Trace | None = None,
         named: str = "",
+        has_whole_form: bool = False,
     ) -> None:
         self.request = request
         self.job = job
@@ -66,3 +69,4 @@ class Call:
         self.tap = tap
         self.trace = trace
         self.named = named
+        self.has_whole_form = has_whole_form

@@ -1,6 +1,6 @@
 """A stream on its way from a backend whose client wants the answer in one piece: put together here.
 
-    waiting ──head──▶ collecting ──[DONE], or the end──▶ whole      as if the engine had answered so
+    waiting ──head──▶ collecting ──[DONE], its last event, or the end──▶ whole      as if the engine had answered so
                           ├─error event──▶ whole                    with the status that it stands for
                           ├─cut─────────▶ failed                    the client has seen nothing: as any other
                           └─not known, or too large──▶ unfit        it is asked for anew, as its client wrote it
@@ -24,10 +24,12 @@ from proxy.wire.given_up import is_given_up
 from proxy.wire.meter import Meter
 from proxy.wire.plan import StreamPlan
 from proxy.wire.together import Together
+from proxy.wire.together_typed import MessageTogether, ResponseTogether
 
 _TIMES: Final = 16
 """Events take so much more than the text in them."""
 _JSON: Final = (b"content-type", b"application/json")
+_TYPED: Final = {Endpoint.MESSAGES: MessageTogether, Endpoint.RESPONSES: ResponseTogether}
 _OF_STREAM: Final = frozenset({b"content-type", b"cache-control", b"x-accel-buffering"})
 
 
@@ -52,7 +54,8 @@ class WholeOfStream(Relay):
         self.is_unfit = False
         """No answer in one piece can be made of it."""
         self._progress = Meter()
-        self._together = Together(endpoint, whole_answers)
+        typed = _TYPED.get(endpoint)
+        self._together = Together(endpoint, whole_answers) if typed is None else typed(whole_answers)
         self._vain_at_b = 0
         """How much of it there was when something came that was none of it."""
         self._events: sse.EventSplitter | None = None
@@ -105,6 +108,13 @@ class WholeOfStream(Relay):
             super().on_fault(fault)
 
     @property
+    def is_made_whole(self) -> bool | None:
+        """Whether its stream could be put together; None: it was none, or an error."""
+        if self._events is None or self.status != 200 or not (self.complete or self.is_unfit):
+            return None
+        return not self.is_unfit
+
+    @property
     def progress(self) -> Meter:
         return self._progress
 
@@ -128,18 +138,20 @@ class WholeOfStream(Relay):
             self._finish()
         elif event.is_error:
             self._fails(event)
+        elif is_given_up(event.raw):
+            self.give_up(errors.ABORTED)
         else:
             self._progress.saw(event, now)
             if not self._together.add(event) or self._together.size_b > _TIMES * self._most_b:
                 self._does_not_fit()
+            elif self._together.is_complete:
+                self._finish()
 
     def _finish(self) -> None:
         answer = self._together.whole()
         if answer is None:
             self._does_not_fit()
             return
-        elif is_given_up(event.raw):
-            self.give_up(errors.ABORTED)
         try:
             body = orjson.dumps(answer)
         except TypeError:  # what JSON does not have, but engines send: lone surrogates, integers beyond 64 bits

@@ -14,6 +14,8 @@ class WholeAnswers(NamedTuple):
     """Streams tell it on request alone."""
     counts_first: bool = False
     """Streams of several texts count each by itself, behind its end; a whole answer counts the first."""
+    dates_end: bool = False
+    """A whole response says when it was complete, and of each of its items that it is."""
     unlike: tuple[str, ...] = ()
     """Fields of requests, true or not empty, for which a stream says less than a whole answer."""
 

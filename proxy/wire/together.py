@@ -1,7 +1,7 @@
 """Events of a stream put together to the answer in one piece that they amount to, one after the other as they come.
 
-Owns chat and text completions. A field that it does not know well enough to put together makes it say so: such an
-answer is not to be had this way.
+Owns chat and text completions; streams of typed events are for `together_typed`. A field that it does not know well
+enough to put together makes it say so: such an answer is not to be had this way.
 """
 
 from typing import Any, Final
@@ -59,6 +59,11 @@ class Together:
                     continue
             self._answer[name] = value
         return True
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing more comes: its events do not say that, `[DONE]` does."""
+        return False
 
     @property
     def has_ended(self) -> bool:

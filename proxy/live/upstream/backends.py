@@ -13,6 +13,7 @@ from proxy.engines.routes import UNRECOGNISED
 from proxy.live.upstream.address import SocketAddress, address_of
 from proxy.live.upstream.pool import ConnectionPool
 from proxy.live.watch import Watch
+from proxy.model.endpoint import Endpoint
 from proxy.model.engine_facts import UNKNOWN as UNKNOWN_FACTS
 from proxy.model.limits import UpstreamLimits
 from proxy.model.model_name import twin
@@ -79,8 +80,8 @@ class Upstream:
         self._max_answer: int | None = None
         self._asks_usage = False
         self._stream_upstream = "auto"
-        self._unfit: set[str] = set()
-        """Models of whose streams no answer in one piece could be made."""
+        self._makes_whole: dict[tuple[str, Endpoint], bool] = {}
+        """Models and endpoints: whether an answer in one piece could be made of a stream of theirs, ever."""
         self._takes_usage: dict[str, bool] = {}
         """Models for which it took being asked for usage, or refused."""
         self.answers = False
@@ -120,7 +121,7 @@ class Upstream:
         self._max_answer = config.max_tokens
         self._asks_usage = config.usage == "ask"
         self._stream_upstream = config.stream_upstream
-        self._unfit.clear()
+        self._makes_whole.clear()
         self._key_line = None if address.api_key is None else f"authorization: Bearer {address.api_key}\r\n".encode()
 
     @property
@@ -163,17 +164,20 @@ class Upstream:
         """It is not known after all whether it minds being asked."""
         self._takes_usage.pop(model, None)
 
-    def streams_whole(self, model: str) -> WholeAnswers | None:
+    def streams_whole(self, model: str, endpoint: Endpoint) -> WholeAnswers | None:
         """How its whole answers differ from its streams, where it is asked for those instead; None: it is not."""
         whole = self.dialect.streamed_whole
         if (whole is None and self._stream_upstream != "always") or self._stream_upstream == "never":
             return None
-        return None if model in self._unfit or not self.tells_usage(model) else whole or AS_OPENAI
+        may = self._makes_whole.get((model, endpoint), True) and self.tells_usage(model)
+        return whole or AS_OPENAI if may else None
 
-    def streams_in_vain(self, model: str) -> None:
-        """No answer in one piece could be made of its stream."""
-        if len(self._unfit) < _MODELS_MAX:
-            self._unfit.add(model)
+    def streamed_whole(self, model: str, endpoint: Endpoint, *, fits: bool) -> None:
+        """An answer in one piece could be made of its stream, or none: that is not tried again, unless one could be
+        made before, so that it is this answer's fault."""
+        key = model, endpoint
+        if fits or (key not in self._makes_whole and len(self._makes_whole) < _MODELS_MAX):
+            self._makes_whole[key] = fits
 
     def heard(self) -> None:
         """It answered a request."""

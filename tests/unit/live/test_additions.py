@@ -40,6 +40,9 @@ async def test_usage_of_streams_and_streams_of_whole_answers() -> None:
     assert undo(call(), engine("transformers"), None) is Undo.STREAM
     assert undo(call(b'{"stop":"x"}'), engine("llama_cpp"), None) is Undo.NOTHING
     assert undo(call(endpoint=Endpoint.EMBEDDINGS), engine("llama_cpp"), None) is Undo.NOTHING
+    assert undo(call(endpoint=Endpoint.MESSAGES), engine("llama_cpp"), None) is Undo.STREAM
+    assert undo(call(endpoint=Endpoint.RESPONSES), engine("transformers"), None) is Undo.STREAM
+    assert undo(call(endpoint=Endpoint.RESPONSES), engine("vllm"), None) is Undo.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -56,9 +59,19 @@ async def test_the_operator_has_the_last_word(options: dict[str, str], kind: str
 
 async def test_what_was_in_vain_is_not_tried_again_for_that_model() -> None:
     backend = engine("llama_cpp")
-    backend.streams_in_vain("m")
+    backend.streamed_whole("m", Endpoint.CHAT, fits=False)
     assert undo(call(), backend, None) is Undo.NOTHING
-    assert backend.streams_whole("other") is DIALECTS["llama_cpp"].streamed_whole
+    assert undo(call(endpoint=Endpoint.MESSAGES), backend, None) is Undo.STREAM
+    assert backend.streams_whole("other", Endpoint.CHAT) is DIALECTS["llama_cpp"].streamed_whole
+
+
+async def test_one_answer_that_does_not_fit_is_asked_for_as_it_came_and_others_go_on() -> None:
+    backend, odd = engine("llama_cpp"), call()
+    backend.streamed_whole("m", Endpoint.CHAT, fits=True)
+    backend.streamed_whole("m", Endpoint.CHAT, fits=False)
+    odd.has_whole_form = True
+    assert undo(odd, backend, None) is Undo.NOTHING
+    assert undo(call(), backend, None) is Undo.STREAM
 
 
 async def test_an_engine_minds_usage_where_it_names_it() -> None:

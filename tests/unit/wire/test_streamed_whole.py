@@ -25,7 +25,11 @@ STRICT = WholeAnswers(unlike=("stop", "logprobs"))
         (b'{"prompt":"a"}', TEXT, True),
         (b'{"prompt":["a"]}', TEXT, False),
         (b'{"input":"a"}', Endpoint.EMBEDDINGS, False),
-        (b'{"input":"a"}', Endpoint.RESPONSES, False),
+        (b'{"input":"a"}', Endpoint.RESPONSES, True),
+        (b'{"input":"a","background":true}', Endpoint.RESPONSES, False),
+        (b'{"input":"a","background":false}', Endpoint.RESPONSES, True),
+        (b'{"messages":[]}', Endpoint.MESSAGES, True),
+        (b'{"messages":[],"stop":["x"]}', Endpoint.MESSAGES, False),
     ],
 )
 def test_a_stream_has_to_say_as_much(body: bytes, endpoint: Endpoint, may: bool) -> None:
@@ -36,9 +40,10 @@ def test_a_stream_has_to_say_as_much(body: bytes, endpoint: Endpoint, may: bool)
 
 @pytest.mark.parametrize("body", [b'{"a":1}', b'{"stream":false,"a":1}', b'{ "a":1, "stream" : null}', b"{}"])
 def test_it_is_asked_for_a_stream_that_tells_usage(body: bytes) -> None:
-    before, after = orjson.loads(body), orjson.loads(streamed(body, AS_OPENAI))
+    before, after = orjson.loads(body), orjson.loads(streamed(body, CHAT, AS_OPENAI))
     assert after.pop("stream") is True
     assert after.pop("stream_options") == {"include_usage": True}
     before.pop("stream", None)
     assert after == before
-    assert b"stream_options" not in streamed(body, WholeAnswers(asks_usage=False))
+    assert b"stream_options" not in streamed(body, CHAT, WholeAnswers(asks_usage=False))
+    assert b"stream_options" not in streamed(body, Endpoint.MESSAGES, AS_OPENAI), "they tell it by themselves"
