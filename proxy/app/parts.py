@@ -62,7 +62,7 @@ from proxy.wire.trace_context import Tracing
 
 
 def access_logs(
-    config: Config, logs: Logs | None, schedule: Callable[[], None], facts: Callable[[str], EngineFacts]
+    config: Config, logs: Logs | None, schedule: Callable[[], None], facts: Callable[[str, str], EngineFacts]
 ) -> tuple[AccessLog, ...]:
     """Those that somebody wants. `facts`: what is known of the engine of a backend."""
     if logs is None:

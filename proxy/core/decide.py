@@ -143,8 +143,8 @@ class Decider:
             return Shed(self.unserved(job), unserved=True)
         if job.deadline is not None and now >= job.deadline:
             return Shed(hold_timeout(self.wait_s(candidates)), Reason.DEADLINE)
-        if job.require and not any(job.require <= b.labels for b in candidates.backends):
-            missing = min((job.require - b.labels for b in candidates.backends), key=len)
+        if job.require and not any(job.require <= b.labels_for(job.model) for b in candidates.backends):
+            missing = min((job.require - b.labels_for(job.model) for b in candidates.backends), key=len)
             return Shed(self._lacking(job, missing), unserved=True)
         return None
 

@@ -268,10 +268,10 @@ class Scheduler:
         """Whether it is configured, or has attempts out still."""
         return backend in self._fleet.by_name
 
-    def facts(self, backend: str) -> EngineFacts:
-        """What is known of the engine there."""
+    def facts(self, backend: str, model: str = "") -> EngineFacts:
+        """What is known of the engine there as it serves `model`; of none of its models in particular."""
         known = self._fleet.by_name.get(backend)
-        return UNKNOWN if known is None else known.facts
+        return UNKNOWN if known is None else known.facts_for(model)
 
     def listed_as(self, model: str) -> str | None:
         """The listed name that `model` stands for; None: no list has it."""
@@ -408,7 +408,10 @@ class Scheduler:
         elif isinstance(report, Load):
             woke = self._fleet.told(backend, report)
             self._learning.load(backend, report, now)
-            if report.facts is not None and backend.tells(report.facts):
+            is_other = report.facts is not None and backend.tells(report.facts)
+            if report.precisions is not None:
+                is_other |= backend.tells_precisions(report.precisions)
+            if is_other:
                 self._line_up_again(now)
                 self._outbox.extend(self._waiting.feed_all(now))
             self._progress.go_on(backend, woke, now)

@@ -94,6 +94,10 @@ class Dialect:
 
     lists_at: str = ""
     """Where it lists its models in its own words, which its clients ask for; empty: nowhere."""
+    card_at: str = ""
+    """Where it tells of one model, asked by POST with its name as `model`, without loading it; empty: nowhere."""
+    card: Callable[[bytes], ModelCard] | None = None
+    """Reads the body of a 200 there."""
     greeting: bytes = b""
     """What it says at `/`, where its clients look whether it is there."""
     routes: frozenset[str] = frozenset()

@@ -35,6 +35,8 @@ class Reading(NamedTuple):
     """A count that only ever grows: a smaller one later means that the engine was restarted."""
     contexts: dict[str, int] | None = None
     """Tokens, by model."""
+    precisions: dict[str, str] | None = None
+    """Of the weights of each model, where it has several."""
     asleep: bool | None = None
     """It takes requests, and leaves them alone until somebody wakes it."""
     unloaded: bool | None = None

@@ -1,8 +1,9 @@
 """Ollama 0.33.0, by its source."""
 
+import re
 from typing import Any, Final
 
-from proxy.engines.base import Dialect, Sign
+from proxy.engines.base import Dialect, ModelCard, Sign
 from proxy.engines.load import (
     MAX_MEMORY_B,
     NOTHING,
@@ -23,15 +24,19 @@ from proxy.model.engine_facts import EngineFacts
 
 _LATEST: Final = ":latest"
 """What it adds to a name without a tag; requests may leave it out."""
+_CAPABILITIES: Final = {"tools": Lack.TOOLS, "vision": Lack.IMAGES}
+_NUM_CTX: Final = re.compile(r"^num_ctx\s+(\d{1,10})\s*$", re.MULTILINE)
+_MAX_PARAMETERS: Final = 64 << 10
 _MAX_DIGEST: Final = 128
+_MOST: Final = 8192
+"""Models whose precision is looked at, of one engine."""
 
 
 def _in_memory(text: bytes) -> Reading:
-    fields = parsed(text)
-    entries = fields.get("models") if isinstance(fields, dict) else None
-    if not isinstance(entries, list):
+    entries = _models(text)
+    if entries is None:
         return NOTHING
-    named = {entry["name"]: entry for entry in entries if isinstance(entry, dict) and _is_name(entry.get("name"))}
+    named = {entry["name"]: entry for entry in entries}
     contexts = ((name, tokens(entry.get("context_length"))) for name, entry in named.items())
     return Reading(
         loaded=frozenset((*named, *(name.removesuffix(_LATEST) for name in named))),
@@ -50,6 +55,49 @@ def _facts(entries: list[dict[str, Any]]) -> EngineFacts | None:
     )
 
 
+def _installed(text: bytes) -> Reading:
+    """Of all that it may load, whatever is in memory."""
+    told: dict[str, str] = {}
+    for entry in (_models(text) or [])[:_MOST]:
+        details = entry.get("details")
+        precision = word(details.get("quantization_level")) if isinstance(details, dict) else ""
+        if precision:
+            told[entry["name"]] = told[entry["name"].removesuffix(_LATEST)] = precision
+    return Reading(precisions=told) if told else NOTHING
+
+
+def _models(text: bytes) -> list[dict[str, Any]] | None:
+    """Those that have a name; None: it is no list of models."""
+    fields = parsed(text)
+    entries = fields.get("models") if isinstance(fields, dict) else None
+    if not isinstance(entries, list):
+        return None
+    return [one for one in entries if isinstance(one, dict) and _is_name(one.get("name"))]
+
+
+def _card(body: bytes) -> ModelCard:
+    """Loaded with less where less is asked for or set for all, never with more. Capabilities are told by newer
+    versions, all of them."""
+    fields = parsed(body)
+    if not isinstance(fields, dict):
+        return ModelCard()
+    info = fields.get("model_info")
+    info = info if isinstance(info, dict) else {}
+    own, written = tokens(info.get(f"{info.get('general.architecture')}.context_length")), _num_ctx(fields)
+    contexts = [context for context in (own, written) if context is not None]
+    told = fields.get("capabilities")
+    can = told if isinstance(told, list) and told else _CAPABILITIES
+    lacks = frozenset(lack for word, lack in _CAPABILITIES.items() if word not in can)
+    return ModelCard(min(contexts) if contexts else None, lacks)
+
+
+def _num_ctx(fields: dict[str, Any]) -> int | None:
+    """Of its parameters, a text of one a line."""
+    written = fields.get("parameters")
+    found = _NUM_CTX.search(written[:_MAX_PARAMETERS]) if isinstance(written, str) else None
+    return tokens(int(found[1])) if found else None
+
+
 def _is_name(name: Any) -> bool:
     return isinstance(name, str) and name != ""
 
@@ -66,12 +114,10 @@ def _has_tags(names: list[Any], server: str) -> bool:
 
 def _digests(body: bytes) -> dict[str, str]:
     """Of the weights, their template and their parameters together."""
-    fields = parsed(body)
-    entries = fields.get("models") if isinstance(fields, dict) else None
     found: dict[str, str] = {}
-    for entry in entries if isinstance(entries, list) else ():
-        name, digest = (entry.get("name"), entry.get("digest")) if isinstance(entry, dict) else (None, None)
-        if isinstance(name, str) and name and isinstance(digest, str):
+    for entry in _models(body) or ():
+        name, digest = entry["name"], entry.get("digest")
+        if isinstance(digest, str):
             found[name] = found[name.removesuffix(_LATEST)] = digest[:_MAX_DIGEST]
     return found
 
@@ -84,7 +130,11 @@ OLLAMA: Final = Dialect(
     owners=("library",),
     sign=Sign("/api/version", _is_version, _has_tags),
     ports=(11434,),
-    loads=(_MODELS, LoadSource("/api/version", version, every_s=SELDOM_S)),
+    loads=(
+        _MODELS,
+        LoadSource("/api/version", version, every_s=SELDOM_S),
+        LoadSource(_TAGS, _installed, every_s=SELDOM_S),
+    ),
     in_memory=_MODELS,
     tells=frozenset({"precision"}),
     refusals={
@@ -109,6 +159,8 @@ OLLAMA: Final = Dialect(
     cuts_prompts=True,
     outruns_context=True,
     lists_at=_TAGS,
+    card_at="/api/show",
+    card=_card,
     greeting=b"Ollama is running",
     routes=frozenset(
         {"/api/chat", "/api/embed", "/api/embeddings", "/api/generate", "/api/ps", "/api/show", "/api/tags"}

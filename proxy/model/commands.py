@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from proxy.model.abilities import Cannot, Traits
+from proxy.model.abilities import Cannot, Lack, Traits
 from proxy.model.engine_facts import EngineFacts
 from proxy.model.fallback import FallbackStep
 from proxy.model.faults import Fault
@@ -260,6 +260,10 @@ class Load:
     """Its one model is not in memory, and is loaded again by the next request."""
     facts: EngineFacts | None = None
     """What it says of itself beside its load; None: as before."""
+    precisions: dict[str, str] | None = None
+    """Of the weights of each model, by the engine's own names, where it has several; None: as before."""
+    unable: dict[str, frozenset[Lack]] | None = None
+    """What it says that each of its models cannot, by the engine's own names; None: it does not tell."""
     resting: bool = False
     """It was not asked how many it runs, so as to leave it alone: what it told last stands."""
 

@@ -26,21 +26,22 @@ _FORMULA: Final = "=+-@"
 
 
 class CsvRows:
-    """Makes rows. `facts`: what is known of a backend's engine, when a request to it ends."""
+    """Makes rows. `facts`: what is known of a backend's engine as it serves a model, when a request to it ends."""
 
-    def __init__(self, facts: Callable[[str], EngineFacts]) -> None:
+    def __init__(self, facts: Callable[[str, str], EngineFacts]) -> None:
         self._facts = facts
 
     def row(self, record: Record, wall: float) -> bytes:
         """Of a request that ended at `wall`: its time stamp is that of its arrival."""
         line, meter, usage = record.timeline, record.meter, record.usage
-        facts = self._facts(record.backend)
+        model = record.model_served or record.model_asked
+        facts = self._facts(record.backend, model)
         e2e_ms = Timeline.span_ms(line.received, line.done)
         tpot_s = None if meter.first_token is None else meter.tpot_s(usage.completion_tokens)
         parts = (
             timestamp(wall - (e2e_ms or 0.0) / 1e3),
             text_cell(facts.hardware or facts.gpu),
-            text_cell(record.model_served or record.model_asked),
+            text_cell(model),
             text_cell(facts.precision),
             text_cell(record.backend),
             str(record.in_flight) if record.in_flight else "",

@@ -3,6 +3,7 @@
 What of errors and ends is put right stands in test_dialects_live.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -73,13 +74,19 @@ def tgi_delta(text: str, reason: str | None = None) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def in_front(tmp_path: Path, routes: dict[str, Any], more: str = "") -> AsyncIterator[Live]:
+async def in_front(tmp_path: Path, routes: dict[str, Any], more: str = "", options: str = FAST) -> AsyncIterator[Live]:
     """A proxy before one such engine, which it knows."""
     async with route_engine(routes) as engine:
         line = f"  - {{url: '{engine.url}', name: a}}\n"
-        async with before(tmp_path, line, FAST + SOON) as live:
+        async with before(tmp_path, line, options + SOON + more) as live:
             await until(live, lambda one: bool(one["engine"]["kind"]))
-            return await live.ask(body)
+            yield live
+
+
+async def alone(tmp_path: Path, routes: dict[str, Any], body: dict[str, Any], path: str = CHAT) -> Answer:
+    """What a client gets of one such engine."""
+    async with in_front(tmp_path, routes) as live:
+        return await live.send("POST", path, body)
 
 
 async def beside(tmp_path: Path, routes: dict[str, Any], body: dict[str, Any]) -> tuple[list[Answer], RouteEngine]:
@@ -211,3 +218,61 @@ async def test_ollama_gives_a_call_of_a_tool_in_one_delta_and_its_names_for_answ
     for _ in range(2):
         got = await alone(tmp_path, routes, chat(stream=True))
         assert got.body == b"".join(b"data: %b\n\n" % json.dumps(one).encode() for one in events) + b"data: [DONE]\n\n"
+
+
+def several_models(capabilities: dict[str, list[str]]) -> dict[str, Any]:
+    """An Ollama with models of which one is loaded, by its source: what it lists, and tells of each."""
+    levels = {"small:latest": "Q4_K_M", "exact:7b": "F16"}
+    digests = [
+        {"name": name, "digest": f"{at}" * 8, "details": {"quantization_level": level}}
+        for at, (name, level) in enumerate(levels.items())
+    ]
+
+    async def show(request: web.Request) -> web.Response:
+        name = (await request.json())["model"]
+        info = {"general.architecture": "llama", "llama.context_length": 8192 if name == "exact:7b" else 131072}
+        told = {"model_info": info, "parameters": "num_ctx 4096" if name == "small:latest" else ""}
+        return web.json_response({**told, "capabilities": capabilities[name]})
+
+    loaded = {"name": "small:latest", "context_length": 2048, "details": {"quantization_level": "Q4_K_M"}}
+    return {
+        "/v1/models": listed(*(model(name, "library") for name in levels)),
+        "/api/tags": {"models": digests},
+        "/api/ps": {"models": [loaded]},
+        "/api/version": {"version": "0.33.0"},
+        "/api/show": show,
+        CHAT: served,
+    }
+
+
+ALL = {"small:latest": ["completion", "tools", "vision"], "exact:7b": ["completion", "tools", "vision"]}
+
+
+async def test_ollama_with_models_of_several_precisions_serves_each_where_its_own_is_required(tmp_path: Path) -> None:
+    """One is loaded, which says nothing of the other."""
+    rules = "rules: [{when: {}, require: {precision: fp16}}]"
+    options = FAST.replace("routing: {", f"routing: {{{rules}, ")
+    async with in_front(tmp_path, several_models(ALL), options=options) as live:
+        async with asyncio.timeout(30):
+            while (await live.ask(chat() | {"model": "exact:7b"})).status != 200:
+                await asyncio.sleep(0.1)
+        got = await live.ask(chat() | {"model": "small"})
+        assert got.status == 503
+        assert "precision fp16" in json.loads(got.body)["error"]["message"]
+
+
+async def test_ollama_tells_contexts_of_what_it_has_not_loaded_and_what_models_cannot(tmp_path: Path) -> None:
+    """Requests that need more go to another backend at once: nobody is asked in vain."""
+    without = ALL | {"exact:7b": ["completion"]}
+    routes, sound = several_models(without), several_models(ALL)
+    async with route_engine(routes) as a, route_engine(sound) as b:
+        lines = f"  - {{url: '{a.url}', name: a}}\n  - {{url: '{b.url}', name: b}}\n"
+        async with before(tmp_path, lines, ROUND_ROBIN) as live:
+            async with asyncio.timeout(30):
+                while len(live.proxy._backends["a"].cards) < 2 or a.asked["/api/ps"] < 3:
+                    await asyncio.sleep(0.05)
+            assert live.proxy._backends["a"].contexts == {"small:latest": 2048, "exact:7b": 8192}
+            tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+            answers = [await live.ask(chat(tools=tools) | {"model": "exact:7b"}) for _ in range(4)]
+    assert {(one.status, one.route["backend"]) for one in answers} == {(200, "b")}
+    assert a.asked["/api/show"] == 2

@@ -24,6 +24,7 @@ _SHORTEST: Final = 512
 _WITHOUT_TOKENS: Final = frozenset({Lack.IMAGES, Lack.AUDIO})
 """Of such content bytes do not tell tokens."""
 
+_NOTHING: Final = frozenset[Lack]()
 _Key = tuple[str, str, Lack]
 """Model, by the engine's own name, endpoint and what is lacking."""
 
@@ -49,18 +50,20 @@ class _Seen:
 class Abilities:
     """Of one backend; models by the engine's own names."""
 
-    __slots__ = ("_contexts", "_lacks", "counts_answer")
+    __slots__ = ("_contexts", "_lacks", "_unable", "counts_answer")
 
     def __init__(self) -> None:
         self._contexts: dict[str, int] = {}
         self._lacks: dict[_Key, _Seen] = {}
+        self._unable: dict[str, frozenset[Lack]] = {}
+        """By model: what the engine says itself that it cannot."""
         self.counts_answer = False
         """The answer has to fit into the context, too."""
 
     @property
     def known(self) -> bool:
         """Whether anything may keep a request away."""
-        return bool(self._contexts) or bool(self._lacks)
+        return bool(self._contexts) or bool(self._lacks) or bool(self._unable)
 
     @property
     def longest(self) -> int | None:
@@ -69,13 +72,21 @@ class Abilities:
 
     def alike(self, other: "Abilities") -> bool:
         """Whether both may be sent the same, as far as known."""
-        return not self._lacks and not other._lacks and self._contexts == other._contexts
+        is_same = self._contexts == other._contexts and self._unable == other._unable
+        return is_same and not self._lacks and not other._lacks
 
     def tell(self, contexts: dict[str, int]) -> bool:
         """Context lengths as the engine tells them, tokens; whether any is new."""
         if contexts == self._contexts:
             return False
         self._contexts = contexts
+        return True
+
+    def tell_unable(self, unable: dict[str, frozenset[Lack]]) -> bool:
+        """What the engine says that its models cannot; whether any of it is new."""
+        if unable == self._unable:
+            return False
+        self._unable = unable
         return True
 
     def learn(self, job: Job, model: str, cannot: Cannot, prompt: float, now: float) -> None:
@@ -91,7 +102,7 @@ class Abilities:
 
     def forget(self) -> None:
         """It is another engine now, or was started anew."""
-        self._contexts = {}
+        self._contexts, self._unable = {}, {}
         self._lacks.clear()
 
     def room(self, job: Job, model: str, now: float) -> float:
@@ -113,6 +124,8 @@ class Abilities:
 
     def does(self, job: Job, model: str, now: float) -> bool:
         """Whether it has what the job needs, its context aside."""
+        if self._unable and not job.needs.isdisjoint(self._unable.get(model, _NOTHING)):
+            return False
         if not self._lacks:
             return True
         endpoint = job.endpoint.value

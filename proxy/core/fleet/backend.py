@@ -45,7 +45,9 @@ class Backend:
     __slots__ = (
         "_asked",
         "_canonical",
+        "_labels_of",
         "_listed",
+        "_precisions",
         "abilities",
         "asleep",
         "batching",
@@ -169,6 +171,9 @@ class Backend:
         """Labels of the routes that it has, of those that not all engines have: all, until it is known what it is."""
         self.labels: frozenset[str] = frozenset()
         """What jobs may require or prefer: the operator's, its facts and its routes."""
+        self._precisions: dict[str, str] = {}
+        self._labels_of: dict[str, frozenset[str]] = {}
+        """The same for requests for one of its models, by its own names, where each has a precision of its own."""
         self.speculative = False
         """Decodes speculatively: structured output goes elsewhere when it can."""
         self.last_load: Load | None = None
@@ -229,6 +234,25 @@ class Backend:
         it. Returns whether other rules fit it."""
         return self._says(first_known(told, self.told))
 
+    def tells_precisions(self, precisions: dict[str, str]) -> bool:
+        """Of the weights of each of its models; returns whether other rules fit it."""
+        if precisions == self._precisions:
+            return False
+        self._precisions = precisions
+        self._describe()
+        return True
+
+    def labels_for(self, model: str) -> frozenset[str]:
+        """What a job for this model may require or prefer."""
+        if not self._labels_of:
+            return self.labels
+        return self._labels_of.get(self.listed_name(model), self.labels)
+
+    def facts_for(self, model: str) -> EngineFacts:
+        """What is known of it as it serves this model."""
+        precision = self._precisions.get(self.listed_name(model)) if self._precisions else None
+        return self.facts if precision is None else self.facts._replace(precision=precision)
+
     def is_of_kind(self, kind: str) -> bool:
         """The kind of engine that a probe found; returns whether other rules fit it. Of another nothing is known."""
         return kind != self.told.engine and self._says(UNKNOWN._replace(engine=kind))
@@ -243,6 +267,7 @@ class Backend:
 
     def is_set_up_anew(self) -> None:
         """It was restarted: what it said of itself may be so no more."""
+        self._precisions = {}
         self._says(UNKNOWN._replace(engine=self.told.engine))
 
     def _says(self, told: EngineFacts) -> bool:
@@ -255,6 +280,10 @@ class Backend:
     def _describe(self) -> None:
         self.facts = first_known(self.told, self.spec.facts)
         self.labels = self.spec.labels | labels_of(self.facts) | self.routes
+        self._labels_of = {
+            model: self.spec.labels | labels_of(self.facts._replace(precision=precision)) | self.routes
+            for model, precision in self._precisions.items()
+        }
         self.speculative = self.facts.speculative is True
 
     def learn(self, listed: frozenset[str] | None, traits: Traits | None = None) -> bool:

@@ -231,7 +231,9 @@ class Fleet:
             candidates.compare()
 
     def told(self, backend: Backend, report: Load) -> bool:
-        """A scrape: what it says of sleep and contexts."""
+        """A scrape: what it says of sleep, contexts and what its models cannot."""
+        if report.unable is not None and backend.abilities.tell_unable(report.unable):
+            self.compare(backend)
         if report.contexts is not None and backend.abilities.tell(report.contexts):
             self.compare(backend)
         if not report.asleep:

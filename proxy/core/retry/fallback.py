@@ -83,7 +83,7 @@ def labelled(catalogue: Catalogue, job: Job) -> Candidates | None:
     candidates = catalogue.find(job.model)
     if candidates is None or not job.require:
         return candidates
-    return candidates if any(job.require <= backend.labels for backend in candidates.backends) else None
+    return candidates if any(job.require <= backend.labels_for(job.model) for backend in candidates.backends) else None
 
 
 def by_way(job: Job, way: FallbackStep) -> Job:

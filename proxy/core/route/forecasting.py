@@ -76,7 +76,7 @@ def foresee(backend: Backend, demand: Demand) -> None:
     weight = KAPPA
     if backend.spec.bias:
         weight += backend.spec.bias.get(demand.job.traffic_class, 0.0)
-    if demand.job.prefer and not demand.job.prefer <= backend.labels:
+    if demand.job.prefer and not demand.job.prefer <= backend.labels_for(demand.job.model):
         weight += _PREFER_COST
     out.score = (loading + backlog + weight * cost) * sqrt(1.0 + waiting) * model.slow_decode
     if model.slow_decode > _GROSSLY_SLOW:

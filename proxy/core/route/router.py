@@ -93,7 +93,7 @@ class Router:
 
     def fits(self, backend: Backend, candidates: Candidates, demand: Demand, avoid: frozenset[Backend]) -> bool:
         """Whether a held job may go to this one of its candidates now."""
-        if not demand.has_room(backend) or not demand.job.require <= backend.labels:
+        if not demand.has_room(backend) or not demand.job.require <= backend.labels_for(demand.job.model):
             return False
         if candidates.unlike and not self._may(backend, candidates, demand):
             return False
@@ -150,8 +150,8 @@ class Router:
 
     def _usable(self, candidates: Candidates, demand: Demand) -> tuple[Backend, ...]:
         """Those that are open and have its labels."""
-        require = demand.job.require
-        return tuple(b for b in candidates.open if require <= b.labels) if require else candidates.open
+        require, model = demand.job.require, demand.job.model
+        return tuple(b for b in candidates.open if require <= b.labels_for(model)) if require else candidates.open
 
     def _may(self, backend: Backend, candidates: Candidates, demand: Demand) -> bool:
         """Whether it can serve the job, or nobody can rather."""

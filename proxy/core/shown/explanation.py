@@ -181,8 +181,8 @@ def _view(backend: Backend, candidates: Candidates, demand: Demand, router: Rout
         removed_by=removed_by,
         enforced=removed_by == "order" or router.bars(backend, demand),
         engine=backend.facts.engine,
-        precision=backend.facts.precision,
-        lacks=tuple(sorted(demand.job.require - backend.labels)),
+        precision=backend.facts_for(demand.job.model).precision,
+        lacks=tuple(sorted(demand.job.require - backend.labels_for(demand.job.model))),
         prompt_tokens=demand.prompt,
         hit_tokens=out.hit,
         prefill_s=out.cost,
@@ -208,7 +208,7 @@ def _removed_by(backend: Backend, candidates: Candidates, demand: Demand, broken
         return "ejected"
     if backend.pressure.paused or not backend.has_room(demand.job, bulk=demand.bulk):
         return "full" if backend.pressure.is_bound else "permits"
-    if not demand.job.require <= backend.labels:
+    if not demand.job.require <= backend.labels_for(demand.job.model):
         return "labels"
     if candidates.unlike and backend not in ablest(candidates.open, demand):
         return "unable"

@@ -17,6 +17,7 @@ from proxy.engines import identity, listing, recognition, revision, routes
 from proxy.engines.base import Dialect
 from proxy.engines.listing import Listing
 from proxy.engines.registry import DIALECTS, UNKNOWN
+from proxy.live.background.model_cards import ModelCards
 from proxy.live.background.own_list import OwnList
 from proxy.live.background.questions import Questions
 from proxy.live.background.warmer import Warmer
@@ -83,6 +84,7 @@ class Prober:
         self._health = health
         self._questions = Questions(backend, limits, loop, "tidegate-probe")
         self._own_list = OwnList(backend, self._questions)
+        self._cards = ModelCards(backend, self._questions)
         self._was_ok: bool | None = None
         self._look = _NO_LOOK
         """Of the engine that was asked for more,"""
@@ -124,9 +126,9 @@ class Prober:
 
     async def probe(self) -> None:
         """One probe; its result goes to the scheduler."""
+        models_at = self._backend.dialect.models_at
         try:
             relay = await self._questions.get(models_at, listing.MAX_B, self._health.probe_timeout)
-        models_at = self._backend.dialect.models_at
         except TimeoutError:
             self._failed(f"no answer within {self._health.probe_timeout:g} s")
         except FaultError as error:
@@ -161,6 +163,7 @@ class Prober:
             await self._revise(self._versions, found)
         if found is not None:
             await self._own_list.look(found.names, self._health.probe_timeout)
+            await self._cards.look(found.names, self._health.probe_timeout)
         if self._identifies and is_recognised and not self._identified:
             await self._identify(fields)
 
@@ -288,6 +291,7 @@ class Prober:
         if was is not UNKNOWN:
             backend.contexts = {}
             self._own_list.forget()
+            self._cards.forget()
             self._driver.report(Restarted(backend.name))
             self._backend.warm = frozenset()
         return True

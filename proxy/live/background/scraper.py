@@ -125,8 +125,14 @@ class Scraper:
             _log.info("backend %s %s", name, "sleeps and gets no requests" if self._asleep else "is awake")
         if reading.facts is not None:
             self._compare(reading.facts)
-        if reading.contexts is not None:
-            self._backend.contexts = reading.contexts
+        cards = self._backend.cards
+        contexts, unable = reading.contexts, None
+        if cards:
+            told = {model: card.context for model, card in cards.items() if card.context is not None}
+            contexts = {**told, **(contexts or {})}
+            unable = {model: card.lacks for model, card in cards.items() if card.lacks}
+        if contexts is not None:
+            self._backend.contexts = contexts
         self._driver.report(
             Load(
                 name,
@@ -136,10 +142,12 @@ class Scraper:
                 reading.kv_tokens,
                 reading.seats,
                 reading.loaded,
-                reading.contexts,
+                contexts,
                 bool(reading.asleep) if was_asleep else reading.asleep,
                 reading.unloaded,
                 reading.facts,
+                reading.precisions,
+                unable,
                 resting,
             )
         )

@@ -67,6 +67,8 @@ class Upstream:
         """Models in which it was asked for named prompts, by its own names, since it forgot everything."""
         self.listed = self.in_memory = b""
         """Its own lists, as it told them last: of its models, and of those that it has in memory."""
+        self.cards: dict[str, ModelCard] = {}
+        """What it says of its models, by its own names."""
         self.contexts: dict[str, int] = {}
         """Tokens of the contexts that it told last, by its own names of models."""
         self._told: set[str] = set()
@@ -95,10 +97,10 @@ class Upstream:
         self._host_line = b" HTTP/1.1\r\nhost: " + address.authority + b"\r\n"
         self._id_line = b"accept-encoding: identity\r\n" + via + b"x-request-id: "
         self._key_line: bytes | None = None
+        self._own_lines: dict[bytes, bytes] = {}
         self._describe(config, address)
 
     def configure(self, config: BackendOptions, address: SocketAddress) -> None:
-        self._own_lines: dict[bytes, bytes] = {}
         """The same engine, with other options; what it showed of itself is known still."""
         kind = DIALECTS.get(config.known_kind, UNKNOWN)
         if config.known_kind != "auto" and kind is not self.dialect:
@@ -123,12 +125,12 @@ class Upstream:
         self._stream_upstream = config.stream_upstream
         self._makes_whole.clear()
         self._key_line = None if address.api_key is None else f"authorization: Bearer {address.api_key}\r\n".encode()
-
-    @property
-    def max_answer(self) -> int | None:
         own = key_headers(self.dialect, "", address.api_key) if self.dialect.key_header else {}
         self._own_lines = {name.encode(): f"{name}: {value}\r\n".encode() for name, value in own.items()}
         """Lines of a head by their names, of a kind that reads its operator's key elsewhere; empty: as all do."""
+
+    @property
+    def max_answer(self) -> int | None:
         """Tokens of the longest answer that it is asked for; None: any."""
         return self.dialect.max_answer if self._max_answer is None else self._max_answer
 

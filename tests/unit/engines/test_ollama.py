@@ -1,12 +1,17 @@
 """Ollama: which models are in memory, and the version that tells it where owners do not."""
 
+import json
+from typing import Any
+
 import pytest
 
+from proxy.engines.base import ModelCard
 from proxy.engines.load import Reading
 from proxy.engines.ollama import OLLAMA
+from proxy.model.abilities import Lack
 from proxy.model.engine_facts import EngineFacts
 
-IN_MEMORY, VERSION = OLLAMA.loads
+IN_MEMORY, VERSION, INSTALLED = OLLAMA.loads
 
 
 @pytest.mark.parametrize(
@@ -30,6 +35,44 @@ def test_its_precision_and_memory_where_what_is_loaded_agrees() -> None:
     other = b',{"name":"b","details":{"quantization_level":"F16"},"size_vram":7}'
     assert IN_MEMORY.read(text % other).facts == EngineFacts(gpu_memory_b=5.0 * (1 << 30) + 7)
     assert VERSION.read(b'{"version":"0.33.0"}') == Reading(facts=EngineFacts(version="0.33.0"))
+
+
+def test_of_several_precisions_each_is_known() -> None:
+    entries = [
+        {"name": "chat:latest", "details": {"quantization_level": "Q4_K_M"}},
+        {"name": "maths:7b", "details": {"quantization_level": "F16"}},
+        {"name": "old:1b", "details": {}},
+        {"name": "odd:1b", "details": "x"},
+        {"x": 1},
+    ]
+    told = INSTALLED.read(json.dumps({"models": entries}).encode())
+    assert told == Reading(precisions={"chat:latest": "Q4_K_M", "chat": "Q4_K_M", "maths:7b": "F16"})
+    for nothing in (b"", b"[]", b'{"models":[]}', b'{"models":"x"}', b"<html>"):
+        assert INSTALLED.read(nothing) == Reading()
+
+
+LLAMA = {"general.architecture": "llama", "llama.context_length": 131072, "mllama.context_length": 7}
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ({"model_info": LLAMA}, ModelCard(131072)),
+        ({"model_info": LLAMA, "parameters": 'stop "num_ctx 5"\nnum_ctx    8192\ntop_k 3'}, ModelCard(8192)),
+        ({"model_info": LLAMA, "parameters": "num_ctx 999999"}, ModelCard(131072)),
+        ({"parameters": "num_ctx 4096"}, ModelCard(4096)),
+        ({"parameters": "num_ctx 0"}, ModelCard()),
+        ({"parameters": "num_ctx many", "model_info": {"general.architecture": 7}}, ModelCard()),
+        ({"model_info": "x", "parameters": 7, "capabilities": 7}, ModelCard()),
+        ({"capabilities": ["completion", "tools", "vision"]}, ModelCard()),
+        ({"capabilities": ["completion"]}, ModelCard(None, frozenset({Lack.TOOLS, Lack.IMAGES}))),
+        ({"capabilities": []}, ModelCard()),
+        ([], ModelCard()),
+    ],
+)
+def test_what_it_says_of_a_model_that_is_not_loaded(shown: Any, expected: ModelCard) -> None:
+    assert OLLAMA.card is not None
+    assert OLLAMA.card(json.dumps(shown).encode()) == expected
 
 
 def test_names_without_a_tag_are_taken() -> None:

@@ -27,7 +27,7 @@ ENDED = datetime(2026, 3, 1, 12, 0, 2, tzinfo=UTC).timestamp()
 
 def read(told: Record, machines: dict[str, tuple[str, str]] | None = None) -> dict[str, str]:
     facts = {name: EngineFacts(hardware=one[0], precision=one[1]) for name, one in (machines or {}).items()}
-    row = CsvRows(lambda name: facts.get(name, EngineFacts())).row(told, ENDED)
+    row = CsvRows(lambda name, _: facts.get(name, EngineFacts())).row(told, ENDED)
     assert row.count(b"\n") == 1
     assert row.endswith(b"\n")
     (cells,) = csv.reader(io.StringIO(row.decode(), newline=""), strict=True)
@@ -99,5 +99,5 @@ def test_what_looks_like_a_formula_is_text(text: str) -> None:
 
 def test_memory_of_cards_in_gigabytes() -> None:
     facts = EngineFacts(gpu_memory_b=12.5e9, gpu_reserved_b=70_003 * 2.0**20)
-    row = CsvRows(lambda _: facts).row(record(), 1000.0).decode().split(",")
+    row = CsvRows(lambda *_: facts).row(record(), 1000.0).decode().split(",")
     assert (row[-3], row[-2]) == ("12.500", "73.403")

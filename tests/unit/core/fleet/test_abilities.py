@@ -256,3 +256,16 @@ def test_alike() -> None:
     assert one.alike(other)
     other.learn(Job(1, "m"), "m", NO_ROUTE, 0.0, 0.0)
     assert not one.alike(other)
+
+
+def test_what_an_engine_says_that_its_model_cannot_keeps_those_who_need_it_away() -> None:
+    pool = Pool()
+    pool.scheduler.observe(Load("a", unable={"m": TOOLS}), pool.now)
+    assert pool.whereto(needs=TOOLS) == {"b"}
+    assert pool.whereto() == {"a", "b"}
+    pool.scheduler.observe(Load("b", unable={"m": TOOLS}), pool.now)
+    assert pool.whereto(needs=TOOLS) == {"a", "b"}, "where nobody can, its word is asked for again"
+    pool.scheduler.observe(Load("b", unable={}), pool.now)
+    assert pool.whereto(needs=TOOLS) == {"b"}
+    pool.scheduler.observe(Restarted("a"), pool.now)
+    assert pool.whereto(needs=TOOLS) == {"a", "b"}

@@ -7,6 +7,7 @@ from proxy.core.fleet.pool import Pool
 from proxy.model.abilities import Traits
 from proxy.model.backend import BackendSpec
 from proxy.model.endpoint import ROUTE_LABELS
+from proxy.model.engine_facts import EngineFacts
 from proxy.model.limits import HealthSettings
 from proxy.model.request import Job
 
@@ -144,3 +145,25 @@ def test_routes_are_those_of_its_kind_as_configured_and_then_as_found() -> None:
     assert one.labels == {"route=/y"}, "what was found stays"
     one.configure(written, HEALTH, one.pool, learns=False)
     assert one.labels == {"route=/x"}
+
+
+def test_each_of_several_models_has_the_labels_of_its_own_precision() -> None:
+    one = backend(labels=frozenset({"big"}), aliases={"maths": "m:7b"})
+    one.learn(frozenset({"chat:latest", "m:7b", "x:1b"}), LOOSE)
+    one.tells(EngineFacts(precision="Q4_K_M"))
+    assert one.tells_precisions({"chat:latest": "Q4_K_M", "chat": "Q4_K_M", "m:7b": "F16"})
+    assert not one.tells_precisions({"chat:latest": "Q4_K_M", "chat": "Q4_K_M", "m:7b": "F16"})
+    for name, wanted, other in (("chat", "int4", "fp16"), ("maths", "fp16", "int4"), ("m:7b", "fp16", "int4")):
+        labels = one.labels_for(name)
+        assert {"big", f"precision={wanted}"} <= labels
+        assert f"precision={other}" not in labels
+    assert one.labels_for("x:1b") == one.labels, "of which it tells nothing"
+    assert (one.facts_for("maths").precision, one.facts_for("").precision) == ("F16", "Q4_K_M")
+    one.is_set_up_anew()
+    assert one.labels_for("maths") == one.labels
+
+
+def test_where_no_precisions_are_told_all_models_have_the_labels_of_the_engine() -> None:
+    one = backend()
+    one.tells(EngineFacts(precision="fp8"))
+    assert one.labels_for("anything") is one.labels
