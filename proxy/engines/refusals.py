@@ -25,6 +25,11 @@ _KEY: Final = re.compile(
     re.IGNORECASE,
 )
 """Gemini and Anthropic say so with a 400."""
+_PLAIN: Final = re.compile(
+    rb"sent an HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port|speaking plain HTTP to an SSL",
+    re.IGNORECASE,
+)
+_SAID_B: Final = 4096
 _NO_ROUTE: Final = frozenset({"", "not found", "file not found", "404 page not found", "method not allowed"})
 """Messages of a 404 or 405 that speak of the route: a model or a stored response that is not there reads otherwise."""
 _UNKNOWN_URL: Final = "unknown_url"
@@ -70,6 +75,11 @@ def refuses_key(status: int, body: bytes) -> bool:
         return False
     error = _error(body[:_MAX_B])
     return error.get("code") == "invalid_api_key" or _KEY.match(_said(error)) is not None
+
+
+def wants_tls(status: int, body: bytes) -> bool:
+    """Whether whoever answers speaks TLS at this port, and was asked without: Go's, nginx's and Apache's words."""
+    return status == 400 and _PLAIN.search(body[:_SAID_B]) is not None
 
 
 def _error(body: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from proxy.core.fleet.abilities import is_believable
-from proxy.engines.refusals import cannot, refuses_key
+from proxy.engines.refusals import cannot, refuses_key, wants_tls
 from proxy.live.answer import Answer
 from proxy.live.relay import Relay
 from proxy.live.upstream.backends import Upstream
@@ -214,6 +214,8 @@ def _limits_one_key(headers: list[tuple[bytes, bytes]]) -> bool:
 
 
 def _operators_fault(said: _Said) -> Fault | None:
+    if wants_tls(said.status, said.body):
+        return _misconfigured(said, "speaks TLS there: is its url https://?")
     if said.by.has_key and (said.status in _KEY_REFUSED or refuses_key(said.status, said.body)):
         return _misconfigured(said, "refuses the key that the operator gave to the proxy")
     if said.status == 404 and not said.by.takes_any and errors.names_no_such_model(said.body):

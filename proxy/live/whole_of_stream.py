@@ -29,7 +29,10 @@ from proxy.wire.together_typed import MessageTogether, ResponseTogether
 _TIMES: Final = 16
 """Events take so much more than the text in them."""
 _JSON: Final = (b"content-type", b"application/json")
-_TYPED: Final = {Endpoint.MESSAGES: MessageTogether, Endpoint.RESPONSES: ResponseTogether}
+_TYPED: Final[dict[Endpoint, type[MessageTogether] | type[ResponseTogether]]] = {
+    Endpoint.MESSAGES: MessageTogether,
+    Endpoint.RESPONSES: ResponseTogether,
+}
 _OF_STREAM: Final = frozenset({b"content-type", b"cache-control", b"x-accel-buffering"})
 
 
@@ -55,7 +58,9 @@ class WholeOfStream(Relay):
         """No answer in one piece can be made of it."""
         self._progress = Meter()
         typed = _TYPED.get(endpoint)
-        self._together = Together(endpoint, whole_answers) if typed is None else typed(whole_answers)
+        self._together: Together | MessageTogether | ResponseTogether = (
+            Together(endpoint, whole_answers) if typed is None else typed(whole_answers)
+        )
         self._vain_at_b = 0
         """How much of it there was when something came that was none of it."""
         self._events: sse.EventSplitter | None = None

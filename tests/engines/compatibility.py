@@ -41,6 +41,7 @@ CASES: Final = {
     "more than its places": "more requests than it has places: all served",
     "queue full": "its queue is full: requests wait in the proxy",
     "asleep": "asleep: left asleep, then served",
+    "given up": "put to sleep mid-answer: an error, no half an answer",
     "killed mid-stream": "killed mid-stream: an error event",
     "terminated mid-stream": "SIGTERM mid-stream: an error event",
     "killed before the answer": "killed before the answer: 502 or 503",

@@ -39,14 +39,14 @@ def _llama(part: str) -> Callable[..., EngineProcess]:
     return lambda *options: LlamaServer(Engine.of(part), MODEL, *options)
 
 
-_QUEUE: Final = {"queue full": "has a queue without a bound"}
+_NEVER: Final = {"queue full": "has a queue without a bound", "given up": "gives no answer up"}
 _LLAMA: Final[dict[str, Any]] = {
     "usual": ("--metrics",),
     "strict": ("--sleep-idle-seconds", "2"),
     "embeds": ("--embeddings", "--pooling", "mean"),
     "repeatable": {"cache_prompt": False},
     "calls_tools": {"logit_bias": {"2170": 100}},  # `<tool_call>` of make_model.py: text may go before it, for ever
-    "lacks": _QUEUE,
+    "lacks": _NEVER,
 }
 KINDS: Final = {
     kind.part: kind
@@ -69,7 +69,7 @@ KINDS: Final = {
                 "context overflow": "takes a prompt of any length",
                 "asleep": "never sleeps",
                 "terminated mid-stream": "says its answers to the end before it goes",
-                "queue full": "has a queue without a bound",
+                **_NEVER,
             },
         ),
         EngineKind(

@@ -108,6 +108,10 @@ class EngineProcess:
             self.kill()
             self.start()
 
+    def is_running(self) -> bool:
+        """Whether its process lives."""
+        return self._process is not None and self._process.poll() is None
+
     def stop(self) -> None:
         """Ends it for good."""
         self.kill()

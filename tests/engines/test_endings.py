@@ -17,6 +17,7 @@ from tests.support.proxy_process import ready, running_proxy
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("offered")]
 BACK_WITHIN_S = 60.0
 """One probe interval of 5 s, the first ejection of 5 s, and a slow machine."""
+TO_THE_END_TOKENS = 400
 TOLD_WITHIN_S = 40.0
 """Of an engine that keeps its streams open and says nothing more."""
 
@@ -76,6 +77,19 @@ def test_mid_stream_it_ends_in_an_error(mortal: Pair, number: signal.Signals) ->
     assert not isinstance(caught.value, openai.APIConnectionError), "an error event, not a broken transport"
     assert isinstance(caught.value.body, dict)
     assert caught.value.body["message"]
+
+
+def test_one_that_is_told_to_go_and_stays_until_it_has_said_all_is_not_cut(mortal: Pair) -> None:
+    """Its port is closed by then, and whoever probes it finds nobody."""
+    if "terminated mid-stream" not in mortal.kind.lacks:
+        pytest.skip("it cuts its streams")
+    with mortal.through() as client:
+        stream = client.chat.completions.create(stream=True, **story() | {"max_tokens": TO_THE_END_TOKENS})
+        assert next(iter(stream)).choices
+        mortal.server.signal(signal.SIGTERM)
+        reasons = [choice.finish_reason for chunk in stream for choice in chunk.choices]
+    assert reasons[-1] == "length"
+    eventually(lambda: not mortal.server.is_running(), "it is gone", TOLD_WITHIN_S)
 
 
 @pytest.mark.case("killed before the answer")

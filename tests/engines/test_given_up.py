@@ -9,8 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.engines import cache
-from tests.engines.kinds import CONTEXT_TOKENS, KINDS, MODEL
+from tests.engines.kinds import CONTEXT_TOKENS, MODEL, EngineKind
 from tests.engines.pair import Pair, assert_at_rest
 from tests.engines.process import running
 from tests.support.patience import eventually
@@ -26,8 +25,9 @@ WITHIN_S = 30.0
 
 
 @pytest.fixture(scope="module")
-def vllm() -> Iterator[Pair]:
-    kind = KINDS[cache.need("vllm")]
+def vllm(kind: EngineKind) -> Iterator[Pair]:
+    if "given up" in kind.lacks:
+        pytest.skip(kind.lacks["given up"])
     with (
         running(kind.start(*kind.usual)) as server,
         running_proxy({"backends": [{"url": server.url}], "hold": {"max_wait": "2s"}}) as proxy,

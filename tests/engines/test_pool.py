@@ -113,6 +113,22 @@ class TestCapabilities:
         assert all(answer.usage and answer.usage.prompt_tokens > CONTEXT_TOKENS for answer in answers)
 
 
+def test_a_greedy_stream_that_breaks_is_not_continued_on_another_kind(
+    engines: dict[str, EngineProcess], proxy: ProxyProcess
+) -> None:
+    """Its words might be others (test_resume.py): an error is the better end."""
+    call: Any = {"model": MODEL, "prompt": PROMPT, "max_tokens": 400, "temperature": 0, "stream": True}
+    with client_of(proxy.url) as client:
+        stream = client.completions.create(**call)
+        assert next(iter(stream)).choices
+        (serving,) = at_work(proxy)
+        engines[serving].kill()
+        with pytest.raises(openai.APIError) as caught:
+            for chunk in stream:
+                assert chunk.choices
+    assert not isinstance(caught.value, openai.APIConnectionError), "an error event, not a broken transport"
+
+
 @pytest.mark.case("failover")
 @pytest.mark.parametrize("dying", ["llama_cpp", "vllm", "transformers"])
 def test_one_that_dies_is_not_noticed(dying: str, engines: dict[str, EngineProcess], proxy: ProxyProcess) -> None:

@@ -324,6 +324,25 @@ async def test_http_where_tls_is_spoken_and_tls_where_it_is_not_are_told_as_such
             assert "it does not speak TLS there; is its url http://?" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param("Client sent an HTTP request to an HTTPS server.\n", id="go"),
+        pytest.param("<html><center>The plain HTTP request was sent to HTTPS port</center></html>", id="nginx"),
+        pytest.param("<html>Reason: You're speaking plain HTTP to an SSL-enabled server port.</html>", id="apache"),
+    ],
+)
+async def test_who_says_that_tls_is_spoken_there_is_heard_and_the_client_is_not_to_blame(
+    tmp_path: Path, said: str
+) -> None:
+    routes = {"/v1/models": (400, said), CHAT: (400, said)}
+    async with route_engine(routes) as front, before(tmp_path, entry(front, models="[m]"), FAST + SOON) as live:
+        got = await live.ask(chat())
+    error = json.loads(got.body)["error"]
+    assert (got.status, error["code"]) == (502, "backend_misconfigured")
+    assert "speaks TLS there: is its url https://?" in error["message"]
+
+
 async def test_a_name_in_the_certificate_is_asked_for_where_an_address_is_connected_to(tmp_path: Path) -> None:
     """`ip`: SNI and the certificate keep the name, so that several engines may stand behind one address."""
     authority = Authority(tmp_path)

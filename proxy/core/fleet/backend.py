@@ -267,7 +267,7 @@ class Backend:
 
     def is_set_up_anew(self) -> None:
         """It was restarted: what it said of itself may be so no more."""
-        self._precisions = {}
+        self._precisions, self._labels_of = {}, {}
         self._says(UNKNOWN._replace(engine=self.told.engine))
 
     def _says(self, told: EngineFacts) -> bool:
