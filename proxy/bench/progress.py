@@ -6,6 +6,7 @@ Owns the words and the numbers shown; a percentile stands there only when enough
 
 import time
 from collections import Counter
+from statistics import fmean
 from typing import Final, TextIO
 
 from ddsketch import DDSketch
@@ -31,7 +32,7 @@ class Tally:
     """Of one cell, so far."""
 
     def __init__(self, cell: Cell, sides: int, now: float) -> None:
-        self.cell, self._sides, self._began = cell, sides, now
+        self.cell, self._sides, self.began = cell, sides, now
         self._measuring: float | None = None
         self.ttft, self.e2e = DDSketch(_ACCURACY), DDSketch(_ACCURACY)
         self.ends: Counter[str] = Counter()
@@ -104,6 +105,10 @@ class Progress:
         self._live = Live(console=self._console, auto_refresh=False, transient=True) if stream.isatty() else None
         self._tally: Tally | None = None
         self._said = 0.0
+        self._counts = True
+        """The cell is one of those that there are to be."""
+        self._took: list[float] = []
+        """Seconds of each cell that is over."""
 
     def __enter__(self) -> "Progress":
         if self._live is not None:
@@ -124,6 +129,7 @@ class Progress:
     def begins(self, cell: Cell, sides: int, what: str = "", *, counts: bool = True) -> None:
         """Another cell, or one beside them."""
         self._number += counts
+        self._counts = counts
         now = time.monotonic()
         self._tally, self._said = Tally(cell, sides, now), now
         if self._live is None:
@@ -142,7 +148,7 @@ class Progress:
             self._live.update(self._picture(self._tally, now), refresh=True)
         elif now - self._said >= LINE_EVERY_S:
             self._said = now
-            self.say(f"    {self._tally.words(now)}")
+            self.say(f"    {self._words(self._tally, now)}")
 
     def ends(self) -> None:
         """The cell is over."""
@@ -151,14 +157,43 @@ class Progress:
                 self._live.update(Text(), refresh=True)
             words = self._tally.words(time.monotonic()).partition(" · 0 s left")[0]
             self.say(f"[{self._number}/{self._cells}] {self._tally.cell.id}: {words}" if self._live else f"    {words}")
+            if self._counts:
+                self._took.append(time.monotonic() - self._tally.began)
             self._tally = None
+
+    def _words(self, tally: Tally, now: float) -> str:
+        words, left_s = tally.words(now), self.left_s(now)
+        return words if left_s is None else f"{words} · about {_roughly(left_s)} for all"
+
+    def left_s(self, now: float) -> float | None:
+        """Until the last cell ends, if those to come take as long as those that were; None: nobody can say yet, or this
+        is the last."""
+        tally, to_come = self._tally, self._cells - self._number
+        if tally is None or to_come < 1:
+            return None
+        took_s, left_s = now - tally.began, tally.left_s(now)
+        if not self._took and left_s is None:
+            return None
+        each_s = fmean(self._took) if self._took else took_s + (left_s or 0.0)
+        return (max(0.0, each_s - took_s) if left_s is None else left_s) + to_come * each_s
 
     def _picture(self, tally: Tally, now: float) -> Table:
         lines = Table.grid()
         lines.add_row(Text(f"[{self._number}/{self._cells}] {tally.cell.id}", style="bold"))
         lines.add_row(ProgressBar(total=1.0, completed=tally.share(now), width=_BAR))
-        lines.add_row(Text(tally.words(now)))
+        lines.add_row(Text(self._words(tally, now)))
         return lines
+
+
+def _roughly(seconds: float) -> str:
+    """For people."""
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def _percentiles(sketch: DDSketch) -> str:

@@ -1,5 +1,6 @@
 """`tidegate calibrate`, as a person runs it, on logs of proxies that ran on virtual time."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_engines_that_were_modelled_are_found_again(
     assert "on held-out time" in said
     assert "E2E P50" in said
     assert main(["simulate", "--engines", str(out), "--trace", str(log), "--limit", "50"]) == 0
+    capsys.readouterr()
+    promise = ["--slo", "ttft=2s,tpot=100ms", "--trace", str(log), "--engines", str(out)]
+    assert main(["plan", *promise, "--goal", "90%", "--most", "2"]) == 0
+    assert f"at most {file['calibration']['error']:.1%} off" in capsys.readouterr().out
+    written = tmp_path / "forecast.json"
+    assert main(["simulate", *promise, "--limit", "50", "--forecast", str(written)]) == 0
+    assert json.loads(written.read_text())["error"] == file["calibration"]["error"]
 
 
 def test_a_model_that_is_too_far_off_forecasts_nothing(
@@ -46,6 +54,11 @@ def test_a_model_that_is_too_far_off_forecasts_nothing(
     said = capsys.readouterr().err
     assert "above 15%" in said
     assert "all tpot_p50" in said
+    routing = tmp_path / "routing.yaml"
+    routing.write_text("version: 1\nbackends: [{url: 'http://127.0.0.1:1', name: low_latency-1}]\n")
+    for command in (["plan"], ["tune", str(routing)]):
+        assert main([*command, "--slo", "ttft=2s", "--trace", str(log), "--engines", str(out)]) == 1
+        assert "above 15%" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("rate", [9, 13])

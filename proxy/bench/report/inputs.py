@@ -55,6 +55,12 @@ def read_inputs(paths: Sequence[Path], *, mixed: bool = False) -> Inputs:
         raise BadInputError(f"{', '.join(map(str, paths))}: no request was measured")
     if len(machines) > 1 and not mixed:
         where = "; ".join(f"{source.path}: {source.hardware}" for source in sources)
+        if len(sources) == 1:
+            raise BadInputError(
+                f"the backends of {where} differ, and a chart of all would hide that\n"
+                "say --mixed: every label then names its machine; or measure each kind alone, by a class or a model "
+                "that only its backends serve"
+            )
         raise BadInputError(
             f"these were measured on different machines, and a chart of both would compare those: {where}\n"
             "report them apart, or say --mixed: every label then names its machine"

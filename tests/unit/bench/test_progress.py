@@ -81,3 +81,27 @@ def test_a_bar_on_a_terminal() -> None:
         progress.take(BEAT)
         progress.ends()
     assert "[1/1] concurrency=8: 1 done" in stream.getvalue()
+
+
+def test_how_long_all_cells_take_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("proxy.bench.progress.time.monotonic", lambda: now[0])
+    progress = Progress(io.StringIO(), 3)
+    progress.begins(cell(planned=100), 1)
+    assert progress.left_s(101.0) is None
+    progress.take(BEAT)
+    now[0] = 110.0
+    for _ in range(50):
+        progress.take(served())
+    assert progress.left_s(110.0) == pytest.approx(10 + 2 * 20)
+    now[0] = 120.0
+    progress.ends()
+    progress.begins(cell(planned=100), 1, counts=False)
+    now[0] = 125.0
+    progress.ends()
+    progress.begins(cell(planned=100), 1)
+    assert progress.left_s(130.0) == pytest.approx(15 + 20), "what is beside the cells is none of them"
+    now[0] = 145.0
+    progress.ends()
+    progress.begins(cell(planned=100), 1)
+    assert progress.left_s(146.0) is None, "the last one says itself how long it takes"

@@ -29,6 +29,16 @@ def test_different_machines_only_where_asked_for_and_then_named(tmp_path: Path) 
     assert [one.label for one in mixed.series] == ["laptop", "H200"]
 
 
+def test_one_run_over_two_kinds_of_cards_says_what_to_do(tmp_path: Path) -> None:
+    path = made_up_run(tmp_path / "run", n=10, hardware="L4") / rows.FILE
+    head, *lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([head, *lines[:5], *(line.replace(",L4,", ",A100,", 1) for line in lines[5:])]))
+    with pytest.raises(BadInputError, match=r"the backends of .*: A100, L4 differ") as refused:
+        read_inputs([path.parent])
+    assert "--mixed" in str(refused.value)
+    assert read_inputs([path.parent], mixed=True).machines == ["A100", "L4"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
