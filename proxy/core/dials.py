@@ -19,6 +19,7 @@ class Dials:
         "duty_interactive",
         "early_error",
         "kv",
+        "lines_delay",
         "max_hold_s",
         "min_samples",
         "probe_interval_s",
@@ -47,6 +48,8 @@ class Dials:
         self.bulk_wait_s = backfill.max_wait
         self.chat_price = backfill.chat_price
         """Tokens of bulk that are worth as much as one of a chat."""
+        self.lines_delay = backfill.lines_delay
+        """Share by which first tokens may come later because of lines of batches."""
         self.probe_interval_s = settings.health.probe_interval
 
     def turn(self, settings: CoreSettings) -> None:
@@ -57,3 +60,4 @@ class Dials:
         self.duty, self.duty_interactive, self.duty_bulk = new.duty, new.duty_interactive, new.duty_bulk
         self.max_hold_s, self.probe_interval_s = new.max_hold_s, new.probe_interval_s
         self.bulk_backlog_s, self.bulk_wait_s, self.chat_price = new.bulk_backlog_s, new.bulk_wait_s, new.chat_price
+        self.lines_delay = new.lines_delay

@@ -337,6 +337,8 @@ class Waiting:
                 commands.append(self._go(hold, open_job, place, demand))
             elif backend.forecast.reason is Reason.DEADLINE:
                 due = max(nextafter(turn_of(open_job), inf), now + in_all_s(backend, demand))
+            elif backend.forecast.reason is Reason.YIELD:
+                due = nextafter(turn_of(open_job), inf)
             else:
                 return
 

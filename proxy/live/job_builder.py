@@ -200,6 +200,7 @@ class JobBuilder:
             done_by=_deadline(received, promise.deadline_s, None if request.stream else request.client_timeout_s)
             if head.due is None
             else head.due,
+            yields_until=head.yields_until,
             needs=needs.of(fields, facts.api) if fields else NOTHING_NEEDED,
             session=prompt.session(head.fields, fields) if self.foresees and facts.computes else "",
             is_free=request.endpoint is Endpoint.STORED,

@@ -72,6 +72,8 @@ class Reason(StrEnum):
     KV = "kv"
     SEATS = "seats"
     DEADLINE = "deadline"
+    YIELD = "yield"
+    """Others would feel a line of a batch."""
     QUOTA = "quota"
     """Of its tenant."""
     QUEUE = "queue"

@@ -132,6 +132,8 @@ class Job:
     """When another backend is asked too; None: never, or sending it twice is not safe."""
     done_by: float | None = None
     """Monotonic seconds; an answer that is not complete by then is of no use. None: whenever."""
+    yields_until: float | None = None
+    """Of a line of a batch: monotonic seconds until which it goes only where nobody feels it. None: it is none."""
     needs: frozenset[Lack] = NOTHING_NEEDED
     """What an engine must be able to do for it, beside its endpoint."""
     session: str = ""
@@ -178,6 +180,7 @@ class Job:
         fallbacks: tuple[FallbackStep, ...] = (),
         hedge: Hedge | None = None,
         done_by: float | None = None,
+        yields_until: float | None = None,
         needs: frozenset[Lack] = NOTHING_NEEDED,
         session: str = "",
         gather: Window | None = None,
@@ -211,6 +214,7 @@ class Job:
         self.fallbacks = fallbacks
         self.hedge = hedge
         self.done_by = done_by
+        self.yields_until = yields_until
         self.needs = needs
         self.session = session
         self.gather = gather

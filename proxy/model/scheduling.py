@@ -66,6 +66,10 @@ class BackfillSettings:
     chat_price: Annotated[float, Bounds(ge=0.01, le=100)] = 1.0
     """What a token of a chat is worth in tokens of bulk, where both want the same engine: the dial between chats in
     their SLO (up) and bulk in time (down). At 1 most tokens of both together are in their SLO."""
+    lines_delay: Annotated[float, Bounds(ge=0, le=100)] = 0.03
+    """How much later the first tokens of others may come, on average and as a share, because lines of batches run
+    beside them: the dial between chats that feel nothing (down) and batches that are done soon (up). 100: lines go as
+    any other bulk, which heeds promises alone. A batch that would be late for its window goes so, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,6 +103,8 @@ class Head:
     due: float | None = None
     """Of a line of a batch, which no client can say: bulk, whatever a rule wants, of use until then (monotonic
     seconds)."""
+    yields_until: float | None = None
+    """Of such a line: until then it goes only where nobody feels it (monotonic seconds)."""
 
     def __init__(
         self,
@@ -123,6 +125,7 @@ class Head:
         tenant: str = "",
         pin: str = "",
         due: float | None = None,
+        yields_until: float | None = None,
     ) -> None:
         self.method = method
         self.target = target
@@ -140,6 +143,7 @@ class Head:
         self.tenant = tenant
         self.pin = pin
         self.due = due
+        self.yields_until = yields_until
 
 
 class HeaderPolicy:

@@ -19,6 +19,9 @@ _MOST_SIGMA: Final = 1.0
 _TILT: Final = 0.15
 """Margins grow by this for twice a share: room for a job or two is what those with less than theirs need, and more of
 it stands empty while the one who wants it is refused."""
+_LEFT_BY_LINES: Final = 1.07
+"""Lines of batches leave so much of the pace that was promised to others: where bulk has all of it, the next of them
+waits here until there is some again."""
 _LAST_BLOCK: Final = 0.5
 """The part of a block at the end of a prompt, of which no hash tells."""
 
@@ -62,6 +65,8 @@ class Demand:
         "ttft_left",
         "ttft_margin",
         "waited",
+        "yields",
+        "yields_share",
     )
 
     def __init__(self, job: Job, arrived: float, now: float) -> None:
@@ -72,6 +77,10 @@ class Demand:
         self.depths: dict[int, int] | None = None
         """Blocks of it that each backend holds; None: to be looked up."""
         self.bulk = job.bulk
+        self.yields = job.yields_until is not None and now < job.yields_until
+        """A line of a batch, which has time to go where nobody feels it…"""
+        self.yields_share = 0.0
+        """…that is, delays first tokens by no more than this share of theirs."""
         self.held = False
         """It waited for room, and goes when hardly any time is left for its first token."""
         self.prompt = 1.0
@@ -129,6 +138,9 @@ class Demand:
         self.bulk_backlog = dials.bulk_backlog_s
         if self.bulk:
             self.beside_price = dials.chat_price
+            self.yields_share = dials.lines_delay
+            if self.yields:
+                self.tpot_margin *= _LEFT_BY_LINES
 
     def goes_on(self, session: Session) -> None:
         """The engine has counted what this prompt begins with: only what is new is estimated."""

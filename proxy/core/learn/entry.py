@@ -48,6 +48,7 @@ class Entry:
         "tpot_limit",
         "ttft",
         "work",
+        "yields",
     )
 
     def __init__(self, job: Job, arrived: float, dispatched: float) -> None:
@@ -90,6 +91,8 @@ class Entry:
         self.took: float | None = None
         """Seconds of its prefill, once known."""
         self.bulk = False
+        self.yields = False
+        """A line of a batch, which must not be felt."""
         self.held = False
         """It waited for room while its promise ran out."""
         self.seated = True

@@ -9,6 +9,7 @@ from typing import Final
 
 from proxy.core.learn.decaying import Decaying
 from proxy.core.learn.entry import Entry
+from proxy.core.learn.lines import LinesThere
 from proxy.core.learn.prefilling import Prefilling
 
 DUTY_S: Final = 30.0
@@ -49,6 +50,7 @@ class Ledger:
         "has_foreign",
         "head_since",
         "kv",
+        "lines",
         "pending",
         "pending_bulk_s",
         "pending_fresh",
@@ -95,6 +97,8 @@ class Ledger:
         self.rate = Decaying(RATE_S)
         """Prefill tokens a second."""
         self._at = self._decoding_s = self._kv_s = self._busy_s = 0.0
+        self.lines = LinesThere()
+        """Lines of batches beside others."""
         self.promised = 0
         """Requests with a promised time per token…"""
         self.promised_answers = 0.0
@@ -126,6 +130,7 @@ class Ledger:
         self.duty.add(entry.work / DUTY_S, now)
         self.rate.add(entry.fresh / RATE_S, now)
         self._most_running = max(self._most_running, len(self.pending) + self.decoding)
+        self.lines.sent(entry, now)
         self._promise(entry)
 
     def first_token(self, entry: Entry, now: float) -> float | None:
@@ -148,6 +153,7 @@ class Ledger:
         elif entry.first_at is not None:
             self.decoding -= 1
         self._foreseen += entry.seconds / DUTY_S
+        self.lines.left(entry)
         self.kv -= entry.kv
         limit = entry.tpot_limit
         if limit is not None:

@@ -167,4 +167,5 @@ def open_entry(entry: Entry, backend: Backend, demand: Demand) -> None:
     entry.ttft, entry.tpot = out.ttft, predicted_tpot(backend, demand)
     entry.tpot_limit = demand.tpot_limit
     entry.bulk = demand.bulk
+    entry.yields = demand.yields
     entry.beside = float(backend.ledger.decoding)

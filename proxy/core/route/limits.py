@@ -114,6 +114,24 @@ class _Deadline(Limit):
         return demand.rest_s < inf and in_all_s(backend, demand) > demand.rest_s
 
 
+class _Yield(Limit):
+    """No promise is broken by it: of lines of batches more is wanted."""
+
+    def breaks(self, backend: Backend, demand: Demand) -> bool:
+        lines = backend.ledger.lines
+        if not demand.yields or lines.is_alone(demand.now):
+            return False
+        model = backend.model
+        step_s = max(0.0, model.per_request_s(demand.prompt + demand.answer)) * model.slow_decode
+        return lines.delays(step_s, demand.now) > demand.yields_share
+
+
+_YIELD: Final = _Yield(
+    Reason.YIELD,
+    "others would wait longer for their first tokens",
+    "First tokens of others would come later by more than `routing.backfill.lines_delay`. Only lines of batches wait "
+    "for that.",
+)
 LIMITS: Final[tuple[Limit, ...]] = (
     _Ttft(
         Reason.TTFT,
@@ -137,8 +155,12 @@ LIMITS: Final[tuple[Limit, ...]] = (
     ),
     _Seats(Reason.SEATS, "all places of all backends are taken", "The engine runs no more requests at once."),
     _Deadline(Reason.DEADLINE, "all backends are busy", "The whole answer would not be complete in time."),
+    _YIELD,
 )
 """In the order in which they are looked at: the first that would break is the reason."""
+
+
+_WHEN_IDLE: Final[tuple[Limit, ...]] = (_YIELD,)
 
 
 def limit_of(reason: Reason) -> Limit | None:
@@ -150,16 +172,16 @@ def limit_of(reason: Reason) -> Limit | None:
 
 
 def judge(backend: Backend, demand: Demand) -> Reason | None:
-    """The limit that the job would break, after `foresee`; None: it fits. An idle backend takes everything."""
+    """The limit that the job would break, after `foresee`; None: it fits. An idle backend takes everything but lines of
+    batches that others would feel who come and go."""
     out, ledger = backend.forecast, backend.ledger
     if backend in demand.kept and disturbs(backend, demand):
         out.reason = Reason.DUTY
         return Reason.DUTY
     out.tpot = predicted_tpot(backend, demand)
     out.reason = None
-    if not backend.in_flight and not ledger.has_foreign and not displaces(backend, demand):
-        return None
-    for limit in LIMITS:
+    is_idle = not backend.in_flight and not ledger.has_foreign and not displaces(backend, demand)
+    for limit in _WHEN_IDLE if is_idle else LIMITS:
         if limit.breaks(backend, demand):
             out.reason = limit.reason
             break

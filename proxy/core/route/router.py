@@ -109,10 +109,12 @@ class Router:
         return self.mode == "enforce" or (self.mode == "auto" and backend.pool.trusted)
 
     def bars(self, backend: Backend, demand: Demand) -> bool:
-        """Whether the limit that was just broken there keeps the job away. Three things need less proof: who is
-        grossly late, and what refuses nobody: bulk that waits where it would be in the way of promises, and a large
-        prompt that has time."""
+        """Whether the limit that was just broken there keeps the job away. Four things need less proof: who is
+        grossly late, and what refuses nobody: bulk that waits where it would be in the way of promises, a line of a
+        batch that others would feel, and a large prompt that has time."""
         pool, reason = backend.pool, backend.forecast.reason
+        if reason is Reason.YIELD:
+            return True
         if self.mode != "auto" or pool.trusted:
             return self.enforces(backend)
         if large_with_time(backend, demand):

@@ -124,8 +124,9 @@ def ending(outcome: Outcome, status: int, *, is_cut: bool) -> Ending:
     return Ending.FAILED
 
 
-def message_of(batch: Batch, line: BatchLine, name: str, body: bytes, due: float) -> Message:
-    """The request of a line, which is of use until `due` (monotonic seconds). Clients' keys are not kept in the store,
+def message_of(batch: Batch, line: BatchLine, name: str, body: bytes, due: float, yields_until: float) -> Message:
+    """The request of a line, which is of use until `due` (monotonic seconds), and goes only where
+    nobody feels it until `yields_until`. Clients' keys are not kept in the store,
     so that whoever has only a key keeps no answers in the cache: it could not be told whose they are."""
     owner = batch.owner
     fields = {b"content-type": _JSON}
@@ -147,5 +148,6 @@ def message_of(batch: Batch, line: BatchLine, name: str, body: bytes, due: float
         fields=fields,
         tenant=owner.tenant,
         due=due,
+        yields_until=yields_until,
     )
     return Message(head, body, True, False)

@@ -174,7 +174,7 @@ class Feeder:
         self._out_b += size_b
         name = line_name(one.batch.id, ready.line.line)
         connection = LineConnection(self._edge)
-        message = message_of(one.batch, ready.line, name, body_of(ready.raw), one.due)
+        message = message_of(one.batch, ready.line, name, body_of(ready.raw), one.due, one.yields_until)
         exchange = LineExchange(connection, message, self._serving())
         one.out[ready.line.line] = Out(ready, exchange)
         exchange.task = task = self._loop.create_task(exchange.run())

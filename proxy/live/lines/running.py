@@ -13,6 +13,8 @@ from proxy.model.batch import Batch, BatchLine, BatchView, LineResult
 
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
+_YIELDING: Final = 0.75
+"""Share of the window over which lines are spread, if they have to yield for so long: the rest is for bad luck."""
 MOST_RETRIES: Final = 256
 """Lines that come again; with more of them none begins for the first time."""
 
@@ -38,7 +40,9 @@ class Running:
     """Of one batch. `due`: monotonic seconds at which its window is over; `descriptor`: of its input file."""
 
     __slots__ = (
+        "_began",
         "_later",
+        "_lines",
         "_news",
         "_slice",
         "batch",
@@ -79,6 +83,7 @@ class Running:
         self.is_ending = False
         """None of its lines begins any more."""
         self.done, self.failed = batch.done, batch.failed
+        self._began, self._lines = now, max(1, self.left)
         self._news = asyncio.Event()
 
     async def news(self) -> None:
@@ -104,6 +109,13 @@ class Running:
     def left(self) -> int:
         """Lines without a written result."""
         return self.batch.total - self.done - self.failed
+
+    @property
+    def yields_until(self) -> float:
+        """Monotonic seconds until which its next line goes only where nobody feels it. Those that have not gone by then
+        go as any bulk, one after the other, so that the window is kept whoever is there meanwhile."""
+        gone = self._lines - self.left + len(self.out)
+        return self._began + _YIELDING * (self.due - self._began) * min(1.0, (gone + 1) / self._lines)
 
     def wants_more(self, at_least: int) -> bool:
         """Whether more of it is to be read now."""

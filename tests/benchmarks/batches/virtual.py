@@ -1,10 +1,10 @@
 """Chats alone, beside plain bulk and beside a batch, on virtual time: `python -m tests.benchmarks.batches.virtual`.
 
-Two engines with the published constants. Chats (600 tokens, answers of 200, promised a first token within 1 s and 50 ms
-a token) come at half the rate at which these engines keep 95 % of them in time alone; bulk (800 tokens, answers of 150)
-is there from the start and never ends within the 240 s that are measured, after 60 s. *plain*: all of it waits in the
-proxy, without a deadline, as clients send it. *batch*: as `live/lines/feeder` feeds it: 64 lines wait, all due in one
-day.
+Engines with the published constants, or of a mix. Chats (600 tokens, answers of 200, promised a first token within 1 s
+and 50 ms a token) come at a share of the rate at which these engines keep 95 % of them in time alone; bulk (800 tokens,
+answers of 150; `--long`: 6,000 and 60) is there from the start and never ends within the 240 s that are measured, after
+60 s. *plain*: all of it waits in the proxy, without a deadline, as clients send it. *batch*: as `live/lines/feeder`
+feeds it: 64 lines wait, all due in one day, at several values of `routing.backfill.lines_delay`.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from proxy.core.scheduler import Scheduler
 from proxy.model.backend import BackendSpec
@@ -22,7 +22,7 @@ from proxy.model.outcome import SERVED
 from proxy.model.request import Job
 from proxy.model.scheduling import BackfillSettings, SchedulingSettings
 from proxy.model.store import StoreSettings
-from proxy.sim.engine.spec import EngineSpec
+from proxy.sim.engine.spec import HIGH_THROUGHPUT, LOW_LATENCY, EngineSpec
 from proxy.sim.world.cluster import SimBackend
 from proxy.sim.world.world import World, build_scheduler
 from proxy.workload.arrival import Arrival, Slo
@@ -30,11 +30,24 @@ from tests.benchmarks.batches.results import note
 
 WARM_S, MEASURED_S = 60.0, 240.0
 END_S: Final = WARM_S + MEASURED_S
-CAPACITY: Final = 10.0
-"""Chats a second: see `--capacity`."""
 BULK_JOBS: Final = 3500
+"""For two engines."""
+DELAYS: Final = (0.03, 0.1, 0.25, 0.5, 100.0)
 CHAT: Final = Slo(ttft_s=1.0, tpot_s=0.05)
 DAY_S: Final = 86_400.0
+MIXES: Final = {
+    "published": (EngineSpec(),),
+    "fast and slow": (LOW_LATENCY, HIGH_THROUGHPUT),
+}
+"""Kinds that engines are, in turn."""
+CAPACITY: Final = {
+    ("published", 1): 5.0,
+    ("published", 2): 10.0,
+    ("published", 4): 20.0,
+    ("fast and slow", 2): 9.5,
+    ("fast and slow", 4): 19.0,
+}
+"""Chats a second: see `--capacity`."""
 
 
 class Fed:
@@ -80,7 +93,7 @@ class Fed:
             job = self._later.popleft()
             self._lines.add(job.id)
             self._waits.add(job.id)
-            commands = self._scheduler.submit(replace(job, deadline=DAY_S, done_by=DAY_S), now)
+            commands = self._scheduler.submit(replace(job, deadline=DAY_S, done_by=DAY_S, yields_until=DAY_S), now)
             found += commands
 
 
@@ -94,10 +107,11 @@ def chats(rate: float, seed: int) -> list[Arrival]:
     return found
 
 
-def bulk(seed: int) -> list[Arrival]:
+def bulk(seed: int, count: int, *, is_long: bool) -> list[Arrival]:
     """All at once."""
     rng = Random(seed + 1000)
-    sizes = [(_around(800, rng), _around(150, rng)) for _ in range(BULK_JOBS)]
+    prompt, answer = (6000, 60) if is_long else (800, 150)
+    sizes = [(_around(prompt, rng), _around(answer, rng)) for _ in range(count)]
     return [
         Arrival(0.0, prompt, answer, traffic_class="bulk", max_tokens=2 * answer, stream=False, tenant="b")
         for prompt, answer in sizes
@@ -108,23 +122,40 @@ def _around(median: int, rng: Random) -> int:
     return max(8, round(median * rng.lognormvariate(0.0, 0.5)))
 
 
+class Played(NamedTuple):
+    """What came of one run, in the time that is measured."""
+
+    ttfts: list[float]
+    """Of chats, seconds."""
+    bulk_tokens_per_s: float
+    tokens_per_s: float
+    """Of answers to all."""
+    in_slo: float
+    """Share of chats that were served in time."""
+
+
 def played(
-    arrivals: Sequence[Arrival], seed: int, *, is_fed: bool, backlog_s: float = 0.2
-) -> tuple[list[float], float, float]:
-    """First tokens of chats, tokens of bulk per second, and the share of chats that were served in time."""
-    backends = [SimBackend(BackendSpec(name), EngineSpec()) for name in "ab"]
-    scheduling = replace(SchedulingSettings(), backfill=BackfillSettings(backlog=backlog_s))
-    scheduler = build_scheduler(backends, None, seed, scheduling=scheduling)
+    arrivals: Sequence[Arrival], seed: int, engines: Sequence[EngineSpec], backfill: BackfillSettings, *, is_fed: bool
+) -> Played:
+    """One run; `is_fed`: bulk is lines of a batch."""
+    backends = [SimBackend(BackendSpec(f"e{number}"), spec) for number, spec in enumerate(engines)]
+    scheduler = build_scheduler(backends, None, seed, scheduling=replace(SchedulingSettings(), backfill=backfill))
     world = World(backends, Fed(scheduler, StoreSettings().ahead) if is_fed else scheduler, seed=seed)
-    run = world.play([*arrivals, *(Arrival(END_S, 8, 1, traffic_class="interactive"),)])
+    run = world.play([*arrivals, Arrival(END_S, 8, 1, traffic_class="interactive")])
     measured = [one for one in run.results if one.arrival.slo is CHAT and one.arrival.at >= WARM_S]
-    ttfts = [one.ttft_s for one in measured if one.ttft_s is not None]
     good = sum(
         one.ttft_s is not None and one.ttft_s <= 1.0 and (one.tpot_s is None or one.tpot_s <= 0.05) for one in measured
     )
-    done = [one for one in run.results if one.arrival.traffic_class == "bulk" and one.outcome is SERVED]
-    tokens = sum(one.arrival.output_tokens for one in done if WARM_S <= (one.done_at or 0.0) < END_S)
-    return ttfts, tokens / MEASURED_S, good / max(1, len(measured))
+    ended = [one for one in run.results if one.outcome is SERVED and WARM_S <= (one.done_at or 0.0) < END_S]
+    tokens = dict.fromkeys((False, True), 0)
+    for one in ended:
+        tokens[one.arrival.traffic_class == "bulk"] += one.arrival.output_tokens
+    return Played(
+        [one.ttft_s for one in measured if one.ttft_s is not None],
+        tokens[True] / MEASURED_S,
+        sum(tokens.values()) / MEASURED_S,
+        good / max(1, len(measured)),
+    )
 
 
 def main() -> None:
@@ -132,24 +163,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--load", type=float, default=0.5, help="of the capacity for chats")
-    parser.add_argument("--backlog", type=float, default=0.2, help="routing.backfill.backlog, seconds")
+    parser.add_argument("--mix", choices=MIXES, default="published")
+    parser.add_argument("--engines", type=int, default=2)
+    parser.add_argument("--long", action="store_true", help="bulk of long prompts and short answers")
+    parser.add_argument("--delays", type=float, nargs="*", default=DELAYS, help="routing.backfill.lines_delay")
     parser.add_argument("--capacity", action="store_true", help="only: chats in time at several rates")
     arguments = parser.parse_args()
+    kinds = MIXES[arguments.mix]
+    engines = [kinds[number % len(kinds)] for number in range(arguments.engines)]
+    usual = BackfillSettings()
     if arguments.capacity:
-        for rate in (6, 8, 10, 11, 12, 14):
-            print(rate, played(chats(rate, 1), 1, is_fed=False)[2])
+        for rate in (4, 5, 6, 8, 10, 12, 14):
+            rate *= arguments.engines / 2
+            print(rate, played(chats(rate, 1), 1, engines, usual, is_fed=False).in_slo)
         return
+    name = f"virtual, {arguments.engines} {arguments.mix}, chats {arguments.load:g}{', long' if arguments.long else ''}"
+    rate = arguments.load * CAPACITY[arguments.mix, arguments.engines]
     for seed in range(1, arguments.seeds + 1):
-        talk, work = chats(arguments.load * CAPACITY, seed), bulk(seed)
-        alone = played(talk, seed, is_fed=False)
-        plain = played([*work, *talk], seed, is_fed=False, backlog_s=arguments.backlog)
-        batch = played([*work, *talk], seed, is_fed=True, backlog_s=arguments.backlog)
-        at = "" if arguments.backlog == 0.2 else f", backlog {arguments.backlog:g} s"
-        for name, (ttfts, tokens, good) in (("alone", alone), ("plain bulk", plain), ("batch", batch)):
-            p99 = statistics.quantiles(ttfts, n=100)[98]
-            numbers = {"ttft_p50_s": statistics.median(ttfts), "ttft_p99_s": p99, "in_slo": good}
-            note(f"virtual, seed {seed}{at}, {name}", len(ttfts), **numbers, bulk_tokens_per_s=tokens)
-        note(f"virtual, seed {seed}{at}", len(batch[0]), bulk_of_plain=batch[1] / plain[1])
+        talk = chats(rate, seed)
+        both = [*bulk(seed, BULK_JOBS * arguments.engines // 2, is_long=arguments.long), *talk]
+        runs = {"alone": played(talk, seed, engines, usual, is_fed=False)}
+        runs["plain bulk"] = played(both, seed, engines, usual, is_fed=False)
+        for delay in arguments.delays:
+            runs[f"batch, {delay:g}"] = played(both, seed, engines, replace(usual, lines_delay=delay), is_fed=True)
+        for what, run in runs.items():
+            _note(f"{name}, seed {seed}, {what}", run, runs["alone"], runs["plain bulk"])
+
+
+def _note(name: str, run: Played, alone: Played, plain: Played) -> None:
+    quantiles, calm = (statistics.quantiles(one.ttfts, n=100) for one in (run, alone))
+    note(
+        name,
+        len(run.ttfts),
+        ttft_p50_s=quantiles[49],
+        ttft_p99_s=quantiles[98],
+        ttft_p99_of_alone=quantiles[98] / calm[98],
+        in_slo=run.in_slo,
+        bulk_tokens_per_s=run.bulk_tokens_per_s,
+        bulk_of_plain=run.bulk_tokens_per_s / plain.bulk_tokens_per_s,
+        tokens_of_plain=run.tokens_per_s / plain.tokens_per_s,
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ OTHER = CoreSettings(
             min_samples=18,
             early_error=0.19,
         ),
-        backfill=BackfillSettings(backlog=1.9, max_wait=20.0, chat_price=2.1),
+        backfill=BackfillSettings(backlog=1.9, max_wait=20.0, chat_price=2.1, lines_delay=0.7),
     ),
 )
 
@@ -33,7 +33,9 @@ def numbers(dials: Dials) -> dict[str, float]:
 
 def test_every_one_is_what_the_configuration_says() -> None:
     read = numbers(Dials(OTHER))
-    assert sorted(read.values()) == sorted([7, 9.0, 0.11, 0.12, 0.13, 1.4, 1.5, 0.16, 17.0, 18, 0.19, 1.9, 20.0, 2.1])
+    assert sorted(read.values()) == sorted(
+        [7, 9.0, 0.11, 0.12, 0.13, 1.4, 1.5, 0.16, 17.0, 18, 0.19, 1.9, 20.0, 2.1, 0.7]
+    )
     assert not set(read.values()) & set(numbers(Dials(CoreSettings())).values())
 
 

@@ -80,6 +80,20 @@ def _never_whole() -> tuple[Backend, Demand]:
     return one, asked(done_by=10.001)
 
 
+def _felt() -> tuple[Backend, Demand]:
+    one = backend()
+    occupied(one, 1)
+    line = asked(bulk=True, yields_until=1e6)
+    for _ in range(8):
+        foresee(one, line)
+        entry = Entry(line.job, 10.0, 10.0)
+        open_entry(entry, one, line)
+        one.ledger.dispatch(entry, 10.0)
+        one.ledger.first_token(entry, 10.0)
+    one.in_flight += 8
+    return one, asked(bulk=True, yields_until=1e6)
+
+
 BROKEN = {
     Reason.TTFT: [_late],
     Reason.TPOT: [_slow, _slow_for_others],
@@ -87,6 +101,7 @@ BROKEN = {
     Reason.KV: [_full_memory],
     Reason.SEATS: [_full_seats],
     Reason.DEADLINE: [_never_whole],
+    Reason.YIELD: [_felt],
 }
 
 
@@ -207,3 +222,13 @@ def test_a_large_prompt_that_slows_down_nobody_waits_for_nobody() -> None:
     foresee(one, job)
     assert judge(one, job) is None
     assert not large_with_time(one, job)
+
+
+def test_a_line_is_kept_from_an_engine_that_is_idle_between_two_chats_but_not_when_it_is_late() -> None:
+    one, line = _felt()
+    one.in_flight = 0
+    foresee(one, line)
+    assert judge(one, line) is Reason.YIELD
+    late = asked(bulk=True, yields_until=1.0)
+    foresee(one, late)
+    assert judge(one, late) is None

@@ -46,7 +46,7 @@ def test_an_answer_that_broke_off_is_none() -> None:
 
 def test_a_line_is_its_owners_and_whose_key_is_not_known_keeps_no_answers() -> None:
     for owner, keeps in ((Owner(b"d", "team", True), True), (Owner(b""), True), (Owner(b"d", "0123abcd"), False)):
-        head = message_of(batch_of(owner), LINE, "r", b"{}", 5.0).head
+        head = message_of(batch_of(owner), LINE, "r", b"{}", 5.0, 4.0).head
         assert head is not None
         assert identity.tenant(head) == owner.tenant
         assert (head.due, head.traffic_class, head.request_id) == (5.0, "bulk", "r")

@@ -72,3 +72,13 @@ def test_what_is_shown() -> None:
     running.done = 1
     view = running.view(4.0)
     assert (view.total, view.done, view.failed, view.running, view.left_s) == (3, 1, 0, 0, 5.0)
+
+
+def test_lines_yield_until_those_before_them_should_have_gone() -> None:
+    running = one()
+    running.due = 4000.0
+    assert running.yields_until == 1000.0, "a third of three quarters of the window"
+    running.out[1] = Out(ready(1), cast(Any, None))
+    assert running.yields_until == 2000.0
+    running.done = 2
+    assert running.yields_until == 3000.0
