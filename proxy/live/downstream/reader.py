@@ -106,9 +106,11 @@ class Reader:
         if not self._ready:
             return _NOTHING
         ready, self._ready = self._ready, []
-        if is_first and self.state == BETWEEN and len(ready) == 1:
+        if not ready[-1].keep_alive:
+            self._recognised.stop()
+        elif is_first and self.state == BETWEEN and len(ready) == 1:
             message = ready[0]
-            if message.keep_alive and not message.http10 and message.upload is None and message.head is not None:
+            if not message.http10 and message.upload is None and message.head is not None:
                 self._recognised.learn(data, message.head, self._forward)
         return ready
 

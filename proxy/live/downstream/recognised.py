@@ -79,6 +79,11 @@ class Recognised:
             self._vain += 1
             self._head = None
 
+    def stop(self) -> None:
+        """The connection ends after a request: whatever follows it is none, as the parser will say."""
+        self._is_known = False
+        self._vain = _VAIN_MAX + 1
+
     def _again(self, known: Head, length: int) -> Head:
         fields = known.fields
         written = b"%d" % length

@@ -107,6 +107,16 @@ def test_other_terms_hold_from_the_next_request_on() -> None:
     assert (b"X-New", b"1") in found.head.forward
 
 
+def test_what_follows_a_request_that_ends_the_connection_is_none() -> None:
+    one = reader(recognises=True)
+    for _ in range(3):
+        one.feed(message())
+    assert [found.keep_alive for found in one.feed(message(b"Connection: close"))] == [False]
+    (after,) = one.feed(message())
+    assert after.fault is not None
+    assert after.fault.kind is Kind.MALFORMED
+
+
 def test_memory_is_taken_and_missed_as_ever() -> None:
     budget = Budget(10)
     one = reader(recognises=True, budget=budget)
