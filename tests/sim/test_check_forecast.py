@@ -1,5 +1,6 @@
 """A forecast that is written down, and the log of what came."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,20 @@ def test_what_came_is_as_forecast(log: Path, tmp_path: Path, capsys: pytest.Capt
     assert code == 0, told
     assert told.count("holds") == 2
     assert "TTFT P99, interactive" in told
+    assert "of its plays" not in told
+
+
+def test_how_far_the_plays_of_a_forecast_are_apart_is_told_beside_it(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Moments that are 20 ms elsewhere make another P99: no run can be nearer to a forecast than that."""
+    out = tmp_path / "forecast.json"
+    asked = ["simulate", "--engines", "3xlow_latency", "--trace", str(log), "--slo", SLO, "--forecast", str(out)]
+    assert main([*asked, "--seeds", "3", "--jitter", "20ms"]) == 0
+    low, high = json.loads(out.read_text())["ttft_p99_range_s"]["interactive"]
+    assert low < json.loads(out.read_text())["ttft_p99_s"]["interactive"] < high
+    main(["simulate", "--check-forecast", str(out), str(log)])
+    assert f"{low:.3f} to {high:.3f} s" in capsys.readouterr().out
 
 
 def test_what_another_routing_would_find_in_caches_is_read_off_how_prompts_begin(tmp_path: Path) -> None:

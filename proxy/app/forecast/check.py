@@ -45,6 +45,8 @@ class Forecast:
     traffic: str
     error: float | None = None
     """Of the engines on held-out time; None: they were not calibrated."""
+    ttft_p99_range_s: dict[str, list[float]] = field(default_factory=dict)
+    """The least and the most of its plays (`--seeds`, `--jitter`), by class: how far one run may be from another."""
 
 
 def last() -> Path:
@@ -95,6 +97,7 @@ def forecast_of(
         engines,
         traffic,
         error,
+        {name: [min(values), max(values)] for name, values in p99s.items()},
     )
 
 
@@ -197,6 +200,9 @@ def check(forecast: Forecast, log: Sequence[Path]) -> bool:
             rows.append((f"TTFT P99, {name}", f"{expected:.3f} s", "n too small", "", "cannot tell"))
         else:
             verdicts.append(_compared(rows, f"TTFT P99, {name}", expected, p99, TTFT_APART, "{:.3f} s"))
+            low, high = forecast.ttft_p99_range_s.get(name, (expected, expected))
+            if low < high:
+                rows.append(("  of its plays", f"{low:.3f} to {high:.3f} s", "", "", ""))
     print(f"forecast for {forecast.traffic}, {forecast.engines}")
     print(table(("", "forecast", "came", "apart", ""), rows, width=width_of(sys.stdout)), end="")
     if forecast.error is not None:

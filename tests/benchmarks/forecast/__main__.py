@@ -9,7 +9,8 @@ At 0.5, 1 and 1.5 times what two modelled low-latency engines (`tidegate sim`, o
 5. one held-out seed is played live again: how far what came is from what comes of the very same requests
 
 Every run is a process tree of its own and takes `--duration` and what drains after it; `--only live` plays and leaves
-the logs in `--folder`, where runs that are there are not played again; `--only judge` needs no quiet machine.
+the logs in `--folder`, where runs that are there are not played again; `--only judge` needs no quiet machine, and takes
+what there is.
 """
 
 import argparse
@@ -91,8 +92,9 @@ class Judge:
         self._file.write_text(yaml.safe_dump({"version": 1} | config_of(urls, POLICY, runs.folder / "none.log")))
 
     def rows(self, seeds: Sequence[int], again: str) -> list[Row]:
-        """The recorded seed from its log, the others from what they are made of."""
+        """The recorded seed from its log, the others, as far as they were played, from what they are made of."""
         recorded = self._runs.log(self._load, RECORDED)
+        seeds = [seed for seed in seeds if self._runs.log(self._load, seed).exists()]
         quietly("calibrate", str(recorded), "--out", str(self._engines))
         own = self._row("own log", RECORDED, recorded, self._engines)
         held = [self._row("held out", seed, self._written(seed), self._engines) for seed in seeds]
@@ -126,7 +128,8 @@ class Judge:
         forecast, found = read(out), self._runs.came(self._load, seed)
         p99 = forecast.ttft_p99_s.get("interactive")
         late_s = self._runs.late_s(self._load, seed)
-        return Row.of(kind, self._load, seed, forecast.error, forecast.goodput, p99, found, late_s)
+        plays = forecast.ttft_p99_range_s.get("interactive")
+        return Row.of(kind, self._load, seed, forecast.error, forecast.goodput, p99, found, late_s, plays)
 
     def _twice(self, seed: int, again: str) -> Row:
         before, found = self._runs.came(self._load, seed), self._runs.came(self._load, seed, again)

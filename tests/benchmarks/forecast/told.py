@@ -35,6 +35,9 @@ class Row:
     goodput_came: float
     goodput_apart: float
     ttft_p99_forecast_s: float | None
+    ttft_p99_least_s: float | None
+    ttft_p99_most_s: float | None
+    """Of its plays."""
     ttft_p99_came_s: float | None
     ttft_p99_apart: float | None
     late_p99_ms: float
@@ -51,6 +54,7 @@ class Row:
         expected_s: float | None,
         found: Came,
         late_s: float,
+        plays: Sequence[float] | None = None,
     ) -> "Row":
         """Rounded."""
         share, p99_s = found.good / found.requests, found.ttft_p99_s("interactive")
@@ -65,6 +69,8 @@ class Row:
             round(share, 4),
             round(share / goodput - 1, 4),
             None if expected_s is None else round(expected_s, 4),
+            None if plays is None else round(plays[0], 4),
+            None if plays is None else round(plays[1], 4),
             None if p99_s is None else round(p99_s, 4),
             None if expected_s is None or p99_s is None else round(p99_s / expected_s - 1, 4),
             round(1e3 * late_s, 2),
@@ -74,9 +80,11 @@ class Row:
         error = "-" if self.calibration_error is None else f"{self.calibration_error:.1%}"
         p99s = ["-" if one is None else f"{one:.3f} s" for one in (self.ttft_p99_forecast_s, self.ttft_p99_came_s)]
         apart = "-" if self.ttft_p99_apart is None else f"{self.ttft_p99_apart:+.1%}"
+        least, most = self.ttft_p99_least_s, self.ttft_p99_most_s
+        plays = "" if least is None or most is None else f" ({least:.2f} to {most:.2f})"
         return (
             f"| {self.load:g} | {self.seed} | {self.requests} ({self.chats}) | {error} | {self.goodput_forecast:.1%} "
-            f"| {self.goodput_came:.1%} | {self.goodput_apart:+.1%} | {p99s[0]} | {p99s[1]} | {apart} "
+            f"| {self.goodput_came:.1%} | {self.goodput_apart:+.1%} | {p99s[0]}{plays} | {p99s[1]} | {apart} "
             f"| {self.late_p99_ms:.1f} ms |"
         )
 
@@ -99,7 +107,7 @@ def _told(rows: Sequence[Row], setting: str) -> str:
         f"# Forecast and live\n\n{machine}; {datetime.now(UTC):%Y-%m-%d}; {setting}.",
         "`python -m tests.benchmarks.forecast` makes it again; [rows](forecast.csv).\n",
         f"A forecast holds within {GOODPUT_APART:.0%} of goodput and {TTFT_APART:.0%} of P99 TTFT (chats). The first",
-        "figure of each three is the forecast; *late* is the P99 of the clients' loop.",
+        "figure of each three is the forecast, in brackets its plays; *late* is the P99 of the clients' loop.",
     ]
     for kind in dict.fromkeys(row.kind for row in rows):
         found = [row for row in rows if row.kind == kind]
@@ -110,7 +118,10 @@ def _told(rows: Sequence[Row], setting: str) -> str:
 def _held(rows: Sequence[Row]) -> str:
     goodput, p99 = (row.goodput_apart for row in rows), [row.ttft_p99_apart or 0.0 for row in rows]
     apart = [abs(one) for one in goodput]
+    ranges = [(row.ttft_p99_least_s, row.ttft_p99_came_s, row.ttft_p99_most_s) for row in rows]
+    told = [(low, there, high) for low, there, high in ranges if low and there and high]
+    within = f", between its plays in {sum(low <= there <= high for low, there, high in told)}" if told else ""
     return (
         f"goodput held in {sum(one <= GOODPUT_APART for one in apart)} of {len(rows)} (mean {fmean(apart):.1%} apart), "
-        f"P99 TTFT in {sum(abs(one) <= TTFT_APART for one in p99)} (mean {fmean(map(abs, p99)):.1%})"
+        f"P99 TTFT in {sum(abs(one) <= TTFT_APART for one in p99)} (mean {fmean(map(abs, p99)):.1%}{within})"
     )
