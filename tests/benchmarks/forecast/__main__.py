@@ -161,7 +161,7 @@ def main() -> int:
         setting += (
             f"{options.duration:g} s each; a forecast is the mean of {PLAYS} plays, arrivals moved by up to {JITTER}"
         )
-        print(write(rows, setting, options.out))
+        print(write(rows, "; ".join(filter(None, (setting, options.note))), options.out))
     return 0
 
 
@@ -176,6 +176,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--duration", type=float, default=80.0, help="seconds of traffic in a run")
     parser.add_argument("--only", choices=["live", "judge"], help="play and leave the logs, or judge those")
     parser.add_argument("--folder", type=Path, default=Path(gettempdir()) / "tidegate-forecast", help="for logs")
+    parser.add_argument("--note", default="", help="what else ran on the machine, for the figures")
     parser.add_argument("--out", type=Path, default=RESULTS, help="for the figures")
     return parser.parse_args()
 
