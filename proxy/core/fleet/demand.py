@@ -145,8 +145,8 @@ class Demand:
     def goes_on(self, session: Session) -> None:
         """The engine has counted what this prompt begins with: only what is new is estimated."""
         if session.prompt and session.blocks:
-            self.block_tokens = session.prompt / session.blocks
-            self.prompt = self.block_tokens * (len(self.chain) + _LAST_BLOCK)
+            self.block_tokens = session.prompt / (session.blocks + _LAST_BLOCK)
+            self.prompt = session.prompt + self.block_tokens * max(0, len(self.chain) - session.blocks)
 
     def merges(self, other: "Demand") -> None:
         """That of one more job, which goes in the same call."""

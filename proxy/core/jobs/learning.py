@@ -31,6 +31,8 @@ _KV_LEFT: Final = 0.9
 """Share of the KV budget up to which memory keeps no prompt waiting."""
 _PATIENCE: Final = 0.5
 """Share of the time it has after which bulk stops leaving idle backends to others."""
+_FOUND: Final = 0.9
+"""A prompt of which so much was in the cache was still there."""
 _MIN_ANSWER: Final = 8
 """Tokens of an answer below which its mean time per token says little."""
 _LEARNT_KV_USAGE: Final = 0.2
@@ -136,6 +138,10 @@ class Learning:
             if entry.cost >= LEAST_S and entry.streams:
                 held = round(entry.hit / max(1.0, demand.block_tokens))
                 backend.leading.begin(entry, demand.chain, held)
+            session = demand.session
+            if session is not None and session.prompt and session.place is backend.kept:
+                entry.before = session.prompt, session.answer
+                entry.evicted = backend.record.match(demand.chain) < session.blocks
             backend.record.add(demand.chain)
         return entry
 
@@ -189,7 +195,7 @@ class Learning:
         if entry.probe:
             backend.pool.probed(_kept(entry, report, now))
         if entry.session is not None and report.ok and not entry.session.open > 1:
-            entry.session.prompt = float(report.prompt_tokens or 0)
+            entry.session.counted(report.prompt_tokens or 0, report.output_tokens or 0)
         self._away(entry, backend, report.output_tokens, now)
         _leave(entry, backend, now)
 
@@ -313,6 +319,13 @@ class Learning:
         self._tally.predicted_hit_tokens += entry.hit
         self._tally.actual_hit_tokens += cached
         backend.record.learn(entry.hit, cached)
+        if entry.before is None or cached < _FOUND * entry.before[0]:
+            return
+        prompt, answer = entry.before
+        if entry.evicted:
+            backend.record.holds_more()
+        if answer:
+            backend.record.learn_answer((cached - prompt) / answer)
 
 
 def _leave(entry: Entry, backend: Backend, now: float) -> None:

@@ -37,6 +37,11 @@ MAX_PREFILL_S: Final = 600.0
 MIN_TPOT_S: Final = 1e-4
 MAX_TPOT_S: Final = 10.0
 
+_ANOTHER_KIND: Final = 3.0
+"""An engine whose last few prefills took so many times what was predicted, or so little, is of another kind than it was
+taken for: 10k tokens take a card half a second, a processor ten."""
+_OPEN: Final = 100.0
+"""Variance of the seconds per 10k tokens of such an engine: its own samples tell."""
 _CALM: Final = 1.25
 """A drift up to this is noise."""
 _MAX_DRIFT: Final = 50.0
@@ -162,8 +167,11 @@ class CostModel:
     def learn_prefill(self, x: Features, actual: float) -> None:
         """A prefill took so long since the engine was free for it."""
         self.prefill_drift.learn(bounded_prefill(_dot(self.prefill, x)), actual)
-        self.slow = significant(self.prefill_drift.ratio())
+        ratio = self.prefill_drift.ratio()
+        self.slow = significant(ratio)
         self.samples += 1
+        if self.samples < FULL_TRUST and not 1.0 < ratio * _ANOTHER_KIND < _ANOTHER_KIND * _ANOTHER_KIND:
+            self._begins_anew()
         weight = 1.0 / (0.1 + actual * actual)
         if self.pool.hears(self.samples):
             self.pool.prefill.learn(x, actual, weight)
@@ -253,6 +261,12 @@ class CostModel:
         own.restore(numbers)
         self.samples, self.decode_samples = own.prefill.samples, own.decode.samples
         self._blend()
+
+    def _begins_anew(self) -> None:
+        """What a token takes is not at all what it was taken for."""
+        self._costs().prefill.loosen(_OPEN)
+        if self.pool.prefill.samples < FULL_TRUST:
+            self.pool.prefill.loosen(_OPEN)
 
     def _costs(self) -> Costs:
         if self._own is None:

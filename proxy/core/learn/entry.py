@@ -14,6 +14,7 @@ class Entry:
         "ahead",
         "answer",
         "arrived",
+        "before",
         "began",
         "began_load",
         "beside",
@@ -21,6 +22,7 @@ class Entry:
         "cost",
         "dispatched",
         "ends",
+        "evicted",
         "first_at",
         "fresh",
         "held",
@@ -63,6 +65,10 @@ class Entry:
         """Tokens."""
         self.hit = 0.0
         """Tokens predicted to be in the prefix cache."""
+        self.before: tuple[float, float] | None = None
+        """Tokens of the prompt and of the answer that it continues, where these were the backend's…"""
+        self.evicted = False
+        """…which is believed not to hold all of them any more."""
         self.fresh = 0.0
         """Tokens predicted to be computed."""
         self.answer = 0.0

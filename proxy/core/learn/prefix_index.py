@@ -19,6 +19,10 @@ _SHORT: Final = 0.9
 """A hit below this share of what was predicted falls short."""
 _ZERO_HITS: Final = 3
 _MEMORY: Final = 0.02
+_ANSWER_MEMORY: Final = 0.1
+_MORE: Final = 1.1
+"""What a backend is believed to hold grows by this when it had more."""
+_MOST_BEYOND: Final = 64.0
 
 
 class PrefixRecord:
@@ -26,6 +30,7 @@ class PrefixRecord:
 
     __slots__ = (
         "_actual",
+        "_beyond",
         "_index",
         "_kv_tokens",
         "_most",
@@ -33,6 +38,7 @@ class PrefixRecord:
         "_recency",
         "_wanted",
         "_zeros",
+        "answers",
         "cap",
         "mask",
     )
@@ -49,6 +55,10 @@ class PrefixRecord:
         self._kv_tokens: float | None = None
         self._actual = self._predicted = 1.0
         self._zeros = 0
+        self._beyond = 1.0
+        """It was seen to hold so many times more than its KV budget is worth: engines also keep prompts elsewhere."""
+        self.answers = 0.0
+        """Share of an answer that is there, too, when its conversation goes on."""
 
     @property
     def blocks(self) -> Collection[Hashable]:
@@ -76,7 +86,7 @@ class PrefixRecord:
         """Its KV budget is known: it holds no more than that, and what it holds is corrected from there."""
         if kv_tokens != self._kv_tokens:
             self._kv_tokens = kv_tokens
-            self._wanted = max(MIN_CAP, int(kv_tokens / block_tokens))
+            self._wanted = max(MIN_CAP, int(self._beyond * kv_tokens / block_tokens))
             self._most = self.cap = min(self._index.most, self._wanted)
 
     def resize(self) -> None:
@@ -104,6 +114,18 @@ class PrefixRecord:
         if self._zeros >= _ZERO_HITS:
             self.wipe()
         self._shrink_to(self.cap)
+
+    def holds_more(self) -> None:
+        """It had what was taken for evicted."""
+        if self._beyond < _MOST_BEYOND:
+            self._beyond *= _MORE
+            self._wanted = int(self._wanted * _MORE) + 1
+            self._most = min(self._index.most, self._wanted)
+            self.cap = min(self._most, int(self.cap * _MORE) + 1)
+
+    def learn_answer(self, share: float) -> None:
+        """So much of an answer was found when its conversation went on."""
+        self.answers += _ANSWER_MEMORY * (min(1.0, max(0.0, share)) - self.answers)
 
     def wipe(self) -> None:
         """The engine forgot everything."""

@@ -57,6 +57,11 @@ class Rls:
         )
         self.samples += 1
 
+    def loosen(self, variance: float) -> None:
+        """The second coefficient is not known better than this."""
+        a, ab, ac, ad, b, bc, bd, c, cd, d = self._variance
+        self._variance = (a, ab, ac, ad, max(b, variance), bc, bd, c, cd, d)
+
     def numbers(self) -> list[float]:
         """All of it but what features have in common: coefficients, their variances, samples."""
         a, _, _, _, b, _, _, c, _, d = self._variance

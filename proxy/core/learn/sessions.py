@@ -52,7 +52,20 @@ class Kept:
 class Session:
     """One conversation. Compared by identity."""
 
-    __slots__ = ("blocks", "fragile", "held", "key", "last", "open", "place", "prompt", "tail", "tokens", "turns")
+    __slots__ = (
+        "answer",
+        "blocks",
+        "fragile",
+        "held",
+        "key",
+        "last",
+        "open",
+        "place",
+        "prompt",
+        "tail",
+        "tokens",
+        "turns",
+    )
 
     def __init__(self, key: _Key | None, now: float) -> None:
         self.key = key
@@ -67,6 +80,8 @@ class Session:
         """Of its last prompt…"""
         self.prompt = 0.0
         """…and the tokens of it, as the engine counted them; 0 while it has not."""
+        self.answer = 0.0
+        """Tokens of its last answer, as the engine counted them."""
         self.turns = 0
         self.open = 0
         """Turns under way."""
@@ -76,6 +91,10 @@ class Session:
         """It has many turns, and the next one is late if all of it has to be computed anew."""
         self.held = 0.0
         """Tokens that are kept for it there while it is away."""
+
+    def counted(self, prompt: int, answer: int) -> None:
+        """The engine told the tokens of its last turn."""
+        self.prompt, self.answer = float(prompt), float(answer)
 
     @property
     def continues(self) -> bool:
@@ -148,7 +167,7 @@ class Sessions:
         if chain:
             self._tails.pop(session.tail, None)
             session.tail = chain[-1]
-            session.blocks, session.prompt = len(chain), 0.0
+            session.blocks, session.prompt, session.answer = len(chain), 0.0, 0.0
             self._tails[session.tail] = session
         while len(self._known) > MAX_SESSIONS:
             self._forget(next(iter(self._known)))

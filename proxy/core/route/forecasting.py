@@ -38,11 +38,14 @@ def foresee(backend: Backend, demand: Demand) -> None:
     out, ledger, model, now = backend.forecast, backend.ledger, backend.model, demand.now
     prompt = demand.prompt
     hit = 0.0
-    record = backend.record
+    record, session = backend.record, demand.session
     if demand.chain:
         depth = record.match(demand.chain) if demand.depths is None else demand.depths.get(record.mask)
         if depth:
-            hit = min(prompt - 1.0, depth * demand.block_tokens) * record.trust
+            hit = depth * demand.block_tokens
+            if session is not None and session.place is backend.kept and session.prompt and depth >= session.blocks:
+                hit = max(hit, session.prompt + record.answers * session.answer)
+            hit = min(prompt - 1.0, hit) * record.trust
     fresh = prompt - hit
     samples = model.samples
     if model.pool.prefill.samples >= model.stale_at:
@@ -84,7 +87,7 @@ def foresee(backend: Backend, demand: Demand) -> None:
     if (
         backend.kept.fragile
         and backend.kv_tokens is not None
-        and (demand.session is None or demand.session.place is not backend.kept)
+        and (session is None or session.place is not backend.kept)
     ):
         full = (backend.kept.fragile + ledger.kv) / backend.kv_tokens
         out.score *= 1.0 + _FULL * full * full

@@ -59,7 +59,7 @@ def test_what_the_engine_counted_goes_before_an_estimate() -> None:
     session = Session(None, 0.0)
     demand.goes_on(session)
     assert demand.prompt == 1.0, "nothing was counted yet"
-    session.prompt, session.blocks = 1000.0, 10
+    session.prompt, session.blocks = 1050.0, 10
     demand.goes_on(session)
     assert demand.prompt == pytest.approx(1250.0)
 

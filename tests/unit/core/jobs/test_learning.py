@@ -1,5 +1,6 @@
 """What is written down when an attempt goes, and what is learned of how it went."""
 
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -79,6 +80,57 @@ def test_a_prefill_is_learned_with_the_prefix_that_was_found_not_with_the_one_pr
     assert desk.tally.actual_hit_tokens == 0.0
     assert desk.backend.record.trust < 1.0
     assert desk.backend.model.slow == 1.0, "so long for 1,000 tokens is as ever"
+
+
+def chatted(desk: Desk, turns: int, chat: int = 0, kept: bool = True) -> list[tuple[float, float, float]]:
+    """Turns of 55 tokens each, the answer before included, which the engine has `kept` or not; 6 bytes to a token and
+    512 to a block. Tokens of each prompt as predicted and as they are, and those that were to be computed."""
+    found, before = [], 0
+    for turn in range(turns):
+        prompt, now = 200 + 55 * turn, 100.0 * chat + 10.0 * turn
+        blocks = tuple(1000 * chat + number for number in range(6 * prompt // 512))
+        size = {"body_bytes": 6 * prompt + 100, "prompt_tokens": 0, "max_tokens": 30}
+        entry = desk.send(now, prefix=blocks, prefix_block_tokens=128, **size)
+        found.append((entry.prompt, prompt, entry.fresh))
+        desk.learning.first_token(entry, desk.backend, now + 0.1)
+        desk.finish(entry, now + 1.0, prompt, before, 30)
+        before = prompt + 30 * kept
+    return found
+
+
+def test_of_a_conversation_only_what_is_new_is_computed_and_no_whole_blocks() -> None:
+    desk = Desk()
+    for chat in range(6):
+        chatted(desk, 8, chat)
+    found = chatted(desk, 8, 6)[1:]
+    for predicted, prompt, _ in found:
+        assert predicted == pytest.approx(prompt, abs=60.0), "within a block"
+    assert fmean(fresh for _, _, fresh in found) == pytest.approx(25.0, abs=15.0)
+
+
+def test_an_engine_that_keeps_no_answers_computes_them() -> None:
+    desk = Desk()
+    for chat in range(6):
+        chatted(desk, 8, chat, kept=False)
+    assert desk.backend.record.answers == 0.0
+    assert fmean(fresh for _, _, fresh in chatted(desk, 8, 6, kept=False)[1:]) == pytest.approx(55.0, abs=15.0)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_found_though_it_was_taken_for_evicted_makes_the_books_larger(kept: bool) -> None:
+    """llama.cpp has one slot for 2,048 tokens, and the prompts of others in the memory of its host."""
+    desk = Desk(kv_tokens=2048.0)
+    chats, hits = 8, 0.0
+    for turn in range(40):
+        for chat in range(chats):
+            prompt, now = 600 + turn, 20.0 * turn + 2.0 * chat
+            chain = tuple(1000 * chat + number for number in range(7 + turn // 8))
+            size = {"body_bytes": 6 * prompt, "prompt_tokens": 0, "max_tokens": 30}
+            entry = desk.send(now, prefix=chain, prefix_block_tokens=128, **size)
+            hits = entry.hit
+            desk.learning.first_token(entry, desk.backend, now + 0.1)
+            desk.finish(entry, now + 1.0, prompt, (prompt - 1 if turn else 0) if kept else 0, 30)
+    assert hits > 500.0 if kept else hits < 50.0
 
 
 def test_an_answer_that_ended_badly_teaches_nothing() -> None:

@@ -58,6 +58,20 @@ def decode_s(model: CostModel, x: Features) -> float:
     return truth(tuple(model.decode), x) * model.slow_decode  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("truth_of", [(0.02, 8.0, 0.2, 0.0), (0.005, 20.0, 0.2, 0.0), (0.06, 0.5, 0.2, 0.0)])
+def test_short_prompts_teach_what_they_cost_on_an_engine_of_any_speed(truth_of: Features) -> None:
+    """llama.cpp on a processor: prompts of 30 to 700 tokens to compute, 0.05 to 0.5 s each."""
+    model, rng, off = CostModel(PoolModel()), random.Random(1), []
+    for number in range(120):
+        fresh = rng.choice((45, 45, 250, 500)) * rng.uniform(0.7, 1.3)
+        x = prefill_features(fresh, fresh * (fresh + 400), rng.randrange(3))
+        if number >= 40:
+            off.append(abs(prefill_s(model, x) / truth(truth_of, x) - 1.0))
+        model.learn_prefill(x, truth(truth_of, x) * rng.uniform(0.8, 1.2))
+    assert sorted(off)[len(off) // 2] < 0.3
+    assert sorted(off)[len(off) * 9 // 10] < 0.6
+
+
 def test_what_was_seen_is_predicted() -> None:
     model, rng = taught(), random.Random(2)
     for _ in range(50):

@@ -59,6 +59,30 @@ def test_a_hit_that_falls_short_shrinks_and_one_that_is_confirmed_grows_up_to_th
     assert record.cap == 500
 
 
+def test_what_keeps_more_than_its_kv_memory_is_believed_to() -> None:
+    record = PrefixIndex(1).record(0)
+    record.fit(512 * 500, 512)
+    for _ in range(8):
+        record.holds_more()
+    assert 1000 < record.cap < 1200
+    record.fit(512 * 1000, 512)
+    assert 2000 < record.cap < 2400, "whatever it is worth by now"
+    for _ in range(100_000):
+        record.holds_more()
+    assert record.cap < 500 * 150
+
+
+def test_how_much_of_answers_is_found_is_learned() -> None:
+    record = PrefixIndex(1).record(0)
+    assert record.answers == 0.0
+    for _ in range(30):
+        record.learn_answer(1.4)
+    assert record.answers == pytest.approx(1.0, abs=0.05)
+    for _ in range(30):
+        record.learn_answer(-0.2)
+    assert record.answers == pytest.approx(0.0, abs=0.05)
+
+
 def test_three_hits_of_nothing_wipe() -> None:
     record = PrefixIndex(1).record(0)
     record.add(CHAIN)

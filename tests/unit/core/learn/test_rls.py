@@ -47,3 +47,15 @@ def test_features_that_never_vary_do_not_blow_up() -> None:
     model.learn((1.0, 0.5, 1.0, 1.0), 2.5, 10.0)
     assert all(abs(c) < 100 for c in model.coefficients)
     assert model.predict((1.0, 0.5, 0.0, 0.0)) == pytest.approx(2.0, abs=0.2)
+
+
+def test_what_is_not_known_any_more_is_learned_from_a_few_samples() -> None:
+    firm = learned(samples(200))
+    firm.loosen(0.0)
+    before = list(firm.coefficients)
+    firm.loosen(100.0)
+    assert firm.coefficients == before
+    changed = (TRUE[0], TRUE[1] + 7.0, *TRUE[2:])
+    for x, y in samples(5, changed):
+        firm.learn(x, y)
+    assert firm.coefficients[1] == pytest.approx(changed[1], rel=0.05)
