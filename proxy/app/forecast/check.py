@@ -46,7 +46,7 @@ class Forecast:
     error: float | None = None
     """Of the engines on held-out time; None: they were not calibrated."""
     ttft_p99_range_s: dict[str, list[float]] = field(default_factory=dict)
-    """The least and the most of its plays (`--seeds`, `--jitter`), by class: how far one run may be from another."""
+    """The least and the most of its plays (`--seeds`, `--jitter`), by class: how far one play is from another."""
 
 
 def last() -> Path:

@@ -17,7 +17,7 @@ _KINDS = {
     "held out": "Engines calibrated from the log of another seed, the traffic from what it is made of",
     "own log": "The log that was calibrated from, replayed from its lines: sizes, prefix digests, who was refused",
     "true engines": "The constants the engines run on: what is left is the simulator's own",
-    "live again": "The same requests live a second time, held against the first: no forecast can be nearer",
+    "live again": "The same requests live a second time, held against the first",
 }
 
 
