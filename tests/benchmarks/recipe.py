@@ -138,7 +138,7 @@ def until_listed(url: str, models: int) -> None:
 def report(folders: Sequence[Path], out: Path, *, title: str, slo: str = "") -> None:
     """Of all of them in one. What is large of it (`.gitignore`) is made again by the same command."""
     promise = ["--slo", slo] if slo else []
-    tidegate("report", *map(str, folders), "--out", str(out), "--title", title, *promise)
+    tidegate("report", *map(str, folders), "--out", str(fresh(out)), "--title", title, *promise)
 
 
 def parser(text: str | None) -> argparse.ArgumentParser:

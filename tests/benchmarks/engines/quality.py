@@ -15,10 +15,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from proxy.bench.machine import machine
 from tests.benchmarks.engines import WORDS
 from tests.engines import cache
 from tests.engines.llama_server import Engine, LlamaServer
@@ -27,6 +29,10 @@ RESULTS = Path(__file__).with_suffix(".md")
 REFERENCE, OTHERS = "f16", ("f16", "q8_0", "q4_0")
 """The reference against itself, too: what differs there is no matter of bits."""
 PROMPT_WORDS, ANSWER_TOKENS, SEED = 40, 64, 11
+_MEANS = (
+    "The model's numbers are random: the table shows that the measurement tells precisions apart, not what fewer bits"
+    " do to a trained model."
+)
 
 
 @contextmanager
@@ -101,8 +107,15 @@ def main() -> int:
     count: int = parser.parse_args().requests
     with tempfile.TemporaryDirectory() as name:
         found = {precision: measured(precision, Path(name), count) for precision in OTHERS}
+    here = machine(targets_here=True)
+    about = (
+        f"{datetime.now(UTC):%Y-%m-%d}, {here.cores} cores ({here.cpu}), {here.system},"
+        f" load average {here.load_average:g};"
+        f" {count} prompts of {PROMPT_WORDS} words, {ANSWER_TOKENS} tokens wanted, greedy, one at a time."
+        f" {_MEANS}"
+    )
     text = table(found)
-    RESULTS.write_text(f"{(__doc__ or '').partition('Each is')[0].splitlines()[0]}\n\n{text}")
+    RESULTS.write_text(f"# {(__doc__ or '').splitlines()[0]}\n\n{text}\n{about}\n")
     print(text)
     return 0
 

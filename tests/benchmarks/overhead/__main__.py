@@ -109,7 +109,7 @@ class Bench:
         return found
 
     def paced(self, target: Running | None) -> Figures:
-        prompts = self._prompts(stream=True, max_tokens=CHUNKS, seed=GAP_MS)
+        prompts = self._prompts(stream=True, max_tokens=CHUNKS, presence_penalty=GAP_MS / 1e3)
         began = target.cpu_s() if target else 0.0
         words = ["--workload", prompts, "--concurrency", str(STREAMS), "--requests", str(2 * STREAMS)]
         run, folder = self._bench(target.url if target else self.engine, "x", *words)

@@ -1,20 +1,23 @@
-"""An engine that costs as little as one in Python can: `python -m tests.benchmarks.overhead.engine [WORDS]`.
+"""An engine that costs as little as one in Python can: `python -m tests.benchmarks.overhead.engine [WORDS [PHASES]]`.
 
-A whole answer is always the same 580 bytes. A stream has `max_tokens` chunks of so many words (1), `seed` milliseconds
-apart (0: as fast as they are taken); streams with a gap have phases of their own, so that chunks come alone and not in
-bursts. Says where it is ready.
+A whole answer is always the same 580 bytes. A stream has `max_tokens` chunks of so many words (1), `presence_penalty`
+seconds apart: a field that every router lets pass, and that makes no request greedy. None: as fast as they are taken.
+Streams with a gap have phases of their own (128), so that chunks come alone and not in bursts. Says where it is ready.
 """
 
 import asyncio
 import json
+import os
 import sys
+from collections.abc import Callable
+from heapq import heappop, heappush
 from itertools import count
-from typing import cast
+from threading import Condition, Thread
+from time import monotonic, sleep
+from typing import NamedTuple, cast
 
 import uvloop
 
-PHASES = 20
-"""Of a gap of 20 ms: chunks of different streams are 1 ms apart, or at the same moment."""
 _NAMES = {"id": "chatcmpl-8f14e45fceea167a", "created": 1732300000, "model": "mock"}
 _USAGE = {"prompt_tokens": 182, "completion_tokens": 41, "total_tokens": 223}
 
@@ -53,8 +56,12 @@ _METRICS = _answer(b"# HELP none of them\n", "text/plain; version=0.0.4")
 _OK = _answer(b'{"status":"ok","model_path":"mock","model_id":"mock"}')
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _WORDS = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+_PHASES = int(sys.argv[2]) if len(sys.argv) > 2 else 128
+"""Of a gap: 128 streams have one each. 1: a stream's first chunk comes a gap after its request, always."""
 _CHUNK = _chunk(_choice({"content": " word" * _WORDS}))
 _LAST = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+_LOOK_S = 0.001
+"""A stream that begins has its first chunk a gap later: whoever sleeps so long misses none."""
 _numbers = count()
 
 
@@ -96,32 +103,96 @@ class Connection(asyncio.Protocol):
         elif b'"stream":true' in body.replace(b" ", b""):
             fields = json.loads(body[body.index(b"{") : body.rindex(b"}") + 1])
             chunks = fields.get("max_tokens") or fields["max_completion_tokens"]  # a router may call it so
-            self.task = asyncio.ensure_future(self.stream(chunks, (fields.get("seed") or 0) / 1e3))
+            if gap_s := fields.get("presence_penalty"):
+                self.pace(chunks, gap_s)
+            else:
+                self.task = asyncio.ensure_future(self.flood(chunks))
         else:
             self.transport.write(_WHOLE)
 
-    async def stream(self, chunks: int, gap_s: float) -> None:
-        """So many of them."""
+    async def flood(self, chunks: int) -> None:
+        """So many of them, as fast as they are taken."""
         self.transport.write(_HEAD)
-        loop = asyncio.get_running_loop()
-        due = loop.time() + gap_s * (next(_numbers) % PHASES) / PHASES
         for _ in range(chunks):
-            if gap_s:
-                due += gap_s
-                await asyncio.sleep(max(0.0, due - loop.time()))
-            elif not self.may_write.is_set():
-                await self.may_write.wait()
-            else:
-                await asyncio.sleep(0)
+            await self.may_write.wait()
+            await asyncio.sleep(0)
             if not self.is_open:
                 return
             self.transport.write(_CHUNK)
-        usage = {**_USAGE, "completion_tokens": chunks * _WORDS, "total_tokens": 182 + chunks * _WORDS}
-        self.transport.write(_chunk(_choice({}, "stop")) + _chunk({"choices": [], "usage": usage}) + _LAST)
+        self.transport.write(_end(chunks))
+
+    def pace(self, chunks: int, gap_s: float) -> None:
+        """So many of them, by the clock."""
+        self.transport.write(_HEAD)
+        socket = self.transport.get_extra_info("socket")
+        _clock.add(Paced(socket.fileno(), chunks, gap_s, lambda: self.is_open))
+
+
+class Paced(NamedTuple):
+    """A stream that goes by the clock."""
+
+    descriptor: int
+    chunks: int
+    gap_s: float
+    is_open: Callable[[], bool]
+
+
+class Clock(Thread):
+    """Writes what is due in a thread of its own: loops have timers of whole milliseconds, and six chunks in one of them
+    would be one burst."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._due: list[tuple[float, int, int, Paced]] = []
+        """When, a number that makes it unique, chunks that were sent, the stream."""
+        self._lock = Condition()
+
+    def add(self, paced: Paced) -> None:
+        number = next(_numbers)
+        first = monotonic() + paced.gap_s * (1 + (number % _PHASES) / _PHASES)
+        with self._lock:
+            heappush(self._due, (first, number, 0, paced))
+            self._lock.notify()
+
+    def run(self) -> None:
+        while True:
+            with self._lock:
+                while not self._due:
+                    self._lock.wait()
+                due, number, sent, paced = self._due[0]
+                if due <= monotonic():
+                    heappop(self._due)
+                else:
+                    paced = None
+            if paced is None:
+                sleep(min(max(0.0, due - monotonic()), _LOOK_S))
+            elif paced.is_open():
+                self._write(due, number, sent, paced)
+
+    def _write(self, due: float, number: int, sent: int, paced: Paced) -> None:
+        is_last = sent == paced.chunks
+        try:
+            os.write(paced.descriptor, _end(paced.chunks) if is_last else _CHUNK)
+        except OSError:
+            return  # the target has gone, or takes nothing: a broken stream, and counted so
+        if not is_last:
+            after = due if sent + 1 == paced.chunks else due + paced.gap_s
+            with self._lock:
+                heappush(self._due, (after, number, sent + 1, paced))
+
+
+def _end(chunks: int) -> bytes:
+    tokens = chunks * _WORDS
+    usage = {**_USAGE, "completion_tokens": tokens, "total_tokens": 182 + tokens}
+    return _chunk(_choice({}, "stop")) + _chunk({"choices": [], "usage": usage}) + _LAST
+
+
+_clock = Clock()
 
 
 async def serve() -> None:
     """Until it is ended."""
+    _clock.start()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=4096)
     print(f"ready at http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)

@@ -26,7 +26,12 @@ def request(host: str, model: str, stream: int, gap_ms: int) -> bytes:
     """Its bytes; `stream`: chunks, 0: a whole answer."""
     fields: dict[str, object] = {"model": model, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 41}
     if stream:
-        fields |= {"stream": True, "max_tokens": stream, "seed": gap_ms, "stream_options": {"include_usage": True}}
+        fields |= {
+            "stream": True,
+            "max_tokens": stream,
+            "presence_penalty": gap_ms / 1e3,
+            "stream_options": {"include_usage": True},
+        }
     body = json.dumps(fields).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
     return f"{head}authorization: Bearer sk-none\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body

@@ -30,11 +30,12 @@ def measured(granularity: str, words: int, load: list[str], folder: Path) -> dic
     """One pair of proxies; CPU µs of each for an event that came in."""
     name = f"{granularity} of {words} a chunk"
     run = fresh(RESULTS / name.replace(" ", "-"))
-    body = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": EVENTS, "seed": GAP_MS, "stream": True}
+    asked: dict[str, Any] = {"max_tokens": EVENTS, "presence_penalty": GAP_MS / 1e3, "stream": True}
+    body = {"messages": [{"role": "user", "content": PROMPT}], **asked}
     prompts = folder / "prompts.jsonl"
     prompts.write_text(json.dumps({"body": body}) + "\n")
     with ExitStack() as stack:
-        command = [sys.executable, "-m", "tests.benchmarks.overhead.engine", str(words)]
+        command = [sys.executable, "-m", "tests.benchmarks.overhead.engine", str(words), "1"]
         _, line = stack.enter_context(process(command, "ready at", folder / "engine.log"))
         theirs, ours = (
             stack.enter_context(proxy(_configuration(line.split()[-1], each))) for each in ("engine", granularity)

@@ -1,6 +1,6 @@
 """Policies compared: the same conversations before the same four unlike engines, a proxy started anew for each policy.
 
-    python -m tests.benchmarks.routing [--policies goodput,round_robin,…] [--concurrency 12,36] [--requests 400]
+    python -m tests.benchmarks.routing [--policies goodput,round_robin,…] [--concurrency 24] [--requests 150]
                                        [--engine URL]…
 
 Simulated engines (`tidegate sim`, low latency): two as fast as modelled, one at half, one at a quarter of that speed,
@@ -48,8 +48,8 @@ def main() -> int:
     """Measures, writes."""
     options = parser(__doc__)
     options.add_argument("--policies", default=",".join(POLICIES))
-    options.add_argument("--concurrency", default="12,36")
-    options.add_argument("--requests", default="400", help="for each policy and load")
+    options.add_argument("--concurrency", default="24")
+    options.add_argument("--requests", default="150", help="for each policy and load")
     options.add_argument("--engine", action="append", default=[], help="URL of one of your own, again for each")
     asked = options.parse_args()
     for policy in asked.policies.split(","):

@@ -1,6 +1,6 @@
 """How long calls may wait for each other: `window.max_wait` from 0 to 50 ms before an engine that runs batches.
 
-    python -m tests.benchmarks.windows.sweep [--waits 0,5,10,20,30,50] [--rate 200,500] [--requests 1000] [--engine URL]
+    python -m tests.benchmarks.windows.sweep [--waits 0,5,10,20,30,50] [--rate 50,120] [--requests 500] [--engine URL]
 
 Single texts to embed, open loop, before `tidegate sim --arrays tei_l4` (`README.md` says what it models); on a GPU host
 name your own engine. The proxy's file is swept by `tidegate bench` itself. Writes `results/`: the run, and its report.
@@ -18,8 +18,8 @@ def main() -> int:
     """Measures, writes."""
     options = parser(__doc__)
     options.add_argument("--waits", default="0,5,10,20,30,50", help="ms")
-    options.add_argument("--rate", default="200,500", help="calls per second")
-    options.add_argument("--requests", default="1000", help="of each wait and rate")
+    options.add_argument("--rate", default="50,120", help="calls per second")
+    options.add_argument("--requests", default="500", help="of each wait and rate")
     options.add_argument("--engine", default="", help="URL of your own")
     asked = options.parse_args()
     run = fresh(RESULTS / "sweep")
