@@ -70,7 +70,7 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 def of_body(body: bytes) -> Usage:
     """Usage of a whole JSON answer."""
-    fields = _told_last(body)
+    fields: Any = _told_last(body)
     if fields is None:
         fields = _read(body)
     if isinstance(fields, list):
