@@ -1,11 +1,13 @@
 """One model on three unlike real engines: chats that grow beside bulk work, by policy.
 
     python -m tests.benchmarks.engines.unlike_pool [--seconds 120] [--rounds 1] [--policies goodput,round_robin,…]
+                                                   [--every 2.5]
 
 llama-server with one slot and with four, and vLLM with its stand-in executor (`make engines`). Six chats, each with a
 system prompt of its own, ask turn after turn; two workers keep 200-token answers coming. Every policy gets the same
-chats, in an order that turns with each round, before engines that were started anew. Writes `unlike_pool.csv` here: a
-row for each answer.
+chats, in an order that turns with each round, before engines that were started anew. People who are answered sooner ask
+sooner, and so more; with `--every` each of them asks once in so many seconds, so that every policy is asked as much.
+Writes `unlike_pool.csv` here: a row for each answer.
 """
 
 import argparse
@@ -92,10 +94,12 @@ def configuration(policy: str, pool: Sequence[EngineProcess]) -> dict[str, objec
 class Run:
     """One policy for some time."""
 
-    def __init__(self, number: int, policy: str, proxy: ProxyProcess, seconds: float) -> None:
+    def __init__(self, number: int, policy: str, proxy: ProxyProcess, seconds: float, every_s: float | None) -> None:
         self.number = number
         self.policy = policy
         self.proxy = proxy
+        self.every_s = every_s
+        """Between two turns' beginnings, unless the answer takes longer; None: people pause after each answer."""
         self.start = time.monotonic()
         self.end = self.start + seconds
         self.found: list[tuple[object, ...]] = []
@@ -109,9 +113,13 @@ class Run:
             messages = [{"role": "system", "content": _text(rng, SYSTEM_WORDS)}]
             for turn in range(TURNS):
                 messages.append({"role": "user", "content": _text(rng, TURN_WORDS)})
+                asked = time.monotonic()
                 answer = await self.ask(session, "chat", conversation, turn, messages, ANSWER_TOKENS)
                 messages.append({"role": "assistant", "content": answer})
-                await asyncio.sleep(rng.uniform(*PAUSE_S))
+                pause_s = rng.uniform(*PAUSE_S)
+                if self.every_s is not None:
+                    pause_s = max(0.0, asked + self.every_s - time.monotonic())
+                await asyncio.sleep(pause_s)
                 if time.monotonic() >= self.end:
                     return
             conversation += 100
@@ -193,7 +201,7 @@ def _text(rng: Random, words: int) -> str:
     return " ".join(rng.choice(WORDS) for _ in range(words))
 
 
-def played(policies: Sequence[str], rounds: int, seconds: float) -> Iterator[Row]:
+def played(policies: Sequence[str], rounds: int, seconds: float, every_s: float | None) -> Iterator[Row]:
     """Every policy in every round."""
     for number in range(rounds):
         for place in range(len(policies)):
@@ -201,7 +209,7 @@ def played(policies: Sequence[str], rounds: int, seconds: float) -> Iterator[Row
             with engines() as pool:
                 proxy = ProxyProcess(configuration(policy, pool)).listening()
                 try:
-                    yield from asyncio.run(Run(number, policy, proxy, seconds).play())
+                    yield from asyncio.run(Run(number, policy, proxy, seconds, every_s).play())
                 finally:
                     proxy.stop()
 
@@ -245,10 +253,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Three unlike real engines behind one name, by policy.")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--every", type=float)
     parser.add_argument("--policies", default=",".join(POLICIES))
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    rows = list(played(options.policies.split(","), options.rounds, options.seconds))
+    rows = list(played(options.policies.split(","), options.rounds, options.seconds, options.every))
     with options.out.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(field.name for field in fields(Row))
