@@ -4,7 +4,7 @@ Owns reading it, again and again, in the same way; and which files it depends on
 """
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,16 @@ from proxy.config.schema import Config
 class ConfigFile:
     """One per process. `overrides`: options of `with_overrides`, which go before the file's."""
 
-    def __init__(self, path: Path, env: Mapping[str, str], overrides: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        env: Mapping[str, str],
+        overrides: Mapping[str, Any],
+        share: Callable[[Config], Config] = lambda config: config,
+    ) -> None:
+        """`share`: what this process has of it."""
         self.path = path
+        self._share = share
         self._env = env
         self._overrides = dict(overrides)
 
@@ -35,7 +43,7 @@ class ConfigFile:
             config = with_overrides(loaded.config, **self._overrides)
         except ValueError as misfit:
             return self._wrong(f"does not fit to the command line: {misfit}", loaded)
-        return replace(loaded, config=config)
+        return replace(loaded, config=self._share(config))
 
     def files(self, loaded: Loaded) -> set[Path]:
         """All files that decide what it says."""

@@ -22,8 +22,12 @@ _LAST_WRITES_S: Final = 0.05
 class Drain:
     """Of one proxy, once."""
 
-    def __init__(self, running: AbstractSet[Exchange], settings: DrainSettings) -> None:
+    def __init__(
+        self, running: AbstractSet[Exchange], settings: DrainSettings, others: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`others`: requests of other workers that are waited for, too."""
         self._running = running
+        self._others = others
         self._settings = settings
         self._hurry = asyncio.Event()
 
@@ -39,7 +43,7 @@ class Drain:
         """What there is to finish, and how long that may take."""
         settings = self._settings
         most = settings.readiness + settings.streams
-        return f"draining: {_requests(len(self._running))} running, {most:g} s at most"
+        return f"draining: {_requests(self._left())} running, {most:g} s at most"
 
     async def readiness(self) -> None:
         """Load balancers notice that this proxy is not ready."""
@@ -50,7 +54,7 @@ class Drain:
         began = monotonic()
         await self._until_idle(self._settings.streams)
         took = monotonic() - began
-        left = len(self._running)
+        left = self._left()
         if not left:
             return f"drained: every request ended within {took:.1f} s"
         return f"drained: {_requests(left)} cut after {took:.1f} s"
@@ -72,8 +76,11 @@ class Drain:
 
     async def _until_idle(self, limit_s: float) -> None:
         end = monotonic() + limit_s
-        while self._running and monotonic() < end and not self._hurry.is_set():
+        while self._left() and monotonic() < end and not self._hurry.is_set():
             await self._pause(_LOOK_S)
+
+    def _left(self) -> int:
+        return len(self._running) + self._others()
 
     async def _pause(self, seconds: float) -> None:
         try:

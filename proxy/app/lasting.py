@@ -6,11 +6,12 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from proxy.app import parts
+from proxy.app.workers.seat import ALONE, Seat
 from proxy.config.schema import Config
 from proxy.core.scheduler import Scheduler
 from proxy.live import tiktoken_files
@@ -24,6 +25,9 @@ from proxy.live.exchange import Exchange
 from proxy.live.tokenizers import Tokenizers
 from proxy.live.upstream.backends import Upstream
 from proxy.live.watch import Watch
+from proxy.live.workers.remote import RemoteDriver
+from proxy.model.request import Job
+from proxy.model.tenants import QuotaView
 from proxy.wire.hops import Hops
 
 
@@ -46,14 +50,19 @@ class Lasting:
     running: set[Exchange]
     """Requests under way, of whatever configuration."""
     flows: StreamWatch
-    job_ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    quota_for: Callable[[Job, float], QuotaView | None]
+    """What the tenant of a job may still use."""
+    job_ids: "itertools.count[int]"
 
 
-def lasting_of(config: Config, loop: asyncio.AbstractEventLoop, close_idle: Callable[[], None]) -> Lasting:
+def lasting_of(
+    config: Config, loop: asyncio.AbstractEventLoop, close_idle: Callable[[], None], seat: Seat = ALONE
+) -> Lasting:
     """All of it, as the first configuration has it. `close_idle`: client connections that wait for a request."""
     watch = Watch(loop, monotonic)
     scheduler = parts.scheduler(config)
-    driver = Driver(scheduler, loop, monotonic)
+    driver = seat.driver(scheduler, loop, monotonic)
+    decider = driver if isinstance(driver, RemoteDriver) else scheduler
     budget = Budget(bodies_b(config))
     running = set[Exchange]()
     return Lasting(
@@ -69,7 +78,9 @@ def lasting_of(config: Config, loop: asyncio.AbstractEventLoop, close_idle: Call
         bodies=Bodies(config.limits, budget, loop),
         tokenizers=Tokenizers(files_of(config), tiktoken_files.caches(os.environ)),
         running=running,
-        flows=StreamWatch(running, driver, scheduler.gives_up, scheduler.sleeps_on, monotonic),
+        flows=StreamWatch(running, driver, decider.gives_up, decider.sleeps_on, monotonic),
+        quota_for=decider.quota_for,
+        job_ids=itertools.count(seat.first_job),
     )
 
 

@@ -48,11 +48,11 @@ class Listener:
 
     def __init__(
         self, address: str, option: str, loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol],
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | None = None, inherited: socket.socket | None = None,
     ) -> None:  # fmt: skip
-        """Binds. StartError when the port is taken; it names the `option` that chooses another. Without `tls` it speaks
-        plain HTTP."""
-        self._socket = _bound(address, option)
+        """Binds, unless a socket is `inherited`. StartError when the port is taken; it names the `option` that chooses
+        another. Without `tls` it speaks plain HTTP."""
+        self._socket = inherited or bound(address, option)
         self._loop = loop
         self._protocol = protocol
         self._tls = tls
@@ -208,7 +208,8 @@ class _Door:
         return accepted
 
 
-def _bound(address: str, option: str) -> socket.socket:
+def bound(address: str, option: str) -> socket.socket:
+    """A socket that does not listen yet. StartError as above."""
     parsed = parse_address(address)
     host, port = parsed.host, parsed.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,6 +1,7 @@
 """One proxy: everything put together, started, configured anew and stopped."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -19,11 +20,12 @@ from proxy.app.console import Shown
 from proxy.app.drain import Drain
 from proxy.app.explain import Explainer
 from proxy.app.kept_answers import KeptAnswers
-from proxy.app.lasting import bodies_b, files_of, lasting_of
+from proxy.app.lasting import Lasting, bodies_b, files_of, lasting_of
 from proxy.app.listeners import Listener
 from proxy.app.prefix_report import untold_caches
 from proxy.app.servings import Servings
 from proxy.app.tasks import watched
+from proxy.app.workers.seat import ALONE, Seat
 from proxy.config.schema import Config
 from proxy.core.jobs.retry_budget import RetryBudget
 from proxy.live.admin import Admin, AdminRoute
@@ -60,16 +62,18 @@ class Proxy:
         rule_lines: Sequence[int] = (),
         logs: Logs | None = None,
         config_state: ConfigState | None = None,
+        seat: Seat = ALONE,
     ) -> None:
         """StartError when a file that the configuration names cannot be used. Without `logs` there is no access log;
-        `config_state`: told of in the metrics."""
+        `config_state`: told of in the metrics; `seat`: among the workers."""
+        self._seat = seat
         self._config_state = config_state
         first = candidate(config, tuple(rule_lines))
         self._config = config
         self._tls, self._admin_tls = first.tls, first.tls if config.tls.admin else None
         self._tls_ends = first.tls_ends
         self._loop = asyncio.get_running_loop()
-        self._lasting = lasting = lasting_of(config, self._loop, lambda: self._edge.close_idle())
+        self._lasting = lasting = lasting_of(config, self._loop, lambda: self._edge.close_idle(), seat)
         self._scheduler, self._backends, self._running = lasting.scheduler, lasting.backends, lasting.running
         self._driver = lasting.driver
         self._logs = logs
@@ -110,7 +114,7 @@ class Proxy:
         self._batches = KeptBatches(config, self._loop)
         self._servings = Servings(
             lasting,
-            self._record,
+            self.record if seat.tell is None else self._tell,
             lambda: self._not_ready,
             self._timings,
             self._structured,
@@ -156,7 +160,7 @@ class Proxy:
         )
         self._background: list[asyncio.Task[None]] = []
         self._listeners: list[Listener] = []
-        self._drain = Drain(lasting.running, config.drain)
+        self._drain = Drain(lasting.running, config.drain, seat.others)
         self.listen_url = self.admin_url = ""
         self.configured = Configured()
         """Who takes another configuration."""
@@ -175,6 +179,16 @@ class Proxy:
     def add_admin_routes(self, routes: Mapping[str, AdminRoute]) -> None:
         """More that the admin port knows."""
         self._admin.add_routes(routes)
+
+    @property
+    def config(self) -> Config:
+        """What is in place."""
+        return self._config
+
+    @property
+    def lasting(self) -> Lasting:
+        """What outlives its configurations."""
+        return self._lasting
 
     def tally(self) -> Tally:
         """What a change of the configuration is judged by."""
@@ -306,10 +320,12 @@ class Proxy:
         if self._keeper is not None:
             self._keeper.recall()
         await self._slos.recall()
-        admin = self._listener(self._config.admin, "admin", self._admin.connection, self._admin_tls)
+        config, seat = self._config, self._seat
+        admin = self._listener(config.admin, "admin", self._admin.connection, self._admin_tls, seat.admin)
         self.admin_url = admin.url
-        await admin.open()
-        clients = self._listener(self._config.listen, "listen", self._edge.connection, self._tls)
+        if seat.answers_admin:
+            await admin.open()
+        clients = self._listener(config.listen, "listen", self._edge.connection, self._tls, seat.listen)
         clients.set_send_buffer(_SEND_BUFFER_B)
         self.listen_url = self._shown.listen = clients.url
         self._start(self._lasting.memory.run())
@@ -353,6 +369,7 @@ class Proxy:
         self._admin.close()
         await self._cache.close()
         await self._structured.close()
+        await self._seat.last()
         await self._lasting.tokenizers.close()
         self._lasting.bodies.close()
         await self._batches.close()
@@ -378,9 +395,14 @@ class Proxy:
     # --- start
 
     def _listener(
-        self, address: str, option: str, protocol: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None
+        self,
+        address: str,
+        option: str,
+        protocol: Callable[[], asyncio.Protocol],
+        tls: ssl.SSLContext | None,
+        inherited: socket.socket | None,
     ) -> Listener:
-        listener = Listener(address, option, self._loop, protocol, tls)
+        listener = Listener(address, option, self._loop, protocol, tls, inherited)
         self._listeners.append(listener)
         return listener
 
@@ -397,7 +419,15 @@ class Proxy:
 
     # --- accounting
 
-    def _record(self, record: Record) -> None:
+    def _tell(self, record: Record) -> None:
+        """To the worker that counts for all; spans and metrics of telemetry are each worker's own."""
+        if self._telemetry is not None:
+            self._telemetry.add(record)
+        assert self._seat.tell is not None
+        self._seat.tell(record)
+
+    def record(self, record: Record) -> None:
+        """A request is over, here or in another worker."""
         if self._telemetry is not None:
             self._telemetry.add(record)
         if self._config.metrics.requests:

@@ -40,11 +40,11 @@ def run(loaded: Loaded, source: str, overrides: Mapping[str, Any] | None = None,
     signals.survive()
     address_space.be_frugal()
     memory.return_large_blocks()
-    logs = Logs(config.log.level, config.log.format, _files(config))
+    logs = Logs(config.log.level, config.log.format, log_files(config))
     for warning in warnings:
         _log.warning("%s", warning)
     try:
-        _check_descriptors(config)
+        check_descriptors(config)
         return uvloop.run(_serve(loaded, source, file, logs))
     except StartError as error:
         _log.error("%s", error)
@@ -95,12 +95,13 @@ async def _serve(loaded: Loaded, source: str, file: ConfigFile | None, logs: Log
     return asked.exit_code
 
 
-def _files(config: Config) -> Files:
+def log_files(config: Config) -> Files:
+    """Logs that are files."""
     log = config.log
     return Files(log.file or "", log.csv or "", log.rotate, log.keep)
 
 
-def _check_descriptors(config: Config) -> None:
+def check_descriptors(config: Config) -> None:
     """The limit is raised as far as it may be; what that is too little for is said."""
     wanted, backends = config.limits.connections.max, len(config.backends)
     others = descriptors.of_second_level(config.cache)

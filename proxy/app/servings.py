@@ -96,7 +96,7 @@ class Servings:
                 parts.tracing(config),
             ),
             ResponseHeaders(
-                scheduler.quota_for,
+                lasting.quota_for,
                 config.routing.policy,
                 cors,
                 monotonic,

@@ -20,6 +20,7 @@ def serve(parser: argparse.ArgumentParser) -> None:
     )
     _add_listeners(parser)
     parser.add_argument("--auth", metavar="MODE", type=values.auth, help="who may come in: off, none or keys")
+    parser.add_argument("--workers", metavar="N", type=values.workers, help="processes: a number, or auto")
     parser.add_argument("--log-level", metavar="LEVEL", type=values.log_level, help="debug, info, warning or error")
     parser.add_argument("--log-format", metavar="FORMAT", type=values.log_format, help="text or json")
 

@@ -65,16 +65,22 @@ def _served(loaded: Loaded, source: str, arguments: argparse.Namespace) -> int:
         "log_level": arguments.log_level,
         "log_format": arguments.log_format,
         "auth": arguments.auth,
+        "workers": arguments.workers,
     }
     try:
         config = with_overrides(loaded.config, **overrides)
     except ValueError as misfit:
         _tell(str(misfit), arguments.log_format or loaded.config.log.format)
         return 2
+    again = None if source in (COMMAND_LINE, STDIN) else overrides
+    told = replace(loaded, config=config), source, again, _lines(loaded.diagnostics)
+    if config.workers != 1:
+        from proxy.app.workers import parent
+
+        return parent.run(*told)
     from proxy.app import serve
 
-    again = None if source in (COMMAND_LINE, STDIN) else overrides
-    return serve.run(replace(loaded, config=config), source, again, _lines(loaded.diagnostics))
+    return serve.run(*told)
 
 
 def _tell_wrong(diagnostics: Sequence[Diagnostic], source: str, arguments: argparse.Namespace) -> None:

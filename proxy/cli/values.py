@@ -71,6 +71,16 @@ def address(text: str) -> str:
         raise argparse.ArgumentTypeError(str(refused)) from None
 
 
+def workers(text: str) -> int | str:
+    from proxy.config.schema import MAX_WORKERS
+
+    if text == "auto":
+        return text
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= MAX_WORKERS:
+        raise argparse.ArgumentTypeError(f"must be auto, or a whole number from 1 to {MAX_WORKERS}")
+    return int(text)
+
+
 def tenant(text: str) -> str:
     from proxy.model.tenants import OTHERS, is_tenant
 

@@ -25,6 +25,7 @@ from proxy.config.store import store_findings
 from proxy.config.telemetry import telemetry_findings
 from proxy.config.tenants import class_findings, model_findings, tenant_findings
 from proxy.config.unique import unique_findings
+from proxy.config.workers import worker_findings
 from proxy.model.classes import ClassSettings, with_built_in
 from proxy.model.limits import HealthSettings, Limits
 from proxy.model.metrics import MetricsSettings
@@ -55,6 +56,7 @@ def cross_check(groups: Mapping[str, Any], backends: Mapping[int, BackendOptions
         yield from cache_findings(cache, classes or (), groups.get("routing"), groups.get("limits"), backends)
     if isinstance(store := groups.get("store"), StoreSettings):
         yield from store_findings(store)
+    yield from worker_findings(groups)
     yield from salt_findings(backends)
     yield from _bias(known, backends)
     yield from _order(backends)

@@ -17,6 +17,7 @@ RESTART: Final[Mapping[str, str]] = MappingProxyType(
     {
         "listen": "the address is bound once, and clients are connected to it",
         "admin": "the address is bound once",
+        "workers": "its processes are started at the start",
         "state": "the file is read at the start only",
         "store": "the folder is opened, and locked, at the start",
         "log.file": "the file is opened at the start",

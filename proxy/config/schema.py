@@ -46,6 +46,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
 MAX_BACKENDS = 1024
+MAX_WORKERS = 64
 _MAX_FORWARDED = 256
 
 
@@ -217,6 +218,7 @@ def _whole_number(value: Any) -> Any:
     return value
 
 
+WorkerCount = Annotated[int, Field(ge=1, le=MAX_WORKERS)] | Literal["auto"]
 StageName = Annotated[str, Field(pattern=NAME_PATTERN)]
 StatePath = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 
@@ -233,6 +235,11 @@ class Config(Settings):
     admin: ListenAddress = "127.0.0.1:9090"
     """Where the page is (/), and /status, /livez, /readyz, /metrics, /explain, /prefix, /slo and /config. Keep it away
     from clients."""
+    workers: WorkerCount = 1
+    """Processes that serve `listen`: one core each. The first one decides for all, and has `admin`, the metrics and the
+    logs; `auto`: as many as this process may use cores. `limits.memory.limit` and `limits.connections.max` are those of
+    all together. With several there is no `store`, no `cache`, no short answers (`answer`), no `validate`, and no
+    timing of single requests (`timings.keep`)."""
     admin_key: SecretReference = None
     """What whoever asks `admin` must say as `Authorization: Bearer`, or in a browser as the password, but for /livez
     and /readyz. null: nothing, and only from this machine itself may anything be changed there."""

@@ -118,6 +118,24 @@ class Scheduler:
         self._outbox.extend(self._placed(open_job, now))
         return self._outbox.take()
 
+    def adopt(self, job: Job, backend: str, now: float) -> None:
+        """A job that another scheduler has sent there: it has its place in the books until `cancel`, and no command
+        ever names it. Nothing is learned of it, and no quota of a tenant counts it again."""
+        known = self._fleet.by_name.get(backend)
+        if known is None or job.id in self._attempts.open:
+            return
+        self._state.tally.offered += 1
+        open_job = OpenJob(job, self._state.tally.offered, now)
+        self._attempts.begin(open_job)
+        demand = self._learning.demand(open_job, now)
+        foresee(known, demand)
+        self._attempts.adopt(open_job, known, demand)
+
+    def out(self) -> list[tuple[Job, str]]:
+        """Every job that is out, and its backend; the first one of a job that has two."""
+        opened = self._attempts.open.values()
+        return [(open_job.job, open_job.attempts[0].backend.name) for open_job in opened if open_job.attempts]
+
     def cancel(self, job_id: int, now: float) -> list[Command]:
         """The client left; what comes back concerns other jobs."""
         open_job = self._attempts.open.get(job_id)

@@ -93,6 +93,23 @@ class Histogram:
         other._first, other._last = other._at, other._at  # it counts there again without looking for it
         other.sum = 0.0
 
+    def told(self) -> tuple[int, tuple[int, ...], float]:
+        """The first bucket that may hold something, the counts from there on, and the sum, for `again`."""
+        return self._first, tuple(self._counts[self._first : self._last + 1]), self.sum
+
+    @classmethod
+    def again(cls, told: tuple[int, tuple[int, ...], float]) -> "Histogram":
+        """What `told`, with the usual bounds. ValueError where it was told with others."""
+        made = cls()
+        first, counts, made.sum = told
+        last = first + len(counts) - 1
+        if not 0 <= first or last >= len(made._counts):
+            raise ValueError(f"there is no bucket {last}")
+        made._counts[first : last + 1] = counts
+        if counts:
+            made._holds(first, last)
+        return made
+
     @property
     def bounds(self) -> tuple[float, ...]:
         """Upper ones, seconds."""

@@ -7,7 +7,7 @@ touched before the stream ends or somebody scrapes. Terms as in the serving lite
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from proxy.model.histogram import Histogram
 from proxy.wire import usage
@@ -98,3 +98,27 @@ class Meter:
         if self.first_token is None or self.last_token is None or count < 2:
             return None
         return (self.last_token - self.first_token) / (count - 1)
+
+    def told(self) -> tuple[Any, ...]:
+        """All that was metered, for `again`."""
+        gaps, apart = self.event_gaps, self._token_gaps
+        return (
+            self.first_token,
+            self.first_answer,
+            self.last_token,
+            self.events,
+            self.tokens,
+            gaps.told() if self.events > 1 else None,
+            None if apart is None else apart.told(),
+        )
+
+    @classmethod
+    def again(cls, told: tuple[Any, ...]) -> "Meter":
+        """What `told`, of a stream that has ended."""
+        made = cls()
+        made.first_token, made.first_answer, made.last_token, made.events, made.tokens, gaps, apart = told
+        if gaps is not None:
+            made.event_gaps = Histogram.again(gaps)
+        if apart is not None:
+            made._token_gaps = Histogram.again(apart)
+        return made

@@ -74,6 +74,11 @@ class Attempts:
         command.in_flight, command.ttft_s = backend.in_flight, attempt.entry.ttft
         return command
 
+    def adopt(self, open_job: OpenJob, backend: Backend, demand: Demand) -> None:
+        """Take the permit of what is out already, even beyond the limit."""
+        self._send(open_job, backend, self._books.open(open_job, backend, demand), beyond=True)
+        self.in_flight += 1
+
     def dispatch_all(
         self, open_jobs: Sequence[OpenJob], backend: Backend, demand: Demand, gathered: Gathered | None = None
     ) -> Dispatch:
@@ -220,11 +225,11 @@ class Attempts:
         self._tally.cancelled += 1
         _free_quota(open_job, out=bool(open_job.attempts))
 
-    def _send(self, open_job: OpenJob, backend: Backend, entry: Entry) -> Attempt:
+    def _send(self, open_job: OpenJob, backend: Backend, entry: Entry, *, beyond: bool = False) -> Attempt:
         if open_job.job.is_free:
             backend.readers += 1
         else:
-            assert backend.in_flight < backend.limit
+            assert beyond or backend.in_flight < backend.limit
             backend.in_flight += 1
         self._last_id += 1
         attempt = self.out[self._last_id] = Attempt(self._last_id, open_job, backend, entry)
