@@ -1,9 +1,9 @@
-"""`python -m proxy.app.workers.child FD`: one worker. Its parent starts it; nobody else does."""
+"""`python -m proxy.app.workers.child FD worker-N`: one worker, started by its parent. The second word is for people who
+look at a list of processes."""
 
 import asyncio
 import gc
 import logging
-import marshal
 import socket
 import sys
 from collections import deque
@@ -41,7 +41,7 @@ REJECTED = 3
 
 def version() -> str:
     """What both ends of a link have to be."""
-    return f"{__version__} ({build()}), Python {sys.version.split()[0]}, form {marshal.version}"
+    return f"{__version__} ({build()}), Python {sys.version.split()[0]}"
 
 
 class Child:

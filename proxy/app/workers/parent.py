@@ -1,5 +1,5 @@
-"""The parent of several workers: it holds the listening sockets, starts the workers, and starts another one for each that
-dies. It serves nobody and reads no configuration.
+"""The parent of several workers: it holds the listening sockets, starts the workers, and another for each that dies. It
+serves nobody and reads no configuration.
 
     bound ─▶ worker 1 (decides) … worker N ─▶ all ready ─▶ SIGTERM ─▶ all drain ─▶ the end
                 └─ one ends ─▶ started again, later and later while that goes on failing
@@ -96,12 +96,14 @@ class Parent:
         self._serials += 1
         worker.is_ready, worker.began = False, monotonic()
         process = worker.process = await asyncio.create_subprocess_exec(
-            *_COMMAND, str(theirs.fileno()), pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL
+            *_COMMAND,
+            str(theirs.fileno()),
+            f"worker-{worker.number}",
+            pass_fds=[theirs.fileno()],
+            stdin=asyncio.subprocess.DEVNULL,
         )
         theirs.close()
-        control = worker.control = Control(
-            self._loop, ours, lambda said, _: self._heard(worker, said), lambda: None
-        )
+        control = worker.control = Control(self._loop, ours, lambda said, _: self._heard(worker, said), lambda: None)
         start = self._told._replace(number=worker.number, serial=self._serials)
         control.send(words.START, start, sockets=[self._listen.dup(), self._admin.dup()])
         if self._is_ending:

@@ -13,7 +13,6 @@ import asyncio
 import logging
 import pickle
 import socket
-from collections.abc import Callable
 from typing import Protocol
 
 from proxy.core.scheduler import Scheduler
@@ -205,9 +204,9 @@ class Peer:
             _, attempt, silent_s, names, token_s = message
             fits = None if names is None else frozenset(names).__contains__
             if hub.scheduler.gives_up(attempt, silent_s, now, fits, token_s):
-                self.link.send((words.YES, attempt))
+                self.link.send((words.YES, attempt, word))
         elif word == words.ASLEEP and hub.scheduler.sleeps_on(message[1]):
-            self.link.send((words.YES, message[1]))
+            self.link.send((words.YES, message[1], word))
 
     def _lost(self, why: str) -> None:
         """Its clients are gone with it, or it decides alone: either way nothing of it is ours any more."""

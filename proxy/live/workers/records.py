@@ -10,7 +10,6 @@ from typing import Final
 from proxy.core.tenancy.classify import Classified, TrafficClass
 from proxy.live.workers.codec import Plain, fault_of, fault_told
 from proxy.model.classes import NOTHING_PROMISED, ClassSettings, Promise
-from proxy.model.histogram import Histogram
 from proxy.model.outcome import SERVED, Outcome, Verdict
 from proxy.model.request import Job
 from proxy.model.timeline import Timeline

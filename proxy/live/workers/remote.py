@@ -82,8 +82,8 @@ class RemoteDriver(Driver):
         """Attempts by their names here: the decider's, and orphans."""
         self._adopted: set[int] = set()
         """Jobs that the decider was told of and does not decide."""
-        self._asked: dict[int, bool] = {}
-        """Attempts that were asked about: True once the decider has said yes."""
+        self._asked: dict[tuple[int, int], bool] = {}
+        """Questions of attempts, by attempt and word: True once the decider has said yes."""
         self._quotas: dict[int, QuotaView] = {}
         """What the tenant of a job may still use."""
         self.alone = 0
@@ -139,8 +139,8 @@ class RemoteDriver(Driver):
             else:
                 self._jobs.pop(job_id, None)
             self._carry_out([command])
-        elif word == words.YES and self._first + message[1] in self._asked:
-            self._asked[self._first + message[1]] = True
+        elif word == words.YES and (self._first + message[1], message[2]) in self._asked:
+            self._asked[self._first + message[1], message[2]] = True
 
     # --- what the live side says
 
@@ -239,7 +239,7 @@ class RemoteDriver(Driver):
     def _is_over(self, attempt: int) -> None:
         """An attempt."""
         sent = self._out.pop(attempt, None)
-        self._asked.pop(attempt, None)
+        self._forget_questions(attempt)
         if sent is not None:
             for opened in sent.opened:
                 opened.out.remove(attempt)
@@ -250,7 +250,7 @@ class RemoteDriver(Driver):
             sent.opened.remove(opened)
             if not sent.opened:
                 del self._out[attempt]
-                self._asked.pop(attempt, None)
+                self._forget_questions(attempt)
 
     def _ended(self, job_ids: tuple[int, ...], report: Finished | Failed) -> None:
         for job_id in job_ids:
@@ -283,12 +283,18 @@ class RemoteDriver(Driver):
 
     def _is_yes(self, question: Message, attempt: int) -> bool:
         """Of a question that is asked again and again while it matters."""
-        if self._asked.pop(attempt, False):
+        name = attempt, question[0]
+        if self._asked.pop(name, False):
             return True
         if self._link is not None and attempt >= self._first and attempt in self._out:
-            self._asked[attempt] = False
+            self._asked[name] = False
             self._link.send(question)
         return False
+
+    def _forget_questions(self, attempt: int) -> None:
+        if self._asked:
+            self._asked.pop((attempt, words.SILENT), None)
+            self._asked.pop((attempt, words.ASLEEP), None)
 
     def _refuse_held(self, fault: Fault, *, bulk: bool) -> None:
         """Those that wait at the decider."""

@@ -30,6 +30,6 @@ CONFIG: Final = 20
 COMMAND: Final = 21
 """A command; what its tenant may still use, pickled, or None: it has no limits."""
 YES: Final = 22
-"""To what was asked of an attempt."""
+"""To what was asked of an attempt: its id, the word of the question."""
 REJECTED: Final = 23
 """Why this worker cannot be one."""

@@ -26,7 +26,7 @@ def said(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["serve", "r.yaml", "-listen", "h:1"], 'did you mean "--listen"?'),
         (["serve", "--port", "80", "r.yaml"], "write --listen HOST:PORT"),
         (["serve", "--config", "r.yaml"], "the file stands without an option"),
-        (["serve", "--zzz"], "known: -h, --help, --listen, --admin, --auth, --log-level, --log-format"),
+        (["serve", "--zzz"], "known: -h, --help, --listen, --admin, --auth, --workers, --log-level, --log-format"),
         (["plan", "--layer", "32"], 'did you mean "--layers"?'),
         (["init", "--forse"], 'did you mean "--force"?'),
         (["sim", "--sede", "-5"], 'did you mean "--seed"?'),
