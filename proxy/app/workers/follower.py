@@ -75,7 +75,7 @@ class Follower:
 
         await self._loop.create_connection(made, sock=connection)
         self._link = link[0]
-        link[0].send((words.HELLO, self._version, self._start.number))
+        link[0].send((words.HELLO, self._version, self._start.number, self._start.serial))
 
     def tell(self, record: Record) -> None:
         """Of a request that is over, to the one that counts for all."""

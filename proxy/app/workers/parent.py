@@ -94,17 +94,18 @@ class Parent:
         """From its start to its end, and what follows."""
         ours, theirs = socket.socketpair()
         self._serials += 1
+        start = self._told._replace(number=worker.number, serial=self._serials)
         worker.is_ready, worker.began = False, monotonic()
         process = worker.process = await asyncio.create_subprocess_exec(
             *_COMMAND,
             str(theirs.fileno()),
             f"worker-{worker.number}",
             pass_fds=[theirs.fileno()],
+            process_group=0,  # Ctrl-C in a terminal is for the parent alone
             stdin=asyncio.subprocess.DEVNULL,
         )
         theirs.close()
         control = worker.control = Control(self._loop, ours, lambda said, _: self._heard(worker, said), lambda: None)
-        start = self._told._replace(number=worker.number, serial=self._serials)
         control.send(words.START, start, sockets=[self._listen.dup(), self._admin.dup()])
         if self._is_ending:
             control.send(words.STOP)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from proxy.config.loader import Loaded
+from proxy.live.workers.hub import JOB_BITS
 
 # words of the parent
 START = "start"
@@ -40,4 +41,4 @@ class Start(NamedTuple):
     @property
     def first_job(self) -> int:
         """Ids of jobs are nobody else's."""
-        return (self.serial << 40) + 1
+        return (self.serial << JOB_BITS) + 1

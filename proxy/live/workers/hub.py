@@ -13,7 +13,7 @@ import asyncio
 import logging
 import pickle
 import socket
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.core.scheduler import Scheduler
 from proxy.live.driver import Driver
@@ -28,6 +28,8 @@ from proxy.model.timeline import Clock
 from proxy.obs.record import Record
 
 _log = logging.getLogger("tidegate.workers")
+JOB_BITS: Final = 40
+"""The id of a job: what is above them is the serial number of the process that it came to."""
 
 
 class Host(Protocol):
@@ -91,6 +93,7 @@ class Peer:
         self.link = Link(loop, self._heard, self._lost)
         self.number = 0
         """Of the worker; 0: it has not said who it is."""
+        self._serial = 0
         self._jobs: dict[int, Job] = {}
         """Open, or over and not told of."""
         self._open: set[int] = set()
@@ -136,6 +139,8 @@ class Peer:
             self._greeted(message)
         elif word == words.SUBMIT:
             job = job_of(message[1], self._apart)
+            if job.id >> JOB_BITS != self._serial:
+                raise ValueError(f"job {job.id} is not of process {self._serial}")
             self._jobs[job.id] = job
             self._open.add(job.id)
             self._hub.driver.submit(job, self)
@@ -157,7 +162,7 @@ class Peer:
             self.link.send((words.REJECTED, why))
             self.link.close()
             return
-        self.number = message[2]
+        self.number, self._serial = message[2], message[3]
         self._apart = b"%d:" % self.number
         hub.peers.add(self)
         self.link.send((words.CONFIG, hub.host.config()))

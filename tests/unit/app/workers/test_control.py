@@ -21,7 +21,7 @@ class End:
 
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not is_so():  # noqa: ASYNC110 - real sockets
+        while not is_so():
             await asyncio.sleep(0.001)
 
 

@@ -87,7 +87,7 @@ class Pair:
         await self.hub.join(theirs)
         _, link = await self.loop.create_connection(lambda: Link(self.loop, self._on_message, self._on_lost), sock=ours)
         self._link = link
-        link.send((words.HELLO, version, 2))
+        link.send((words.HELLO, version, 2, 2))
         await self.until(lambda: bool(self.heard))
         if self.heard[-1][0] == words.CONFIG:
             self.worker.linked(link)

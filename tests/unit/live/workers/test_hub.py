@@ -148,3 +148,16 @@ async def test_a_preempted_attempt_of_another_worker_is_taken_back() -> None:
         await asyncio.sleep(0.05)
         aborted = [command for box, _ in bulks for command in box.commands if isinstance(command, Abort)]
         assert all(command.attempt in {sent.attempt for _, sent in bulks} for command in aborted)
+
+
+async def test_a_job_of_another_process_is_refused_before_it_takes_a_box() -> None:
+    async with linked() as pair:
+        own = Box()
+        pair.decider.submit(Job(1, "m"), own)
+        pair.worker.submit(Job(1, "m"), Box())
+        await pair.until(lambda: bool(pair.losses))
+        assert pair.in_flight() == 1
+        (command,) = own.commands
+        assert isinstance(command, Dispatch)
+        pair.decider.ended(1, Finished(command.attempt))
+        assert pair.in_flight() == 0

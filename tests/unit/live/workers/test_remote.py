@@ -39,7 +39,7 @@ async def test_alone_it_decides_itself() -> None:
 
 async def test_linked_it_does_not() -> None:
     async with linked() as pair:
-        box, command = await out(pair, Job(2, "m"))
+        box, command = await out(pair, Job(2 << 40, "m"))
         assert command.attempt >= REMOTE
         assert pair.worker.alone == pair.in_flight_here() == 0
         assert len(box.commands) == 1
