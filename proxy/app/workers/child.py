@@ -128,7 +128,7 @@ class Child:
     async def _follow(self, start: Start, listen: socket.socket, admin: socket.socket) -> int:
         logs = self._logs
         assert logs is not None
-        follower = Follower(start, version(), listen, admin)
+        follower = Follower(start, version(), listen, admin, lambda: self._control.send(words.UNLINKED))
         joining = watched(self._join(follower.join))
         asked = self._signals(logs)
         stopping = asyncio.ensure_future(asked.stopping.wait())

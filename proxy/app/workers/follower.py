@@ -10,6 +10,7 @@ import logging
 import pickle
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from proxy.app.candidate import candidate
@@ -39,7 +40,16 @@ class RejectedError(Exception):
 class Follower:
     """One per process."""
 
-    def __init__(self, start: Start, version: str, listen: socket.socket, admin: socket.socket) -> None:
+    def __init__(
+        self,
+        start: Start,
+        version: str,
+        listen: socket.socket,
+        admin: socket.socket,
+        unlinked: Callable[[], None],
+    ) -> None:
+        """`unlinked`: its link broke."""
+        self._unlinked = unlinked
         self._start = start
         self._version = version
         self._sockets = listen, admin
@@ -65,16 +75,17 @@ class Follower:
         link: list[Link] = []
 
         def lost(why: str) -> None:
-            if link and self._link is link[0]:
+            if self._link is link[0]:
                 self._link = None
                 self._alone(why)
+                self._unlinked()
 
         def made() -> Link:
             link.append(Link(self._loop, lambda message: self._heard(link[0], message), lost))
+            self._link = link[0]
             return link[0]
 
         await self._loop.create_connection(made, sock=connection)
-        self._link = link[0]
         link[0].send((words.HELLO, self._version, self._start.number, self._start.serial))
 
     def tell(self, record: Record) -> None:

@@ -34,6 +34,8 @@ _COMMAND: Final = (sys.executable, "-P", "-m", "proxy.app.workers.child")
 FIRST_WAIT_S: Final = 0.1
 LONGEST_WAIT_S: Final = 10.0
 """Before one that died is started again; twice as long each time."""
+RELINK_S: Final = 0.5
+"""Before two that have lost each other are linked again."""
 _LIVED_S: Final = 30.0
 """Who lived so long had started well."""
 
@@ -125,6 +127,10 @@ class Parent:
                 decider.control.send(words.LINK, sockets=[one])
                 other.control.send(words.LINK, sockets=[another])
 
+    def _link_again(self, worker: _Worker) -> None:
+        if not self._is_ending:
+            self._link(worker)
+
     def _died(self, worker: _Worker, code: int) -> None:
         if self._is_ending:
             if all(other.process is None for other in self._workers):
@@ -153,6 +159,8 @@ class Parent:
             if all(other.is_ready for other in self._workers) and not self._was_ready:
                 self._was_ready = True
                 self._notifier.ready(self._where)
+        elif word == words.UNLINKED:
+            self._loop.call_later(RELINK_S, self._link_again, worker)
         elif word == words.CONFIG:
             self._told = self._told._replace(loaded=said[1])
         elif word == words.SAYS:

@@ -21,6 +21,8 @@ READY = "ready"
 """Clients can come."""
 CONFIG = "config"
 """What was read last and is right: whoever replaces the decider starts with it, whatever the file says by then."""
+UNLINKED = "unlinked"
+"""Its link to the decider is broken, or never was: another one is wanted."""
 SAYS = "says"
 """For systemd's status line."""
 

@@ -10,6 +10,7 @@ import asyncio
 import marshal
 import struct
 from collections.abc import Callable
+from math import inf
 from typing import Any, Final, cast
 
 Message = tuple[Any, ...]
@@ -43,7 +44,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._unsent: list[Message] = []
         self._read = bytearray()
-        self._heard_at = loop.time()
+        self._heard_at = inf
+        """The first word may take as long as a process takes to start."""
         self._beat: asyncio.TimerHandle | None = None
         self._beat_at = 0.0
         self.is_open = False
@@ -51,7 +53,6 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.is_open = True
-        self._heard_at = self._loop.time()
         self._beat_soon()
         if self._unsent:
             self._loop.call_soon(self._flush)

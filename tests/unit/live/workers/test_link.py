@@ -112,17 +112,27 @@ async def test_a_reader_that_stands_still_ends_it(
 
 
 async def test_silence_ends_it(end: tuple[End, socket.socket]) -> None:
-    made, _ = end
+    made, theirs = end
+    theirs.send(frame((1,)))
+    await made.until("heard", 1)
     made.link._heard_at -= link_module.SILENT_S  # as if nothing had come for so long
     await made.until("lost", 1)
     assert made.lost == ["the other end is silent"]
 
 
+async def test_who_has_not_begun_to_speak_is_not_silent(end: tuple[End, socket.socket]) -> None:
+    """Its process may be starting still."""
+    made, _ = end
+    made.link._heard_at -= 100 * link_module.SILENT_S
+    await asyncio.sleep(2.5 * link_module.BEAT_S)
+    assert made.lost == []
+
+
 async def test_a_beat_is_enough_and_is_no_message(end: tuple[End, socket.socket]) -> None:
     made, theirs = end
-    made.link._heard_at -= link_module.SILENT_S
+    await asyncio.sleep(1.5 * link_module.BEAT_S)
     theirs.send(frame((link_module.BEAT,)))
-    await asyncio.sleep(2.5 * link_module.BEAT_S)
+    await asyncio.sleep(1.5 * link_module.BEAT_S)
     assert made.lost == made.heard == []
     assert messages(theirs.recv(1 << 16))[0] == (link_module.BEAT,)
 
