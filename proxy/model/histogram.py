@@ -103,7 +103,7 @@ class Histogram:
         made = cls()
         first, counts, made.sum = told
         last = first + len(counts) - 1
-        if not 0 <= first or last >= len(made._counts):
+        if not first >= 0 or last >= len(made._counts):
             raise ValueError(f"there is no bucket {last}")
         made._counts[first : last + 1] = counts
         if counts:

@@ -46,3 +46,21 @@ def test_what_is_moved_is_counted_once(steps: list[tuple[bool, float]]) -> None:
     other.add(part)
     assert to.cumulative() == other.cumulative() == all_of.cumulative()
     assert to.sum == pytest.approx(all_of.sum)
+
+
+@given(st.lists(VALUES, max_size=20))
+def test_what_is_told_is_the_same_again(values: list[float]) -> None:
+    one = Histogram()
+    for value in values:
+        one.observe(value)
+    same = Histogram.again(one.told())
+    assert (same.cumulative(), same.sum) == (one.cumulative(), one.sum)
+    same.add(one)
+    assert same.seen() == 2 * one.seen()
+
+
+def test_what_was_told_with_other_bounds_is_refused() -> None:
+    told = Histogram(tuple(map(float, range(1, 200))))
+    told.observe(150.0)
+    with pytest.raises(ValueError, match="no bucket"):
+        Histogram.again(told.told())

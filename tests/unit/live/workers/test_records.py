@@ -65,7 +65,7 @@ def test_it_is_told_as_it_was(fields: dict[str, Any]) -> None:
     same = carried(one)
     for form in ("text", "json"):
         assert line_of(form)(same, 5.0) == line_of(form)(one, 5.0)
-    rows = CsvRows(lambda _: UNKNOWN)
+    rows = CsvRows(lambda *_: UNKNOWN)
     assert rows.row(same, 5.0) == rows.row(one, 5.0)
     assert detail(1, same, 200.0, 300.0) == detail(1, one, 200.0, 300.0)
 
