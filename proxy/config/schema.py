@@ -238,8 +238,9 @@ class Config(Settings):
     workers: WorkerCount = 1
     """Processes that serve `listen`: one core each. The first one decides for all, and has `admin`, the metrics and the
     logs; `auto`: as many as this process may use cores. `limits.memory.limit` and `limits.connections.max` are those of
-    all together. With several there is no `store`, no `cache`, no short answers (`answer`), no `validate`, and no
-    timing of single requests (`timings.keep`)."""
+    all together. With several there is no `store`, no `cache`, no short answers (`answer`), no `validate`, no timing
+    of single requests (`timings.keep`), and what engines keep is known to the worker that saw it unless `cache.remote`
+    shares it."""
     admin_key: SecretReference = None
     """What whoever asks `admin` must say as `Authorization: Bearer`, or in a browser as the password, but for /livez
     and /readyz. null: nothing, and only from this machine itself may anything be changed there."""

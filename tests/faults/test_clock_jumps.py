@@ -41,6 +41,7 @@ READERS = {
     "app/serve.py",
     "app/servings.py",
     "app/trial.py",
+    "app/workers/child.py",
     "cli/bench_options.py",
     "cli/reload.py",
     "config/files.py",
