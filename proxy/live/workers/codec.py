@@ -82,6 +82,7 @@ def job_told(job: Job) -> Plain:
         job.items,
         job.same,
         job.is_free,
+        job.yields_until,
     )
 
 
@@ -119,6 +120,7 @@ def job_of(told: Plain, apart: bytes = b"") -> Job:
         items,
         same,
         is_free,
+        yields_until,
     ) = told
     return Job(
         job_id,
@@ -152,6 +154,7 @@ def job_of(told: Plain, apart: bytes = b"") -> Job:
         items=items,
         same=None if same is None else apart + same,
         is_free=is_free,
+        yields_until=yields_until,
     )
 
 

@@ -64,6 +64,7 @@ FULL = Job(
     items=4,
     same=b"x",
     is_free=True,
+    yields_until=7.5,
 )
 
 
