@@ -75,7 +75,7 @@ class Workers:
 
 @pytest.fixture
 def start(start_backend: Any) -> Iterator[Callable[..., Workers]]:
-    """Starts proxies of two workers before one engine; they end with 0, and without a traceback."""
+    """Starts proxies of two workers before one engine; they end with 0 unless killed, and without a traceback."""
     engine = start_backend()
     with ExitStack() as stack:
         made: list[Workers] = []
@@ -90,7 +90,7 @@ def start(start_backend: Any) -> Iterator[Callable[..., Workers]]:
             codes = [workers.proxy.stop() for workers in made]
         for workers in made:
             assert_clean(workers.proxy)
-        assert codes == [0] * len(codes)
+        assert set(codes) <= {0, -signal.SIGKILL}  # one test kills the parent
 
 
 def chat(connection: RawConnection, script: str = "", **headers: str) -> None:
