@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fixtures import start_backend, start_proxy
+
+__all__ = ["deploy", "start_backend", "start_proxy"]
+
 CLONE = Path(__file__).parents[2]
 
 

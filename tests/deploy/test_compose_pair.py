@@ -1,7 +1,6 @@
 """compose.pair.yaml and what it mounts fit together: two proxies alike, behind a balancer, with what they share."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,11 @@ import yaml
 
 from proxy.cli.main import main
 from proxy.cli.parser import build_parser
+from tests.support.bed import backend_entry
+from tests.support.fixtures import StartBackend, StartProxy
+from tests.support.nginx import PROGRAM, free_port, needs_nginx
+from tests.support.patience import eventually
+from tests.support.raw_client import ask
 
 PROXIES = ("tidegate-1", "tidegate-2")
 
@@ -92,13 +96,35 @@ def test_every_image_is_pinned(services: dict[str, Any]) -> None:
     assert all(re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+", image) for image in images)
 
 
-def test_nginx_takes_its_file_and_passes_to_both(deploy: Path, tmp_path: Path) -> None:
+@needs_nginx
+def test_behind_its_nginx_one_may_leave(
+    deploy: Path, tmp_path: Path, start_backend: StartBackend, start_proxy: StartProxy
+) -> None:
     text = (deploy / "pair/nginx.conf").read_text()
     assert re.findall(r"server ([\w-]+):8080", text) == list(PROXIES)
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        pytest.skip("no nginx here: its file is not tried")
+    config = {"backends": [backend_entry(start_backend(), "engine-1")]}
+    proxies = {name: start_proxy(config) for name in PROXIES}
+    for name, proxy in proxies.items():
+        text = text.replace(f"{name}:8080", f"127.0.0.1:{proxy.port}")
+    port = free_port()
+    text = text.replace("listen 8080", f"listen 127.0.0.1:{port}")
+    paths = (f"{of}_temp_path {tmp_path}/{of};" for of in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    text = text.replace("http {", f"http {{ access_log off; {' '.join(paths)}")
     file = tmp_path / "nginx.conf"
-    file.write_text(f"pid {tmp_path}/pid;\n" + re.sub(r"tidegate-\d:", "127.0.0.1:", text))
-    ran = subprocess.run([nginx, "-t", "-c", file, "-e", tmp_path / "error.log"], capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
+    file.write_text(f"daemon off; pid {tmp_path}/pid;\n{text}")
+    process = subprocess.Popen([str(PROGRAM), "-c", file, "-e", tmp_path / "error.log"], stderr=subprocess.DEVNULL)
+
+    def served() -> int:
+        question = {"model": "fake-model", "messages": [{"role": "user", "content": "hi"}]}
+        return ask(("127.0.0.1", port), "POST", "/v1/chat/completions", question).status
+
+    try:
+        eventually((tmp_path / "pid").exists, "nginx", 10.0)
+        assert {served() for _ in range(10)} == {200}
+        counts = [proxy.metrics().total("tidegate_requests_total") for proxy in proxies.values()]
+        assert all(counts), "both are asked"
+        proxies["tidegate-1"].stop()
+        assert {served() for _ in range(10)} == {200}
+    finally:
+        process.terminate()
+        process.wait()
