@@ -61,6 +61,46 @@ def test_without_a_deadline_it_waits_as_long_as_anything_may() -> None:
     assert reasons(one.tick(NOW + 601.0)) == [(2, Reason.SEATS)]
 
 
+def with_a_chat_a_line_and_bulk(seats: int = 3, mode: str = "enforce") -> Scheduler:
+    """Has a chat, a line whose prompt already costs chats all that lines may, and other bulk."""
+    made = Scheduler(
+        [BackendSpec("a", models=frozenset({"m"}), seats=seats)],
+        retries=RetrySettings(),
+        hold=HoldSettings(min_jobs=1000),
+        health=HealthSettings(),
+        rng=random.Random(1),
+        scheduling=read(SchedulingSettings, {"policy": "goodput", "admission": {"mode": mode, "probes": 0}}),
+    )
+    sent = [
+        *made.submit(Job(1, "m", prompt_tokens=1000, stream=True), NOW),
+        *made.submit(Job(2, "m", prompt_tokens=30_000, bulk=True, stream=True, yields_until=NOW + 500.0), NOW),
+    ]
+    for number in (1, 2):
+        made.observe(FirstToken(attempt_of(made, number)), NOW)
+    sent += made.submit(job(3), NOW)
+    assert [type(command) for command in sent] == [Dispatch] * 3
+    made.observe(FirstToken(attempt_of(made, 3)), NOW)
+    return made
+
+
+@pytest.mark.parametrize(("yields_until", "goes"), [(NOW + 500.0, 5), (NOW, 4), (None, 4)])
+def test_a_line_that_yields_is_passed_by_bulk_behind_it(yields_until: float | None, goes: int) -> None:
+    one = with_a_chat_a_line_and_bulk()
+    assert one.submit(job(4, done_by=NOW + 300.0, yields_until=yields_until), NOW) == []
+    assert one.submit(job(5, done_by=NOW + 400.0), NOW) == []
+    sent = one.observe(Finished(attempt_of(one, 3), 1000, 0, 10), NOW + 1.0)
+    assert [command.jobs for command in sent if isinstance(command, Dispatch)] == [(goes,)]
+
+
+@pytest.mark.parametrize("mode", ["enforce", "auto"])
+def test_a_line_that_yields_goes_when_its_time_has_come_and_not_before(mode: str) -> None:
+    """Also where nothing is enforced yet, as nobody is refused by it."""
+    one = with_a_chat_a_line_and_bulk(4, mode)
+    assert one.submit(job(4, done_by=NOW + 300.0, yields_until=NOW + 5.0), NOW) == []
+    assert one.tick(NOW + 4.0) == []
+    assert [command.jobs for command in one.tick(NOW + 6.0) if isinstance(command, Dispatch)] == [(4,)]
+
+
 def test_one_with_a_seat_in_time_goes() -> None:
     one = scheduler()
     one.submit(job(2, done_by=NOW + 10.0), NOW)
