@@ -36,7 +36,7 @@ _LEFT_OUT = {
     " live/catalogue"
     " live/rest live/shared_owners live/page/assets live/page/console live/page/feed live/page/playground"
     " live/background/address_space live/background/cards live/background/memory live/background/prober"
-    " live/background/own_list live/background/questions"
+    " live/background/model_cards live/background/own_list live/background/questions"
     " live/background/scraper live/background/warmer live/scrapes live/cache/remote live/checker"
     " live/tiktoken_files live/tokenizers live/upstream/tls",
     "runs once per list that somebody asks for, or per tunnel that is opened": "live/ollama_lists live/realtime",

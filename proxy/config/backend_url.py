@@ -77,7 +77,7 @@ def _split(text: str) -> SplitResult:
     if not text.isascii() or any(c.isspace() or not c.isprintable() for c in text):
         raise refusal("must be printable ASCII without spaces", "write an international host name in its xn-- form")
     if "," in text or text.count("://") > 1:
-        raise refusal("is more than one URL", "write one, and one entry of backends for each engine")
+        raise refusal("is more than one URL", "each engine has an entry of backends of its own")
     scheme, separator, rest = text.partition("://")
     if not separator:
         raise refusal("has no scheme", f'did you mean "http://{text}"?' if _looks_like_host(text) else _EXAMPLE)

@@ -151,11 +151,11 @@ async def test_transformers_is_asked_for_no_endless_answer_and_no_field_that_it_
     assert (third["max_tokens"], third["max_completion_tokens"]) == (4, 50)
 
 
-async def test_transformers_streams_a_response_unless_it_is_told_not_to(tmp_path: Path) -> None:
+async def test_a_response_of_transformers_in_one_piece_is_asked_for_as_a_stream(tmp_path: Path) -> None:
     script = Script(HF_LIST, "/v1/responses", lambda: said("transformers-serve/responses"))
     got = await asked(tmp_path, script, {"model": "m", "input": "hi", "max_output_tokens": 9}, "/v1/responses")
     assert got.status == 200
-    assert script.bodies == [{"model": "m", "input": "hi", "max_output_tokens": 9, "stream": False}]
+    assert script.bodies == [{"model": "m", "input": "hi", "max_output_tokens": 9, "stream": True}]
 
 
 def tgi_chunk(text: str, reason: str | None = None) -> dict[str, Any]:

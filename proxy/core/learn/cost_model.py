@@ -38,8 +38,9 @@ MIN_TPOT_S: Final = 1e-4
 MAX_TPOT_S: Final = 10.0
 
 _ANOTHER_KIND: Final = 3.0
-"""An engine whose last few prefills took so many times what was predicted, or so little, is of another kind than it was
-taken for: 10k tokens take a card half a second, a processor ten."""
+"""An engine whose last few prefills took so many times what was predicted is of another kind than it was taken for: 10k
+tokens take a card half a second, a processor ten. Not the other way round: an engine that looks quicker than any would
+have its prefixes taken for worth nothing, and what was believed is unlearned soon enough."""
 _OPEN: Final = 100.0
 """Variance of the seconds per 10k tokens of such an engine: its own samples tell."""
 _CALM: Final = 1.25
@@ -170,7 +171,7 @@ class CostModel:
         ratio = self.prefill_drift.ratio()
         self.slow = significant(ratio)
         self.samples += 1
-        if self.samples < FULL_TRUST and not 1.0 < ratio * _ANOTHER_KIND < _ANOTHER_KIND * _ANOTHER_KIND:
+        if self.samples < FULL_TRUST and ratio >= _ANOTHER_KIND:
             self._begins_anew()
         weight = 1.0 / (0.1 + actual * actual)
         if self.pool.hears(self.samples):

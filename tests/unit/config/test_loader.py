@@ -90,7 +90,7 @@ CASES = [
     ("version: 1\nbackends:\n  - name: a\n", ["3:5: backends[0].url: is required and missing; write url: http://127.0.0.1:8001"]),
     ("version: 1\nbackends:\n  - url: gpu1:8001\n", ['3:10: backends[0].url: has no scheme; did you mean "http://gpu1:8001"?']),
     ("version: 1\nbackends:\n  - url: htpp://gpu1\n", ['3:10: backends[0].url: unknown scheme "htpp"; known: http, https, unix; did you mean "http://gpu1"?']),
-    (ONE + "    kind: vlllm\n", ['4:11: backends[0].kind: must be one of auto, vllm, sglang, tgi, llama_cpp, ollama, transformers, tensorrt_llm, openai; did you mean "vllm"?']),
+    (ONE + "    kind: vlllm\n", ['4:11: backends[0].kind: must be one of auto, vllm, sglang, tgi, llama_cpp, ollama, transformers, tensorrt_llm, anthropic, openai; did you mean "vllm"?']),
     (ONE + "    models: al\n", ["4:13: backends[0].models: must be one of auto, any; write [al]"]),
     (ONE + "    models: []\n", ["4:5: backends[0].models: needs at least 1 entry"]),
     (ONE + "    models: [a, 5]\n", ["4:17: backends[0].models[1]: must be text; put it in quotes"]),

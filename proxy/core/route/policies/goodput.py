@@ -10,17 +10,14 @@ from proxy.core.fleet.headroom import speed_s
 from proxy.core.rng import Rng
 
 _STEPS: Final = 1 / log(1.5)
-_MUCH_LATER: Final = 2.0
-"""Bulk is not saved up for a faster engine that would have it done in half of the time: that one has room for it."""
 
 
 def goodput(candidates: Sequence[Backend], demand: Demand, rng: Rng) -> Backend:
     """Interactive: least (backlog + 2 · own prefill) · √(1 + in flight); ties go to the least KV in use. Bulk among
-    fitting backends: not on what is kept for others, on the slowest that is not much too slow, so that the others stay
-    free, and of equals where it ends soonest."""
+    fitting backends: not on what is kept for others, on the slowest, so that the others stay free, and of equals where
+    it ends soonest."""
     if demand.bulk and demand.fitted:
-        soonest_s = min([ends_s(b, demand) for b in candidates if b not in demand.kept], default=inf)
-        return max(candidates, key=lambda b: packing(b, demand, soonest_s))
+        return max(candidates, key=lambda b: packing(b, demand))
     least, ties = inf, 1
     chosen = candidates[0]
     for backend in candidates:
@@ -35,12 +32,7 @@ def goodput(candidates: Sequence[Backend], demand: Demand, rng: Rng) -> Backend:
     return chosen
 
 
-def packing(backend: Backend, demand: Demand, soonest_s: float) -> tuple[bool, bool, int, float]:
+def packing(backend: Backend, demand: Demand) -> tuple[bool, int, float]:
     """Where bulk fits best, as a key: speed counts in steps of a half."""
-    slowness, its_s = round(log(speed_s(backend)) * _STEPS), ends_s(backend, demand)
-    return backend not in demand.kept, its_s <= _MUCH_LATER * soonest_s, slowness, -its_s
-
-
-def ends_s(backend: Backend, demand: Demand) -> float:
-    """Seconds until the answer is complete there."""
-    return backend.forecast.ttft + demand.answer * backend.forecast.tpot
+    slowness = round(log(speed_s(backend)) * _STEPS)
+    return backend not in demand.kept, slowness, -(backend.forecast.ttft + demand.answer * backend.forecast.tpot)

