@@ -53,7 +53,7 @@ def test_a_message_of_any_length_is_the_engines_own(pair: Pair, tokens: int) -> 
 @pytest.mark.parametrize("tokens", LENGTHS)
 def test_a_response_of_any_length_is_the_engines_own(pair: Pair, tokens: int) -> None:
     for prompt in PROMPTS:
-        call: Any = {"model": MODEL, "input": prompt, "max_output_tokens": tokens, "temperature": 0}
+        call: Any = {"model": MODEL, "input": prompt, "max_output_tokens": tokens, "temperature": 0, "stream": False}
         pair.same(lambda client, call=call: client.responses.create(extra_body=dict(pair.kind.repeatable), **call))
 
 
