@@ -65,6 +65,8 @@ class Dispatch:
 class Reason(StrEnum):
     """Which limit a refused job would have broken. Closed: also a metric label."""
 
+    YIELD = "yield"
+    """Others would feel a line of a batch."""
     TTFT = "ttft"
     TPOT = "tpot"
     DUTY = "duty"
@@ -72,8 +74,6 @@ class Reason(StrEnum):
     KV = "kv"
     SEATS = "seats"
     DEADLINE = "deadline"
-    YIELD = "yield"
-    """Others would feel a line of a batch."""
     QUOTA = "quota"
     """Of its tenant."""
     QUEUE = "queue"

@@ -18,7 +18,11 @@ VERSIONS = ["1.27", "1.30", "1.34", "1.37"]
 OPERATOR = "monitoring.coreos.com/v1"
 FULL: dict[str, Any] = {
     "imagePullSecrets": [{"name": "registry"}],
-    "config": {"admin_key": "${TIDEGATE_ADMIN_KEY}"},
+    "config": {
+        "admin_key": "${TIDEGATE_ADMIN_KEY}",
+        "auth": "keys",
+        "tenants": [{"tenant": "platform", "keys": ["sha256:" + "5f" * 32]}],
+    },
     "secrets": {"TIDEGATE_ADMIN_KEY": {"name": "tidegate", "key": "admin-key"}},
     "drain": {"preStop": 7, "readiness": 3, "streams": 90, "margin": 20},
     "service": {"type": "LoadBalancer", "annotations": {"a.example.com/b": "c"}},
@@ -202,6 +206,11 @@ def test_autoscalers_ask_for_metrics_that_exist(chart: Path) -> None:
 def test_wrong_values_are_refused(chart: Path, wrong: dict[str, Any], message: str) -> None:
     with helm.Chart.load(chart) as loaded, pytest.raises(helm.HelmValuesError, match=message):
         loaded.validate_schema(wrong)
+
+
+def test_nobody_from_outside_comes_in_without_a_key(chart: Path) -> None:
+    with helm.Chart.load(chart) as loaded, pytest.raises(helm.HelmError, match=r"config\.auth: keys"):
+        loaded.render({"service": {"type": "LoadBalancer"}}, name="tidegate", namespace="llm")
 
 
 def test_another_name_is_made_the_charts_own(chart: Path) -> None:

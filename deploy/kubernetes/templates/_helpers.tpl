@@ -18,6 +18,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- $drain := dict "readiness" (printf "%ds" (int .Values.drain.readiness)) "streams" (printf "%ds" (int .Values.drain.streams)) -}}
 {{- $ours := dict "listen" "0.0.0.0:8080" "admin" "0.0.0.0:9090" "drain" $drain -}}
 {{- range $key, $_ := $ours }}{{ if hasKey $.Values.config $key }}{{ fail (printf "config.%s is written by the chart: leave it out (drain: see the value `drain`)" $key) }}{{ end }}{{ end -}}
+{{- if and (ne .Values.service.type "ClusterIP") (eq (toString .Values.config.auth) "none") }}{{ fail (printf "service.type %s lets in whoever reaches it: config.auth: keys asks for API keys" .Values.service.type) }}{{ end -}}
 {{- merge $ours .Values.config | toYaml }}
 {{- end }}
 

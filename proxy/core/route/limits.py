@@ -133,6 +133,7 @@ _YIELD: Final = _Yield(
     "for that.",
 )
 LIMITS: Final[tuple[Limit, ...]] = (
+    _YIELD,
     _Ttft(
         Reason.TTFT,
         "no backend could begin the answer within the time promised",
@@ -155,11 +156,9 @@ LIMITS: Final[tuple[Limit, ...]] = (
     ),
     _Seats(Reason.SEATS, "all places of all backends are taken", "The engine runs no more requests at once."),
     _Deadline(Reason.DEADLINE, "all backends are busy", "The whole answer would not be complete in time."),
-    _YIELD,
 )
-"""In the order in which they are looked at: the first that would break is the reason."""
-
-
+"""In the order in which they are looked at: the first that would break is the reason. That a line yields comes first:
+it holds where nothing else is enforced, and another reason would hide it."""
 _WHEN_IDLE: Final[tuple[Limit, ...]] = (_YIELD,)
 
 

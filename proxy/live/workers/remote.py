@@ -178,6 +178,7 @@ class RemoteDriver(Driver):
         opened = self._jobs.pop(job_id, None)
         if opened is not None:
             self._boxes.pop(job_id, None)
+            self._quotas.pop(job_id, None)
             is_orphan = bool(opened.out) and opened.out[0] < self._first
             for attempt in opened.out:
                 self._gets_off(opened, attempt)

@@ -101,6 +101,13 @@ def test_a_line_that_yields_goes_when_its_time_has_come_and_not_before(mode: str
     assert [command.jobs for command in one.tick(NOW + 6.0) if isinstance(command, Dispatch)] == [(4,)]
 
 
+@pytest.mark.parametrize("mode", ["enforce", "auto"])
+def test_no_other_limit_hides_that_a_line_yields(mode: str) -> None:
+    """All seats are taken, which is not enforced yet either."""
+    one = with_a_chat_a_line_and_bulk(3, mode)
+    assert one.submit(job(4, done_by=NOW + 300.0, yields_until=NOW + 500.0), NOW) == []
+
+
 def test_one_with_a_seat_in_time_goes() -> None:
     one = scheduler()
     one.submit(job(2, done_by=NOW + 10.0), NOW)

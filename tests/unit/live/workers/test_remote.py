@@ -9,6 +9,7 @@ from proxy.model.commands import Abort, Command, Dispatch, Failed, Finished, Fir
 from proxy.model.faults import Kind, Retry, upstream
 from proxy.model.hedge import Hedge
 from proxy.model.request import Job
+from proxy.model.tenants import QuotaView
 from tests.unit.live.workers.pair import Box, Pair, linked
 
 AGAIN = upstream(Kind.RESET, "it broke", Retry.SAFE)
@@ -208,10 +209,12 @@ async def test_nothing_is_remembered_of_what_is_over() -> None:
             job = Job((2 << 40) + number, "m")
             _, command = await out(pair, job)
             pair.worker.gives_up(command.attempt, 1.0, 0.0, None)
+            pair.worker._quotas[job.id] = QuotaView(None, None, 0, None)  # told with the command, and not asked for
             if number % 2:
                 pair.worker.ended(job.id, Finished(command.attempt, 1, 0, 1))
             else:
                 pair.worker.left(job.id)
         await pair.until(lambda: pair.in_flight() == 0)
-        kept = (pair.worker._jobs, pair.worker._out, pair.worker._asked, pair.worker._boxes, pair.worker._adopted)
-        assert [len(one) for one in kept] == [0] * 5
+        one = pair.worker
+        kept = (one._jobs, one._out, one._asked, one._boxes, one._adopted, one._quotas)
+        assert [len(some) for some in kept] == [0] * 6
